@@ -1,0 +1,167 @@
+#pragma once
+// The contract between a network and a device. The network owns order and memory; the device owns preparation and
+// execution. Nothing above this file knows which device computes.
+//
+// Gradients. The gradient that a stage hands down is with respect to the *pre-activation* of the stage below: where
+// the input came out of a ReLU the stage masks by its own input (input > 0, times Context::mask_scale where a dropout
+// is joined to that ReLU). A stage that reads a gradient of a rectified output therefore finds it masked already.
+//
+// Padding. What a device stores beyond the logical shape is zero and stays zero: in activations, gradients, parameters.
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "layer/layer.hpp"
+#include "tensor/tensor.hpp"
+
+namespace vggnet {
+
+// What changes between runs. It lives in the device's memory and is written before each run, so that a captured
+// sequence of calls stays valid.
+struct Controls {
+  uint64_t seed = 0, training_step = 0;
+  int64_t first_image = 0;  // index, in the whole batch, of the first image of this micro-batch
+  float loss_scale = 1;     // 1 / images of the whole batch: gradient of the mean loss
+  float rate = 0, momentum = 0, decay = 0;
+};
+
+// What a run reports; in the device's memory, read late.
+struct Results {
+  double loss = 0;  // sum over images of -log p(label), times loss_scale
+  int64_t correct = 0, correct5 = 0;
+  int64_t not_finite = 0;  // set by update: nothing was changed
+};
+
+// Device addresses of what one run reads and writes besides activations. Fixed between two bindings.
+struct Feed {
+  const void* images = nullptr;      // raw, in the caller's order
+  const uint8_t* flip = nullptr;     // n: 1 = mirror this image; always present
+  const float* shift = nullptr;      // n c: added to raw pixels; always present
+  const int32_t* labels = nullptr;   // n
+  const Controls* controls = nullptr;
+  Results* results = nullptr;
+};
+
+// Whether a stage's parameter gradients replace what is there or are added to it (micro-batches).
+enum class Gradients { overwrite, accumulate };
+
+// What a stage is told when it is prepared; together with layer and input shape this decides everything it does.
+struct Context {
+  DType images = DType::float32;  // of Feed::images; only Input reads it
+  bool training = false;          // keep what backward needs; dropout is active
+  bool exact = false;             // no Winograd: direct convolutions
+  Storage input_storage = Storage::activation;
+  bool mask_input = false;        // the input came out of a ReLU: mask the gradient handed down by input > 0 ...
+  float mask_scale = 1;           // ... and multiply it by this (1 / (1 - p) where dropout is joined to that ReLU)
+  bool wants_input_gradient = false, wants_parameter_gradients = false;
+  bool wants_bias_gradient = false;        // false as well where the stage above has delivered it
+  bool may_give_bias_gradient_below = false;  // the stage below has a bias whose gradient is the sum of what is handed down
+};
+
+struct Saved {
+  std::string name;  // "index", "scale"
+  int64_t bytes;
+};
+
+// What a prepared stage asks of the planner.
+struct Requirements {
+  bool input_in_backward = false, output_in_backward = false;  // forward tensors that backward reads again
+  std::vector<Saved> saved;                                    // from forward to backward, in this order
+  int64_t workspace_bytes = 0;                                 // scratch within one call
+  int64_t prepared_bytes = 0;                                  // what the stage itself holds as long as it lives
+  bool gives_bias_gradient_below = false;
+  std::string algorithm;                                       // for people: "winograd, winograd, direct"
+};
+
+// Addresses for one stage, fixed until the next binding. Null where not wanted.
+struct Binding {
+  Tensor input, output, grad_output, grad_input;
+  std::vector<void*> saved;
+  void* workspace = nullptr;
+  const float *weight = nullptr, *bias = nullptr;
+  float *grad_weight = nullptr, *grad_bias = nullptr, *grad_bias_below = nullptr;
+  Feed feed;
+};
+
+// One layer prepared for fixed shapes on one device.
+class Stage {
+ public:
+  virtual ~Stage() = default;
+  const Requirements& requirements() const { return requirements_; }
+  virtual void bind(const Binding&) = 0;
+  virtual void refresh() {}  // parameters have changed: remake what was derived from them
+  virtual void forward() = 0;
+  virtual void backward(Gradients) = 0;  // only if prepared for training
+
+ protected:
+  Requirements requirements_;
+};
+
+// A range of the parameter arena, in stored elements, with multipliers of the run's rate and decay.
+struct Segment {
+  int64_t offset, count;
+  float rate, decay;
+};
+
+struct Arenas {
+  float *parameters, *velocity;
+  const float* gradients;
+};
+
+// A block of the device's memory: zero at first, aligned to 4096 bytes, freed with the object.
+class Memory {
+ public:
+  virtual ~Memory() = default;
+  void* data() const { return data_; }
+  int64_t bytes() const { return bytes_; }
+
+ protected:
+  void* data_ = nullptr;
+  int64_t bytes_ = 0;
+};
+
+// What a device keeps of a sequence of calls in order to replay it; reset it when addresses change.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual std::string name() const = 0;            // "cpu", "cuda:0"
+  virtual int threads() const = 0;
+  virtual int64_t available_bytes() const = 0;     // what could be allocated now
+  virtual std::unique_ptr<Memory> allocate(int64_t bytes) = 0;  // throws OUT_OF_MEMORY
+  virtual void upload(const void* host, void* device, int64_t bytes) = 0;    // in order with the runs
+  virtual void download(const void* device, void* host, int64_t bytes) = 0;  // waits for the runs before it
+
+  // Activations: bytes as stored, and to and from logical float32 n c h w in host memory.
+  virtual int64_t stored_bytes(const Shape&, Storage) const = 0;
+  virtual void read(const Tensor&, float* nchw) = 0;
+  virtual void write(const float* nchw, const Tensor&) = 0;
+  // grad += nchw, with nchw masked by value > 0 where `masked_by` holds a rectified tensor (feature gradients).
+  virtual void inject(const float* nchw, const Tensor& masked_by, const Tensor& grad) = 0;
+  virtual bool finite(const Tensor&) = 0;
+
+  // Parameters: elements as stored, and between logical and stored order, both in host memory.
+  virtual int64_t stored_count(const Parameter&) const = 0;
+  virtual void store(const Parameter&, const float* logical, float* stored) const = 0;
+  virtual void load(const Parameter&, const float* stored, float* logical) const = 0;
+
+  virtual std::unique_ptr<Stage> prepare(const Layer&, const Shape& input, const Context&) = 0;
+  // v = momentum * v - rate * (g + decay * w); w += v. Where a gradient of a segment is not finite nothing changes
+  // and Results::not_finite says so.
+  virtual void update(const std::vector<Segment>&, const Arenas&, const Feed&) = 0;
+  // Runs the calls; a device with graphs records them into `recording` at the first time and replays them after.
+  virtual void run(std::unique_ptr<Recording>& recording, const std::function<void()>& calls) = 0;
+};
+
+struct DeviceOptions {
+  std::string device;  // "auto", "cpu", "cuda", "cuda:N"
+  int threads = 0;     // 0: all that this process may use
+};
+
+std::unique_ptr<Backend> open_backend(const DeviceOptions&);  // throws DEVICE_UNAVAILABLE
+
+}  // namespace vggnet
