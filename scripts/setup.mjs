@@ -1,0 +1,35 @@
+// node scripts/setup.mjs [packages] [native] [native-debug] [library]: all of the set-up but native-debug, or the named parts.
+// What is there is not done again; nothing is printed when there is nothing to do. Needs no package: it runs before npm ci.
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { compileLibrary } from './setup/compile.mjs'
+import { holdLock } from './setup/lock.mjs'
+import { buildNative, builds } from './setup/native.mjs'
+import { installPackages } from './setup/packages.mjs'
+import { exitOnProblem, SetupProblem } from './setup/problem.mjs'
+import { checkNode } from './setup/tools.mjs'
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..')
+
+const parts = {
+  packages: () => installPackages(root),
+  native: () => buildNative(root, builds.release),
+  'native-debug': () => buildNative(root, builds.debug),
+  library: () => compileLibrary(root),
+}
+const everything = ['packages', 'native', 'library']
+
+await exitOnProblem(async () => {
+  checkNode()
+  const wanted = process.argv.length > 2 ? process.argv.slice(2) : everything
+  const unknown = wanted.find((name) => !Object.hasOwn(parts, name))
+  if (unknown !== undefined) {
+    throw new SetupProblem(
+      'BUILD_FAILED',
+      `Expected ${Object.keys(parts).join(', ')} for setup but received '${unknown}'`,
+    )
+  }
+  await holdLock(path.join(root, '.setup.lock'), async () => {
+    for (const name of wanted) await parts[name]()
+  })
+})

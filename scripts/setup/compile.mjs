@@ -1,0 +1,32 @@
+import { renameSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import { announce, run } from './command.mjs'
+import { SetupProblem } from './problem.mjs'
+import { hashOf, isCurrent, removeStamp, writeStamp } from './stamp.mjs'
+
+const sources = ['lib', 'tsconfig.json', 'tsconfig.build.json']
+
+/** tsc from lib/ to dist/, where a source has changed. dist/ changes as a whole or, on an error, not at all. */
+export async function compileLibrary(root) {
+  const folder = path.join(root, 'dist')
+  const stampFile = path.join(folder, '.stamp')
+  const products = [path.join(folder, 'index.js')]
+  const hash = hashOf(root, sources)
+  if (isCurrent(stampFile, hash, products)) return
+  await announce('TypeScript', async () => {
+    const fresh = path.join(root, 'dist.new')
+    rmSync(fresh, { recursive: true, force: true })
+    const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+    const { ok, output } = await run(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--outDir', fresh], {
+      cwd: root,
+    })
+    if (!ok) {
+      rmSync(fresh, { recursive: true, force: true })
+      throw new SetupProblem('BUILD_FAILED', 'tsc found errors in lib/; they are above', output)
+    }
+    removeStamp(stampFile)
+    rmSync(folder, { recursive: true, force: true })
+    renameSync(fresh, folder)
+    writeStamp(stampFile, hash, products)
+  })
+}

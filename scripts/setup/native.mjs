@@ -1,0 +1,105 @@
+import { existsSync, readFileSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import { cacheFolder } from './cache.mjs'
+import { announce, run } from './command.mjs'
+import { SetupProblem } from './problem.mjs'
+import { hashOf, isCurrent, removeStamp, writeStamp } from './stamp.mjs'
+import { checkPlatform, findCompiler, findPython, hasCmake, hasNinja } from './tools.mjs'
+import { fetchPin, folderOf, pins } from './wheel.mjs'
+
+const sources = ['native', 'CMakeLists.txt', 'package-lock.json']
+
+/** The two ways to build. The debug build is for tests: VGGNET_BINARY names its binary. */
+export const builds = {
+  release: { title: 'native code', folder: 'build', config: 'Release', definitions: [] },
+  debug: {
+    title: 'native code with sanitizers',
+    folder: 'build-debug',
+    config: 'Debug',
+    definitions: ['VGGNET_SANITIZE=ON'],
+  },
+}
+
+/** The hash that names a build of the native code: over native/, CMakeLists.txt and the lock file. */
+export const nativeHash = (root) => hashOf(root, sources)
+
+/** @returns {string[]} what a build makes, the addon first */
+export function productsOf(root, build) {
+  const folder = path.join(root, build.folder, build.config)
+  return ['vggnet.node', 'libdnnl.so.3', 'libgomp.so.1'].map((name) => path.join(folder, name))
+}
+
+const stampFileOf = (root, build) => path.join(root, build.folder, '.stamp')
+
+export function nativeIsCurrent(root, build) {
+  return isCurrent(stampFileOf(root, build), nativeHash(root), productsOf(root, build))
+}
+
+// Fetches only what is wanted and not there, and looks for Python only then.
+async function fetchTools() {
+  const cache = cacheFolder()
+  let python
+  const fetched = async (name) => {
+    const folder = folderOf(cache, name, pins[name])
+    if (existsSync(folder)) return folder
+    python ??= await findPython()
+    return fetchPin({ cache, name, pin: pins[name], python })
+  }
+  const onednn = process.env.VGGNET_ONEDNN_DIR || (await fetched('onednn'))
+  const folders = []
+  if (!(await hasCmake())) folders.push(path.join(await fetched('cmake'), 'bin'))
+  if (!(await hasNinja())) folders.push(await fetched('ninja'))
+  return { onednn, searchPath: [...folders, process.env.PATH ?? ''].join(path.delimiter) }
+}
+
+// CMake refuses a cache that was made elsewhere (a moved clone) or for another generator.
+function removeForeignCache(root, build) {
+  const file = path.join(root, build.folder, 'CMakeCache.txt')
+  if (!existsSync(file)) return
+  const cache = readFileSync(file, 'utf8')
+  if (cache.includes(`CMAKE_HOME_DIRECTORY:INTERNAL=${root}\n`) && cache.includes('CMAKE_GENERATOR:INTERNAL=Ninja\n'))
+    return
+  rmSync(path.join(root, build.folder), { recursive: true, force: true })
+}
+
+async function runCmakeJs(root, build, command, definitions, env) {
+  const program = path.join(root, 'node_modules', 'cmake-js', 'bin', 'cmake-js')
+  const parameters = [
+    command,
+    '--directory',
+    root,
+    '--out',
+    path.join(root, build.folder),
+    '--config',
+    build.config,
+    '--generator',
+    'Ninja',
+  ]
+  for (const definition of definitions) parameters.push(`--CD${definition}`)
+  const { ok, output } = await run(process.execPath, [program, ...parameters], { cwd: root, env })
+  if (!ok)
+    throw new SetupProblem('BUILD_FAILED', `the native build failed (cmake-js ${command}); its output is above`, output)
+}
+
+/** Builds the addon, where its stamp does not say that this source has been built. */
+export async function buildNative(root, build) {
+  if (nativeIsCurrent(root, build)) return
+  checkPlatform()
+  const compiler = await findCompiler()
+  const { onednn, searchPath } = await fetchTools()
+  await announce(`${build.title} (a minute or two when new)`, async () => {
+    const hash = nativeHash(root)
+    const stampFile = stampFileOf(root, build)
+    removeStamp(stampFile)
+    removeForeignCache(root, build)
+    const definitions = [
+      `VGGNET_ONEDNN_DIR=${onednn}`,
+      `VGGNET_BUILD_ID=${hash.slice(0, 16)}`,
+      `CMAKE_CXX_COMPILER=${compiler}`,
+      ...build.definitions,
+    ]
+    await runCmakeJs(root, build, 'configure', definitions, { PATH: searchPath })
+    await runCmakeJs(root, build, 'build', [], { PATH: searchPath })
+    writeStamp(stampFile, hash, productsOf(root, build))
+  })
+}

@@ -1,0 +1,92 @@
+import { accessSync, constants } from 'node:fs'
+import path from 'node:path'
+import { run } from './command.mjs'
+import { SetupProblem } from './problem.mjs'
+
+/** Throws where neither the wheels nor the build can work. */
+export function checkPlatform({ platform, arch, glibc } = currentPlatform()) {
+  if (platform === 'linux' && arch === 'x64' && glibc) return
+  const found = `${platform} ${arch}${platform === 'linux' && !glibc ? ' without glibc (musl)' : ''}`
+  throw new SetupProblem('UNSUPPORTED_PLATFORM', `Expected Linux on x64 with glibc for vggnet but received ${found}`)
+}
+
+function currentPlatform() {
+  const { platform, arch } = process
+  // The network part of a report looks names up, which can take seconds.
+  if (process.report) process.report.excludeNetwork = true
+  const glibc = platform === 'linux' ? process.report?.getReport().header.glibcVersionRuntime : undefined
+  return { platform, arch, glibc }
+}
+
+export function checkNode(version = process.versions.node) {
+  const [major, minor] = version.split('.').map(Number)
+  if (major > 20 || (major === 20 && minor >= 17)) return
+  throw new SetupProblem('UNSUPPORTED_PLATFORM', `Expected Node 20.17 or later for vggnet but received ${version}`)
+}
+
+const managers = [
+  { program: 'apt-get', install: 'sudo apt-get install', names: {} },
+  { program: 'dnf', install: 'sudo dnf install', names: { 'g++': 'gcc-c++' } },
+  { program: 'zypper', install: 'sudo zypper install', names: { 'g++': 'gcc-c++' } },
+  {
+    program: 'pacman',
+    install: 'sudo pacman -S',
+    names: { 'g++': 'gcc', python3: 'python', 'python3-pip': 'python-pip' },
+  },
+]
+
+function isOnPath(program) {
+  return (process.env.PATH ?? '').split(path.delimiter).some((folder) => {
+    try {
+      accessSync(path.join(folder, program), constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+}
+
+/** The command that installs a package (named as Debian does) with this machine's package manager. */
+export function installCommand(name) {
+  const { install, names } = managers.find(({ program }) => isOnPath(program)) ?? managers[0]
+  return `${install} ${names[name] ?? name}`
+}
+
+const missing = (what, name) =>
+  new SetupProblem(
+    'MISSING_TOOL',
+    `${what} is missing and is needed to build vggnet: install it with \`${installCommand(name)}\``,
+  )
+
+/** @returns {Promise<string>} a C++ compiler, g++ 11 or later ($CXX where it is set) */
+export async function findCompiler() {
+  const compiler = process.env.CXX || 'g++'
+  const { ok, stdout } = await run(compiler, ['-dumpfullversion', '-dumpversion'])
+  if (!ok) throw missing(compiler === 'g++' ? 'g++' : `the compiler named by CXX (${compiler})`, 'g++')
+  const version = stdout.trim()
+  if (Number.parseInt(version, 10) < 11) {
+    throw new SetupProblem(
+      'MISSING_TOOL',
+      `Expected g++ 11 or later but received ${version} (${compiler}): install it with \`${installCommand('g++-11')}\` and set CXX=g++-11`,
+    )
+  }
+  return compiler
+}
+
+/** @returns {Promise<string>} a Python 3 that has pip */
+export async function findPython() {
+  const python = 'python3'
+  if (!(await run(python, ['--version'])).ok) throw missing('Python 3', 'python3')
+  if (!(await run(python, ['-m', 'pip', '--version'])).ok) throw missing('pip for Python 3', 'python3-pip')
+  return python
+}
+
+async function hasVersion(program, [major, minor]) {
+  // It is asked, not only looked for: a shim on the path may stand for nothing.
+  const { ok, stdout } = await run(program, ['--version'])
+  const found = ok && /(\d+)\.(\d+)/.exec(stdout)
+  return Boolean(found) && (Number(found[1]) > major || (Number(found[1]) === major && Number(found[2]) >= minor))
+}
+
+export const hasCmake = () => hasVersion('cmake', [3, 22])
+export const hasNinja = () => hasVersion('ninja', [1, 8])

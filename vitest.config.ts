@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config'
+import { TotalReporter } from './test/setup/total-reporter.js'
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    reporters: ['default', new TotalReporter()],
+    // Processes, not worker threads: OpenMP reads its environment once per process, and a crash of native code stays
+    // in one file of tests.
+    pool: 'forks',
+    env: { OMP_WAIT_POLICY: 'passive' },
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
+})
