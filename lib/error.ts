@@ -1,0 +1,43 @@
+/** What kind of thing went wrong; stable, so that a program can decide by it. */
+export type ErrorCode =
+  | 'INVALID_ARGUMENT'
+  | 'SHAPE_MISMATCH'
+  | 'DISPOSED'
+  | 'STATE'
+  | 'NOT_FINITE'
+  | 'OUT_OF_MEMORY'
+  | 'DEVICE_UNAVAILABLE'
+  | 'UNSUPPORTED_PLATFORM'
+  | 'NATIVE_LOAD_FAILED'
+  | 'FILE_NOT_FOUND'
+  | 'FILE_FORMAT'
+  | 'FILE_WRITE'
+  | 'ABORTED'
+  | 'INTERNAL'
+
+/**
+ * The one class of error that vggnet throws, from TypeScript and from native code alike.
+ * `code` is for programs, `message` says what was expected and what came.
+ *
+ * - `INVALID_ARGUMENT`: wrong type or range, unknown or misspelt option, label out of range, detached buffer, batch of 0
+ * - `SHAPE_MISMATCH`: shapes that do not fit together
+ * - `DISPOSED`: a tensor or network used after `dispose`
+ * - `STATE`: a call out of order, such as `backward` without `forward(x, { training: true })`
+ * - `NOT_FINITE`: a loss or gradient is NaN or infinite; the message names the first bad layer, nothing was changed
+ * - `OUT_OF_MEMORY`: names the bytes, and the largest batch that fits
+ * - `DEVICE_UNAVAILABLE`: the device asked for is not there; what was tried, and the cure
+ * - `UNSUPPORTED_PLATFORM`: not Linux on x64
+ * - `NATIVE_LOAD_FAILED`: the binary is missing or does not load
+ * - `FILE_NOT_FOUND`, `FILE_FORMAT`, `FILE_WRITE`: a file is missing, is not what it should be, could not be written
+ * - `ABORTED`: an `AbortSignal` ended the call
+ * - `INTERNAL`: a fault of vggnet itself
+ */
+export class VggError extends Error {
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.name = 'VggError'
+    this.code = code
+  }
+}

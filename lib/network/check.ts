@@ -1,0 +1,77 @@
+import {
+  arrayOf,
+  type Check,
+  type Checks,
+  finite,
+  fraction,
+  integer,
+  isObject,
+  nonNegative,
+  oneOf,
+  optional,
+  positive,
+  readOptions,
+  text,
+  unexpected,
+} from '../options.js'
+import { endsOf, type Layer, tensorNames } from './layer.js'
+
+const size = integer(1, 2 ** 24)
+
+const kernel: Check<1 | 3> = (value, name) => {
+  if (value === 1 || value === 3) return value
+  throw unexpected('1 or 3', name, value)
+}
+
+const window: Check<[number, number]> = (value, name) => {
+  if (!Array.isArray(value) || value.length !== 2) throw unexpected('[height, width]', name, value)
+  return [size(value[0], `${name}[0]`), size(value[1], `${name}[1]`)]
+}
+
+const oddSize: Check<number> = (value, name) => {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value > 0 && value % 2 === 1) return value
+  throw unexpected('an odd integer of at least 1', name, value)
+}
+
+const name = text
+const fields = {
+  input: { channels: size, mean: arrayOf(finite), scale: arrayOf(finite) },
+  convolution: { name, outputs: size, kernel, relu: optional(text) },
+  'max-pool': { name },
+  'local-norm': { name, size: oddSize, k: positive, alpha: nonNegative, beta: nonNegative },
+  linear: { name, outputs: size, window, relu: optional(text), dropout: optional(fraction) },
+  'spatial-mean': { name },
+} satisfies Record<Layer['kind'], Checks>
+
+const kinds = oneOf(...(Object.keys(fields) as Layer['kind'][]))
+
+function checkedLayer(value: unknown, place: string): Layer {
+  if (!isObject(value)) throw unexpected('a layer', place, value)
+  const kind = kinds(value.kind, `${place}.kind`)
+  const { kind: _, ...rest } = value
+  const read = readOptions(rest, `${place} ('${kind}')`, fields[kind])
+  const present = Object.entries(read).filter(([, field]) => field !== undefined)
+  return Object.freeze({ kind, ...Object.fromEntries(present) }) as Layer
+}
+
+/**
+ * A description as given by a user, checked: known kinds and fields, the input first and only there, one mean and
+ * scale for each channel, no name twice. Whether the shapes fit is for the planner to say.
+ */
+export const checkedLayers: Check<readonly Layer[]> = (value, place) => {
+  if (!Array.isArray(value)) throw unexpected('an array of layers', place, value)
+  const layers = Array.from(value, (layer, index) => checkedLayer(layer, `${place}[${index}]`))
+  const { channels } = endsOf(layers)
+  layers.forEach((layer, index) => {
+    if (layer.kind !== 'input') return
+    if (index !== 0) throw unexpected("no second layer of kind 'input'", `${place}[${index}]`, layer)
+    for (const field of ['mean', 'scale'] as const) {
+      if (layer[field].length === channels) continue
+      throw unexpected(`${channels} numbers, one for each channel`, `${place}[0].${field}`, layer[field])
+    }
+  })
+  const names = tensorNames(layers)
+  const twice = names.find((one, index) => names.indexOf(one) !== index)
+  if (twice !== undefined) throw unexpected('names that differ', place, twice)
+  return Object.freeze(layers)
+}

@@ -1,0 +1,181 @@
+import { VggError } from './error.js'
+
+/** Returns the value when it is what `name` takes, and throws INVALID_ARGUMENT when it is not. */
+export type Check<T> = (value: unknown, name: string) => T
+
+/** One check for each option: the table that an options object is read by. */
+export type Checks = Record<string, Check<unknown>>
+
+/** The options as read: what each check of the table returns. */
+export type Checked<C extends Checks> = { [K in keyof C]: C[K] extends Check<infer T> ? T : never }
+
+const longestShown = 60
+
+const shorten = (text: string): string => (text.length > longestShown ? `${text.slice(0, longestShown)}...` : text)
+
+/** A value as an error message shows it: `-1 (number)`, `'sed' (string)`, `Float32Array(3)`, `[1, 2] (array)`. */
+export function shown(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  if (typeof value === 'string') return `'${shorten(value)}' (string)`
+  if (ArrayBuffer.isView(value))
+    return `${value.constructor.name}(${'length' in value ? value.length : value.byteLength})`
+  if (Array.isArray(value)) return `[${shorten(value.slice(0, 20).map(String).join(', '))}] (array)`
+  if (typeof value === 'object') return `${value.constructor?.name ?? 'Object'} (object)`
+  if (typeof value === 'function') return `${value.name || 'anonymous'} (function)`
+  return `${String(value)} (${typeof value})`
+}
+
+/** The error `Expected «what» for «name» but received «value»`. */
+export function unexpected(what: string, name: string, value: unknown): VggError {
+  return new VggError('INVALID_ARGUMENT', `Expected ${what} for ${name} but received ${shown(value)}`)
+}
+
+// Levenshtein, with a swap of two neighbours counted as one change.
+function distance(a: string, b: string): number {
+  let beforeLast: number[] = []
+  let last = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const replace = (last[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      let least = Math.min(replace, (last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1)
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        least = Math.min(least, (beforeLast[j - 2] ?? 0) + 1)
+      }
+      row.push(least)
+    }
+    beforeLast = last
+    last = row
+  }
+  return last[b.length] ?? 0
+}
+
+/** The name of `names` that `misspelt` was likely meant to be, or undefined. */
+export function likelyMeant(misspelt: string, names: readonly string[]): string | undefined {
+  const wanted = misspelt.slice(0, longestShown).toLowerCase()
+  const [best] = names
+    .map((name) => ({ name, changes: distance(wanted, name.toLowerCase()) }))
+    .filter(({ name, changes }) => changes <= Math.max(1, Math.floor(Math.min(name.length, wanted.length) / 3)))
+    .sort((a, b) => a.changes - b.changes)
+  return best?.name
+}
+
+/** The error for a name outside of a list: `Expected one of ... for «name» but received 'x'; did you mean 'y'?` */
+export function unknownName(received: string, name: string, names: readonly string[]): VggError {
+  const meant = likelyMeant(received, names)
+  // a long list (the parameters of a network) hides the likely name
+  const list = names.length > 24 ? `${names.slice(0, 24).join(', ')}, ...` : names.join(', ')
+  const ending = meant === undefined ? '' : `; did you mean '${meant}'?`
+  return new VggError(
+    'INVALID_ARGUMENT',
+    `Expected one of ${list} for ${name} but received '${shorten(received)}'${ending}`,
+  )
+}
+
+/** Whether a value is an object with fields: no array, no typed array. */
+export const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value)
+
+/**
+ * Reads an options object by a table of checks: unknown keys are refused by name, `undefined` stands for absent.
+ * @param name what the messages call the object, such as `VGG.create options`
+ */
+export function readOptions<C extends Checks>(options: unknown, name: string, checks: C): Checked<C> {
+  const given = options === undefined ? {} : options
+  if (!isObject(given)) throw unexpected('an object', name, options)
+  const names = Object.keys(checks)
+  for (const key of Object.keys(given)) {
+    if (!names.includes(key)) throw unknownName(key, name, names)
+  }
+  return Object.fromEntries(names.map((key) => [key, checks[key]?.(given[key], key)])) as Checked<C>
+}
+
+/** As `check`, but undefined is allowed and stays. */
+export const optional =
+  <T>(check: Check<T>): Check<T | undefined> =>
+  (value, name) =>
+    value === undefined ? undefined : check(value, name)
+
+/** As `check`, and undefined becomes `fallback`. */
+export const withDefault =
+  <T>(check: Check<T>, fallback: T): Check<T> =>
+  (value, name) =>
+    value === undefined ? fallback : check(value, name)
+
+const numberThat =
+  (what: string, fits: (value: number) => boolean): Check<number> =>
+  (value, name) => {
+    if (typeof value === 'number' && fits(value)) return value
+    throw unexpected(what, name, value)
+  }
+
+/** A finite number. */
+export const finite = numberThat('a finite number', Number.isFinite)
+/** A finite number > 0. */
+export const positive = numberThat('a number above 0', (value) => value > 0 && Number.isFinite(value))
+/** A finite number >= 0. */
+export const nonNegative = numberThat('a number of at least 0', (value) => value >= 0 && Number.isFinite(value))
+/** A number p with 0 <= p < 1: a dropout rate, a momentum. */
+export const fraction = numberThat('a number from 0 to below 1', (value) => value >= 0 && value < 1)
+
+/** An integer from `min` to `max`, both included. */
+export const integer = (min: number, max: number = Number.MAX_SAFE_INTEGER): Check<number> =>
+  numberThat(
+    max === Number.MAX_SAFE_INTEGER ? `an integer of at least ${min}` : `an integer from ${min} to ${max}`,
+    (value) => Number.isSafeInteger(value) && value >= min && value <= max,
+  )
+
+/** A seed: an integer from 0 to 2^53 - 1. */
+export const seed = integer(0)
+
+/** true or false. */
+export const boolean: Check<boolean> = (value, name) => {
+  if (typeof value === 'boolean') return value
+  throw unexpected('true or false', name, value)
+}
+
+/** A string that is not empty. */
+export const text: Check<string> = (value, name) => {
+  if (typeof value === 'string' && value !== '') return value
+  throw unexpected('a string that is not empty', name, value)
+}
+
+/** A path of a file: a string that is not empty and holds no zero byte. */
+export const filePath: Check<string> = (value, name) => {
+  if (typeof value === 'string' && value !== '' && !value.includes('\0')) return value
+  throw unexpected('the path of a file', name, value)
+}
+
+/** A function. The signature is the caller's to state. */
+export const callback =
+  <F extends (...given: never[]) => unknown>(): Check<F> =>
+  (value, name) => {
+    if (typeof value === 'function') return value as F
+    throw unexpected('a function', name, value)
+  }
+
+/** One of the names given. */
+export const oneOf =
+  <const T extends string>(...names: readonly T[]): Check<T> =>
+  (value, name) => {
+    const found = names.find((known) => known === value)
+    if (found !== undefined) return found
+    if (typeof value === 'string') throw unknownName(value, name, names)
+    throw unexpected(`one of ${names.join(', ')}`, name, value)
+  }
+
+/** An array, each element of which passes `check`. */
+export const arrayOf =
+  <T>(check: Check<T>): Check<T[]> =>
+  (value, name) => {
+    if (!Array.isArray(value)) throw unexpected('an array', name, value)
+    return Array.from(value, (element, index) => check(element, `${name}[${index}]`))
+  }
+
+/** An instance of a class. */
+export const instanceOf =
+  <T>(type: abstract new (...given: never[]) => T): Check<T> =>
+  (value, name) => {
+    if (value instanceof type) return value
+    throw unexpected(`a ${type.name}`, name, value)
+  }
