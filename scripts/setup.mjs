@@ -1,4 +1,5 @@
-// node scripts/setup.mjs [packages] [native] [native-debug] [library]: all of the set-up but native-debug, or the named parts.
+// node scripts/setup.mjs [packages] [native] [native-debug] [library] [prebuild]: the named parts of the set-up, or, without
+// a name, packages, native and library.
 // What is there is not done again; nothing is printed when there is nothing to do. Needs no package: it runs before npm ci.
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -6,6 +7,7 @@ import { compileLibrary } from './setup/compile.mjs'
 import { holdLock } from './setup/lock.mjs'
 import { buildNative, builds } from './setup/native.mjs'
 import { installPackages } from './setup/packages.mjs'
+import { makePrebuild } from './setup/prebuild.mjs'
 import { exitOnProblem, SetupProblem } from './setup/problem.mjs'
 import { checkNode } from './setup/tools.mjs'
 
@@ -16,6 +18,7 @@ const parts = {
   native: () => buildNative(root, builds.release),
   'native-debug': () => buildNative(root, builds.debug),
   library: () => compileLibrary(root),
+  prebuild: () => makePrebuild(root),
 }
 const everything = ['packages', 'native', 'library']
 

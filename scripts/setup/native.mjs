@@ -35,21 +35,23 @@ export function nativeIsCurrent(root, build) {
   return isCurrent(stampFileOf(root, build), nativeHash(root), productsOf(root, build))
 }
 
-// Fetches only what is wanted and not there, and looks for Python only then.
-async function fetchTools() {
+// Python is looked for only where something is to be fetched.
+async function fetched(name) {
   const cache = cacheFolder()
-  let python
-  const fetched = async (name) => {
-    const folder = folderOf(cache, name, pins[name])
-    if (existsSync(folder)) return folder
-    python ??= await findPython()
-    return fetchPin({ cache, name, pin: pins[name], python })
-  }
-  const onednn = process.env.VGGNET_ONEDNN_DIR || (await fetched('onednn'))
+  const folder = folderOf(cache, name, pins[name])
+  if (existsSync(folder)) return folder
+  return fetchPin({ cache, name, pin: pins[name], python: await findPython() })
+}
+
+/** A folder with oneDNN's include/, lib/ and share/: VGGNET_ONEDNN_DIR, or in the cache. */
+export const oneDnnFolder = async () => process.env.VGGNET_ONEDNN_DIR || fetched('onednn')
+
+// The search path with a cmake and a ninja on it.
+async function buildPath() {
   const folders = []
   if (!(await hasCmake())) folders.push(path.join(await fetched('cmake'), 'bin'))
   if (!(await hasNinja())) folders.push(await fetched('ninja'))
-  return { onednn, searchPath: [...folders, process.env.PATH ?? ''].join(path.delimiter) }
+  return [...folders, process.env.PATH ?? ''].join(path.delimiter)
 }
 
 // CMake refuses a cache that was made elsewhere (a moved clone) or for another generator.
@@ -86,7 +88,8 @@ export async function buildNative(root, build) {
   if (nativeIsCurrent(root, build)) return
   checkPlatform()
   const compiler = await findCompiler()
-  const { onednn, searchPath } = await fetchTools()
+  const onednn = await oneDnnFolder()
+  const env = { PATH: await buildPath() }
   await announce(`${build.title} (a minute or two when new)`, async () => {
     const hash = nativeHash(root)
     const stampFile = stampFileOf(root, build)
@@ -98,8 +101,8 @@ export async function buildNative(root, build) {
       `CMAKE_CXX_COMPILER=${compiler}`,
       ...build.definitions,
     ]
-    await runCmakeJs(root, build, 'configure', definitions, { PATH: searchPath })
-    await runCmakeJs(root, build, 'build', [], { PATH: searchPath })
+    await runCmakeJs(root, build, 'configure', definitions, env)
+    await runCmakeJs(root, build, 'build', [], env)
     writeStamp(stampFile, hash, productsOf(root, build))
   })
 }
