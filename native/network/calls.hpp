@@ -1,0 +1,74 @@
+#pragma once
+// What a network is asked and what it answers, as plain values in host memory. Each call owns its data.
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tensor/tensor.hpp"
+
+namespace vggnet {
+
+// uint8: n h w c. float32: n c h w. `shape` is n c h w for both.
+struct Images {
+  DType dtype = DType::float32;
+  Shape shape;
+  std::vector<uint8_t> bytes;
+  std::vector<uint8_t> flip;   // n, or empty: none is mirrored
+  std::vector<float> shift;    // n c, or empty: 0
+};
+
+struct HostTensor {
+  std::vector<int64_t> dimensions;
+  std::vector<float> values;
+};
+
+struct ForwardCall {
+  Images images;
+  bool training = false, wants_image_gradient = false;
+  std::vector<std::string> keep;
+  int64_t first_image = 0;
+};
+
+struct ForwardAnswer {
+  HostTensor output;
+  std::map<std::string, HostTensor> kept;
+};
+
+// From labels, or from a gradient of the user's own with respect to the network's output.
+struct BackwardCall {
+  std::vector<int32_t> labels;
+  HostTensor gradient;  // empty: from labels
+  std::map<std::string, HostTensor> inject;
+  bool accumulate = false;
+  int64_t batch = 0;  // images over which the loss is averaged; 0: those of this call
+};
+
+struct LossAnswer {
+  double loss = 0;
+  int64_t correct = 0, correct5 = 0;
+};
+
+struct BackwardAnswer {
+  LossAnswer loss;
+  HostTensor image_gradient;  // empty where it was not asked for
+};
+
+struct UpdateCall {
+  float rate = 0, momentum = 0, decay = 0;
+  std::map<std::string, float> rates;  // multiplier by layer
+};
+
+struct StepCall {
+  Images images;
+  std::vector<int32_t> labels;
+  int64_t micro_batch = 0;  // 0: all at once
+  UpdateCall update;
+};
+
+// INVALID_ARGUMENT or SHAPE_MISMATCH unless there is a label from 0 to classes - 1 for each image.
+void check_labels(const std::vector<int32_t>&, int64_t images, int64_t classes);
+
+// SHAPE_MISMATCH naming `what` unless it holds as many values for as many images.
+void check_size(const std::string& what, const HostTensor& given, const Shape& wanted);
+
+}  // namespace vggnet

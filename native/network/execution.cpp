@@ -1,0 +1,232 @@
+#include "network/execution.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include "network/guard.hpp"
+#include "tensor/error.hpp"
+
+namespace vggnet {
+namespace {
+
+constexpr int kBeforeAll = -1;
+
+double milliseconds(const std::function<void()>& call) {
+  const auto start = std::chrono::steady_clock::now();
+  call();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
+
+Execution::Execution(Backend& backend, Plan plan) : backend_(backend), plan_(std::move(plan)) {
+  prepare();
+  lay_out();
+}
+
+// From the top down, because a stage may deliver the bias gradient of the one below it.
+void Execution::prepare() {
+  stages_.resize(plan_.stages.size());
+  bool delivered = false;
+  for (size_t i = stages_.size(); i-- > 0;) {
+    PlannedStage& planned = plan_.stages[i];
+    if (delivered) planned.context.wants_bias_gradient = false;
+    stages_[i] = backend_.prepare(planned.layer, planned.input_shape, planned.context);
+    delivered = stages_[i]->requirements().gives_bias_gradient_below;
+  }
+}
+
+int Execution::live(const std::string& name, int64_t bytes, int first, int last) {
+  lifetimes_.push_back({name, std::max<int64_t>(bytes, 1) + kGuardBytes, first, last});
+  return static_cast<int>(lifetimes_.size()) - 1;
+}
+
+// Events: the stages forward, then the stages backward.
+void Execution::lay_out() {
+  const Shape& images = plan_.stages.front().input_shape;
+  const int64_t pixel_bytes = plan_.options.images == DType::uint8 ? 1 : sizeof(float);
+  images_life_ = live("images", images.count() * pixel_bytes, kBeforeAll, last_event());
+  flip_life_ = live("flip", images.n, kBeforeAll, last_event());
+  shift_life_ = live("shift", images.n * images.c * int64_t{sizeof(float)}, kBeforeAll, last_event());
+  labels_life_ = live("labels", images.n * int64_t{sizeof(int32_t)}, kBeforeAll, last_event());
+
+  const int count = static_cast<int>(plan_.tensors.size());
+  std::vector<int> last(count);
+  gradient_life_.assign(count, -1);
+  saved_life_.resize(stages_.size());
+  for (size_t i = 0; i < stages_.size(); ++i) {
+    const PlannedStage& planned = plan_.stages[i];
+    const Requirements& needs = stages_[i]->requirements();
+    const int forward = static_cast<int>(i), backward = backward_event(i);
+    if (planned.input >= 0) {
+      int& end = last[planned.input];
+      end = std::max(end, planned.in_backward && needs.input_in_backward ? backward : forward);
+      if (planned.context.wants_input_gradient) {
+        const PlannedTensor& tensor = plan_.tensors[planned.input];
+        gradient_life_[planned.input] = live("gradient of " + tensor.name, backend_.stored_bytes(tensor.shape, Storage::activation),
+                                             backward, backward_event(i - 1));
+      }
+    } else if (planned.context.wants_input_gradient) {
+      image_gradient_life_ = live("gradient of images", images.count() * int64_t{sizeof(float)}, backward, last_event());
+    }
+    if (planned.output >= 0)
+      last[planned.output] = planned.in_backward && needs.output_in_backward ? backward : forward;
+    for (const Saved& saved : needs.saved)
+      saved_life_[i].push_back(live(name_of(planned.layer) + " " + saved.name, saved.bytes, forward,
+                                    planned.in_backward ? backward : forward));
+    workspace_bytes_ = std::max(workspace_bytes_, needs.workspace_bytes);
+  }
+  for (int t = 0; t < count; ++t) {
+    const PlannedTensor& tensor = plan_.tensors[t];
+    tensor_life_.push_back(live(tensor.name, backend_.stored_bytes(tensor.shape, tensor.storage), t,
+                                tensor.kept ? last_event() : last[t]));
+  }
+  workspace_life_ = live("workspace", workspace_bytes_, kBeforeAll, last_event());
+  arena_bytes_ = place(lifetimes_);
+}
+
+int64_t Execution::prepared_bytes() const {
+  int64_t bytes = 0;
+  for (const auto& stage : stages_) bytes += stage->requirements().prepared_bytes;
+  return bytes;
+}
+
+void* Execution::at(void* arena, int lifetime) const {
+  return lifetime < 0 ? nullptr : static_cast<char*>(arena) + lifetimes_[lifetime].offset;
+}
+
+void Execution::bind(void* arena, Parameters& parameters, const Controls* controls, Results* results) {
+  float* gradients = plan_.options.training ? parameters.arena(Role::gradient) : nullptr;
+  if (arena == arena_ && gradients == gradient_arena_) return;
+  arena_ = arena;
+  gradient_arena_ = gradients;
+  recordings = {};
+
+  feed_ = {at(arena, images_life_),
+           static_cast<uint8_t*>(at(arena, flip_life_)),
+           static_cast<float*>(at(arena, shift_life_)),
+           static_cast<int32_t*>(at(arena, labels_life_)),
+           controls,
+           results};
+  tensors_.clear();
+  gradients_.clear();
+  for (size_t t = 0; t < plan_.tensors.size(); ++t) {
+    const PlannedTensor& tensor = plan_.tensors[t];
+    tensors_.push_back({at(arena, tensor_life_[t]), tensor.shape, tensor.storage});
+    gradients_.push_back({at(arena, gradient_life_[t]), tensor.shape, Storage::activation});
+  }
+  image_gradient_ = static_cast<float*>(at(arena, image_gradient_life_));
+
+  float* weights = parameters.arena(Role::parameter);
+  float* bias_gradient_below = nullptr;
+  for (size_t i = 0; i < stages_.size(); ++i) {
+    const PlannedStage& planned = plan_.stages[i];
+    Binding binding;
+    if (planned.input >= 0) {
+      binding.input = tensors_[planned.input];
+      binding.grad_input = gradients_[planned.input];
+    } else {
+      binding.grad_input = {image_gradient_, planned.input_shape, Storage::image};
+    }
+    if (planned.output >= 0) {
+      binding.output = tensors_[planned.output];
+      binding.grad_output = gradients_[planned.output];
+    }
+    for (int life : saved_life_[i]) binding.saved.push_back(at(arena, life));
+    binding.workspace = at(arena, workspace_life_);
+    if (stages_[i]->requirements().gives_bias_gradient_below) binding.grad_bias_below = bias_gradient_below;
+    bias_gradient_below = nullptr;
+    if (!planned.parameters.empty()) {
+      const int64_t weight = parameters.entry(planned.parameters + ".weight").offset;
+      const int64_t bias = parameters.entry(planned.parameters + ".bias").offset;
+      binding.weight = weights + weight;
+      binding.bias = weights + bias;
+      if (planned.context.wants_parameter_gradients) {
+        binding.grad_weight = gradients + weight;
+        binding.grad_bias = bias_gradient_below = gradients + bias;
+      }
+    }
+    binding.feed = feed_;
+    stages_[i]->bind(binding);
+  }
+}
+
+void Execution::refresh(uint64_t parameters_version) {
+  if (version_ == parameters_version) return;
+  version_ = parameters_version;
+  for (const auto& stage : stages_) stage->refresh();
+}
+
+void Execution::forward_stage(size_t i) {
+#ifdef VGGNET_DEBUG
+  poison(arena_, lifetimes_, static_cast<int>(i));
+#endif
+  stages_[i]->forward();
+#ifdef VGGNET_DEBUG
+  check_sentinels(arena_, lifetimes_, static_cast<int>(i), name_of(plan_.stages[i].layer).c_str());
+#endif
+}
+
+void Execution::backward_stage(size_t i, Gradients gradients) {
+#ifdef VGGNET_DEBUG
+  poison(arena_, lifetimes_, backward_event(i));
+#endif
+  stages_[i]->backward(gradients);
+#ifdef VGGNET_DEBUG
+  check_sentinels(arena_, lifetimes_, backward_event(i), name_of(plan_.stages[i].layer).c_str());
+#endif
+}
+
+void Execution::forward() {
+  const size_t count = stages_.size() - (ends_with_loss() ? 1 : 0);
+  for (size_t i = 0; i < count; ++i) forward_stage(i);
+}
+
+void Execution::loss() {
+  const size_t last = stages_.size() - 1;
+  forward_stage(last);
+  if (plan_.stages[last].in_backward) backward_stage(last, Gradients::overwrite);
+}
+
+void Execution::backward(Gradients gradients, const std::vector<NamedGradient>& injected) {
+  for (size_t i = stages_.size() - 1; i-- > 0;) {
+    const PlannedStage& planned = plan_.stages[i];
+    if (!planned.in_backward) return;
+    for (const NamedGradient& extra : injected) {
+      if (extra.tensor != planned.output) continue;
+      const bool rectified = plan_.tensors[extra.tensor].rectified;
+      backend_.inject(extra.nchw.data(), rectified ? tensors_[extra.tensor] : Tensor{}, gradients_[extra.tensor]);
+    }
+    backward_stage(i, gradients);
+  }
+}
+
+std::optional<std::string> Execution::first_not_finite() {
+  const size_t count = stages_.size() - 1;
+  for (size_t i = 0; i < count; ++i) {
+    forward_stage(i);
+    if (!backend_.finite(tensors_[plan_.stages[i].output]))
+      return i == 0 ? "the images themselves" : "the output of layer '" + name_of(plan_.stages[i].layer) + "'";
+  }
+  loss();
+  for (size_t i = count; i-- > 0 && plan_.stages[i].in_backward;) {
+    if (!backend_.finite(gradients_[plan_.stages[i].output]))
+      return "the gradient that reaches layer '" + name_of(plan_.stages[i].layer) + "'";
+    backward_stage(i, Gradients::overwrite);
+  }
+  return std::nullopt;
+}
+
+std::vector<StageTime> Execution::profile() {
+  std::vector<StageTime> times;
+  for (size_t i = 0; i < stages_.size(); ++i) {
+    const PlannedStage& planned = plan_.stages[i];
+    times.push_back({name_of(planned.layer), milliseconds([&] { forward_stage(i); }), 0,
+                     multiply_adds(planned.layer, planned.input_shape)});
+  }
+  for (size_t i = stages_.size(); i-- > 0 && plan_.stages[i].in_backward;)
+    times[i].backward_ms = milliseconds([&] { backward_stage(i, Gradients::overwrite); });
+  return times;
+}
+
+}  // namespace vggnet

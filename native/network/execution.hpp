@@ -1,0 +1,90 @@
+#pragma once
+// A plan prepared on a device: stages with fixed shapes and, once bound, fixed addresses.
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backend/backend.hpp"
+#include "network/memory.hpp"
+#include "network/parameters.hpp"
+#include "network/plan.hpp"
+
+namespace vggnet {
+
+struct StageTime {
+  std::string name;
+  double forward_ms, backward_ms;
+  int64_t multiply_adds;
+};
+
+struct NamedGradient {
+  int tensor;
+  std::vector<float> nchw;
+};
+
+class Execution {
+ public:
+  Execution(Backend&, Plan);
+
+  const Plan& plan() const { return plan_; }
+  const Stage& stage(size_t index) const { return *stages_[index]; }
+  const std::vector<Lifetime>& lifetimes() const { return lifetimes_; }
+  int64_t arena_bytes() const { return arena_bytes_; }
+  int64_t workspace_bytes() const { return workspace_bytes_; }
+  int64_t prepared_bytes() const;
+
+  // Fixes every address; nothing happens where they are fixed already.
+  void bind(void* arena, Parameters&, const Controls*, Results*);
+  const Feed& feed() const { return feed_; }
+  const Tensor& tensor(int index) const { return tensors_[index]; }
+  const Tensor& gradient(int index) const { return gradients_[index]; }
+  const float* image_gradient() const { return image_gradient_; }  // n c h w
+
+  void refresh(uint64_t parameters_version);
+  void forward();
+  void loss();      // results, and the gradient of the logits
+  void backward(Gradients, const std::vector<NamedGradient>& injected);
+
+  // Runs forward, and backward where forward is sound, stage by stage; the first stage whose output or gradient is
+  // not finite, in words, or nothing.
+  std::optional<std::string> first_not_finite();
+  std::vector<StageTime> profile();
+
+  // One for each sequence of calls that the network asks the device to run; emptied when addresses change.
+  struct Recordings {
+    std::unique_ptr<Recording> forward, loss, backward, accumulate, step, accumulate_step;
+  };
+  Recordings recordings;
+
+ private:
+  void prepare();
+  void lay_out();
+  int live(const std::string& name, int64_t bytes, int first, int last);
+  int backward_event(size_t stage) const { return static_cast<int>(2 * plan_.stages.size() - 1 - stage); }
+  int last_event() const { return static_cast<int>(2 * plan_.stages.size()); }
+  bool ends_with_loss() const { return plan_.options.training; }
+  void forward_stage(size_t);
+  void backward_stage(size_t, Gradients);
+  void* at(void* arena, int lifetime) const;
+
+  Backend& backend_;
+  Plan plan_;
+  std::vector<std::unique_ptr<Stage>> stages_;
+  std::vector<Lifetime> lifetimes_;
+  // indices into lifetimes_; -1: not there
+  std::vector<int> tensor_life_, gradient_life_;
+  std::vector<std::vector<int>> saved_life_;
+  int images_life_ = -1, flip_life_ = -1, shift_life_ = -1, labels_life_ = -1, workspace_life_ = -1,
+      image_gradient_life_ = -1;
+  int64_t arena_bytes_ = 0, workspace_bytes_ = 0;
+
+  void* arena_ = nullptr;  // as bound
+  float* gradient_arena_ = nullptr;
+  uint64_t version_ = 0;
+  Feed feed_;
+  std::vector<Tensor> tensors_, gradients_;
+  float* image_gradient_ = nullptr;
+};
+
+}  // namespace vggnet

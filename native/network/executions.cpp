@@ -1,0 +1,106 @@
+#include "network/executions.hpp"
+
+#include <algorithm>
+
+#include "tensor/error.hpp"
+
+namespace vggnet {
+namespace {
+
+constexpr size_t kMostPlans = 16;                             // feature taps by many names make many plans
+constexpr int64_t kMostPreparedBytes = int64_t{2} << 30;      // what stages hold beside the arena
+
+int64_t prepared_bytes(const std::list<std::unique_ptr<Execution>>& executions) {
+  int64_t bytes = 0;
+  for (const auto& execution : executions) bytes += execution->prepared_bytes();
+  return bytes;
+}
+
+}  // namespace
+
+Executions::Executions(Backend& backend, const std::vector<Layer>& layers, Parameters& parameters, int64_t memory_limit)
+    : backend_(backend),
+      layers_(layers),
+      parameters_(parameters),
+      memory_limit_(memory_limit),
+      run_block_(backend.allocate(sizeof(Controls) + sizeof(Results))) {}
+
+Execution& Executions::get(const Shape& images, const PlanOptions& options) {
+  Execution& execution = cached(images, options);
+  make_room(execution);
+  execution.bind(arena_->data(), parameters_, controls(), results());
+  execution.refresh(parameters_.version());
+  return execution;
+}
+
+Execution& Executions::cached(const Shape& images, const PlanOptions& options) {
+  const auto found = std::ranges::find_if(executions_, [&](const auto& execution) {
+    return execution->plan().stages.front().input_shape == images && execution->plan().options == options;
+  });
+  if (found != executions_.end()) {
+    executions_.splice(executions_.begin(), executions_, found);
+  } else {
+    executions_.push_front(std::make_unique<Execution>(backend_, make_plan(layers_, images, options)));
+    while (executions_.size() > 1 &&
+           (executions_.size() > kMostPlans || prepared_bytes(executions_) > kMostPreparedBytes))
+      executions_.pop_back();
+  }
+  return *executions_.front();
+}
+
+int64_t Executions::bytes_beside_arena(const PlanOptions& options) const {
+  return parameters_.arena_bytes() * (options.training || parameters_.allocated(Role::gradient) ? 3 : 1);
+}
+
+void Executions::make_room(const Execution& execution) {
+  const PlanOptions& options = execution.plan().options;
+  const int64_t held = arena_ ? arena_->bytes() : 0;
+  if (memory_limit_ > 0 && bytes_beside_arena(options) + execution.arena_bytes() > memory_limit_)
+    refuse(execution, memory_limit_ - bytes_beside_arena(options));
+  if (execution.arena_bytes() <= held) return;
+
+  int64_t to_come = 0;  // gradients and velocity, before the first training step
+  for (Role role : {Role::gradient, Role::velocity})
+    if (options.training && !parameters_.allocated(role)) to_come += parameters_.arena_bytes();
+  const int64_t limit = backend_.available_bytes() + held - to_come;
+  if (execution.arena_bytes() > limit) refuse(execution, limit);
+  arena_ = nullptr;
+  arena_ = backend_.allocate(execution.arena_bytes());
+}
+
+int64_t Executions::largest_batch(const Execution& execution, int64_t arena_limit) {
+  const Plan& plan = execution.plan();
+  const Shape images = plan.stages.front().input_shape;
+  const auto arena_of = [&](int64_t batch) {
+    Shape shape = images;
+    shape.n = batch;
+    return Execution(backend_, make_plan(layers_, shape, plan.options)).arena_bytes();
+  };
+  const int64_t one = arena_of(1);
+  if (one > arena_limit || images.n == 1) return 0;
+  // Very nearly linear in the batch: estimate, then settle.
+  const double each = static_cast<double>(execution.arena_bytes() - one) / static_cast<double>(images.n - 1);
+  int64_t batch = 1 + static_cast<int64_t>(static_cast<double>(arena_limit - one) / each);
+  batch = std::clamp<int64_t>(batch, 1, images.n - 1);
+  while (batch > 1 && arena_of(batch) > arena_limit) --batch;
+  while (batch + 1 < images.n && arena_of(batch + 1) <= arena_limit) ++batch;
+  return batch;
+}
+
+void Executions::refuse(const Execution& execution, int64_t arena_limit) {
+  const PlanOptions& options = execution.plan().options;
+  const Shape images = execution.plan().stages.front().input_shape;
+  const int64_t beside = bytes_beside_arena(options);
+  const int64_t largest = largest_batch(execution, arena_limit);
+  throw Error(kOutOfMemory,
+              std::string(options.training ? "training" : "evaluating") + " a batch of " + std::to_string(images.n) +
+                  " images of " + std::to_string(images.h) + "x" + std::to_string(images.w) + " takes " +
+                  std::to_string(beside + execution.arena_bytes()) + " bytes (" + std::to_string(execution.arena_bytes()) +
+                  " for activations, " + std::to_string(beside) + " for parameters" +
+                  (options.training ? ", gradients and velocity" : "") + "), but there is room for " +
+                  std::to_string(std::max<int64_t>(0, arena_limit + beside)) + "; " +
+                  (largest > 0 ? "the largest batch that fits is " + std::to_string(largest)
+                               : std::string("not even a batch of 1 fits")));
+}
+
+}  // namespace vggnet

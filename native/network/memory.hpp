@@ -1,0 +1,22 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace vggnet {
+
+// Something that needs `bytes` from event `first` to event `last`, both included.
+struct Lifetime {
+  std::string name;
+  int64_t bytes;
+  int first, last;
+  int64_t offset = 0;  // filled by place()
+};
+
+inline constexpr int64_t kAlignment = 64;  // a cache line; oneDNN's Winograd stores with aligned streaming stores
+
+// Gives every lifetime an offset in one arena such that no two that live at the same event share a byte.
+// Largest first, each at the lowest place that is free. Returns the size of the arena in bytes.
+int64_t place(std::vector<Lifetime>&);
+
+}  // namespace vggnet

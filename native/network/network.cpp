@@ -1,0 +1,274 @@
+#include "network/network.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "tensor/error.hpp"
+
+namespace vggnet {
+namespace {
+
+std::vector<Layer> checked(std::vector<Layer> layers) {
+  check_layers(layers);
+  return layers;
+}
+
+LossAnswer answer(const Results& results) { return {results.loss, results.correct, results.correct5}; }
+
+}  // namespace
+
+Network::Network(std::vector<Layer> layers, const NetworkOptions& options)
+    : layers_(checked(std::move(layers))),
+      exact_(options.exact),
+      backend_(open_backend(options.device)),
+      parameters_(*backend_, layers_),
+      executions_(*backend_, layers_, parameters_, options.memory_limit) {
+  controls_.seed = options.seed;
+}
+
+PlanOptions Network::options(DType images) const {
+  PlanOptions options;
+  options.images = images;
+  options.exact = exact_;
+  return options;
+}
+
+Execution& Network::prepare(const Images& images, int64_t count, const PlanOptions& options) {
+  pending_ = last_ = nullptr;  // whatever comes now writes over the arena
+  Shape shape = images.shape;
+  shape.n = count;
+  return *(last_ = &executions_.get(shape, options));
+}
+
+// `first`: index of the first image of this run within `images`.
+void Network::feed(Execution& execution, const Images& images, int64_t first) {
+  const Shape shape = execution.plan().stages.front().input_shape;
+  const int64_t bytes = shape.per_image() * (images.dtype == DType::uint8 ? 1 : int64_t{sizeof(float)});
+  const Feed& feed = execution.feed();
+  const auto fill = [&](const void* at, auto& values, int64_t each) {
+    using Value = typename std::decay_t<decltype(values)>::value_type;
+    const std::vector<Value> none(values.empty() ? shape.n * each : 0);
+    const Value* source = values.empty() ? none.data() : values.data() + first * each;
+    backend_->upload(source, const_cast<void*>(at), shape.n * each * int64_t{sizeof(Value)});
+  };
+  backend_->upload(images.bytes.data() + first * bytes, const_cast<void*>(feed.images), shape.n * bytes);
+  fill(feed.flip, images.flip, 1);
+  fill(feed.shift, images.shift, shape.c);
+}
+
+void Network::feed_labels(const Execution& execution, const std::vector<int32_t>& labels, int64_t first) {
+  const int64_t count = execution.plan().stages.front().input_shape.n;
+  backend_->upload(labels.data() + first, const_cast<int32_t*>(execution.feed().labels), count * int64_t{sizeof(int32_t)});
+}
+
+void Network::write_controls() { backend_->upload(&controls_, executions_.controls(), sizeof controls_); }
+
+Results Network::read_results() {
+  Results results;
+  backend_->download(executions_.results(), &results, sizeof results);
+  return results;
+}
+
+// A map of one position is a vector for the user: [n, c].
+HostTensor Network::read(const Tensor& tensor, bool flat) {
+  const Shape& shape = tensor.shape;
+  HostTensor result;
+  result.dimensions = flat ? std::vector<int64_t>{shape.n, shape.c} : std::vector<int64_t>{shape.n, shape.c, shape.h, shape.w};
+  result.values.resize(shape.count());
+  backend_->read(tensor, result.values.data());
+  return result;
+}
+
+ForwardAnswer Network::forward(const ForwardCall& call) {
+  PlanOptions plan_options = options(call.images.dtype);
+  plan_options.training = call.training;
+  plan_options.keep = call.keep;
+  plan_options.wants_image_gradient = call.wants_image_gradient;
+  if (call.training) plan_options.frozen = frozen_;
+  Execution& execution = prepare(call.images, call.images.shape.n, plan_options);
+  controls_.first_image = call.first_image;
+  feed(execution, call.images, 0);
+  write_controls();
+  backend_->run(execution.recordings.forward, [&] { execution.forward(); });
+
+  const Plan& plan = execution.plan();
+  ForwardAnswer result;
+  const auto read_named = [&](int index) {
+    const Tensor& tensor = execution.tensor(index);
+    const bool linear = tensor.shape.h == 1 && tensor.shape.w == 1 && plan.behind_linear(index);
+    return read(tensor, linear);
+  };
+  result.output = read_named(plan.logits);
+  for (const std::string& name : call.keep) result.kept[name] = read_named(plan.tensor(name));
+  if (call.training) pending_ = &execution;
+  return result;
+}
+
+BackwardAnswer Network::backward(const BackwardCall& call) {
+  if (!pending_) throw Error(kState, "backward needs a forward(x, { training: true }) just before it, and has none");
+  Execution& execution = *pending_;
+  const Plan& plan = execution.plan();
+  const Shape logits = plan.tensors[plan.logits].shape;
+  const bool from_labels = call.gradient.values.empty();
+  if (from_labels) check_labels(call.labels, logits.n, logits.c);
+  const auto injected = injections(execution, call.inject);
+
+  controls_.loss_scale = 1.0f / static_cast<float>(call.batch > 0 ? call.batch : logits.n);
+  write_controls();
+  const Results none;
+  backend_->upload(&none, executions_.results(), sizeof none);
+  if (from_labels) {
+    feed_labels(execution, call.labels, 0);
+    backend_->run(execution.recordings.loss, [&] { execution.loss(); });
+  } else {
+    write_gradient(execution, call.gradient);
+  }
+  const Gradients mode = call.accumulate ? Gradients::accumulate : Gradients::overwrite;
+  auto& recordings = execution.recordings;
+  if (injected.empty()) {
+    backend_->run(call.accumulate ? recordings.accumulate : recordings.backward, [&] { execution.backward(mode, {}); });
+  } else {
+    execution.backward(mode, injected);  // takes host memory of this call: not to be replayed
+  }
+  pending_ = nullptr;
+
+  BackwardAnswer result;
+  result.loss = answer(read_results());
+  if (execution.image_gradient()) {
+    const Shape shape = plan.stages.front().input_shape;
+    result.image_gradient.dimensions = {shape.n, shape.c, shape.h, shape.w};
+    result.image_gradient.values.resize(shape.count());
+    backend_->download(execution.image_gradient(), result.image_gradient.values.data(), shape.count() * int64_t{sizeof(float)});
+  }
+  return result;
+}
+
+void Network::write_gradient(const Execution& execution, const HostTensor& gradient) {
+  const Plan& plan = execution.plan();
+  const PlannedTensor& logits = plan.tensors[plan.logits];
+  check_size("the gradient of the network's output", gradient, logits.shape);
+  if (!execution.gradient(plan.logits)) return;  // everything is frozen
+  std::vector<float> values = gradient.values;
+  if (logits.rectified) {  // the stage expects it with respect to its pre-activation
+    const HostTensor output = read(execution.tensor(plan.logits), false);
+    for (size_t i = 0; i < values.size(); ++i) values[i] = output.values[i] > 0 ? values[i] : 0;
+  }
+  backend_->write(values.data(), execution.gradient(plan.logits));
+}
+
+std::vector<NamedGradient> Network::injections(const Execution& execution,
+                                               const std::map<std::string, HostTensor>& named) const {
+  const Plan& plan = execution.plan();
+  std::vector<NamedGradient> result;
+  for (const auto& [name, gradient] : named) {
+    const int index = plan.tensor(name);
+    if (index < 0 || !plan.tensors[index].kept)
+      throw Error(kState, "a gradient can be injected at '" + name + "' only if forward was told to keep it: forward(x, { training: true, keep: ['" + name + "'] })");
+    check_size("the gradient injected at '" + name + "'", gradient, plan.tensors[index].shape);
+    if (execution.gradient(index)) result.push_back({index, gradient.values});  // else nothing below learns
+  }
+  return result;
+}
+
+void Network::set_update(const UpdateCall& call) {
+  controls_.rate = call.rate;
+  controls_.momentum = call.momentum;
+  controls_.decay = call.decay;
+  for (const auto& [layer, rate] : call.rates)
+    if (!parameters_.has_layer(layer))
+      throw Error(kInvalidArgument, "Expected layers with parameters for rates but received '" + layer + "'");
+}
+
+Arenas Network::arenas() {
+  return {parameters_.arena(Role::parameter), parameters_.arena(Role::velocity), parameters_.arena(Role::gradient)};
+}
+
+void Network::update(const UpdateCall& call) {
+  if (!parameters_.allocated(Role::gradient)) throw Error(kState, "update needs a backward pass before it, and has none");
+  set_update(call);
+  write_controls();
+  const Results none;
+  backend_->upload(&none, executions_.results(), sizeof none);
+  Feed feed;
+  feed.controls = executions_.controls();
+  feed.results = executions_.results();
+  backend_->update(parameters_.segments(call.rates, frozen_), arenas(), feed);
+  if (read_results().not_finite) refuse_not_finite();
+  finish_update();
+}
+
+void Network::finish_update() {
+  parameters_.changed();
+  ++controls_.training_step;
+  pending_ = nullptr;
+}
+
+LossAnswer Network::step(const StepCall& call) {
+  const int64_t total = call.images.shape.n;
+  const int64_t chunk = call.micro_batch > 0 ? std::min(call.micro_batch, total) : total;
+  PlanOptions plan_options = options(call.images.dtype);
+  plan_options.training = true;
+  plan_options.frozen = frozen_;
+  Execution& first = prepare(call.images, chunk, plan_options);
+  check_labels(call.labels, total, first.plan().tensors[first.plan().logits].shape.c);
+  set_update(call.update);
+  const auto segments = parameters_.segments(call.update.rates, frozen_);
+  const Arenas update_arenas = arenas();
+  controls_.loss_scale = 1.0f / static_cast<float>(total);
+  const Results none;
+  backend_->upload(&none, executions_.results(), sizeof none);
+
+  for (int64_t done = 0; done < total; done += chunk) {
+    const int64_t count = std::min(chunk, total - done);
+    Execution& execution = prepare(call.images, count, plan_options);
+    controls_.first_image = done;
+    feed(execution, call.images, done);
+    feed_labels(execution, call.labels, done);
+    write_controls();
+    const Gradients mode = done == 0 ? Gradients::overwrite : Gradients::accumulate;
+    auto& recordings = execution.recordings;
+    backend_->run(mode == Gradients::overwrite ? recordings.step : recordings.accumulate_step, [&] {
+      execution.forward();
+      execution.loss();
+      execution.backward(mode, {});
+    });
+  }
+  backend_->update(segments, update_arenas, last_->feed());
+  const Results results = read_results();
+  if (results.not_finite || !std::isfinite(results.loss)) refuse_not_finite();
+  finish_update();
+  return answer(results);
+}
+
+void Network::refuse_not_finite() {
+  std::string where = "; which layer was first cannot be told any more";
+  if (last_ && last_->plan().options.training) {
+    const auto found = last_->first_not_finite();
+    where = found ? "; the first that is not finite: " + *found : "; it is the sum over the micro-batches that is not finite";
+  }
+  pending_ = nullptr;
+  throw Error(kNotFinite, "the loss or a gradient of training step " + std::to_string(controls_.training_step) +
+                              " is not finite, so no parameter was changed" + where);
+}
+
+void Network::freeze(std::set<std::string> layers) {
+  for (const std::string& layer : layers)
+    if (!parameters_.has_layer(layer))
+      throw Error(kInvalidArgument, "Expected layers with parameters for freeze but received '" + layer + "'");
+  frozen_ = std::move(layers);
+  pending_ = nullptr;
+}
+
+std::vector<StageTime> Network::profile(const Images& images) {
+  PlanOptions plan_options = options(images.dtype);
+  plan_options.training = true;
+  plan_options.frozen = frozen_;
+  Execution& execution = prepare(images, images.shape.n, plan_options);
+  feed(execution, images, 0);
+  feed_labels(execution, std::vector<int32_t>(images.shape.n), 0);
+  write_controls();
+  execution.forward();  // warms up: pages, caches, threads
+  return execution.profile();
+}
+
+}  // namespace vggnet

@@ -1,0 +1,66 @@
+#pragma once
+// Order and memory of a computation. Not thread-safe: one thread makes all calls.
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "backend/backend.hpp"
+#include "network/calls.hpp"
+#include "network/executions.hpp"
+#include "network/parameters.hpp"
+
+namespace vggnet {
+
+struct NetworkOptions {
+  DeviceOptions device;
+  uint64_t seed = 0;  // of dropout
+  bool exact = false;
+  int64_t memory_limit = 0;  // bytes; 0: what the device has
+};
+
+class Network {
+ public:
+  Network(std::vector<Layer>, const NetworkOptions&);
+
+  std::string device() const { return backend_->name(); }
+  int threads() const { return backend_->threads(); }
+  Parameters& parameters() { return parameters_; }
+  uint64_t training_step() const { return controls_.training_step; }
+  void set_training_step(uint64_t step) { controls_.training_step = step; }
+
+  // Keeps what backward needs if call.training; any other pass drops it.
+  ForwardAnswer forward(const ForwardCall&);
+  BackwardAnswer backward(const BackwardCall&);  // STATE without a forward pass in training before it
+  void update(const UpdateCall&);                // NOT_FINITE: nothing was changed
+  LossAnswer step(const StepCall&);              // forward, loss, backward, update
+  void freeze(std::set<std::string> layers);     // just these layers; INVALID_ARGUMENT for a layer without parameters
+  std::vector<StageTime> profile(const Images&);  // of a training step without update
+
+ private:
+  PlanOptions options(DType images) const;
+  Execution& prepare(const Images&, int64_t count, const PlanOptions&);
+  void feed(Execution&, const Images&, int64_t first);
+  void feed_labels(const Execution&, const std::vector<int32_t>&, int64_t first);
+  void write_controls();
+  Results read_results();
+  void set_update(const UpdateCall&);
+  void write_gradient(const Execution&, const HostTensor&);
+  std::vector<NamedGradient> injections(const Execution&, const std::map<std::string, HostTensor>&) const;
+  HostTensor read(const Tensor&, bool flat);
+  Arenas arenas();
+  void finish_update();
+  [[noreturn]] void refuse_not_finite();
+
+  std::vector<Layer> layers_;
+  bool exact_;
+  std::unique_ptr<Backend> backend_;
+  Parameters parameters_;
+  Executions executions_;
+  std::set<std::string> frozen_;
+  Controls controls_;
+  Execution* pending_ = nullptr;  // has a forward pass in training that backward may follow
+  Execution* last_ = nullptr;     // ran last: its images are still in the arena
+};
+
+}  // namespace vggnet

@@ -1,0 +1,142 @@
+#include "network/parameters.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <thread>
+
+#include "tensor/error.hpp"
+#include "tensor/random.hpp"
+
+namespace vggnet {
+namespace {
+
+constexpr uint32_t kInitialisationStream = 0xFFFFFFFFu;  // apart from every dropout stream
+constexpr int64_t kMinimumBytes = 64;  // a network without parameters still has an address
+
+double standard_deviation(Initialisation scheme, const Parameter& weight) {
+  switch (scheme) {
+    case Initialisation::paper: return 0.01;
+    case Initialisation::he: return std::sqrt(2.0 / static_cast<double>(weight.fan_in()));
+    case Initialisation::glorot: return std::sqrt(2.0 / static_cast<double>(weight.fan_in() + weight.fan_out()));
+  }
+  return 0;
+}
+
+// Four deviates for each Philox call: element e comes from counter e / 4, whatever the number of threads.
+void fill_normal(std::vector<float>& values, double deviation, uint64_t seed, uint32_t array) {
+  const int64_t groups = static_cast<int64_t>(values.size() + 3) / 4;
+  const auto fill = [&](int64_t first, int64_t last) {
+    for (int64_t group = first; group < last; ++group) {
+      const Philox bits = philox(seed, static_cast<uint32_t>(group), array, static_cast<uint32_t>(group >> 32), kInitialisationStream);
+      const auto a = normal_pair(bits.word[0], bits.word[1]), b = normal_pair(bits.word[2], bits.word[3]);
+      const double four[4] = {a[0], a[1], b[0], b[1]};
+      for (int64_t i = group * 4; i < std::min<int64_t>(group * 4 + 4, static_cast<int64_t>(values.size())); ++i)
+        values[i] = static_cast<float>(deviation * four[i - group * 4]);
+    }
+  };
+  const int64_t workers = std::clamp<int64_t>(std::thread::hardware_concurrency(), 1, 1 + groups / 65536);
+  std::vector<std::jthread> threads;
+  for (int64_t i = 1; i < workers; ++i) threads.emplace_back(fill, groups * i / workers, groups * (i + 1) / workers);
+  fill(0, groups / workers);
+}
+
+const char* name_of(Role role) {
+  return role == Role::parameter ? "parameter" : role == Role::gradient ? "gradient" : "velocity";
+}
+
+}  // namespace
+
+Parameters::Parameters(Backend& backend, const std::vector<Layer>& layers) : backend_(backend) {
+  // Spatial size has no part in a parameter's shape: a window is fixed by its layer.
+  Shape shape{1, std::get<Input>(layers.front()).channels, 1 << 20, 1 << 20};
+  bool behind_input = true;
+  for (size_t i = 1; i < layers.size(); ++i) {
+    for (Parameter& parameter : parameters_of(layers[i], shape)) {
+      parameter.reads_image = behind_input;
+      const int64_t count = backend.stored_count(parameter);
+      entries_.push_back({std::move(parameter), stored_count_, count});
+      stored_count_ += round_up(count, 16);
+    }
+    behind_input = false;
+    shape.c = output_shape(layers[i], shape).c;
+  }
+}
+
+const ParameterEntry& Parameters::entry(const std::string& name) const {
+  std::string known;
+  for (const ParameterEntry& entry : entries_) {
+    if (entry.parameter.name == name) return entry;
+    known += (known.empty() ? "" : ", ") + entry.parameter.name;
+  }
+  throw Error(kInvalidArgument, "Expected one of " + known + " for a parameter's name but received '" + name + "'");
+}
+
+bool Parameters::has_layer(const std::string& layer) const {
+  for (const ParameterEntry& entry : entries_)
+    if (entry.parameter.layer == layer) return true;
+  return false;
+}
+
+int64_t Parameters::logical_count() const {
+  int64_t count = 0;
+  for (const ParameterEntry& entry : entries_) count += entry.parameter.count();
+  return count;
+}
+
+void Parameters::initialise(Initialisation scheme, uint64_t seed) {
+  uint32_t array = 0;
+  for (const ParameterEntry& entry : entries_) {
+    std::vector<float> values(entry.parameter.count());
+    if (entry.parameter.is_weight) fill_normal(values, standard_deviation(scheme, entry.parameter), seed, array);
+    ++array;
+    write(Role::parameter, entry.parameter.name, values);
+  }
+}
+
+std::vector<float> Parameters::read(Role role, const std::string& name) {
+  const ParameterEntry& place = entry(name);
+  std::vector<float> stored(place.stored_count), logical(place.parameter.count());
+  if (role == Role::gradient && !allocated(role))
+    throw Error(kState, "there is no gradient of '" + name + "' yet: call backward first");
+  if (role == Role::velocity && !allocated(role)) return logical;
+  backend_.download(arena(role) + place.offset, stored.data(), place.stored_count * int64_t{sizeof(float)});
+  backend_.load(place.parameter, stored.data(), logical.data());
+  return logical;
+}
+
+void Parameters::write(Role role, const std::string& name, const std::vector<float>& logical) {
+  const ParameterEntry& place = entry(name);
+  if (static_cast<int64_t>(logical.size()) != place.parameter.count())
+    throw Error(kShapeMismatch, "Expected " + std::to_string(place.parameter.count()) + " values for the " +
+                                    name_of(role) + " '" + name + "' but received " + std::to_string(logical.size()));
+  std::vector<float> stored(place.stored_count);
+  backend_.store(place.parameter, logical.data(), stored.data());
+  backend_.upload(stored.data(), arena(role) + place.offset, place.stored_count * int64_t{sizeof(float)});
+  if (role == Role::parameter) changed();
+}
+
+float* Parameters::arena(Role role) {
+  auto& arena = arenas_[static_cast<int>(role)];
+  if (!arena) arena = backend_.allocate(std::max<int64_t>(arena_bytes(), kMinimumBytes));
+  return static_cast<float*>(arena->data());
+}
+
+bool Parameters::allocated(Role role) const { return arenas_[static_cast<int>(role)] != nullptr; }
+
+std::vector<Segment> Parameters::segments(const std::map<std::string, float>& rates,
+                                          const std::set<std::string>& frozen) const {
+  std::vector<Segment> result;
+  for (const ParameterEntry& entry : entries_) {
+    if (frozen.contains(entry.parameter.layer)) continue;
+    const auto found = rates.find(entry.parameter.layer);
+    const float rate = found == rates.end() ? 1 : found->second;
+    const int64_t end = entry.offset + round_up(entry.stored_count, 16);  // what lies between two arrays is zero
+    if (!result.empty() && result.back().rate == rate && result.back().offset + result.back().count == entry.offset)
+      result.back().count = end - result.back().offset;
+    else
+      result.push_back({entry.offset, end - entry.offset, rate, 1});
+  }
+  return result;
+}
+
+}  // namespace vggnet

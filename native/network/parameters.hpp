@@ -1,0 +1,54 @@
+#pragma once
+// Name, shape and place of every trainable array, and its arenas: weights, gradients, velocity, each one block.
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "backend/backend.hpp"
+
+namespace vggnet {
+
+enum class Role { parameter, gradient, velocity };
+enum class Initialisation { glorot, he, paper };
+
+struct ParameterEntry {
+  Parameter parameter;
+  int64_t offset, stored_count;  // in floats, as the device stores it
+};
+
+class Parameters {
+ public:
+  Parameters(Backend&, const std::vector<Layer>&);
+
+  const std::vector<ParameterEntry>& entries() const { return entries_; }
+  const ParameterEntry& entry(const std::string& name) const;  // throws INVALID_ARGUMENT
+  bool has_layer(const std::string& layer) const;
+  int64_t logical_count() const;
+  int64_t arena_bytes() const { return stored_count_ * int64_t{sizeof(float)}; }
+
+  // Weights normal, biases 0: Glorot 2 / (fan in + fan out), He 2 / fan in, the paper's standard deviation 0.01.
+  void initialise(Initialisation, uint64_t seed);
+  std::vector<float> read(Role, const std::string& name);  // logical order
+  void write(Role, const std::string& name, const std::vector<float>& logical);
+
+  // Address of an arena on the device, allocated (zero) at first use.
+  float* arena(Role);
+  bool allocated(Role) const;
+  // Counts writes, so that what was derived from parameters can be made anew.
+  uint64_t version() const { return version_; }
+  void changed() { ++version_; }
+
+  // Ranges for an update: `rates` multiplies the rate layer by layer (1 where it says nothing), `frozen` is left out.
+  std::vector<Segment> segments(const std::map<std::string, float>& rates, const std::set<std::string>& frozen) const;
+
+ private:
+  Backend& backend_;
+  std::vector<ParameterEntry> entries_;
+  int64_t stored_count_ = 0;
+  std::unique_ptr<Memory> arenas_[3];
+  uint64_t version_ = 1;
+};
+
+}  // namespace vggnet

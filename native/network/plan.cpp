@@ -1,0 +1,190 @@
+#include "network/plan.hpp"
+
+#include <algorithm>
+
+#include "tensor/error.hpp"
+
+namespace vggnet {
+namespace {
+
+// Writes down the stages in order; each reads the tensor that the one before it wrote.
+class Planner {
+ public:
+  Planner(const std::vector<Layer>& layers, const Shape& images, const PlanOptions& options)
+      : layers_(layers), shape_(images) {
+    plan_.options = options;
+  }
+
+  Plan make() {
+    for (next_ = 0; next_ < layers_.size();) {
+      const Layer& layer = layers_[next_++];
+      std::visit([this](const auto& kind) { add(kind); }, layer);
+    }
+    plan_.logits = static_cast<int>(plan_.tensors.size()) - 1;
+    if (plan_.options.training) add(SoftmaxLoss{"loss"});
+    for (PlannedTensor& tensor : plan_.tensors) tensor.kept = kept(tensor.name);
+    plan_.tensors[plan_.logits].kept = true;
+    want_gradients();
+    return std::move(plan_);
+  }
+
+ private:
+  void add(const Input& input) { emit(input, input.name, Storage::image); }
+
+  void add(const Convolution& convolution) {
+    if (!convolution.relu.empty() && kept(convolution.name)) {
+      Convolution bare = convolution;
+      bare.relu.clear();
+      emit(bare, bare.name);
+      return add(Relu{convolution.relu});
+    }
+    const std::string& output = convolution.relu.empty() ? convolution.name : convolution.relu;
+    const auto* pool = next_ < layers_.size() ? std::get_if<MaxPool>(&layers_[next_]) : nullptr;
+    const bool rectified = !convolution.relu.empty();
+    if (pool && !kept(output)) {
+      ++next_;
+      emit(ConvolutionPool{convolution, *pool}, pool->name).rectified = rectified;
+    } else {
+      emit(convolution, output).rectified = rectified;
+    }
+  }
+
+  // max(relu(x)) = relu(max(x)): what is pooled from a rectified tensor counts as rectified, so that the mask is
+  // applied to a quarter of the elements, by the stage above.
+  void add(const MaxPool& pool) {
+    const bool rectified = current().rectified;
+    emit(pool, pool.name).rectified = rectified;
+  }
+
+  void add(const Relu& relu) { emit(relu, relu.name).rectified = true; }
+
+  void add(const Linear& linear) {
+    Linear stage = linear;
+    const bool drops = plan_.options.training && linear.dropout > 0;
+    const bool split_relu = !linear.relu.empty() && kept(linear.name);
+    const bool split_dropout = drops && (linear.relu.empty() || split_relu || kept(linear.relu));
+    if (split_relu) stage.relu.clear();
+    if (split_dropout || !drops) stage.dropout = 0;
+    PlannedTensor& output = emit(stage, stage.relu.empty() ? stage.name : stage.relu);
+    output.rectified = !stage.relu.empty();
+    if (stage.dropout > 0) {
+      output.name = linear.name + ".dropped";
+      output.mask_scale = 1 / (1 - stage.dropout);
+    }
+    if (split_relu) add(Relu{linear.relu});
+    if (split_dropout) add(Dropout{linear.name + ".dropped", linear.dropout, linear.stream});
+  }
+
+  template <class Other>
+  void add(const Other& other) {
+    emit(other, name_of(other));
+  }
+
+  PlannedTensor& emit(Layer layer, const std::string& output, Storage storage = Storage::activation) {
+    PlannedStage stage;
+    stage.input = static_cast<int>(plan_.tensors.size()) - 1;
+    stage.output = stage.input + 1;
+    stage.input_shape = shape_;
+    stage.context.images = plan_.options.images;
+    stage.context.training = plan_.options.training;
+    stage.context.exact = plan_.options.exact;
+    if (stage.input >= 0) {
+      stage.context.input_storage = current().storage;
+      stage.context.mask_input = current().rectified;
+      stage.context.mask_scale = current().mask_scale;
+    }
+    const auto parameters = parameters_of(layer, shape_);
+    if (!parameters.empty()) stage.parameters = parameters.front().layer;
+    shape_ = output_shape(layer, shape_);
+    if (std::holds_alternative<SoftmaxLoss>(layer)) {
+      stage.output = -1;  // its results are numbers, not a tensor
+    } else {
+      plan_.tensors.push_back({output, shape_, storage});
+    }
+    stage.layer = std::move(layer);
+    plan_.stages.push_back(std::move(stage));
+    return plan_.tensors.back();
+  }
+
+  // Backward ends at the lowest stage that learns, or at the images if their gradient is asked for.
+  void want_gradients() {
+    if (!plan_.options.training) return;
+    bool below = plan_.options.wants_image_gradient;
+    bool bias_below = false;  // the stage below has a bias that learns, and takes the gradient just as it is handed
+    for (PlannedStage& stage : plan_.stages) {
+      const bool learns = !stage.parameters.empty() && !plan_.options.frozen.contains(stage.parameters);
+      stage.context.wants_input_gradient = below;
+      stage.context.wants_parameter_gradients = stage.context.wants_bias_gradient = learns;
+      stage.context.may_give_bias_gradient_below = below && bias_below;
+      stage.in_backward = below || learns;
+      below = below || learns;
+      // a gradient injected at a kept tensor comes after what the stage above could have summed
+      bias_below = learns && stage.output >= 0 && !plan_.tensors[stage.output].kept;
+    }
+  }
+
+  const PlannedTensor& current() const { return plan_.tensors.back(); }
+  bool kept(const std::string& name) const {
+    return std::ranges::find(plan_.options.keep, name) != plan_.options.keep.end();
+  }
+
+  const std::vector<Layer>& layers_;
+  Shape shape_;
+  Plan plan_;
+  size_t next_ = 0;
+};
+
+std::string join(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+}  // namespace
+
+int Plan::tensor(const std::string& name) const {
+  for (size_t i = 0; i < tensors.size(); ++i)
+    if (tensors[i].name == name) return static_cast<int>(i);
+  return -1;
+}
+
+bool Plan::behind_linear(int tensor) const {
+  for (const PlannedStage& stage : stages) {
+    const bool flat = std::holds_alternative<Linear>(stage.layer) || std::holds_alternative<SpatialMean>(stage.layer);
+    if (flat && stage.output >= 0 && stage.output <= tensor) return true;
+  }
+  return false;
+}
+
+std::vector<std::string> tensor_names(const std::vector<Layer>& layers) {
+  std::vector<std::string> names;
+  for (const Layer& layer : layers) {
+    names.push_back(name_of(layer));
+    if (const auto* convolution = std::get_if<Convolution>(&layer); convolution && !convolution->relu.empty())
+      names.push_back(convolution->relu);
+    if (const auto* linear = std::get_if<Linear>(&layer); linear && !linear->relu.empty()) names.push_back(linear->relu);
+  }
+  return names;
+}
+
+void check_layers(const std::vector<Layer>& layers) {
+  if (layers.size() < 2 || !std::holds_alternative<Input>(layers.front()))
+    throw Error(kInvalidArgument, "Expected an input layer followed by at least one more for layers");
+  std::set<std::string> seen;
+  for (size_t i = 0; i < layers.size(); ++i)
+    if (i > 0 && std::holds_alternative<Input>(layers[i]))
+      throw Error(kInvalidArgument, "Expected one input layer, at the front, but layer " + std::to_string(i) + " is one too");
+  for (const std::string& name : tensor_names(layers))
+    if (name.empty() || !seen.insert(name).second)
+      throw Error(kInvalidArgument, "Expected every name of a layer once but received '" + name + "' twice or empty");
+}
+
+Plan make_plan(const std::vector<Layer>& layers, const Shape& images, const PlanOptions& options) {
+  const auto names = tensor_names(layers);
+  for (const std::string& name : options.keep)
+    if (std::ranges::find(names, name) == names.end())
+      throw Error(kInvalidArgument, "Expected one of " + join(names) + " for keep but received '" + name + "'");
+  return Planner(layers, images, options).make();
+}
+
+}  // namespace vggnet

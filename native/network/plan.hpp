@@ -1,0 +1,58 @@
+#pragma once
+// From layers and an input shape to stages and the tensors between them. Pure: no device, no memory.
+#include <set>
+#include <string>
+#include <vector>
+
+#include "backend/backend.hpp"
+
+namespace vggnet {
+
+struct PlanOptions {
+  DType images = DType::float32;
+  bool training = false, exact = false;
+  bool wants_image_gradient = false;
+  std::vector<std::string> keep;  // tensors that must exist and stay until the end of the run
+  std::set<std::string> frozen;   // layers whose parameters do not learn
+
+  bool operator==(const PlanOptions&) const = default;
+};
+
+struct PlannedTensor {
+  std::string name;
+  Shape shape;
+  Storage storage;
+  bool rectified = false;  // every value is >= 0 and came out of a ReLU
+  float mask_scale = 1;    // 1 / (1 - p) where a dropout is joined to that ReLU
+  bool kept = false;
+};
+
+struct PlannedStage {
+  Layer layer;
+  int input, output;       // indices of tensors; -1: the caller's images
+  Shape input_shape;
+  Context context;
+  std::string parameters;  // name of the layer that owns weight and bias; empty: none
+  bool in_backward = false;
+};
+
+struct Plan {
+  PlanOptions options;
+  std::vector<PlannedStage> stages;  // in training the last one is the loss
+  std::vector<PlannedTensor> tensors;
+  int logits = -1;
+
+  int tensor(const std::string& name) const;  // -1: there is none
+  bool behind_linear(int tensor) const;       // made by a linear layer or what follows one
+};
+
+// Throws SHAPE_MISMATCH, or INVALID_ARGUMENT for an unknown name in `keep`.
+Plan make_plan(const std::vector<Layer>&, const Shape& images, const PlanOptions&);
+
+// Every name that `keep` may hold.
+std::vector<std::string> tensor_names(const std::vector<Layer>&);
+
+// Throws INVALID_ARGUMENT unless there is an input, just one, at the front, and every name is there once.
+void check_layers(const std::vector<Layer>&);
+
+}  // namespace vggnet
