@@ -1,0 +1,73 @@
+import { VggError } from '../error.js'
+import { unexpected } from '../options.js'
+import { type Dataset, imageBytes } from './dataset.js'
+
+/** Labelled pictures in memory. */
+export interface ArrayData {
+  /** uint8, 0 to 255, in the order picture, row, column, channel. Kept, not copied: do not change it afterwards. */
+  images: Uint8Array
+  /** [n, height, width, channels]; channels is 1 or 3. */
+  shape: readonly number[]
+  /** The class of each picture, from 0. */
+  labels: ArrayLike<number>
+  /** One name per class. Default: '0', '1', ... up to the largest label. */
+  classNames?: readonly string[]
+}
+
+function checkShape(shape: readonly number[], bytes: number): void {
+  const whole = shape.length === 4 && shape.every((side) => Number.isInteger(side) && side > 0)
+  const [, , , channels] = shape
+  if (!whole || (channels !== 1 && channels !== 3)) {
+    const message = `Expected [n, height, width, 1 or 3] for shape but received [${shape.join(', ')}]`
+    throw new VggError('SHAPE_MISMATCH', message)
+  }
+  const expected = shape.reduce((product, side) => product * side, 1)
+  if (bytes !== expected) {
+    const message = `Expected ${expected} bytes for images of [${shape.join(', ')}] but received ${bytes}`
+    throw new VggError('SHAPE_MISMATCH', message)
+  }
+}
+
+function checkedLabels(labels: ArrayLike<number>, count: number, classes: number): Int32Array {
+  if (labels.length !== count) {
+    throw new VggError('SHAPE_MISMATCH', `Expected ${count} labels, one per image, but received ${labels.length}`)
+  }
+  for (let index = 0; index < count; index++) {
+    const label = labels[index]
+    if (label === undefined || !Number.isInteger(label) || label < 0 || label >= classes) {
+      throw unexpected(`a class from 0 to ${classes - 1}`, `labels[${index}]`, label)
+    }
+  }
+  return Int32Array.from(labels)
+}
+
+/** '0', '1', ... up to the largest label. */
+function numbered(labels: ArrayLike<number>): string[] {
+  let largest = 0
+  for (let index = 0; index < labels.length; index++) largest = Math.max(largest, labels[index] ?? 0)
+  const classes = Number.isInteger(largest) && largest < 2 ** 24 ? largest + 1 : 1
+  return Array.from({ length: classes }, (_, index) => String(index))
+}
+
+/**
+ * A dataset of pictures that are in memory already.
+ *
+ * @throws VggError SHAPE_MISMATCH where lengths and shape differ, INVALID_ARGUMENT for a label that is no class.
+ */
+export function arrayDataset(source: ArrayData): Dataset {
+  const { images } = source
+  if (!(images instanceof Uint8Array)) {
+    throw unexpected('a Uint8Array', 'images', images)
+  }
+  checkShape(source.shape, images.length)
+  const [count = 0, height = 0, width = 0, channels = 0] = source.shape
+  const classNames = [...(source.classNames ?? numbered(source.labels))]
+  const labels = checkedLabels(source.labels, count, classNames.length)
+  const bytes = imageBytes({ height, width, channels })
+  async function read(indices: Int32Array, into: Uint8Array): Promise<void> {
+    indices.forEach((index, place) => {
+      into.set(images.subarray(index * bytes, (index + 1) * bytes), place * bytes)
+    })
+  }
+  return { count, height, width, channels, labels, classNames, read }
+}

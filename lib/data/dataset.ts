@@ -1,0 +1,43 @@
+import { type Check, isObject, unexpected } from '../options.js'
+
+/**
+ * Labelled pictures of one size that can be read in any order, a batch at a time.
+ *
+ * Where the pictures lie (memory, a file, a folder) is the dataset's own affair: training and evaluation see only this.
+ */
+export interface Dataset {
+  /** Number of pictures. */
+  readonly count: number
+  /** Height of every picture, in pixels. */
+  readonly height: number
+  /** Width of every picture, in pixels. */
+  readonly width: number
+  /** 1 for grey, 3 for red, green and blue in this order. */
+  readonly channels: number
+  /** The class of each picture, 0 to `classNames.length - 1`. */
+  readonly labels: Int32Array
+  /** One name per class. */
+  readonly classNames: readonly string[]
+  /**
+   * Writes the pictures with these indices one after another into `into`, as uint8 in the order height, width, channels.
+   * `into` holds exactly `indices.length * height * width * channels` bytes.
+   */
+  read(indices: Int32Array, into: Uint8Array): Promise<void>
+}
+
+/** Bytes of one picture: height x width x channels. */
+export function imageBytes(data: Pick<Dataset, 'height' | 'width' | 'channels'>): number {
+  return data.height * data.width * data.channels
+}
+
+/** How a dataset's pictures are spoken of in messages: `28x28 with 1 channel`. */
+export function imageText(data: Pick<Dataset, 'height' | 'width' | 'channels'>): string {
+  return `${data.height}x${data.width} with ${data.channels} ${data.channels === 1 ? 'channel' : 'channels'}`
+}
+
+/** Lets through what looks like a {@link Dataset}. */
+export const datasetCheck: Check<Dataset> = (value, name) => {
+  const looksRight = isObject(value) && typeof value.read === 'function' && typeof value.count === 'number'
+  if (looksRight) return value as unknown as Dataset
+  throw unexpected('a dataset, as arrayDataset or idxDataset makes it,', name, value)
+}

@@ -1,0 +1,55 @@
+import { integer, unexpected } from '../options.js'
+import { Random } from '../random.js'
+import type { Dataset } from './dataset.js'
+
+/** The pictures of `data` with these indices, in this order. Labels are copied, pixels are not. */
+export function subset(data: Dataset, indices: Int32Array): Dataset {
+  const { height, width, channels, classNames } = data
+  const chosen = Int32Array.from(indices, (index) => integer(0, data.count - 1)(index, 'indices'))
+  const labels = chosen.map((index) => data.labels[index] ?? -1)
+  async function read(places: Int32Array, into: Uint8Array): Promise<void> {
+    const own = places.map((place) => chosen[place] ?? -1)
+    await data.read(own, into)
+  }
+  return { count: chosen.length, height, width, channels, labels, classNames, read }
+}
+
+/** A dataset in two parts that share no picture. */
+export interface Split {
+  readonly training: Dataset
+  readonly validation: Dataset
+}
+
+/**
+ * Holds out pictures for validation by chance, so that every class keeps its share in both parts (stratified).
+ *
+ * @param heldOut pictures of the validation part: 1 to `data.count - 1`
+ * @param seed equal seeds give equal parts
+ * @throws VggError INVALID_ARGUMENT
+ */
+export function stratifiedSplit(data: Dataset, heldOut: number, seed: number): Split {
+  if (data.count < 2) throw unexpected('at least 2 pictures', 'a split', data.count)
+  integer(1, data.count - 1)(heldOut, 'heldOut')
+  const random = new Random(seed)
+  const training: number[] = []
+  const validation: number[] = []
+  let seen = 0
+  for (const members of membersOf(data)) {
+    // Rounding the running sum, not each class: the parts add up to exactly what was asked for.
+    const before = Math.round((seen * heldOut) / data.count)
+    seen += members.length
+    const cut = Math.round((seen * heldOut) / data.count) - before
+    random.shuffle(members)
+    for (const [place, index] of members.entries()) (place < cut ? validation : training).push(index)
+  }
+  return { training: subset(data, Int32Array.from(training)), validation: subset(data, Int32Array.from(validation)) }
+}
+
+/** The indices of each class. */
+function membersOf(data: Dataset): number[][] {
+  const members: number[][] = data.classNames.map(() => [])
+  data.labels.forEach((label, index) => {
+    members[label]?.push(index)
+  })
+  return members
+}

@@ -1,0 +1,80 @@
+import type { Dataset } from '../data/dataset.js'
+import { type Batch, batchesOf } from '../data/loader.js'
+import { VggError } from '../error.js'
+import type { Network } from '../network/network.js'
+import { instanceOf, integer, optional, readOptions, withDefault } from '../options.js'
+import { type Metrics, Tally } from './metrics.js'
+
+/** How to go through the pictures. */
+export interface EvaluateOptions {
+  /** Pictures per forward pass, from 1. Default 256. Changes memory and speed, not the figures. */
+  batch?: number
+  /** Ends the evaluation: it rejects with ABORTED, and the network stays usable. */
+  signal?: AbortSignal
+}
+
+const checks = { batch: withDefault(integer(1), 256), signal: optional(instanceOf(AbortSignal)) }
+
+/** Throws ABORTED where the signal was given; `doing` is what it ended. */
+export function throwIfAborted(signal: AbortSignal | undefined, doing: string): void {
+  if (signal?.aborted) throw new VggError('ABORTED', `${doing} was aborted`, { cause: signal.reason })
+}
+
+/**
+ * Runs a network over labelled pictures of its own size and says how often it is right.
+ *
+ * One score vector per picture, no averaging over crops or scales: in the paper's terms a single central crop.
+ *
+ * @throws VggError SHAPE_MISMATCH where pictures or classes do not fit the network, NOT_FINITE, ABORTED, DISPOSED
+ */
+export async function evaluate(net: Network, data: Dataset, options: EvaluateOptions = {}): Promise<Metrics> {
+  const { batch, signal } = readOptions(options, 'evaluate options', checks)
+  let tally: Tally | undefined
+  // One batch is read and counted while the network computes the other.
+  const inFlight: Promise<Scored>[] = []
+  async function countOldest(): Promise<void> {
+    const scored = await inFlight.shift()
+    if (scored === undefined) return
+    tally ??= new Tally(namesFor(data, scored.classes))
+    tally.add(scored.logits, scored.labels)
+  }
+  try {
+    for await (const next of batchesOf(data, batch)) {
+      throwIfAborted(signal, 'The evaluation')
+      const scored = score(net, next)
+      // Its error is reported when its turn comes; until then it must not count as unhandled.
+      scored.catch(() => undefined)
+      inFlight.push(scored)
+      if (inFlight.length === 2) await countOldest()
+    }
+    while (inFlight.length > 0) await countOldest()
+  } finally {
+    await Promise.allSettled(inFlight)
+  }
+  return (tally ?? new Tally(data.classNames)).metrics()
+}
+
+interface Scored {
+  logits: Float32Array
+  labels: Int32Array
+  classes: number
+}
+
+async function score(net: Network, batch: Batch): Promise<Scored> {
+  const output = await net.forward(batch.images)
+  const [, classes = 0, ...map] = output.shape
+  if (map.length > 0) {
+    const message = `Expected pictures of the network's own size but they give a class map of ${map.join('x')}`
+    throw new VggError('SHAPE_MISMATCH', message)
+  }
+  return { logits: (await output.data()) as Float32Array, labels: batch.labels, classes }
+}
+
+/** The data may know fewer classes than the network answers with; the rest is called by number. */
+function namesFor(data: Dataset, classes: number): string[] {
+  if (data.classNames.length > classes) {
+    const message = `Expected data of at most ${classes} classes for this network but it has ${data.classNames.length}`
+    throw new VggError('SHAPE_MISMATCH', message)
+  }
+  return Array.from({ length: classes }, (_, index) => data.classNames[index] ?? String(index))
+}

@@ -1,0 +1,123 @@
+import { VggError } from '../error.js'
+
+/** How one class fared. */
+export interface ClassResult {
+  readonly name: string
+  /** Pictures of this class. */
+  readonly count: number
+  /** Of these, answered with this class. */
+  readonly correct: number
+  /** correct / count; 0 where there is none. */
+  readonly accuracy: number
+}
+
+/** How a network fared on labelled pictures. Accuracies are shares from 0 to 1. */
+export interface Metrics {
+  readonly count: number
+  /** Mean cross-entropy in nats. */
+  readonly loss: number
+  /** Share of pictures whose own class has the highest score. */
+  readonly top1: number
+  /** Share whose own class is among the five highest scores (all of them, with five classes or fewer). */
+  readonly top5: number
+  readonly perClass: readonly ClassResult[]
+  /** `confusion[truth][answer]`: number of pictures. */
+  readonly confusion: readonly (readonly number[])[]
+}
+
+/** Counts answers batch by batch. Knows nothing of networks: logits and labels go in, {@link Metrics} come out. */
+export class Tally {
+  readonly #classNames: readonly string[]
+  readonly #confusion: number[][]
+  #count = 0
+  #loss = 0
+  #top5 = 0
+
+  constructor(classNames: readonly string[]) {
+    this.#classNames = classNames
+    this.#confusion = classNames.map(() => new Array<number>(classNames.length).fill(0))
+  }
+
+  /**
+   * Adds a batch.
+   *
+   * @param logits [n, classes], row after row, before the soft-max
+   * @param labels [n], the true classes
+   * @throws VggError SHAPE_MISMATCH, NOT_FINITE
+   */
+  add(logits: Float32Array, labels: Int32Array): void {
+    const classes = this.#classNames.length
+    if (logits.length !== labels.length * classes) {
+      const message = `Expected ${labels.length} x ${classes} logits but received ${logits.length}`
+      throw new VggError('SHAPE_MISMATCH', message)
+    }
+    labels.forEach((label, row) => {
+      this.#addOne(logits.subarray(row * classes, (row + 1) * classes), label)
+    })
+  }
+
+  #addOne(logits: Float32Array, label: number): void {
+    const own = logits[label]
+    const counts = this.#confusion[label]
+    if (own === undefined || counts === undefined) {
+      const message = `Expected a class from 0 to ${logits.length - 1} for a label but received ${label}`
+      throw new VggError('INVALID_ARGUMENT', message)
+    }
+    // Not finite compares as false with everything and would count as right.
+    if (!logits.every(Number.isFinite)) {
+      throw new VggError('NOT_FINITE', `Expected finite scores for picture ${this.#count} but received ${own}`)
+    }
+    const answer = indexOfLargest(logits)
+    counts[answer] = (counts[answer] ?? 0) + 1
+    this.#count += 1
+    this.#loss += crossEntropy(logits, own)
+    if (rankOf(logits, label, own) < 5) this.#top5 += 1
+  }
+
+  /** The figures so far; all 0 before the first picture. */
+  metrics(): Metrics {
+    const perClass = this.#classNames.map((name, index) => {
+      const row = this.#confusion[index] ?? []
+      const count = row.reduce((sum, cell) => sum + cell, 0)
+      const correct = row[index] ?? 0
+      return { name, count, correct, accuracy: share(correct, count) }
+    })
+    const correct = perClass.reduce((sum, one) => sum + one.correct, 0)
+    return {
+      count: this.#count,
+      loss: share(this.#loss, this.#count),
+      top1: share(correct, this.#count),
+      top5: share(this.#top5, this.#count),
+      perClass,
+      confusion: this.#confusion.map((row) => [...row]),
+    }
+  }
+}
+
+function share(part: number, whole: number): number {
+  return whole === 0 ? 0 : part / whole
+}
+
+/** The first of the largest. */
+function indexOfLargest(values: Float32Array): number {
+  let best = 0
+  values.forEach((value, index) => {
+    if (value > (values[best] ?? Number.NEGATIVE_INFINITY)) best = index
+  })
+  return best
+}
+
+/** How many classes come before this one; of equal scores the lower index comes first, as in indexOfLargest. */
+function rankOf(values: Float32Array, label: number, own: number): number {
+  let rank = 0
+  values.forEach((value, index) => {
+    if (value > own || (value === own && index < label)) rank += 1
+  })
+  return rank
+}
+
+function crossEntropy(logits: Float32Array, own: number): number {
+  const largest = logits.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY)
+  const sum = logits.reduce((total, value) => total + Math.exp(value - largest), 0)
+  return largest + Math.log(sum) - own
+}

@@ -1,0 +1,49 @@
+import type { EpochEvent, StepEvent, TrainReport } from './events.js'
+
+/** A share as per cent with one more digit than a plain reading needs: `98.65 %`. */
+export function percent(share: number): string {
+  return `${(100 * share).toFixed(2)} %`
+}
+
+/** A learning rate in at most three digits: `0.01`, `1.25e-4`. */
+export function rateText(rate: number): string {
+  return rate !== 0 && rate < 1e-3 ? rate.toExponential(2).replace(/\.?0+e/, 'e') : String(Number(rate.toPrecision(3)))
+}
+
+/** A time to go or gone: `48 s`, `2 min 05 s`, `3 h 12 min`. */
+export function durationText(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds))
+  if (whole < 60) return `${whole} s`
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, '0')} s`
+  return `${Math.floor(whole / 3600)} h ${String(Math.floor((whole % 3600) / 60)).padStart(2, '0')} min`
+}
+
+/** One line for a finished epoch: rate, loss, accuracies, speed, time. */
+export function epochLine(event: EpochEvent): string {
+  const width = String(event.epochs).length
+  const parts = [
+    `epoch ${String(event.epoch).padStart(width)}/${event.epochs}`,
+    `rate ${rateText(event.learningRate).padEnd(7)}`,
+    `loss ${event.loss.toFixed(4)}`,
+    `training ${percent(event.accuracy).padStart(8)}`,
+  ]
+  if (event.validation !== undefined) {
+    parts.push(
+      `validation ${percent(event.validation.top1).padStart(8)} top-5 ${percent(event.validation.top5).padStart(8)}`,
+    )
+  }
+  parts.push(`${event.imagesPerSecond.toFixed(0)} images/s`, durationText(event.seconds))
+  return parts.join('  ')
+}
+
+/** The present state in a few words, for a progress bar. */
+export function stepText(event: StepEvent): string {
+  const rate = `rate ${rateText(event.learningRate)}`
+  return `${rate}  loss ${event.loss.toFixed(4)}  ${event.imagesPerSecond.toFixed(0)} images/s  ${durationText(event.secondsLeft)} left`
+}
+
+/** One line for a finished training. */
+export function reportLine(report: TrainReport): string {
+  const reason = report.ended === 'schedule' ? 'the validation accuracy stopped improving' : 'all epochs done'
+  return `${report.history.length} epochs, ${report.steps} steps in ${durationText(report.seconds)} (${reason})`
+}

@@ -1,0 +1,111 @@
+import {
+  type Check,
+  type Checks,
+  integer,
+  isObject,
+  oneOf,
+  positive,
+  readOptions,
+  unexpected,
+  withDefault,
+} from '../options.js'
+
+/**
+ * The learning rate over a training, as plain data and pure functions.
+ *
+ * - `constant`: never changes.
+ * - `plateau` (the paper, section 3.1): the rate is divided by `divisor` each time the validation accuracy (top-1) has
+ *   not improved for `patience` epochs; where it would fall for the `drops + 1`th time, training stops.
+ * - `step`: the rate is divided by `divisor` after every `every` epochs.
+ * - `cosine`: rises in a straight line over the first `warmup` epochs, then falls to 0 along half a cosine.
+ */
+export type Schedule =
+  | { kind: 'constant' }
+  | { kind: 'plateau'; patience: number; drops: number; divisor: number }
+  | { kind: 'step'; every: number; divisor: number }
+  | { kind: 'cosine'; warmup: number }
+
+/** A schedule as the user states it: a kind alone, or with figures of its own; what is left out has its default. */
+export type ScheduleOption =
+  | Schedule['kind']
+  | { kind: 'constant' }
+  | { kind: 'plateau'; patience?: number; drops?: number; divisor?: number }
+  | { kind: 'step'; every?: number; divisor?: number }
+  | { kind: 'cosine'; warmup?: number }
+
+const divisor = withDefault(positive, 10)
+const kinds = {
+  constant: {},
+  plateau: { patience: withDefault(integer(1), 3), drops: withDefault(integer(0), 3), divisor },
+  step: { every: withDefault(integer(1), 20), divisor },
+  cosine: { warmup: withDefault(positive, 0.5) },
+} as const satisfies Record<Schedule['kind'], Checks>
+
+const kind = oneOf('constant', 'plateau', 'step', 'cosine')
+
+/**
+ * Reads a schedule. Defaults: plateau with patience 3, 3 drops, divisor 10; step every 20 epochs, divisor 10; cosine
+ * with a warm-up of half an epoch.
+ */
+export const scheduleCheck: Check<Schedule> = (value, name) => {
+  if (typeof value === 'string') return scheduleCheck({ kind: value }, name)
+  if (!isObject(value)) throw unexpected('a kind of schedule or an object with one', name, value)
+  const { kind: given, ...rest } = value
+  const known = kind(given, `${name}.kind`)
+  return { kind: known, ...readOptions(rest, `schedule ${known}`, kinds[known]) } as Schedule
+}
+
+/** What a schedule remembers between epochs; plain data, so that it can be saved. */
+export interface ScheduleState {
+  /** Best validation accuracy so far, 0 to 1. */
+  best: number
+  /** Epochs since then. */
+  stale: number
+  /** How often the rate has fallen because of a plateau. */
+  drops: number
+  /** True once training should end. */
+  ended: boolean
+}
+
+/** A schedule's memory before the first epoch. */
+export function scheduleStart(): ScheduleState {
+  return { best: Number.NEGATIVE_INFINITY, stale: 0, drops: 0, ended: false }
+}
+
+/**
+ * The learning rate at a moment of the training.
+ *
+ * @param base the rate that the user gave
+ * @param epoch epochs done, with fractions: 2.5 is the middle of the third
+ * @param epochs epochs that the whole training has
+ */
+export function rateAt(schedule: Schedule, state: ScheduleState, base: number, epoch: number, epochs: number): number {
+  switch (schedule.kind) {
+    case 'constant':
+      return base
+    case 'plateau':
+      return base / schedule.divisor ** state.drops
+    case 'step':
+      return base / schedule.divisor ** Math.floor(epoch / schedule.every)
+    case 'cosine': {
+      // A warm-up that starts at 0 would waste the first step, one as long as the training would never end.
+      if (epoch < schedule.warmup) return base * Math.max(epoch / schedule.warmup, 0.01)
+      const share = (epoch - schedule.warmup) / Math.max(epochs - schedule.warmup, Number.EPSILON)
+      return (base * (1 + Math.cos(Math.PI * Math.min(share, 1)))) / 2
+    }
+  }
+}
+
+/**
+ * A schedule's memory after an epoch.
+ *
+ * @param accuracy the validation accuracy (top-1) after it, 0 to 1; undefined without validation data
+ */
+export function afterEpoch(schedule: Schedule, state: ScheduleState, accuracy: number | undefined): ScheduleState {
+  if (schedule.kind !== 'plateau' || accuracy === undefined) return state
+  if (accuracy > state.best) return { ...state, best: accuracy, stale: 0 }
+  const stale = state.stale + 1
+  if (stale < schedule.patience) return { ...state, stale }
+  if (state.drops === schedule.drops) return { ...state, stale, ended: true }
+  return { ...state, stale: 0, drops: state.drops + 1 }
+}
