@@ -92,6 +92,13 @@ describe('the reference against finite differences', () => {
 })
 
 describe('the reference against known answers', () => {
+  test('the input is shifted and mirrored, then centred and scaled', () => {
+    const pixels = tensorOf([2, 2, 1, 2], [1, 2, 3, 4, 5, 6, 7, 8])
+    const augmentation = { flip: [false, true], shift: [10, 20, 30, 40] }
+    const run = new ReferenceRun([{ ...input, mean: [1, 2], scale: [2, 4] }], new Map(), pixels, { augmentation })
+    expectEqual('output', run.output.data, [20, 22, 84, 88, 70, 68, 184, 180])
+  })
+
   test('Philox4x32-10 gives the vectors of Random123', () => {
     const largest = 0xffffffff
     const pi = [0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344] as const
@@ -104,13 +111,28 @@ describe('the reference against known answers', () => {
 
   test('a dropout mask reads counter and key as agreed', () => {
     const key = { seed: 2 ** 32 + 7, step: 3 * 2 ** 32 + 9, firstImage: 5 }
-    const mask = dropoutMask([2, 6, 1, 1], 0.25, 1, key).data
-    const words = [...philox([0, 6, 9, 3 ^ (1 << 16)], [7, 1]), ...philox([1, 6, 9, 3 ^ (1 << 16)], [7, 1])]
-    expectEqual(
-      'image 1',
-      mask.subarray(6),
-      words.slice(0, 6).map((word) => (word < 2 ** 30 ? 0 : 4 / 3)),
+    const mask = dropoutMask([2, 62, 1, 1], 0.75, 1, key).data
+    const words = Array.from({ length: 16 }, (_, quad) => philox([quad, 6, 9, 3 ^ (1 << 16)], [7, 1])).flat()
+    const expected = words.slice(0, 62).map((word) => (word < 3 * 2 ** 30 ? 0 : 4))
+    expectEqual('image 1', mask.subarray(62), expected)
+  })
+
+  test('each layer with dropout has a stream of its own', () => {
+    const identity = { ...linear('fc6', [1, 1]), outputs: 1, relu: 'relu6', dropout: 0.5 }
+    const layers: Layer[] = [{ ...input, channels: 1 }, identity, { ...identity, name: 'fc7', relu: 'relu7' }]
+    const parameters = new Map(
+      ['fc6', 'fc7'].flatMap((name) => [
+        [`${name}.weight`, Float64Array.of(1)],
+        [`${name}.bias`, Float64Array.of(0)],
+      ]),
     )
+    const ones = tensorOf([64, 1, 1, 1], new Float64Array(64).fill(0.75))
+    const key = { seed: 4, step: 2 }
+    const expected = dropoutMask(ones.shape, 0.5, 0, key).data.map(
+      (factor, i) => factor * dropoutMask(ones.shape, 0.5, 1, key).data[i],
+    )
+    expectEqual('output', new ReferenceRun(layers, parameters, ones, { dropout: key }).output.data, expected)
+    expectEqual('in evaluation', new ReferenceRun(layers, parameters, ones).output.data, expected.fill(1))
   })
 
   test('micro-batches draw the masks of the whole batch, layers and steps draw their own', () => {
@@ -151,11 +173,11 @@ describe('the reference against known answers', () => {
   })
 
   test('SGD in the form of Caffe carries the old rate in its velocity', () => {
-    const [w, v] = [new Float64Array([1]), new Float64Array([0])]
+    const [w, v] = [new Float64Array([2]), new Float64Array([0])]
     sgd(w, v, new Float64Array([2]), { learningRate: 0.5, momentum: 0.5, weightDecay: 0.25 })
-    expect([v[0], w[0]]).toEqual([-1.125, -0.125])
+    expect([v[0], w[0]]).toEqual([-1.25, 0.75])
     sgd(w, v, new Float64Array([2]), { learningRate: 0.25, momentum: 0.5, weightDecay: 0 })
-    expect([v[0], w[0]]).toEqual([-1.0625, -1.1875])
+    expect([v[0], w[0]]).toEqual([-1.125, -0.375])
   })
 
   test('bytes n h w c become planes n c h w', () => {
