@@ -1,0 +1,191 @@
+import { describe, expect, test } from 'vitest'
+import { arrayDataset } from '../../lib/data/arrays.js'
+import { batchesOf, Loader } from '../../lib/data/loader.js'
+import { paddedDataset } from '../../lib/data/padded.js'
+import { shiftImages } from '../../lib/data/shift.js'
+import { stratifiedSplit, subset } from '../../lib/data/split.js'
+
+/** Pictures of 3x4; all pixels of picture i have the value i + 1 and its label is i % classes. */
+function numbered(count: number, classes = 5) {
+  const images = new Uint8Array(count * 12).map((_, index) => 1 + Math.floor(index / 12))
+  const labels = Array.from({ length: count }, (_, index) => index % classes)
+  return arrayDataset({ images, shape: [count, 3, 4, 1], labels })
+}
+
+/** Which pictures the next `count` batches hold, by their pixels. */
+async function take(loader: Loader, count: number): Promise<number[][]> {
+  const taken: number[][] = []
+  for (let index = 0; index < count; index++) {
+    const { images, labels } = await loader.next()
+    const pixels = await images.data()
+    expect(images.shape).toEqual([labels.length, 3, 4, 1])
+    taken.push(Array.from(labels, (_, place) => Math.max(...pixels.subarray(place * 12, place * 12 + 12)) - 1))
+  }
+  return taken
+}
+
+describe('Loader', () => {
+  test('an epoch holds every picture once, the last batch is the rest, and the next epoch has another order', async () => {
+    const loader = new Loader(numbered(25), { batch: 8, seed: 1 })
+    expect(loader.batchesPerEpoch).toBe(4)
+    const first = await take(loader, 4)
+    const second = await take(loader, 4)
+    expect(first.map((batch) => batch.length)).toEqual([8, 8, 8, 1])
+    const all = Array.from({ length: 25 }, (_, index) => index)
+    expect(first.flat().sort((a, b) => a - b)).toEqual(all)
+    expect(second.flat().sort((a, b) => a - b)).toEqual(all)
+    expect(first.flat()).not.toEqual(all)
+    expect(second).not.toEqual(first)
+  })
+
+  test('labels go with their pictures', async () => {
+    const loader = new Loader(numbered(25), { batch: 7, seed: 3, shift: 1 })
+    for (let index = 0; index < 8; index++) {
+      const { images, labels } = await loader.next()
+      const pixels = await images.data()
+      labels.forEach((label, place) => {
+        expect((Math.max(...pixels.subarray(place * 12, place * 12 + 12)) - 1) % 5).toBe(label)
+      })
+    }
+  })
+
+  test('equal seeds give equal batches, others do not', async () => {
+    const loader = (seed: number): Loader => new Loader(numbered(25), { batch: 8, seed, shift: 2 })
+    const batches = await Promise.all([1, 1, 2].map(async (seed) => (await loader(seed).next()).images.data()))
+    expect(batches[0]).toEqual(batches[1])
+    expect(batches[0]).not.toEqual(batches[2])
+  })
+
+  test.each([0, 3, 4, 9])('goes on from the state after %d batches, through JSON', async (done) => {
+    const options = { batch: 8, seed: 5, shift: 1 }
+    const one = new Loader(numbered(25), options)
+    for (let index = 0; index < done; index++) await one.next()
+    const state = JSON.parse(JSON.stringify(one.state))
+    const other = new Loader(numbered(25), { ...options, seed: 77 })
+    await other.next()
+    other.restore(state)
+    for (let index = 0; index < 9; index++) {
+      const [a, b] = [await one.next(), await other.next()]
+      expect(await b.images.data()).toEqual(await a.images.data())
+      expect(b.labels).toEqual(a.labels)
+    }
+  })
+
+  test('options and states are refused by name', () => {
+    const data = numbered(5)
+    expect(() => new Loader(data, { batch: 0 })).toThrow(/batch/)
+    expect(() => new Loader(data, { batch: 1, background: 256 })).toThrow(/background/)
+    expect(() => new Loader(data, JSON.parse('{"batch":1,"shfit":2}'))).toThrow(/did you mean 'shift'/)
+    const loader = new Loader(data, { batch: 1 })
+    expect(() => loader.restore({ ...loader.state, position: 6 })).toThrow(/position/)
+  })
+})
+
+test('batchesOf gives every picture once, in order', async () => {
+  const seen: number[] = []
+  const sizes: number[] = []
+  for await (const { images, labels } of batchesOf(numbered(10), 4)) {
+    const pixels = await images.data()
+    sizes.push(labels.length)
+    labels.forEach((_, place) => {
+      seen.push((pixels[place * 12] ?? 0) - 1)
+    })
+  }
+  expect(sizes).toEqual([4, 4, 2])
+  expect(seen).toEqual(Array.from({ length: 10 }, (_, index) => index))
+})
+
+describe('shiftImages', () => {
+  const picture = Uint8Array.of(1, 2, 3, 4, 5, 6)
+  test.each([
+    [
+      [0, 0],
+      [1, 2, 3, 4, 5, 6],
+    ],
+    [
+      [1, 0],
+      [9, 9, 9, 1, 2, 3],
+    ],
+    [
+      [-1, 0],
+      [4, 5, 6, 9, 9, 9],
+    ],
+    [
+      [0, 1],
+      [9, 1, 2, 9, 4, 5],
+    ],
+    [
+      [0, -2],
+      [3, 9, 9, 6, 9, 9],
+    ],
+    [
+      [1, -1],
+      [9, 9, 9, 2, 3, 9],
+    ],
+    [
+      [5, 0],
+      [9, 9, 9, 9, 9, 9],
+    ],
+    [
+      [0, -7],
+      [9, 9, 9, 9, 9, 9],
+    ],
+  ])('by %j', (move, expected) => {
+    expect([...shiftImages(picture, [1, 2, 3, 1], Int32Array.from(move), 9)]).toEqual(expected)
+  })
+
+  test('each picture has its own move, and colours stay together', () => {
+    const two = Uint8Array.from({ length: 12 }, (_, index) => index)
+    const moved = shiftImages(two, [2, 1, 2, 3], Int32Array.of(0, 1, 0, -1), 0)
+    expect([...moved]).toEqual([0, 0, 0, 0, 1, 2, 9, 10, 11, 0, 0, 0])
+  })
+})
+
+describe('parts of a dataset', () => {
+  test('padding centres and keeps every pixel', async () => {
+    const data = arrayDataset({ images: Uint8Array.of(1, 2, 3, 4), shape: [1, 2, 2, 1], labels: [0] })
+    const padded = paddedDataset(data, { height: 5, width: 4 }, 7)
+    const into = new Uint8Array(20)
+    await padded.read(Int32Array.of(0), into)
+    expect([...into]).toEqual([7, 7, 7, 7, 7, 1, 2, 7, 7, 3, 4, 7, 7, 7, 7, 7, 7, 7, 7, 7])
+    expect(() => paddedDataset(data, { height: 1, width: 4 })).toThrow(/at most 1x4/)
+    expect(paddedDataset(data, { height: 2, width: 2 })).toBe(data)
+  })
+
+  test('a stratified split keeps shares, shares no picture, and depends on the seed alone', async () => {
+    const data = numbered(100, 4)
+    const { training, validation } = stratifiedSplit(data, 22, 1)
+    expect([training.count, validation.count]).toEqual([78, 22])
+    const perClass = [0, 1, 2, 3].map((name) => validation.labels.filter((label) => label === name).length)
+    expect(Math.max(...perClass) - Math.min(...perClass)).toBeLessThanOrEqual(1)
+    const pixels = async (part: typeof training): Promise<number[]> => {
+      const into = new Uint8Array(part.count * 12)
+      await part.read(
+        Int32Array.from({ length: part.count }, (_, index) => index),
+        into,
+      )
+      return Array.from({ length: part.count }, (_, index) => into[index * 12] ?? 0)
+    }
+    const both = [...(await pixels(training)), ...(await pixels(validation))]
+    expect(new Set(both).size).toBe(100)
+    expect(await pixels(stratifiedSplit(data, 22, 1).validation)).toEqual(await pixels(validation))
+    expect(await pixels(stratifiedSplit(data, 22, 2).validation)).not.toEqual(await pixels(validation))
+  })
+
+  test('a subset keeps order and labels', async () => {
+    const part = subset(numbered(10), Int32Array.of(7, 2))
+    const into = new Uint8Array(24)
+    await part.read(Int32Array.of(1, 0), into)
+    expect([into[0], into[12], ...part.labels]).toEqual([3, 8, 2, 2])
+    expect(() => subset(numbered(3), Int32Array.of(3))).toThrow(/0 to 2/)
+  })
+
+  test('arrays that do not fit are refused', () => {
+    const images = new Uint8Array(12)
+    expect(() => arrayDataset({ images, shape: [1, 3, 4, 2], labels: [0] })).toThrow(/1 or 3/)
+    expect(() => arrayDataset({ images, shape: [1, 3, 5, 1], labels: [0] })).toThrow(/15 bytes/)
+    expect(() => arrayDataset({ images, shape: [1, 3, 4, 1], labels: [] })).toThrow(/1 labels/)
+    expect(() => arrayDataset({ images, shape: [1, 3, 4, 1], labels: [-1] })).toThrow(/labels\[0\]/)
+    expect(() => arrayDataset({ images, shape: [1, 3, 4, 1], labels: [0.5] })).toThrow(/labels\[0\]/)
+  })
+})
