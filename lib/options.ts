@@ -13,14 +13,21 @@ const longestShown = 60
 
 const shorten = (text: string): string => (text.length > longestShown ? `${text.slice(0, longestShown)}...` : text)
 
+// String() throws for an object without a prototype
+const shownElement = (value: unknown): string => (typeof value === 'object' && value !== null ? '{}' : String(value))
+
+function className(value: object): string {
+  const made = value.constructor
+  return typeof made === 'function' ? made.name : 'Object'
+}
+
 /** A value as an error message shows it: `-1 (number)`, `'sed' (string)`, `Float32Array(3)`, `[1, 2] (array)`. */
 export function shown(value: unknown): string {
   if (value === null || value === undefined) return String(value)
   if (typeof value === 'string') return `'${shorten(value)}' (string)`
-  if (ArrayBuffer.isView(value))
-    return `${value.constructor.name}(${'length' in value ? value.length : value.byteLength})`
-  if (Array.isArray(value)) return `[${shorten(value.slice(0, 20).map(String).join(', '))}] (array)`
-  if (typeof value === 'object') return `${value.constructor?.name ?? 'Object'} (object)`
+  if (ArrayBuffer.isView(value)) return `${className(value)}(${'length' in value ? value.length : value.byteLength})`
+  if (Array.isArray(value)) return `[${shorten(value.slice(0, 20).map(shownElement).join(', '))}] (array)`
+  if (typeof value === 'object') return `${className(value)} (object)`
   if (typeof value === 'function') return `${value.name || 'anonymous'} (function)`
   return `${String(value)} (${typeof value})`
 }

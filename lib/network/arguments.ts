@@ -1,0 +1,252 @@
+import { VggError } from '../error.js'
+import type { NativeImages, NativeTensor, NativeUpdate } from '../native.js'
+import {
+  boolean,
+  type Check,
+  fraction,
+  instanceOf,
+  integer,
+  isObject,
+  nonNegative,
+  optional,
+  positive,
+  readOptions,
+  unexpected,
+  unknownName,
+  withDefault,
+} from '../options.js'
+import { elementCount, shapeText, Tensor, valuesOf } from '../tensor.js'
+
+/** The classes of a batch, one integer for each image: from 0 to classes - 1. */
+export type Labels = readonly number[] | Int32Array | Uint8Array | Tensor<'int32'> | Tensor<'uint8'> | Tensor
+
+/** What changes an image on its way in (Sect. 3.1): a mirror image, and a colour shift. */
+export interface Augment {
+  /** n: 1 where the image is to be mirrored left to right, otherwise 0. */
+  flip?: Uint8Array
+  /** n * channels: added to every pixel of the channel, in the pixel scale of the input (0..255). */
+  shift?: Float32Array
+}
+
+/** One update of the weights by SGD with momentum, in Caffe's form (Sect. 3.1). */
+export interface UpdateOptions {
+  /** Above 0. The paper starts at 0.01. */
+  learningRate: number
+  /** From 0 to below 1; default 0. The paper's is 0.9. */
+  momentum?: number
+  /** L2 multiplier of at least 0, for weights and biases; default 0. The paper's is 5e-4. */
+  weightDecay?: number
+  /** Layer name to a multiplier of its learning rate, of at least 0; layers that are not named have 1. */
+  rates?: Readonly<Record<string, number>>
+}
+
+export interface ForwardOptions {
+  /** Keep what `backward` needs, and apply dropout. Default false: nothing is kept. */
+  training?: boolean
+  /** Names of tensors at which `backward` is to inject gradients; they need memory of their own. */
+  keep?: readonly string[]
+  /** Prepare for the gradient with respect to the images. Default false. */
+  inputGradient?: boolean
+  /** Index of the first image in the whole batch, so that micro-batches draw its dropout masks. Default 0. */
+  firstImage?: number
+  augment?: Augment
+}
+
+export interface BackwardOptions {
+  /** Gradients to be added at tensors that `forward` kept: name to a float32 tensor of the kept tensor's shape. */
+  inject?: Readonly<Record<string, Tensor<'float32'>>>
+  /** Add to the gradients that are there instead of replacing them. Default false. */
+  accumulate?: boolean
+  /** Images the loss is averaged over; default: those of this batch. */
+  batch?: number
+}
+
+export interface StepOptions extends UpdateOptions {
+  /** Images computed at a time: less memory, and the gradient of the whole batch. Default: the whole batch. */
+  microBatch?: number
+  augment?: Augment
+}
+
+// Native code reads ordinary memory only: shared memory is copied here, where another thread may be writing to it.
+function unshared<A extends Float32Array | Uint8Array | Int32Array>(data: A): A {
+  return data.buffer instanceof SharedArrayBuffer ? (data.slice() as A) : data
+}
+
+function perImage<A extends Float32Array | Uint8Array>(
+  value: unknown,
+  name: string,
+  type: abstract new (...given: never[]) => A,
+  length: number,
+): A | undefined {
+  if (value === undefined) return undefined
+  const data = instanceOf(type)(value, name)
+  if (data.length === length) return unshared(data)
+  throw new VggError('SHAPE_MISMATCH', `Expected ${length} elements for ${name} but received ${data.length}`)
+}
+
+function augmentOf(augment: unknown, images: number, channels: number): Pick<NativeImages, 'flip' | 'shift'> {
+  const take = {
+    flip: (value: unknown) => perImage(value, 'augment.flip', Uint8Array, images),
+    shift: (value: unknown) => perImage(value, 'augment.shift', Float32Array, images * channels),
+  }
+  const { flip, shift } = readOptions(augment, 'augment', take)
+  const wrong = flip?.findIndex((value) => value > 1) ?? -1
+  if (wrong !== -1) throw unexpected('0 or 1', `augment.flip[${wrong}]`, flip?.[wrong])
+  return { ...(flip && { flip }), ...(shift && { shift }) }
+}
+
+/** Images for the native side: type, rank, channels and the presence of at least one image are checked. */
+export function imagesOf(images: unknown, name: string, channels: number, augment: unknown): NativeImages {
+  if (!(images instanceof Tensor)) throw unexpected('a Tensor', name, images)
+  const data = valuesOf(images)
+  if (data instanceof Int32Array) throw unexpected('a float32 or uint8 tensor', name, data)
+  const { shape, dtype } = images
+  const order = dtype === 'uint8' ? `[n, height, width, ${channels}]` : `[n, ${channels}, height, width]`
+  if (shape.length !== 4 || shape[dtype === 'uint8' ? 3 : 1] !== channels) {
+    const message = `Expected a ${dtype} tensor of shape ${order} for ${name} but received shape ${shapeText(shape)}`
+    throw new VggError('SHAPE_MISMATCH', message)
+  }
+  if (elementCount(shape) === 0) {
+    const message = `Expected at least one image of at least one pixel for ${name} but received shape ${shapeText(shape)}`
+    throw new VggError('INVALID_ARGUMENT', message)
+  }
+  return { data: unshared(data), shape: [...shape], ...augmentOf(augment, shape[0] ?? 0, channels) }
+}
+
+function labelNumbers(labels: unknown): ArrayLike<unknown> {
+  if (Array.isArray(labels) || labels instanceof Int32Array || labels instanceof Uint8Array) return labels
+  if (!(labels instanceof Tensor) || labels.dtype === 'float32') {
+    throw unexpected('an array of integers, an Int32Array, a Uint8Array, or an int32 or uint8 tensor', 'labels', labels)
+  }
+  if (labels.shape.length === 1) return valuesOf(labels)
+  const message = `Expected shape [n] for labels but received shape ${shapeText(labels.shape)}`
+  throw new VggError('SHAPE_MISMATCH', message)
+}
+
+/**
+ * Labels for the native side, each checked to be an integer from 0 to classes - 1.
+ * @param images how many labels there must be, where it is known
+ */
+export function labelsOf(labels: unknown, classes: number, images?: number): Int32Array {
+  const numbers = labelNumbers(labels)
+  if (images !== undefined && numbers.length !== images) {
+    const message = `Expected ${images} labels, one for each image, but received ${numbers.length}`
+    throw new VggError('SHAPE_MISMATCH', message)
+  }
+  if (numbers.length === 0) throw unexpected('at least one label', 'labels', labels)
+  const result = new Int32Array(numbers.length)
+  for (let index = 0; index < numbers.length; index++) {
+    const label = numbers[index]
+    if (typeof label !== 'number' || !Number.isInteger(label) || label < 0 || label >= classes) {
+      throw unexpected(`a class from 0 to ${classes - 1}`, `labels[${index}]`, label)
+    }
+    result[index] = label
+  }
+  return result
+}
+
+/** A float32 tensor for the native side. */
+export function floatsOf(tensor: unknown, name: string): NativeTensor {
+  if (!(tensor instanceof Tensor) || tensor.dtype !== 'float32') {
+    throw unexpected('a float32 tensor', name, tensor instanceof Tensor ? valuesOf(tensor) : tensor)
+  }
+  return { data: unshared(valuesOf(tensor) as Float32Array), shape: [...tensor.shape] }
+}
+
+/** Names checked against those that exist, without repetitions. */
+export function namesOf(names: unknown, name: string, known: readonly string[]): string[] {
+  if (!Array.isArray(names)) throw unexpected('an array of names', name, names)
+  for (const one of names) {
+    if (typeof one !== 'string') throw unexpected('a string', `${name}[${names.indexOf(one)}]`, one)
+    if (!known.includes(one)) throw unknownName(one, name, known)
+  }
+  return [...new Set<string>(names)]
+}
+
+const updateChecks = {
+  learningRate: positive,
+  momentum: withDefault(fraction, 0),
+  weightDecay: withDefault(nonNegative, 0),
+}
+
+function ratesOf(rates: unknown, layers: readonly string[]): Record<string, number> {
+  if (rates === undefined) return {}
+  if (!isObject(rates)) throw unexpected('an object of layer names and numbers', 'rates', rates)
+  namesOf(Object.keys(rates), 'rates', layers)
+  return Object.fromEntries(Object.entries(rates).map(([name, rate]) => [name, nonNegative(rate, `rates.${name}`)]))
+}
+
+/** The checks of an update's options; `layers` are those that have parameters. */
+export const updateOptions = (layers: readonly string[]) => ({
+  ...updateChecks,
+  rates: ((value) => ratesOf(value, layers)) satisfies Check<NativeUpdate['rates']>,
+})
+
+const untouched = (value: unknown): unknown => value
+
+/** The checks of a step's options; `augment` is for `imagesOf` to check. */
+export const stepOptions = (layers: readonly string[]) => ({
+  ...updateOptions(layers),
+  microBatch: imageCount,
+  augment: untouched,
+})
+
+/** The checks of a forward pass's options; `tensors` are the names that can be kept. */
+export const forwardOptions = (tensors: readonly string[]) => ({
+  training: withDefault(boolean, false),
+  keep: (value: unknown) => (value === undefined ? [] : namesOf(value, 'keep', tensors)),
+  inputGradient: withDefault(boolean, false),
+  firstImage: withDefault(integer(0, 2 ** 31 - 1), 0),
+  augment: untouched,
+})
+
+/** The checks of a backward pass's options. */
+export const backwardOptions = (tensors: readonly string[]) => ({
+  inject: injectionOf(tensors),
+  accumulate: withDefault(boolean, false),
+  batch: imageCount,
+})
+
+/** A tensor over what the native side returned: the memory is the tensor's. */
+export const tensorOf = ({ data, shape }: NativeTensor): Tensor<'float32'> => Tensor.from(data, shape)
+
+/** As `tensorOf`, for each entry. */
+export const tensorsOf = (found: Record<string, NativeTensor>): Record<string, Tensor<'float32'>> =>
+  Object.fromEntries(Object.entries(found).map(([name, tensor]) => [name, tensorOf(tensor)]))
+
+/** Gradients that are injected at kept tensors: name to float32 tensor. */
+const injectionOf =
+  (names: readonly string[]): Check<Record<string, NativeTensor> | undefined> =>
+  (value, name) => {
+    if (value === undefined) return undefined
+    if (!isObject(value)) throw unexpected('an object of tensor names and gradients', name, value)
+    namesOf(Object.keys(value), name, names)
+    return Object.fromEntries(Object.entries(value).map(([key, tensor]) => [key, floatsOf(tensor, `${name}.${key}`)]))
+  }
+
+/** What `backward` starts from: a gradient of the user's own or labels. */
+export function startOf(from: unknown, classes: number): { gradient: NativeTensor } | { labels: Int32Array } {
+  if (!isObject(from) || from instanceof Tensor) return { labels: labelsOf(from, classes) }
+  const { gradient } = readOptions(from, 'the first argument of backward', { gradient: optional((value) => value) })
+  return { gradient: floatsOf(gradient, 'gradient') }
+}
+
+/** How many images: an integer of at least 1; absent becomes 0, which the native side takes for all of them. */
+const imageCount: Check<number> = withDefault(integer(1, 2 ** 31 - 1), 0)
+
+/** A copy that a later change of the caller's arrays does not reach. */
+export function copyOfCall<T>(value: T): T {
+  if (value instanceof Float32Array || value instanceof Uint8Array || value instanceof Int32Array) {
+    return value.slice() as T
+  }
+  if (Array.isArray(value)) return value.map(copyOfCall) as T
+  if (!isObject(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, copyOfCall(field)])) as T
+}
+
+/** @throws SHAPE_MISMATCH unless there are none or one for each class */
+export function checkClassNames(names: readonly string[], classes: number): void {
+  if (names.length === 0 || names.length === classes) return
+  const message = `Expected ${classes} classNames, one for each class, but received ${names.length}`
+  throw new VggError('SHAPE_MISMATCH', message)
+}

@@ -1,0 +1,71 @@
+import { VggError } from '../error.js'
+import type { NativeNetwork } from '../native.js'
+import { copyOfCall } from './arguments.js'
+
+/**
+ * Keeps a network's calls in the order in which they were made. The native side does so for single calls; here calls
+ * wait while a task of several native calls is under way.
+ */
+export class CallQueue {
+  readonly #name: string
+  #native: NativeNetwork | undefined
+  #waiting: (() => void)[] | undefined
+
+  /** @param name what the error after disposal calls the network */
+  constructor(native: NativeNetwork, name: string) {
+    this.#native = native
+    this.#name = name
+  }
+
+  /** The native network. @throws DISPOSED */
+  get native(): NativeNetwork {
+    if (this.#native === undefined) throw new VggError('DISPOSED', `${this.#name} was disposed`)
+    return this.#native
+  }
+
+  /** One native call: at once, or after the task under way, and then with a copy of its argument made now. */
+  call<A, R>(argument: A, run: (native: NativeNetwork, argument: A) => Promise<R>): Promise<R> {
+    const { native } = this
+    if (this.#waiting === undefined) return run(native, argument)
+    const copy = copyOfCall(argument)
+    return this.#later(() => this.call(copy, run))
+  }
+
+  /** A task of several native calls, which no other call comes between. */
+  together<R>(task: (native: NativeNetwork) => Promise<R>): Promise<R> {
+    const { native } = this
+    if (this.#waiting !== undefined) return this.#later(() => this.together(task))
+    this.#waiting = []
+    return this.#run(() => task(native))
+  }
+
+  /** Frees the native memory; waiting calls end with DISPOSED. */
+  dispose(): void {
+    this.#native?.dispose()
+    this.#native = undefined
+  }
+
+  async #run<R>(task: () => Promise<R>): Promise<R> {
+    try {
+      return await task()
+    } finally {
+      const waiting = this.#waiting ?? []
+      this.#waiting = undefined
+      // a task among them makes the ones after it wait again, in their order
+      for (const start of waiting) start()
+    }
+  }
+
+  #later<R>(start: () => Promise<R>): Promise<R> {
+    return new Promise((resolve, reject) => {
+      // executed by #run; start may throw DISPOSED
+      this.#waiting?.push(() => {
+        try {
+          start().then(resolve, reject)
+        } catch (error) {
+          reject(error)
+        }
+      })
+    })
+  }
+}

@@ -1,0 +1,287 @@
+import { inspect } from 'node:util'
+import { VggError } from '../error.js'
+import type { NativeNetwork, ParameterArray } from '../native.js'
+import { arrayOf, instanceOf, integer, optional, readOptions, text, unknownName } from '../options.js'
+import { shapeText, type Tensor } from '../tensor.js'
+import {
+  type BackwardOptions,
+  backwardOptions,
+  checkClassNames,
+  type ForwardOptions,
+  floatsOf,
+  forwardOptions,
+  imagesOf,
+  type Labels,
+  labelsOf,
+  namesOf,
+  type StepOptions,
+  startOf,
+  stepOptions,
+  tensorOf,
+  tensorsOf,
+  type UpdateOptions,
+  updateOptions,
+} from './arguments.js'
+import { CallQueue } from './call-queue.js'
+import { checkedLayers } from './check.js'
+import { type Copied, copyParameters } from './copy.js'
+import { endsOf, type Layer, layersWithParameters, type Parameter, parametersOf, tensorNames } from './layer.js'
+import { type Initialisation, initialisation, openNative, type RunOptions, runChecks } from './open.js'
+
+export interface NetworkOptions extends RunOptions {
+  /** The description: plain data, the input first. */
+  layers: readonly Layer[]
+  /** Default `glorot`. */
+  initialisation?: Initialisation
+  /** One name for each class; kept with the model. */
+  classNames?: readonly string[]
+}
+
+/** What a network is made from besides its native part; for classes that extend `Network`. */
+export interface NetworkParts {
+  readonly native: NativeNetwork
+  readonly layers: readonly Layer[]
+  readonly classNames: readonly string[]
+  /** What messages call it. */
+  readonly name: string
+}
+
+/**
+ * A network on a device. Calls run one after another in the order in which they were made, off the event loop; each
+ * copies its tensors at once. Every method throws DISPOSED after `dispose`, and INVALID_ARGUMENT or SHAPE_MISMATCH
+ * for what does not fit; the network stays usable after an error.
+ */
+export class Network {
+  readonly layers: readonly Layer[]
+  readonly parameters: readonly Parameter[]
+  /** One name for each class, or empty. */
+  readonly classNames: readonly string[]
+  /** The device in use: 'cpu' or 'cuda:0'. */
+  readonly device: string
+  /** Channels of the images. */
+  readonly channels: number
+  /** Outputs of the last layer. */
+  readonly classes: number
+  readonly #name: string
+  readonly #trainable: readonly string[]
+  readonly #tensors: readonly string[]
+  readonly #calls: CallQueue
+  #frozen: ReadonlySet<string> = new Set()
+
+  /** Programs call `Network.create` or `VGG.create`. */
+  constructor({ native, layers, classNames, name }: NetworkParts) {
+    this.layers = layers
+    this.parameters = parametersOf(layers)
+    this.classNames = classNames
+    this.device = native.device
+    this.channels = endsOf(layers).channels
+    this.classes = endsOf(layers).classes
+    this.#name = name
+    this.#trainable = layersWithParameters(layers)
+    this.#tensors = tensorNames(layers)
+    this.#calls = new CallQueue(native, name)
+  }
+
+  /** @throws DEVICE_UNAVAILABLE, OUT_OF_MEMORY, UNSUPPORTED_PLATFORM, NATIVE_LOAD_FAILED, INVALID_ARGUMENT */
+  static async create(options: NetworkOptions): Promise<Network> {
+    const checks = { ...runChecks, layers: checkedLayers, initialisation, classNames: optional(arrayOf(text)) }
+    const {
+      layers,
+      initialisation: scheme,
+      classNames = [],
+      ...run
+    } = readOptions(options, 'Network.create options', checks)
+    checkClassNames(classNames, endsOf(layers).classes)
+    const native = await openNative(layers, run, scheme)
+    return new Network({ native, layers, classNames, name: 'The network' })
+  }
+
+  /** Training steps done: the number that dropout masks are drawn by. */
+  get trainingStep(): number {
+    return this.#calls.native.trainingStep()
+  }
+
+  async setTrainingStep(step: number): Promise<void> {
+    await this.#calls.call(integer(0)(step, 'step'), (native, to) => native.setTrainingStep(to))
+  }
+
+  /**
+   * The logits of a batch: [n, classes], or a class map [n, classes, h, w] for images larger than the network's
+   * (dense evaluation, Sect. 3.2).
+   * @param images uint8 [n, h, w, c] or float32 [n, c, h, w]
+   */
+  async forward(images: Tensor, options?: ForwardOptions): Promise<Tensor<'float32'>> {
+    const { output } = await this.#forward(images, options, 'forward options')
+    return tensorOf(output)
+  }
+
+  /**
+   * Tensors inside the network, by the paper's names: 'conv4_2' before its ReLU, 'relu4_2' after it, 'pool1', 'fc7',
+   * 'relu7', 'fc8'. Float32 [n, c, h, w]; [n, c] for a linear layer with one place. Evaluation mode unless
+   * `training` is asked for, after which `backward` can inject gradients at the same names.
+   */
+  async features(
+    images: Tensor,
+    names: readonly string[],
+    options?: Omit<ForwardOptions, 'keep'>,
+  ): Promise<Record<string, Tensor<'float32'>>> {
+    const keep = namesOf(names, 'names', this.#tensors)
+    const { kept } = await this.#forward(images, { ...options, keep }, 'features options')
+    return tensorsOf(kept)
+  }
+
+  /**
+   * Gradients of all parameters that are not frozen, after `forward(x, { training: true })`; read them with
+   * `gradient`.
+   * @param from the labels, for soft-max with cross-entropy (mean over the batch), or the gradient of a loss of your
+   *   own with respect to the logits, of their shape
+   * @returns the loss when labels were given, and the gradient of the images, float32 [n, c, h, w] in their pixel
+   *   scale, when `forward` was asked to prepare for it
+   * @throws STATE without a forward pass in training, NOT_FINITE naming the first bad layer
+   */
+  async backward(
+    from: Labels | { gradient: Tensor<'float32'> },
+    options?: BackwardOptions,
+  ): Promise<{ loss?: number; inputGradient?: Tensor<'float32'> }> {
+    const { inject, ...rest } = readOptions(options, 'backward options', backwardOptions(this.#tensors))
+    const start = startOf(from, this.classes)
+    const argument = { ...start, ...rest, ...(inject && { inject }) }
+    const { loss, inputGradient } = await this.#calls.call(argument, (native, call) => native.backward(call))
+    return { ...('labels' in start && { loss }), ...(inputGradient && { inputGradient: tensorOf(inputGradient) }) }
+  }
+
+  /** The gradient that the last `backward` left, in logical order: [o, i, h, w] for a convolution. */
+  async gradient(name: string): Promise<Tensor<'float32'>> {
+    return this.#read('gradient', name)
+  }
+
+  /** A copy of a parameter: 'conv1_1.weight' [64, 3, 3, 3], 'fc6.bias' [4096]. */
+  async parameter(name: string): Promise<Tensor<'float32'>> {
+    return this.#read('parameter', name)
+  }
+
+  async setParameter(name: string, values: Tensor<'float32'>): Promise<void> {
+    await this.#write('parameter', name, values)
+  }
+
+  /** The momentum buffer of a parameter. */
+  async velocity(name: string): Promise<Tensor<'float32'>> {
+    return this.#read('velocity', name)
+  }
+
+  async setVelocity(name: string, values: Tensor<'float32'>): Promise<void> {
+    await this.#write('velocity', name, values)
+  }
+
+  /**
+   * SGD with momentum in Caffe's form (Sect. 3.1): v = momentum * v - rate * (gradient + decay * w); w = w + v.
+   * @throws NOT_FINITE when a gradient is not finite: nothing is changed
+   */
+  async update(options: UpdateOptions): Promise<void> {
+    const argument = readOptions(options, 'update options', updateOptions(this.#trainable))
+    await this.#calls.call(argument, (native, call) => native.update(call))
+  }
+
+  /**
+   * One step of training: forward, loss, backward, update. Gradients cannot be read after it.
+   * @param images uint8 [n, h, w, c] or float32 [n, c, h, w]
+   * @param labels n integers from 0 to classes - 1
+   * @returns the mean loss before the update, and the images with the right class first, and among the first five
+   * @throws NOT_FINITE naming the first bad layer: nothing is changed
+   */
+  async step(
+    images: Tensor,
+    labels: Labels,
+    options: StepOptions,
+  ): Promise<{ loss: number; correct: number; correct5: number }> {
+    const { augment, ...update } = readOptions(options, 'step options', stepOptions(this.#trainable))
+    const batch = imagesOf(images, 'images', this.channels, augment)
+    const argument = { images: batch, labels: labelsOf(labels, this.classes, batch.shape[0]), ...update }
+    return this.#calls.call(argument, (native, call) => native.step(call))
+  }
+
+  /** Layers that no update changes, neither by gradient nor by decay or momentum; added to those frozen before. */
+  freeze(names: readonly string[]): void {
+    this.#setFrozen(new Set([...this.#frozen, ...namesOf(names, 'names', this.#trainable)]))
+  }
+
+  /** Thaws these layers, or all. */
+  unfreeze(names: readonly string[] = this.#trainable): void {
+    const thawed = new Set(namesOf(names, 'names', this.#trainable))
+    this.#setFrozen(new Set([...this.#frozen].filter((name) => !thawed.has(name))))
+  }
+
+  /**
+   * Copies weights and biases from another network, layer by layer, by name (Sect. 3.1).
+   * @param names default: every layer of this network that has parameters
+   * @returns the layers copied, and those that could not be, with the reason
+   */
+  async initialiseFrom(other: Network, names?: readonly string[]): Promise<Copied> {
+    const layers = names === undefined ? this.#trainable : namesOf(names, 'names', this.#trainable)
+    return copyParameters(instanceOf(Network)(other, 'other'), this.layers, layers, (writes) =>
+      this.#calls.together(writes),
+    )
+  }
+
+  /** Time of each stage on these images, run one by one in training mode. Changes no parameter. */
+  async profile(images: Tensor): Promise<{ stage: string; forward_ms: number; backward_ms: number }[]> {
+    const argument = { images: imagesOf(images, 'images', this.channels, undefined), training: true }
+    const stages = await this.#calls.call(argument, (native, call) => native.profile(call))
+    return stages.map(({ name, forwardMs, backwardMs }) => ({
+      stage: name,
+      forward_ms: forwardMs,
+      backward_ms: backwardMs,
+    }))
+  }
+
+  /** Frees the memory at once, without waiting for garbage collection. Calls under way are finished or end DISPOSED. */
+  dispose(): void {
+    this.#calls.dispose()
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+
+  [inspect.custom](): string {
+    return `${this.#name}: ${this.#trainable.length} layers with parameters on ${this.device}`
+  }
+
+  async #forward(images: Tensor, options: ForwardOptions | undefined, name: string) {
+    const { augment, ...rest } = readOptions(options, name, forwardOptions(this.#tensors))
+    const argument = { images: imagesOf(images, 'images', this.channels, augment), ...rest }
+    return this.#calls.call(argument, (native, call) => native.forward(call))
+  }
+
+  #parameter(name: string): Parameter {
+    const found = this.parameters.find((parameter) => parameter.name === name)
+    if (found !== undefined) return found
+    throw unknownName(
+      text(name, 'name'),
+      'name',
+      this.parameters.map((parameter) => parameter.name),
+    )
+  }
+
+  async #read(kind: ParameterArray, name: string): Promise<Tensor<'float32'>> {
+    const found = this.#parameter(name)
+    return tensorOf(await this.#calls.call(found.name, (native, of) => native.read(kind, of)))
+  }
+
+  async #write(kind: ParameterArray, name: string, values: Tensor<'float32'>): Promise<void> {
+    const { shape } = this.#parameter(name)
+    const given = floatsOf(values, 'values')
+    if (shapeText(shape) !== shapeText(given.shape)) {
+      const message = `Expected shape ${shapeText(shape)} for ${name} but received shape ${shapeText(given.shape)}`
+      throw new VggError('SHAPE_MISMATCH', message)
+    }
+    await this.#calls.call(given.data, (native, data) => native.write(kind, name, data))
+  }
+
+  #setFrozen(frozen: ReadonlySet<string>): void {
+    const freezing = this.#calls.call([...frozen], (native, layers) => native.freeze(layers))
+    this.#frozen = frozen
+    // the names are known good: only disposal ends this, and then the calls behind it say so
+    freezing.catch(() => undefined)
+  }
+}

@@ -1,0 +1,62 @@
+import { type NativeNetwork, native } from '../native.js'
+import { boolean, type Check, type Checked, integer, oneOf, seed, unexpected, withDefault } from '../options.js'
+import type { Layer } from './layer.js'
+
+/** Where a network computes: the processor, an NVIDIA card, or the best that is there. */
+export type Device = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`
+
+/**
+ * How weights start. All are normal with mean 0, biases 0: `glorot` has variance 2 / (inputs + outputs), `he`
+ * 2 / inputs, `paper` standard deviation 0.01 (Sect. 3.1), which trains A and starts the deeper nets dead.
+ * `none` leaves them unset, for a caller who sets every one.
+ */
+export type Initialisation = 'glorot' | 'he' | 'paper' | 'none'
+
+/** What may differ between two runs of the same model. */
+export interface RunOptions {
+  /** Default `auto`: cuda where it is there, else cpu; `Network.device` tells. An explicit device never falls back. */
+  device?: Device
+  /** For initial weights and dropout: an integer from 0 to 2^53 - 1; default 0. */
+  seed?: number
+  /** Threads on the cpu, 1 to 1024; default: one for each processor. */
+  threads?: number
+  /** Direct convolutions only, no Winograd: slower, rounding errors about 10 times smaller. Default false. */
+  exact?: boolean
+  /** Bytes that the network may take in all; more is OUT_OF_MEMORY. Default: no limit. */
+  memoryLimit?: number
+}
+
+export const device: Check<Device> = (value, name) => {
+  if (typeof value === 'string' && /^cuda:\d{1,3}$/.test(value)) return value as Device
+  if (typeof value === 'string') return oneOf('auto', 'cpu', 'cuda', 'cuda:0')(value, name)
+  throw unexpected("'auto', 'cpu', 'cuda' or 'cuda:N'", name, value)
+}
+
+/** The checks of `RunOptions`, with their defaults; 0 threads are all, a memory limit of 0 is none. */
+export const runChecks = {
+  device: withDefault(device, 'auto'),
+  seed: withDefault(seed, 0),
+  threads: withDefault(integer(1, 1024), 0),
+  exact: withDefault(boolean, false),
+  memoryLimit: withDefault(integer(1), 0),
+}
+
+/** The check of `initialisation`. */
+export const initialisation: Check<Initialisation> = withDefault(oneOf('glorot', 'he', 'paper', 'none'), 'glorot')
+
+/** A native network with its weights initialised. */
+export async function openNative(
+  layers: readonly Layer[],
+  run: Checked<typeof runChecks>,
+  scheme: Initialisation,
+): Promise<NativeNetwork> {
+  const network = await native().Network.create({ layers, ...run })
+  if (scheme === 'none') return network
+  try {
+    await network.initialise({ scheme, seed: run.seed })
+    return network
+  } catch (error) {
+    network.dispose()
+    throw error
+  }
+}
