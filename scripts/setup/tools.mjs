@@ -3,7 +3,10 @@ import path from 'node:path'
 import { run } from './command.mjs'
 import { SetupProblem } from './problem.mjs'
 
-/** Throws where neither the wheels nor the build can work. */
+/**
+ * Throws where neither the wheels nor the build can work.
+ * @param {{ platform: string, arch: string, glibc: string | undefined }} [found]
+ */
 export function checkPlatform({ platform, arch, glibc } = currentPlatform()) {
   if (platform === 'linux' && arch === 'x64' && glibc) return
   const found = `${platform} ${arch}${platform === 'linux' && !glibc ? ' without glibc (musl)' : ''}`

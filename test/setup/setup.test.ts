@@ -1,0 +1,130 @@
+import { execFile } from 'node:child_process'
+import { cpSync, existsSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { beforeEach, expect, test } from 'vitest'
+import { cacheFolder } from '../../scripts/setup/cache.mjs'
+import { builds, nativeIsCurrent } from '../../scripts/setup/native.mjs'
+import { newFolder, writeFiles } from './folder.js'
+
+// The real scripts and the real CMakeLists.txt, around an addon and a library of a few lines.
+const addon = (answer: string) => `
+#include <napi.h>
+static Napi::Object start(Napi::Env, Napi::Object exports) {
+  exports.Set("answer", ${answer});
+  exports.Set("buildId", VGGNET_BUILD_ID);
+  return exports;
+}
+NODE_API_MODULE(vggnet, start)
+`
+
+let root: string
+
+beforeEach(() => {
+  root = newFolder()
+  const copied = [
+    'scripts',
+    'CMakeLists.txt',
+    'package.json',
+    'package-lock.json',
+    'tsconfig.json',
+    'tsconfig.build.json',
+  ]
+  for (const name of copied) cpSync(name, path.join(root, name), { recursive: true })
+  symlinkSync(path.resolve('node_modules'), path.join(root, 'node_modules'))
+  writeFiles(root, { 'native/addon.cpp': addon('1'), 'lib/index.ts': 'export const answer: number = 1\n' })
+})
+
+async function setup(...parts: string[]): Promise<{ ok: boolean; stdout: string; stderr: string }> {
+  const run = promisify(execFile)(process.execPath, [path.join(root, 'scripts/setup.mjs'), ...parts], {
+    env: { ...process.env, VGGNET_CACHE: cacheFolder() },
+  })
+  return run.then(
+    (out) => ({ ok: true, ...out }),
+    ({ stdout, stderr }) => ({ ok: false, stdout, stderr }),
+  )
+}
+
+const binary = () => path.join(root, 'build/Release/vggnet.node')
+
+// In a process of its own: a loaded addon stays loaded.
+async function loaded(): Promise<{ answer: number; buildId: string }> {
+  const program = `console.log(JSON.stringify({ ...require(${JSON.stringify(binary())}) }))`
+  return JSON.parse((await promisify(execFile)(process.execPath, ['-e', program])).stdout)
+}
+
+test('the native build is made once, made again when a source has changed, and an old binary never counts', async () => {
+  expect(await setup('native')).toMatchObject({
+    ok: true,
+    stderr: expect.stringMatching(/^setup: native code .* done in/),
+  })
+  const first = await loaded()
+  expect(first.answer).toBe(1)
+  expect(first.buildId).toMatch(/^[0-9a-f]{16}$/)
+  const { mtimeMs } = statSync(binary())
+
+  expect(await setup('native')).toEqual({ ok: true, stdout: '', stderr: '' })
+  expect(statSync(binary()).mtimeMs).toBe(mtimeMs)
+
+  writeFiles(root, { 'native/addon.cpp': addon('wrong') })
+  const failed = await setup('native')
+  expect(failed.ok).toBe(false)
+  expect(failed.stderr).toMatch(/wrong.* was not declared/)
+  expect(failed.stderr).toMatch(/\[BUILD_FAILED\]\n$/)
+  expect(nativeIsCurrent(root, builds.release)).toBe(false)
+
+  writeFiles(root, { 'native/addon.cpp': addon('2') })
+  expect((await setup('native')).ok).toBe(true)
+  const second = await loaded()
+  expect(second.answer).toBe(2)
+  expect(second.buildId).not.toBe(first.buildId)
+})
+
+test('a warning fails the native build', async () => {
+  writeFiles(root, { 'native/warning.cpp': 'static int never_called() { return 1; }\n' })
+  const { ok, stderr } = await setup('native')
+  expect(ok).toBe(false)
+  expect(stderr).toMatch(/never_called.*-Werror=unused-function/)
+})
+
+test('set-ups of one clone that run at once take turns', async () => {
+  const both = await Promise.all([setup('native', 'library'), setup('native', 'library')])
+  expect(both.map(({ ok }) => ok)).toEqual([true, true])
+  const output = both.map(({ stderr }) => stderr).join('')
+  expect(output.match(/native code/g)).toHaveLength(1)
+  expect(output.match(/TypeScript/g)).toHaveLength(1)
+  expect(existsSync(path.join(root, '.setup.lock'))).toBe(false)
+})
+
+test('the lock of a process that is gone holds nobody up', async () => {
+  const { pid } = (await import('node:child_process')).spawnSync('true')
+  writeFiles(root, { '.setup.lock': String(pid) })
+  expect((await setup('library')).ok).toBe(true)
+})
+
+test('the library is compiled when lib/ has changed, and dist/ keeps nothing of removed files', async () => {
+  writeFiles(root, { 'lib/more.ts': 'export const more = 2\n' })
+  expect((await setup('library')).ok).toBe(true)
+  expect(existsSync(path.join(root, 'dist/more.js'))).toBe(true)
+  expect(await setup('library')).toEqual({ ok: true, stdout: '', stderr: '' })
+  rmSync(path.join(root, 'lib/more.ts'))
+  expect((await setup('library')).stderr).toMatch(/^setup: TypeScript/)
+  expect(existsSync(path.join(root, 'dist/more.js'))).toBe(false)
+})
+
+test('a type error fails the set-up, names the place, and leaves dist/ as it was', async () => {
+  await setup('library')
+  const before = readFileSync(path.join(root, 'dist/index.js'), 'utf8')
+  writeFiles(root, { 'lib/index.ts': "export const answer: number = 'one'\n" })
+  const { ok, stderr } = await setup('library')
+  expect(ok).toBe(false)
+  expect(stderr).toContain('lib/index.ts(1,14)')
+  expect(readFileSync(path.join(root, 'dist/index.js'), 'utf8')).toBe(before)
+  expect((await setup('library')).ok).toBe(false)
+})
+
+test('an unknown part is refused by name', async () => {
+  const { ok, stderr } = await setup('nativ')
+  expect(ok).toBe(false)
+  expect(stderr).toMatch(/Expected packages, native, .* for setup but received 'nativ'/)
+})
