@@ -1,0 +1,99 @@
+#include "backend/cpu/backend.hpp"
+
+#include <omp.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "backend/cpu/elements.hpp"
+#include "backend/cpu/memory.hpp"
+#include "backend/cpu/parameters.hpp"
+#include "backend/cpu/sgd.hpp"
+#include "backend/cpu/stages.hpp"
+#include "tensor/error.hpp"
+
+namespace vggnet::cpu {
+namespace {
+
+int usable_cpus() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+  return omp_get_num_procs();  // more CPUs than the set can hold
+}
+
+class CpuBackend final : public Backend {
+ public:
+  explicit CpuBackend(int threads) : threads_(threads > 0 ? threads : usable_cpus()) {}
+
+  std::string name() const override { return "cpu"; }
+  int threads() const override { return threads_; }
+  int64_t available_bytes() const override { return cpu::available_bytes(); }
+  std::unique_ptr<Memory> allocate(int64_t bytes) override { return cpu::allocate(bytes); }
+  void upload(const void* host, void* device, int64_t bytes) override { std::memcpy(device, host, bytes); }
+  void download(const void* device, void* host, int64_t bytes) override { std::memcpy(host, device, bytes); }
+
+  int64_t stored_bytes(const Shape& shape, Storage storage) const override {
+    return stored_elements(shape, storage) * int64_t{sizeof(float)};
+  }
+
+  void read(const Tensor& tensor, float* nchw) override {
+    use_threads();
+    if (is_plain(tensor.shape, tensor.storage)) return copy(tensor.floats(), nchw, tensor.shape.count());
+    unpack(tensor.floats(), tensor.shape, nchw);
+  }
+
+  void write(const float* nchw, const Tensor& tensor) override {
+    use_threads();
+    if (is_plain(tensor.shape, tensor.storage)) return copy(nchw, tensor.floats(), tensor.shape.count());
+    pack(nchw, tensor.shape, tensor.floats());
+  }
+
+  void inject(const float* nchw, const Tensor& masked_by, const Tensor& grad) override {
+    VGGNET_ASSERT(!is_plain(grad.shape, grad.storage));
+    use_threads();
+    if (!masked_by) return add_packed(nchw, grad.shape, grad.floats());
+    VGGNET_ASSERT(!is_plain(masked_by.shape, masked_by.storage));
+    add_packed_masked(nchw, grad.shape, masked_by.floats(), grad.floats());
+  }
+
+  bool finite(const Tensor& tensor) override {
+    use_threads();
+    return all_finite(tensor.floats(), stored_elements(tensor.shape, tensor.storage));
+  }
+
+  int64_t stored_count(const Parameter& parameter) const override { return cpu::stored_count(parameter); }
+  void store(const Parameter& parameter, const float* logical, float* stored) const override {
+    cpu::store(parameter, logical, stored);
+  }
+  void load(const Parameter& parameter, const float* stored, float* logical) const override {
+    cpu::load(parameter, stored, logical);
+  }
+
+  std::unique_ptr<Stage> prepare(const Layer& layer, const Shape& input, const Context& context) override {
+    use_threads();  // oneDNN divides the work and counts its scratch when a primitive is made
+    return std::visit([&](const auto& kind) { return make_stage(kind, input, context); }, layer);
+  }
+
+  void update(const std::vector<Segment>& segments, const Arenas& arenas, const Feed& feed) override {
+    use_threads();
+    cpu::update(segments, arenas, *feed.controls, *feed.results);
+  }
+
+  void run(std::unique_ptr<Recording>&, const std::function<void()>& calls) override {
+    use_threads();
+    calls();
+  }
+
+ private:
+  // OpenMP keeps the number for each calling thread; two networks may want different ones.
+  void use_threads() const { omp_set_num_threads(threads_); }
+
+  const int threads_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> open(int threads) { return std::make_unique<CpuBackend>(threads); }
+
+}  // namespace vggnet::cpu
