@@ -129,9 +129,11 @@ class Recording {
 class Backend {
  public:
   virtual ~Backend() = default;
-  virtual std::string name() const = 0;            // "cpu", "cuda:0"
-  virtual int threads() const = 0;
-  virtual int64_t available_bytes() const = 0;     // what could be allocated now
+  virtual std::string name() const = 0;             // "cpu", "cuda:0"
+  virtual std::string library() const = 0;          // "oneDNN 3.1.0"
+  virtual std::string instruction_set() const = 0;  // "avx512_core", "sm_90"
+  virtual int threads() const = 0;                  // of the host
+  virtual int64_t available_bytes() const = 0;      // what could be allocated now
   virtual std::unique_ptr<Memory> allocate(int64_t bytes) = 0;  // throws OUT_OF_MEMORY
   virtual void upload(const void* host, void* device, int64_t bytes) = 0;    // in order with the runs
   virtual void download(const void* device, void* host, int64_t bytes) = 0;  // waits for the runs before it

@@ -65,6 +65,12 @@ struct StepCall {
   UpdateCall update;
 };
 
+struct StageTime {
+  std::string name;
+  double forward_ms, backward_ms;
+  int64_t multiply_adds;
+};
+
 // INVALID_ARGUMENT or SHAPE_MISMATCH unless there is a label from 0 to classes - 1 for each image.
 void check_labels(const std::vector<int32_t>&, int64_t images, int64_t classes);
 

@@ -6,17 +6,12 @@
 #include <vector>
 
 #include "backend/backend.hpp"
+#include "network/calls.hpp"
 #include "network/memory.hpp"
 #include "network/parameters.hpp"
 #include "network/plan.hpp"
 
 namespace vggnet {
-
-struct StageTime {
-  std::string name;
-  double forward_ms, backward_ms;
-  int64_t multiply_adds;
-};
 
 struct NamedGradient {
   int tensor;

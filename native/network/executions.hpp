@@ -18,6 +18,7 @@ class Executions {
   // Another plan's tensors are lost.
   Execution& get(const Shape& images, const PlanOptions&);
 
+  int64_t held_bytes() const { return arena_ ? arena_->bytes() : 0; }
   Controls* controls() const { return static_cast<Controls*>(run_block_->data()); }
   Results* results() const { return reinterpret_cast<Results*>(controls() + 1); }
 

@@ -259,16 +259,19 @@ void Network::freeze(std::set<std::string> layers) {
   pending_ = nullptr;
 }
 
-std::vector<StageTime> Network::profile(const Images& images) {
-  PlanOptions plan_options = options(images.dtype);
-  plan_options.training = true;
-  plan_options.frozen = frozen_;
-  Execution& execution = prepare(images, images.shape.n, plan_options);
-  feed(execution, images, 0);
-  feed_labels(execution, std::vector<int32_t>(images.shape.n), 0);
+std::vector<StageTime> Network::profile(const ForwardCall& call) {
+  PlanOptions plan_options = options(call.images.dtype);
+  plan_options.training = call.training;
+  if (call.training) plan_options.frozen = frozen_;
+  const int64_t count = call.images.shape.n;
+  Execution& execution = prepare(call.images, count, plan_options);
+  feed(execution, call.images, 0);
+  feed_labels(execution, std::vector<int32_t>(count), 0);
   write_controls();
-  execution.forward();  // warms up: pages, caches, threads
+  execution.forward();
   return execution.profile();
 }
+
+int64_t Network::held_bytes() const { return parameters_.held_bytes() + executions_.held_bytes(); }
 
 }  // namespace vggnet

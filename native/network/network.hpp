@@ -35,7 +35,8 @@ class Network {
   void update(const UpdateCall&);                // NOT_FINITE: nothing was changed
   LossAnswer step(const StepCall&);              // forward, loss, backward, update
   void freeze(std::set<std::string> layers);     // just these layers; INVALID_ARGUMENT for a layer without parameters
-  std::vector<StageTime> profile(const Images&);  // of a training step without update
+  std::vector<StageTime> profile(const ForwardCall&);  // each stage alone, after one run that is not counted
+  int64_t held_bytes() const;                          // of the device's memory
 
  private:
   PlanOptions options(DType images) const;

@@ -123,6 +123,12 @@ float* Parameters::arena(Role role) {
 
 bool Parameters::allocated(Role role) const { return arenas_[static_cast<int>(role)] != nullptr; }
 
+int64_t Parameters::held_bytes() const {
+  int64_t bytes = 0;
+  for (const auto& arena : arenas_) bytes += arena ? arena->bytes() : 0;
+  return bytes;
+}
+
 std::vector<Segment> Parameters::segments(const std::map<std::string, float>& rates,
                                           const std::set<std::string>& frozen) const {
   std::vector<Segment> result;

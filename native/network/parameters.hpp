@@ -36,6 +36,7 @@ class Parameters {
   // Address of an arena on the device, allocated (zero) at first use.
   float* arena(Role);
   bool allocated(Role) const;
+  int64_t held_bytes() const;
   // Counts writes, so that what was derived from parameters can be made anew.
   uint64_t version() const { return version_; }
   void changed() { ++version_; }

@@ -1,0 +1,59 @@
+// The module's table.
+#include <napi.h>
+
+#include "addon/describe.hpp"
+#include "addon/environment.hpp"
+#include "addon/network_object.hpp"
+
+namespace vggnet::addon {
+
+Napi::Value make_error(Napi::Env env, const std::string& code, const std::string& message) {
+  const auto* environment = env.GetInstanceData<Environment>();
+  if (!environment->error_class.IsEmpty())
+    return environment->error_class.New({Napi::String::New(env, code), Napi::String::New(env, message)});
+  Napi::Object error = Napi::Error::New(env, message).Value();
+  error.Set("code", code);
+  return error;
+}
+
+namespace {
+
+void set_error_class(const Napi::CallbackInfo& info) {
+  info.Env().GetInstanceData<Environment>()->error_class = Napi::Persistent(info[0].As<Napi::Function>());
+}
+
+Napi::Value build_info(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    const auto backend = open_backend({"cpu", 0});
+    Napi::Object result = Napi::Object::New(env);
+    result.Set("buildId", VGGNET_BUILD_ID);
+    result.Set("oneDnn", backend->library());
+    result.Set("isa", backend->instruction_set());
+    result.Set("threads", backend->threads());
+    result.Set("compiler", "g++ " __VERSION__);
+#ifdef VGGNET_DEBUG
+    result.Set("debug", true);
+#else
+    result.Set("debug", false);
+#endif
+    return result;
+  });
+}
+
+Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+  auto* environment = new Environment;
+  env.SetInstanceData(environment);
+  const Napi::Function network = NetworkObject::define(env);
+  environment->network_class = Napi::Persistent(network);
+  exports.Set("Network", network);
+  exports.Set("describe", Napi::Function::New(env, describe));
+  exports.Set("buildInfo", Napi::Function::New(env, build_info));
+  exports.Set("setErrorClass", Napi::Function::New(env, set_error_class));
+  return exports;
+}
+
+NODE_API_MODULE(vggnet, initialise)
+
+}  // namespace
+}  // namespace vggnet::addon

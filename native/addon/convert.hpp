@@ -1,0 +1,40 @@
+#pragma once
+// JavaScript values to and from plain ones. Every complaint names its field. Data is copied.
+#include <napi.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "network/calls.hpp"
+#include "network/parameters.hpp"
+#include "network/plan.hpp"
+
+namespace vggnet::addon {
+
+// A field of an options object; throws INVALID_ARGUMENT when it is missing or of another type.
+std::string text_of(const Napi::Object&, const char* field);
+bool truth_of(const Napi::Object&, const char* field);
+double number_of(const Napi::Object&, const char* field);
+int64_t count_of(const Napi::Object&, const char* field);  // an integer from 0 up
+std::vector<int64_t> sizes_of(const Napi::Object&, const char* field);
+std::vector<std::string> names_of(const Napi::Object&, const char* field);
+Napi::Object object_of(const Napi::Object&, const char* field);
+Napi::Object object_of(const Napi::CallbackInfo&);  // the only argument
+
+std::vector<Layer> layers_of(const Napi::Object&, const char* field);
+ForwardCall forward_call(const Napi::Object&);
+BackwardCall backward_call(const Napi::Object&);
+UpdateCall update_call(const Napi::Object&);
+StepCall step_call(const Napi::Object&);
+std::vector<float> floats_of(const Napi::Object&, const char* field);
+Role role_of(const std::string& kind);
+Initialisation initialisation_of(const std::string& scheme);
+
+Napi::Object to_js(Napi::Env, const HostTensor&);
+Napi::Object to_js(Napi::Env, const LossAnswer&);
+Napi::Array to_js(Napi::Env, const std::vector<int64_t>&);
+Napi::Array to_js(Napi::Env, const std::vector<StageTime>&);
+Napi::Array to_js(Napi::Env, const std::vector<ParameterEntry>&);
+
+}  // namespace vggnet::addon

@@ -1,0 +1,279 @@
+#include "addon/network_object.hpp"
+
+#include <optional>
+#include <variant>
+
+#include "addon/convert.hpp"
+#include "addon/environment.hpp"
+
+namespace vggnet::addon {
+
+// A promise and what keeps its network alive. Belongs to the JavaScript thread, which deletes it when it settles.
+struct NetworkObject::Pending {
+  Napi::Promise::Deferred deferred;
+  Napi::ObjectReference self;
+};
+
+namespace {
+
+struct Failure {
+  std::string code, message;
+};
+
+// What a call came to on the worker's thread.
+template <class Answer>
+using Outcome = std::variant<Answer, Failure>;
+
+template <class Answer, class Compute>
+Outcome<Answer> attempt(Compute& compute) {
+  try {
+    return compute();
+  } catch (const Error& error) {
+    return Failure{error.code(), error.what()};
+  } catch (const std::bad_alloc&) {
+    return Failure{kOutOfMemory, "the process has no memory left for this call"};
+  } catch (const std::exception& error) {
+    return Failure{kInternal, error.what()};
+  }
+}
+
+}  // namespace
+
+template <class Compute, class Convert>
+Napi::Value NetworkObject::call(Napi::Env env, Compute compute, Convert convert) {
+  check_alive();
+  using Answer = std::invoke_result_t<Compute, Network&>;
+  auto* pending = new Pending{Napi::Promise::Deferred::New(env), Napi::Persistent(Value())};
+  const Napi::Value promise = pending->deferred.Promise();
+  Work work = [this, pending, compute = std::move(compute), convert]() mutable -> Settle {
+    auto run = [&]() -> Answer {
+      if (!network_) throw Error(kState, "this network could not be created");
+      return compute(*network_);
+    };
+    auto outcome = std::make_shared<Outcome<Answer>>(attempt<Answer>(run));
+    if (network_) {
+      held_bytes_ = network_->held_bytes();
+      training_step_ = network_->training_step();
+    }
+    return [this, pending, outcome, convert](Napi::Env env) {
+      std::unique_ptr<Pending> owned(pending);
+      report_memory(env);
+      if (const auto* failure = std::get_if<Failure>(outcome.get()))
+        owned->deferred.Reject(make_error(env, failure->code, failure->message));
+      else
+        owned->deferred.Resolve(convert(env, std::get<Answer>(*outcome)));
+    };
+  };
+  Settle refused = [pending](Napi::Env env) {
+    std::unique_ptr<Pending> owned(pending);
+    owned->deferred.Reject(make_error(env, kDisposed, "the network was disposed before this call began"));
+  };
+  // std::function copies its target, and a call's data is large: keep one copy behind a pointer.
+  auto shared = std::make_shared<decltype(work)>(std::move(work));
+  worker_->post([shared] { return (*shared)(); }, std::move(refused));
+  return promise;
+}
+
+template <class Compute>
+Napi::Value NetworkObject::call(Napi::Env env, Compute compute) {
+  return call(
+      env,
+      [compute = std::move(compute)](Network& network) mutable {
+        compute(network);
+        return true;
+      },
+      [](Napi::Env env, bool) { return env.Undefined(); });
+}
+
+Napi::Function NetworkObject::define(Napi::Env env) {
+  return DefineClass(env, "Network",
+                     {StaticMethod<&NetworkObject::create>("create"),
+                      InstanceMethod<&NetworkObject::initialise>("initialise"),
+                      InstanceMethod<&NetworkObject::forward>("forward"),
+                      InstanceMethod<&NetworkObject::backward>("backward"),
+                      InstanceMethod<&NetworkObject::update>("update"),
+                      InstanceMethod<&NetworkObject::step>("step"),
+                      InstanceMethod<&NetworkObject::read>("read"),
+                      InstanceMethod<&NetworkObject::write>("write"),
+                      InstanceMethod<&NetworkObject::freeze>("freeze"),
+                      InstanceMethod<&NetworkObject::profile>("profile"),
+                      InstanceMethod<&NetworkObject::training_step>("trainingStep"),
+                      InstanceMethod<&NetworkObject::set_training_step>("setTrainingStep"),
+                      InstanceMethod<&NetworkObject::dispose>("dispose")});
+}
+
+NetworkObject::NetworkObject(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<NetworkObject>(info), worker_(std::make_unique<Worker>(info.Env())) {}
+
+NetworkObject::~NetworkObject() {
+  disposed_ = true;
+  if (!worker_->exiting()) report_memory(Env());
+  worker_ = nullptr;
+}
+
+Napi::Value NetworkObject::create(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    const Napi::Object given = object_of(info);
+    auto layers = layers_of(given, "layers");
+    NetworkOptions options;
+    options.device = {text_of(given, "device"), static_cast<int>(count_of(given, "threads"))};
+    options.seed = static_cast<uint64_t>(count_of(given, "seed"));
+    options.exact = truth_of(given, "exact");
+    options.memory_limit = count_of(given, "memoryLimit");
+
+    const Napi::Object object = env.GetInstanceData<Environment>()->network_class.New({});
+    NetworkObject* self = Unwrap(object);
+    auto* pending = new Pending{Napi::Promise::Deferred::New(env), Napi::Persistent(object)};
+    const Napi::Value promise = pending->deferred.Promise();
+    Work work = [self, pending, layers = std::move(layers), options]() -> Settle {
+      auto make = [&] {
+        self->network_ = std::make_unique<Network>(layers, options);
+        self->network_->parameters().arena(Role::parameter);  // memory is claimed, or refused, here
+        return true;
+      };
+      auto outcome = std::make_shared<Outcome<bool>>(attempt<bool>(make));
+      if (std::holds_alternative<Failure>(*outcome)) self->network_ = nullptr;
+      else self->held_bytes_ = self->network_->held_bytes();
+      return [self, pending, outcome](Napi::Env env) {
+        std::unique_ptr<Pending> owned(pending);
+        if (const auto* failure = std::get_if<Failure>(outcome.get()))
+          return owned->deferred.Reject(make_error(env, failure->code, failure->message));
+        self->publish(env);
+        self->report_memory(env);
+        owned->deferred.Resolve(self->Value());
+      };
+    };
+    self->worker_->post(std::move(work), [pending](Napi::Env) { delete pending; });
+    return promise;
+  });
+}
+
+// Facts that stay as they are while the network lives; the worker has nothing to do yet.
+void NetworkObject::publish(Napi::Env env) {
+  Value().Set("device", network_->device());
+  Value().Set("threads", network_->threads());
+  Value().Set("parameters", to_js(env, network_->parameters().entries()));
+}
+
+void NetworkObject::check_alive() const {
+  if (disposed_) throw Error(kDisposed, "this network was disposed and cannot be used any more");
+}
+
+void NetworkObject::report_memory(Napi::Env env) {
+  const int64_t held = disposed_ ? 0 : held_bytes_.load();
+  if (held != reported_bytes_) Napi::MemoryManagement::AdjustExternalMemory(env, held - reported_bytes_);
+  reported_bytes_ = held;
+}
+
+Napi::Value NetworkObject::initialise(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const Napi::Object given = object_of(info);
+    const auto scheme = initialisation_of(text_of(given, "scheme"));
+    const auto seed = static_cast<uint64_t>(count_of(given, "seed"));
+    return call(info.Env(), [scheme, seed](Network& network) { network.parameters().initialise(scheme, seed); });
+  });
+}
+
+Napi::Value NetworkObject::forward(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return call(
+        info.Env(), [asked = forward_call(object_of(info))](Network& network) { return network.forward(asked); },
+        [](Napi::Env env, const ForwardAnswer& answer) {
+          Napi::Object result = Napi::Object::New(env), kept = Napi::Object::New(env);
+          for (const auto& [name, tensor] : answer.kept) kept.Set(name, to_js(env, tensor));
+          result.Set("output", to_js(env, answer.output));
+          result.Set("kept", kept);
+          return result;
+        });
+  });
+}
+
+Napi::Value NetworkObject::backward(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return call(
+        info.Env(), [asked = backward_call(object_of(info))](Network& network) { return network.backward(asked); },
+        [](Napi::Env env, const BackwardAnswer& answer) {
+          Napi::Object result = to_js(env, answer.loss);
+          if (!answer.image_gradient.values.empty()) result.Set("inputGradient", to_js(env, answer.image_gradient));
+          return result;
+        });
+  });
+}
+
+Napi::Value NetworkObject::update(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return call(info.Env(), [asked = update_call(object_of(info))](Network& network) { network.update(asked); });
+  });
+}
+
+Napi::Value NetworkObject::step(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return call(
+        info.Env(), [asked = step_call(object_of(info))](Network& network) { return network.step(asked); },
+        [](Napi::Env env, const LossAnswer& answer) { return to_js(env, answer); });
+  });
+}
+
+Napi::Value NetworkObject::read(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const Role role = role_of(info[0].ToString().Utf8Value());
+    return call(
+        info.Env(),
+        [role, name = info[1].ToString().Utf8Value()](Network& network) {
+          return HostTensor{network.parameters().entry(name).parameter.dimensions(), network.parameters().read(role, name)};
+        },
+        [](Napi::Env env, const HostTensor& tensor) { return to_js(env, tensor); });
+  });
+}
+
+Napi::Value NetworkObject::write(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const Role role = role_of(info[0].ToString().Utf8Value());
+    if (info.Length() != 3) throw Error(kInvalidArgument, "Expected kind, name and data for write");
+    Napi::Object holder = Napi::Object::New(info.Env());
+    holder.Set("data", info[2]);
+    return call(info.Env(), [role, name = info[1].ToString().Utf8Value(), data = floats_of(holder, "data")](
+                                Network& network) { network.parameters().write(role, name, data); });
+  });
+}
+
+Napi::Value NetworkObject::freeze(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    Napi::Object holder = Napi::Object::New(info.Env());
+    holder.Set("layers", info[0]);
+    const auto names = names_of(holder, "layers");
+    return call(info.Env(), [layers = std::set<std::string>(names.begin(), names.end())](Network& network) { network.freeze(layers); });
+  });
+}
+
+Napi::Value NetworkObject::profile(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return call(
+        info.Env(), [asked = forward_call(object_of(info))](Network& network) { return network.profile(asked); },
+        [](Napi::Env env, const std::vector<StageTime>& times) { return to_js(env, times); });
+  });
+}
+
+Napi::Value NetworkObject::training_step(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(training_step_.load()));
+}
+
+Napi::Value NetworkObject::set_training_step(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    Napi::Object holder = Napi::Object::New(info.Env());
+    holder.Set("step", info[0]);
+    return call(info.Env(), [step = count_of(holder, "step")](Network& network) {
+      network.set_training_step(static_cast<uint64_t>(step));
+    });
+  });
+}
+
+void NetworkObject::dispose(const Napi::CallbackInfo& info) {
+  if (disposed_) return;
+  disposed_ = true;
+  report_memory(info.Env());
+  worker_->stop([this] { network_ = nullptr; });
+}
+
+}  // namespace vggnet::addon

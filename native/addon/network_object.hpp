@@ -1,0 +1,53 @@
+#pragma once
+// The JavaScript class behind lib/network/network.ts: reads arguments, hands calls to the worker, returns promises.
+#include <napi.h>
+
+#include <atomic>
+#include <memory>
+
+#include "addon/worker.hpp"
+#include "network/network.hpp"
+
+namespace vggnet::addon {
+
+class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
+ public:
+  static Napi::Function define(Napi::Env);
+  explicit NetworkObject(const Napi::CallbackInfo&);
+  ~NetworkObject() override;
+
+ private:
+  struct Pending;
+
+  static Napi::Value create(const Napi::CallbackInfo&);
+  Napi::Value initialise(const Napi::CallbackInfo&);
+  Napi::Value forward(const Napi::CallbackInfo&);
+  Napi::Value backward(const Napi::CallbackInfo&);
+  Napi::Value update(const Napi::CallbackInfo&);
+  Napi::Value step(const Napi::CallbackInfo&);
+  Napi::Value read(const Napi::CallbackInfo&);
+  Napi::Value write(const Napi::CallbackInfo&);
+  Napi::Value freeze(const Napi::CallbackInfo&);
+  Napi::Value profile(const Napi::CallbackInfo&);
+  Napi::Value training_step(const Napi::CallbackInfo&);
+  Napi::Value set_training_step(const Napi::CallbackInfo&);
+  void dispose(const Napi::CallbackInfo&);
+
+  // Queues compute(network) and resolves with convert(env, answer).
+  template <class Compute, class Convert>
+  Napi::Value call(Napi::Env, Compute, Convert);
+  template <class Compute>
+  Napi::Value call(Napi::Env, Compute);  // resolves with undefined
+  void check_alive() const;
+  void publish(Napi::Env);
+  void report_memory(Napi::Env);
+
+  std::unique_ptr<Network> network_;  // used on the worker's thread only
+  std::atomic<int64_t> held_bytes_ = 0;
+  std::atomic<uint64_t> training_step_ = 0;
+  int64_t reported_bytes_ = 0;
+  bool disposed_ = false;
+  std::unique_ptr<Worker> worker_;  // last: ends before the network goes
+};
+
+}  // namespace vggnet::addon

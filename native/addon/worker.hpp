@@ -1,0 +1,54 @@
+#pragma once
+// One thread for each network: calls run in the order made, promises are settled on the JavaScript thread.
+#include <napi.h>
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+namespace vggnet::addon {
+
+// What the JavaScript thread does when a call has ended: resolve or reject.
+using Settle = std::function<void(Napi::Env)>;
+// Runs on the worker's thread, never throws, returns how to settle.
+using Work = std::function<Settle()>;
+
+class Worker {
+ public:
+  explicit Worker(Napi::Env);
+  ~Worker();  // waits for the call that is running; what has not begun is dropped
+  Worker(const Worker&) = delete;
+
+  // `refused` settles the call if stop() comes before its turn.
+  void post(Work, Settle refused);
+  // Runs `last` after the call that is running, refuses the others, and ends the thread. Returns at once.
+  void stop(std::function<void()> last);
+  bool exiting() const { return exiting_; }  // the JavaScript environment is closing
+
+ private:
+  struct Call {
+    Work work;
+    Settle refused;
+  };
+
+  void loop();
+  void settle(Settle);
+  void end_thread();
+  static void at_exit(void* worker);
+
+  Napi::Env env_;
+  napi_threadsafe_function settle_ = nullptr;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Call> calls_;
+  std::function<void()> last_;
+  bool stopping_ = false, exiting_ = false;
+  int unsettled_ = 0;  // JavaScript thread only: keeps the event loop alive while it is above 0
+  std::thread thread_;
+};
+
+}  // namespace vggnet::addon
