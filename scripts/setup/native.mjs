@@ -54,14 +54,25 @@ async function buildPath() {
   return [...folders, process.env.PATH ?? ''].join(path.delimiter)
 }
 
-// CMake refuses a cache that was made elsewhere (a moved clone) or for another generator.
-function removeForeignCache(root, build) {
+// CMake cannot go on from a cache that was made elsewhere (a moved clone), with another generator or compiler, or with a ninja
+// that is gone.
+function removeForeignCache(root, build, compiler) {
   const file = path.join(root, build.folder, 'CMakeCache.txt')
   if (!existsSync(file)) return
-  const cache = readFileSync(file, 'utf8')
-  if (cache.includes(`CMAKE_HOME_DIRECTORY:INTERNAL=${root}\n`) && cache.includes('CMAKE_GENERATOR:INTERNAL=Ninja\n'))
-    return
-  rmSync(path.join(root, build.folder), { recursive: true, force: true })
+  const cache = new Map(
+    readFileSync(file, 'utf8')
+      .split('\n')
+      .flatMap((line) => {
+        const [, name, value] = /^(\w+):\w+=(.*)$/.exec(line) ?? []
+        return name ? [[name, value]] : []
+      }),
+  )
+  const fits =
+    cache.get('CMAKE_HOME_DIRECTORY') === root &&
+    cache.get('CMAKE_GENERATOR') === 'Ninja' &&
+    cache.get('CMAKE_CXX_COMPILER') === compiler &&
+    existsSync(cache.get('CMAKE_MAKE_PROGRAM') ?? '')
+  if (!fits) rmSync(path.join(root, build.folder), { recursive: true, force: true })
 }
 
 async function runCmakeJs(root, build, command, definitions, env) {
@@ -94,7 +105,7 @@ export async function buildNative(root, build) {
     const hash = nativeHash(root)
     const stampFile = stampFileOf(root, build)
     removeStamp(stampFile)
-    removeForeignCache(root, build)
+    removeForeignCache(root, build, compiler)
     const definitions = [
       `VGGNET_ONEDNN_DIR=${onednn}`,
       `VGGNET_BUILD_ID=${hash.slice(0, 16)}`,

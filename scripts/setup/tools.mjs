@@ -38,20 +38,24 @@ const managers = [
   },
 ]
 
-function isOnPath(program) {
-  return (process.env.PATH ?? '').split(path.delimiter).some((folder) => {
-    try {
-      accessSync(path.join(folder, program), constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
+// The path of a program, or nothing. A name with a slash is a path already.
+function pathOf(program) {
+  const folders = program.includes('/') ? ['.'] : (process.env.PATH ?? '').split(path.delimiter)
+  return folders
+    .map((folder) => path.resolve(folder, program))
+    .find((file) => {
+      try {
+        accessSync(file, constants.X_OK)
+        return true
+      } catch {
+        return false
+      }
+    })
 }
 
 /** The command that installs a package (named as Debian does) with this machine's package manager. */
 export function installCommand(name) {
-  const { install, names } = managers.find(({ program }) => isOnPath(program)) ?? managers[0]
+  const { install, names } = managers.find(({ program }) => pathOf(program)) ?? managers[0]
   return `${install} ${names[name] ?? name}`
 }
 
@@ -61,10 +65,11 @@ const missing = (what, name) =>
     `${what} is missing and is needed to build vggnet: install it with \`${installCommand(name)}\``,
   )
 
-/** @returns {Promise<string>} a C++ compiler, g++ 11 or later ($CXX where it is set) */
+/** @returns {Promise<string>} the path of a C++ compiler, g++ 11 or later ($CXX where it is set) */
 export async function findCompiler() {
   const compiler = process.env.CXX || 'g++'
-  const { ok, stdout } = await run(compiler, ['-dumpfullversion', '-dumpversion'])
+  const file = pathOf(compiler)
+  const { ok, stdout } = file ? await run(file, ['-dumpfullversion', '-dumpversion']) : { ok: false, stdout: '' }
   if (!ok) throw missing(compiler === 'g++' ? 'g++' : `the compiler named by CXX (${compiler})`, 'g++')
   const version = stdout.trim()
   if (Number.parseInt(version, 10) < 11) {
@@ -73,7 +78,7 @@ export async function findCompiler() {
       `Expected g++ 11 or later but received ${version} (${compiler}): install it with \`${installCommand('g++-11')}\` and set CXX=g++-11`,
     )
   }
-  return compiler
+  return file
 }
 
 /** @returns {Promise<string>} a Python 3 that has pip */

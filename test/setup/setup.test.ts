@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { cpSync, existsSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs'
+import { cpSync, existsSync, readFileSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { beforeEach, expect, test } from 'vitest'
@@ -78,6 +78,18 @@ test('the native build is made once, made again when a source has changed, and a
   const second = await loaded()
   expect(second.answer).toBe(2)
   expect(second.buildId).not.toBe(first.buildId)
+})
+
+test('a clone that was moved is built anew where it is now', async () => {
+  expect((await setup('native')).ok).toBe(true)
+  const before = root
+  root = path.join(newFolder(), 'moved')
+  renameSync(before, root)
+  // Nothing has changed but the place: the binary is still this source's.
+  expect(await setup('native')).toEqual({ ok: true, stdout: '', stderr: '' })
+  writeFiles(root, { 'native/addon.cpp': addon('3') })
+  expect((await setup('native')).ok).toBe(true)
+  expect((await loaded()).answer).toBe(3)
 })
 
 test('a warning fails the native build', async () => {
