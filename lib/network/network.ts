@@ -44,6 +44,8 @@ export interface NetworkParts {
   readonly classNames: readonly string[]
   /** What messages call it. */
   readonly name: string
+  /** The layers that `initialiseFrom` copies unless told; default: all that have parameters. */
+  readonly taken?: readonly string[]
 }
 
 /**
@@ -64,12 +66,13 @@ export class Network {
   readonly classes: number
   readonly #name: string
   readonly #trainable: readonly string[]
+  readonly #taken: readonly string[]
   readonly #tensors: readonly string[]
   readonly #calls: CallQueue
   #frozen: ReadonlySet<string> = new Set()
 
   /** Programs call `Network.create` or `VGG.create`. */
-  constructor({ native, layers, classNames, name }: NetworkParts) {
+  constructor({ native, layers, classNames, name, taken }: NetworkParts) {
     this.layers = layers
     this.parameters = parametersOf(layers)
     this.classNames = classNames
@@ -78,6 +81,7 @@ export class Network {
     this.classes = endsOf(layers).classes
     this.#name = name
     this.#trainable = layersWithParameters(layers)
+    this.#taken = taken ?? this.#trainable
     this.#tensors = tensorNames(layers)
     this.#calls = new CallQueue(native, name)
   }
@@ -213,11 +217,12 @@ export class Network {
 
   /**
    * Copies weights and biases from another network, layer by layer, by name (Sect. 3.1).
-   * @param names default: every layer of this network that has parameters
+   * @param names default: every layer of this network that has parameters; for a VGG net what the paper's deeper nets
+   *   took from A: conv1_1, conv2_1, conv3_1, conv3_2, fc6, fc7, fc8
    * @returns the layers copied, and those that could not be, with the reason
    */
   async initialiseFrom(other: Network, names?: readonly string[]): Promise<Copied> {
-    const layers = names === undefined ? this.#trainable : namesOf(names, 'names', this.#trainable)
+    const layers = names === undefined ? this.#taken : namesOf(names, 'names', this.#trainable)
     return copyParameters(instanceOf(Network)(other, 'other'), this.layers, layers, (writes) =>
       this.#calls.together(writes),
     )

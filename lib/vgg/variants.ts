@@ -1,0 +1,121 @@
+import {
+  arrayOf,
+  type Check,
+  integer,
+  isObject,
+  optional,
+  readOptions,
+  text,
+  unexpected,
+  unknownName,
+} from '../options.js'
+
+/** One entry of a block: a convolution by its kernel's side, or a local response normalisation. */
+export type BlockEntry = 1 | 3 | 'LRN'
+
+/** A row of Table 1: what stands in each block. A max-pool follows every block, three linear layers follow the last. */
+export interface Variant {
+  readonly name: string
+  /** Output channels of the convolutions, block by block. */
+  readonly channels: readonly number[]
+  readonly blocks: readonly (readonly BlockEntry[])[]
+}
+
+/** A row of the user's own; `name` defaults to 'custom', `channels` to the paper's when there are five blocks. */
+export interface VariantRow {
+  readonly name?: string
+  readonly channels?: readonly number[]
+  readonly blocks: readonly (readonly BlockEntry[])[]
+}
+
+/** The paper's letters for its six configurations. */
+export type VariantLetter = 'A' | 'A-LRN' | 'B' | 'C' | 'D' | 'E'
+
+const paperChannels = [64, 128, 256, 512, 512] as const
+
+/** Table 1 of the paper (Sect. 2.2). */
+export const blocks: Readonly<Record<VariantLetter, Variant['blocks']>> = {
+  A: [[3], [3], [3, 3], [3, 3], [3, 3]],
+  'A-LRN': [[3, 'LRN'], [3], [3, 3], [3, 3], [3, 3]],
+  B: [
+    [3, 3],
+    [3, 3],
+    [3, 3],
+    [3, 3],
+    [3, 3],
+  ],
+  C: [
+    [3, 3],
+    [3, 3],
+    [3, 3, 1],
+    [3, 3, 1],
+    [3, 3, 1],
+  ],
+  D: [
+    [3, 3],
+    [3, 3],
+    [3, 3, 3],
+    [3, 3, 3],
+    [3, 3, 3],
+  ],
+  E: [
+    [3, 3],
+    [3, 3],
+    [3, 3, 3, 3],
+    [3, 3, 3, 3],
+    [3, 3, 3, 3],
+  ],
+}
+
+/** Other names of the six, besides their letters. Case, hyphens, spaces, underscores and brackets do not count. */
+export const names: Readonly<Record<VariantLetter, readonly string[]>> = {
+  A: ['VGG11'],
+  'A-LRN': ['VGG11-LRN'],
+  B: ['VGG13'],
+  C: ['VGG16-1', 'VGG-16 (Conv1)'],
+  D: ['VGG16'],
+  E: ['VGG19'],
+}
+
+const letters = Object.keys(blocks) as VariantLetter[]
+const spoken = letters.flatMap((letter) => [letter, ...names[letter]])
+const plain = (name: string): string => name.toLowerCase().replaceAll(/[-\s_()]/g, '')
+
+/** The letter of a configuration called by its letter or by another name. @throws INVALID_ARGUMENT */
+export function variantLetter(name: string): VariantLetter {
+  const letter = letters.find((known) => [known, ...names[known]].some((other) => plain(other) === plain(name)))
+  if (letter === undefined) throw unknownName(name, 'variant', spoken)
+  return letter
+}
+
+const entry: Check<BlockEntry> = (value, name) => {
+  if (value === 1 || value === 3 || value === 'LRN') return value
+  throw unexpected("1, 3 or 'LRN'", name, value)
+}
+
+const block: Check<BlockEntry[]> = (value, name) => {
+  const entries = arrayOf(entry)(value, name)
+  if (entries.length === 0 || entries[0] === 'LRN') throw unexpected('a convolution (1 or 3) first', name, value)
+  if (entries.indexOf('LRN') !== entries.lastIndexOf('LRN')) throw unexpected("at most one 'LRN'", name, value)
+  return entries
+}
+
+function checkedRow(row: unknown): Variant {
+  const checks = {
+    name: optional(text),
+    channels: optional(arrayOf(integer(1, 2 ** 20))),
+    blocks: arrayOf(block),
+  }
+  const { name = 'custom', channels = paperChannels, blocks: given } = readOptions(row, 'variant', checks)
+  if (given.length === 0) throw unexpected('at least one block', 'blocks', given)
+  if (channels.length === given.length) return { name, channels, blocks: given }
+  throw unexpected(`${given.length} numbers, one for each block`, 'channels', channels)
+}
+
+/** The row of Table 1 by letter or name, whatever its case and hyphens; or a row of the user's own, checked. */
+export const variant: Check<Variant> = (value, name) => {
+  if (isObject(value)) return checkedRow(value)
+  if (typeof value !== 'string') throw unexpected('the name of a variant or a row of blocks', name, value)
+  const letter = variantLetter(value)
+  return { name: letter, channels: paperChannels, blocks: blocks[letter] }
+}

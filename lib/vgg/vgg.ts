@@ -1,0 +1,150 @@
+import { checkClassNames } from '../network/arguments.js'
+import type { Layer } from '../network/layer.js'
+import { Network, type NetworkParts } from '../network/network.js'
+import { type Initialisation, initialisation, openNative, type RunOptions, runChecks } from '../network/open.js'
+import {
+  arrayOf,
+  type Check,
+  type Checked,
+  finite,
+  fraction,
+  integer,
+  oneOf,
+  optional,
+  positive,
+  readOptions,
+  text,
+  unexpected,
+  withDefault,
+} from '../options.js'
+import { type VggConfiguration, vggLayers } from './layers.js'
+import { type Variant, type VariantRow, variant } from './variants.js'
+
+/** What a VGG net is to be; everything but `variant` and `classes` has a default. */
+export interface ModelOptions {
+  /** 'A' or 'VGG11', 'A-LRN', 'B', 'C' or 'VGG16-1', 'D' or 'VGG16', 'E' or 'VGG19'; or a table row of your own. */
+  variant: string | VariantRow
+  /** Outputs of fc8, at least 1. */
+  classes: number
+  /** Channels of the images; default 3. */
+  channels?: number
+  /** Side, or [height, width], of the images, at least 32 (2 for each block of a row of your own); default 224. */
+  imageSize?: number | readonly [height: number, width: number]
+  /** Of fc6 and fc7, in training: from 0 to below 1; default 0.5 (Sect. 3.1). */
+  dropout?: number
+  /** Outputs of fc6 and fc7; default 4096. */
+  headWidth?: number
+  /** Multiplier of the convolutions' channels, above 0; default 1. */
+  width?: number
+  /** See `Initialisation`; default `glorot`. It decides the default of `scale`. */
+  initialisation?: Initialisation
+  /**
+   * Subtracted from each pixel (0..255): one number, or one for each channel. Default: ImageNet's
+   * [123.68, 116.779, 103.939] for three channels, else 127.5.
+   */
+  meanRgb?: number | readonly number[]
+  /** Multiplier after that, above 0: one, or one for each channel. Default 1 / 58; for `paper` 1. */
+  scale?: number | readonly number[]
+  /** Parameters of A-LRN's normalisation: Krizhevsky's as printed (default), or those of Caffe's AlexNet. */
+  localNorm?: 'literal' | 'caffe'
+  /** One name for each class; kept with the model. */
+  classNames?: readonly string[]
+}
+
+export interface VggOptions extends ModelOptions, RunOptions {}
+
+const size = integer(1, 2 ** 20)
+
+const imageSize: Check<[number, number]> = (value, name) => {
+  if (!Array.isArray(value)) return [size(value, name), size(value, name)]
+  if (value.length !== 2) throw unexpected('a side or [height, width]', name, value)
+  return [size(value[0], `${name}[0]`), size(value[1], `${name}[1]`)]
+}
+
+const oneOrMore =
+  (check: Check<number>): Check<number | number[]> =>
+  (value, name) =>
+    Array.isArray(value) ? arrayOf(check)(value, name) : check(value, name)
+
+const modelChecks = {
+  variant,
+  classes: size,
+  channels: withDefault(size, 3),
+  imageSize: withDefault<[number, number]>(imageSize, [224, 224]),
+  dropout: withDefault(fraction, 0.5),
+  headWidth: withDefault(size, 4096),
+  width: withDefault(positive, 1),
+  initialisation,
+  meanRgb: optional(oneOrMore(finite)),
+  scale: optional(oneOrMore(positive)),
+  localNorm: withDefault(oneOf('literal', 'caffe'), 'literal'),
+  classNames: withDefault(arrayOf(text), []),
+}
+
+function perChannel(value: number | readonly number[], name: string, channels: number): readonly number[] {
+  if (typeof value === 'number') return Array<number>(channels).fill(value)
+  if (value.length === channels) return value
+  throw unexpected(`${channels} numbers, one for each channel`, name, value)
+}
+
+function checkSize([height, width]: readonly [number, number], { blocks }: Variant): void {
+  const least = 2 ** blocks.length
+  if (height >= least && width >= least) return
+  throw unexpected(`at least ${least} pixels for ${blocks.length} blocks`, 'imageSize', [height, width])
+}
+
+const imageNetMean = [123.68, 116.779, 103.939]
+
+function configurationOf(model: Checked<typeof modelChecks>): VggConfiguration {
+  const { initialisation: scheme, classNames, ...rest } = model
+  const { variant: row, channels, classes } = rest
+  checkSize(rest.imageSize, row)
+  checkClassNames(classNames, classes)
+  const meanRgb = perChannel(rest.meanRgb ?? (channels === 3 ? imageNetMean : 127.5), 'meanRgb', channels)
+  const scale = perChannel(rest.scale ?? (scheme === 'paper' ? 1 : 1 / 58), 'scale', channels)
+  return { ...rest, meanRgb, scale }
+}
+
+/** The layers of the net that `VGG.create` would make of these options; nothing is allocated. */
+export const layersOf = (options: ModelOptions): readonly Layer[] =>
+  vggLayers(configurationOf(readOptions(options, 'VGG options', modelChecks)))
+
+/** What the deeper nets of the paper take from A (Sect. 3.1). By name: by position the shapes do not agree. */
+const takenFromA = ['conv1_1', 'conv2_1', 'conv3_1', 'conv3_2', 'fc6', 'fc7', 'fc8']
+
+// A subclass's static method must take what its base's takes; this base has no static methods.
+const Base: new (parts: NetworkParts) => Network = Network
+
+/** A VGG net (Simonyan & Zisserman 2015): one of the six of Table 1, or of a table row of the user's own. */
+export class VGG extends Base {
+  /** Every choice that made it, defaults filled in. */
+  readonly configuration: VggConfiguration
+  /** The paper's letter, or the name of the user's row. */
+  readonly variant: string
+
+  private constructor(parts: NetworkParts, configuration: VggConfiguration) {
+    super(parts)
+    this.configuration = configuration
+    this.variant = configuration.variant.name
+  }
+
+  /**
+   * A net with random weights. Images are uint8 [n, h, w, c] or float32 [n, c, h, w], pixels from 0 to 255.
+   * @throws INVALID_ARGUMENT, SHAPE_MISMATCH, DEVICE_UNAVAILABLE, OUT_OF_MEMORY, UNSUPPORTED_PLATFORM,
+   *   NATIVE_LOAD_FAILED
+   */
+  static async create(options: VggOptions): Promise<VGG> {
+    const read = readOptions(options, 'VGG.create options', { ...modelChecks, ...runChecks })
+    const { device, seed, threads, exact, memoryLimit, ...model } = read
+    const configuration = configurationOf(model)
+    const layers = vggLayers(configuration)
+    const native = await openNative(layers, { device, seed, threads, exact, memoryLimit }, model.initialisation)
+    const name = `The VGG net ${configuration.variant.name}`
+    return new VGG({ native, layers, classNames: model.classNames, name, taken: takenFromA }, configuration)
+  }
+
+  /** Height and width of the images it was made for. */
+  get imageSize(): readonly [height: number, width: number] {
+    return this.configuration.imageSize
+  }
+}
