@@ -1,10 +1,19 @@
-import { renameSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { announce, run } from './command.mjs'
 import { SetupProblem } from './problem.mjs'
 import { hashOf, isCurrent, removeStamp, writeStamp } from './stamp.mjs'
 
 const sources = ['lib', 'tsconfig.json', 'tsconfig.build.json']
+
+// npm does so for an installed package, and not for `npx vggnet` in the checkout.
+function makeCommandsExecutable(root, folder) {
+  const { bin } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
+  for (const command of Object.values(bin)) {
+    const file = path.join(folder, path.relative('dist', command))
+    if (existsSync(file)) chmodSync(file, 0o755)
+  }
+}
 
 /** tsc from lib/ to dist/, where a source has changed. dist/ changes as a whole or, on an error, not at all. */
 export async function compileLibrary(root) {
@@ -24,6 +33,7 @@ export async function compileLibrary(root) {
       rmSync(fresh, { recursive: true, force: true })
       throw new SetupProblem('BUILD_FAILED', 'tsc found errors in lib/; they are above', output)
     }
+    makeCommandsExecutable(root, fresh)
     removeStamp(stampFile)
     rmSync(folder, { recursive: true, force: true })
     renameSync(fresh, folder)

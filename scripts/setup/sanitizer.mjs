@@ -15,7 +15,7 @@ export async function sanitizerEnvironment(root) {
   return {
     VGGNET_BINARY: productsOf(root, builds.debug)[0],
     LD_PRELOAD: libraries.map(({ stdout }) => path.normalize(stdout.trim())).join(' '),
-    // Node itself leaves memory to the end of the process; a refused allocation is to be vggnet's error, not the end.
+    // Node itself leaves memory to the end of the process. malloc may fail, as it may elsewhere; `new` still ends the process.
     ASAN_OPTIONS: 'detect_leaks=0:allocator_may_return_null=1',
     UBSAN_OPTIONS: 'print_stacktrace=1',
   }

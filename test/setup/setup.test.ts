@@ -10,9 +10,13 @@ import { newFolder, writeFiles } from './folder.js'
 // The real scripts and the real CMakeLists.txt, around an addon and a library of a few lines.
 const addon = (answer: string) => `
 #include <napi.h>
+#include <oneapi/dnnl/dnnl.h>
+#include <omp.h>
 static Napi::Object start(Napi::Env, Napi::Object exports) {
   exports.Set("answer", ${answer});
   exports.Set("buildId", VGGNET_BUILD_ID);
+  exports.Set("oneDnn", dnnl_version()->minor);
+  exports.Set("threads", omp_get_max_threads());
   return exports;
 }
 NODE_API_MODULE(vggnet, start)
@@ -48,7 +52,7 @@ async function setup(...parts: string[]): Promise<{ ok: boolean; stdout: string;
 const binary = () => path.join(root, 'build/Release/vggnet.node')
 
 // In a process of its own: a loaded addon stays loaded.
-async function loaded(): Promise<{ answer: number; buildId: string }> {
+async function loaded(): Promise<{ answer: number; buildId: string; oneDnn: number }> {
   const program = `console.log(JSON.stringify({ ...require(${JSON.stringify(binary())}) }))`
   return JSON.parse((await promisify(execFile)(process.execPath, ['-e', program])).stdout)
 }
@@ -60,6 +64,7 @@ test('the native build is made once, made again when a source has changed, and a
   })
   const first = await loaded()
   expect(first.answer).toBe(1)
+  expect(first.oneDnn).toBe(1)
   expect(first.buildId).toMatch(/^[0-9a-f]{16}$/)
   const { mtimeMs } = statSync(binary())
 
@@ -92,6 +97,25 @@ test('a clone that was moved is built anew where it is now', async () => {
   expect((await loaded()).answer).toBe(3)
 })
 
+test('the prebuilt binary is this build, and loads with its libraries from where it lies', async () => {
+  expect((await setup('native', 'prebuild')).ok).toBe(true)
+  expect(await setup('prebuild')).toEqual({ ok: true, stdout: '', stderr: '' })
+  const { buildId } = await loaded()
+  const installed = newFolder()
+  cpSync(path.join(root, 'prebuilds'), path.join(installed, 'prebuilds'), { recursive: true })
+  rmSync(root, { recursive: true })
+  const program = `
+    console.log(require('node-gyp-build')(${JSON.stringify(installed)}).buildId)
+    console.log(require('node:fs').readFileSync('/proc/self/maps', 'utf8'))`
+  const { stdout } = await promisify(execFile)(process.execPath, ['-e', program])
+  expect(stdout.split('\n')[0]).toBe(buildId)
+  for (const library of ['libdnnl.so.3', 'libgomp.so.1'])
+    expect(stdout).toContain(`${installed}/prebuilds/linux-x64/${library}`)
+  for (const text of ['LICENSE', 'THIRD-PARTY-PROGRAMS']) {
+    expect(existsSync(path.join(installed, 'prebuilds/licenses', `oneDNN-${text}`))).toBe(true)
+  }
+})
+
 test('a warning fails the native build', async () => {
   writeFiles(root, { 'native/warning.cpp': 'static int never_called() { return 1; }\n' })
   const { ok, stderr } = await setup('native')
@@ -115,9 +139,10 @@ test('the lock of a process that is gone holds nobody up', async () => {
 })
 
 test('the library is compiled when lib/ has changed, and dist/ keeps nothing of removed files', async () => {
-  writeFiles(root, { 'lib/more.ts': 'export const more = 2\n' })
+  writeFiles(root, { 'lib/more.ts': 'export const more = 2\n', 'lib/cli/main.ts': '#!/usr/bin/env node\nexport {}\n' })
   expect((await setup('library')).ok).toBe(true)
   expect(existsSync(path.join(root, 'dist/more.js'))).toBe(true)
+  expect(statSync(path.join(root, 'dist/cli/main.js')).mode & 0o111).toBe(0o111)
   expect(await setup('library')).toEqual({ ok: true, stdout: '', stderr: '' })
   rmSync(path.join(root, 'lib/more.ts'))
   expect((await setup('library')).stderr).toMatch(/^setup: TypeScript/)
