@@ -1,0 +1,229 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const folders = ['native', 'lib', 'test', 'bench', 'scripts', 'examples']
+const longest = 300
+
+interface SourceFile {
+  /** From the root, with slashes. */
+  readonly path: string
+  readonly text: string
+}
+
+const sources = folders.flatMap(sourcesUnder)
+const native = sources.filter((file) => file.path.startsWith('native/') && /\.(cpp|hpp|cu)$/.test(file.path))
+const scripts = sources.filter((file) => /\.[cm]?[jt]s$/.test(file.path))
+const lib = scripts.filter((file) => file.path.startsWith('lib/'))
+
+describe('native', () => {
+  // arrows point down this list only
+  const order = ['addon', 'network', 'backend', 'layer', 'tensor']
+  const includes = native.flatMap((file) =>
+    [...file.text.matchAll(/^\s*#\s*include\s*(["<])([^">]+)[">]/gm)].map(([, quote, name]) => {
+      return { from: file.path, name, own: quote === '"' }
+    }),
+  )
+  const ownIncludes = includes
+    .filter(({ own }) => own)
+    .map(({ from, name }) => ({ from, name, to: includedFile(name, from) }))
+
+  test('has files, each in a folder of the order', () => {
+    expect(native.length).toBeGreaterThan(0)
+    expect(native.map((file) => file.path).filter((name) => !order.includes(name.split('/')[1]))).toEqual([])
+  })
+
+  test('is included by paths from native/, of files that exist', () => {
+    const lost = ownIncludes.filter(({ to }) => to === undefined)
+    expect(lost.map(({ from, name }) => `${from} includes "${name}", which is not a file under native/`)).toEqual([])
+  })
+
+  test('includes nothing upward', () => {
+    const rank = (file: string) => order.indexOf(file.split('/')[1])
+    const upward = ownIncludes.filter(({ from, to = from }) => rank(to) < rank(from))
+    expect(upward.map(({ from, name }) => `${from} includes ${name}: only ${order.join(' > ')}`)).toEqual([])
+  })
+
+  test.each([
+    { library: 'Node-API', headers: /^(napi|node_api|js_native_api|node|v8|uv)\b/, home: 'native/addon/' },
+    { library: 'oneDNN', headers: /^(oneapi\/dnnl|dnnl|omp\.h)/, home: 'native/backend/cpu/' },
+    {
+      library: 'CUDA',
+      headers: /^(cuda|cudnn|cublas|curand|nccl|nvrtc|nvtx|cooperative_groups)/,
+      home: 'native/backend/cuda/',
+    },
+  ])('$library stays in $home', ({ library, headers, home }) => {
+    const strangers = includes.filter(({ from, name }) => headers.test(name) && !from.startsWith(home))
+    expect(strangers.map(({ from, name }) => `${from} includes <${name}>: ${library} belongs in ${home}`)).toEqual([])
+  })
+
+  test('only backend/open.cpp knows a device from outside', () => {
+    const device = (file: string) => /^native\/backend\/(cpu|cuda)\//.exec(file)?.[0]
+    const strangers = ownIncludes.filter(({ from, to }) => {
+      return (
+        to !== undefined &&
+        device(to) !== undefined &&
+        device(from) !== device(to) &&
+        from !== 'native/backend/open.cpp'
+      )
+    })
+    expect(strangers.map(({ from, name }) => `${from} includes ${name}: go through backend/backend.hpp`)).toEqual([])
+  })
+
+  function includedFile(name: string, from: string): string | undefined {
+    return [path.posix.join('native', name), path.posix.join(path.posix.dirname(from), name)].find((candidate) =>
+      existsSync(path.join(root, candidate)),
+    )
+  }
+})
+
+describe('lib', () => {
+  // cli -> train, evaluate -> vgg, data, checkpoint -> network -> the files beside index.ts
+  const ranks: Record<string, number> = {
+    '': 0,
+    network: 1,
+    vgg: 2,
+    data: 2,
+    checkpoint: 2,
+    train: 3,
+    evaluate: 3,
+    cli: 4,
+  }
+  const folderOf = (file: string) => (file.split('/').length > 2 ? file.split('/')[1] : '')
+
+  test('has files, each in a folder of the order', () => {
+    expect(lib.length).toBeGreaterThan(0)
+    expect(lib.map((file) => file.path).filter((name) => !(folderOf(name) in ranks))).toEqual([])
+  })
+
+  test('imports downwards or within one folder', () => {
+    const wrong = lib
+      .filter((file) => file.path !== 'lib/index.ts')
+      .flatMap((file) => importsOf(file).map((to) => ({ from: file.path, to })))
+      .filter(({ from, to }) => to.startsWith('lib/') && folderOf(from) !== folderOf(to))
+      .filter(({ from, to }) => ranks[folderOf(to)] > ranks[folderOf(from)] || to === 'lib/index.ts')
+      // the boundary to native code is described in terms of the layers that cross it: a type, nothing at run time
+      .filter(({ from, to }) => !(from === 'lib/native.ts' && to === 'lib/network/layer.ts'))
+    const order = 'cli -> train, evaluate -> vgg, data, checkpoint -> network -> files beside index.ts'
+    expect(wrong.map(({ from, to }) => `${from} imports ${to}: only ${order}`)).toEqual([])
+  })
+
+  test('imports nothing of the tests, bench, scripts and examples', () => {
+    const wrong = lib.flatMap((file) =>
+      importsOf(file)
+        .filter((to) => !to.startsWith('lib/'))
+        .map((to) => `${file.path} imports ${to}, which is not in the package`),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  test('imports files that exist', () => {
+    const lost = lib.flatMap((file) =>
+      importsOf(file)
+        .filter((to) => !existsSync(path.join(root, to)))
+        .map((to) => `${file.path} imports ${to}, which is not there`),
+    )
+    expect(lost).toEqual([])
+  })
+
+  test('loads the binary in lib/native.ts only', () => {
+    const loaders = lib.filter((file) => /node-gyp-build|\.node['"`]|\bdlopen\b|bindings\(/.test(file.text))
+    expect(loaders.map((file) => file.path)).toEqual(['lib/native.ts'])
+  })
+
+  test('has an index.ts of re-exports only', () => {
+    const index = lib.find((file) => file.path === 'lib/index.ts')
+    expect(index, 'lib/index.ts is missing').toBeDefined()
+    const rest = withoutComments(index?.text ?? '').replaceAll(
+      /^export (type )?(\*( as \w+)?|\{[^}]*\}) from '[^']+';?$/gm,
+      '',
+    )
+    expect(rest.trim(), 'lib/index.ts holds more than `export { ... } from`').toBe('')
+  })
+})
+
+describe('every file', () => {
+  test(`has at most ${longest} lines`, () => {
+    const long = sources
+      .map((file) => ({ name: file.path, lines: file.text.replace(/\n$/, '').split('\n').length }))
+      .filter(({ lines }) => lines > longest)
+    expect(long.map(({ name, lines }) => `${name} has ${lines} lines: divide it by what it does`)).toEqual([])
+  })
+
+  test('is named for what it holds', () => {
+    const empty = /^(utils?|common|core|helpers?|misc|types?|managers?)$/
+    const wrong = sources.flatMap((file) =>
+      file.path
+        .split('/')
+        .filter((part) => part.split(/[-_.]/).some((word) => empty.test(word)))
+        .map((part) => `${file.path}: '${part}' says nothing about what is in it`),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  test('is in snake_case under native, in kebab-case elsewhere', () => {
+    const wrong = [
+      ...native.filter((file) => !/^[a-z0-9_]+\.\w+$/.test(path.posix.basename(file.path))),
+      ...scripts.filter((file) => !/^[a-z0-9-]+(\.[a-z]+)+$/.test(path.posix.basename(file.path))),
+    ]
+    expect(wrong.map((file) => file.path)).toEqual([])
+  })
+
+  test('exports by name', () => {
+    const wrong = scripts.filter((file) => /^export\s+default\b|^export\s*\{[^}]*\bas\s+default\b/m.test(file.text))
+    expect(wrong.map((file) => `${file.path} has a default export`)).toEqual([])
+  })
+
+  test('is in no cycle of imports', () => {
+    const graph = new Map(scripts.map((file) => [file.path, importsOf(file)]))
+    expect(cyclesOf(graph).map((cycle) => cycle.join(' -> '))).toEqual([])
+  })
+})
+
+function sourcesUnder(folder: string): SourceFile[] {
+  if (!existsSync(path.join(root, folder))) return []
+  return readdirSync(path.join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const name = `${folder}/${entry.name}`
+    if (entry.isDirectory())
+      return /^(node_modules|dist|build|golden|__pycache__)$/.test(entry.name) ? [] : sourcesUnder(name)
+    if (!/\.(cpp|hpp|h|cu|cuh|[cm]?[jt]s|py|sh|cmake)$/.test(entry.name)) return []
+    return [{ path: name, text: readFileSync(path.join(root, name), 'utf8') }]
+  })
+}
+
+/** Files of this repository that a script imports or re-exports, types included, as paths from the root. */
+function importsOf(file: SourceFile): string[] {
+  const text = withoutComments(file.text)
+  const statements = text.matchAll(
+    /^\s*(?:import|export)\b[^;'"`]*?\bfrom\s*['"]([^'"]+)['"]|\bimport\s*\(?\s*['"]([^'"]+)['"]/gm,
+  )
+  return [...statements]
+    .map(([, from, bare]) => from ?? bare)
+    .filter((specifier) => specifier.startsWith('.'))
+    .map((specifier) => {
+      const target = path.posix.join(path.posix.dirname(file.path), specifier)
+      const source = target.replace(/js$/, 'ts')
+      return existsSync(path.join(root, source)) ? source : target
+    })
+}
+
+function withoutComments(text: string): string {
+  return text.replaceAll(/^\s*\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '')
+}
+
+/** Each cycle once, as the files along it. */
+function cyclesOf(graph: ReadonlyMap<string, readonly string[]>): string[][] {
+  const cycles: string[][] = []
+  const done = new Set<string>()
+  const visit = (file: string, trail: readonly string[]) => {
+    const start = trail.indexOf(file)
+    if (start !== -1) cycles.push([...trail.slice(start), file])
+    if (start !== -1 || done.has(file)) return
+    for (const next of graph.get(file) ?? []) visit(next, [...trail, file])
+    done.add(file)
+  }
+  for (const file of graph.keys()) visit(file, [])
+  return cycles
+}
