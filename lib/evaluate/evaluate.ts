@@ -1,7 +1,7 @@
-import type { Dataset } from '../data/dataset.js'
+import { type Dataset, datasetCheck } from '../data/dataset.js'
 import { type Batch, batchesOf } from '../data/loader.js'
 import { VggError } from '../error.js'
-import type { Network } from '../network/network.js'
+import { Network } from '../network/network.js'
 import { instanceOf, integer, optional, readOptions, withDefault } from '../options.js'
 import { type Metrics, Tally } from './metrics.js'
 
@@ -29,6 +29,8 @@ export function throwIfAborted(signal: AbortSignal | undefined, doing: string): 
  */
 export async function evaluate(net: Network, data: Dataset, options: EvaluateOptions = {}): Promise<Metrics> {
   const { batch, signal } = readOptions(options, 'evaluate options', checks)
+  instanceOf(Network)(net, 'net')
+  datasetCheck(data, 'data')
   let tally: Tally | undefined
   // One batch is read and counted while the network computes the other.
   const inFlight: Promise<Scored>[] = []

@@ -1,7 +1,6 @@
 import { type Dataset, datasetCheck, imageText } from '../data/dataset.js'
 import { VggError } from '../error.js'
-import { endsOf } from '../network/layer.js'
-import type { Network } from '../network/network.js'
+import { Network } from '../network/network.js'
 import {
   type Checked,
   callback,
@@ -87,7 +86,7 @@ export function settingsFrom(net: Network, data: Dataset, options: TrainOptions)
 
 /** Height and width are the network's own to check: it says them in its message. */
 function checkFit(net: Network, data: Dataset, name: string): void {
-  const { channels, classes } = endsOf(net.layers)
+  const { channels, classes } = instanceOf(Network)(net, 'net')
   if (data.count < 1)
     throw new VggError('INVALID_ARGUMENT', `Expected at least one picture for ${name} but received none`)
   if (data.channels !== channels) {

@@ -1,0 +1,96 @@
+import type { Command } from 'commander'
+import pc from 'picocolors'
+import { load } from '../checkpoint/checkpoint.js'
+import { type ImageSize, readImage } from '../data/image.js'
+import { VggError } from '../error.js'
+import type { Device } from '../network/open.js'
+import { integer } from '../options.js'
+import { Tensor } from '../tensor.js'
+import { percent } from '../train/log.js'
+import type { VGG } from '../vgg/vgg.js'
+import { given, number } from './flags.js'
+
+const examples = `
+Each picture is rescaled with its proportions kept until it covers the network's size; the middle is used.
+
+Examples:
+  $ vggnet classify digits.safetensors seven.png
+  $ vggnet classify model.safetensors photos/*.jpg --top 3 --json`
+
+interface Flags {
+  top: number
+  json?: true
+  device?: string
+  threads?: number
+}
+
+/** A class with the probability that the network gives it. */
+interface Answer {
+  class: string
+  index: number
+  /** 0 to 1 */
+  probability: number
+}
+
+/** `vggnet classify`: a saved model's answers for picture files. */
+export function addClassify(program: Command): void {
+  program
+    .command('classify')
+    .description('say what is in pictures, by a saved model')
+    .argument('<model>', 'a model that vggnet saved')
+    .argument('<image...>', 'picture files: PNG, JPEG, WebP, GIF, AVIF, TIFF, SVG')
+    .option('--top <k>', 'the k most probable classes', number, 1)
+    .option('--device <name>', 'auto, cpu, cuda, cuda:N')
+    .option('--threads <n>', 'threads on the cpu', number)
+    .option('--json', 'one JSON array: file, answers')
+    .addHelpText('after', examples)
+    .action(classify)
+}
+
+/** Pictures computed at a time: enough to keep a processor busy, few enough for any memory. */
+const batch = 16
+
+async function classify(model: string, files: string[], flags: Flags): Promise<void> {
+  const device = flags.device as Device | undefined
+  const net = await load(model, given({ device, threads: flags.threads }))
+  try {
+    const top = integer(1, net.classes)(flags.top, '--top')
+    const found: { file: string; answers: Answer[] }[] = []
+    for (let start = 0; start < files.length; start += batch) {
+      found.push(...(await answersFor(net, files.slice(start, start + batch), top)))
+    }
+    const nameWidth = Math.max(...files.map((file) => file.length))
+    const lines = found.map(({ file, answers }) => `${file.padEnd(nameWidth)}  ${answersText(answers)}`)
+    console.log(flags.json ? JSON.stringify(found, null, 2) : lines.join('\n'))
+  } finally {
+    net.dispose()
+  }
+}
+
+function sizeOf(net: VGG): ImageSize {
+  const [height, width] = net.imageSize
+  const { channels } = net
+  if (channels === 1 || channels === 3) return { height, width, channels }
+  throw new VggError('SHAPE_MISMATCH', `Expected a model for 1 or 3 channels but it takes ${channels}`)
+}
+
+async function answersFor(net: VGG, files: readonly string[], top: number) {
+  const size = sizeOf(net)
+  const bytes = size.height * size.width * size.channels
+  const pixels = new Uint8Array(files.length * bytes)
+  for (const [place, file] of files.entries()) pixels.set(await readImage(file, size), place * bytes)
+  const images = Tensor.from(pixels, [files.length, size.height, size.width, size.channels])
+  const scores = await net.forward(images)
+  const rows = await (await scores.softmax()).topk(top)
+  return files.map((file, place) => ({ file, answers: (rows[place] ?? []).map((row) => answerOf(net, row)) }))
+}
+
+function answerOf(net: VGG, { index, value }: { index: number; value: number }): Answer {
+  return { class: net.classNames[index] ?? String(index), index, probability: value }
+}
+
+function answersText(answers: readonly Answer[]): string {
+  return answers
+    .map((answer, place) => `${place === 0 ? pc.bold(answer.class) : answer.class} ${percent(answer.probability)}`)
+    .join('  ')
+}

@@ -1,0 +1,51 @@
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { VggOptions } from '../vgg/vgg.js'
+
+/** A number as written on a command line; its range is for the option that takes it. */
+export function number(value: string): number {
+  const read = Number(value)
+  if (value.trim() === '' || !Number.isFinite(read)) throw new InvalidArgumentError('Expected a number.')
+  return read
+}
+
+/** Numbers with commas between them: `123.68,116.779,103.939`. */
+export function numbers(value: string): number[] {
+  return value.split(',').map(number)
+}
+
+/** Names with commas between them: `cat,dog`. */
+export function names(value: string): string[] {
+  return value.split(',').map((name) => name.trim())
+}
+
+/** A side or height x width: `224`, `480x640`. */
+export function imageSize(value: string): [number, number] {
+  const [height = Number.NaN, width = height, ...more] = value.split('x').map(number)
+  if (more.length > 0) throw new InvalidArgumentError('Expected a side or HEIGHTxWIDTH.')
+  return [height, width]
+}
+
+/** The flags that say what network is meant, the same for every command that makes one. */
+export type ModelFlags = Pick<
+  VggOptions,
+  'variant' | 'channels' | 'width' | 'headWidth' | 'dropout' | 'localNorm' | 'exact'
+> & { classes?: number; imageSize?: [number, number] }
+
+/** Adds the flags of {@link ModelFlags}. */
+export function addModelFlags(command: Command): Command {
+  return command
+    .option('--variant <name>', 'A, A-LRN, B, C, D, E, or VGG11, VGG13, VGG16, VGG19, ...', 'A')
+    .option('--classes <n>', 'outputs of the last layer', number)
+    .option('--image-size <size>', 'side, or HEIGHTxWIDTH, from 32 up', imageSize)
+    .option('--channels <n>', '3 for colour, 1 for grey', number)
+    .option('--width <factor>', "multiplier of the convolutions' channels (default: 1)", number)
+    .option('--head-width <n>', 'outputs of fc6 and fc7 (default: 4096)', number)
+    .option('--dropout <p>', 'dropout after fc6 and fc7 (default: 0.5)', number)
+    .addOption(new Option('--local-norm <form>', 'the normalisation of A-LRN').choices(['literal', 'caffe']))
+    .option('--exact', 'direct convolutions only, no Winograd')
+}
+
+/** The entries that were given: an option that is left out must not hide the default behind it. */
+export function given<T extends object>(flags: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined)) as never
+}

@@ -1,0 +1,41 @@
+#!/usr/bin/env node
+import { Command } from 'commander'
+import { addClassify } from './classify.js'
+import { addDescribe } from './describe.js'
+import { exitCode, failureText } from './failure.js'
+import { readPackage } from './package.js'
+import { addTrain } from './train.js'
+
+const commands = [addDescribe, addTrain, addClassify]
+
+const ending = `
+Exit codes: 0 done, 1 failure, 2 wrong use (an unknown option, a value out of range), 130 interrupted.
+An error is one sentence on the standard error output with its code; DEBUG=vggnet adds the stack.
+NO_COLOR=1 turns colours off. 'vggnet help COMMAND' shows a command's options and examples.`
+
+async function run(): Promise<void> {
+  const { version } = await readPackage()
+  const program = new Command('vggnet')
+    .description('VGG networks (Simonyan & Zisserman 2015): describe, train, classify')
+    .version(version)
+    .showSuggestionAfterError()
+    .addHelpText('after', ending)
+    .configureOutput({ outputError: () => undefined })
+    .exitOverride()
+  for (const add of commands) add(program)
+  if (process.argv.length <= 2) program.help({ error: true })
+  await program.parseAsync()
+}
+
+// A reader that has had enough (`vggnet describe | head`) is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? 0 : 1)
+})
+
+try {
+  await run()
+} catch (error) {
+  process.exitCode = exitCode(error)
+  const text = failureText(error)
+  if (text !== undefined) console.error(text)
+}
