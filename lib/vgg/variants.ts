@@ -33,38 +33,17 @@ export type VariantLetter = 'A' | 'A-LRN' | 'B' | 'C' | 'D' | 'E'
 
 const paperChannels = [64, 128, 256, 512, 512] as const
 
+const row = (name: VariantLetter, blocks: Variant['blocks']): Variant => ({ name, channels: paperChannels, blocks })
+
 /** Table 1 of the paper (Sect. 2.2). */
-export const blocks: Readonly<Record<VariantLetter, Variant['blocks']>> = {
-  A: [[3], [3], [3, 3], [3, 3], [3, 3]],
-  'A-LRN': [[3, 'LRN'], [3], [3, 3], [3, 3], [3, 3]],
-  B: [
-    [3, 3],
-    [3, 3],
-    [3, 3],
-    [3, 3],
-    [3, 3],
-  ],
-  C: [
-    [3, 3],
-    [3, 3],
-    [3, 3, 1],
-    [3, 3, 1],
-    [3, 3, 1],
-  ],
-  D: [
-    [3, 3],
-    [3, 3],
-    [3, 3, 3],
-    [3, 3, 3],
-    [3, 3, 3],
-  ],
-  E: [
-    [3, 3],
-    [3, 3],
-    [3, 3, 3, 3],
-    [3, 3, 3, 3],
-    [3, 3, 3, 3],
-  ],
+// biome-ignore format: a table
+export const variants: Readonly<Record<VariantLetter, Variant>> = {
+  A:       row('A',     [[3],        [3],    [3, 3],       [3, 3],       [3, 3]]),
+  'A-LRN': row('A-LRN', [[3, 'LRN'], [3],    [3, 3],       [3, 3],       [3, 3]]),
+  B:       row('B',     [[3, 3],     [3, 3], [3, 3],       [3, 3],       [3, 3]]),
+  C:       row('C',     [[3, 3],     [3, 3], [3, 3, 1],    [3, 3, 1],    [3, 3, 1]]),
+  D:       row('D',     [[3, 3],     [3, 3], [3, 3, 3],    [3, 3, 3],    [3, 3, 3]]),
+  E:       row('E',     [[3, 3],     [3, 3], [3, 3, 3, 3], [3, 3, 3, 3], [3, 3, 3, 3]]),
 }
 
 /** Other names of the six, besides their letters. Case, hyphens, spaces, underscores and brackets do not count. */
@@ -77,7 +56,7 @@ export const names: Readonly<Record<VariantLetter, readonly string[]>> = {
   E: ['VGG19'],
 }
 
-const letters = Object.keys(blocks) as VariantLetter[]
+const letters = Object.keys(variants) as VariantLetter[]
 const spoken = letters.flatMap((letter) => [letter, ...names[letter]])
 const plain = (name: string): string => name.toLowerCase().replaceAll(/[-\s_()]/g, '')
 
@@ -100,22 +79,21 @@ const block: Check<BlockEntry[]> = (value, name) => {
   return entries
 }
 
-function checkedRow(row: unknown): Variant {
+function checkedRow(given: unknown): Variant {
   const checks = {
     name: optional(text),
     channels: optional(arrayOf(integer(1, 2 ** 20))),
     blocks: arrayOf(block),
   }
-  const { name = 'custom', channels = paperChannels, blocks: given } = readOptions(row, 'variant', checks)
-  if (given.length === 0) throw unexpected('at least one block', 'blocks', given)
-  if (channels.length === given.length) return { name, channels, blocks: given }
-  throw unexpected(`${given.length} numbers, one for each block`, 'channels', channels)
+  const { name = 'custom', channels = paperChannels, blocks } = readOptions(given, 'variant', checks)
+  if (blocks.length === 0) throw unexpected('at least one block', 'blocks', blocks)
+  if (channels.length === blocks.length) return { name, channels, blocks }
+  throw unexpected(`${blocks.length} numbers, one for each block`, 'channels', channels)
 }
 
 /** The row of Table 1 by letter or name, whatever its case and hyphens; or a row of the user's own, checked. */
 export const variant: Check<Variant> = (value, name) => {
   if (isObject(value)) return checkedRow(value)
   if (typeof value !== 'string') throw unexpected('the name of a variant or a row of blocks', name, value)
-  const letter = variantLetter(value)
-  return { name: letter, channels: paperChannels, blocks: blocks[letter] }
+  return variants[variantLetter(value)]
 }
