@@ -10,11 +10,11 @@ import type { Device } from '../network/open.js'
 import { unexpected } from '../options.js'
 import type { EpochEvent, StepEvent } from '../train/events.js'
 import { rateText, reportLine } from '../train/log.js'
+import { type Progress, progressOn } from '../train/progress.js'
 import { train } from '../train/trainer.js'
 import { VGG } from '../vgg/vgg.js'
 import { Interrupted } from './failure.js'
 import { given } from './flags.js'
-import { jsonProgress, type Progress, progressOn } from './progress.js'
 import { resumeCommand } from './resume.js'
 import { addTrainFlags, scheduleOf, type TrainFlags } from './train-flags.js'
 
@@ -130,6 +130,15 @@ function trainOptions(flags: TrainFlags) {
   const schedule = scheduleOf(flags)
   const stated = { epochs, batch, learningRate, momentum, weightDecay, seed, shift, background }
   return { ...stated, ...given({ microBatch, schedule }) }
+}
+
+/** For `--json`: one JSON line per epoch. */
+const jsonProgress: Progress = {
+  onStep() {},
+  onEpoch(event) {
+    console.log(JSON.stringify({ event: 'epoch', ...event }))
+  },
+  end() {},
 }
 
 /** What the training has told so far. */

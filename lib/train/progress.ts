@@ -1,9 +1,9 @@
 import { SingleBar } from 'cli-progress'
 import pc from 'picocolors'
-import type { EpochEvent, StepEvent } from '../train/events.js'
-import { epochLine, stepText } from '../train/log.js'
+import type { EpochEvent, StepEvent } from './events.js'
+import { epochLine, stepText } from './log.js'
 
-/** Shows a training as it goes. */
+/** Shows a training as it goes: spread into the options of `train`. */
 export interface Progress {
   onStep(event: StepEvent): void
   onEpoch(event: EpochEvent): void
@@ -11,7 +11,10 @@ export interface Progress {
   end(): void
 }
 
-/** A bar on a terminal, and one line per epoch on the standard output in any case. */
+/**
+ * A bar with rate, loss, speed and time left where `stream` is a terminal, and one line per epoch on the standard
+ * output in any case.
+ */
 export function progressOn(stream: NodeJS.WriteStream): Progress {
   return stream.isTTY ? barOn(stream) : { onStep() {}, onEpoch: printEpoch, end() {} }
 }
@@ -51,13 +54,4 @@ function barOn(stream: NodeJS.WriteStream): Progress {
     },
     end,
   }
-}
-
-/** For `--json`: one JSON line per epoch. */
-export const jsonProgress: Progress = {
-  onStep() {},
-  onEpoch(event) {
-    console.log(JSON.stringify({ event: 'epoch', ...event }))
-  },
-  end() {},
 }

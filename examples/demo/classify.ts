@@ -1,0 +1,50 @@
+import { execFile } from 'node:child_process'
+import { mkdir } from 'node:fs/promises'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import sharp from 'sharp'
+import { type Dataset, Random } from 'vggnet'
+
+const commandLine = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+
+/** A digit, and what the loaded model takes it for. */
+export interface Classified {
+  /** uint8, 32x32 */
+  pixels: Uint8Array
+  truth: string
+  answer: string
+  /** 0 to 1 */
+  probability: number
+}
+
+/** One picture of each class, drawn by chance. */
+function onePerClass(data: Dataset, seed: number): Int32Array {
+  const random = new Random(seed)
+  return Int32Array.from(data.classNames, (_, label) => {
+    const members = [...data.labels.keys()].filter((index) => data.labels[index] === label)
+    return members[random.integer(members.length)] ?? 0
+  })
+}
+
+/** Writes ten held-out digits as PNG files and has them classified by the saved model, in a process of its own. */
+export async function classifyTen(model: string, data: Dataset, seed: number): Promise<Classified[]> {
+  const chosen = onePerClass(data, seed)
+  const bytes = data.height * data.width
+  const pixels = new Uint8Array(chosen.length * bytes)
+  await data.read(chosen, pixels)
+  const folder = path.join(path.dirname(model), 'digits')
+  await mkdir(folder, { recursive: true })
+  const pictures = Array.from(chosen, (_, place) => pixels.subarray(place * bytes, (place + 1) * bytes))
+  const files = data.classNames.map((name) => path.join(folder, `${name}.png`))
+  const raw = { width: data.width, height: data.height, channels: 1 } as const
+  await Promise.all(files.map((file, place) => sharp(pictures[place], { raw }).png().toFile(file)))
+
+  const { stdout } = await promisify(execFile)(process.execPath, [commandLine, 'classify', model, ...files, '--json'])
+  const found = JSON.parse(stdout) as { answers: { class: string; probability: number }[] }[]
+  return pictures.map((picture, place) => {
+    const [answer] = found[place]?.answers ?? []
+    const truth = data.classNames[place] ?? ''
+    return { pixels: picture, truth, answer: answer?.class ?? '?', probability: answer?.probability ?? 0 }
+  })
+}

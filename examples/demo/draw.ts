@@ -1,0 +1,74 @@
+import pc from 'picocolors'
+import type { Metrics } from 'vggnet'
+import type { Classified } from './classify.js'
+
+/** Half the picture's side: two dots of the drawing share a character cell. */
+const dots = 16
+/** Columns and rows of the drawing without the border that padding made. */
+const [first, last] = [1, 15]
+
+/** Means of 2x2 pixels of a 32x32 picture, 0 to 255. */
+function halved(pixels: Uint8Array): number[] {
+  return Array.from({ length: dots * dots }, (_, place) => {
+    const corner = Math.floor(place / dots) * 4 * dots + (place % dots) * 2
+    const four = [corner, corner + 1, corner + 2 * dots, corner + 2 * dots + 1]
+    return four.reduce((sum, pixel) => sum + (pixels[pixel] ?? 0), 0) / 4
+  })
+}
+
+/** Two dots, one above the other, as one character; greys of a terminal with 256 colours, or black and white. */
+function cell(above: number, below: number): string {
+  if (!pc.isColorSupported)
+    return [' ', '\u2584', '\u2580', '\u2588'][(above > 100 ? 2 : 0) + (below > 100 ? 1 : 0)] ?? ' '
+  const grey = (value: number): number => 232 + Math.min(23, Math.floor(value / 10.7))
+  return `\u001b[38;5;${grey(above)};48;5;${grey(below)}m\u2580`
+}
+
+function pictureLines(pixels: Uint8Array): string[] {
+  const values = halved(pixels)
+  const lines: string[] = []
+  for (let row = first - 1; row < last; row += 2) {
+    let line = ''
+    for (let column = first; column < last; column++) {
+      line += cell(values[row * dots + column] ?? 0, values[(row + 1) * dots + column] ?? 0)
+    }
+    lines.push(pc.isColorSupported ? `${line}\u001b[0m` : line)
+  }
+  return lines
+}
+
+function caption({ truth, answer, probability }: Classified): string {
+  const width = last - first
+  const plain = `${answer}  ${(100 * probability).toFixed(1)} %`
+  const text = answer === truth ? pc.green(plain) : pc.red(`${plain} (${truth})`)
+  const length = answer === truth ? plain.length : plain.length + 4
+  return ' '.repeat(Math.max(0, (width - length) >> 1)) + text + ' '.repeat(Math.max(0, (width - length + 1) >> 1))
+}
+
+/** Rows of five digits, each with its answer below. */
+export function digitLines(found: readonly Classified[]): string[] {
+  const lines: string[] = []
+  for (let start = 0; start < found.length; start += 5) {
+    const row = found.slice(start, start + 5)
+    const pictures = row.map(({ pixels }) => pictureLines(pixels))
+    for (let line = 0; line < (pictures[0]?.length ?? 0); line++) {
+      lines.push(pictures.map((picture) => picture[line]).join('  '))
+    }
+    lines.push(row.map(caption).join('  '), '')
+  }
+  return lines
+}
+
+/** The confusion table: a row for each digit, a column for each answer, and the share that was right. */
+export function confusionLines({ confusion, perClass }: Metrics): string[] {
+  const answers = perClass.map(({ name }) => name.padStart(5)).join('')
+  const rows = perClass.map(({ name, accuracy }, truth) => {
+    const cells = (confusion[truth] ?? []).map((count, answer) => {
+      const text = (count === 0 ? '\u00b7' : String(count)).padStart(5)
+      if (answer === truth) return pc.green(text)
+      return count === 0 ? pc.dim(text) : pc.red(text)
+    })
+    return `${pc.bold(name.padStart(7))}${cells.join('')}  ${(100 * accuracy).toFixed(1).padStart(6)} %`
+  })
+  return [pc.dim(' digit   taken for'), pc.bold(`       ${answers}    right`), ...rows]
+}

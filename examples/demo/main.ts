@@ -1,0 +1,80 @@
+// npm run demo: configuration A of the paper learns to read handwritten digits, from the pixels to the command line.
+import { mkdir } from 'node:fs/promises'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import pc from 'picocolors'
+import { type Dataset, evaluate, meanOf, progressOn, reportLine, save, stratifiedSplit, train, VGG } from 'vggnet'
+import { classifyTen } from './classify.js'
+import { readDigits } from './digits.js'
+import { confusionLines, digitLines } from './draw.js'
+
+const heldOut = 2000
+
+const usage = `npm run demo -- [--epochs N] [--seed N] [--json]
+  --epochs N  passes through the digits (default 10)
+  --seed N    of weights, dropout, order, shifts and of the digits held out (default 1)
+  --json      one JSON line at the end: testAccuracy, seconds, imagesPerSecond, device, path`
+
+function readFlags() {
+  const number = { type: 'string' } as const
+  const on = { type: 'boolean', default: false } as const
+  const { values } = parseArgs({ options: { epochs: number, seed: number, json: on, help: on } })
+  const { epochs = '10', seed = '1', json, help } = values
+  return { epochs: Number(epochs), seed: Number(seed), json, help }
+}
+
+/** Configuration A for 32x32 grey pictures; fc6 sees one place of 512 channels, so a head of 512 is plenty. */
+async function createNet(training: Dataset, seed: number): Promise<VGG> {
+  return VGG.create({
+    variant: 'A',
+    classes: training.classNames.length,
+    channels: 1,
+    imageSize: 32,
+    headWidth: 512,
+    initialisation: 'he',
+    meanRgb: await meanOf(training),
+    classNames: training.classNames,
+    seed,
+  })
+}
+
+async function run({ epochs, seed, json }: { epochs: number; seed: number; json: boolean }): Promise<void> {
+  const { training, validation: test } = stratifiedSplit(await readDigits(), heldOut, seed)
+  const net = await createNet(training, seed)
+  try {
+    console.log(pc.bold(`VGG ${net.variant} learns ${training.count} handwritten digits`) + pc.dim(` on ${net.device}`))
+    const report = await train(net, training, {
+      epochs,
+      batch: 64,
+      learningRate: 0.02,
+      schedule: 'cosine',
+      shift: 2,
+      seed,
+      ...progressOn(process.stderr),
+    })
+    console.log(pc.dim(`${reportLine(report)}, ${report.imagesPerSecond.toFixed(0)} images/s`))
+
+    const metrics = await evaluate(net, test)
+    const accuracy = `${(100 * metrics.top1).toFixed(2)} %`
+    console.log(`\nOf ${test.count} digits held out, ${pc.bold(pc.green(accuracy))} are read right:\n`)
+    console.log(confusionLines(metrics).join('\n'))
+
+    const model = fileURLToPath(new URL('../../demo-output/digits.safetensors', import.meta.url))
+    await mkdir(path.dirname(model), { recursive: true })
+    await save(net, model)
+    const shown = path.relative(process.cwd(), model)
+    console.log(`\nSaved to ${shown}. In a new process, ${pc.cyan(`vggnet classify ${shown} *.png`)} says:\n`)
+    console.log(digitLines(await classifyTen(model, test, seed)).join('\n'))
+
+    const { seconds, imagesPerSecond } = report
+    const result = { testAccuracy: metrics.top1, seconds, imagesPerSecond, device: net.device, path: model }
+    if (json) console.log(JSON.stringify(result))
+  } finally {
+    net.dispose()
+  }
+}
+
+const flags = readFlags()
+if (flags.help) console.log(usage)
+else await run(flags)

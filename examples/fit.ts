@@ -1,0 +1,52 @@
+// Trains a small VGG net with `train()`: stripes that lie, stand or lean.
+// Run: npx tsx examples/fit.ts   (Node 22.18 and later: node examples/fit.ts)
+import { arrayDataset, evaluate, progressOn, Random, stratifiedSplit, train, VGG } from 'vggnet'
+
+const side = 32
+const classNames = ['lying', 'standing', 'leaning']
+
+/** Grey pictures of stripes with some noise, uint8 [count, side, side, 1]. */
+function stripes(count: number, random: Random) {
+  const labels = Int32Array.from({ length: count }, () => random.integer(classNames.length))
+  const images = new Uint8Array(count * side * side)
+  labels.forEach((label, image) => {
+    const phase = random.uniform(0, 6)
+    for (let place = 0; place < side * side; place++) {
+      const [row, column] = [Math.floor(place / side), place % side]
+      const along = [row, column, row + column][label] ?? 0
+      images[image * side * side + place] = 128 + 80 * Math.sin(along + phase) + random.uniform(-40, 40)
+    }
+  })
+  return arrayDataset({ images, shape: [count, side, side, 1], labels, classNames })
+}
+
+const { training, validation } = stratifiedSplit(stripes(400, new Random(1)), 100, 1)
+
+const net = await VGG.create({
+  variant: 'A',
+  classes: classNames.length,
+  channels: 1,
+  imageSize: side,
+  width: 0.125,
+  headWidth: 64,
+  initialisation: 'he',
+  device: 'cpu',
+  seed: 1,
+  classNames,
+})
+try {
+  const { history } = await train(net, training, {
+    validation,
+    epochs: 6,
+    batch: 25,
+    learningRate: 0.01,
+    schedule: 'cosine',
+    seed: 1,
+    ...progressOn(process.stderr),
+  })
+  const { top1, perClass } = await evaluate(net, validation)
+  console.log(`${history.length} epochs, validation accuracy ${(100 * top1).toFixed(1)} %`)
+  for (const { name, correct, count } of perClass) console.log(`  ${name.padEnd(8)} ${correct} of ${count}`)
+} finally {
+  net.dispose()
+}
