@@ -17,8 +17,7 @@ int64_t block() {
 
 // Never destroyed: a stage may be freed after the statics of this library.
 dnnl::engine& engine() {
-  static dnnl::engine& value =
-      *checked("engine", [] { return new dnnl::engine(dnnl::engine::kind::cpu, 0); });
+  static dnnl::engine& value = *checked("engine", [] { return new dnnl::engine(dnnl::engine::kind::cpu, 0); });
   return value;
 }
 
@@ -35,6 +34,10 @@ Desc blocked_images(int64_t n, int64_t channels, int64_t h, int64_t w) {
 
 Desc plain_images(int64_t n, int64_t channels, int64_t h, int64_t w) {
   return checked("memory::desc", [&] { return Desc({n, channels, h, w}, kFloat, Tag::nchw); });
+}
+
+Desc floats_desc(int64_t count) {
+  return checked("memory::desc", [&] { return Desc({count}, kFloat, Tag::a); });
 }
 
 Desc bytes_desc(int64_t bytes) {

@@ -28,6 +28,7 @@ decltype(auto) checked(const char* name, Call&& call) {
 // Blocked [n][c / b][h][w][b]; channels are the padded count.
 dnnl::memory::desc blocked_images(int64_t n, int64_t channels, int64_t h, int64_t w);
 dnnl::memory::desc plain_images(int64_t n, int64_t channels, int64_t h, int64_t w);
+dnnl::memory::desc floats_desc(int64_t count);
 dnnl::memory::desc bytes_desc(int64_t bytes);
 
 // Memory that belongs to somebody else. oneDNN takes no pointers to const; inputs are not written.

@@ -13,22 +13,19 @@ struct Layout {
   bool plain, linear;
 
   explicit Layout(const Parameter& p)
-      : inputs(p.channels),
+      : inputs(padded(p.channels)),
         taps(p.kernel_h * p.kernel_w),
-        plain(p.reads_image && (p.channels == 1 || p.channels == 3)),
+        plain(p.reads_image && !p.linear && convolves_plain(p.channels, static_cast<int>(p.kernel_h))),
         linear(p.linear) {
-    if (!plain) inputs = padded(p.channels);
+    if (plain) inputs = p.channels;
   }
 
   int64_t of_output(int64_t o) const { return linear ? o * inputs * taps : o / b * inputs * taps * b + o % b; }
   int64_t of_input(int64_t i) const {
-    if (plain) return linear ? i * taps : i * b;
+    if (plain) return i * b;
     return linear ? i / b * taps * b + i % b : i / b * taps * b * b + i % b * b;
   }
-  int64_t step() const {
-    if (plain) return linear ? 1 : inputs * b;
-    return linear ? b : b * b;
-  }
+  int64_t step() const { return plain ? inputs * b : linear ? b : b * b; }
 };
 
 // visit(logical index, stored index) for each element.
@@ -46,6 +43,10 @@ void for_each_element(const Parameter& p, Visit visit) {
 }
 
 }  // namespace
+
+bool convolves_plain(int64_t channels, int kernel) {
+  return kernel == 3 && (channels == 3 || (channels == 1 && block() == 16));
+}
 
 int64_t stored_count(const Parameter& p) {
   const Layout layout(p);
