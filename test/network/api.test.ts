@@ -1,0 +1,76 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Network, Tensor, VGG } from '../../lib/index.js'
+import { parametersOfNet, smallBatch, smallNet } from './small.js'
+
+describe('the example of the README', () => {
+  it('runs as it stands', async () => {
+    const net = await VGG.create({ variant: 'VGG16', classes: 500, device: 'auto', seed: 1 })
+    const x = Tensor.randn([1, 3, 224, 224], { seed: 2 })
+    const logits = await net.forward(x)
+    expect(logits.shape).toEqual([1, 500])
+    expect((await logits.data()).every(Number.isFinite)).toBe(true)
+    const { loss } = await net.step(x, [7], { learningRate: 0.01, momentum: 0.9, weightDecay: 5e-4 })
+    expect(Math.abs(loss - Math.log(500))).toBeLessThan(3)
+    net.dispose()
+  })
+})
+
+describe('a network', () => {
+  let net: VGG
+  beforeAll(async () => {
+    net = await smallNet()
+  })
+  afterAll(() => net.dispose())
+
+  it('tells what it is', () => {
+    expect(net).toBeInstanceOf(Network)
+    expect(net.device).toBe('cpu')
+    expect(net.variant).toBe('small')
+    expect(net.classes).toBe(5)
+    expect(net.imageSize).toEqual([8, 12])
+    expect(net.parameters[0]).toEqual({ name: 'conv1_1.weight', shape: [4, 2, 3, 3], count: 72 })
+  })
+
+  it('starts from weights that its seed decides', async () => {
+    const [same, other] = [await smallNet(), await smallNet({ seed: 4 })]
+    expect(await parametersOfNet(same)).toEqual(await parametersOfNet(net))
+    expect(await parametersOfNet(other)).not.toEqual(await parametersOfNet(net))
+    same.dispose()
+    other.dispose()
+  })
+
+  it('takes uint8 images in n, h, w, c, and float32 images in n, c, h, w, for the same', async () => {
+    const bytes = Uint8Array.from({ length: 8 * 12 * 2 }, (_, i) => (i * 37) % 256)
+    const floats = Float32Array.from({ length: 8 * 12 * 2 }, (_, i) => bytes[(i % 96) * 2 + Math.floor(i / 96)] ?? 0)
+    const one = await net.forward(Tensor.from(bytes, [1, 8, 12, 2]))
+    const two = await net.forward(Tensor.from(floats, [1, 2, 8, 12]))
+    expect(await one.data()).toEqual(await two.data())
+  })
+
+  it('gives features by name, before and after the ReLU', async () => {
+    const found = await net.features(smallBatch(3).images, ['relu1_1', 'conv2_2', 'relu2_2', 'pool2', 'fc7', 'fc8'])
+    const shapes = Object.entries(found).map(([name, { shape }]) => [name, [...shape]])
+    expect(Object.fromEntries(shapes)).toEqual({
+      relu1_1: [3, 4, 8, 12],
+      conv2_2: [3, 8, 4, 6],
+      relu2_2: [3, 8, 4, 6],
+      pool2: [3, 8, 2, 3],
+      fc7: [3, 16],
+      fc8: [3, 5],
+    })
+    const before = await found.conv2_2?.data()
+    expect(await found.relu2_2?.data()).toEqual(before?.map((value) => Math.max(0, value)))
+    expect(before?.some((value) => value < 0)).toBe(true)
+    expect(await found.fc8?.data()).toEqual(await (await net.forward(smallBatch(3).images)).data())
+  })
+
+  it('gives a class map for larger images', async () => {
+    expect((await net.forward(Tensor.zeros([2, 2, 16, 20]))).shape).toEqual([2, 5, 3, 3])
+  })
+
+  it('times its stages', async () => {
+    const stages = await net.profile(smallBatch(2).images)
+    expect(stages.map(({ stage }) => stage)).toContain('conv2_1')
+    for (const { forward_ms, backward_ms } of stages) expect(forward_ms >= 0 && backward_ms >= 0).toBe(true)
+  })
+})

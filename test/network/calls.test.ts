@@ -1,0 +1,276 @@
+import { describe, expect, it } from 'vitest'
+import { Network, Tensor, VGG } from '../../lib/index.js'
+import { difference, parametersOfNet, smallBatch, smallNet } from './small.js'
+
+const { images, labels } = smallBatch(12)
+const update = { learningRate: 0.01, momentum: 0.9, weightDecay: 5e-4 }
+const dataOf = async (tensor: Promise<Tensor<'float32'>>) => (await tensor).data()
+
+describe('calls on one network', () => {
+  it('run in the order in which they were made, and settle in it', async () => {
+    const net = await smallNet()
+    const settled: string[] = []
+    const note = async <T>(name: string, call: Promise<T>) => {
+      const value = await call
+      settled.push(name)
+      return value
+    }
+    const [before, , after, , zeros] = await Promise.all([
+      note('read', net.parameter('fc8.bias')),
+      note('step', net.step(images, labels, update)),
+      note('read again', net.parameter('fc8.bias')),
+      note('write', net.setParameter('fc8.bias', Tensor.zeros([5]))),
+      note('read zeros', net.parameter('fc8.bias')),
+    ])
+    expect(settled).toEqual(['read', 'step', 'read again', 'write', 'read zeros'])
+    expect([...(await before.data())]).toEqual([0, 0, 0, 0, 0])
+    expect((await after.data()).some((value) => value !== 0)).toBe(true)
+    expect([...(await zeros.data())]).toEqual([0, 0, 0, 0, 0])
+    net.dispose()
+  })
+
+  it('give what the same calls give one by one', async () => {
+    const [waiting, pressing] = [await smallNet(), await smallNet()]
+    const losses: number[] = []
+    for (let i = 0; i < 20; i++) losses.push((await waiting.step(images, labels, update)).loss)
+    const calls = Array.from({ length: 20 }, () => pressing.step(images, labels, update))
+    expect((await Promise.all(calls)).map(({ loss }) => loss)).toEqual(losses)
+    expect(await parametersOfNet(pressing)).toEqual(await parametersOfNet(waiting))
+    waiting.dispose()
+    pressing.dispose()
+  })
+
+  it('copy their tensors at once', async () => {
+    const net = await smallNet()
+    const expected = await dataOf(net.forward(images))
+    const copy = Float32Array.from(await images.data())
+    const tensor = Tensor.from(copy, [12, 2, 8, 12])
+    const calls = [net.step(images, labels, update), net.forward(tensor), net.forward(tensor)]
+    copy.fill(0)
+    tensor.dispose()
+    const [, one, two] = await Promise.all(calls)
+    if (!(one instanceof Tensor) || !(two instanceof Tensor)) throw new Error('expected tensors')
+    expect(await one.data()).toEqual(await two.data())
+    expect(await one.data()).not.toEqual(expected)
+    net.dispose()
+  })
+
+  it('wait for initialiseFrom, which is several native calls, with their tensors copied', async () => {
+    const [from, to] = [await smallNet({ seed: 8 }), await smallNet()]
+    const expected = await dataOf(from.forward(images))
+    const copy = Float32Array.from(await images.data())
+    const names = ['conv1_1', 'conv2_1', 'conv2_2', 'fc6', 'fc7', 'fc8']
+    const copying = to.initialiseFrom(from, names)
+    const changing = from.step(images, labels, update)
+    const forward = to.forward(Tensor.from(copy, [12, 2, 8, 12]))
+    const back = to.initialiseFrom(await smallNet({ seed: 9 }), names)
+    const later = to.forward(images)
+    copy.fill(0)
+    expect(await copying).toEqual({ copied: names, notCopied: [] })
+    await changing
+    expect(await dataOf(forward)).toEqual(expected)
+    await back
+    expect(await dataOf(later)).not.toEqual(expected)
+    from.dispose()
+    to.dispose()
+  })
+
+  it('two networks at once give what each gives alone, and copying both ways at once ends', async () => {
+    const alone = await smallNet({ seed: 1 })
+    const expected: number[] = []
+    for (let i = 0; i < 10; i++) expected.push((await alone.step(images, labels, update)).loss)
+    const nets = [await smallNet({ seed: 1 }), await smallNet({ seed: 1 })] as const
+    const losses = await Promise.all(
+      nets.map((net) => Promise.all(Array.from({ length: 10 }, () => net.step(images, labels, update)))),
+    )
+    for (const found of losses) expect(found.map(({ loss }) => loss)).toEqual(expected)
+    await Promise.all([nets[0].initialiseFrom(nets[1]), nets[1].initialiseFrom(nets[0])])
+    for (const net of [alone, ...nets]) net.dispose()
+  })
+})
+
+describe('dispose', () => {
+  it('makes every later call an error that names the network', async () => {
+    const net = await smallNet()
+    net.dispose()
+    net[Symbol.dispose]()
+    const calls = [
+      net.forward(images),
+      net.features(images, ['fc7']),
+      net.step(images, labels, update),
+      net.backward(labels),
+      net.update(update),
+      net.parameter('fc8.bias'),
+      net.setParameter('fc8.bias', Tensor.zeros([5])),
+      net.gradient('fc8.bias'),
+      net.profile(images),
+      net.setTrainingStep(1),
+      net.initialiseFrom(net),
+    ]
+    for (const call of calls) {
+      await expect(call).rejects.toMatchObject({ code: 'DISPOSED', message: 'The VGG net small was disposed' })
+    }
+    expect(() => net.trainingStep).toThrow(/disposed/)
+    expect(() => net.freeze(['fc6'])).toThrow(/disposed/)
+  })
+
+  it('while calls are under way finishes each or ends it with DISPOSED', async () => {
+    const net = await smallNet()
+    net.freeze(['fc6'])
+    const calls = Array.from({ length: 20 }, () => net.step(images, labels, update))
+    const other = await smallNet()
+    const copying = net.initialiseFrom(other)
+    const waiting = net.forward(images)
+    net.dispose()
+    for (const result of await Promise.allSettled([...calls, copying, waiting])) {
+      if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'DISPOSED' })
+    }
+    other.dispose()
+  })
+})
+
+describe('training', () => {
+  it('in micro-batches gives the step of the whole batch, dropout included', async () => {
+    const [whole, parts, uneven] = [await smallNet(), await smallNet(), await smallNet()]
+    for (let i = 0; i < 3; i++) {
+      const expected = await whole.step(images, labels, update)
+      for (const [net, microBatch] of [
+        [parts, 4],
+        [uneven, 5],
+      ] as const) {
+        const found = await net.step(images, labels, { ...update, microBatch })
+        expect(Math.abs(found.loss - expected.loss)).toBeLessThan(1e-5 * expected.loss)
+        expect([found.correct, found.correct5]).toEqual([expected.correct, expected.correct5])
+      }
+    }
+    const expected = await parametersOfNet(whole)
+    for (const net of [parts, uneven]) {
+      const found = await parametersOfNet(net)
+      for (const { name } of net.parameters)
+        expect(difference(found[name] ?? [], expected[name] ?? [])).toBeLessThan(1e-4)
+      net.dispose()
+    }
+    whole.dispose()
+  })
+
+  it('by forward, backward and update is the fused step', async () => {
+    const [fused, parts] = [await smallNet(), await smallNet()]
+    const { loss } = await fused.step(images, labels, update)
+    for (const [start, end] of [
+      [0, 7],
+      [7, 12],
+    ] as const) {
+      await parts.forward(images.slice(start, end), { training: true, firstImage: start })
+      await parts.backward(labels.slice(start, end), { accumulate: start > 0, batch: 12 })
+    }
+    await parts.update(update)
+    expect(loss).toBeGreaterThan(0)
+    const [expected, found] = [await parametersOfNet(fused), await parametersOfNet(parts)]
+    for (const { name } of fused.parameters)
+      expect(difference(found[name] ?? [], expected[name] ?? [])).toBeLessThan(1e-4)
+    expect([fused.trainingStep, parts.trainingStep]).toEqual([1, 1])
+    fused.dispose()
+    parts.dispose()
+  })
+
+  it('accepts labels in every form', async () => {
+    const losses: number[] = []
+    const forms = [
+      labels,
+      Int32Array.from(labels),
+      Uint8Array.from(labels),
+      Tensor.from(Int32Array.from(labels)),
+      Tensor.from(Uint8Array.from(labels)),
+    ]
+    for (const form of forms) {
+      const net = await smallNet()
+      losses.push((await net.step(images, form, update)).loss)
+      net.dispose()
+    }
+    expect(new Set(losses).size).toBe(1)
+  })
+
+  it('leaves frozen layers as they are, bit for bit, until they are thawed', async () => {
+    const net = await smallNet()
+    await net.step(images, labels, update)
+    const before = await parametersOfNet(net)
+    net.freeze(['conv1_1'])
+    net.freeze(['fc7'])
+    for (let i = 0; i < 3; i++) await net.step(images, labels, update)
+    const frozen = await parametersOfNet(net)
+    const changed = net.parameters.flatMap(({ name }) =>
+      difference(frozen[name] ?? [], before[name] ?? []) > 0 ? [name] : [],
+    )
+    expect(changed.filter((name) => name.endsWith('weight'))).toEqual([
+      'conv2_1.weight',
+      'conv2_2.weight',
+      'fc6.weight',
+      'fc8.weight',
+    ])
+    expect(changed).not.toContain('conv1_1.bias')
+    net.unfreeze(['conv1_1'])
+    await net.step(images, labels, update)
+    const thawed = await parametersOfNet(net)
+    expect(thawed['conv1_1.weight']).not.toEqual(before['conv1_1.weight'])
+    expect(thawed['fc7.weight']).toEqual(before['fc7.weight'])
+    net.unfreeze()
+    await net.step(images, labels, update)
+    expect((await parametersOfNet(net))['fc7.weight']).not.toEqual(before['fc7.weight'])
+    expect(() => net.freeze(['fc9'])).toThrow(/did you mean 'fc/)
+    net.dispose()
+  })
+
+  it('multiplies the rate of a layer', async () => {
+    const net = await smallNet()
+    const before = await parametersOfNet(net)
+    await net.step(images, labels, { learningRate: 0.01, rates: { fc6: 0 } })
+    const after = await parametersOfNet(net)
+    expect(after['fc6.weight']).toEqual(before['fc6.weight'])
+    expect(after['fc8.weight']).not.toEqual(before['fc8.weight'])
+    net.dispose()
+  })
+
+  it('counts steps, and draws dropout by the count', async () => {
+    const net = await smallNet()
+    const first = await dataOf(net.forward(images, { training: true }))
+    expect(await dataOf(net.forward(images, { training: true }))).toEqual(first)
+    await net.setTrainingStep(41)
+    expect(net.trainingStep).toBe(41)
+    expect(await dataOf(net.forward(images, { training: true }))).not.toEqual(first)
+    await net.setTrainingStep(0)
+    expect(await dataOf(net.forward(images, { training: true }))).toEqual(first)
+    net.dispose()
+  })
+})
+
+describe('initialiseFrom', () => {
+  it('copies from A what the paper says, by name, and reports what it could not', async () => {
+    const options = { imageSize: 32, width: 1 / 16, headWidth: 32, device: 'cpu', threads: 1 } as const
+    const a = await VGG.create({ ...options, variant: 'A', classes: 10, seed: 1 })
+    const d = await VGG.create({ ...options, variant: 'D', classes: 20, seed: 2 })
+    const before = await parametersOfNet(d)
+    const { copied, notCopied } = await d.initialiseFrom(a)
+    expect(copied).toEqual(['conv1_1', 'conv2_1', 'conv3_1', 'conv3_2', 'fc6', 'fc7'])
+    expect(notCopied).toEqual([{ name: 'fc8', reason: expect.stringContaining('[20, 32]') }])
+    const [source, target] = [await parametersOfNet(a), await parametersOfNet(d)]
+    for (const name of copied) expect(target[`${name}.weight`]).toEqual(source[`${name}.weight`])
+    for (const name of ['conv1_2', 'conv4_1', 'fc8']) expect(target[`${name}.weight`]).toEqual(before[`${name}.weight`])
+    a.dispose()
+    d.dispose()
+  })
+
+  it('of a network of other layers copies what it shares', async () => {
+    const layers = [
+      { kind: 'input', channels: 2, mean: [0, 0], scale: [1, 1] },
+      { kind: 'convolution', name: 'conv1_1', outputs: 4, kernel: 3 },
+      { kind: 'linear', name: 'own', outputs: 3, window: [8, 12] },
+    ] as const
+    const [own, net] = [await Network.create({ layers, device: 'cpu', threads: 1 }), await smallNet()]
+    expect(await own.initialiseFrom(net)).toEqual({
+      copied: ['conv1_1'],
+      notCopied: [{ name: 'own', reason: 'the other network has no such layer with parameters' }],
+    })
+    own.dispose()
+    net.dispose()
+  })
+})
