@@ -41,7 +41,8 @@ beforeEach(() => {
 
 async function setup(...parts: string[]): Promise<{ ok: boolean; stdout: string; stderr: string }> {
   const run = promisify(execFile)(process.execPath, [path.join(root, 'scripts/setup.mjs'), ...parts], {
-    env: { ...process.env, VGGNET_CACHE: cacheFolder() },
+    // CI: with any compiler, warnings are errors.
+    env: { ...process.env, CI: 'true', VGGNET_CACHE: cacheFolder() },
   })
   return run.then(
     (out) => ({ ok: true, ...out }),
