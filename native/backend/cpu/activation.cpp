@@ -1,6 +1,8 @@
 // ReLU and dropout as stages of their own: only where a tap must see both sides.
 #include <omp.h>
 
+#include <algorithm>
+
 #include "backend/cpu/dropout.hpp"
 #include "backend/cpu/elements.hpp"
 #include "backend/cpu/stages.hpp"
@@ -8,6 +10,8 @@
 
 namespace vggnet::cpu {
 namespace {
+
+constexpr int64_t kElementsAtOnce = 1 << 12;
 
 class ReluStage final : public Stage {
  public:
@@ -58,8 +62,10 @@ class DropoutStage final : public Stage {
   DropoutStage(const Dropout& dropout, const Shape& input, const Context& context)
       : shape_(input), mask_(dropout.probability, dropout.stream), drops_(context.training && dropout.probability > 0),
         mask_scale_(context.mask_scale), masks_(context.mask_input), blocked_(input, context.input_storage) {
-    // for each thread the factors of one block of channels
-    factors_bytes_ = round_up(input.h * input.w * block() * int64_t{sizeof(float)}, 64);
+    const int64_t block_elements = input.h * input.w * block();
+    blocks_at_once_ = std::clamp<int64_t>(kElementsAtOnce / block_elements, 1, padded(input.c) / block());
+    // for each thread the factors of so many blocks of channels
+    factors_bytes_ = round_up(blocks_at_once_ * block_elements * int64_t{sizeof(float)}, 64);
     requirements_.workspace_bytes =
         round_up(blocked_.workspace_bytes(), 64) + (drops_ ? omp_get_max_threads() * factors_bytes_ : 0);
     requirements_.input_in_backward = context.training && masks_;
@@ -89,11 +95,18 @@ class DropoutStage final : public Stage {
     if (!drops_) return copy(x, y, stored_elements(shape_, Storage::activation));
     const auto kernel = block() == 16 ? multiply<16> : multiply<8>;
     const int64_t b = block(), blocks = padded(shape_.c) / b, hw = shape_.h * shape_.w;
+    const int64_t pieces = (blocks + blocks_at_once_ - 1) / blocks_at_once_;
 #pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < shape_.n * blocks; ++i) {
+    for (int64_t piece = 0; piece < shape_.n * pieces; ++piece) {
+      const int64_t image = piece / pieces, first = piece % pieces * blocks_at_once_;
+      const int64_t count = std::min(blocks_at_once_, blocks - first);
       auto* factors = reinterpret_cast<float*>(factors_ + omp_get_thread_num() * factors_bytes_);
-      mask_.write(*controls_, i / blocks, i % blocks * b * hw, b * hw, factors);  // of the padding: 0 times anything
-      kernel(x + i * b * hw, factors, hw, y + i * b * hw);
+      // past the last channel the padding is multiplied: 0 times anything
+      mask_.write(*controls_, image, first * b * hw, count * b * hw, factors);
+      for (int64_t i = 0; i < count; ++i) {
+        const int64_t at = (image * blocks + first + i) * b * hw;
+        kernel(x + at, factors + i * b * hw, hw, y + at);
+      }
     }
   }
 
@@ -103,7 +116,7 @@ class DropoutStage final : public Stage {
   const float mask_scale_;
   const bool masks_;
   BlockedInput blocked_;
-  int64_t factors_bytes_;
+  int64_t blocks_at_once_, factors_bytes_;
   char* factors_ = nullptr;
   const float* input_ = nullptr;  // an activation if it is rectified
   float* output_ = nullptr;

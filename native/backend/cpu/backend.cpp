@@ -1,6 +1,7 @@
 #include "backend/cpu/backend.hpp"
 
 #include <omp.h>
+#include <oneapi/dnnl/dnnl.hpp>
 #include <sched.h>
 
 #include <algorithm>
@@ -27,6 +28,8 @@ class CpuBackend final : public Backend {
   explicit CpuBackend(int threads) : threads_(threads > 0 ? threads : usable_cpus()) {}
 
   std::string name() const override { return "cpu"; }
+  std::string library() const override;
+  std::string instruction_set() const override;
   int threads() const override { return threads_; }
   int64_t available_bytes() const override { return cpu::available_bytes(); }
   std::unique_ptr<Memory> allocate(int64_t bytes) override { return cpu::allocate(bytes); }
@@ -91,6 +94,30 @@ class CpuBackend final : public Backend {
 
   const int threads_;
 };
+
+std::string CpuBackend::library() const {
+  const dnnl_version_t& version = *dnnl_version();
+  return "oneDNN " + std::to_string(version.major) + "." + std::to_string(version.minor) + "." +
+         std::to_string(version.patch);
+}
+
+// oneDNN's words.
+std::string CpuBackend::instruction_set() const {
+  switch (dnnl::get_effective_cpu_isa()) {
+    case dnnl::cpu_isa::sse41: return "sse41";
+    case dnnl::cpu_isa::avx: return "avx";
+    case dnnl::cpu_isa::avx2: return "avx2";
+    case dnnl::cpu_isa::avx2_vnni: return "avx2_vnni";
+    case dnnl::cpu_isa::avx2_vnni_2: return "avx2_vnni_2";
+    case dnnl::cpu_isa::avx512_core: return "avx512_core";
+    case dnnl::cpu_isa::avx512_core_vnni: return "avx512_core_vnni";
+    case dnnl::cpu_isa::avx512_core_bf16: return "avx512_core_bf16";
+    case dnnl::cpu_isa::avx512_core_fp16: return "avx512_core_fp16";
+    case dnnl::cpu_isa::avx512_core_amx: return "avx512_core_amx";
+    case dnnl::cpu_isa::avx512_core_amx_fp16: return "avx512_core_amx_fp16";
+    default: return "other";
+  }
+}
 
 }  // namespace
 

@@ -15,19 +15,19 @@ struct Draw {
   float kept;
 };
 
-// factors: 4 * kGroups elements from group `first` on.
-VGGNET_VECTOR void draw(const Draw& d, uint32_t first, float* __restrict factors) {
-  uint32_t words[4][kGroups];
+// factors: 4 * groups elements from group `first` on; groups <= kGroups
+VGGNET_VECTOR void draw(const Draw& d, uint32_t first, int64_t groups, float* __restrict factors) {
+  uint32_t words[4 * kGroups];
 #pragma omp simd
-  for (int64_t i = 0; i < kGroups; ++i) {
+  for (int64_t i = 0; i < groups; ++i) {
     const Philox bits = dropout_bits(d.seed, d.step, d.image, d.stream, first + static_cast<uint32_t>(i));
-    words[0][i] = bits.word[0];
-    words[1][i] = bits.word[1];
-    words[2][i] = bits.word[2];
-    words[3][i] = bits.word[3];
+    words[4 * i] = bits.word[0];
+    words[4 * i + 1] = bits.word[1];
+    words[4 * i + 2] = bits.word[2];
+    words[4 * i + 3] = bits.word[3];
   }
-  for (int64_t i = 0; i < kGroups; ++i)
-    for (int64_t k = 0; k < 4; ++k) factors[4 * i + k] = words[k][i] < d.threshold ? 0 : d.kept;
+#pragma omp simd
+  for (int64_t i = 0; i < 4 * groups; ++i) factors[i] = words[i] < d.threshold ? 0 : d.kept;
 }
 
 }  // namespace
@@ -39,7 +39,7 @@ void DropoutMask::write(const Controls& controls, int64_t image, int64_t first, 
   for (int64_t done = 0; done < count;) {
     const int64_t group = (first + done) / 4, skip = (first + done) % 4;
     const int64_t length = std::min(4 * kGroups - skip, count - done);
-    draw(d, static_cast<uint32_t>(group), drawn);
+    draw(d, static_cast<uint32_t>(group), (skip + length + 3) / 4, drawn);
     std::copy_n(drawn + skip, length, factors + done);
     done += length;
   }
