@@ -1,0 +1,100 @@
+import { expect, test } from 'vitest'
+import type { Description } from '../../lib/native.js'
+import { describe as describePlan } from '../../lib/network/describe.js'
+import { vggLayers } from '../../lib/vgg/layers.js'
+import { variants } from '../../lib/vgg/variants.js'
+
+const full = (variant: 'A' | 'D', imageSize: number) =>
+  vggLayers({
+    variant: variants[variant],
+    classes: 1000,
+    channels: 3,
+    imageSize: [imageSize, imageSize],
+    dropout: 0.5,
+    headWidth: 4096,
+    width: 1,
+    meanRgb: [0, 0, 0],
+    scale: [1, 1, 1],
+    localNorm: 'literal',
+  })
+
+const plan = (variant: 'A' | 'D', batch: number, training: boolean, keep: string[] = []): Description =>
+  describePlan({ layers: full(variant, 224), shape: [batch, 3, 224, 224], training, keep })
+
+const bytesOf = (description: Description, name: string): number =>
+  description.tensors.find((tensor) => tensor.name === name)?.bytes ?? Number.NaN
+
+/** Lifetimes of a debug build have a guard behind them; these tests compare bytes with a few to spare for it. */
+const near = (bytes: number) => ({ from: bytes, to: bytes + 64 })
+
+function expectNear(actual: number, bytes: number): void {
+  expect(actual).toBeGreaterThanOrEqual(near(bytes).from)
+  expect(actual).toBeLessThanOrEqual(near(bytes).to)
+}
+
+test.each([
+  ['training', true, []],
+  ['evaluation', false, []],
+  ['training with taps', true, ['conv1_2', 'relu3_1', 'fc7']],
+] as const)('no two tensors that live at the same time share a byte: D, %s', (_, training, keep) => {
+  const { tensors, arenaBytes } = plan('D', 3, training, [...keep])
+  for (const [index, a] of tensors.entries()) {
+    expect(a.offset % 64, a.name).toBe(0)
+    expect(a.offset + a.bytes, a.name).toBeLessThanOrEqual(arenaBytes)
+    for (const b of tensors.slice(index + 1)) {
+      const sameTime = a.firstUse <= b.lastUse && b.firstUse <= a.lastUse
+      const sameBytes = a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes
+      expect(sameTime && sameBytes, `${a.name} and ${b.name}`).toBe(false)
+    }
+  }
+})
+
+test('evaluation keeps two neighbouring activations and no more, whatever the depth', () => {
+  const { arenaBytes, tensors, workspaceBytes } = plan('D', 4, false)
+  // The largest pair: conv1_1's output and what conv1_2 and pool1 make of it.
+  const image = 224 * 224 * 4
+  const pair = 4 * (64 * image + (64 * image) / 4)
+  const fed = 4 * 3 * 224 * 224
+  expect(arenaBytes).toBeLessThan((pair + workspaceBytes + fed) * 1.02)
+  expect(arenaBytes).toBeGreaterThanOrEqual(pair + fed)
+  expect(tensors.some((tensor) => tensor.name.startsWith('gradient'))).toBe(false)
+})
+
+test('of a pooled layer training stores the pooled output and an index of one byte', () => {
+  const description = plan('D', 2, true)
+  expectNear(bytesOf(description, 'pool1'), 2 * 64 * 112 * 112 * 4)
+  expectNear(bytesOf(description, 'conv1_2+pool1 index'), 2 * 64 * 112 * 112)
+  expect(description.tensors.some((tensor) => tensor.name === 'relu1_2')).toBe(false)
+})
+
+test('a tap separates just what hides it, and stays to the end', () => {
+  const names = plan('D', 1, true, ['conv1_2', 'relu2_2']).stages.map((stage) => stage.name)
+  expect(names.slice(0, 8)).toEqual(['input', 'conv1_1', 'conv1_2', 'relu1_2', 'pool1', 'conv2_1', 'conv2_2', 'pool2'])
+  const { tensors, stages } = plan('D', 1, true, ['conv1_2'])
+  expect(tensors.find((tensor) => tensor.name === 'conv1_2')?.lastUse).toBe(2 * stages.length)
+})
+
+test('bytes of training D at batch 32 agree with arithmetic by hand', () => {
+  const description = plan('D', 32, true)
+  // rectified outputs that backward reads again, and pooled outputs with their index, in elements of one image
+  const rectified = 64 * 224 ** 2 + 128 * 112 ** 2 + 2 * 256 * 56 ** 2 + 2 * 512 * 28 ** 2 + 2 * 512 * 14 ** 2
+  const pooled = 64 * 112 ** 2 + 128 * 56 ** 2 + 256 * 28 ** 2 + 512 * 14 ** 2 + 512 * 7 ** 2
+  // at its widest, backward holds the gradient of conv1_1's output (and the images themselves, raw and as floats)
+  const gradient = 64 * 224 ** 2
+  const images = 3 * 224 ** 2
+  const expected = 32 * (4 * rectified + 5 * pooled + 4 * gradient + 5 * images)
+  expect(description.arenaBytes - description.workspaceBytes).toBeLessThan(expected * 1.02)
+  expect(description.arenaBytes - description.workspaceBytes).toBeGreaterThan(expected * 0.9)
+  expect(description.parameterCount).toBe(138_357_544)
+  expect(description.optimizerBytes).toBe(2 * description.parameterBytes)
+  expect(description.totalBytes).toBe(description.parameterBytes + description.optimizerBytes + description.arenaBytes)
+})
+
+test('operations are those of the paper', () => {
+  expect(plan('A', 1, false).multiplyAdds / 1e9).toBeCloseTo(7.609, 3)
+  expect(plan('D', 2, false).multiplyAdds / 2e9).toBeCloseTo(15.47, 2)
+})
+
+test('an unknown tap is refused', () => {
+  expect(() => plan('D', 1, false, ['relu9_9'])).toThrow(/relu9_9/)
+})
