@@ -106,7 +106,8 @@ export function tensorBytes(entry: Entry, data: TensorData | undefined): Uint8Ar
 
 /** A tensor's data from its bytes: a copy, aligned. */
 export function tensorData(entry: Entry, bytes: Uint8Array): TensorData {
-  return new arrays[entry.dtype](bytes.slice().buffer)
+  // not bytes.slice(), which shares memory when bytes is a Buffer
+  return new arrays[entry.dtype](new Uint8Array(bytes).buffer)
 }
 
 /**

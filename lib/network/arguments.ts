@@ -67,9 +67,17 @@ export interface StepOptions extends UpdateOptions {
   augment?: Augment
 }
 
+type Numbers = Float32Array | Uint8Array | Int32Array
+
+// not data.slice(), which shares memory when data is a Buffer
+function copyOfNumbers(data: Numbers): Numbers {
+  if (data instanceof Float32Array) return new Float32Array(data)
+  return data instanceof Int32Array ? new Int32Array(data) : new Uint8Array(data)
+}
+
 // Native code reads ordinary memory only: shared memory is copied here, where another thread may be writing to it.
-function unshared<A extends Float32Array | Uint8Array | Int32Array>(data: A): A {
-  return data.buffer instanceof SharedArrayBuffer ? (data.slice() as A) : data
+function unshared<A extends Numbers>(data: A): A {
+  return data.buffer instanceof SharedArrayBuffer ? (copyOfNumbers(data) as A) : data
 }
 
 function perImage<A extends Float32Array | Uint8Array>(
@@ -237,7 +245,7 @@ const imageCount: Check<number> = withDefault(integer(1, 2 ** 31 - 1), 0)
 /** A copy that a later change of the caller's arrays does not reach. */
 export function copyOfCall<T>(value: T): T {
   if (value instanceof Float32Array || value instanceof Uint8Array || value instanceof Int32Array) {
-    return value.slice() as T
+    return copyOfNumbers(value) as T
   }
   if (Array.isArray(value)) return value.map(copyOfCall) as T
   if (!isObject(value)) return value

@@ -1,6 +1,7 @@
+import { VggError } from '../error.js'
 import { type NativeNetwork, native } from '../native.js'
 import { boolean, type Check, type Checked, integer, oneOf, seed, unexpected, withDefault } from '../options.js'
-import type { Layer } from './layer.js'
+import { type Layer, parameterCount } from './layer.js'
 
 /** Where a network computes: the processor, an NVIDIA card, or the best that is there. */
 export type Device = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`
@@ -50,6 +51,11 @@ export async function openNative(
   run: Checked<typeof runChecks>,
   scheme: Initialisation,
 ): Promise<NativeNetwork> {
+  const parameterBytes = 4 * parameterCount(layers)
+  if (run.memoryLimit > 0 && parameterBytes > run.memoryLimit) {
+    const message = `The parameters take ${parameterBytes} bytes, more than the memoryLimit of ${run.memoryLimit}`
+    throw new VggError('OUT_OF_MEMORY', message)
+  }
   const network = await native().Network.create({ layers, ...run })
   if (scheme === 'none') return network
   try {

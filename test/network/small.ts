@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import path from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { Random } from '../../lib/random.js'
 import { Tensor } from '../../lib/tensor.js'
 import { VGG, type VggOptions } from '../../lib/vgg/vgg.js'
@@ -51,8 +51,8 @@ export async function runProgram(
   body: string,
 ): Promise<{ code: number | null; signal: string | null; out: string; error: string }> {
   const program = body
-    .replaceAll('vggnet-lib/', `${path.resolve('lib')}/`)
-    .replaceAll('vggnet-test/', `${path.resolve('test')}/`)
+    .replaceAll('vggnet-lib/', `${pathToFileURL('lib')}/`)
+    .replaceAll('vggnet-test/', `${pathToFileURL('test')}/`)
   const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program])
   const [out, error]: [Buffer[], Buffer[]] = [[], []]
   child.stdout.on('data', (data: Buffer) => out.push(data))
