@@ -19,7 +19,6 @@ import {
   parseHeader,
   type TensorInfo,
   tensorBytes,
-  tensorData,
 } from './safetensors.js'
 
 const format = 'vggnet'
@@ -105,7 +104,7 @@ async function opened(path: string): Promise<FileHandle> {
   }
 }
 
-async function readBytes(handle: FileHandle, position: number, length: number): Promise<Uint8Array> {
+async function readBytes(handle: FileHandle, position: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(length)
   let filled = 0
   while (filled < length) {
@@ -186,8 +185,8 @@ async function readParameters(
 ): Promise<void> {
   try {
     for (const entry of entries) {
-      const data = tensorData(entry, await readBytes(handle, start + entry.begin, entry.end - entry.begin))
-      await network.setParameter(entry.name, Tensor.from(data as Float32Array, entry.shape))
+      const bytes = await readBytes(handle, start + entry.begin, entry.end - entry.begin)
+      await network.setParameter(entry.name, Tensor.from(new Float32Array(bytes.buffer), entry.shape))
     }
   } catch (error) {
     network.dispose()

@@ -104,8 +104,8 @@ export function tensorBytes(entry: Entry, data: TensorData | undefined): Uint8Ar
   throw new VggError('SHAPE_MISMATCH', `${message} but received ${data?.byteLength ?? 'none'}`)
 }
 
-/** A tensor's data from its bytes: a copy, aligned. */
-export function tensorData(entry: Entry, bytes: Uint8Array): TensorData {
+// a copy, aligned
+function tensorData(entry: Entry, bytes: Uint8Array): TensorData {
   // not bytes.slice(), which shares memory when bytes is a Buffer
   return new arrays[entry.dtype](new Uint8Array(bytes).buffer)
 }

@@ -56,23 +56,21 @@ describe('calls on one network', () => {
   })
 
   it('wait for initialiseFrom, which is several native calls, with their tensors copied', async () => {
-    const [from, to] = [await smallNet({ seed: 8 }), await smallNet()]
-    const expected = await dataOf(from.forward(images))
+    const [from, to, third] = [await smallNet({ seed: 8 }), await smallNet(), await smallNet({ seed: 9 })]
+    const expected = [await dataOf(from.forward(images)), await dataOf(third.forward(images))]
     const copy = Float32Array.from(await images.data())
     const names = ['conv1_1', 'conv2_1', 'conv2_2', 'fc6', 'fc7', 'fc8']
+    // all at once, nothing awaited between
     const copying = to.initialiseFrom(from, names)
     const changing = from.step(images, labels, update)
-    const forward = to.forward(Tensor.from(copy, [12, 2, 8, 12]))
-    const back = to.initialiseFrom(await smallNet({ seed: 9 }), names)
-    const later = to.forward(images)
+    const first = to.forward(Tensor.from(copy, [12, 2, 8, 12]))
+    const copyingAgain = to.initialiseFrom(third, names)
+    const second = to.forward(images)
     copy.fill(0)
     expect(await copying).toEqual({ copied: names, notCopied: [] })
-    await changing
-    expect(await dataOf(forward)).toEqual(expected)
-    await back
-    expect(await dataOf(later)).not.toEqual(expected)
-    from.dispose()
-    to.dispose()
+    await Promise.all([changing, copyingAgain])
+    expect([await dataOf(first), await dataOf(second)]).toEqual(expected)
+    for (const net of [from, to, third]) net.dispose()
   })
 
   it('two networks at once give what each gives alone, and copying both ways at once ends', async () => {

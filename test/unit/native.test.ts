@@ -30,21 +30,25 @@ describe('the error of a binary that does not load', () => {
     expect(error.message).toMatch(message)
   })
 
-  it('is what a program gets, as a rejected promise', () => {
+  it('is what a program gets, as a rejected promise, after OpenMP was told to wait without spinning', () => {
     const program = `
       import { VGG } from ${JSON.stringify(path.resolve('lib/index.ts'))}
       const error = await VGG.create({ variant: 'A', classes: 2 }).catch((reason) => reason)
-      console.log(JSON.stringify([error.code, error.message]))`
-    const { stdout, stderr } = spawnSync(
-      process.execPath,
-      ['--import', 'tsx', '--input-type=module', '--eval', program],
-      {
-        encoding: 'utf8',
-        env: { ...process.env, VGGNET_BINARY: '/nowhere/vggnet.node' },
-      },
-    )
-    const [code, message] = JSON.parse(stdout || JSON.stringify(['', stderr]))
-    expect(message).toMatch(/- \/nowhere\/vggnet.node: /)
-    expect(code).toBe('NATIVE_LOAD_FAILED')
+      console.log(JSON.stringify([error.code, error.message, process.env.OMP_WAIT_POLICY]))`
+    const { OMP_WAIT_POLICY: _, ...rest } = process.env
+    const run = (env: NodeJS.ProcessEnv) => {
+      const { stdout, stderr } = spawnSync(
+        process.execPath,
+        ['--import', 'tsx', '--input-type=module', '--eval', program],
+        {
+          encoding: 'utf8',
+          env: { ...rest, VGGNET_BINARY: '/nowhere/vggnet.node', ...env },
+        },
+      )
+      return JSON.parse(stdout || JSON.stringify([stderr]))
+    }
+    const message = expect.stringMatching(/- \/nowhere\/vggnet.node: /)
+    expect(run({})).toEqual(['NATIVE_LOAD_FAILED', message, 'passive'])
+    expect(run({ OMP_WAIT_POLICY: 'active' })).toEqual(['NATIVE_LOAD_FAILED', message, 'active'])
   })
 })

@@ -90,6 +90,14 @@ describe('Random', () => {
     for (const count of counts.values()) expect(Math.abs(count - 1000)).toBeLessThan(155)
   })
 
+  it('gives integers of a large range without favour', () => {
+    const random = new Random(4)
+    // the remainder of 32 bits alone would fall into the lower third half of the time
+    let low = 0
+    for (let i = 0; i < 3000; i++) low += random.integer(3 * 2 ** 30) < 2 ** 30 ? 1 : 0
+    expect(Math.abs(low - 1000)).toBeLessThan(130)
+  })
+
   it('keeps integers and uniform numbers in their range', () => {
     const random = new Random(1)
     for (let i = 0; i < 1000; i++) {
