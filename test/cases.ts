@@ -187,7 +187,7 @@ export const trainingCase: LayerCase = {
 export const winogradCases: readonly LayerCase[] = [
   caseOf('convolution 3x3 64 -> 64, 30x27', [2, 64, 30, 27], [convolution(3, 64)]),
   caseOf('convolution 3x3 128 -> 128, 28x28', [1, 128, 28, 28], [convolution(3, 128, 'relu')]),
-  caseOf('convolution 3x3 256 -> 256, 14x14', [1, 256, 14, 14], [convolution(3, 256, 'relu')]),
+  caseOf('convolution 3x3 128 -> 144, 14x14', [4, 128, 14, 14], [convolution(3, 144, 'relu')]),
   caseOf('convolution 3x3 48 -> 80, 19x33', [4, 48, 19, 33], [convolution(3, 80)]),
   caseOf('convolution 3x3 32 -> 64 and max-pool', [3, 32, 24, 20], [convolution(3, 64), pool]),
 ]

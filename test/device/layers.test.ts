@@ -4,9 +4,11 @@ import { checkCase } from './run-case.js'
 
 /** float32 sums of up to a few thousand products, relative to the largest element. */
 const direct = { relative: 2e-6 }
+/** Summed over images and positions, in another order on each machine. */
+const directSum = { relative: 5e-6 }
 
 onEachDevice('layers, direct', [...layerCases, ...winogradCases], (device, testCase) =>
-  checkCase(device, testCase, true, { output: direct, inputGradient: direct, parameterGradient: direct }),
+  checkCase(device, testCase, true, { output: direct, inputGradient: direct, parameterGradient: directSum }),
 )
 
 /** The gates that oneDNN sets its own Winograd. */

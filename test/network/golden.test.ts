@@ -1,9 +1,13 @@
+import { vi } from 'vitest'
 import { Network } from '../../lib/network/network.js'
 import { Tensor } from '../../lib/tensor.js'
 import { expectClose } from '../compare.js'
 import { onEachDevice, type TestDevice } from '../devices.js'
 import { formulaIndices } from '../reference/formula.js'
 import { type Golden, goldenImages, goldenParameters, readGolden } from '../reference/golden.js'
+
+// full size takes a quarter of a minute on an idle machine, most of it for half a gigabyte of weights
+vi.setConfig({ testTimeout: 240_000 })
 
 /** PyTorch's own float32 is up to 3e-6 from its float64 in logits and losses, and up to 6e-6 in gradients. */
 const close = { relative: 1e-5 }
@@ -40,7 +44,7 @@ onEachDevice('ten losses of SGD agree with PyTorch, small', variants, async (dev
 })
 
 // At full size a ReLU may change sign under float32 rounding: it moves single elements of the gradients below it by
-// up to 1e-2 of the largest, and hardly their norm. The layers above the pools are wide and shallow enough to agree.
+// up to 1e-2 of the largest, and hardly their norm. The linear layers stand above all that.
 const samples = { convolution: { relative: 1e-2 }, linear: { relative: 1e-5 } }
 const norms = { convolution: { relative: 1e-3 }, linear: { relative: 1e-5 } }
 
