@@ -9,6 +9,8 @@
 // A sanitizer's run-time library is not ready when the loader chooses among clones.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define VGGNET_VECTOR
+#elif __GNUC__ < 12  // does not know the levels by name
+#define VGGNET_VECTOR __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define VGGNET_VECTOR __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #endif
