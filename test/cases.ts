@@ -45,6 +45,7 @@ const linear =
 /** A 1x1 convolution whose weight the tests make the identity: a network needs one layer with parameters. */
 const carrier: Step = (channels) => ({ kind: 'convolution', name: 'carrier', outputs: channels, kernel: 1 })
 const pool: Step = () => ({ kind: 'max-pool', name: 'pool' })
+const pool2: Step = () => ({ kind: 'max-pool', name: 'pool2' })
 const mean: Step = () => ({ kind: 'spatial-mean', name: 'mean' })
 const norm =
   (size: number, alpha: number, k = 2, beta = 0.75): Step =>
@@ -83,7 +84,9 @@ export const poolCases: readonly LayerCase[] = [
   caseOf('max-pool of odd height and width', [1, 3, 7, 9], [carrier, pool]),
   caseOf('max-pool to one pixel', [3, 16, 2, 3], [carrier, pool]),
   caseOf('max-pool of odd height, 33 channels', [2, 33, 5, 4], [carrier, pool]),
-  caseOf('max-pool twice', [2, 16, 9, 13], [carrier, pool, () => ({ kind: 'max-pool', name: 'pool2' })]),
+  caseOf('max-pool twice', [2, 16, 9, 13], [carrier, pool, pool2]),
+  // whole numbers: about one window in a hundred has equal maxima, and more of them behind the first pool
+  { ...caseOf('max-pool of equal maxima', [2, 17, 20, 24], [carrier, pool, pool2]), pixels: 'uint8' },
 ]
 
 export const normCases: readonly LayerCase[] = [
