@@ -86,6 +86,24 @@ export interface NativeNetwork {
   dispose(): void
 }
 
+/** Shapes are [n, c, h, w], whole batch; multiply-adds of the forward pass. */
+export interface DescribedLayer {
+  name: string
+  kind: string
+  input: number[]
+  output: number[]
+  multiplyAdds: number
+  parameters: number
+}
+
+export interface DescribedStage extends DescribedLayer {
+  workspaceBytes: number
+  /** Kept from forward to backward besides activations. */
+  savedBytes: number
+  /** Forward, and in training the gradients of input and weights: 'winograd/winograd/direct'. */
+  algorithm: string
+}
+
 /** What a network takes and does at one input shape; computed without allocating any of it. */
 export interface Description {
   parameters: NativeParameter[]
@@ -94,18 +112,12 @@ export interface Description {
   parameterBytes: number
   /** Gradients and velocity. */
   optimizerBytes: number
-  stages: {
-    name: string
-    kind: string
-    input: number[]
-    output: number[]
-    multiplyAdds: number
-    parameters: number
-    workspaceBytes: number
-    savedBytes: number
-    algorithm: string
-  }[]
-  tensors: { name: string; shape: number[]; bytes: number; offset: number; firstUse: number; lastUse: number }[]
+  /** As described, by the paper's names. */
+  layers: DescribedLayer[]
+  /** As the device runs them: a convolution and the pool behind it are one, 'conv1_2+pool1'. */
+  stages: DescribedStage[]
+  /** Uses are counted in stages: forward from 0 on, then backward. Bytes, and their place in the arena. */
+  tensors: { name: string; bytes: number; offset: number; firstUse: number; lastUse: number }[]
   arenaBytes: number
   workspaceBytes: number
   totalBytes: number

@@ -53,13 +53,19 @@ interface Described {
     parameters: number
     /** Multiply-adds of the forward pass, for the whole batch. */
     operations: number
-    /** Kept from the forward to the backward pass. */
-    savedBytes: number
+  }[]
+  /** As the device runs them. */
+  stages: {
+    name: string
+    /** Of forward, gradient of the input, gradient of the weights. */
     algorithm: string
+    /** Kept from the forward to the backward pass, besides activations. */
+    savedBytes: number
+    workspaceBytes: number
   }[]
   /** All memory: the sum of `memory`. */
   bytes: number
-  memory: { parameters: number; gradientsAndVelocity: number; activations: number; workspace: number }
+  memory: { parameters: number; gradientsAndVelocity: number; activationsAndWorkspace: number }
   /** Multiply-adds of the forward pass, for the whole batch. */
   operations: number
 }
@@ -77,21 +83,31 @@ function describedBy(flags: Flags): Described {
     training,
     input,
     parameters: plan.parameterCount,
-    layers: plan.stages.map(layerOf),
+    layers: plan.layers.map(layerOf),
+    stages: plan.stages.map(({ name, algorithm, savedBytes, workspaceBytes }) => ({
+      name,
+      algorithm,
+      savedBytes,
+      workspaceBytes,
+    })),
     bytes: plan.totalBytes,
     memory: {
       parameters: plan.parameterBytes,
       gradientsAndVelocity: training ? plan.optimizerBytes : 0,
-      activations: plan.arenaBytes,
-      workspace: plan.workspaceBytes,
+      activationsAndWorkspace: plan.arenaBytes,
     },
     operations: plan.multiplyAdds,
   }
 }
 
-function layerOf(stage: Description['stages'][number]): Described['layers'][number] {
-  const { name, kind, input, output, parameters, multiplyAdds: operations, savedBytes, algorithm } = stage
-  return { name, kind, input, output, parameters, operations, savedBytes, algorithm }
+function layerOf(layer: Description['layers'][number]): Described['layers'][number] {
+  const { name, kind, input, output, parameters, multiplyAdds: operations } = layer
+  return { name, kind, input, output, parameters, operations }
+}
+
+/** The algorithm of the stage that a layer is part of; said once, at the first layer of the stage. */
+function algorithmOf(layer: string, stages: Described['stages']): string {
+  return stages.find(({ name }) => name.split('+')[0] === layer)?.algorithm ?? ''
 }
 
 const columns: readonly Column[] = [
@@ -110,14 +126,14 @@ function shapeOf([, ...shape]: readonly number[]): string {
 }
 
 function text(described: Described): string {
-  const { layers, memory, bytes, parameters, operations, batch, training, input } = described
+  const { layers, stages, memory, bytes, parameters, operations, batch, training, input } = described
   const rows = layers.map((layer) => [
     layer.name,
     layer.kind,
     shapeOf(layer.output),
     layer.parameters === 0 ? '' : countText(layer.parameters),
     layer.operations === 0 ? '' : amountText(layer.operations),
-    layer.algorithm,
+    algorithmOf(layer.name, stages),
   ])
   const total = ['total', '', '', countText(parameters), amountText(operations)]
   const [titles = '', rule = '', ...body] = tableLines(columns, [...rows, total])
@@ -127,8 +143,7 @@ function text(described: Described): string {
   const parts = [
     `parameters ${bytesText(memory.parameters)}`,
     ...(training ? [`gradients and velocity ${bytesText(memory.gradientsAndVelocity)}`] : []),
-    `activations ${bytesText(memory.activations)}`,
-    `workspace ${bytesText(memory.workspace)}`,
+    `activations and workspace ${bytesText(memory.activationsAndWorkspace)}`,
   ]
   return [
     pc.bold(`VGG ${described.variant}, ${described.classes} classes`) +

@@ -228,15 +228,12 @@ export class Network {
     )
   }
 
-  /** Time of each stage on these images, run one by one in training mode. Changes no parameter. */
-  async profile(images: Tensor): Promise<{ stage: string; forward_ms: number; backward_ms: number }[]> {
+  /** Milliseconds of each stage on these images, run one by one in training mode. Changes no parameter. */
+  async profile(
+    images: Tensor,
+  ): Promise<{ name: string; forwardMs: number; backwardMs: number; multiplyAdds: number }[]> {
     const argument = { images: imagesOf(images, 'images', this.channels, undefined), training: true }
-    const stages = await this.#calls.call(argument, (native, call) => native.profile(call))
-    return stages.map(({ name, forwardMs, backwardMs }) => ({
-      stage: name,
-      forward_ms: forwardMs,
-      backward_ms: backwardMs,
-    }))
+    return this.#calls.call(argument, (native, call) => native.profile(call))
   }
 
   /** Frees the memory at once, without waiting for garbage collection. Calls under way are finished or end DISPOSED. */

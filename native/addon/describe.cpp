@@ -7,18 +7,34 @@
 namespace vggnet::addon {
 namespace {
 
-Napi::Object stage_row(Napi::Env env, const PlannedStage& planned, const Requirements& needs) {
-  int64_t saved = 0, parameters = 0;
-  for (const Saved& kept : needs.saved) saved += kept.bytes;
-  for (const Parameter& parameter : parameters_of(planned.layer, planned.input_shape)) parameters += parameter.count();
+// What holds whatever the device is.
+Napi::Object layer_row(Napi::Env env, const Layer& layer, const Shape& input) {
+  int64_t parameters = 0;
+  for (const Parameter& parameter : parameters_of(layer, input)) parameters += parameter.count();
   const auto sizes = [&](const Shape& s) { return to_js(env, std::vector<int64_t>{s.n, s.c, s.h, s.w}); };
   Napi::Object row = Napi::Object::New(env);
-  row.Set("name", name_of(planned.layer));
-  row.Set("kind", kind_of(planned.layer));
-  row.Set("input", sizes(planned.input_shape));
-  row.Set("output", sizes(output_shape(planned.layer, planned.input_shape)));
-  row.Set("multiplyAdds", static_cast<double>(multiply_adds(planned.layer, planned.input_shape)));
+  row.Set("name", name_of(layer));
+  row.Set("kind", kind_of(layer));
+  row.Set("input", sizes(input));
+  row.Set("output", sizes(output_shape(layer, input)));
+  row.Set("multiplyAdds", static_cast<double>(multiply_adds(layer, input)));
   row.Set("parameters", static_cast<double>(parameters));
+  return row;
+}
+
+Napi::Array layer_rows(Napi::Env env, const std::vector<Layer>& layers, Shape shape) {
+  Napi::Array rows = Napi::Array::New(env);
+  for (uint32_t i = 0; i < layers.size(); ++i) {
+    rows.Set(i, layer_row(env, layers[i], shape));
+    shape = output_shape(layers[i], shape);
+  }
+  return rows;
+}
+
+Napi::Object stage_row(Napi::Env env, const PlannedStage& planned, const Requirements& needs) {
+  int64_t saved = 0;
+  for (const Saved& kept : needs.saved) saved += kept.bytes;
+  Napi::Object row = layer_row(env, planned.layer, planned.input_shape);
   row.Set("workspaceBytes", static_cast<double>(needs.workspace_bytes));
   row.Set("savedBytes", static_cast<double>(saved));
   row.Set("algorithm", needs.algorithm);
@@ -53,7 +69,8 @@ Napi::Value describe(const Napi::CallbackInfo& info) {
 
     const auto backend = open_backend({text_of(given, "device"), 0});
     const Parameters parameters(*backend, layers);
-    const Execution execution(*backend, make_plan(layers, {sizes[0], sizes[1], sizes[2], sizes[3]}, options));
+    const Shape images{sizes[0], sizes[1], sizes[2], sizes[3]};
+    const Execution execution(*backend, make_plan(layers, images, options));
     const Plan& plan = execution.plan();
 
     Napi::Object result = Napi::Object::New(env);
@@ -68,6 +85,7 @@ Napi::Value describe(const Napi::CallbackInfo& info) {
     const int64_t weights = parameters.arena_bytes(), optimizer = options.training ? 2 * weights : 0;
     const auto set = [&](const char* name, int64_t value) { result.Set(name, static_cast<double>(value)); };
     result.Set("parameters", to_js(env, parameters.entries()));
+    result.Set("layers", layer_rows(env, layers, images));
     result.Set("stages", stages);
     result.Set("tensors", tensors);
     set("parameterCount", parameters.logical_count());

@@ -134,6 +134,7 @@ BackwardAnswer Network::backward(const BackwardCall& call) {
 
   BackwardAnswer result;
   result.loss = answer(read_results());
+  if (!std::isfinite(result.loss.loss)) refuse_not_finite();
   if (execution.image_gradient()) {
     const Shape shape = plan.stages.front().input_shape;
     result.image_gradient.dimensions = {shape.n, shape.c, shape.h, shape.w};

@@ -70,7 +70,7 @@ describe('a network', () => {
 
   it('times its stages', async () => {
     const stages = await net.profile(smallBatch(2).images)
-    expect(stages.map(({ stage }) => stage)).toContain('conv2_1')
-    for (const { forward_ms, backward_ms } of stages) expect(forward_ms >= 0 && backward_ms >= 0).toBe(true)
+    expect(stages.map(({ name }) => name)).toContain('conv2_1')
+    for (const { forwardMs, backwardMs } of stages) expect(forwardMs >= 0 && backwardMs >= 0).toBe(true)
   })
 })
