@@ -16,8 +16,8 @@ constexpr int64_t kElementsAtOnce = 1 << 12;
 class ReluStage final : public Stage {
  public:
   ReluStage(const Shape& input, const Context& context)
-      : count_(stored_elements(input, Storage::activation)), mask_scale_(context.mask_scale), masks_(context.mask_input),
-        blocked_(input, context.input_storage) {
+      : count_(stored_elements(input, Storage::activation)), mask_scale_(context.mask_scale),
+        masks_(context.mask_input), blocked_(input, context.input_storage) {
     requirements_.workspace_bytes = blocked_.workspace_bytes();
     requirements_.input_in_backward = context.training && masks_;
   }

@@ -10,7 +10,9 @@ namespace vggnet::cpu {
 class DropoutMask {
  public:
   DropoutMask(float probability, uint32_t stream)
-      : threshold_(static_cast<uint32_t>(dropout_threshold(probability))), kept_(1 / (1 - probability)), stream_(stream) {}
+      : threshold_(static_cast<uint32_t>(dropout_threshold(probability))),
+        kept_(1 / (1 - probability)),
+        stream_(stream) {}
 
   // Factors of the elements first .. first + count - 1 (logical order c, h, w) of image `image` of this micro-batch.
   void write(const Controls&, int64_t image, int64_t first, int64_t count, float* factors) const;

@@ -80,7 +80,8 @@ class Pages final : public Memory {
   explicit Pages(int64_t bytes) {
     bytes_ = bytes;
     // Whole huge pages from an address that suits them; what is mapped and never touched costs nothing.
-    length_ = bytes < kHugePage ? round_up(std::max<int64_t>(bytes, 1), kPage) : round_up(bytes, kHugePage) + kHugePage;
+    length_ = bytes < kHugePage ? round_up(std::max<int64_t>(bytes, 1), kPage)
+                                : round_up(bytes, kHugePage) + kHugePage;
     base_ = mmap(nullptr, length_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base_ == MAP_FAILED) {
       throw Error(kOutOfMemory, "cannot allocate " + std::to_string(bytes) + " bytes: the system refuses to map them (" +

@@ -31,7 +31,7 @@ struct Lines {
   float *term, *sum, *power;
 };
 
-// base ^ exponent to 3e-7, for base > 0. Here because std::pow is not vectorised, nor std::sqrt as long as it sets errno.
+// base ^ exponent to 3e-7, for base > 0. Here because std::pow is not vectorised, nor std::sqrt while it sets errno.
 VGGNET_INLINE float power_of(float base, float exponent) {
   // base = 2^whole * m, sqrt(1/2) <= m < sqrt(2); log2(m) = 2 / ln 2 * atanh(t), |t| < 0.172
   const int32_t bits = std::bit_cast<int32_t>(base), whole = (bits - 0x3f3504f3) >> 23;
@@ -93,7 +93,8 @@ VGGNET_VECTOR void backward_pixels(const float* x, const float* scale, const flo
                                    const Window& w, const Lines& lines, float* dx) {
   const int64_t elements = pixels * lines.length;
   for (int64_t c = 0; c < w.channels; c += b)
-    for (int64_t p = 0; p < pixels; ++p) std::copy_n(scale + c / b * stride + p * b, b, lines.sum + p * lines.length + c);
+    for (int64_t p = 0; p < pixels; ++p)
+      std::copy_n(scale + c / b * stride + p * b, b, lines.sum + p * lines.length + c);
   negative_power(lines.sum, w.beta, elements, lines.power);
   for (int64_t c = 0; c < w.channels; c += b)
     for (int64_t p = 0; p < pixels; ++p)

@@ -10,8 +10,8 @@ namespace {
 class MaxPoolStage final : public Stage {
  public:
   MaxPoolStage(const Shape& input, const Context& context)
-      : shape_(input), mask_scale_(context.mask_scale), masks_(context.mask_input), blocked_(input, context.input_storage),
-        planes_(input.n * padded(input.c) / block()) {
+      : shape_(input), mask_scale_(context.mask_scale), masks_(context.mask_input),
+        blocked_(input, context.input_storage), planes_(input.n * padded(input.c) / block()) {
     requirements_.workspace_bytes = blocked_.workspace_bytes();
     if (!context.training) return;
     requirements_.saved = {{"index", planes_ * block() * (input.h / 2) * (input.w / 2)}};
@@ -67,7 +67,8 @@ VGGNET_VECTOR void spread_over_plane(const float* dy, int64_t count, float* dx) 
 class SpatialMeanStage final : public Stage {
  public:
   SpatialMeanStage(const Shape& input, const Context& context)
-      : shape_(input), mask_scale_(context.mask_scale), masks_(context.mask_input), blocked_(input, context.input_storage) {
+      : shape_(input), mask_scale_(context.mask_scale), masks_(context.mask_input),
+        blocked_(input, context.input_storage) {
     requirements_.workspace_bytes = blocked_.workspace_bytes();
     requirements_.input_in_backward = context.training && masks_;
   }
