@@ -84,7 +84,7 @@ class Pages final : public Memory {
                                 : round_up(bytes, kHugePage) + kHugePage;
     base_ = mmap(nullptr, length_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base_ == MAP_FAILED) {
-      throw Error(kOutOfMemory, "cannot allocate " + std::to_string(bytes) + " bytes: the system refuses to map them (" +
+      throw Error(kOutOfMemory, "cannot allocate " + std::to_string(bytes) + " bytes: the system will not map them (" +
                                     std::to_string(available_bytes()) + " bytes are available)");
     }
     data_ = base_;
