@@ -1,9 +1,10 @@
-#include <cmath>
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "backend/cpu/elements.hpp"
 #include "backend/cpu/stages.hpp"
+#include "tensor/error.hpp"
 
 namespace vggnet::cpu {
 namespace {
@@ -38,6 +39,7 @@ class SoftmaxLossStage final : public Stage {
   SoftmaxLossStage(const Shape& input, const Context& context)
       : shape_(input), row_(stored_elements(input, context.input_storage) / input.n), mask_scale_(context.mask_scale),
         masks_(context.mask_input) {
+    VGGNET_ASSERT(input.h == 1 && input.w == 1);
     requirements_.input_in_backward = true;
     requirements_.saved = {{"normaliser", input.n * int64_t{sizeof(Normaliser)}}};
     requirements_.workspace_bytes = input.n * int64_t{sizeof(Verdict)};
