@@ -73,7 +73,7 @@ struct SpatialMean {
   std::string name;
 };
 
-// Soft-max with cross-entropy against integer labels; last, and only in training.
+// Soft-max with cross-entropy against integer labels, on n c 1 1; last, and only in training.
 struct SoftmaxLoss {
   std::string name;
 };

@@ -19,13 +19,17 @@ int64_t count_of(const std::vector<int64_t>& dimensions) {
 
 }  // namespace
 
-void check_labels(const std::vector<int32_t>& labels, int64_t images, int64_t classes) {
-  if (static_cast<int64_t>(labels.size()) != images)
-    throw Error(kShapeMismatch, "Expected one label for each of " + std::to_string(images) + " images but received " +
-                                    std::to_string(labels.size()));
+void check_labels(const std::vector<int32_t>& labels, const Shape& logits) {
+  if (logits.h != 1 || logits.w != 1)
+    throw Error(kShapeMismatch, "Expected one score for each class for the loss but the network's output has shape " +
+                                    logits.text() +
+                                    " (n, c, h, w): put a spatial-mean last, or give a gradient of your own");
+  if (static_cast<int64_t>(labels.size()) != logits.n)
+    throw Error(kShapeMismatch, "Expected one label for each of " + std::to_string(logits.n) +
+                                    " images but received " + std::to_string(labels.size()));
   for (size_t i = 0; i < labels.size(); ++i)
-    if (labels[i] < 0 || labels[i] >= classes)
-      throw Error(kInvalidArgument, "Expected labels from 0 to " + std::to_string(classes - 1) + " but label " +
+    if (labels[i] < 0 || labels[i] >= logits.c)
+      throw Error(kInvalidArgument, "Expected labels from 0 to " + std::to_string(logits.c - 1) + " but label " +
                                         std::to_string(i) + " is " + std::to_string(labels[i]));
 }
 

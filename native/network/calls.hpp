@@ -71,8 +71,9 @@ struct StageTime {
   int64_t multiply_adds;
 };
 
-// INVALID_ARGUMENT or SHAPE_MISMATCH unless there is a label from 0 to classes - 1 for each image.
-void check_labels(const std::vector<int32_t>&, int64_t images, int64_t classes);
+// INVALID_ARGUMENT or SHAPE_MISMATCH unless there is one score for each class, and a label from 0 to classes - 1 for
+// each image.
+void check_labels(const std::vector<int32_t>&, const Shape& logits);
 
 // SHAPE_MISMATCH naming `what` unless it holds as many values for as many images.
 void check_size(const std::string& what, const HostTensor& given, const Shape& wanted);

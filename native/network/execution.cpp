@@ -76,6 +76,10 @@ void Execution::lay_out() {
                                     planned.in_backward ? backward : forward));
     workspace_bytes_ = std::max(workspace_bytes_, needs.workspace_bytes);
   }
+  if (plan_.options.training && !plan_.has_loss() && plan_.stages.back().in_backward)  // written between the passes
+    gradient_life_[plan_.logits] = live("gradient of " + plan_.tensors[plan_.logits].name,
+                                        backend_.stored_bytes(plan_.tensors[plan_.logits].shape, Storage::activation),
+                                        count - 1, backward_event(stages_.size() - 1));
   for (int t = 0; t < count; ++t) {
     const PlannedTensor& tensor = plan_.tensors[t];
     tensor_life_.push_back(live(tensor.name, backend_.stored_bytes(tensor.shape, tensor.storage), t,
@@ -178,18 +182,20 @@ void Execution::backward_stage(size_t i, Gradients gradients) {
 }
 
 void Execution::forward() {
-  const size_t count = stages_.size() - (ends_with_loss() ? 1 : 0);
-  for (size_t i = 0; i < count; ++i) forward_stage(i);
+  from_labels_ = false;
+  for (size_t i = 0; i < layers(); ++i) forward_stage(i);
 }
 
 void Execution::loss() {
+  VGGNET_ASSERT(plan_.has_loss());
+  from_labels_ = true;
   const size_t last = stages_.size() - 1;
   forward_stage(last);
   if (plan_.stages[last].in_backward) backward_stage(last, Gradients::overwrite);
 }
 
 void Execution::backward(Gradients gradients, const std::vector<NamedGradient>& injected) {
-  for (size_t i = stages_.size() - 1; i-- > 0;) {
+  for (size_t i = layers(); i-- > 0;) {
     const PlannedStage& planned = plan_.stages[i];
     if (!planned.in_backward) return;
     for (const NamedGradient& extra : injected) {
@@ -202,14 +208,14 @@ void Execution::backward(Gradients gradients, const std::vector<NamedGradient>& 
 }
 
 std::optional<std::string> Execution::first_not_finite() {
-  const size_t count = stages_.size() - 1;
-  for (size_t i = 0; i < count; ++i) {
+  for (size_t i = 0; i < layers(); ++i) {
     forward_stage(i);
     if (!backend_.finite(tensors_[plan_.stages[i].output]))
       return i == 0 ? "the images themselves" : "the output of layer '" + name_of(plan_.stages[i].layer) + "'";
   }
+  if (!from_labels_) return "the gradient given to backward, or what came of it";
   loss();
-  for (size_t i = count; i-- > 0 && plan_.stages[i].in_backward;) {
+  for (size_t i = layers(); i-- > 0 && plan_.stages[i].in_backward;) {
     if (!backend_.finite(gradients_[plan_.stages[i].output]))
       return "the gradient that reaches layer '" + name_of(plan_.stages[i].layer) + "'";
     backward_stage(i, Gradients::overwrite);
@@ -223,6 +229,10 @@ std::vector<StageTime> Execution::profile() {
     const PlannedStage& planned = plan_.stages[i];
     times.push_back({name_of(planned.layer), milliseconds([&] { forward_stage(i); }), 0,
                      multiply_adds(planned.layer, planned.input_shape)});
+  }
+  if (plan_.options.training && !plan_.has_loss()) {  // any gradient takes as long
+    const Tensor& gradient = gradients_[plan_.logits];
+    backend_.write(std::vector<float>(gradient.shape.count()).data(), gradient);
   }
   for (size_t i = stages_.size(); i-- > 0 && plan_.stages[i].in_backward;)
     times[i].backward_ms = milliseconds([&] { backward_stage(i, Gradients::overwrite); });

@@ -58,7 +58,7 @@ class Execution {
   int live(const std::string& name, int64_t bytes, int first, int last);
   int backward_event(size_t stage) const { return static_cast<int>(2 * plan_.stages.size() - 1 - stage); }
   int last_event() const { return static_cast<int>(2 * plan_.stages.size()); }
-  bool ends_with_loss() const { return plan_.options.training; }
+  size_t layers() const { return stages_.size() - (plan_.has_loss() ? 1 : 0); }  // stages but the loss
   void forward_stage(size_t);
   void backward_stage(size_t, Gradients);
   void* at(void* arena, int lifetime) const;
@@ -77,6 +77,7 @@ class Execution {
   void* arena_ = nullptr;  // as bound
   float* gradient_arena_ = nullptr;
   uint64_t version_ = 0;
+  bool from_labels_ = false;  // where the gradient of the logits came from
   Feed feed_;
   std::vector<Tensor> tensors_, gradients_;
   float* image_gradient_ = nullptr;

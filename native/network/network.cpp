@@ -110,7 +110,7 @@ BackwardAnswer Network::backward(const BackwardCall& call) {
   const Plan& plan = execution.plan();
   const Shape logits = plan.tensors[plan.logits].shape;
   const bool from_labels = call.gradient.values.empty();
-  if (from_labels) check_labels(call.labels, logits.n, logits.c);
+  if (from_labels) check_labels(call.labels, logits);
   const auto injected = injections(execution, call.inject);
 
   controls_.loss_scale = 1.0f / static_cast<float>(call.batch > 0 ? call.batch : logits.n);
@@ -152,7 +152,7 @@ void Network::write_gradient(const Execution& execution, const HostTensor& gradi
   std::vector<float> values = gradient.values;
   if (logits.rectified) {  // the stage expects it with respect to its pre-activation
     const HostTensor output = read(execution.tensor(plan.logits), false);
-    for (size_t i = 0; i < values.size(); ++i) values[i] = output.values[i] > 0 ? values[i] : 0;
+    for (size_t i = 0; i < values.size(); ++i) values[i] = output.values[i] > 0 ? values[i] * logits.mask_scale : 0;
   }
   backend_->write(values.data(), execution.gradient(plan.logits));
 }
@@ -211,7 +211,9 @@ LossAnswer Network::step(const StepCall& call) {
   plan_options.training = true;
   plan_options.frozen = frozen_;
   Execution& first = prepare(call.images, chunk, plan_options);
-  check_labels(call.labels, total, first.plan().tensors[first.plan().logits].shape.c);
+  Shape logits = first.plan().tensors[first.plan().logits].shape;
+  logits.n = total;
+  check_labels(call.labels, logits);
   set_update(call.update);
   const auto segments = parameters_.segments(call.update.rates, frozen_);
   const Arenas update_arenas = arenas();

@@ -21,7 +21,8 @@ class Planner {
       std::visit([this](const auto& kind) { add(kind); }, layer);
     }
     plan_.logits = static_cast<int>(plan_.tensors.size()) - 1;
-    if (plan_.options.training) add(SoftmaxLoss{"loss"});
+    const bool scores = shape_.h == 1 && shape_.w == 1;  // a class map takes a gradient of the user's own
+    if (plan_.options.training && scores) add(SoftmaxLoss{"loss"});
     for (PlannedTensor& tensor : plan_.tensors) tensor.kept = kept(tensor.name);
     plan_.tensors[plan_.logits].kept = true;
     want_gradients();
@@ -147,6 +148,8 @@ int Plan::tensor(const std::string& name) const {
     if (tensors[i].name == name) return static_cast<int>(i);
   return -1;
 }
+
+bool Plan::has_loss() const { return std::holds_alternative<SoftmaxLoss>(stages.back().layer); }
 
 bool Plan::behind_linear(int tensor) const {
   for (const PlannedStage& stage : stages) {

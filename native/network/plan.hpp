@@ -38,11 +38,12 @@ struct PlannedStage {
 
 struct Plan {
   PlanOptions options;
-  std::vector<PlannedStage> stages;  // in training the last one is the loss
+  std::vector<PlannedStage> stages;  // in training the last one is the loss, if there is one score for each class
   std::vector<PlannedTensor> tensors;
   int logits = -1;
 
   int tensor(const std::string& name) const;  // -1: there is none
+  bool has_loss() const;
   bool behind_linear(int tensor) const;       // made by a linear layer or what follows one
 };
 
