@@ -41,6 +41,13 @@ int Execution::live(const std::string& name, int64_t bytes, int first, int last)
   return static_cast<int>(lifetimes_.size()) - 1;
 }
 
+// Until the stage that wrote the tensor has read its gradient.
+int Execution::live_gradient(int tensor, int first) {
+  const PlannedTensor& planned = plan_.tensors[tensor];
+  return live("gradient of " + planned.name, backend_.stored_bytes(planned.shape, Storage::activation), first,
+              backward_event(tensor));
+}
+
 // Events: the stages forward, then the stages backward.
 void Execution::lay_out() {
   const Shape& images = plan_.stages.front().input_shape;
@@ -61,11 +68,8 @@ void Execution::lay_out() {
     if (planned.input >= 0) {
       int& end = last[planned.input];
       end = std::max(end, planned.in_backward && needs.input_in_backward ? backward : forward);
-      if (planned.context.wants_input_gradient) {
-        const PlannedTensor& tensor = plan_.tensors[planned.input];
-        gradient_life_[planned.input] = live("gradient of " + tensor.name, backend_.stored_bytes(tensor.shape, Storage::activation),
-                                             backward, backward_event(i - 1));
-      }
+      if (planned.context.wants_input_gradient && planned.input != plan_.logits)
+        gradient_life_[planned.input] = live_gradient(planned.input, backward);
     } else if (planned.context.wants_input_gradient) {
       image_gradient_life_ = live("gradient of images", images.count() * int64_t{sizeof(float)}, backward, last_event());
     }
@@ -76,10 +80,9 @@ void Execution::lay_out() {
                                     planned.in_backward ? backward : forward));
     workspace_bytes_ = std::max(workspace_bytes_, needs.workspace_bytes);
   }
-  if (plan_.options.training && !plan_.has_loss() && plan_.stages.back().in_backward)  // written between the passes
-    gradient_life_[plan_.logits] = live("gradient of " + plan_.tensors[plan_.logits].name,
-                                        backend_.stored_bytes(plan_.tensors[plan_.logits].shape, Storage::activation),
-                                        count - 1, backward_event(stages_.size() - 1));
+  // the gradient of the logits may come from the caller, between the passes
+  if (plan_.options.training && plan_.stages[layers() - 1].in_backward)
+    gradient_life_[plan_.logits] = live_gradient(plan_.logits, static_cast<int>(layers()) - 1);
   for (int t = 0; t < count; ++t) {
     const PlannedTensor& tensor = plan_.tensors[t];
     tensor_life_.push_back(live(tensor.name, backend_.stored_bytes(tensor.shape, tensor.storage), t,

@@ -56,6 +56,7 @@ class Execution {
   void prepare();
   void lay_out();
   int live(const std::string& name, int64_t bytes, int first, int last);
+  int live_gradient(int tensor, int first);
   int backward_event(size_t stage) const { return static_cast<int>(2 * plan_.stages.size() - 1 - stage); }
   int last_event() const { return static_cast<int>(2 * plan_.stages.size()); }
   size_t layers() const { return stages_.size() - (plan_.has_loss() ? 1 : 0); }  // stages but the loss

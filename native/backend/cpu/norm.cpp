@@ -34,8 +34,10 @@ struct Lines {
 // base ^ exponent to 3e-7, for base > 0. Here because std::pow is not vectorised, nor std::sqrt while it sets errno.
 VGGNET_INLINE float power_of(float base, float exponent) {
   // base = 2^whole * m, sqrt(1/2) <= m < sqrt(2); log2(m) = 2 / ln 2 * atanh(t), |t| < 0.172
-  const int32_t bits = std::bit_cast<int32_t>(base), whole = (bits - 0x3f3504f3) >> 23;
-  const float m = std::bit_cast<float>(bits - (whole << 23));
+  // (unsigned: between the lines of scratch stands anything, and wraps around)
+  const uint32_t bits = std::bit_cast<uint32_t>(base);
+  const int32_t whole = static_cast<int32_t>(bits - 0x3f3504f3u) >> 23;
+  const float m = std::bit_cast<float>(bits - (static_cast<uint32_t>(whole) << 23));
   const float t = (m - 1) / (m + 1), t2 = t * t;
   const float series = t * (1 + t2 * (1.0f / 3 + t2 * (1.0f / 5 + t2 * (1.0f / 7 + t2 * (1.0f / 9)))));
   const float wanted = exponent * (static_cast<float>(whole) + 2.885390082f * series);
