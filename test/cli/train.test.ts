@@ -1,0 +1,166 @@
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { gzipSync } from 'node:zlib'
+import sharp from 'sharp'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { load } from '../../lib/checkpoint/checkpoint.js'
+import { start, vggnet } from '../setup/command.js'
+import { idxBytes } from '../setup/idx-bytes.js'
+import { stripes } from '../setup/stripes.js'
+
+const count = 120
+let folder: string
+let pixels: Uint8Array
+const at = (name: string): string => path.join(folder, name)
+
+const data = stripes(count, 9)
+const small = ['--width', '0.125', '--head-width', '32', '--initialisation', 'he', '--threads', '2', '--device', 'cpu']
+const quick = [...small, '--batch', '20', '--learning-rate', '0.02', '--schedule', 'cosine', '--seed', '4']
+const files = (): string[] => ['--images', at('images.gz'), '--labels', at('labels')]
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'vggnet-cli-'))
+  pixels = new Uint8Array(count * 1024)
+  await data.read(
+    Int32Array.from({ length: count }, (_, index) => index),
+    pixels,
+  )
+  await writeFile(at('images.gz'), gzipSync(idxBytes([count, 32, 32], pixels)))
+  await writeFile(at('labels'), idxBytes([count], Uint8Array.from(data.labels)))
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+describe('train, then classify', () => {
+  test('a model is trained, saved, and right about pictures in a new process', async () => {
+    const named = [
+      '--dropout',
+      '0',
+      '--batch',
+      '10',
+      '--learning-rate',
+      '0.01',
+      '--class-names',
+      'lying,standing,leaning',
+      '--out',
+      at('model.safetensors'),
+    ]
+    const trained = await vggnet(['train', ...files(), ...quick, ...named, '--epochs', '15', '--split', '0.25'])
+    expect(trained).toMatchObject({ code: 0, stderr: '' })
+    const lines = trained.stdout.trimEnd().split('\n')
+    expect(lines[0]).toMatch(/^VGG A \(32x32x1, 3 classes, .* parameters\) on cpu: 90 pictures, 30 for validation$/)
+    expect(lines.filter((line) => /^epoch +\d+\/15 .* loss .* validation .* images\/s/.test(line))).toHaveLength(15)
+    expect(lines.at(-1)).toBe(`saved to ${at('model.safetensors')}`)
+
+    const chosen = [0, 1, 2].map((label) => data.labels.indexOf(label))
+    const raw = { width: 32, height: 32, channels: 1 } as const
+    const pictures = chosen.map((index) => at(`${index}.png`))
+    for (const [place, index] of chosen.entries()) {
+      await sharp(pixels.subarray(index * 1024, (index + 1) * 1024), { raw })
+        .png()
+        .toFile(pictures[place] ?? '')
+    }
+    const said = await vggnet(['classify', at('model.safetensors'), ...pictures, '--top', '3', '--json'])
+    expect(said).toMatchObject({ code: 0, stderr: '' })
+    const found: { file: string; answers: { class: string; index: number; probability: number }[] }[] = JSON.parse(
+      said.stdout,
+    )
+    expect(found.map(({ file }) => file)).toEqual(pictures)
+    expect(found.map(({ answers }) => answers[0]?.class)).toEqual(['lying', 'standing', 'leaning'])
+    for (const { answers } of found) {
+      expect(answers).toHaveLength(3)
+      expect(answers.reduce((sum, { probability }) => sum + probability, 0)).toBeCloseTo(1, 5)
+    }
+    const text = await vggnet(['classify', at('model.safetensors'), pictures[1] ?? ''])
+    expect(text.stdout).toMatch(/\.png {2}standing \d+\.\d\d %\n$/)
+  })
+
+  test('what a model cannot classify', async () => {
+    const model = at('model.safetensors')
+    const missing = await vggnet(['classify', model, at('none.png')])
+    expect(missing).toMatchObject({ code: 1, stderr: expect.stringMatching(/FILE_NOT_FOUND: .*none\.png/) })
+    const text = await vggnet(['classify', model, at('labels')])
+    expect(text).toMatchObject({ code: 1, stderr: expect.stringMatching(/FILE_FORMAT: .*labels/) })
+    const top = await vggnet(['classify', model, at('labels'), '--top', '4'])
+    expect(top).toMatchObject({ code: 2, stderr: expect.stringMatching(/from 1 to 3 for --top/) })
+    const other = await vggnet(['classify', at('images.gz'), at('labels')])
+    expect(other).toMatchObject({ code: 1, stderr: expect.stringMatching(/FILE_FORMAT/) })
+  })
+})
+
+test('--json gives a line per epoch and a report; equal seeds give equal files', async () => {
+  const words = (out: string): string[] => [
+    'train',
+    ...files(),
+    ...quick,
+    '--epochs',
+    '2',
+    '--split',
+    '0',
+    '--json',
+    '--out',
+    out,
+  ]
+  const [one, two] = [await vggnet(words(at('one'))), await vggnet(words(at('two')))]
+  const lines = one.stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  expect(lines.map(({ event }) => event)).toEqual(['epoch', 'epoch', 'end'])
+  expect(lines[2]).toMatchObject({ steps: 12, ended: 'epochs', path: at('one') })
+  expect(two.code).toBe(0)
+  const [first, second] = [await load(at('one')), await load(at('two'))]
+  try {
+    const name = 'conv3_2.weight'
+    expect(await (await first.parameter(name)).data()).toEqual(await (await second.parameter(name)).data())
+  } finally {
+    first.dispose()
+    second.dispose()
+  }
+})
+
+test('small pictures are padded to 32x32, and --val-images is read', async () => {
+  const small28 = Uint8Array.from({ length: 40 * 28 * 28 }, (_, index) => (index * 7) & 255)
+  await writeFile(at('small'), idxBytes([40, 28, 28], small28))
+  await writeFile(
+    at('small-labels'),
+    idxBytes(
+      [40],
+      Uint8Array.from({ length: 40 }, (_, index) => index % 3),
+    ),
+  )
+  const validation = ['--val-images', at('images.gz'), '--val-labels', at('labels')]
+  const words = ['--images', at('small'), '--labels', at('small-labels'), ...validation, '--out', at('padded')]
+  const { code, stdout } = await vggnet(['train', ...words, ...quick, '--epochs', '1'])
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/\(32x32x1, 3 classes.*: 40 pictures, 120 for validation/)
+})
+
+describe('Ctrl-C', () => {
+  test('saves, says how to go on, and that command goes on', async () => {
+    const words = ['train', ...files(), ...quick, '--epochs', '1000', '--out', at('stopped')]
+    const { child, ended } = start('lib/cli/main.ts', words)
+    await new Promise<void>((resolve) => {
+      child.stdout.on('data', (text: string) => /epoch +2\/1000/.test(text) && resolve())
+    })
+    child.kill('SIGINT')
+    const { code, stderr } = await ended
+    expect(code).toBe(130)
+    expect(stderr).toMatch(/Interrupted after \d+ steps \(\d+ whole epochs\); saved to /)
+    expect((await stat(at('stopped'))).size).toBeGreaterThan(1000)
+    expect((await readdir(folder)).filter((name) => name.includes('tmp'))).toEqual([])
+    const next = /^ {2}vggnet (.*)$/m.exec(stderr)?.[1]?.split(' ') ?? []
+    expect(next).toEqual(expect.arrayContaining(['--from', at('stopped'), '--batch', '20']))
+    const epochs = next.indexOf('--epochs') + 1
+    expect(Number(next[epochs])).toBeLessThan(1000)
+    const again = await vggnet(next.with(epochs, '1'))
+    expect(again).toMatchObject({ code: 0 })
+  })
+})
+
+test('a place that cannot be written to is said, not thrown', async () => {
+  const out = path.join(folder, 'none', 'model')
+  const { code, stderr } = await vggnet(['train', ...files(), ...quick, '--epochs', '1', '--out', out])
+  expect(code).toBe(1)
+  expect(stderr).toMatch(/^vggnet: FILE_WRITE: [^\n]+\n$/)
+})

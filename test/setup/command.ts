@@ -1,0 +1,40 @@
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+/** The root of the repository. */
+export const root = fileURLToPath(new URL('../../', import.meta.url))
+
+/** What a process that has ended left. */
+export interface Ended {
+  /** The exit code; undefined where a signal ended it. */
+  code: number | undefined
+  stdout: string
+  stderr: string
+}
+
+/** A TypeScript file as a process: the sources, not what is compiled, with its output in pipes. */
+export function start(script: string, words: readonly string[], environment: NodeJS.ProcessEnv = {}) {
+  const child = spawn(process.execPath, ['--import', 'tsx', script, ...words], {
+    cwd: root,
+    env: { ...process.env, NO_COLOR: '1', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (code) => resolve({ code: code ?? undefined, stdout, stderr }))
+  })
+  return { child, ended }
+}
+
+/** `vggnet` with these words, to its end. */
+export function vggnet(words: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Ended> {
+  return start('lib/cli/main.ts', words, environment).ended
+}
