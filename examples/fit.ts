@@ -42,7 +42,7 @@ try {
     learningRate: 0.01,
     schedule: 'cosine',
     seed: 1,
-    ...progressOn(process.stderr),
+    ...progressOn(process.stderr).callbacks,
   })
   const { top1, perClass } = await evaluate(net, validation)
   console.log(`${history.length} epochs, validation accuracy ${(100 * top1).toFixed(1)} %`)

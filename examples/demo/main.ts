@@ -51,7 +51,7 @@ async function run({ epochs, seed, json }: { epochs: number; seed: number; json:
       schedule: 'cosine',
       shift: 2,
       seed,
-      ...progressOn(process.stderr),
+      ...progressOn(process.stderr).callbacks,
     })
     console.log(pc.dim(`${reportLine(report)}, ${report.imagesPerSecond.toFixed(0)} images/s`))
 

@@ -8,7 +8,7 @@ import { stratifiedSplit } from '../data/split.js'
 import { VggError } from '../error.js'
 import type { Device } from '../network/open.js'
 import { unexpected } from '../options.js'
-import type { EpochEvent, StepEvent } from '../train/events.js'
+import type { StepEvent } from '../train/events.js'
 import { rateText, reportLine } from '../train/log.js'
 import { type Progress, progressOn } from '../train/progress.js'
 import { train } from '../train/trainer.js'
@@ -134,9 +134,11 @@ function trainOptions(flags: TrainFlags) {
 
 /** For `--json`: one JSON line per epoch. */
 const jsonProgress: Progress = {
-  onStep() {},
-  onEpoch(event) {
-    console.log(JSON.stringify({ event: 'epoch', ...event }))
+  callbacks: {
+    onStep() {},
+    onEpoch(event) {
+      console.log(JSON.stringify({ event: 'epoch', ...event }))
+    },
   },
   end() {},
 }
@@ -145,17 +147,17 @@ const jsonProgress: Progress = {
 class Seen {
   epochs = 0
   step: StepEvent | undefined
-  readonly callbacks: { onStep(event: StepEvent): void; onEpoch(event: EpochEvent): void }
+  readonly callbacks: Progress['callbacks']
 
   constructor(progress: Progress) {
     this.callbacks = {
       onStep: (event) => {
         this.step = event
-        progress.onStep(event)
+        progress.callbacks.onStep(event)
       },
       onEpoch: (event) => {
         this.epochs = event.epoch
-        progress.onEpoch(event)
+        progress.callbacks.onEpoch(event)
       },
     }
   }

@@ -3,11 +3,11 @@ import pc from 'picocolors'
 import type { EpochEvent, StepEvent } from './events.js'
 import { epochLine, stepText } from './log.js'
 
-/** Shows a training as it goes: spread into the options of `train`. */
+/** Shows a training as it goes. */
 export interface Progress {
-  onStep(event: StepEvent): void
-  onEpoch(event: EpochEvent): void
-  /** Takes away what is only for the moment, before anything else is printed. */
+  /** For the options of `train`: `{ ...progress.callbacks }`. */
+  readonly callbacks: { onStep(event: StepEvent): void; onEpoch(event: EpochEvent): void }
+  /** Takes away what is only for the moment, before anything else is printed; needed where training ends early. */
   end(): void
 }
 
@@ -16,7 +16,7 @@ export interface Progress {
  * output in any case.
  */
 export function progressOn(stream: NodeJS.WriteStream): Progress {
-  return stream.isTTY ? barOn(stream) : { onStep() {}, onEpoch: printEpoch, end() {} }
+  return stream.isTTY ? barOn(stream) : { callbacks: { onStep() {}, onEpoch: printEpoch }, end() {} }
 }
 
 function printEpoch(event: EpochEvent): void {
@@ -40,18 +40,16 @@ function barOn(stream: NodeJS.WriteStream): Progress {
     if (shown) bar.stop()
     shown = false
   }
-  return {
-    onStep(event) {
-      const payload = { epoch: `${event.epoch}/${event.epochs}`, text: stepText(event) }
-      const perEpoch = event.steps / event.epochs
-      if (!shown) bar.start(perEpoch, 0, payload)
-      shown = true
-      bar.update(event.step - (event.epoch - 1) * perEpoch, payload)
-    },
-    onEpoch(event) {
-      end()
-      printEpoch(event)
-    },
-    end,
+  function onStep(event: StepEvent): void {
+    const payload = { epoch: `${event.epoch}/${event.epochs}`, text: stepText(event) }
+    const perEpoch = event.steps / event.epochs
+    if (!shown) bar.start(perEpoch, 0, payload)
+    shown = true
+    bar.update(event.step - (event.epoch - 1) * perEpoch, payload)
   }
+  function onEpoch(event: EpochEvent): void {
+    end()
+    printEpoch(event)
+  }
+  return { callbacks: { onStep, onEpoch }, end }
 }
