@@ -41,9 +41,13 @@ class ConvolutionEngine {
   // x: of the first image of the batch, `channels` stored.
   Step step_of(const ConvolutionPass&, const Piece&, const float* x, int64_t channels, const Ring& y) const;
   int64_t weights_bytes() const { return static_cast<int64_t>(forward_.weights().get_size()); }
+  int64_t scratch_bytes() const;
   bool derives_weights() const { return input_gradient_ && input_gradient_->weights() != forward_.weights(); }
   void bind_input_gradient(const Ring& grad_output);
   void bind_weight_gradient(const Ring& grad_output);
+  bool grows() const { return grown_h_ != shape_.h || grown_w_ != shape_.w; }
+  int64_t grown_bytes(int64_t channels) const;
+  void grow_piece(const Piece&);
   void mask_piece(const Piece&);
   void widen_weights();
   void add_weight_gradient(size_t piece, Gradients);
@@ -51,16 +55,19 @@ class ConvolutionEngine {
   const Shape shape_;
   const int64_t outputs_;  // padded
   const int kernel_;
+  const int64_t grown_h_, grown_w_;  // of the maps that the weight gradient sees
   const bool plain_, mask_input_, wants_bias_gradient_;
   const float mask_scale_;
+  const int64_t read_channels_;  // as the convolution reads them: plain or padded
   BlockedInput blocked_;
   ConvolutionPass forward_;
   std::optional<ConvolutionPass> input_gradient_, weight_gradient_;
   std::vector<Piece> forward_pieces_, backward_pieces_;
 
-  char *scratch_ = nullptr, *buffer_ = nullptr;
+  char* scratch_ = nullptr;
   const float *input_ = nullptr, *weight_ = nullptr;
-  float* grad_input_ = nullptr;
+  float *grad_input_ = nullptr, *grown_input_ = nullptr, *grown_grad_output_ = nullptr;
+  Ring grad_output_ = {nullptr, 1};
   float *grad_weight_ = nullptr, *grad_bias_ = nullptr;
   dnnl::memory derived_weights_;
   dnnl::memory weights_, weight_target_, weight_buffer_, bias_target_, bias_buffer_;

@@ -17,8 +17,10 @@ Tag weights_tag(const ConvolutionProblem& problem, algorithm chosen, Direction d
   const bool wide = block() == 16;
   if (problem.plain) return wide ? Tag::Ohwi16o : Tag::Ohwi8o;
   // The one direct pass that wants the blocks the other way round; its weights are reordered when they have changed.
-  if (direction == Direction::input_gradient && chosen == algorithm::convolution_direct)
-    return wide ? Tag::OIhw16o16i : Tag::OIhw8o8i;
+  if (direction == Direction::input_gradient && chosen == algorithm::convolution_direct) {
+    if (!wide) return Tag::OIhw8o8i;
+    return problem.kernel == 1 ? Tag::IOhw16o16i : Tag::OIhw16o16i;
+  }
   return wide ? Tag::OIhw16i16o : Tag::OIhw8i8o;
 }
 
