@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process'
-import { cpSync, existsSync, readFileSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { beforeEach, expect, test } from 'vitest'
+import { beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import { cacheFolder } from '../../scripts/setup/cache.mjs'
 import { builds, nativeIsCurrent } from '../../scripts/setup/native.mjs'
 import { newFolder, writeFiles } from './folder.js'
@@ -50,6 +50,7 @@ async function setup(...parts: string[]): Promise<{ ok: boolean; stdout: string;
   )
 }
 
+const libraries = ['libdnnl.so.3', 'libgomp.so.1']
 const binary = () => path.join(root, 'build/Release/vggnet.node')
 
 // In a process of its own: a loaded addon stays loaded.
@@ -99,8 +100,14 @@ test('a clone that was moved is built anew where it is now', async () => {
 })
 
 test('the prebuilt binary is this build, and loads with its libraries from where it lies', async () => {
-  expect((await setup('native', 'prebuild')).ok).toBe(true)
-  expect(await setup('prebuild')).toEqual({ ok: true, stdout: '', stderr: '' })
+  const made = await setup('prebuild')
+  expect(made).toMatchObject({ ok: true, stderr: expect.stringMatching(/native code .*\n.*prebuilt binary .*\n$/) })
+  expect(await setup('native', 'prebuild')).toEqual({ ok: true, stdout: '', stderr: '' })
+  expect(readdirSync(path.join(root, 'prebuilds/linux-x64')).sort()).toEqual([...libraries, 'vggnet.glibc.node'])
+  for (const library of libraries) expect(existsSync(path.join(root, 'build/Release', library))).toBe(true)
+  expect(existsSync(path.join(root, 'build/prebuildify'))).toBe(false)
+  const stripped = statSync(path.join(root, 'prebuilds/linux-x64/vggnet.glibc.node'))
+  expect(stripped.size).toBeLessThan(statSync(binary()).size)
   const { buildId } = await loaded()
   const installed = newFolder()
   cpSync(path.join(root, 'prebuilds'), path.join(installed, 'prebuilds'), { recursive: true })
@@ -110,11 +117,29 @@ test('the prebuilt binary is this build, and loads with its libraries from where
     console.log(require('node:fs').readFileSync('/proc/self/maps', 'utf8'))`
   const { stdout } = await promisify(execFile)(process.execPath, ['-e', program])
   expect(stdout.split('\n')[0]).toBe(buildId)
-  for (const library of ['libdnnl.so.3', 'libgomp.so.1'])
-    expect(stdout).toContain(`${installed}/prebuilds/linux-x64/${library}`)
+  for (const library of libraries) expect(stdout).toContain(`${installed}/prebuilds/linux-x64/${library}`)
   for (const text of ['LICENSE', 'THIRD-PARTY-PROGRAMS']) {
     expect(existsSync(path.join(installed, 'prebuilds/licenses', `oneDNN-${text}`))).toBe(true)
   }
+})
+
+test('the prebuilt binary follows its source, and one under another name than the loader looks for does not count', async () => {
+  expect((await setup('prebuild')).ok).toBe(true)
+  const before = (await loaded()).buildId
+  writeFiles(root, { 'native/addon.cpp': addon('2') })
+  vi.stubEnv('PREBUILD_ARCH', 'arm64')
+  onTestFinished(() => {
+    vi.unstubAllEnvs()
+  })
+  const renamed = await setup('prebuild')
+  expect(renamed.ok).toBe(false)
+  expect(renamed.stderr).toMatch(/did not make .*linux-x64\/vggnet\.glibc\.node.* \[BUILD_FAILED\]\n$/)
+  vi.unstubAllEnvs()
+  expect((await setup('prebuild')).stderr).toMatch(/^setup: prebuilt binary .* done in .*\n$/)
+  expect((await loaded()).buildId).not.toBe(before)
+  const program = `console.log(require('./prebuilds/linux-x64/vggnet.glibc.node').answer)`
+  const { stdout } = await promisify(execFile)(process.execPath, ['-e', program], { cwd: root })
+  expect(stdout).toBe('2\n')
 })
 
 test('a warning fails the native build', async () => {
