@@ -5,6 +5,7 @@
 // Gradients. The gradient that a stage hands down is with respect to the *pre-activation* of the stage below: where
 // the input came out of a ReLU the stage masks by its own input (input > 0, times Context::mask_scale where a dropout
 // is joined to that ReLU). A stage that reads a gradient of a rectified output therefore finds it masked already.
+// max(relu(x)) = relu(max(x)): what is pooled from a rectified tensor counts as rectified, and the pool does not mask.
 //
 // Padding. What a device stores beyond the logical shape is zero and stays zero: in activations, gradients, parameters.
 #include <functional>
@@ -152,8 +153,8 @@ class Backend {
   virtual void load(const Parameter&, const float* stored, float* logical) const = 0;
 
   virtual std::unique_ptr<Stage> prepare(const Layer&, const Shape& input, const Context&) = 0;
-  // v = momentum * v - rate * (g + decay * w); w += v. Where a gradient of a segment is not finite nothing changes
-  // and Results::not_finite says so.
+  // v = momentum * v - rate * (g + decay * w); w += v. Where a gradient, or a weight that it would lead to, is not
+  // finite nothing changes and Results::not_finite says so.
   virtual void update(const std::vector<Segment>&, const Arenas&, const Feed&) = 0;
   // Runs the calls; a device with graphs records them into `recording` at the first time and replays them after.
   virtual void run(std::unique_ptr<Recording>& recording, const std::function<void()>& calls) = 0;

@@ -1,5 +1,9 @@
 #include "network/calls.hpp"
 
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
 #include "tensor/error.hpp"
 
 namespace vggnet {
@@ -31,6 +35,21 @@ void check_labels(const std::vector<int32_t>& labels, const Shape& logits) {
     if (labels[i] < 0 || labels[i] >= logits.c)
       throw Error(kInvalidArgument, "Expected labels from 0 to " + std::to_string(logits.c - 1) + " but label " +
                                         std::to_string(i) + " is " + std::to_string(labels[i]));
+}
+
+void check_finite(const std::string& what, const float* values, int64_t count) {
+  uint32_t largest = 0;  // exponent of any value: all ones where one is not finite
+  for (int64_t i = 0; i < count; ++i) largest = std::max(largest, std::bit_cast<uint32_t>(values[i]) & 0x7f800000u);
+  if (largest < 0x7f800000u) return;
+  const float* bad = std::find_if_not(values, values + count, [](float value) { return std::isfinite(value); });
+  throw Error(kNotFinite, "Expected finite values for " + what + " but value " + std::to_string(bad - values) + " is " +
+                              std::to_string(*bad));
+}
+
+void check_finite(const Images& images) {
+  if (images.dtype == DType::float32)
+    check_finite("images", reinterpret_cast<const float*>(images.bytes.data()), images.shape.count());
+  check_finite("shift", images.shift.data(), static_cast<int64_t>(images.shift.size()));
 }
 
 void check_size(const std::string& what, const HostTensor& given, const Shape& wanted) {

@@ -80,6 +80,7 @@ HostTensor Network::read(const Tensor& tensor, bool flat) {
 }
 
 ForwardAnswer Network::forward(const ForwardCall& call) {
+  check_finite(call.images);
   PlanOptions plan_options = options(call.images.dtype);
   plan_options.training = call.training;
   plan_options.keep = call.keep;
@@ -148,6 +149,7 @@ void Network::write_gradient(const Execution& execution, const HostTensor& gradi
   const Plan& plan = execution.plan();
   const PlannedTensor& logits = plan.tensors[plan.logits];
   check_size("the gradient of the network's output", gradient, logits.shape);
+  check_finite("the gradient of the network's output", gradient.values.data(), logits.shape.count());
   if (!execution.gradient(plan.logits)) return;  // everything is frozen
   std::vector<float> values = gradient.values;
   if (logits.rectified) {  // the stage expects it with respect to its pre-activation
@@ -165,7 +167,9 @@ std::vector<NamedGradient> Network::injections(const Execution& execution,
     const int index = plan.tensor(name);
     if (index < 0 || !plan.tensors[index].kept)
       throw Error(kState, "a gradient can be injected at '" + name + "' only if forward was told to keep it: forward(x, { training: true, keep: ['" + name + "'] })");
-    check_size("the gradient injected at '" + name + "'", gradient, plan.tensors[index].shape);
+    const std::string what = "the gradient injected at '" + name + "'";
+    check_size(what, gradient, plan.tensors[index].shape);
+    check_finite(what, gradient.values.data(), plan.tensors[index].shape.count());
     if (execution.gradient(index)) result.push_back({index, gradient.values});  // else nothing below learns
   }
   return result;
@@ -205,6 +209,7 @@ void Network::finish_update() {
 }
 
 LossAnswer Network::step(const StepCall& call) {
+  check_finite(call.images);
   const int64_t total = call.images.shape.n;
   const int64_t chunk = call.micro_batch > 0 ? std::min(call.micro_batch, total) : total;
   PlanOptions plan_options = options(call.images.dtype);
@@ -243,15 +248,21 @@ LossAnswer Network::step(const StepCall& call) {
   return answer(results);
 }
 
+// oneDNN's ReLU turns NaN into 0: what is wrong with a weight need not show in what follows, so weights come first.
+std::string Network::first_not_finite() {
+  if (const auto name = parameters_.first_not_finite(Role::parameter)) return "the parameter '" + *name + "'";
+  if (last_ && last_->plan().options.training)
+    if (const auto found = last_->first_not_finite()) return *found;
+  if (const auto name = parameters_.first_not_finite(Role::gradient)) return "the gradient of '" + *name + "'";
+  if (const auto name = parameters_.first_not_finite(Role::velocity)) return "the velocity of '" + *name + "'";
+  return "a weight after the update (the step is too large)";
+}
+
 void Network::refuse_not_finite() {
-  std::string where = "; which layer was first cannot be told any more";
-  if (last_ && last_->plan().options.training) {
-    const auto found = last_->first_not_finite();
-    where = found ? "; the first that is not finite: " + *found : "; it is the sum over the micro-batches that is not finite";
-  }
+  const std::string first = first_not_finite();
   pending_ = nullptr;
-  throw Error(kNotFinite, "the loss or a gradient of training step " + std::to_string(controls_.training_step) +
-                              " is not finite, so no parameter was changed" + where);
+  throw Error(kNotFinite, "training step " + std::to_string(controls_.training_step) +
+                              " has led to a loss, a gradient or a weight that is not finite, so no parameter was changed; the first: " + first);
 }
 
 void Network::freeze(std::set<std::string> layers) {

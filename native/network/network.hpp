@@ -51,6 +51,7 @@ class Network {
   HostTensor read(const Tensor&, bool flat);
   Arenas arenas();
   void finish_update();
+  std::string first_not_finite();
   [[noreturn]] void refuse_not_finite();
 
   std::vector<Layer> layers_;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <thread>
 
+#include "network/calls.hpp"
 #include "tensor/error.hpp"
 #include "tensor/random.hpp"
 
@@ -109,10 +110,20 @@ void Parameters::write(Role role, const std::string& name, const std::vector<flo
   if (static_cast<int64_t>(logical.size()) != place.parameter.count())
     throw Error(kShapeMismatch, "Expected " + std::to_string(place.parameter.count()) + " values for the " +
                                     name_of(role) + " '" + name + "' but received " + std::to_string(logical.size()));
+  check_finite(std::string("the ") + name_of(role) + " '" + name + "'", logical.data(), place.parameter.count());
   std::vector<float> stored(place.stored_count);
   backend_.store(place.parameter, logical.data(), stored.data());
   backend_.upload(stored.data(), arena(role) + place.offset, place.stored_count * int64_t{sizeof(float)});
   if (role == Role::parameter) changed();
+}
+
+std::optional<std::string> Parameters::first_not_finite(Role role) {
+  if (!allocated(role)) return std::nullopt;
+  for (const ParameterEntry& entry : entries_) {
+    const Shape elements{1, entry.stored_count, 1, 1};  // just so many stored elements, whatever they mean
+    if (!backend_.finite({arena(role) + entry.offset, elements, Storage::activation})) return entry.parameter.name;
+  }
+  return std::nullopt;
 }
 
 float* Parameters::arena(Role role) {

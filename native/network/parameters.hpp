@@ -2,6 +2,7 @@
 // Name, shape and place of every trainable array, and its arenas: weights, gradients, velocity, each one block.
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -32,6 +33,9 @@ class Parameters {
   void initialise(Initialisation, uint64_t seed);
   std::vector<float> read(Role, const std::string& name);  // logical order
   void write(Role, const std::string& name, const std::vector<float>& logical);
+
+  // Name of the first array that holds a value that is not finite.
+  std::optional<std::string> first_not_finite(Role);
 
   // Address of an arena on the device, allocated (zero) at first use.
   float* arena(Role);

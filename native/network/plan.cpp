@@ -50,8 +50,7 @@ class Planner {
     }
   }
 
-  // max(relu(x)) = relu(max(x)): what is pooled from a rectified tensor counts as rectified, so that the mask is
-  // applied to a quarter of the elements, by the stage above.
+  // The mask of a ReLU below is applied to a quarter of the elements, by the stage above.
   void add(const MaxPool& pool) {
     const bool rectified = current().rectified;
     emit(pool, pool.name).rectified = rectified;

@@ -220,14 +220,46 @@ describe('bad input', () => {
     net.dispose()
   })
 
-  it('NaN in the images ends a step, names a layer, and changes nothing', async () => {
+  it('NaN in the images ends a step, is named, and changes nothing', async () => {
     const net = await smallNet()
     const before = await parametersOfNet(net)
     const bad = Tensor.from((await smallBatch(4).images.data()).fill(Number.NaN, 100, 101), [4, 2, 8, 12])
     await expect(net.step(bad, labels, rate)).rejects.toThrow(withCode('NOT_FINITE'))
-    await expect(net.step(bad, labels, rate)).rejects.toThrow(/the images themselves/)
+    await expect(net.step(bad, labels, rate)).rejects.toThrow(/finite values for images but value 100 is nan/)
     expect(await parametersOfNet(net)).toEqual(before)
     expect((await net.step(images, labels, rate)).loss).toBeGreaterThan(0)
+    net.dispose()
+  })
+
+  it('weights so large that nothing after them is finite end a step, which changes nothing', async () => {
+    const net = await smallNet()
+    const { name, shape } = net.parameters.find((parameter) => parameter.name === 'conv1_1.weight') ?? net.parameters[0]
+    const count = shape.reduce((product, size) => product * size, 1)
+    await net.setParameter(name, Tensor.from(new Float32Array(count).fill(3e38), shape))
+    const before = await parametersOfNet(net)
+    const { code, message } = await net.step(images, labels, rate).catch((error) => error)
+    expect(code).toBe('NOT_FINITE')
+    expect(message).toMatch(/the first: the output of layer 'conv/)
+    expect(await parametersOfNet(net)).toEqual(before)
+    net.dispose()
+  })
+
+  it('an update that would lead to infinite weights is refused, and changes nothing', async () => {
+    const net = await smallNet()
+    const before = await parametersOfNet(net)
+    await net.step(images, labels, { ...rate, learningRate: 1e-30 })
+    const after = await parametersOfNet(net)
+    const far = net.step(images, labels, { ...rate, learningRate: 3e38, weightDecay: 1e6 })
+    await expect(far).rejects.toThrow(/a weight after the update/)
+    expect(await parametersOfNet(net)).toEqual(after)
+    expect(before.length).toBe(after.length)
+    net.dispose()
+  })
+
+  it('NaN is refused as a parameter', async () => {
+    const net = await smallNet()
+    const nan = Tensor.from(new Float32Array(5).fill(Number.NaN), [5])
+    await expect(net.setParameter('fc8.bias', nan)).rejects.toThrow(/finite values for the parameter 'fc8.bias'/)
     net.dispose()
   })
 

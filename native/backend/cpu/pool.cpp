@@ -10,12 +10,11 @@ namespace {
 class MaxPoolStage final : public Stage {
  public:
   MaxPoolStage(const Shape& input, const Context& context)
-      : shape_(input), mask_scale_(context.mask_scale), masks_(context.mask_input),
-        blocked_(input, context.input_storage), planes_(input.n * padded(input.c) / block()) {
+      : shape_(input), mask_scale_(context.mask_scale), blocked_(input, context.input_storage),
+        planes_(input.n * padded(input.c) / block()) {
     requirements_.workspace_bytes = blocked_.workspace_bytes();
     if (!context.training) return;
     requirements_.saved = {{"index", planes_ * block() * (input.h / 2) * (input.w / 2)}};
-    requirements_.output_in_backward = masks_;  // relu'(largest of four) is known from the pooled value
   }
 
   void bind(const Binding& binding) override {
@@ -26,18 +25,17 @@ class MaxPoolStage final : public Stage {
     index_ = binding.saved.empty() ? nullptr : static_cast<uint8_t*>(binding.saved[0]);
   }
 
-  void forward() override { pool_forward(blocked_.data(), output_, index_, planes_, shape_.h, shape_.w); }
+  void forward() override { pool_forward(blocked_.data(), output_, index_, planes_, shape_.h, shape_.w, Rectify::no); }
 
   void backward(Gradients) override {
     if (!grad_input_) return;
-    pool_backward(grad_output_, masks_ ? output_ : nullptr, index_, grad_input_, planes_, shape_.h, shape_.w);
-    if (masks_ && mask_scale_ != 1) scale(grad_input_, mask_scale_, stored_elements(shape_, Storage::activation));
+    pool_backward(grad_output_, index_, grad_input_, planes_, shape_.h, shape_.w);
+    if (mask_scale_ != 1) scale(grad_input_, mask_scale_, stored_elements(shape_, Storage::activation));
   }
 
  private:
   const Shape shape_;
   const float mask_scale_;
-  const bool masks_;
   BlockedInput blocked_;
   const int64_t planes_;
   float* output_ = nullptr;

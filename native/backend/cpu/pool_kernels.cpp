@@ -34,6 +34,12 @@ VGGNET_BODY void forward_windows(const float* __restrict a, const float* __restr
   }
 }
 
+template <int B>
+VGGNET_BODY void rectify_windows(float* y, int64_t windows) {
+#pragma omp simd
+  for (int64_t i = 0; i < windows * B; ++i) y[i] = y[i] < 0 ? 0 : y[i];
+}
+
 // How many of the first three differ from the largest before one equals it.
 template <int B>
 VGGNET_BODY void index_windows(const float* __restrict a, const float* __restrict b, const float* __restrict y,
@@ -51,54 +57,48 @@ VGGNET_BODY void index_windows(const float* __restrict a, const float* __restric
 }
 
 template <int B>
-VGGNET_BODY void backward_windows(const float* __restrict dy, const float* __restrict y,
-                                  const uint8_t* __restrict index, float* __restrict a, float* __restrict b,
-                                  int64_t windows) {
+VGGNET_BODY void backward_windows(const float* __restrict dy, const uint8_t* __restrict index, float* __restrict a,
+                                  float* __restrict b, int64_t windows) {
   for (int64_t i = 0; i < windows; ++i, a += 2 * B, b += 2 * B, dy += B, index += B) {
-    float g[B];
     int32_t from[B];
-    if (y) {
-#pragma omp simd
-      for (int j = 0; j < B; ++j) g[j] = keep_if(y[i * B + j] > 0.0f, dy[j]);
-    } else {
-#pragma omp simd
-      for (int j = 0; j < B; ++j) g[j] = dy[j];
-    }
 #pragma omp simd
     for (int j = 0; j < B; ++j) from[j] = index[j];
 #pragma omp simd
     for (int j = 0; j < B; ++j) {
-      a[j] = keep_if(from[j] == 0, g[j]);
-      a[B + j] = keep_if(from[j] == 1, g[j]);
-      b[j] = keep_if(from[j] == 2, g[j]);
-      b[B + j] = keep_if(from[j] == 3, g[j]);
+      a[j] = keep_if(from[j] == 0, dy[j]);
+      a[B + j] = keep_if(from[j] == 1, dy[j]);
+      b[j] = keep_if(from[j] == 2, dy[j]);
+      b[B + j] = keep_if(from[j] == 3, dy[j]);
     }
   }
 }
 
-VGGNET_VECTOR void forward_row_16(const float* a, const float* b, float* y, uint8_t* index, int64_t windows) {
+VGGNET_VECTOR void forward_row_16(const float* a, const float* b, float* y, uint8_t* index, int64_t windows,
+                                  Rectify rectify) {
   forward_windows<16>(a, b, y, windows);
   if (index) index_windows<16>(a, b, y, index, windows);
+  if (rectify == Rectify::yes) rectify_windows<16>(y, windows);
 }
 
-VGGNET_VECTOR void forward_row_8(const float* a, const float* b, float* y, uint8_t* index, int64_t windows) {
+VGGNET_VECTOR void forward_row_8(const float* a, const float* b, float* y, uint8_t* index, int64_t windows,
+                                  Rectify rectify) {
   forward_windows<8>(a, b, y, windows);
   if (index) index_windows<8>(a, b, y, index, windows);
+  if (rectify == Rectify::yes) rectify_windows<8>(y, windows);
 }
 
-VGGNET_VECTOR void backward_row_16(const float* dy, const float* y, const uint8_t* index, float* a, float* b,
-                                   int64_t windows) {
-  backward_windows<16>(dy, y, index, a, b, windows);
+VGGNET_VECTOR void backward_row_16(const float* dy, const uint8_t* index, float* a, float* b, int64_t windows) {
+  backward_windows<16>(dy, index, a, b, windows);
 }
 
-VGGNET_VECTOR void backward_row_8(const float* dy, const float* y, const uint8_t* index, float* a, float* b,
-                                  int64_t windows) {
-  backward_windows<8>(dy, y, index, a, b, windows);
+VGGNET_VECTOR void backward_row_8(const float* dy, const uint8_t* index, float* a, float* b, int64_t windows) {
+  backward_windows<8>(dy, index, a, b, windows);
 }
 
 }  // namespace
 
-void pool_forward(const float* x, float* y, uint8_t* index, int64_t planes, int64_t h, int64_t w) {
+void pool_forward(const float* x, float* y, uint8_t* index, int64_t planes, int64_t h, int64_t w,
+                  Rectify rectify) {
   const int64_t b = block(), rows = h / 2, windows = w / 2;
   const auto row = b == 16 ? forward_row_16 : forward_row_8;
 #pragma omp parallel for collapse(2) schedule(static)
@@ -106,13 +106,12 @@ void pool_forward(const float* x, float* y, uint8_t* index, int64_t planes, int6
     for (int64_t r = 0; r < rows; ++r) {
       const float* upper = x + (plane * h + 2 * r) * w * b;
       const int64_t at = (plane * rows + r) * windows * b;
-      row(upper, upper + w * b, y + at, index ? index + at : nullptr, windows);
+      row(upper, upper + w * b, y + at, index ? index + at : nullptr, windows, rectify);
     }
   }
 }
 
-void pool_backward(const float* dy, const float* y, const uint8_t* index, float* dx, int64_t planes, int64_t h,
-                   int64_t w) {
+void pool_backward(const float* dy, const uint8_t* index, float* dx, int64_t planes, int64_t h, int64_t w) {
   const int64_t b = block(), rows = h / 2, windows = w / 2;
   const auto row = b == 16 ? backward_row_16 : backward_row_8;
 #pragma omp parallel for collapse(2) schedule(static)
@@ -125,7 +124,7 @@ void pool_backward(const float* dy, const float* y, const uint8_t* index, float*
       }
       float* lower = upper + w * b;
       const int64_t at = (plane * rows + r) * windows * b;
-      row(dy + at, y ? y + at : nullptr, index + at, upper, lower, windows);
+      row(dy + at, index + at, upper, lower, windows);
       std::fill(upper + 2 * windows * b, upper + w * b, 0.0f);
       std::fill(lower + 2 * windows * b, lower + w * b, 0.0f);
     }
