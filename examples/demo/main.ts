@@ -33,6 +33,8 @@ async function createNet(training: Dataset, seed: number): Promise<VGG> {
     imageSize: 32,
     headWidth: 512,
     initialisation: 'he',
+    // He's weights keep the size of what comes in and dropout adds to it: smaller pixels start nearer to ln(10).
+    scale: 1 / 128,
     meanRgb: await meanOf(training),
     classNames: training.classNames,
     seed,
@@ -48,7 +50,7 @@ async function run({ epochs, seed, json }: { epochs: number; seed: number; json:
       epochs,
       batch: 64,
       learningRate: 0.02,
-      schedule: 'cosine',
+      schedule: { kind: 'cosine', warmup: 1 },
       shift: 2,
       seed,
       ...progressOn(process.stderr).callbacks,
@@ -64,7 +66,8 @@ async function run({ epochs, seed, json }: { epochs: number; seed: number; json:
     await mkdir(path.dirname(model), { recursive: true })
     await save(net, model)
     const shown = path.relative(process.cwd(), model)
-    console.log(`\nSaved to ${shown}. In a new process, ${pc.cyan(`vggnet classify ${shown} *.png`)} says:\n`)
+    console.log(`\nSaved to ${shown}. A new process is asked about ten of them:`)
+    console.log(`${pc.cyan(`vggnet classify ${shown} demo-output/digits/*.png`)}\n`)
     console.log(digitLines(await classifyTen(model, test, seed)).join('\n'))
 
     const { seconds, imagesPerSecond } = report

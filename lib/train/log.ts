@@ -45,5 +45,6 @@ export function stepText(event: StepEvent): string {
 /** One line for a finished training. */
 export function reportLine(report: TrainReport): string {
   const reason = report.ended === 'schedule' ? 'the validation accuracy stopped improving' : 'all epochs done'
-  return `${report.history.length} epochs, ${report.steps} steps in ${durationText(report.seconds)} (${reason})`
+  const epochs = report.history.length
+  return `${epochs} ${epochs === 1 ? 'epoch' : 'epochs'}, ${report.steps} steps in ${durationText(report.seconds)} (${reason})`
 }
