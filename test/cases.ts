@@ -74,6 +74,10 @@ export const convolutionCases: readonly LayerCase[] = [
   caseOf('convolution 3x3 on one column', [2, 16, 11, 1], [convolution(3, 16, 'relu')]),
   caseOf('convolution 3x3 20 -> 24 tall', [1, 20, 31, 18], [convolution(3, 24, 'relu')]),
   caseOf('convolution 3x3 of an RGB image, wide', [2, 3, 20, 37], [convolution(3, 20, 'relu')]),
+  // enough images for what a device may do on small maps only
+  caseOf('convolution 3x3 on 2x2, batch 33', [33, 20, 2, 2], [convolution(3, 24, 'relu')]),
+  caseOf('convolution 3x3 on 1x3, batch 32', [32, 16, 1, 3], [convolution(3, 17)]),
+  caseOf('convolution 3x3 on one pixel, batch 40', [40, 17, 1, 1], [convolution(3, 16, 'relu')]),
   caseOf('convolution 1x1 16 -> 16', [2, 16, 5, 7], [convolution(1, 16)]),
   caseOf('convolution 1x1 3 -> 5 with ReLU', [1, 3, 4, 9], [convolution(1, 5, 'relu')]),
   caseOf('convolution 1x1 33 -> 20', [3, 33, 6, 2], [convolution(1, 20, 'relu')]),
@@ -131,6 +135,11 @@ export const combinedCases: readonly LayerCase[] = [
       pool,
       convolution(1, 18, 'relu3', 'conv3'),
     ],
+  ),
+  caseOf(
+    'the last block of a small image, batch 32',
+    [32, 18, 2, 2],
+    [convolution(3, 20, 'relu1', 'conv1'), convolution(3, 33, 'relu2', 'conv2'), pool],
   ),
   caseOf(
     'max-pool, linear and linear',

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 
-#include "backend/cpu/parameters.hpp"
+#include "backend/cpu/convolution_matrix.hpp"
+#include "backend/cpu/convolution_primitive.hpp"
 #include "backend/cpu/stages.hpp"
-#include "backend/cpu/vector.hpp"
 
 namespace vggnet::cpu {
-namespace {
 
 std::vector<Piece> pieces_of(int64_t first, int64_t images, int64_t size) {
   std::vector<Piece> pieces;
@@ -15,233 +14,11 @@ std::vector<Piece> pieces_of(int64_t first, int64_t images, int64_t size) {
   return pieces;
 }
 
-ConvolutionProblem problem_of(const Convolution& layer, const Shape& input, const Context& context, bool plain) {
-  return {.n = input.n, .channels = plain ? input.c : padded(input.c), .outputs = padded(layer.outputs), .h = input.h,
-          .w = input.w, .kernel = layer.kernel, .plain = plain, .relu = !layer.relu.empty(), .bias = true,
-          .exact = context.exact};
-}
-
-VGGNET_VECTOR void add_chunk(const float* __restrict from, float* __restrict to, int64_t count) {
-#pragma omp simd
-  for (int64_t i = 0; i < count; ++i) to[i] += from[i];
-}
-
-void add(const float* from, float* to, int64_t count) {
-  constexpr int64_t kChunk = 1 << 14;
-#pragma omp parallel for schedule(static)
-  for (int64_t i = 0; i < count; i += kChunk) add_chunk(from + i, to + i, std::min(kChunk, count - i));
-}
-
-// oneDNN has only its reference weight gradient for AVX2 on maps of one or two rows or columns. With zeros around input
-// and gradient it is the same sum.
-int64_t grown(const Shape& shape, int kernel, int64_t extent) {
-  const bool too_small = block() == 8 && kernel == 3 && std::min(shape.h, shape.w) < 3;
-  return too_small ? std::max<int64_t>(extent, 4) : extent;
-}
-
-// from: planes [h][w][lane], to: planes [to_h][to_w][lane], zero beyond h and w
-void grow(const float* from, int64_t planes, int64_t h, int64_t w, int64_t lane, int64_t to_h, int64_t to_w,
-          float* to) {
-#pragma omp parallel for schedule(static)
-  for (int64_t plane = 0; plane < planes; ++plane) {
-    float* const begin = to + plane * to_h * to_w * lane;
-    std::fill_n(begin, to_h * to_w * lane, 0.0f);
-    for (int64_t y = 0; y < h; ++y)
-      std::copy_n(from + (plane * h + y) * w * lane, w * lane, begin + y * to_w * lane);
-  }
-}
-
-const char* name_of(const ConvolutionPass& pass) { return pass.winograd() ? "winograd" : "direct"; }
-
-}  // namespace
-
-ConvolutionEngine::ConvolutionEngine(const Convolution& layer, const Shape& input, const Context& context,
-                                     int64_t limit)
-    : shape_(input),
-      outputs_(padded(layer.outputs)),
-      kernel_(layer.kernel),
-      grown_h_(grown(input, layer.kernel, input.h)),
-      grown_w_(grown(input, layer.kernel, input.w)),
-      plain_(is_plain(input, context.input_storage) && convolves_plain(input.c, layer.kernel)),
-      mask_input_(context.mask_input),
-      wants_bias_gradient_(context.wants_bias_gradient),
-      mask_scale_(context.mask_scale),
-      read_channels_(plain_ ? input.c : padded(input.c)),
-      blocked_(input, plain_ ? Storage::activation : context.input_storage),
-      forward_(problem_of(layer, input, context, plain_), Direction::forward, limit),
-      forward_pieces_(pieces_of(0, input.n, forward_.piece())) {
-  VGGNET_ASSERT(!mask_input_ || !is_plain(input, context.input_storage));
-  forward_.prepare_range(input.n);
-  if (!context.training) return;
-  ConvolutionProblem problem = problem_of(layer, input, context, plain_);
-  problem.bias = wants_bias_gradient_;
-  if (context.wants_parameter_gradients) {
-    problem.h = grown_h_;
-    problem.w = grown_w_;
-    weight_gradient_.emplace(problem, Direction::weight_gradient, limit);
-    weight_gradient_->prepare_range(input.n);
-    backward_pieces_ = pieces_of(0, input.n, weight_gradient_->piece());
-  }
-  if (!context.wants_input_gradient) return;
-  problem = problem_of(layer, input, context, false);
-  problem.exact |= plain_;  // widened weights are made for the direct pass only
-  const int64_t within = weight_gradient_ ? weight_gradient_->piece() : limit;
-  input_gradient_.emplace(problem, Direction::input_gradient, within);
-  if (!weight_gradient_) backward_pieces_ = pieces_of(0, input.n, input_gradient_->piece());
-  for (const Piece& piece : backward_pieces_) input_gradient_->prepare_range(piece.images);
-  if (derives_weights())
-    derived_weights_ = checked("memory", [&] { return dnnl::memory(input_gradient_->weights(), engine()); });
-}
-
-// Workspace: the input packed into blocks, if it must be; scratch of oneDNN; gradients and grown maps
-// of a piece.
-void ConvolutionEngine::describe(Requirements& requirements) const {
-  requirements.workspace_bytes = round_up(blocked_.workspace_bytes(), 64) + scratch_bytes();
-  if (weight_gradient_)
-    requirements.workspace_bytes += round_up(weights_bytes(), 64) + round_up(4 * outputs_, 64) +
-                                    grown_bytes(read_channels_) + grown_bytes(outputs_);
-  requirements.prepared_bytes = derives_weights() ? static_cast<int64_t>(input_gradient_->weights().get_size()) : 0;
-  requirements.input_in_backward = weight_gradient_ || (input_gradient_ && mask_input_);
-  requirements.algorithm = name_of(forward_);
-  if (backward_pieces_.empty()) return;
-  requirements.algorithm += std::string("/") + (input_gradient_ ? name_of(*input_gradient_) : "-");
-  requirements.algorithm += std::string("/") + (weight_gradient_ ? name_of(*weight_gradient_) : "-");
-}
-
-int64_t ConvolutionEngine::scratch_bytes() const {
-  int64_t bytes = forward_.scratch_bytes();
-  if (input_gradient_) bytes = std::max(bytes, input_gradient_->scratch_bytes());
-  if (weight_gradient_) bytes = std::max(bytes, weight_gradient_->scratch_bytes());
-  return round_up(bytes, 64);
-}
-
-int64_t ConvolutionEngine::grown_bytes(int64_t channels) const {
-  return grows() ? round_up(4 * weight_gradient_->piece() * channels * grown_h_ * grown_w_, 64) : 0;
-}
-
-ConvolutionEngine::Step ConvolutionEngine::step_of(const ConvolutionPass& pass, const Piece& piece, const float* x,
-                                                   int64_t channels, const Ring& y) const {
-  const int64_t hw = shape_.h * shape_.w;
-  return {piece, pass.arguments(piece.images, x + piece.first * channels * hw,
-                                y.base + piece.first % y.images * outputs_ * hw, scratch_)};
-}
-
-void ConvolutionEngine::bind(const Binding& binding, Ring output, Ring grad_output) {
-  char* const workspace = static_cast<char*>(binding.workspace);
-  scratch_ = workspace + round_up(blocked_.workspace_bytes(), 64);
-  grad_output_ = grad_output;
-  blocked_.bind(binding.input.floats(), workspace);
-  input_ = blocked_.workspace_bytes() > 0 ? reinterpret_cast<float*>(workspace) : binding.input.floats();
-  weight_ = binding.weight;
-  weights_ = view(forward_.weights(), weight_);
-
-  forward_steps_.clear();
-  const dnnl::memory bias = view(floats_desc(outputs_), binding.bias);
-  for (const Piece& piece : forward_pieces_) {
-    forward_steps_.push_back(step_of(forward_, piece, input_, read_channels_, output));
-    forward_steps_.back().arguments.insert({{DNNL_ARG_WEIGHTS, weights_}, {DNNL_ARG_BIAS, bias}});
-  }
-  grad_input_ = binding.grad_input.floats();
-  grad_weight_ = binding.grad_weight;
-  grad_bias_ = binding.grad_bias;
-  if (weight_gradient_ && grad_weight_) bind_weight_gradient(grad_output);
-  if (input_gradient_ && grad_input_) bind_input_gradient(grad_output);
-}
-
-void ConvolutionEngine::bind_weight_gradient(const Ring& grad_output) {
-  char* const buffer = scratch_ + scratch_bytes();
-  char* const bias_buffer = buffer + round_up(weights_bytes(), 64);
-  char* const grown_maps = bias_buffer + round_up(4 * outputs_, 64);
-  weight_target_ = view(weight_gradient_->weights(), grad_weight_);
-  weight_buffer_ = view(weight_gradient_->weights(), buffer);
-  bias_target_ = view(floats_desc(outputs_), grad_bias_);
-  bias_buffer_ = view(floats_desc(outputs_), bias_buffer);
-  grown_input_ = reinterpret_cast<float*>(grown_maps);
-  grown_grad_output_ = reinterpret_cast<float*>(grown_maps + grown_bytes(read_channels_));
-  weight_steps_.clear();
-  for (const Piece& piece : backward_pieces_)
-    weight_steps_.push_back(
-        grows() ? Step{piece, weight_gradient_->arguments(piece.images, grown_input_, grown_grad_output_, scratch_)}
-                : step_of(*weight_gradient_, piece, input_, read_channels_, grad_output));
-}
-
-void ConvolutionEngine::grow_piece(const Piece& piece) {
-  const int64_t b = block(), hw = shape_.h * shape_.w, lane = plain_ ? 1 : b;
-  const float* x = input_ + piece.first * read_channels_ * hw;
-  const float* dy = grad_output_.base + piece.first % grad_output_.images * outputs_ * hw;
-  const int64_t x_planes = piece.images * read_channels_ / lane, dy_planes = piece.images * outputs_ / b;
-  grow(x, x_planes, shape_.h, shape_.w, lane, grown_h_, grown_w_, grown_input_);
-  grow(dy, dy_planes, shape_.h, shape_.w, b, grown_h_, grown_w_, grown_grad_output_);
-}
-
-void ConvolutionEngine::bind_input_gradient(const Ring& grad_output) {
-  dnnl::memory weights = weights_;
-  if (derives_weights()) weights = derived_weights_;
-  if (derives_weights() && !plain_)
-    reorder_weights_ = checked("reorder", [&] { return dnnl::reorder(weights_, derived_weights_); });
-  input_steps_.clear();
-  for (const Piece& outer : backward_pieces_) {
-    std::vector<Step>& steps = input_steps_.emplace_back();
-    for (const Piece& piece : pieces_of(outer.first, outer.images, input_gradient_->piece())) {
-      steps.push_back(step_of(*input_gradient_, piece, grad_input_, padded(shape_.c), grad_output));
-      steps.back().arguments.insert({DNNL_ARG_WEIGHTS, weights});
-    }
-  }
-}
-
-// The weights of a plain image's channels as those of a whole block, for a gradient in blocks.
-void ConvolutionEngine::widen_weights() {
-  const int64_t b = block(), taps = kernel_ * kernel_;
-  float* to = static_cast<float*>(derived_weights_.get_data_handle());
-  for (int64_t group = 0; group < outputs_ / b * taps; ++group) {  // of b outputs, for one tap
-    const float* from = weight_ + group * shape_.c * b;            // [c][b outputs]
-    for (int64_t o = 0; o < b; ++o)
-      for (int64_t i = 0; i < b; ++i) *to++ = i < shape_.c ? from[i * b + o] : 0;
-  }
-}
-
-void ConvolutionEngine::refresh() {
-  if (!derives_weights()) return;
-  if (plain_) return widen_weights();
-  checked("reorder", [&] {
-    reorder_weights_.execute(stream(), {{DNNL_ARG_FROM, weights_}, {DNNL_ARG_TO, derived_weights_}});
-    stream().wait();
-  });
-}
-
-void ConvolutionEngine::forward(size_t piece) {
-  if (piece == 0) blocked_.data();
-  const Step& step = forward_steps_[piece];
-  forward_.run(step.piece.images, step.arguments);
-}
-
-void ConvolutionEngine::backward(size_t piece, Gradients gradients) {
-  if (weight_gradient_ && grad_weight_) add_weight_gradient(piece, gradients);
-  if (!input_gradient_ || !grad_input_) return;
-  for (const Step& step : input_steps_[piece]) {
-    input_gradient_->run(step.piece.images, step.arguments);
-    if (mask_input_) mask_piece(step.piece);
-  }
-}
-
-void ConvolutionEngine::mask_piece(const Piece& piece) {
-  const int64_t per_image = padded(shape_.c) * shape_.h * shape_.w, first = piece.first * per_image;
-  mask(grad_input_ + first, input_ + first, mask_scale_, grad_input_ + first, piece.images * per_image);
-}
-
-// oneDNN overwrites: all but the first piece of an overwritten gradient come through the buffer.
-void ConvolutionEngine::add_weight_gradient(size_t piece, Gradients gradients) {
-  if (piece == 0) blocked_.data();
-  Step& step = weight_steps_[piece];
-  if (grows()) grow_piece(step.piece);
-  const bool overwrite = piece == 0 && gradients == Gradients::overwrite;
-  step.arguments.insert_or_assign(DNNL_ARG_DIFF_WEIGHTS, overwrite ? weight_target_ : weight_buffer_);
-  if (wants_bias_gradient_)
-    step.arguments.insert_or_assign(DNNL_ARG_DIFF_BIAS, overwrite ? bias_target_ : bias_buffer_);
-  weight_gradient_->run(step.piece.images, step.arguments);
-  if (overwrite) return;
-  add(static_cast<float*>(weight_buffer_.get_data_handle()), grad_weight_, weights_bytes() / 4);
-  if (wants_bias_gradient_) add(static_cast<float*>(bias_buffer_.get_data_handle()), grad_bias_, outputs_);
+std::unique_ptr<ConvolutionEngine> make_engine(const Convolution& layer, const Shape& input, const Context& context,
+                                               int64_t limit) {
+  if (MatrixConvolution::pays(layer, input, context) && limit >= input.n)
+    return std::make_unique<MatrixConvolution>(layer, input, context);
+  return std::make_unique<PrimitiveConvolution>(layer, input, context, limit);
 }
 
 namespace {
@@ -249,27 +26,27 @@ namespace {
 class ConvolutionStage final : public Stage {
  public:
   ConvolutionStage(const Convolution& layer, const Shape& input, const Context& context)
-      : images_(input.n), engine_(layer, input, context, input.n) {
-    engine_.describe(requirements_);
+      : images_(input.n), engine_(make_engine(layer, input, context, input.n)) {
+    engine_->describe(requirements_);
   }
 
   void bind(const Binding& binding) override {
-    engine_.bind(binding, {binding.output.floats(), images_}, {binding.grad_output.floats(), images_});
+    engine_->bind(binding, {binding.output.floats(), images_}, {binding.grad_output.floats(), images_});
   }
 
-  void refresh() override { engine_.refresh(); }
+  void refresh() override { engine_->refresh(); }
 
   void forward() override {
-    for (size_t i = 0; i < engine_.forward_pieces().size(); ++i) engine_.forward(i);
+    for (size_t i = 0; i < engine_->forward_pieces().size(); ++i) engine_->forward(i);
   }
 
   void backward(Gradients gradients) override {
-    for (size_t i = 0; i < engine_.backward_pieces().size(); ++i) engine_.backward(i, gradients);
+    for (size_t i = 0; i < engine_->backward_pieces().size(); ++i) engine_->backward(i, gradients);
   }
 
  private:
   const int64_t images_;
-  ConvolutionEngine engine_;
+  const std::unique_ptr<ConvolutionEngine> engine_;
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "backend/cpu/dropout.hpp"
 #include "backend/cpu/elements.hpp"
+#include "backend/cpu/gemm.hpp"
 #include "backend/cpu/onednn.hpp"
 #include "backend/cpu/stages.hpp"
 #include "backend/cpu/vector.hpp"
@@ -13,19 +14,6 @@ namespace vggnet::cpu {
 namespace {
 
 constexpr int64_t kRowsBytes = 64 << 20;  // of gathered rows; one image may have more
-
-// Row-major; c = op(a) op(b) + beta c.
-struct Matrix {
-  const float* data;
-  int64_t columns;
-  char transposed = 'N';
-};
-
-void multiply(int64_t m, int64_t n, int64_t k, const Matrix& a, const Matrix& b, float beta, float* c) {
-  const auto status =
-      dnnl::sgemm(a.transposed, b.transposed, m, n, k, 1, a.data, a.columns, b.data, b.columns, beta, c, n);
-  if (status != dnnl::status::success) throw Error(kInternal, std::string("oneDNN sgemm: ") + dnnl_status2str(static_cast<dnnl_status_t>(status)));
-}
 
 VGGNET_VECTOR void add_bias(const float* __restrict bias, float* __restrict y, int64_t count) {
 #pragma omp simd
@@ -149,7 +137,9 @@ class LinearStage final : public Stage {
     }
     rows_at_ = round_up(blocked_.workspace_bytes(), 64);
     outputs_at_ = rows_at_ + (slides_ ? round_up(4 * rows_in_piece() * windows_.columns(), 64) : 0);
-    requirements_.workspace_bytes = outputs_at_ + (slides_ ? round_up(4 * rows_in_piece() * padded(outputs_), 64) : 0);
+    columns_at_ = outputs_at_ + (slides_ ? round_up(4 * rows_in_piece() * padded(outputs_), 64) : 0);
+    const int64_t turned = rows_in_piece() > 1 ? rows_in_piece() * (windows_.columns() + padded(outputs_)) : 0;
+    requirements_.workspace_bytes = columns_at_ + round_up(4 * turned, 64);
     requirements_.algorithm = "gemm";
     requirements_.input_in_backward = context.training && (context.wants_parameter_gradients ||
                                                            (context.wants_input_gradient && context.mask_input));
@@ -166,8 +156,7 @@ class LinearStage final : public Stage {
       const int64_t images = std::min(images_in_piece_, n_ - i), rows = images * windows_.positions();
       const int64_t at = i * windows_.positions() * stored_outputs();
       float* y = slides_ ? output_rows() : binding_.output.floats();
-      multiply(rows, stored_outputs(), windows_.columns(), {rows_of(input, i, images), windows_.columns()},
-               {binding_.weight, windows_.columns(), 'T'}, 0, y);
+      multiply_by_weights(rows_of(input, i, images), rows, y);
       finish_rows(y, rows);
       if (slides_) rows_to_blocks(y, images, windows_.positions(), stored_outputs(), binding_.output.floats() + at);
     }
@@ -202,6 +191,17 @@ class LinearStage final : public Stage {
     if (!slides_) return input;
     gather(windows_, input + first * windows_.c * windows_.h * windows_.w, images, rows());
     return rows();
+  }
+
+  // y [rows][outputs] = x W^T, as (W x^T)^T: with the transposes it is faster than sgemm on W^T.
+  void multiply_by_weights(const float* x, int64_t rows, float* y) const {
+    const Matrix weights = {binding_.weight, windows_.columns()};
+    if (rows == 1) return multiply(stored_outputs(), 1, windows_.columns(), weights, {x, 1}, 0, y);
+    float* const turned_x = reinterpret_cast<float*>(static_cast<char*>(binding_.workspace) + columns_at_);
+    float* const turned_y = turned_x + rows * windows_.columns();
+    transpose(x, rows, windows_.columns(), turned_x);
+    multiply(stored_outputs(), rows, windows_.columns(), weights, {turned_x, rows}, 0, turned_y);
+    transpose(turned_y, stored_outputs(), rows, y);
   }
 
   void finish_rows(float* y, int64_t rows) const {
@@ -240,7 +240,7 @@ class LinearStage final : public Stage {
   const int64_t images_in_piece_;
   BlockedInput blocked_;
   std::optional<DropoutMask> dropout_;
-  int64_t rows_at_ = 0, outputs_at_ = 0;  // bytes into the workspace
+  int64_t rows_at_ = 0, outputs_at_ = 0, columns_at_ = 0;  // bytes into the workspace
   Binding binding_;
 };
 
