@@ -12,7 +12,7 @@ import { confusionLines, digitLines } from './draw.js'
 const heldOut = 2000
 
 const usage = `npm run demo -- [--epochs N] [--seed N] [--json]
-  --epochs N  passes through the digits (default 10)
+  --epochs N  passes through the digits (default 8)
   --seed N    of weights, dropout, order, shifts and of the digits held out (default 1)
   --json      one JSON line at the end: testAccuracy, seconds, imagesPerSecond, device, path`
 
@@ -20,7 +20,7 @@ function readFlags() {
   const number = { type: 'string' } as const
   const on = { type: 'boolean', default: false } as const
   const { values } = parseArgs({ options: { epochs: number, seed: number, json: on, help: on } })
-  const { epochs = '10', seed = '1', json, help } = values
+  const { epochs = '8', seed = '1', json, help } = values
   return { epochs: Number(epochs), seed: Number(seed), json, help }
 }
 
@@ -33,6 +33,8 @@ async function createNet(training: Dataset, seed: number): Promise<VGG> {
     imageSize: 32,
     headWidth: 512,
     initialisation: 'he',
+    // The paper's 0.5 is for a head of 4096 and 74 epochs; here it costs the whole first epoch.
+    dropout: 0.2,
     // He's weights keep the size of what comes in and dropout adds to it: smaller pixels start nearer to ln(10).
     scale: 1 / 128,
     meanRgb: await meanOf(training),
@@ -49,7 +51,7 @@ async function run({ epochs, seed, json }: { epochs: number; seed: number; json:
     const report = await train(net, training, {
       epochs,
       batch: 64,
-      learningRate: 0.02,
+      learningRate: 0.03,
       schedule: { kind: 'cosine', warmup: 1 },
       shift: 2,
       seed,
