@@ -12,7 +12,7 @@ import { confusionLines, digitLines } from './draw.js'
 const heldOut = 2000
 
 const usage = `npm run demo -- [--epochs N] [--seed N] [--json]
-  --epochs N  passes through the digits (default 8)
+  --epochs N  passes through the digits (default 7)
   --seed N    of weights, dropout, order, shifts and of the digits held out (default 1)
   --json      one JSON line at the end: testAccuracy, seconds, imagesPerSecond, device, path`
 
@@ -20,7 +20,7 @@ function readFlags() {
   const number = { type: 'string' } as const
   const on = { type: 'boolean', default: false } as const
   const { values } = parseArgs({ options: { epochs: number, seed: number, json: on, help: on } })
-  const { epochs = '8', seed = '1', json, help } = values
+  const { epochs = '7', seed = '1', json, help } = values
   return { epochs: Number(epochs), seed: Number(seed), json, help }
 }
 
