@@ -39,7 +39,7 @@ try {
     validation,
     epochs: 6,
     batch: 25,
-    learningRate: 0.01,
+    learningRate: 0.005,
     schedule: 'cosine',
     seed: 1,
     ...progressOn(process.stderr).callbacks,

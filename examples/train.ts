@@ -27,7 +27,7 @@ function batch(count: number) {
 try {
   for (let step = 1; step <= 30; step++) {
     const { images, labels } = batch(32)
-    const learningRate = step < 20 ? 0.01 : 0.001
+    const learningRate = step < 20 ? 0.005 : 0.001
     const { loss, correct } = await net.step(images, labels, { learningRate, momentum: 0.9, weightDecay: 5e-4 })
     if (step % 5 === 0) console.log(`step ${step}  loss ${loss.toFixed(4)}  ${correct} of 32 right`)
   }

@@ -39,7 +39,7 @@ describe('train, then classify', () => {
       '--batch',
       '10',
       '--learning-rate',
-      '0.01',
+      '0.005',
       '--class-names',
       'lying,standing,leaning',
       '--out',
