@@ -232,7 +232,7 @@ function binaryPath(root: string): string {
   return resolve(root)
 }
 
-function load(): Loaded {
+function load(): Native {
   const root = packageRoot()
   const checkout = existsSync(path.join(root, 'native'))
   const here = machine()
@@ -247,7 +247,7 @@ function load(): Loaded {
     place = file
     const native = require(file) as Native
     native.setErrorClass(VggError)
-    return { native, file }
+    return native
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     const failure = loadFailure([{ place, reason }], here, checkout)
@@ -256,12 +256,7 @@ function load(): Loaded {
   }
 }
 
-interface Loaded {
-  readonly native: Native
-  readonly file: string
-}
-
-let loaded: Loaded | undefined
+let loaded: Native | undefined
 
 /**
  * The native library, loaded at the first call.
@@ -269,11 +264,5 @@ let loaded: Loaded | undefined
  */
 export function native(): Native {
   loaded ??= load()
-  return loaded.native
-}
-
-/** The path of the binary in use. Loads it. */
-export function nativePath(): string {
-  loaded ??= load()
-  return loaded.file
+  return loaded
 }

@@ -66,12 +66,12 @@ struct Saved {
 
 // What a prepared stage asks of the planner.
 struct Requirements {
-  bool input_in_backward = false, output_in_backward = false;  // forward tensors that backward reads again
-  std::vector<Saved> saved;                                    // from forward to backward, in this order
-  int64_t workspace_bytes = 0;                                 // scratch within one call
-  int64_t prepared_bytes = 0;                                  // what the stage itself holds as long as it lives
+  bool input_in_backward = false;  // backward reads the input again
+  std::vector<Saved> saved;        // from forward to backward, in this order
+  int64_t workspace_bytes = 0;     // scratch within one call
+  int64_t prepared_bytes = 0;      // what the stage itself holds as long as it lives
   bool gives_bias_gradient_below = false;
-  std::string algorithm;                                       // for people: "winograd, winograd, direct"
+  std::string algorithm;           // for people: "winograd, winograd, direct"
 };
 
 // Addresses for one stage, fixed until the next binding. Null where not wanted.

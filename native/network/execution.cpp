@@ -73,8 +73,7 @@ void Execution::lay_out() {
     } else if (planned.context.wants_input_gradient) {
       image_gradient_life_ = live("gradient of images", images.count() * int64_t{sizeof(float)}, backward, last_event());
     }
-    if (planned.output >= 0)
-      last[planned.output] = planned.in_backward && needs.output_in_backward ? backward : forward;
+    if (planned.output >= 0) last[planned.output] = forward;
     for (const Saved& saved : needs.saved)
       saved_life_[i].push_back(live(name_of(planned.layer) + " " + saved.name, saved.bytes, forward,
                                     planned.in_backward ? backward : forward));

@@ -26,10 +26,24 @@ Network::Network(std::vector<Layer> layers, const NetworkOptions& options)
   controls_.seed = options.seed;
 }
 
-PlanOptions Network::options(DType images) const {
+PlanOptions Network::evaluation_options(DType images) const {
   PlanOptions options;
   options.images = images;
   options.exact = exact_;
+  return options;
+}
+
+PlanOptions Network::training_options(DType images) const {
+  PlanOptions options = evaluation_options(images);
+  options.training = true;
+  options.frozen = frozen_;
+  return options;
+}
+
+PlanOptions Network::options_of(const ForwardCall& call) const {
+  PlanOptions options = call.training ? training_options(call.images.dtype) : evaluation_options(call.images.dtype);
+  options.keep = call.keep;
+  options.wants_image_gradient = call.wants_image_gradient;
   return options;
 }
 
@@ -63,6 +77,11 @@ void Network::feed_labels(const Execution& execution, const std::vector<int32_t>
 
 void Network::write_controls() { backend_->upload(&controls_, executions_.controls(), sizeof controls_); }
 
+void Network::clear_results() {
+  const Results none;
+  backend_->upload(&none, executions_.results(), sizeof none);
+}
+
 Results Network::read_results() {
   Results results;
   backend_->download(executions_.results(), &results, sizeof results);
@@ -81,12 +100,7 @@ HostTensor Network::read(const Tensor& tensor, bool flat) {
 
 ForwardAnswer Network::forward(const ForwardCall& call) {
   check_finite(call.images);
-  PlanOptions plan_options = options(call.images.dtype);
-  plan_options.training = call.training;
-  plan_options.keep = call.keep;
-  plan_options.wants_image_gradient = call.wants_image_gradient;
-  if (call.training) plan_options.frozen = frozen_;
-  Execution& execution = prepare(call.images, call.images.shape.n, plan_options);
+  Execution& execution = prepare(call.images, call.images.shape.n, options_of(call));
   controls_.first_image = call.first_image;
   feed(execution, call.images, 0);
   write_controls();
@@ -116,8 +130,7 @@ BackwardAnswer Network::backward(const BackwardCall& call) {
 
   controls_.loss_scale = 1.0f / static_cast<float>(call.batch > 0 ? call.batch : logits.n);
   write_controls();
-  const Results none;
-  backend_->upload(&none, executions_.results(), sizeof none);
+  clear_results();
   if (from_labels) {
     feed_labels(execution, call.labels, 0);
     backend_->run(execution.recordings.loss, [&] { execution.loss(); });
@@ -192,8 +205,7 @@ void Network::update(const UpdateCall& call) {
   if (!parameters_.allocated(Role::gradient)) throw Error(kState, "update needs a backward pass before it, and has none");
   set_update(call);
   write_controls();
-  const Results none;
-  backend_->upload(&none, executions_.results(), sizeof none);
+  clear_results();
   Feed feed;
   feed.controls = executions_.controls();
   feed.results = executions_.results();
@@ -212,9 +224,7 @@ LossAnswer Network::step(const StepCall& call) {
   check_finite(call.images);
   const int64_t total = call.images.shape.n;
   const int64_t chunk = call.micro_batch > 0 ? std::min(call.micro_batch, total) : total;
-  PlanOptions plan_options = options(call.images.dtype);
-  plan_options.training = true;
-  plan_options.frozen = frozen_;
+  const PlanOptions plan_options = training_options(call.images.dtype);
   Execution& first = prepare(call.images, chunk, plan_options);
   Shape logits = first.plan().tensors[first.plan().logits].shape;
   logits.n = total;
@@ -223,8 +233,7 @@ LossAnswer Network::step(const StepCall& call) {
   const auto segments = parameters_.segments(call.update.rates, frozen_);
   const Arenas update_arenas = arenas();
   controls_.loss_scale = 1.0f / static_cast<float>(total);
-  const Results none;
-  backend_->upload(&none, executions_.results(), sizeof none);
+  clear_results();
 
   for (int64_t done = 0; done < total; done += chunk) {
     const int64_t count = std::min(chunk, total - done);
@@ -251,9 +260,10 @@ LossAnswer Network::step(const StepCall& call) {
 // oneDNN's ReLU turns NaN into 0: what is wrong with a weight need not show in what follows, so weights come first.
 std::string Network::first_not_finite() {
   if (const auto name = parameters_.first_not_finite(Role::parameter)) return "the parameter '" + *name + "'";
+  const auto gradient = parameters_.first_not_finite(Role::gradient);  // the replay writes over them
   if (last_ && last_->plan().options.training)
     if (const auto found = last_->first_not_finite()) return *found;
-  if (const auto name = parameters_.first_not_finite(Role::gradient)) return "the gradient of '" + *name + "'";
+  if (gradient) return "the gradient of '" + *gradient + "'";
   if (const auto name = parameters_.first_not_finite(Role::velocity)) return "the velocity of '" + *name + "'";
   return "a weight after the update (the step is too large)";
 }
@@ -274,11 +284,8 @@ void Network::freeze(std::set<std::string> layers) {
 }
 
 std::vector<StageTime> Network::profile(const ForwardCall& call) {
-  PlanOptions plan_options = options(call.images.dtype);
-  plan_options.training = call.training;
-  if (call.training) plan_options.frozen = frozen_;
   const int64_t count = call.images.shape.n;
-  Execution& execution = prepare(call.images, count, plan_options);
+  Execution& execution = prepare(call.images, count, options_of(call));
   feed(execution, call.images, 0);
   feed_labels(execution, std::vector<int32_t>(count), 0);
   write_controls();

@@ -39,11 +39,14 @@ class Network {
   int64_t held_bytes() const;                          // of the device's memory
 
  private:
-  PlanOptions options(DType images) const;
+  PlanOptions evaluation_options(DType images) const;
+  PlanOptions training_options(DType images) const;
+  PlanOptions options_of(const ForwardCall&) const;
   Execution& prepare(const Images&, int64_t count, const PlanOptions&);
   void feed(Execution&, const Images&, int64_t first);
   void feed_labels(const Execution&, const std::vector<int32_t>&, int64_t first);
   void write_controls();
+  void clear_results();
   Results read_results();
   void set_update(const UpdateCall&);
   void write_gradient(const Execution&, const HostTensor&);
