@@ -10,12 +10,17 @@
 // Padding. What a device stores beyond the logical shape is zero and stays zero: in activations, gradients, parameters.
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "layer/layer.hpp"
 #include "tensor/tensor.hpp"
 
 namespace vggnet {
+
+// float32: products of float32. tf32: products of float32 rounded to 10 bits of mantissa, summed in float32. bf16:
+// activations and their gradients are stored as bfloat16, products are summed in float32.
+enum class Precision { float32, tf32, bf16 };
 
 // What changes between runs. It lives in the device's memory and is written before each run, so that a captured
 // sequence of calls stays valid.
@@ -51,7 +56,7 @@ struct Context {
   DType images = DType::float32;  // of Feed::images; only Input reads it
   bool training = false;          // keep what backward needs; dropout is active
   bool exact = false;             // no Winograd: direct convolutions
-  Storage input_storage = Storage::activation;
+  Storage input_storage = Storage::activation, output_storage = Storage::activation;
   bool mask_input = false;        // the input came out of a ReLU: mask the gradient handed down by input > 0 ...
   float mask_scale = 1;           // ... and multiply it by this (1 / (1 - p) where dropout is joined to that ReLU)
   bool wants_input_gradient = false, wants_parameter_gradients = false;
@@ -133,7 +138,9 @@ class Backend {
   virtual std::string name() const = 0;             // "cpu", "cuda:0"
   virtual std::string library() const = 0;          // "oneDNN 3.1.0"
   virtual std::string instruction_set() const = 0;  // "avx512_core", "sm_90"
+  virtual Precision precision() const = 0;          // of activations and products; parameters are float32 always
   virtual int threads() const = 0;                  // of the host
+  virtual bool host_addresses_memory() const = 0;   // whether what it allocates can be read by the host as it is
   virtual int64_t available_bytes() const = 0;      // what could be allocated now
   virtual std::unique_ptr<Memory> allocate(int64_t bytes) = 0;  // throws OUT_OF_MEMORY
   virtual void upload(const void* host, void* device, int64_t bytes) = 0;    // in order with the runs
@@ -146,6 +153,12 @@ class Backend {
   // grad += nchw, with nchw masked by value > 0 where `masked_by` holds a rectified tensor (feature gradients).
   virtual void inject(const float* nchw, const Tensor& masked_by, const Tensor& grad) = 0;
   virtual bool finite(const Tensor&) = 0;
+  virtual bool finite(const float* values, int64_t count) = 0;  // of an arena of parameters
+
+  // The block of weights and biases: `count` float32, and behind them what the device keeps beside each of them (a copy
+  // in another precision, made by update and by a stage's refresh).
+  virtual int64_t parameter_bytes(int64_t count) const = 0;
+  virtual std::unique_ptr<Memory> allocate_parameters(int64_t count) = 0;  // throws OUT_OF_MEMORY
 
   // Parameters: elements as stored, and between logical and stored order, both in host memory.
   virtual int64_t stored_count(const Parameter&) const = 0;
@@ -163,8 +176,14 @@ class Backend {
 struct DeviceOptions {
   std::string device;  // "auto", "cpu", "cuda", "cuda:N"
   int threads = 0;     // 0: all that this process may use
+  std::optional<Precision> precision;  // nothing: the device's own choice
+  bool deterministic = false;          // equal runs give equal bits
 };
 
 std::unique_ptr<Backend> open_backend(const DeviceOptions&);  // throws DEVICE_UNAVAILABLE
+
+// A backend that prepares stages and counts their bytes, but computes nothing: it needs the device's libraries and no
+// device.
+std::unique_ptr<Backend> open_planner(const DeviceOptions&);  // throws DEVICE_UNAVAILABLE
 
 }  // namespace vggnet

@@ -1,0 +1,44 @@
+#pragma once
+// The layers that are neither a convolution nor a matrix product, on stored tensors. Shapes are logical; channels are
+// padded as element.hpp says, and what is written is zero there.
+#include "backend/cuda/device.hpp"
+#include "backend/cuda/element.hpp"
+
+namespace vggnet::cuda {
+
+inline constexpr int kMostColours = 8;  // channels of an image that can be transformed
+
+struct Colours {
+  float mean[kMostColours], scale[kMostColours];
+};
+
+// input.cu: raw images -> (pixel + shift - mean) * scale, mirrored; and the gradient back, float32 n c h w.
+void transform_images(Stream, Element, const Feed&, DType images, const Shape&, const Colours&, void* y);
+void image_gradient(Stream, Element, const void* dy, const Feed&, const Shape&, const Colours&, float* dx);
+
+// pool.cu: 2x2, stride 2, the first of equals wins, NaN wins over all; an odd last row or column is left out (its
+// gradient is zero). index: n h/2 w/2 c bytes, 0 to 3, row by row; may be null.
+void pool(Stream, Element, const void* x, const Shape& input, void* y, uint8_t* index);
+void pool_gradient(Stream, Element, const void* dy, const uint8_t* index, const Shape& input, float scale, void* dx);
+// n h w c -> n 1 1 c, and back; `result` is the element of the means (and only of them: their gradient is an Element).
+void spatial_mean(Stream, Element, const void* x, const Shape& input, Element result, void* y);
+void spatial_mean_gradient(Stream, Element, const void* dy, const Shape& input, void* dx);
+
+// dropout.cu: y = x * (kept ? 1 / (1 - p) : 0) by Philox (tensor/random.hpp), as on every device. y may be x.
+void drop(Stream, Element, const void* x, const Shape&, float probability, uint32_t stream_of_layer, const Controls*, void* y);
+
+// norm.cu: a / (k + alpha * sum a^2)^beta over `size` channels around each; the gradient computes the sums again.
+void local_norm(Stream, Element, const void* x, const Shape&, const LocalNorm&, void* y);
+void local_norm_gradient(Stream, Element, const void* dy, const void* x, const Shape&, const LocalNorm&, void* dx);
+
+// loss.cu: scores n c 1 1 in the element given; adds to results (loss, correct, correct5); normaliser: n x 2 doubles,
+// kept for the gradient; verdicts: scratch. The gradient is an Element of its own.
+int64_t normaliser_bytes(int64_t images);
+int64_t verdicts_bytes(int64_t images);
+void softmax_loss(Stream, Element, const void* scores, const Shape&, const Feed&, void* normaliser, void* verdicts);
+void softmax_loss_gradient(Stream, Element scores_element, const void* scores, const Shape&, const Feed&, const void* normaliser, Element, void* dx);
+
+// sgd.cu: Backend::update. `copy` is the bfloat16 copy of the parameters, or null. `flag`: scratch, one int32.
+void update(Stream, const std::vector<Segment>&, const Arenas&, void* copy, const Feed&);
+
+}  // namespace vggnet::cuda

@@ -1,0 +1,33 @@
+#pragma once
+// Weights and biases as the card stores them: convolution weights k r s c, linear weights [outputs][r s c], both with
+// outputs and channels padded to eights by zeros.
+#include "backend/cuda/device.hpp"
+#include "backend/cuda/element.hpp"
+
+namespace vggnet::cuda {
+
+int64_t stored_count(const Parameter&);
+void store(const Parameter&, const float* logical, float* stored);
+void load(const Parameter&, const float* stored, float* logical);
+
+// The block of parameters: float32, and behind them, where stages compute in bfloat16, a copy of each at the same place.
+class ParameterBlock {
+ public:
+  explicit ParameterBlock(Precision precision) : copies_(precision == Precision::bf16) {}
+
+  int64_t bytes(int64_t count) const;
+  std::unique_ptr<Memory> allocate(Device&, int64_t count);
+
+  // What a stage computes with: the copy of a parameter, or the parameter itself.
+  const void* operand(const float* parameter) const;
+  bfloat16* copies() const;  // null where there are none
+  void written(const void* data);  // by the host: if it lies in the block, copies are to be made again
+  void refresh(Device&);           // makes them
+
+ private:
+  bool copies_, stale_ = false;
+  float* parameters_ = nullptr;
+  int64_t count_ = 0;
+};
+
+}  // namespace vggnet::cuda
