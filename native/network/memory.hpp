@@ -13,7 +13,7 @@ struct Lifetime {
   int64_t offset = 0;  // filled by place()
 };
 
-inline constexpr int64_t kAlignment = 64;  // a cache line; oneDNN's Winograd stores with aligned streaming stores
+inline constexpr int64_t kAlignment = 256;  // what cuBLASLt wants of its scratch; oneDNN's Winograd needs 64
 
 // Gives every lifetime an offset in one arena such that no two that live at the same event share a byte.
 // Largest first, each at the lowest place that is free. Returns the size of the arena in bytes.

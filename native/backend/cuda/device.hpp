@@ -19,7 +19,7 @@ struct Card {
   std::string name;         // "NVIDIA H200"
   int compute_capability;   // 90: sm_90
   int multiprocessors;
-  int64_t bytes;            // of memory
+  int64_t bytes, free_bytes;  // of memory, when it was looked at
   int driver;               // CUDA version that the driver supports: 13000
 };
 

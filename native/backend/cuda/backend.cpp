@@ -1,0 +1,151 @@
+#include "backend/cuda/backend.hpp"
+
+#include <algorithm>
+#include <thread>
+#include <vector>
+
+#include "backend/cuda/host_order.hpp"
+#include "backend/cuda/kernels/elements.hpp"
+#include "backend/cuda/kernels/layers.hpp"
+#include "backend/cuda/parameters.hpp"
+#include "backend/cuda/stages.hpp"
+#include "backend/cuda/versions.hpp"
+#include "tensor/error.hpp"
+
+namespace vggnet::cuda {
+namespace {
+
+constexpr int kFirstWithBfloat16 = 80;
+
+Precision precision_of(const DeviceOptions& options, const Device* device) {
+  const bool has_bfloat16 = !device || device->card().compute_capability >= kFirstWithBfloat16;
+  if (!options.precision) return has_bfloat16 ? Precision::bf16 : Precision::float32;
+  if (*options.precision != Precision::float32 && !has_bfloat16)
+    throw Error(kInvalidArgument, "Expected precision 'float32' on " + device->card().name + " (sm_" +
+                                      std::to_string(device->card().compute_capability) +
+                                      "): bf16 and tf32 need sm_80 or later");
+  return *options.precision;
+}
+
+class CudaBackend final : public Backend {
+ public:
+  CudaBackend(std::unique_ptr<Device> device, const DeviceOptions& options)
+      : device_(std::move(device)),
+        parameters_(precision_of(options, device_.get())),
+        setting_{precision_of(options, device_.get()), options.deterministic} {
+    setting_.parameters = &parameters_;
+    if (!device_) return;
+    convolutions_ = make_convolution_plans(*device_);
+    products_ = make_product_plans(*device_);
+    setting_.device = device_.get();
+    setting_.convolutions = convolutions_.get();
+    setting_.products = products_.get();
+  }
+
+  std::string name() const override { return device_ ? "cuda:" + std::to_string(device_->card().index) : "cuda"; }
+  std::string library() const override { return versions(); }
+  std::string instruction_set() const override {
+    return device_ ? "sm_" + std::to_string(device_->card().compute_capability) : "none";
+  }
+  Precision precision() const override { return setting_.precision; }
+  int threads() const override { return 1; }
+  bool host_addresses_memory() const override { return device().host_addresses_memory(); }
+  int64_t available_bytes() const override { return device().available_bytes(); }
+  std::unique_ptr<Memory> allocate(int64_t bytes) override { return device().allocate(bytes); }
+
+  void upload(const void* host, void* to, int64_t bytes) override {
+    parameters_.written(to);
+    device().upload(host, to, bytes);
+  }
+  void download(const void* from, void* host, int64_t bytes) override { device().download(from, host, bytes); }
+
+  int64_t stored_bytes(const Shape& shape, Storage storage) const override {
+    return stored_elements(shape) * bytes_of(element_of(setting_.precision, storage));
+  }
+
+  void read(const Tensor& tensor, float* nchw) override { unpack(download(tensor), element(tensor), tensor.shape, nchw); }
+
+  void write(const float* nchw, const Tensor& tensor) override {
+    const auto stored = pack(nchw, tensor.shape, element(tensor));
+    device().upload(stored.data(), tensor.data, static_cast<int64_t>(stored.size()));
+  }
+
+  void inject(const float* nchw, const Tensor& masked_by, const Tensor& grad) override {
+    std::vector<float> sum(grad.shape.count()), values;
+    read(grad, sum.data());
+    if (masked_by) read(masked_by, (values = std::vector<float>(sum.size())).data());
+    for (size_t i = 0; i < sum.size(); ++i)
+      if (values.empty() || values[i] > 0) sum[i] += nchw[i];
+    write(sum.data(), grad);
+  }
+
+  bool finite(const Tensor& tensor) override {
+    return finite(element(tensor), tensor.data, stored_elements(tensor.shape));
+  }
+  bool finite(const float* values, int64_t count) override { return finite(Element::float32, values, count); }
+
+  int64_t parameter_bytes(int64_t count) const override { return parameters_.bytes(count); }
+  std::unique_ptr<Memory> allocate_parameters(int64_t count) override { return parameters_.allocate(device(), count); }
+  int64_t stored_count(const Parameter& parameter) const override { return cuda::stored_count(parameter); }
+  void store(const Parameter& parameter, const float* logical, float* stored) const override {
+    cuda::store(parameter, logical, stored);
+  }
+  void load(const Parameter& parameter, const float* stored, float* logical) const override {
+    cuda::load(parameter, stored, logical);
+  }
+
+  std::unique_ptr<Stage> prepare(const Layer& layer, const Shape& input, const Context& context) override {
+    return std::visit([&](const auto& kind) { return make_stage(kind, input, context, setting_); }, layer);
+  }
+
+  void update(const std::vector<Segment>& segments, const Arenas& arenas, const Feed& feed) override {
+    cuda::update(device().stream(), segments, arenas, parameters_.copies(), feed);
+  }
+
+  void run(std::unique_ptr<Recording>& recording, const std::function<void()>& calls) override {
+    device().run(recording, calls);
+  }
+
+ private:
+  Device& device() const {
+    VGGNET_ASSERT(device_);  // a planner computes nothing
+    return *device_;
+  }
+
+  Element element(const Tensor& tensor) const { return element_of(setting_.precision, tensor.storage); }
+
+  std::vector<uint8_t> download(const Tensor& tensor) {
+    std::vector<uint8_t> stored(stored_bytes(tensor.shape, tensor.storage));
+    device().download(tensor.data, stored.data(), static_cast<int64_t>(stored.size()));
+    return stored;
+  }
+
+  bool finite(Element element, const void* values, int64_t count) {
+    if (!flag_) flag_ = device().allocate(sizeof(int32_t));
+    auto* const flag = static_cast<int32_t*>(flag_->data());
+    device().clear(flag, sizeof(int32_t));
+    find_not_finite(device().stream(), element, values, count, flag);
+    int32_t found = 0;
+    device().download(flag, &found, sizeof found);
+    return found == 0;
+  }
+
+  const std::unique_ptr<Device> device_;
+  ParameterBlock parameters_;
+  Setting setting_;
+  std::unique_ptr<ConvolutionPlans> convolutions_;
+  std::unique_ptr<ProductPlans> products_;
+  std::unique_ptr<Memory> flag_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_backend(std::unique_ptr<Device> device, const DeviceOptions& options) {
+  return std::make_unique<CudaBackend>(std::move(device), options);
+}
+
+std::unique_ptr<Backend> make_planner(const DeviceOptions& options) {
+  return std::make_unique<CudaBackend>(nullptr, options);
+}
+
+}  // namespace vggnet::cuda

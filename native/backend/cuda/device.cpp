@@ -1,0 +1,230 @@
+#include "backend/cuda/device.hpp"
+
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <string_view>
+
+#include "backend/cuda/check.hpp"
+#include "tensor/error.hpp"
+
+namespace vggnet::cuda {
+namespace {
+
+// A handle that its library gives back when it goes. At the end of the process the driver may be gone before: that a
+// handle is not given back then harms nobody, so errors are not looked at.
+template <class Handle, auto destroy>
+class Owned {
+ public:
+  Owned() = default;
+  explicit Owned(Handle handle) : handle_(handle) {}
+  ~Owned() { reset(); }
+  Owned(Owned&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  Owned& operator=(Owned&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  Handle get() const { return handle_; }
+  Handle* address() {
+    reset();
+    return &handle_;
+  }
+
+ private:
+  void reset() {
+    if (handle_) destroy(handle_);
+    handle_ = nullptr;
+  }
+  Handle handle_ = nullptr;
+};
+
+using OwnedStream = Owned<cudaStream_t, cudaStreamDestroy>;
+using OwnedEvent = Owned<cudaEvent_t, cudaEventDestroy>;
+using OwnedGraph = Owned<cudaGraph_t, cudaGraphDestroy>;
+using OwnedExecutable = Owned<cudaGraphExec_t, cudaGraphExecDestroy>;
+
+class Block final : public Memory {
+ public:
+  explicit Block(int64_t bytes) {
+    bytes_ = std::max<int64_t>(bytes, 1);
+    VGGNET_CUDA_CHECK(cudaMalloc(&data_, bytes_));
+  }
+  ~Block() override { cudaFree(data_); }
+  Block(const Block&) = delete;
+  Block& operator=(const Block&) = delete;
+};
+
+// Pinned memory that uploads go through: the card reads it while the host goes on.
+class Staging {
+ public:
+  ~Staging() { cudaFreeHost(data_); }
+
+  void* room(int64_t bytes, cudaStream_t stream) {
+    VGGNET_CUDA_CHECK(cudaStreamSynchronize(stream));  // the copy before may still be reading
+    if (bytes <= bytes_) return data_;
+    cudaFreeHost(std::exchange(data_, nullptr));
+    bytes_ = 0;
+    VGGNET_CUDA_CHECK(cudaMallocHost(&data_, bytes));
+    bytes_ = bytes;
+    return data_;
+  }
+
+ private:
+  void* data_ = nullptr;
+  int64_t bytes_ = 0;
+};
+
+class CudaRecording final : public Recording {
+ public:
+  bool warm = false;  // the calls were made once: libraries have loaded what they load at first use
+  OwnedExecutable executable;
+};
+
+bool records_graphs() {
+  const char* wish = std::getenv("VGGNET_CUDA_GRAPHS");
+  return !wish || std::string_view(wish) != "off";
+}
+
+Card describe(int index) {
+  cudaDeviceProp properties;
+  Card card{};
+  VGGNET_CUDA_CHECK(cudaGetDeviceProperties(&properties, index));
+  VGGNET_CUDA_CHECK(cudaDriverGetVersion(&card.driver));
+  card.index = index;
+  card.name = properties.name;
+  card.compute_capability = properties.major * 10 + properties.minor;
+  card.multiprocessors = properties.multiProcessorCount;
+  card.bytes = static_cast<int64_t>(properties.totalGlobalMem);
+  return card;
+}
+
+int64_t free_bytes() {
+  size_t free = 0, total = 0;
+  VGGNET_CUDA_CHECK(cudaMemGetInfo(&free, &total));
+  return static_cast<int64_t>(free);
+}
+
+class CudaDevice final : public Device {
+ public:
+  explicit CudaDevice(int index) {
+    VGGNET_CUDA_CHECK(cudaSetDevice(index));
+    card_ = describe(index);
+    card_.free_bytes = free_bytes();
+    VGGNET_CUDA_CHECK(cudaStreamCreateWithFlags(stream_.address(), cudaStreamNonBlocking));
+    VGGNET_CUDA_CHECK(cudaEventCreate(start_.address()));
+    VGGNET_CUDA_CHECK(cudaEventCreate(end_.address()));
+  }
+  ~CudaDevice() override { cudaStreamSynchronize(stream()); }
+
+  const Card& card() const override { return card_; }
+  Stream stream() const override { return stream_.get(); }
+  bool host_addresses_memory() const override { return false; }
+  int64_t available_bytes() const override { return std::max<int64_t>(0, free_bytes() - kLeftFree); }
+
+  std::unique_ptr<Memory> allocate(int64_t bytes) override {
+    if (bytes > available_bytes())
+      throw Error(kOutOfMemory, "cannot allocate " + std::to_string(bytes) + " bytes on " + card_.name + ": only " +
+                                    std::to_string(available_bytes()) + " bytes are available");
+    auto block = std::make_unique<Block>(bytes);
+    clear(block->data(), block->bytes());
+    return block;
+  }
+
+  // Small ones are copied by the driver before it returns; large ones go through pinned memory.
+  void upload(const void* host, void* device, int64_t bytes) override {
+    const void* from = host;
+    if (bytes >= kLargeUpload) from = std::memcpy(staging_.room(bytes, stream()), host, bytes);
+    VGGNET_CUDA_CHECK(cudaMemcpyAsync(device, from, bytes, cudaMemcpyHostToDevice, stream()));
+    if (bytes < kLargeUpload) return;
+  }
+
+  void download(const void* device, void* host, int64_t bytes) override {
+    VGGNET_CUDA_CHECK(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream()));
+    synchronize();
+  }
+
+  void copy(const void* from, void* to, int64_t bytes) override {
+    if (from != to) VGGNET_CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream()));
+  }
+
+  void clear(void* data, int64_t bytes) override { VGGNET_CUDA_CHECK(cudaMemsetAsync(data, 0, bytes, stream())); }
+  void synchronize() override { VGGNET_CUDA_CHECK(cudaStreamSynchronize(stream())); }
+
+  double milliseconds(const std::function<void()>& calls) override {
+    VGGNET_CUDA_CHECK(cudaEventRecord(start_.get(), stream()));
+    calls();
+    VGGNET_CUDA_CHECK(cudaEventRecord(end_.get(), stream()));
+    VGGNET_CUDA_CHECK(cudaEventSynchronize(end_.get()));
+    float milliseconds = 0;
+    VGGNET_CUDA_CHECK(cudaEventElapsedTime(&milliseconds, start_.get(), end_.get()));
+    return milliseconds;
+  }
+
+  void run(std::unique_ptr<Recording>& recording, const std::function<void()>& calls) override {
+    if (!records_graphs_) return calls();
+    if (!recording) recording = std::make_unique<CudaRecording>();
+    auto& known = static_cast<CudaRecording&>(*recording);
+    if (!known.warm) {
+      calls();
+      known.warm = true;
+      return;
+    }
+    if (!known.executable.get()) record(known, calls);
+    VGGNET_CUDA_CHECK(cudaGraphLaunch(known.executable.get(), stream()));
+  }
+
+ private:
+  static constexpr int64_t kLargeUpload = 1 << 16;
+  static constexpr int64_t kLeftFree = int64_t{256} << 20;  // for what libraries and recordings take besides
+
+  void record(CudaRecording& recording, const std::function<void()>& calls) {
+    OwnedGraph graph;
+    VGGNET_CUDA_CHECK(cudaStreamBeginCapture(stream(), cudaStreamCaptureModeThreadLocal));
+    try {
+      calls();
+    } catch (...) {
+      cudaStreamEndCapture(stream(), graph.address());  // or every later call would be recorded too
+      throw;
+    }
+    VGGNET_CUDA_CHECK(cudaStreamEndCapture(stream(), graph.address()));
+    VGGNET_CUDA_CHECK(cudaGraphInstantiate(recording.executable.address(), graph.get(), 0));
+  }
+
+  const bool records_graphs_ = records_graphs();
+  Card card_;
+  OwnedStream stream_;
+  OwnedEvent start_, end_;
+  Staging staging_;
+};
+
+int visible_count() {
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  if (status == cudaErrorNoDevice) return 0;
+  VGGNET_CUDA_CHECK(status);
+  return count;
+}
+
+}  // namespace
+
+std::unique_ptr<Device> open_device(int index) {
+  const int count = visible_count();
+  if (index >= count)
+    throw Error(kDeviceUnavailable, "device 'cuda:" + std::to_string(index) + "' is not there: this process sees " +
+                                        std::to_string(count) + (count == 1 ? " card" : " cards") + ", counted from 0");
+  return std::make_unique<CudaDevice>(index);
+}
+
+std::vector<Card> cards() {
+  std::vector<Card> result;
+  for (int index = 0; index < visible_count(); ++index) {
+    result.push_back(describe(index));
+    VGGNET_CUDA_CHECK(cudaSetDevice(index));
+    result.back().free_bytes = free_bytes();
+  }
+  return result;
+}
+
+}  // namespace vggnet::cuda
