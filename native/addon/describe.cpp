@@ -82,7 +82,9 @@ Napi::Value describe(const Napi::CallbackInfo& info) {
     }
     for (size_t i = 0; i < execution.lifetimes().size(); ++i)
       tensors.Set(static_cast<uint32_t>(i), tensor_row(env, execution.lifetimes()[i]));
-    const int64_t weights = parameters.arena_bytes(), optimizer = options.training ? 2 * weights : 0;
+    const int64_t weights = parameters.arena_bytes(Role::parameter);
+    const int64_t optimizer =
+        options.training ? parameters.arena_bytes(Role::gradient) + parameters.arena_bytes(Role::velocity) : 0;
     const auto set = [&](const char* name, int64_t value) { result.Set(name, static_cast<double>(value)); };
     result.Set("parameters", to_js(env, parameters.entries()));
     result.Set("layers", layer_rows(env, layers, images));

@@ -107,6 +107,8 @@ class Stage {
 struct Segment {
   int64_t offset, count;
   float rate, decay;
+
+  bool operator==(const Segment&) const = default;
 };
 
 struct Arenas {
@@ -176,7 +178,7 @@ class Backend {
 struct DeviceOptions {
   std::string device;  // "auto", "cpu", "cuda", "cuda:N"
   int threads = 0;     // 0: all that this process may use
-  std::optional<Precision> precision;  // nothing: the device's own choice
+  std::optional<Precision> precision = std::nullopt;  // nothing: the device's own choice
   bool deterministic = false;          // equal runs give equal bits
 };
 

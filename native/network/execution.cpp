@@ -163,24 +163,29 @@ void Execution::refresh(uint64_t parameters_version) {
   for (const auto& stage : stages_) stage->refresh();
 }
 
-void Execution::forward_stage(size_t i) {
+void Execution::begin_event([[maybe_unused]] int event) {
 #ifdef VGGNET_DEBUG
-  poison(arena_, lifetimes_, static_cast<int>(i));
-#endif
-  stages_[i]->forward();
-#ifdef VGGNET_DEBUG
-  check_sentinels(arena_, lifetimes_, static_cast<int>(i), name_of(plan_.stages[i].layer).c_str());
+  if (backend_.host_addresses_memory()) poison(arena_, lifetimes_, event);
 #endif
 }
 
+void Execution::end_event([[maybe_unused]] int event, [[maybe_unused]] size_t stage) {
+#ifdef VGGNET_DEBUG
+  if (backend_.host_addresses_memory())
+    check_sentinels(arena_, lifetimes_, event, name_of(plan_.stages[stage].layer).c_str());
+#endif
+}
+
+void Execution::forward_stage(size_t i) {
+  begin_event(static_cast<int>(i));
+  stages_[i]->forward();
+  end_event(static_cast<int>(i), i);
+}
+
 void Execution::backward_stage(size_t i, Gradients gradients) {
-#ifdef VGGNET_DEBUG
-  poison(arena_, lifetimes_, backward_event(i));
-#endif
+  begin_event(backward_event(i));
   stages_[i]->backward(gradients);
-#ifdef VGGNET_DEBUG
-  check_sentinels(arena_, lifetimes_, backward_event(i), name_of(plan_.stages[i].layer).c_str());
-#endif
+  end_event(backward_event(i), i);
 }
 
 void Execution::forward() {

@@ -48,7 +48,8 @@ class Execution {
 
   // One for each sequence of calls that the network asks the device to run; emptied when addresses change.
   struct Recordings {
-    std::unique_ptr<Recording> forward, loss, backward, accumulate, step, accumulate_step;
+    std::unique_ptr<Recording> forward, loss, backward, accumulate, part, accumulate_part, step;
+    std::vector<Segment> updated;  // by `step`, which holds an update too
   };
   Recordings recordings;
 
@@ -60,6 +61,8 @@ class Execution {
   int backward_event(size_t stage) const { return static_cast<int>(2 * plan_.stages.size() - 1 - stage); }
   int last_event() const { return static_cast<int>(2 * plan_.stages.size()); }
   size_t layers() const { return stages_.size() - (plan_.has_loss() ? 1 : 0); }  // stages but the loss
+  void begin_event(int event);  // guards of a debug build
+  void end_event(int event, size_t stage);
   void forward_stage(size_t);
   void backward_stage(size_t, Gradients);
   void* at(void* arena, int lifetime) const;

@@ -49,7 +49,10 @@ Execution& Executions::cached(const Shape& images, const PlanOptions& options) {
 }
 
 int64_t Executions::bytes_beside_arena(const PlanOptions& options) const {
-  return parameters_.arena_bytes() * (options.training || parameters_.allocated(Role::gradient) ? 3 : 1);
+  int64_t bytes = parameters_.arena_bytes(Role::parameter);
+  if (options.training || parameters_.allocated(Role::gradient))
+    bytes += parameters_.arena_bytes(Role::gradient) + parameters_.arena_bytes(Role::velocity);
+  return bytes;
 }
 
 void Executions::make_room(const Execution& execution) {
@@ -61,7 +64,7 @@ void Executions::make_room(const Execution& execution) {
 
   int64_t to_come = 0;  // gradients and velocity, before the first training step
   for (Role role : {Role::gradient, Role::velocity})
-    if (options.training && !parameters_.allocated(role)) to_come += parameters_.arena_bytes();
+    if (options.training && !parameters_.allocated(role)) to_come += parameters_.arena_bytes(role);
   const int64_t limit = backend_.available_bytes() + held - to_come;
   if (execution.arena_bytes() > limit) refuse(execution, limit);
   arena_ = nullptr;

@@ -13,8 +13,6 @@ std::vector<Layer> checked(std::vector<Layer> layers) {
   return layers;
 }
 
-LossAnswer answer(const Results& results) { return {results.loss, results.correct, results.correct5}; }
-
 }  // namespace
 
 Network::Network(std::vector<Layer> layers, const NetworkOptions& options)
@@ -147,7 +145,7 @@ BackwardAnswer Network::backward(const BackwardCall& call) {
   pending_ = nullptr;
 
   BackwardAnswer result;
-  result.loss = answer(read_results());
+  result.loss = answer_of(read_results());
   if (!std::isfinite(result.loss.loss)) refuse_not_finite();
   if (execution.image_gradient()) {
     const Shape shape = plan.stages.front().input_shape;
@@ -186,75 +184,6 @@ std::vector<NamedGradient> Network::injections(const Execution& execution,
     if (execution.gradient(index)) result.push_back({index, gradient.values});  // else nothing below learns
   }
   return result;
-}
-
-void Network::set_update(const UpdateCall& call) {
-  controls_.rate = call.rate;
-  controls_.momentum = call.momentum;
-  controls_.decay = call.decay;
-  for (const auto& [layer, rate] : call.rates)
-    if (!parameters_.has_layer(layer))
-      throw Error(kInvalidArgument, "Expected layers with parameters for rates but received '" + layer + "'");
-}
-
-Arenas Network::arenas() {
-  return {parameters_.arena(Role::parameter), parameters_.arena(Role::velocity), parameters_.arena(Role::gradient)};
-}
-
-void Network::update(const UpdateCall& call) {
-  if (!parameters_.allocated(Role::gradient)) throw Error(kState, "update needs a backward pass before it, and has none");
-  set_update(call);
-  write_controls();
-  clear_results();
-  Feed feed;
-  feed.controls = executions_.controls();
-  feed.results = executions_.results();
-  backend_->update(parameters_.segments(call.rates, frozen_), arenas(), feed);
-  if (read_results().not_finite) refuse_not_finite();
-  finish_update();
-}
-
-void Network::finish_update() {
-  parameters_.changed();
-  ++controls_.training_step;
-  pending_ = nullptr;
-}
-
-LossAnswer Network::step(const StepCall& call) {
-  check_finite(call.images);
-  const int64_t total = call.images.shape.n;
-  const int64_t chunk = call.micro_batch > 0 ? std::min(call.micro_batch, total) : total;
-  const PlanOptions plan_options = training_options(call.images.dtype);
-  Execution& first = prepare(call.images, chunk, plan_options);
-  Shape logits = first.plan().tensors[first.plan().logits].shape;
-  logits.n = total;
-  check_labels(call.labels, logits);
-  set_update(call.update);
-  const auto segments = parameters_.segments(call.update.rates, frozen_);
-  const Arenas update_arenas = arenas();
-  controls_.loss_scale = 1.0f / static_cast<float>(total);
-  clear_results();
-
-  for (int64_t done = 0; done < total; done += chunk) {
-    const int64_t count = std::min(chunk, total - done);
-    Execution& execution = prepare(call.images, count, plan_options);
-    controls_.first_image = done;
-    feed(execution, call.images, done);
-    feed_labels(execution, call.labels, done);
-    write_controls();
-    const Gradients mode = done == 0 ? Gradients::overwrite : Gradients::accumulate;
-    auto& recordings = execution.recordings;
-    backend_->run(mode == Gradients::overwrite ? recordings.step : recordings.accumulate_step, [&] {
-      execution.forward();
-      execution.loss();
-      execution.backward(mode, {});
-    });
-  }
-  backend_->update(segments, update_arenas, last_->feed());
-  const Results results = read_results();
-  if (results.not_finite || !std::isfinite(results.loss)) refuse_not_finite();
-  finish_update();
-  return answer(results);
 }
 
 // oneDNN's ReLU turns NaN into 0: what is wrong with a weight need not show in what follows, so weights come first.

@@ -48,11 +48,14 @@ class Network {
   void write_controls();
   void clear_results();
   Results read_results();
+  static LossAnswer answer_of(const Results& results) { return {results.loss, results.correct, results.correct5}; }
   void set_update(const UpdateCall&);
   void write_gradient(const Execution&, const HostTensor&);
   std::vector<NamedGradient> injections(const Execution&, const std::map<std::string, HostTensor>&) const;
   HostTensor read(const Tensor&, bool flat);
   Arenas arenas();
+  void compute(Execution&, Gradients);
+  void compute_and_update(Execution&, const std::vector<Segment>&);
   void finish_update();
   std::string first_not_finite();
   [[noreturn]] void refuse_not_finite();

@@ -12,7 +12,7 @@ namespace vggnet {
 namespace {
 
 constexpr uint32_t kInitialisationStream = 0xFFFFFFFFu;  // apart from every dropout stream
-constexpr int64_t kMinimumBytes = 64;  // a network without parameters still has an address
+constexpr int64_t kLeastCount = 16;  // a network without parameters still has an address
 
 double standard_deviation(Initialisation scheme, const Parameter& weight) {
   switch (scheme) {
@@ -120,15 +120,21 @@ void Parameters::write(Role role, const std::string& name, const std::vector<flo
 std::optional<std::string> Parameters::first_not_finite(Role role) {
   if (!allocated(role)) return std::nullopt;
   for (const ParameterEntry& entry : entries_) {
-    const Shape elements{1, entry.stored_count, 1, 1};  // just so many stored elements, whatever they mean
-    if (!backend_.finite({arena(role) + entry.offset, elements, Storage::activation})) return entry.parameter.name;
+    if (!backend_.finite(arena(role) + entry.offset, entry.stored_count)) return entry.parameter.name;
   }
   return std::nullopt;
 }
 
+int64_t Parameters::arena_bytes(Role role) const {
+  return role == Role::parameter ? backend_.parameter_bytes(stored_count_) : stored_count_ * int64_t{sizeof(float)};
+}
+
 float* Parameters::arena(Role role) {
   auto& arena = arenas_[static_cast<int>(role)];
-  if (!arena) arena = backend_.allocate(std::max<int64_t>(arena_bytes(), kMinimumBytes));
+  const int64_t count = std::max(stored_count_, kLeastCount);
+  if (!arena)
+    arena = role == Role::parameter ? backend_.allocate_parameters(count)
+                                    : backend_.allocate(count * int64_t{sizeof(float)});
   return static_cast<float*>(arena->data());
 }
 

@@ -27,7 +27,7 @@ class Parameters {
   const ParameterEntry& entry(const std::string& name) const;  // throws INVALID_ARGUMENT
   bool has_layer(const std::string& layer) const;
   int64_t logical_count() const;
-  int64_t arena_bytes() const { return stored_count_ * int64_t{sizeof(float)}; }
+  int64_t arena_bytes(Role) const;
 
   // Weights normal, biases 0: Glorot 2 / (fan in + fan out), He 2 / fan in, the paper's standard deviation 0.01.
   void initialise(Initialisation, uint64_t seed);

@@ -21,6 +21,7 @@ class Planner {
       std::visit([this](const auto& kind) { add(kind); }, layer);
     }
     plan_.logits = static_cast<int>(plan_.tensors.size()) - 1;
+    give_scores();
     const bool scores = shape_.h == 1 && shape_.w == 1;  // a class map takes a gradient of the user's own
     if (plan_.options.training && scores) add(SoftmaxLoss{"loss"});
     for (PlannedTensor& tensor : plan_.tensors) tensor.kept = kept(tensor.name);
@@ -104,6 +105,14 @@ class Planner {
     stage.layer = std::move(layer);
     plan_.stages.push_back(std::move(stage));
     return plan_.tensors.back();
+  }
+
+  // The network's output keeps its digits where the last stage sums in float32 anyway.
+  void give_scores() {
+    PlannedStage& last = plan_.stages.back();
+    const auto* linear = std::get_if<Linear>(&last.layer);
+    if (!std::holds_alternative<SpatialMean>(last.layer) && !(linear && linear->relu.empty())) return;
+    plan_.tensors[plan_.logits].storage = last.context.output_storage = Storage::score;
   }
 
   // Backward ends at the lowest stage that learns, or at the images if their gradient is asked for.

@@ -40,7 +40,7 @@ struct Plan {
   PlanOptions options;
   std::vector<PlannedStage> stages;  // in training the last one is the loss, if there is one score for each class
   std::vector<PlannedTensor> tensors;
-  int logits = -1;
+  int logits = -1;           // the network's output
 
   int tensor(const std::string& name) const;  // -1: there is none
   bool has_loss() const;

@@ -5,10 +5,11 @@ namespace vggnet {
 
 enum class DType { float32, uint8 };
 
-// How a device stores a tensor is its own affair; it knows these two kinds.
+// How a device stores a tensor is its own affair; it knows these kinds.
 enum class Storage {
   image,       // what the input layer writes: few channels
   activation,  // everything behind it, and every gradient
+  score,       // the network's output where a linear layer or a mean gives it: float32 whatever the precision
 };
 
 // A view of memory of the device; owns nothing. data == nullptr means "not wanted".

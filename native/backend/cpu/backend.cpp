@@ -30,7 +30,9 @@ class CpuBackend final : public Backend {
   std::string name() const override { return "cpu"; }
   std::string library() const override;
   std::string instruction_set() const override;
+  Precision precision() const override { return Precision::float32; }
   int threads() const override { return threads_; }
+  bool host_addresses_memory() const override { return true; }
   int64_t available_bytes() const override { return cpu::available_bytes(); }
   std::unique_ptr<Memory> allocate(int64_t bytes) override { return cpu::allocate(bytes); }
   void upload(const void* host, void* device, int64_t bytes) override { std::memcpy(device, host, bytes); }
@@ -61,9 +63,15 @@ class CpuBackend final : public Backend {
   }
 
   bool finite(const Tensor& tensor) override {
-    use_threads();
-    return all_finite(tensor.floats(), stored_elements(tensor.shape, tensor.storage));
+    return finite(tensor.floats(), stored_elements(tensor.shape, tensor.storage));
   }
+  bool finite(const float* values, int64_t count) override {
+    use_threads();
+    return all_finite(values, count);
+  }
+
+  int64_t parameter_bytes(int64_t count) const override { return count * int64_t{sizeof(float)}; }
+  std::unique_ptr<Memory> allocate_parameters(int64_t count) override { return allocate(parameter_bytes(count)); }
 
   int64_t stored_count(const Parameter& parameter) const override { return cpu::stored_count(parameter); }
   void store(const Parameter& parameter, const float* logical, float* stored) const override {

@@ -1,0 +1,74 @@
+#include "backend/cuda_loader.hpp"
+
+#include <mutex>
+
+#include "backend/cuda_files.hpp"
+#include "backend/shared_library.hpp"
+#include "tensor/error.hpp"
+
+namespace vggnet {
+namespace {
+
+struct Loader {
+  std::mutex mutex;
+  CudaPlaces places;
+  const CudaLibrary* library = nullptr;
+};
+
+// Never destroyed: a worker may still be loading while the process exits.
+Loader& loader() {
+  static auto& the_loader = *new Loader;
+  return the_loader;
+}
+
+[[noreturn]] void refuse(const std::string& reason) { throw Error(kDeviceUnavailable, reason); }
+
+void open_files(const CudaPlaces& places) {
+  const auto files = find_cuda_files(places.folders);
+  if (const std::string missing = missing_cuda_file(files); !missing.empty()) {
+    std::string searched;
+    for (const std::string& folder : places.folders) searched += (searched.empty() ? "" : ", ") + folder;
+    refuse(missing + "; searched " + (searched.empty() ? "nowhere" : searched) + "; " + places.files_cure);
+  }
+  open_cuda_files(files);
+}
+
+const CudaLibrary* open_library(const std::string& path) {
+  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!handle) refuse(std::string("the CUDA library does not load: ") + dlerror());
+  const auto table = symbol<const CudaLibrary*()>(handle, kCudaLibrarySymbol);
+  const CudaLibrary* library = table ? table() : nullptr;
+  if (!library) {
+    dlclose(handle);
+    refuse(path + " is no CUDA library of vggnet: it has no " + kCudaLibrarySymbol);
+  }
+  const std::string build = library->build_id;
+  if (build == VGGNET_BUILD_ID) return library;
+  dlclose(handle);
+  refuse(path + " is of build " + build + " and this addon of build " VGGNET_BUILD_ID
+                ", which do not fit together: `npm run build:native && npm run build:cuda` builds both anew");
+}
+
+}  // namespace
+
+void set_cuda_places(CudaPlaces places) {
+  std::lock_guard lock(loader().mutex);
+  loader().places = std::move(places);
+}
+
+CudaPlaces cuda_places() {
+  std::lock_guard lock(loader().mutex);
+  return loader().places;
+}
+
+const CudaLibrary& load_cuda_library() {
+  std::lock_guard lock(loader().mutex);
+  if (const CudaLibrary* loaded = loader().library) return *loaded;
+  const CudaPlaces& places = loader().places;
+  if (places.library.empty()) refuse(places.no_library);
+  open_files(places);
+  loader().library = open_library(places.library);
+  return *loader().library;
+}
+
+}  // namespace vggnet
