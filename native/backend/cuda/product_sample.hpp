@@ -1,7 +1,7 @@
 #pragma once
 // The reference by which a product's algorithm is checked before it may be used: some rows and columns of d, the first
 // and the last among them, computed again on the host in double from the operands.
-#include <limits>
+#include <functional>
 #include <vector>
 
 #include "backend/cuda/product.hpp"
@@ -10,30 +10,21 @@ namespace vggnet::cuda {
 
 class ProductSample {
  public:
-  // Reads a, b and bias; stages what it gathers in `workspace` (kProductWorkspaceBytes).
+  // Reads the operands; the workspace has kProductWorkspaceBytes.
   ProductSample(Device&, const Product&, const ProductOperands&, void* workspace);
 
-  void poison();  // NaN where the sample lies: a product that writes nothing, or reads d, is found out
-  // Relative to the reference, in the L2 norm, over d or over sums, whichever is further off; NaN where one is written.
-  double error();
+  void poison();  // NaN where the sample lies: what writes nothing, or reads d, is found out
+  // Relative to the reference, in the L2 norm, of d or of sums, whichever is further off; NaN where one is written.
+  double error() const;
+  // Whether NaN in a is NaN in d: a ReLU may make it zero, and hide that a network has come to its end.
+  bool keeps_not_a_number(const std::function<void()>& run) const;
 
  private:
-  // Stored rows of `width` elements.
-  struct Matrix {
-    const void* data;
-    int64_t height, width;
-    Element element;
-  };
-
-  std::vector<float> rows_of(const Matrix&, const std::vector<int64_t>& rows);                // [rows][width]
-  std::vector<float> columns_of(const Matrix&, const std::vector<int64_t>& columns);          // [columns][height]
-  std::vector<float> values(const void* device, Element, int64_t count);
-
   Device& device_;
   const Product product_;
   const ProductOperands operands_;
-  char* const staging_;
-  std::vector<int64_t> rows_, columns_;         // of d
+  void* const workspace_;
+  std::vector<int64_t> rows_, columns_;           // of d
   std::vector<double> expected_, expected_sums_;  // [rows][columns]; [rows]
 };
 
