@@ -9,6 +9,14 @@
 #include "backend/cuda/check.hpp"
 #endif
 
+// Before a loop whose count is not known: so many of its loads are under way together.
+#define VGGNET_PRAGMA(text) _Pragma(#text)
+#if defined(__CUDACC__)
+#define VGGNET_UNROLL(times) VGGNET_PRAGMA(unroll times)
+#else
+#define VGGNET_UNROLL(times) VGGNET_PRAGMA(GCC unroll times)
+#endif
+
 namespace vggnet::cuda {
 
 #if defined(__CUDACC__)
