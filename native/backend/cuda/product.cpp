@@ -1,5 +1,5 @@
-// cuBLASLt knows matrices column by column, in which ours are transposed: d^T = b^T a^T. So its A is our b, its B our a,
-// and its bias, one for each of its rows, is ours for each column.
+// cuBLASLt knows matrices column by column, in which ours are transposed: d^T = b^T a^T. So its A is our b, its B our
+// a, and its bias, one for each of its rows, is ours for each column.
 #include "backend/cuda/product.hpp"
 
 #include <cublasLt.h>
@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "backend/cuda/kernels/sample.hpp"
@@ -26,10 +27,11 @@ constexpr uintptr_t kWorkspaceAlignment = 256;
                   file + ":" + std::to_string(line));
 }
 
-#define VGGNET_CUBLAS_CHECK(call)                                                                 \
-  do {                                                                                            \
-    const cublasStatus_t vggnet_status = (call);                                                  \
-    if (vggnet_status != CUBLAS_STATUS_SUCCESS) throw_cublas_error(vggnet_status, #call, __FILE__, __LINE__); \
+#define VGGNET_CUBLAS_CHECK(call)                               \
+  do {                                                          \
+    const cublasStatus_t vggnet_status = (call);                \
+    if (vggnet_status != CUBLAS_STATUS_SUCCESS)                 \
+      throw_cublas_error(vggnet_status, #call, __FILE__, __LINE__); \
   } while (false)
 
 // What cuBLASLt creates, T being a pointer.
@@ -133,7 +135,8 @@ class CublasPlan final : public ProductPlan {
         has_bias_(p.bias),
         has_sums_(p.sums_a),
         description_(describe(p)),
-        a_(create_layout(element_of(p.precision), p.transposed_a ? p.inner : p.rows, p.transposed_a ? p.rows : p.inner)),
+        a_(create_layout(element_of(p.precision), p.transposed_a ? p.inner : p.rows,
+                         p.transposed_a ? p.rows : p.inner)),
         b_(create_layout(element_of(p.precision), p.transposed_b ? p.columns : p.inner,
                          p.transposed_b ? p.inner : p.columns)),
         d_(create_layout(p.result, p.rows, p.columns)) {}
@@ -267,18 +270,6 @@ class CublasPlans final : public ProductPlans {
 };
 
 }  // namespace
-
-std::string Product::text() const {
-  static constexpr const char* kPrecisions[] = {"float32", "tf32", "bf16"};
-  std::string text = "product " + std::to_string(rows) + " x " + std::to_string(columns) + " over " +
-                     std::to_string(inner) + (transposed_a ? " a'" : " a") + (transposed_b ? " b' " : " b ") +
-                     kPrecisions[static_cast<int>(precision)] + (result == Element::float32 ? " to float32" : " to bf16");
-  if (bias) text += " bias";
-  if (relu) text += " relu";
-  if (sums_a) text += " sums";
-  if (deterministic) text += " deterministic";
-  return text;
-}
 
 std::unique_ptr<ProductPlans> make_product_plans(Device& device) { return std::make_unique<CublasPlans>(device); }
 
