@@ -1,4 +1,4 @@
-"""The rival of step.ts: PyTorch on the same cores, contiguous and channels_last, float32.
+"""The rival of step.ts on a CPU: PyTorch on the same cores, contiguous and channels_last, float32.
 
     THP_MEM_ALLOC_ENABLE=1 python bench/peer_torch.py --variant D --image-size 224 --batch 8 --mode training
 """
@@ -9,8 +9,7 @@ import time
 import torch
 from torch import nn
 
-BLOCKS = {"A": [1, 1, 2, 2, 2], "B": [2, 2, 2, 2, 2], "D": [2, 2, 3, 3, 3], "E": [2, 2, 4, 4, 4]}
-CHANNELS = [64, 128, 256, 512, 512]
+from vgg_torch import BLOCKS, network
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--variant", default="D", choices=BLOCKS)
@@ -23,22 +22,9 @@ parser.add_argument("--rounds", type=int, default=6)
 flags = parser.parse_args()
 
 
-def network():
-    layers, channels = [], 3
-    for outputs, depth in zip(CHANNELS, BLOCKS[flags.variant]):
-        for _ in range(depth):
-            layers += [nn.Conv2d(channels, outputs, 3, padding=1), nn.ReLU(inplace=True)]
-            channels = outputs
-        layers.append(nn.MaxPool2d(2))
-    head, features = flags.head_width, channels * (flags.image_size // 32) ** 2
-    for inputs in (features, head):
-        layers += [nn.Flatten(), nn.Linear(inputs, head), nn.ReLU(inplace=True), nn.Dropout()]
-    return nn.Sequential(*layers, nn.Linear(head, flags.classes))
-
-
 for order in (torch.contiguous_format, torch.channels_last):
     torch.manual_seed(0)
-    net = network().to(memory_format=order)
+    net = network(flags.variant, flags.image_size, flags.head_width, flags.classes).to(memory_format=order)
     images = torch.randn(flags.batch, 3, flags.image_size, flags.image_size).to(memory_format=order)
     labels = torch.arange(flags.batch) % flags.classes
     optimizer = torch.optim.SGD(net.parameters(), lr=1e-4, momentum=0.9, weight_decay=5e-4)

@@ -1,51 +1,115 @@
 // Images per second of a whole network: npm run bench -- --variant D --image-size 224 --batch 8 --mode training
-// bench/peer_torch.py takes the same flags and prints the same line for PyTorch; run the two in turns.
+// On a CPU bench/peer_torch.py takes the same flags and prints the same line for PyTorch; run the two in turns.
+// npm run bench -- --device cuda: VGG-16 and VGG-11 in ten cases, in turns with PyTorch (bench/peer_card.py).
 import { parseArgs } from 'node:util'
-import { Tensor, VGG } from 'vggnet'
+import type { Device } from 'vggnet'
+import { type Case, cardCases, storedOf } from './cases.js'
+import { machineOf } from './machine.js'
+import { because, measure, prepareSeconds } from './measure.js'
+import { caseLines, type Found, headLines, stageLines, writeFound } from './report.js'
+import type { Ceilings } from './roofline.js'
+import { Torch } from './torch.js'
 
-const text = (value: string) => ({ type: 'string', default: value }) as const
-const { values } = parseArgs({
+const text = { type: 'string' } as const
+const on = { type: 'boolean', default: false } as const
+const { values: flags } = parseArgs({
   options: {
-    variant: text('D'),
-    'image-size': text('224'),
-    batch: text('8'),
-    'head-width': text('4096'),
-    classes: text('1000'),
-    mode: text('training'),
-    rounds: text('6'),
+    variant: text,
+    'image-size': text,
+    batch: text,
+    'head-width': text,
+    classes: text,
+    mode: text,
+    rounds: text,
+    /** Of one round; at least one run. */
+    milliseconds: text,
+    device: text,
+    precision: text,
+    /** Where each stage's time goes, besides. */
+    stages: on,
+    /** TFLOP/s and TB/s of this card, '788,4.3', instead of measuring them through PyTorch. */
+    ceilings: text,
+    /** A python that has PyTorch; default python3 on a card. */
+    peer: text,
+    /** No PyTorch in turns; it still measures the ceilings. */
+    alone: on,
+    /** Seconds after which no other case is begun. */
+    limit: text,
+    /** A file for what was found. */
+    json: text,
   },
 })
-const [side, batch, headWidth, classes, rounds] = [
-  values['image-size'],
-  values.batch,
-  values['head-width'],
-  values.classes,
-  values.rounds,
-].map(Number) as [number, number, number, number, number]
-const { variant, mode } = values
-if (mode !== 'training' && mode !== 'inference')
-  throw new Error(`Expected training or inference for --mode but received '${mode}'`)
 
-const net = await VGG.create({ variant, classes, imageSize: side, headWidth, initialisation: 'he', seed: 1 })
-try {
-  const pixels = Uint8Array.from({ length: batch * side * side * 3 }, (_, index) => (index * 7919) % 251)
-  const images = Tensor.from(pixels, [batch, side, side, 3])
-  const labels = Array.from({ length: batch }, (_, index) => index % classes)
-  const run = () =>
-    mode === 'training'
-      ? net.step(images, labels, { learningRate: 1e-4, momentum: 0.9, weightDecay: 5e-4 })
-      : net.forward(images)
-  await run()
-  const seconds: number[] = []
-  for (let round = 0; round < rounds; round++) {
-    const start = performance.now()
-    await run()
-    seconds.push((performance.now() - start) / 1000)
+const start = performance.now()
+const secondsLeft = () => Number(flags.limit ?? Number.POSITIVE_INFINITY) - (performance.now() - start) / 1000
+const device = (flags.device ?? 'cpu') as Device
+const onCard = device.startsWith('cuda')
+const stored = storedOf(device, flags.precision)
+const torch = onCard || flags.peer ? new Torch(flags.peer ?? 'python3') : undefined
+
+function chosenCases(): readonly Case[] {
+  const { variant, batch, mode } = flags
+  if (onCard && [variant, batch, mode, flags['image-size']].every((flag) => flag === undefined)) return cardCases
+  if (mode !== undefined && mode !== 'training' && mode !== 'inference')
+    throw new Error(`Expected training or inference for --mode but received '${mode}'`)
+  return [
+    {
+      variant: variant ?? 'D',
+      imageSize: Number(flags['image-size'] ?? 224),
+      batch: Number(batch ?? 8),
+      mode: mode ?? 'training',
+      headWidth: Number(flags['head-width'] ?? 4096),
+      classes: Number(flags.classes ?? 1000),
+    },
+  ]
+}
+
+async function versionsOfTorch(): Promise<Record<string, string>> {
+  if (torch === undefined) return {}
+  try {
+    const found = await torch.versions(prepareSeconds({ secondsLeft }))
+    return { torch: String(found.torch), 'cudnn-of-torch': String(found.cudnn) }
+  } catch (error) {
+    console.log(`No PyTorch: ${because(error)}`)
+    return {}
   }
-  seconds.sort((a, b) => a - b)
-  const rate = (index: number) => (batch / (seconds[index] ?? Number.NaN)).toFixed(2)
-  const what = `vggnet ${variant} ${side}x${side} batch ${batch} ${mode} on ${net.device}`
-  console.log(`${what}: best ${rate(0)}, median ${rate(Math.floor(rounds / 2))} images/s`)
+}
+
+async function ceilingsOf(): Promise<Ceilings | undefined> {
+  const [product, copy] = (flags.ceilings ?? '').split(',').map((value) => Number(value) * 1e12)
+  if (product && copy) return { flopsPerSecond: product, bytesPerSecond: copy }
+  try {
+    return await torch?.ceilings(stored, prepareSeconds({ secondsLeft }))
+  } catch (error) {
+    console.log(`No ceilings: ${because(error)}; --ceilings TFLOPS,TBS gives them`)
+    return undefined
+  }
+}
+
+const cases = chosenCases()
+try {
+  const machine = machineOf(await versionsOfTorch())
+  const ceilings = await ceilingsOf()
+  const found: Found = { machine, precision: stored, ...(ceilings && { ceilings }), cases: [] }
+  if (cases.length > 1 || ceilings) console.log(headLines(found).join('\n'))
+  const settings = {
+    run: { device, ...(flags.precision && { precision: stored }) },
+    stored,
+    rounds: Number(flags.rounds ?? 6),
+    milliseconds: Number(flags.milliseconds ?? (onCard ? 400 : 0)),
+    ...(torch && !flags.alone && { rival: torch }),
+    ...(ceilings && { ceilings }),
+    stages: flags.stages,
+    secondsLeft,
+  }
+  for (const one of cases) {
+    const result = await measure(one, settings)
+    found.cases.push(result)
+    console.log(caseLines(result).join('\n'))
+    if (result.stages) console.log(stageLines(result.stages).join('\n'))
+    if (flags.json) writeFound(flags.json, found)
+    if (result.error) process.exitCode = 1
+  }
 } finally {
-  net.dispose()
+  torch?.close()
 }

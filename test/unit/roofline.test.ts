@@ -48,7 +48,7 @@ test.each([
 ] as const)('$mode of $net at batch $batch on $card takes at least $ms ms', ({ ceilings, net, batch, mode, ms }) => {
   const layers = vgg(net === 'D' ? D : A, batch)
   const found = 1e3 * leastSecondsOf(layers, 'bf16', mode, ceilings)
-  expect(Math.abs(found - ms) / ms).toBeLessThan(0.02)
+  expect(Math.abs(found - ms) / ms).toBeLessThan(0.03)
 })
 
 test('the operations of D are those of the paper', () => {
