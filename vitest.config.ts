@@ -1,9 +1,10 @@
-import { defineConfig } from 'vitest/config'
+import { configDefaults, defineConfig } from 'vitest/config'
 import { TotalReporter } from './test/setup/total-reporter.js'
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    exclude: [...configDefaults.exclude, 'test/cuda/**'],
     reporters: ['default', new TotalReporter()],
     // Processes, not worker threads: OpenMP reads its environment once per process, and a crash of native code stays
     // in one file of tests.

@@ -1,9 +1,10 @@
-// node scripts/setup.mjs [packages] [native] [native-debug] [library] [prebuild]: the named parts of the set-up, or, without
-// a name, packages, native and library.
+// node scripts/setup.mjs [packages] [native] [native-debug] [cuda] [library] [prebuild]: the named parts of the set-up, or,
+// without a name, packages, native and library.
 // What is there is not done again; nothing is printed when there is nothing to do. Needs no package: it runs before npm ci.
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { compileLibrary } from './setup/compile.mjs'
+import { buildCuda } from './setup/cuda.mjs'
 import { holdLock } from './setup/lock.mjs'
 import { buildNative, builds } from './setup/native.mjs'
 import { installPackages } from './setup/packages.mjs'
@@ -17,6 +18,7 @@ const parts = {
   packages: () => installPackages(root),
   native: () => buildNative(root, builds.release),
   'native-debug': () => buildNative(root, builds.debug),
+  cuda: () => buildCuda(root),
   library: () => compileLibrary(root),
   prebuild: () => makePrebuild(root),
 }

@@ -1,11 +1,10 @@
-import { existsSync, readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
-import { cacheFolder } from './cache.mjs'
+import { pathWithCmake, removeForeignBuild } from './cmake.mjs'
 import { announce, run } from './command.mjs'
 import { SetupProblem } from './problem.mjs'
 import { hashOf, isCurrent, removeStamp, writeStamp } from './stamp.mjs'
-import { checkPlatform, findCompiler, findPython, hasCmake, hasNinja } from './tools.mjs'
-import { fetchPin, folderOf, pins } from './wheel.mjs'
+import { checkPlatform, findCompiler } from './tools.mjs'
+import { fetched } from './wheel.mjs'
 
 const sources = ['native', 'CMakeLists.txt', 'package-lock.json']
 
@@ -35,45 +34,8 @@ export function nativeIsCurrent(root, build) {
   return isCurrent(stampFileOf(root, build), nativeHash(root), productsOf(root, build))
 }
 
-// Python is looked for only where something is to be fetched.
-async function fetched(name) {
-  const cache = cacheFolder()
-  const folder = folderOf(cache, name, pins[name])
-  if (existsSync(folder)) return folder
-  return fetchPin({ cache, name, pin: pins[name], python: await findPython() })
-}
-
 /** A folder with oneDNN's include/, lib/ and share/: VGGNET_ONEDNN_DIR, or in the cache. */
 export const oneDnnFolder = async () => process.env.VGGNET_ONEDNN_DIR || fetched('onednn')
-
-// The search path with a cmake and a ninja on it.
-async function buildPath() {
-  const folders = []
-  if (!(await hasCmake())) folders.push(path.join(await fetched('cmake'), 'bin'))
-  if (!(await hasNinja())) folders.push(await fetched('ninja'))
-  return [...folders, process.env.PATH ?? ''].join(path.delimiter)
-}
-
-// CMake cannot go on from a cache that was made elsewhere (a moved clone), with another generator or compiler, or with a ninja
-// that is gone.
-function removeForeignCache(root, build, compiler) {
-  const file = path.join(root, build.folder, 'CMakeCache.txt')
-  if (!existsSync(file)) return
-  const cache = new Map(
-    readFileSync(file, 'utf8')
-      .split('\n')
-      .flatMap((line) => {
-        const [, name, value] = /^(\w+):\w+=(.*)$/.exec(line) ?? []
-        return name ? [[name, value]] : []
-      }),
-  )
-  const fits =
-    cache.get('CMAKE_HOME_DIRECTORY') === root &&
-    cache.get('CMAKE_GENERATOR') === 'Ninja' &&
-    cache.get('CMAKE_CXX_COMPILER') === compiler &&
-    existsSync(cache.get('CMAKE_MAKE_PROGRAM') ?? '')
-  if (!fits) rmSync(path.join(root, build.folder), { recursive: true, force: true })
-}
 
 async function runCmakeJs(root, build, command, definitions, env) {
   const program = path.join(root, 'node_modules', 'cmake-js', 'bin', 'cmake-js')
@@ -100,12 +62,15 @@ export async function buildNative(root, build) {
   checkPlatform()
   const compiler = await findCompiler()
   const onednn = await oneDnnFolder()
-  const env = { PATH: await buildPath() }
+  const env = { PATH: await pathWithCmake() }
   await announce(`${build.title} (a minute or two when new)`, async () => {
     const hash = nativeHash(root)
     const stampFile = stampFileOf(root, build)
     removeStamp(stampFile)
-    removeForeignCache(root, build, compiler)
+    removeForeignBuild(path.join(root, build.folder), {
+      CMAKE_HOME_DIRECTORY: root,
+      CMAKE_CXX_COMPILER: compiler,
+    })
     const definitions = [
       `VGGNET_ONEDNN_DIR=${onednn}`,
       `VGGNET_BUILD_ID=${hash.slice(0, 16)}`,

@@ -81,6 +81,28 @@ export async function findCompiler() {
   return file
 }
 
+/**
+ * The CUDA compiler, 13.0 or later: the first such of PATH, CUDA_HOME and /usr/local/cuda.
+ * @returns {Promise<string>} the path of nvcc
+ */
+export async function findNvcc() {
+  const homes = [process.env.CUDA_HOME, '/usr/local/cuda'].filter((home) => home)
+  const candidates = ['nvcc', ...homes.map((home) => path.join(home, 'bin', 'nvcc'))].map(pathOf).filter((file) => file)
+  const cure =
+    "install NVIDIA's CUDA toolkit 13.0 or later, and put its bin folder on the PATH or name the toolkit's folder in CUDA_HOME"
+  const old = []
+  for (const file of candidates) {
+    const { stdout } = await run(file, ['--version'])
+    const version = /release (\d+\.\d+)/.exec(stdout)?.[1]
+    if (Number.parseInt(version, 10) >= 13) return file
+    old.push(`${version ?? 'no version'} (${file})`)
+  }
+  const said = old.length
+    ? `Expected nvcc 13.0 or later but received ${old.join(', ')}`
+    : 'nvcc is missing and is needed to build vggnet for CUDA'
+  throw new SetupProblem('MISSING_TOOL', `${said}: ${cure}`)
+}
+
 /** @returns {Promise<string>} a Python 3 that has pip */
 export async function findPython() {
   const python = 'python3'

