@@ -1,6 +1,14 @@
 #include "addon/worker.hpp"
 
+#include <chrono>
+#include <utility>
+
 namespace vggnet::addon {
+namespace {
+
+constexpr std::chrono::microseconds kMoment{50};
+
+}  // namespace
 
 Worker::Worker(Napi::Env env) : env_(env) {
   const auto call_settle = [](napi_env env, napi_value, void* context, void* data) {
@@ -38,13 +46,24 @@ void Worker::end_thread() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Worker::post(Work work, Settle refused) {
+void Worker::post(Work work, Settle refused, std::function<void()> ahead) {
   if (unsettled_++ == 0) napi_ref_threadsafe_function(env_, settle_);
   {
     std::lock_guard lock(mutex_);
-    calls_.push_back({std::move(work), std::move(refused)});
+    calls_.push_back({std::move(work), std::move(refused), std::move(ahead)});
   }
   wake_.notify_one();
+}
+
+void Worker::meanwhile() {
+  std::unique_lock lock(mutex_);
+  if (calls_.empty() || !calls_.front().ahead) {
+    wake_.wait_for(lock, kMoment);
+    return;
+  }
+  const auto ahead = std::exchange(calls_.front().ahead, nullptr);
+  lock.unlock();
+  ahead();
 }
 
 void Worker::stop(std::function<void()> last) {

@@ -23,8 +23,12 @@ class Worker {
   ~Worker();  // waits for the call that is running; what has not begun is dropped
   Worker(const Worker&) = delete;
 
-  // `refused` settles the call if stop() comes before its turn.
-  void post(Work, Settle refused);
+  // `refused` settles the call if stop() comes before its turn. `ahead` may be called before, by the call in front of it
+  // (see meanwhile), on the same thread.
+  void post(Work, Settle refused, std::function<void()> ahead = nullptr);
+  // For a call that has to wait, on the worker's thread: does what the next call wants ahead of its turn, once, or waits
+  // a moment for a call to come.
+  void meanwhile();
   // Runs `last` after the call that is running, refuses the others, and ends the thread. Returns at once.
   void stop(std::function<void()> last);
   bool exiting() const { return exiting_; }  // the JavaScript environment is closing
@@ -33,6 +37,7 @@ class Worker {
   struct Call {
     Work work;
     Settle refused;
+    std::function<void()> ahead;
   };
 
   void loop();

@@ -147,6 +147,12 @@ class Backend {
   virtual std::unique_ptr<Memory> allocate(int64_t bytes) = 0;  // throws OUT_OF_MEMORY
   virtual void upload(const void* host, void* device, int64_t bytes) = 0;    // in order with the runs
   virtual void download(const void* device, void* host, int64_t bytes) = 0;  // waits for the runs before it
+  // Brings what a later upload of the same host memory will want, while runs go on; until forgotten, the memory must
+  // stay as it is.
+  virtual void upload_ahead(const void* host, int64_t bytes) = 0;
+  virtual void forget_ahead(const void* host) = 0;
+  // Until the runs have ended. `meanwhile` is called again and again; it may send ahead.
+  virtual void wait(const std::function<void()>& meanwhile) = 0;
 
   // Activations: bytes as stored, and to and from logical float32 n c h w in host memory.
   virtual int64_t stored_bytes(const Shape&, Storage) const = 0;
@@ -173,6 +179,7 @@ class Backend {
   virtual void update(const std::vector<Segment>&, const Arenas&, const Feed&) = 0;
   // Runs the calls; a device with graphs records them into `recording` at the first time and replays them after.
   virtual void run(std::unique_ptr<Recording>& recording, const std::function<void()>& calls) = 0;
+  virtual double milliseconds(const std::function<void()>& calls) = 0;  // that the device spends on them
 };
 
 struct DeviceOptions {

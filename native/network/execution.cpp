@@ -1,7 +1,6 @@
 #include "network/execution.hpp"
 
 #include <algorithm>
-#include <chrono>
 
 #include "network/guard.hpp"
 #include "tensor/error.hpp"
@@ -10,12 +9,6 @@ namespace vggnet {
 namespace {
 
 constexpr int kBeforeAll = -1;
-
-double milliseconds(const std::function<void()>& call) {
-  const auto start = std::chrono::steady_clock::now();
-  call();
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-}
 
 }  // namespace
 
@@ -234,7 +227,7 @@ std::vector<StageTime> Execution::profile() {
   std::vector<StageTime> times;
   for (size_t i = 0; i < stages_.size(); ++i) {
     const PlannedStage& planned = plan_.stages[i];
-    times.push_back({name_of(planned.layer), milliseconds([&] { forward_stage(i); }), 0,
+    times.push_back({name_of(planned.layer), backend_.milliseconds([&] { forward_stage(i); }), 0,
                      multiply_adds(planned.layer, planned.input_shape)});
   }
   if (plan_.options.training && !plan_.has_loss()) {  // any gradient takes as long
@@ -242,7 +235,7 @@ std::vector<StageTime> Execution::profile() {
     backend_.write(std::vector<float>(gradient.shape.count()).data(), gradient);
   }
   for (size_t i = stages_.size(); i-- > 0 && plan_.stages[i].in_backward;)
-    times[i].backward_ms = milliseconds([&] { backward_stage(i, Gradients::overwrite); });
+    times[i].backward_ms = backend_.milliseconds([&] { backward_stage(i, Gradients::overwrite); });
   return times;
 }
 

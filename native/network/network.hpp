@@ -1,5 +1,6 @@
 #pragma once
 // Order and memory of a computation. Not thread-safe: one thread makes all calls.
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -24,6 +25,7 @@ class Network {
   Network(std::vector<Layer>, const NetworkOptions&);
 
   std::string device() const { return backend_->name(); }
+  Precision precision() const { return backend_->precision(); }
   int threads() const { return backend_->threads(); }
   Parameters& parameters() { return parameters_; }
   uint64_t training_step() const { return controls_.training_step; }
@@ -34,6 +36,9 @@ class Network {
   BackwardAnswer backward(const BackwardCall&);  // STATE without a forward pass in training before it
   void update(const UpdateCall&);                // NOT_FINITE: nothing was changed
   LossAnswer step(const StepCall&);              // forward, loss, backward, update
+  void send_ahead(const StepCall&);              // its images, while the device computes; it must be the next call
+  // What a step does again and again while the device computes.
+  void set_meanwhile(std::function<void()> meanwhile) { meanwhile_ = std::move(meanwhile); }
   void freeze(std::set<std::string> layers);     // just these layers; INVALID_ARGUMENT for a layer without parameters
   std::vector<StageTime> profile(const ForwardCall&);  // each stage alone, after one run that is not counted
   int64_t held_bytes() const;                          // of the device's memory
@@ -67,6 +72,7 @@ class Network {
   Executions executions_;
   std::set<std::string> frozen_;
   Controls controls_;
+  std::function<void()> meanwhile_ = [] {};
   Execution* pending_ = nullptr;  // has a forward pass in training that backward may follow
   Execution* last_ = nullptr;     // ran last: its images are still in the arena
 };

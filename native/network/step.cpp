@@ -6,6 +6,16 @@
 #include "tensor/error.hpp"
 
 namespace vggnet {
+namespace {
+
+// However a call ends: its memory may become another call's, which must not be taken for what was sent ahead.
+struct Forget {
+  Backend& backend;
+  const void* images;
+  ~Forget() { backend.forget_ahead(images); }
+};
+
+}  // namespace
 
 void Network::set_update(const UpdateCall& call) {
   controls_.rate = call.rate;
@@ -39,7 +49,12 @@ void Network::finish_update() {
   pending_ = nullptr;
 }
 
+void Network::send_ahead(const StepCall& call) {
+  backend_->upload_ahead(call.images.bytes.data(), static_cast<int64_t>(call.images.bytes.size()));
+}
+
 LossAnswer Network::step(const StepCall& call) {
+  const Forget forget{*backend_, call.images.bytes.data()};
   check_finite(call.images);
   const int64_t total = call.images.shape.n;
   const int64_t chunk = call.micro_batch > 0 ? std::min(call.micro_batch, total) : total;
@@ -65,6 +80,7 @@ LossAnswer Network::step(const StepCall& call) {
     else compute(execution, done == 0 ? Gradients::overwrite : Gradients::accumulate);
   }
   if (chunk < total) backend_->update(segments, arenas(), last_->feed());
+  backend_->wait(meanwhile_);
   const Results results = read_results();
   if (results.not_finite || !std::isfinite(results.loss)) refuse_not_finite();
   finish_update();

@@ -5,6 +5,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 #include "backend/cpu/elements.hpp"
@@ -37,6 +38,9 @@ class CpuBackend final : public Backend {
   std::unique_ptr<Memory> allocate(int64_t bytes) override { return cpu::allocate(bytes); }
   void upload(const void* host, void* device, int64_t bytes) override { std::memcpy(device, host, bytes); }
   void download(const void* device, void* host, int64_t bytes) override { std::memcpy(host, device, bytes); }
+  void upload_ahead(const void*, int64_t) override {}  // there is nowhere to bring it
+  void forget_ahead(const void*) override {}
+  void wait(const std::function<void()>&) override {}  // a run has ended when it returns
 
   int64_t stored_bytes(const Shape& shape, Storage storage) const override {
     return stored_elements(shape, storage) * int64_t{sizeof(float)};
@@ -94,6 +98,13 @@ class CpuBackend final : public Backend {
   void run(std::unique_ptr<Recording>&, const std::function<void()>& calls) override {
     use_threads();
     calls();
+  }
+
+  double milliseconds(const std::function<void()>& calls) override {
+    const auto start = std::chrono::steady_clock::now();
+    use_threads();
+    calls();
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   }
 
  private:

@@ -58,6 +58,9 @@ class CudaBackend final : public Backend {
     device().upload(host, to, bytes);
   }
   void download(const void* from, void* host, int64_t bytes) override { device().download(from, host, bytes); }
+  void upload_ahead(const void* host, int64_t bytes) override { device().upload_ahead(host, bytes); }
+  void forget_ahead(const void* host) override { device().forget_ahead(host); }
+  void wait(const std::function<void()>& meanwhile) override { device().wait(meanwhile); }
 
   int64_t stored_bytes(const Shape& shape, Storage storage) const override {
     return stored_elements(shape) * bytes_of(element_of(setting_.precision, storage));
@@ -105,6 +108,7 @@ class CudaBackend final : public Backend {
   void run(std::unique_ptr<Recording>& recording, const std::function<void()>& calls) override {
     device().run(recording, calls);
   }
+  double milliseconds(const std::function<void()>& calls) override { return device().milliseconds(calls); }
 
  private:
   Device& device() const {

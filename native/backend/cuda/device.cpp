@@ -4,46 +4,15 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <string_view>
 
 #include "backend/cuda/check.hpp"
+#include "backend/cuda/handle.hpp"
+#include "backend/cuda/upload.hpp"
 #include "tensor/error.hpp"
 
 namespace vggnet::cuda {
 namespace {
-
-// A handle that its library gives back when it goes. At the end of the process the driver may be gone before: that a
-// handle is not given back then harms nobody, so errors are not looked at.
-template <class Handle, auto destroy>
-class Owned {
- public:
-  Owned() = default;
-  explicit Owned(Handle handle) : handle_(handle) {}
-  ~Owned() { reset(); }
-  Owned(Owned&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
-  Owned& operator=(Owned&& other) noexcept {
-    std::swap(handle_, other.handle_);
-    return *this;
-  }
-  Handle get() const { return handle_; }
-  Handle* address() {
-    reset();
-    return &handle_;
-  }
-
- private:
-  void reset() {
-    if (handle_) destroy(handle_);
-    handle_ = nullptr;
-  }
-  Handle handle_ = nullptr;
-};
-
-using OwnedStream = Owned<cudaStream_t, cudaStreamDestroy>;
-using OwnedEvent = Owned<cudaEvent_t, cudaEventDestroy>;
-using OwnedGraph = Owned<cudaGraph_t, cudaGraphDestroy>;
-using OwnedExecutable = Owned<cudaGraphExec_t, cudaGraphExecDestroy>;
 
 class Block final : public Memory {
  public:
@@ -54,26 +23,6 @@ class Block final : public Memory {
   ~Block() override { cudaFree(data_); }
   Block(const Block&) = delete;
   Block& operator=(const Block&) = delete;
-};
-
-// Pinned memory that uploads go through: the card reads it while the host goes on.
-class Staging {
- public:
-  ~Staging() { cudaFreeHost(data_); }
-
-  void* room(int64_t bytes, cudaStream_t stream) {
-    VGGNET_CUDA_CHECK(cudaStreamSynchronize(stream));  // the copy before may still be reading
-    if (bytes <= bytes_) return data_;
-    cudaFreeHost(std::exchange(data_, nullptr));
-    bytes_ = 0;
-    VGGNET_CUDA_CHECK(cudaMallocHost(&data_, bytes));
-    bytes_ = bytes;
-    return data_;
-  }
-
- private:
-  void* data_ = nullptr;
-  int64_t bytes_ = 0;
 };
 
 class CudaRecording final : public Recording {
@@ -109,10 +58,8 @@ int64_t free_bytes() {
 class CudaDevice final : public Device {
  public:
   explicit CudaDevice(int index) {
-    VGGNET_CUDA_CHECK(cudaSetDevice(index));
     card_ = describe(index);
     card_.free_bytes = free_bytes();
-    VGGNET_CUDA_CHECK(cudaStreamCreateWithFlags(stream_.address(), cudaStreamNonBlocking));
     VGGNET_CUDA_CHECK(cudaEventCreate(start_.address()));
     VGGNET_CUDA_CHECK(cudaEventCreate(end_.address()));
   }
@@ -132,13 +79,9 @@ class CudaDevice final : public Device {
     return block;
   }
 
-  // Small ones are copied by the driver before it returns; large ones go through pinned memory.
-  void upload(const void* host, void* device, int64_t bytes) override {
-    const void* from = host;
-    if (bytes >= kLargeUpload) from = std::memcpy(staging_.room(bytes, stream()), host, bytes);
-    VGGNET_CUDA_CHECK(cudaMemcpyAsync(device, from, bytes, cudaMemcpyHostToDevice, stream()));
-    if (bytes < kLargeUpload) return;
-  }
+  void upload(const void* host, void* device, int64_t bytes) override { uploads_.upload(host, device, bytes); }
+  void upload_ahead(const void* host, int64_t bytes) override { uploads_.send_ahead(host, bytes); }
+  void forget_ahead(const void* host) override { uploads_.forget(host); }
 
   void download(const void* device, void* host, int64_t bytes) override {
     VGGNET_CUDA_CHECK(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream()));
@@ -150,6 +93,13 @@ class CudaDevice final : public Device {
   }
 
   void clear(void* data, int64_t bytes) override { VGGNET_CUDA_CHECK(cudaMemsetAsync(data, 0, bytes, stream())); }
+
+  void wait(const std::function<void()>& meanwhile) override {
+    VGGNET_CUDA_CHECK(cudaEventRecord(end_.get(), stream()));
+    for (cudaError_t status; (status = cudaEventQuery(end_.get())) != cudaSuccess; meanwhile())
+      if (status != cudaErrorNotReady) VGGNET_CUDA_CHECK(status);
+  }
+
   void synchronize() override { VGGNET_CUDA_CHECK(cudaStreamSynchronize(stream())); }
 
   double milliseconds(const std::function<void()>& calls) override {
@@ -176,7 +126,6 @@ class CudaDevice final : public Device {
   }
 
  private:
-  static constexpr int64_t kLargeUpload = 1 << 16;
   static constexpr int64_t kLeftFree = int64_t{256} << 20;  // for what libraries and recordings take besides
 
   void record(CudaRecording& recording, const std::function<void()>& calls) {
@@ -194,9 +143,9 @@ class CudaDevice final : public Device {
 
   const bool records_graphs_ = records_graphs();
   Card card_;
-  OwnedStream stream_;
+  OwnedStream stream_ = make_stream();  // of the card that open_device has made this thread's
   OwnedEvent start_, end_;
-  Staging staging_;
+  Uploads uploads_{stream_.get()};
 };
 
 int visible_count() {
@@ -214,6 +163,7 @@ std::unique_ptr<Device> open_device(int index) {
   if (index >= count)
     throw Error(kDeviceUnavailable, "device 'cuda:" + std::to_string(index) + "' is not there: this process sees " +
                                         std::to_string(count) + (count == 1 ? " card" : " cards") + ", counted from 0");
+  VGGNET_CUDA_CHECK(cudaSetDevice(index));
   return std::make_unique<CudaDevice>(index);
 }
 

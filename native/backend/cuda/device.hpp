@@ -35,6 +35,9 @@ class Device {
   // In the order of the calls. An upload returns when the host's memory may be changed, a download when it is written.
   virtual void upload(const void* host, void* device, int64_t bytes) = 0;
   virtual void download(const void* device, void* host, int64_t bytes) = 0;
+  virtual void upload_ahead(const void* host, int64_t bytes) = 0;  // as Backend says
+  virtual void forget_ahead(const void* host) = 0;
+  virtual void wait(const std::function<void()>& meanwhile) = 0;
   virtual void copy(const void* from, void* to, int64_t bytes) = 0;
   virtual void clear(void* data, int64_t bytes) = 0;  // to zero
   virtual void synchronize() = 0;
