@@ -1,0 +1,181 @@
+// Soft-max with cross-entropy, in double. An image's classes are dealt out to kParts items, whose results are put
+// together in a fixed order.
+#include <cmath>
+
+#include "backend/cuda/kernels/divider.hpp"
+#include "backend/cuda/kernels/lanes.hpp"
+#include "backend/cuda/kernels/launch.hpp"
+#include "backend/cuda/kernels/layers.hpp"
+
+namespace vggnet::cuda {
+namespace {
+
+constexpr int64_t kParts = 16;  // of an image
+
+// What the soft-max of one image needs: p[i] = exp(x[i] - largest) / sum.
+struct Normaliser {
+  double largest, sum;
+};
+
+struct Part {
+  double largest, sum;  // of its own classes; NaN where a score is not finite
+  int64_t before;       // its classes that come before the label
+};
+
+struct Verdict {
+  double loss;  // -log p(label)
+  int64_t rank;
+};
+
+struct Scores {
+  int64_t classes;
+  Divider groups;  // of a row as stored
+
+  explicit Scores(const Shape& shape) : classes(shape.c), groups(padded(shape.c) / kLanes) {}
+};
+
+// Part p of a row takes the groups p, p + kParts, ...
+template <class T>
+struct TakeParts {
+  const T* x;
+  Scores scores;
+  const int32_t* labels;
+  Part* parts;
+
+  VGGNET_HOST_DEVICE void operator()(int64_t item) const {
+    const int64_t image = item / kParts, groups = scores.groups.divisor();
+    const T* const row = x + image * groups * kLanes;
+    const int32_t label = labels[image];
+    const float of_label = to_float(row[label]);
+    float largest = -HUGE_VALF;
+    bool finite = true;
+    int before = 0;
+    for (int64_t group = item % kParts; group < groups; group += kParts) {
+      const Floats values = load_group(row, group);
+      for (int i = 0; i < kLanes; ++i) {
+        const int64_t c = group * kLanes + i;
+        if (c >= scores.classes) continue;
+        const float value = values.at[i];
+        finite &= !not_finite(value);
+        largest = value > largest ? value : largest;
+        before += value > of_label || (value == of_label && c < label);
+      }
+    }
+    double sum = 0;
+    for (int64_t group = item % kParts; group < groups; group += kParts) {
+      const Floats values = load_group(row, group);
+      for (int i = 0; i < kLanes; ++i)
+        if (group * kLanes + i < scores.classes) sum += exp(static_cast<double>(values.at[i]) - largest);
+    }
+    parts[item] = finite ? Part{largest, sum, before} : Part{NAN, NAN, 0};
+  }
+};
+
+// Scores that are not finite make everything that follows from them NaN.
+template <class T>
+struct Judge {
+  const T* x;
+  Scores scores;
+  const int32_t* labels;
+  const Part* parts;
+  Normaliser* normalisers;
+  Verdict* verdicts;
+
+  VGGNET_HOST_DEVICE void operator()(int64_t image) const {
+    const Part* const own = parts + image * kParts;
+    double largest = -HUGE_VAL, sum = 0;
+    for (int p = 0; p < kParts; ++p)  // a NaN stays once it is there
+      largest = own[p].largest > largest || own[p].largest != own[p].largest ? own[p].largest : largest;
+    int64_t before = 0;
+    for (int p = 0; p < kParts; ++p) {
+      sum += own[p].sum * exp(own[p].largest - largest);  // a part without classes: 0 * 0
+      before += own[p].before;
+    }
+    const bool finite = sum == sum;
+    const double of_label = to_float(x[image * scores.groups.divisor() * kLanes + labels[image]]);
+    normalisers[image] = finite ? Normaliser{largest, sum} : Normaliser{NAN, NAN};
+    verdicts[image] = finite ? Verdict{log(sum) - (of_label - largest), before} : Verdict{NAN, scores.classes};
+  }
+};
+
+// One after the other, so that equal runs give equal sums.
+struct Report {
+  const Verdict* verdicts;
+  int64_t images, classes;
+  const Controls* controls;
+  Results* results;
+
+  VGGNET_HOST_DEVICE void operator()(int64_t) const {
+    double loss = 0;
+    int64_t correct = 0, correct5 = 0;
+    VGGNET_UNROLL(16)
+    for (int64_t i = 0; i < images; ++i) {
+      const Verdict verdict = verdicts[i];
+      loss += verdict.loss;
+      correct += verdict.rank < 1;
+      correct5 += verdict.rank < (classes < 5 ? classes : 5);
+    }
+    results->loss += loss * controls->loss_scale;
+    results->correct += correct;
+    results->correct5 += correct5;
+  }
+};
+
+template <class T, class Gradient>
+struct SoftmaxLossGradient {
+  const T* x;
+  Scores scores;
+  const int32_t* labels;
+  const Normaliser* normalisers;
+  const Controls* controls;
+  Gradient* dx;
+
+  VGGNET_HOST_DEVICE void operator()(int64_t item) const {
+    const Division place = divide(item, scores.groups);  // image, group
+    const Normaliser normaliser = normalisers[place.whole];
+    const int32_t label = labels[place.whole];
+    const double loss_scale = controls->loss_scale;
+    const Floats values = load_group(x, item);
+    Floats result;
+    for (int i = 0; i < kLanes; ++i) {
+      const int64_t c = place.rest * kLanes + i;
+      const double difference = exp(values.at[i] - normaliser.largest) / normaliser.sum - (c == label);
+      result.at[i] = c < scores.classes ? static_cast<float>(difference * loss_scale) : 0;
+    }
+    store_group(result, dx, item);
+  }
+};
+
+}  // namespace
+
+int64_t normaliser_bytes(int64_t images) { return images * int64_t{sizeof(Normaliser)}; }
+int64_t verdicts_bytes(int64_t images) { return images * int64_t{sizeof(Verdict) + kParts * sizeof(Part)}; }
+
+void softmax_loss(Stream stream, Element element, const void* x, const Shape& shape, const Feed& feed,
+                  void* normaliser, void* scratch) {
+  Part* const parts = static_cast<Part*>(scratch);
+  Verdict* const verdicts = reinterpret_cast<Verdict*>(parts + shape.n * kParts);
+  const Scores scores(shape);
+  with_element(element, [&]<class T>(T) {
+    const T* const from = static_cast<const T*>(x);
+    launch(stream, shape.n * kParts, TakeParts<T>{from, scores, feed.labels, parts});
+    launch(stream, shape.n,
+           Judge<T>{from, scores, feed.labels, parts, static_cast<Normaliser*>(normaliser), verdicts});
+  });
+  launch(stream, 1, Report{verdicts, shape.n, shape.c, feed.controls, feed.results});
+}
+
+void softmax_loss_gradient(Stream stream, Element scores_element, const void* x, const Shape& shape, const Feed& feed,
+                           const void* normaliser, Element element, void* dx) {
+  const Scores scores(shape);
+  with_element(scores_element, [&]<class T>(T) {
+    with_element(element, [&]<class Gradient>(Gradient) {
+      launch(stream, shape.n * scores.groups.divisor(),
+             SoftmaxLossGradient<T, Gradient>{static_cast<const T*>(x), scores, feed.labels,
+                                              static_cast<const Normaliser*>(normaliser), feed.controls,
+                                              static_cast<Gradient*>(dx)});
+    });
+  });
+}
+
+}  // namespace vggnet::cuda

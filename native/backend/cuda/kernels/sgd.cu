@@ -1,0 +1,135 @@
+#include "backend/cuda/kernels/lanes.hpp"
+#include "backend/cuda/kernels/launch.hpp"
+#include "backend/cuda/kernels/layers.hpp"
+#include "tensor/error.hpp"
+
+namespace vggnet::cuda {
+namespace {
+
+constexpr int kMostSegments = 64;  // in one launch: a kernel's arguments hold 4 KB
+constexpr int64_t kQuad = 4;       // elements of an item
+
+// Segments that are updated together, one behind the other. Item i belongs to the last segment whose first item is not
+// above i.
+struct Table {
+  int32_t segments = 0;
+  int64_t items = 0;
+  int64_t first[kMostSegments];  // items
+  Segment of[kMostSegments];
+};
+
+struct Rule {
+  float rate, momentum, decay;
+};
+
+struct Place {
+  int64_t at;  // the item's first element in the arenas
+  Rule rule;
+};
+
+VGGNET_HOST_DEVICE inline Place place_of(int64_t item, const Table& table, const Controls& controls) {
+  int low = 0;
+  for (int end = table.segments; end - low > 1;) {
+    const int middle = (low + end) / 2;
+    if (table.first[middle] <= item)
+      low = middle;
+    else
+      end = middle;
+  }
+  const Segment& segment = table.of[low];
+  return {segment.offset + (item - table.first[low]) * kQuad,
+          {controls.rate * segment.rate, controls.momentum, controls.decay * segment.decay}};
+}
+
+struct Quad {
+  float at[kQuad];
+};
+
+VGGNET_HOST_DEVICE inline Quad load_quad(const float* x) {
+  const Words words = *reinterpret_cast<const Words*>(x);
+  return {{float_of(words.at[0]), float_of(words.at[1]), float_of(words.at[2]), float_of(words.at[3])}};
+}
+
+VGGNET_HOST_DEVICE inline void store_quad(const Quad& x, float* y) {
+  *reinterpret_cast<Words*>(y) = {{bits_of(x.at[0]), bits_of(x.at[1]), bits_of(x.at[2]), bits_of(x.at[3])}};
+}
+
+VGGNET_HOST_DEVICE inline float next_velocity(float w, float v, float g, const Rule& rule) {
+  return rule.momentum * v - rule.rate * (g + rule.decay * w);
+}
+
+struct Reset {
+  Results* results;
+  VGGNET_HOST_DEVICE void operator()(int64_t) const { results->not_finite = 0; }
+};
+
+// Whether gradients, and the weights that they would lead to, are finite: a weight that overflows here would be lost.
+struct FindOverflow {
+  Table table;
+  Arenas arenas;
+  const Controls* controls;
+  Results* results;
+
+  VGGNET_HOST_DEVICE void operator()(int64_t item) const {
+    const Place place = place_of(item, table, *controls);
+    const Quad w = load_quad(arenas.parameters + place.at), v = load_quad(arenas.velocity + place.at),
+               g = load_quad(arenas.gradients + place.at);
+    bool bad = false;
+    for (int i = 0; i < kQuad; ++i)
+      bad |= not_finite(w.at[i] + next_velocity(w.at[i], v.at[i], g.at[i], place.rule)) || not_finite(g.at[i]);
+    if (bad) results->not_finite = 1;
+  }
+};
+
+struct [[gnu::may_alias]] alignas(8) Halves {
+  uint32_t at[2];
+};
+
+struct Descend {
+  Table table;
+  Arenas arenas;
+  bfloat16* copy;
+  const Controls* controls;
+  const Results* results;
+
+  VGGNET_HOST_DEVICE void operator()(int64_t item) const {
+    if (results->not_finite) return;
+    const Place place = place_of(item, table, *controls);
+    Quad w = load_quad(arenas.parameters + place.at), v = load_quad(arenas.velocity + place.at);
+    const Quad g = load_quad(arenas.gradients + place.at);
+    for (int i = 0; i < kQuad; ++i) {
+      v.at[i] = next_velocity(w.at[i], v.at[i], g.at[i], place.rule);
+      w.at[i] += v.at[i];
+    }
+    store_quad(v, arenas.velocity + place.at);
+    store_quad(w, arenas.parameters + place.at);
+    if (copy) *reinterpret_cast<Halves*>(copy + place.at) = {{pack(w.at[0], w.at[1]), pack(w.at[2], w.at[3])}};
+  }
+};
+
+std::vector<Table> tables_of(const std::vector<Segment>& segments) {
+  std::vector<Table> tables;
+  for (const Segment& segment : segments) {
+    VGGNET_ASSERT(segment.offset % kQuad == 0 && segment.count % kQuad == 0);
+    if (tables.empty() || tables.back().segments == kMostSegments) tables.emplace_back();
+    Table& table = tables.back();
+    table.first[table.segments] = table.items;
+    table.of[table.segments++] = segment;
+    table.items += segment.count / kQuad;
+  }
+  return tables;
+}
+
+}  // namespace
+
+void update(Stream stream, const std::vector<Segment>& segments, const Arenas& arenas, void* copy, const Feed& feed) {
+  const std::vector<Table> tables = tables_of(segments);
+  launch(stream, 1, Reset{feed.results});
+  for (const Table& table : tables)
+    launch(stream, table.items, FindOverflow{table, arenas, feed.controls, feed.results});
+  for (const Table& table : tables)
+    launch(stream, table.items,
+           Descend{table, arenas, static_cast<bfloat16*>(copy), feed.controls, feed.results});
+}
+
+}  // namespace vggnet::cuda
