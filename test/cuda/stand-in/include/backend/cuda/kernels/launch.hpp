@@ -1,0 +1,29 @@
+#pragma once
+// A stand-in for native/backend/cuda/kernels/launch.hpp, found before it: kernels run on the host's threads, in no
+// useful order, and are recorded with the stream. As with nvcc, a kernel's parameters are copied when it is started.
+#include <type_traits>
+
+#include "backend/cuda/device.hpp"
+#include "stream.hpp"
+#include "tensor/random.hpp"
+
+#define launch launch_in_a_loop
+#include_next "backend/cuda/kernels/launch.hpp"
+#undef launch
+
+namespace vggnet::cuda {
+
+template <class Kernel>
+void launch(Stream stream, int64_t items, const Kernel& kernel) {
+  static_assert(std::is_trivially_copyable_v<Kernel>, "what a card is given is copied as bytes");
+  static_assert(sizeof(Kernel) <= 4096, "of the parameters of a kernel");
+  if (items == 0) return;
+  stream->expect_no_host_address(&kernel, sizeof kernel);
+  stream->enqueue([=] {
+    // backwards: what depends on another item's work is wrong here
+#pragma omp parallel for schedule(static) if (items > 256)
+    for (int64_t item = 0; item < items; ++item) kernel(items - 1 - item);
+  });
+}
+
+}  // namespace vggnet::cuda
