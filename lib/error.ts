@@ -7,6 +7,7 @@ export type ErrorCode =
   | 'NOT_FINITE'
   | 'OUT_OF_MEMORY'
   | 'DEVICE_UNAVAILABLE'
+  | 'DEVICE_LOST'
   | 'UNSUPPORTED_PLATFORM'
   | 'NATIVE_LOAD_FAILED'
   | 'FILE_NOT_FOUND'
@@ -26,6 +27,7 @@ export type ErrorCode =
  * - `NOT_FINITE`: a loss or gradient is NaN or infinite; the message names the first bad layer, nothing was changed
  * - `OUT_OF_MEMORY`: names the bytes, and the largest batch that fits
  * - `DEVICE_UNAVAILABLE`: the device asked for is not there; what was tried, and the cure
+ * - `DEVICE_LOST`: the card stopped working in this process; every later call on it fails at once: start the process again
  * - `UNSUPPORTED_PLATFORM`: not Linux on x64
  * - `NATIVE_LOAD_FAILED`: the binary is missing or does not load
  * - `FILE_NOT_FOUND`, `FILE_FORMAT`, `FILE_WRITE`: a file is missing, is not what it should be, could not be written

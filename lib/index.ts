@@ -10,7 +10,7 @@ export { type Split, stratifiedSplit, subset } from './data/split.js'
 export { type ErrorCode, VggError } from './error.js'
 export { type EvaluateOptions, evaluate } from './evaluate/evaluate.js'
 export type { ClassResult, Metrics } from './evaluate/metrics.js'
-export type { BuildInfo, Description } from './native.js'
+export type { BuildInfo, Description, Precision } from './native.js'
 export type {
   Augment,
   BackwardOptions,
@@ -37,7 +37,7 @@ export type { Device, Initialisation, RunOptions } from './network/open.js'
 export { Random, type RandomState } from './random.js'
 export { type ArrayOf, type DType, Tensor } from './tensor.js'
 export type { EpochEvent, StepEvent, TrainReport } from './train/events.js'
-export { epochLine, reportLine } from './train/log.js'
+export { deviceLine, epochLine, reportLine } from './train/log.js'
 export { type Progress, progressOn } from './train/progress.js'
 export type { Schedule, ScheduleOption } from './train/schedule.js'
 export type { TrainOptions } from './train/settings.js'

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { VggError } from './error.js'
+import { loadFailure, machine } from './load-failure.js'
 import type { Layer } from './network/layer.js'
 
 // The types below mirror native/addon; every promise is settled by the network's own thread, in the order of the calls.
@@ -50,8 +51,25 @@ export interface NativeUpdate {
 /** The arrays that a network holds for each parameter. */
 export type ParameterArray = 'parameter' | 'gradient' | 'velocity'
 
+/** How a device stores activations and multiplies. */
+export type Precision = 'bf16' | 'tf32' | 'float32'
+
+/** Where to compute; native code resolves `auto`. */
+export interface NativeDevice {
+  device: string
+  /** 0: all processors */
+  threads: number
+  /** Undefined: the device's own choice. */
+  precision: Precision | undefined
+  deterministic: boolean
+}
+
 export interface NativeNetwork {
   readonly device: string
+  /** Of `auto`: the card taken, or why none was; empty where the device was named. */
+  readonly deviceReason: string
+  readonly precision: Precision
+  readonly deterministic: boolean
   readonly threads: number
   readonly parameters: NativeParameter[]
   trainingStep(): number
@@ -106,6 +124,9 @@ export interface DescribedStage extends DescribedLayer {
 
 /** What a network takes and does at one input shape; computed without allocating any of it. */
 export interface Description {
+  /** 'cpu', 'cuda'. */
+  device: string
+  precision: Precision
   parameters: NativeParameter[]
   parameterCount: number
   /** Weights and biases as stored. */
@@ -134,86 +155,63 @@ export interface BuildInfo {
   compiler: string
 }
 
+/** Where libraries of CUDA are looked for, and what is said where one is missing. */
+export interface CudaPlaces {
+  /** libvggnet_cuda.so; empty: there is none */
+  library: string
+  /** Why there is no library, and the cure. */
+  noLibrary: string
+  /** Folders that may hold NVIDIA's libraries, the preferred first. */
+  folders: string[]
+  /** The cure where one of those is missing. */
+  filesCure: string
+}
+
+/** A library of NVIDIA's; the path is empty where it was not found. */
+export interface CudaFile {
+  name: string
+  path: string
+  needed: boolean
+}
+
+/** Texts are empty where there is nothing to say; an obstacle says why there is no computing. */
+export interface CudaReport {
+  driver: { path: string; version: string; cards: number; obstacle: string }
+  library: { buildId: string; versions: string; obstacle: string }
+  cards: { device: string; name: string; architecture: string; bytes: number; freeBytes: number }[]
+}
+
 export interface Native {
   Network: {
-    create(options: {
-      layers: readonly Layer[]
-      device: string
-      seed: number
-      /** 0: all processors */
-      threads: number
-      exact: boolean
-      /** bytes; 0: no limit */
-      memoryLimit: number
-    }): Promise<NativeNetwork>
+    create(
+      options: NativeDevice & {
+        layers: readonly Layer[]
+        seed: number
+        exact: boolean
+        /** bytes; 0: no limit */
+        memoryLimit: number
+      },
+    ): Promise<NativeNetwork>
   }
   /** shape: n c h w */
-  describe(options: {
-    layers: readonly Layer[]
-    shape: number[]
-    training: boolean
-    keep: string[]
-    device: string
-    exact: boolean
-  }): Description
+  describe(
+    options: NativeDevice & {
+      layers: readonly Layer[]
+      shape: number[]
+      training: boolean
+      keep: string[]
+      exact: boolean
+    },
+  ): Description
   buildInfo(): BuildInfo
+  setCudaPlaces(places: CudaPlaces): void
+  findCudaFiles(where: { folders: readonly string[] }): CudaFile[]
+  /** Opens the driver and the libraries as far as they are there. */
+  cudaReport(): CudaReport
   setErrorClass(errorClass: typeof VggError): void
 }
 
 const require = createRequire(import.meta.url)
-const neededGlibc = '2.34'
-
-/** Where a binary was looked for, and why it was not taken. */
-export interface Attempt {
-  readonly place: string
-  readonly reason: string
-}
-
-/** The machine as far as it decides whether a binary loads. */
-export interface Machine {
-  readonly platform: string
-  readonly arch: string
-  readonly node: string
-  /** Node-API version of this Node. */
-  readonly napi: string
-  /** Undefined where the C library is not glibc, as on Alpine. */
-  readonly glibc: string | undefined
-}
-
-/** This machine. */
-export function machine(): Machine {
-  // the report writes no file here; it is the one place where Node tells the version of glibc
-  const report = process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined
-  return {
-    platform: process.platform,
-    arch: process.arch,
-    node: process.versions.node,
-    napi: process.versions.napi ?? 'unknown',
-    glibc: report?.header?.glibcVersionRuntime,
-  }
-}
-
-/** The error that explains why no binary could be loaded: what was tried, what is there, what to type. */
-export function loadFailure(attempts: readonly Attempt[], here: Machine, checkout: boolean): VggError {
-  const found = `Node ${here.node} (Node-API ${here.napi}, needs 8), ${here.platform} ${here.arch}, ${
-    here.glibc === undefined ? 'no glibc' : `glibc ${here.glibc}`
-  } (needs ${neededGlibc} or later)`
-  if (here.platform !== 'linux' || here.arch !== 'x64' || here.glibc === undefined) {
-    const message = `vggnet runs on Linux x64 with glibc ${neededGlibc} or later and Node 20.17 or later.\nFound: ${found}`
-    return new VggError('UNSUPPORTED_PLATFORM', message)
-  }
-  const command = checkout ? 'npm run build:native' : 'npm install --force vggnet'
-  const purpose = checkout ? 'in the checkout, builds it' : 'installs the package again, with its binary'
-  const lines = [
-    'Could not load the native binary of vggnet.',
-    'Tried:',
-    ...attempts.map(({ place, reason }) => `- ${place}: ${reason.replaceAll('\n', '\n  ')}`),
-    `Found: ${found}`,
-    `Cure: \`${command}\` (${purpose})`,
-  ]
-  return new VggError('NATIVE_LOAD_FAILED', lines.join('\n'))
-}
-
 // The sources lie in lib/, the compiled files in dist/: the root is where the package's own package.json lies.
 function packageRoot(): string {
   let folder = path.dirname(fileURLToPath(import.meta.url))
@@ -232,7 +230,18 @@ function binaryPath(root: string): string {
   return resolve(root)
 }
 
-function load(): Native {
+/** How this package is installed. */
+export interface Installation {
+  /** The folder of package.json. */
+  readonly root: string
+  /** Whether it holds the sources of the native code. */
+  readonly checkout: boolean
+  /** The binary in use. */
+  readonly binary: string
+  readonly native: Native
+}
+
+function load(): Installation {
   const root = packageRoot()
   const checkout = existsSync(path.join(root, 'native'))
   const here = machine()
@@ -243,11 +252,11 @@ function load(): Native {
   process.env.OMP_WAIT_POLICY ??= 'passive'
   let place = process.env.VGGNET_BINARY ? 'VGGNET_BINARY' : `${root} (build/Release, prebuilds/linux-x64)`
   try {
-    const file = binaryPath(root)
-    place = file
-    const native = require(file) as Native
+    const binary = binaryPath(root)
+    place = binary
+    const native = require(binary) as Native
     native.setErrorClass(VggError)
-    return native
+    return { root, checkout, binary, native }
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     const failure = loadFailure([{ place, reason }], here, checkout)
@@ -256,13 +265,16 @@ function load(): Native {
   }
 }
 
-let loaded: Native | undefined
+let loaded: Installation | undefined
 
 /**
- * The native library, loaded at the first call.
+ * The native library and where it lies, loaded at the first call.
  * @throws UNSUPPORTED_PLATFORM, NATIVE_LOAD_FAILED
  */
-export function native(): Native {
+export function installation(): Installation {
   loaded ??= load()
   return loaded
 }
+
+/** The native library, as `installation` finds it. */
+export const native = (): Native => installation().native

@@ -35,10 +35,15 @@ function modelOf(network: Network): Model {
   return { kind: 'Network', layers: network.layers, classNames }
 }
 
+/** What the parameters were computed with: a record, which `load` does not go by. */
+const runOf = ({ device, precision, deterministic }: Network) => ({ device, precision, deterministic })
+
 /**
- * Saves a model: its parameters, configuration, mean RGB and scale, and class names, as a safetensors file. The
+ * Saves a model: its parameters, configuration, mean RGB and scale, class names, and what device and precision it was
+ * computed with, as a safetensors file. The
  * parameters are those at the call, whatever steps follow. Written to a temporary file beside it, synced and renamed:
- * when it fails, a file that was there before is as it was. Equal models give equal bytes.
+ * when it fails, a file that was there before is as it was. Equal models on equal devices give
+ * equal bytes.
  * @throws FILE_WRITE, DISPOSED, INVALID_ARGUMENT
  */
 export async function save(network: Network, path: string): Promise<void> {
@@ -47,7 +52,7 @@ export async function save(network: Network, path: string): Promise<void> {
   // all reads are made now, so that no later step comes between
   const values = await Promise.all(parameters.map(({ name }) => network.parameter(name)))
   const infos = parameters.map(({ name, shape }): TensorInfo => ({ name, dtype: 'F32', shape }))
-  const metadata = { format, version, model: JSON.stringify(modelOf(network)) }
+  const metadata = { format, version, model: JSON.stringify(modelOf(network)), run: JSON.stringify(runOf(network)) }
   const { header, entries } = encodeHeader(infos, metadata)
   const data = new Map(parameters.map(({ name }, index) => [name, values[index]]))
   const parts = entries.map((entry) => {

@@ -1,9 +1,10 @@
+import { prepareDevice } from '../cuda-places.js'
 import { type Description, native } from '../native.js'
 import { arrayOf, boolean, type Check, integer, readOptions, unexpected, withDefault } from '../options.js'
 import { namesOf } from './arguments.js'
 import { checkedLayers } from './check.js'
 import { type Layer, tensorNames } from './layer.js'
-import { type Device, device } from './open.js'
+import { device, deviceChecks, type RunOptions } from './open.js'
 
 export interface DescribeOptions {
   layers: readonly Layer[]
@@ -13,8 +14,10 @@ export interface DescribeOptions {
   training?: boolean
   /** Tensors that are kept for `features`, or for gradients to be injected. */
   keep?: readonly string[]
-  /** Default 'cpu'. */
-  device?: Device
+  /** Default 'cpu'. 'cuda' needs CUDA's libraries, but no driver and no card. */
+  device?: RunOptions['device']
+  precision?: RunOptions['precision']
+  deterministic?: RunOptions['deterministic']
   /** Direct convolutions only. Default false. */
   exact?: boolean
 }
@@ -28,7 +31,8 @@ const batchShape: Check<number[]> = (value, name) => {
 /**
  * The plan of a network for one shape: its stages, tensors with their places in memory, bytes and operations.
  * Pure: nothing of it is allocated.
- * @throws SHAPE_MISMATCH where the layers and the shape do not fit, INVALID_ARGUMENT, NATIVE_LOAD_FAILED
+ * @throws SHAPE_MISMATCH where the layers and the shape do not fit, INVALID_ARGUMENT, DEVICE_UNAVAILABLE,
+ *   NATIVE_LOAD_FAILED
  */
 export function describe(options: DescribeOptions): Description {
   const checks = {
@@ -40,8 +44,11 @@ export function describe(options: DescribeOptions): Description {
       [],
     ),
     device: withDefault(device, 'cpu'),
+    precision: deviceChecks.precision,
+    deterministic: deviceChecks.deterministic,
     exact: withDefault(boolean, false),
   }
   const { keep, ...read } = readOptions(options, 'describe options', checks)
-  return native().describe({ ...read, keep: namesOf(keep, 'keep', tensorNames(read.layers)) })
+  prepareDevice(read.device)
+  return native().describe({ ...read, threads: 0, keep: namesOf(keep, 'keep', tensorNames(read.layers)) })
 }

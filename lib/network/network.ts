@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { VggError } from '../error.js'
-import type { NativeNetwork, ParameterArray } from '../native.js'
+import type { NativeNetwork, ParameterArray, Precision } from '../native.js'
 import { arrayOf, instanceOf, integer, optional, readOptions, text, unknownName } from '../options.js'
 import { shapeText, type Tensor } from '../tensor.js'
 import {
@@ -60,6 +60,12 @@ export class Network {
   readonly classNames: readonly string[]
   /** The device in use: 'cpu' or 'cuda:0'. */
   readonly device: string
+  /** What `auto` went by: the card's name, or why it took none; undefined where the device was named. */
+  readonly deviceReason: string | undefined
+  /** Of activations and products; parameters are float32 always. */
+  readonly precision: Precision
+  /** As asked for. */
+  readonly deterministic: boolean
   /** Channels of the images. */
   readonly channels: number
   /** Outputs of the last layer. */
@@ -77,6 +83,9 @@ export class Network {
     this.parameters = parametersOf(layers)
     this.classNames = classNames
     this.device = native.device
+    this.deviceReason = native.deviceReason || undefined
+    this.precision = native.precision
+    this.deterministic = native.deterministic
     this.channels = endsOf(layers).channels
     this.classes = endsOf(layers).classes
     this.#name = name

@@ -1,6 +1,17 @@
+import { prepareDevice } from '../cuda-places.js'
 import { VggError } from '../error.js'
-import { type NativeNetwork, native } from '../native.js'
-import { boolean, type Check, type Checked, integer, oneOf, seed, unexpected, withDefault } from '../options.js'
+import { type NativeNetwork, native, type Precision } from '../native.js'
+import {
+  boolean,
+  type Check,
+  type Checked,
+  integer,
+  oneOf,
+  optional,
+  seed,
+  unexpected,
+  withDefault,
+} from '../options.js'
 import { type Layer, parameterCount } from './layer.js'
 
 /** Where a network computes: the processor, an NVIDIA card, or the best that is there. */
@@ -15,8 +26,18 @@ export type Initialisation = 'glorot' | 'he' | 'paper' | 'none'
 
 /** What may differ between two runs of the same model. */
 export interface RunOptions {
-  /** Default `auto`: cuda where it is there, else cpu; `Network.device` tells. An explicit device never falls back. */
+  /**
+   * Default `auto`: cuda where it is there, else cpu; `Network.device` and `deviceReason` tell. An explicit device never
+   * falls back.
+   */
   device?: Device
+  /**
+   * How activations are stored and products made; weights are float32 always. Default: `bf16` on a card from sm_80 on,
+   * `float32` on an older one and on the cpu, which has no other.
+   */
+  precision?: Precision
+  /** On a card: two equal runs give equal bits; slower. The cpu always does so. Default false. */
+  deterministic?: boolean
   /** For initial weights and dropout: an integer from 0 to 2^53 - 1; default 0. */
   seed?: number
   /** Threads on the cpu, 1 to 1024; default: one for each processor. */
@@ -33,11 +54,18 @@ export const device: Check<Device> = (value, name) => {
   throw unexpected("'auto', 'cpu', 'cuda' or 'cuda:N'", name, value)
 }
 
-/** The checks of `RunOptions`, with their defaults; 0 threads are all, a memory limit of 0 is none. */
-export const runChecks = {
+/** The checks of what a device is opened by, with their defaults; 0 threads are all. */
+export const deviceChecks = {
   device: withDefault(device, 'auto'),
-  seed: withDefault(seed, 0),
+  precision: optional(oneOf('bf16', 'tf32', 'float32')),
+  deterministic: withDefault(boolean, false),
   threads: withDefault(integer(1, 1024), 0),
+}
+
+/** The checks of `RunOptions`, with their defaults; a memory limit of 0 is none. */
+export const runChecks = {
+  ...deviceChecks,
+  seed: withDefault(seed, 0),
   exact: withDefault(boolean, false),
   memoryLimit: withDefault(integer(1), 0),
 }
@@ -56,6 +84,7 @@ export async function openNative(
     const message = `The parameters take ${parameterBytes} bytes, more than the memoryLimit of ${run.memoryLimit}`
     throw new VggError('OUT_OF_MEMORY', message)
   }
+  prepareDevice(run.device)
   const network = await native().Network.create({ layers, ...run })
   if (scheme === 'none') return network
   try {

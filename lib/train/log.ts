@@ -1,3 +1,4 @@
+import type { Network } from '../network/network.js'
 import type { EpochEvent, StepEvent, TrainReport } from './events.js'
 
 /** A share as per cent with one more digit than a plain reading needs: `98.65 %`. */
@@ -16,6 +17,13 @@ export function durationText(seconds: number): string {
   if (whole < 60) return `${whole} s`
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, '0')} s`
   return `${Math.floor(whole / 3600)} h ${String(Math.floor((whole % 3600) / 60)).padStart(2, '0')} min`
+}
+
+/** Where a network computes and, for the device `auto`, why: `on cpu in float32: no NVIDIA driver was found (...)`. */
+export function deviceLine(net: Pick<Network, 'device' | 'deviceReason' | 'precision' | 'deterministic'>): string {
+  const { device, deviceReason, precision, deterministic } = net
+  const mode = deterministic ? ', deterministic' : ''
+  return `on ${device} in ${precision}${mode}${deviceReason === undefined ? '' : `: ${deviceReason}`}`
 }
 
 /** One line for a finished epoch: rate, loss, accuracies, speed, time. */

@@ -135,10 +135,11 @@ export class VGG extends Base {
    */
   static async create(options: VggOptions): Promise<VGG> {
     const read = readOptions(options, 'VGG.create options', { ...modelChecks, ...runChecks })
-    const { device, seed, threads, exact, memoryLimit, ...model } = read
+    const { device, precision, deterministic, seed, threads, exact, memoryLimit, ...model } = read
+    const run = { device, precision, deterministic, seed, threads, exact, memoryLimit }
     const configuration = configurationOf(model)
     const layers = vggLayers(configuration)
-    const native = await openNative(layers, { device, seed, threads, exact, memoryLimit }, model.initialisation)
+    const native = await openNative(layers, run, model.initialisation)
     const name = `The VGG net ${configuration.variant.name}`
     return new VGG({ native, layers, classNames: model.classNames, name, taken: takenFromA }, configuration)
   }

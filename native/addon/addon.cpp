@@ -1,6 +1,7 @@
 // The module's table.
 #include <napi.h>
 
+#include "addon/cuda.hpp"
 #include "addon/describe.hpp"
 #include "addon/environment.hpp"
 #include "addon/network_object.hpp"
@@ -50,6 +51,9 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("describe", Napi::Function::New(env, describe));
   exports.Set("buildInfo", Napi::Function::New(env, build_info));
   exports.Set("setErrorClass", Napi::Function::New(env, set_error_class));
+  exports.Set("setCudaPlaces", Napi::Function::New(env, set_cuda_places));
+  exports.Set("findCudaFiles", Napi::Function::New(env, find_cuda_files));
+  exports.Set("cudaReport", Napi::Function::New(env, cuda_report));
   return exports;
 }
 

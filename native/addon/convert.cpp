@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "backend/open.hpp"
 #include "tensor/error.hpp"
 
 namespace vggnet::addon {
@@ -153,6 +154,15 @@ Napi::Object object_of(const Napi::CallbackInfo& info) {
 
 std::vector<float> floats_of(const Napi::Object& object, const char* field) {
   return copied(array_of<Napi::Float32Array>(object, field, napi_float32_array, "a Float32Array"));
+}
+
+DeviceOptions device_options(const Napi::Object& object) {
+  DeviceOptions options;
+  options.device = text_of(object, "device");
+  options.threads = static_cast<int>(count_of(object, "threads"));
+  if (given(object, "precision")) options.precision = precision_of(text_of(object, "precision"));
+  options.deterministic = truth_of(object, "deterministic");
+  return options;
 }
 
 ForwardCall forward_call(const Napi::Object& object) {

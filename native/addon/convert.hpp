@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/backend.hpp"
 #include "network/calls.hpp"
 #include "network/parameters.hpp"
 #include "network/plan.hpp"
@@ -23,6 +24,7 @@ Napi::Object object_of(const Napi::Object&, const char* field);
 Napi::Object object_of(const Napi::CallbackInfo&);  // the only argument
 
 std::vector<Layer> layers_of(const Napi::Object&, const char* field);
+DeviceOptions device_options(const Napi::Object&);
 ForwardCall forward_call(const Napi::Object&);
 BackwardCall backward_call(const Napi::Object&);
 UpdateCall update_call(const Napi::Object&);

@@ -2,6 +2,7 @@
 
 #include "addon/convert.hpp"
 #include "addon/environment.hpp"
+#include "backend/open.hpp"
 #include "network/execution.hpp"
 
 namespace vggnet::addon {
@@ -67,7 +68,7 @@ Napi::Value describe(const Napi::CallbackInfo& info) {
     options.keep = names_of(given, "keep");
     options.images = DType::uint8;
 
-    const auto backend = open_backend({text_of(given, "device"), 0});
+    const auto backend = open_planner(device_options(given));
     const Parameters parameters(*backend, layers);
     const Shape images{sizes[0], sizes[1], sizes[2], sizes[3]};
     const Execution execution(*backend, make_plan(layers, images, options));
@@ -90,6 +91,8 @@ Napi::Value describe(const Napi::CallbackInfo& info) {
     result.Set("layers", layer_rows(env, layers, images));
     result.Set("stages", stages);
     result.Set("tensors", tensors);
+    result.Set("device", backend->name());
+    result.Set("precision", name_of(backend->precision()));
     set("parameterCount", parameters.logical_count());
     set("parameterBytes", weights);
     set("optimizerBytes", optimizer);

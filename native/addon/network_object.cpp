@@ -5,6 +5,7 @@
 
 #include "addon/convert.hpp"
 #include "addon/environment.hpp"
+#include "backend/open.hpp"
 
 namespace vggnet::addon {
 
@@ -117,7 +118,7 @@ Napi::Value NetworkObject::create(const Napi::CallbackInfo& info) {
     const Napi::Object given = object_of(info);
     auto layers = layers_of(given, "layers");
     NetworkOptions options;
-    options.device = {text_of(given, "device"), static_cast<int>(count_of(given, "threads"))};
+    options.device = device_options(given);
     options.seed = static_cast<uint64_t>(count_of(given, "seed"));
     options.exact = truth_of(given, "exact");
     options.memory_limit = count_of(given, "memoryLimit");
@@ -126,8 +127,12 @@ Napi::Value NetworkObject::create(const Napi::CallbackInfo& info) {
     NetworkObject* self = Unwrap(object);
     auto* pending = new Pending{Napi::Promise::Deferred::New(env), Napi::Persistent(object)};
     const Napi::Value promise = pending->deferred.Promise();
-    Work work = [self, pending, layers = std::move(layers), options]() -> Settle {
+    self->deterministic_ = options.device.deterministic;
+    Work work = [self, pending, layers = std::move(layers), options]() mutable -> Settle {
       auto make = [&] {
+        const DeviceChoice choice = choose_device(options.device);
+        options.device.device = choice.device;
+        self->device_reason_ = choice.reason;
         self->network_ = std::make_unique<Network>(layers, options);
         self->network_->parameters().arena(Role::parameter);  // memory is claimed, or refused, here
         return true;
@@ -152,6 +157,9 @@ Napi::Value NetworkObject::create(const Napi::CallbackInfo& info) {
 // Facts that stay as they are while the network lives; the worker has nothing to do yet.
 void NetworkObject::publish(Napi::Env env) {
   Value().Set("device", network_->device());
+  Value().Set("deviceReason", device_reason_);
+  Value().Set("precision", name_of(network_->precision()));
+  Value().Set("deterministic", deterministic_);
   Value().Set("threads", network_->threads());
   Value().Set("parameters", to_js(env, network_->parameters().entries()));
 }

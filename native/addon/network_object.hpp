@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <string>
 
 #include "addon/worker.hpp"
 #include "network/network.hpp"
@@ -43,6 +44,8 @@ class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
   void report_memory(Napi::Env);
 
   std::unique_ptr<Network> network_;  // used on the worker's thread only
+  std::string device_reason_;
+  bool deterministic_ = false;
   std::atomic<int64_t> held_bytes_ = 0;
   std::atomic<uint64_t> training_step_ = 0;
   int64_t reported_bytes_ = 0;

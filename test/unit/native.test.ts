@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { loadFailure, type Machine } from '../../lib/native.js'
+import { loadFailure, type Machine } from '../../lib/load-failure.js'
 
 const here: Machine = { platform: 'linux', arch: 'x64', node: '20.20.2', napi: '9', glibc: '2.36' }
 
