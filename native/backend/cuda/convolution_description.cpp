@@ -2,11 +2,11 @@
 
 #include <cudnn_frontend.h>
 
-#include <mutex>
+#include <algorithm>
+#include <tuple>
 #include <unordered_map>
 
 #include "tensor/error.hpp"
-
 
 namespace vggnet::cuda {
 namespace {
@@ -101,10 +101,8 @@ class Description {
     const auto [k, c, r, s] = std::tuple(spec_.k, spec_.c, spec_.kernel_h, spec_.kernel_w);
     TensorOf dw = made_->conv_wgrad(dy(), x(), convolution<fe::graph::Conv_wgrad_attributes>());
     dw->set_dim({k, c, r, s}).set_stride({r * s * c, 1, s * c, c});
-    const char* form = getenv("VGG_FORM");
-    if (form ? *form == 'i' : spec_.precision == Precision::bf16)
-      dw = made_->pointwise(dw, pointwise(fe::PointwiseMode_t::IDENTITY));
-    dw->set_output(true).set_data_type(form && *form == 'b' ? fe::DataType_t::BFLOAT16 : fe::DataType_t::FLOAT).set_uid(kDw);
+    if (spec_.precision == Precision::bf16) dw = made_->pointwise(dw, pointwise(fe::PointwiseMode_t::IDENTITY));
+    dw->set_output(true).set_data_type(fe::DataType_t::FLOAT).set_uid(kDw);
     dw->set_dim({k, c, r, s}).set_stride({r * s * c, 1, s * c, c});
   }
 
