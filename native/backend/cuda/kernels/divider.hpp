@@ -10,7 +10,7 @@ class Divider {
   explicit Divider(int64_t divisor) : divisor_(static_cast<uint32_t>(divisor)) {  // 1 .. 2^31 - 1
     while ((int64_t{1} << (shift_ - 31)) < divisor) ++shift_;
     // at most 2^32 - 1, and exact for all numbers below 2^31 (Granlund and Montgomery, PLDI 1994, theorem 4.2)
-    factor_ = static_cast<uint32_t>(static_cast<uint64_t>((static_cast<unsigned __int128>(1) << shift_) / divisor_) + 1);
+    factor_ = static_cast<uint32_t>((uint64_t{1} << shift_) / divisor_ + 1);
   }
 
   VGGNET_HOST_DEVICE int64_t quotient(int64_t number) const {  // number >= 0

@@ -29,7 +29,8 @@ struct Drop {
       for (int i = 0; i < kLanes; ++i) {
         const int64_t element = (channel + i) * pixels.divisor() + pixel.rest;
         const Philox bits = draw(image, element >> 2);
-        const uint32_t low = element & 1 ? bits.word[1] : bits.word[0], high = element & 1 ? bits.word[3] : bits.word[2];
+        const bool odd = element & 1;
+        const uint32_t low = odd ? bits.word[1] : bits.word[0], high = odd ? bits.word[3] : bits.word[2];
         values.at[i] *= factor(element & 2 ? high : low);
       }
     }

@@ -25,7 +25,8 @@ void spatial_mean(Stream, Element, const void* x, const Shape& input, Element re
 void spatial_mean_gradient(Stream, Element, const void* dy, const Shape& input, void* dx);
 
 // dropout.cu: y = x * (kept ? 1 / (1 - p) : 0) by Philox (tensor/random.hpp), as on every device. y may be x.
-void drop(Stream, Element, const void* x, const Shape&, float probability, uint32_t stream_of_layer, const Controls*, void* y);
+void drop(Stream, Element, const void* x, const Shape&, float probability, uint32_t stream_of_layer, const Controls*,
+          void* y);
 
 // norm.cu: a / (k + alpha * sum a^2)^beta over `size` channels around each; the gradient computes the sums again.
 void local_norm(Stream, Element, const void* x, const Shape&, const LocalNorm&, void* y);
@@ -36,9 +37,11 @@ void local_norm_gradient(Stream, Element, const void* dy, const void* x, const S
 int64_t normaliser_bytes(int64_t images);
 int64_t verdicts_bytes(int64_t images);
 void softmax_loss(Stream, Element, const void* scores, const Shape&, const Feed&, void* normaliser, void* verdicts);
-void softmax_loss_gradient(Stream, Element scores_element, const void* scores, const Shape&, const Feed&, const void* normaliser, Element, void* dx);
+void softmax_loss_gradient(Stream, Element scores_element, const void* scores, const Shape&, const Feed&, const void* normaliser,
+                           Element, void* dx);
 
-// sgd.cu: Backend::update. `copy` is the bfloat16 copy of the parameters, or null. `flag`: scratch, one int32.
+// sgd.cu: Backend::update. `copy` is the bfloat16 copy of the parameters, or null; it is
+// written where they are. Offsets and counts are multiples of 4.
 void update(Stream, const std::vector<Segment>&, const Arenas&, void* copy, const Feed&);
 
 }  // namespace vggnet::cuda

@@ -145,8 +145,8 @@ void pool(Stream stream, Element element, const void* x, const Shape& input, voi
   });
 }
 
-void pool_gradient(Stream stream, Element element, const void* dy, const uint8_t* index, const Shape& input, float scale,
-                   void* dx) {
+void pool_gradient(Stream stream, Element element, const void* dy, const uint8_t* index, const Shape& input,
+                   float scale, void* dx) {
   const Windows windows(input, (input.h + 1) / 2, (input.w + 1) / 2);
   with_element(element, [&]<class T>(T) {
     launch(stream, windows.items(input.n),

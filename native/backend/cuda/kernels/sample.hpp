@@ -2,6 +2,7 @@
 // The reference by which a convolution's plan is checked before it may be used: some elements of what it wrote, among
 // them those at edges and corners, computed again in double from the operands. Equal graphs give equal samples.
 #include "backend/cuda/convolution_graph.hpp"
+#include "backend/cuda/kernels/random.hpp"  // fill_random, for trials
 
 namespace vggnet::cuda {
 
@@ -18,10 +19,5 @@ int64_t check_scratch_bytes(const ConvolutionGraph&);
 void check_samples(Stream, const ConvolutionGraph&, const ConvolutionOperands&, void* scratch, Check* result);
 // Looks at all of `sums`, against the sum of the dx that was written. Only where sums_gradient.
 void check_sums(Stream, const ConvolutionGraph&, const ConvolutionOperands&, void* scratch, Check* result);
-
-// Random numbers with mean 0 and standard deviation `scale`; nearly normal, within 3.5 deviations. A multiple of 8.
-void fill_random(Stream, Element, void* x, int64_t count, uint64_t seed, float scale);
-// The same with its negative half set to zero, as behind a ReLU.
-void fill_random_rectified(Stream, Element, void* x, int64_t count, uint64_t seed, float scale);
 
 }  // namespace vggnet::cuda
