@@ -159,6 +159,7 @@ const withoutRepeats = (folders) => [...new Set(folders)]
 /**
  * Headers and libraries of cuDNN, cuBLASLt, NVRTC and the cuDNN frontend: where VGGNET_CUDA_INCLUDES and
  * VGGNET_CUDA_LIBRARIES say, else in `candidates`, else from NVIDIA's wheels (891 MB where all are missing).
+ * @param {() => Iterable<Folders> | AsyncIterable<Folders>} [candidates]
  * @returns {Promise<Folders>}
  */
 export async function cudaLibraries(candidates = places) {

@@ -30,7 +30,7 @@ export async function buildCuda(root) {
   if (isCurrent(stampFile, key, products)) return
   const compiler = await findCompiler()
   const env = { PATH: await pathWithCmake() }
-  await announce('CUDA library (two minutes when new)', async () => {
+  await announce('CUDA library (some minutes when new)', async () => {
     const source = path.join(root, 'native', 'backend', 'cuda')
     const tools = { CMAKE_CXX_COMPILER: compiler, CMAKE_CUDA_COMPILER: nvcc, CMAKE_CUDA_HOST_COMPILER: compiler }
     removeStamp(stampFile)

@@ -82,12 +82,12 @@ export async function findCompiler() {
 }
 
 /**
- * The CUDA compiler, 13.0 or later: the first such of PATH, CUDA_HOME and /usr/local/cuda.
+ * The CUDA compiler, 13.0 or later: the first such on the PATH and in the toolkits that lie in `homes`.
  * @returns {Promise<string>} the path of nvcc
  */
-export async function findNvcc() {
-  const homes = [process.env.CUDA_HOME, '/usr/local/cuda'].filter((home) => home)
-  const candidates = ['nvcc', ...homes.map((home) => path.join(home, 'bin', 'nvcc'))].map(pathOf).filter((file) => file)
+export async function findNvcc(homes = [process.env.CUDA_HOME, '/usr/local/cuda']) {
+  const names = ['nvcc', ...homes.filter((home) => home).map((home) => path.join(home, 'bin', 'nvcc'))]
+  const candidates = names.map(pathOf).filter((file) => file)
   const cure =
     "install NVIDIA's CUDA toolkit 13.0 or later, and put its bin folder on the PATH or name the toolkit's folder in CUDA_HOME"
   const old = []

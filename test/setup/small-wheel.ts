@@ -3,19 +3,19 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 
-// argv: folder, version, and "member name=content" for each file; names under bin/ become executable.
+// argv: folder, version, tag, and "member name=content" for each file; names under bin/ become executable.
 const script = `
 import sys, zipfile
-folder, version, *members = sys.argv[1:]
+folder, version, tag, *members = sys.argv[1:]
 info = f'small_part-{version}.dist-info'
-with zipfile.ZipFile(f'{folder}/small_part-{version}-py3-none-any.whl', 'w') as archive:
+with zipfile.ZipFile(f'{folder}/small_part-{version}-{tag}.whl', 'w') as archive:
     for member in members:
         name, content = member.split('=', 1)
         entry = zipfile.ZipInfo(name)
         entry.external_attr = (0o100755 if '/bin/' in name else 0o100644) << 16
         archive.writestr(entry, content)
     archive.writestr(f'{info}/METADATA', f'Metadata-Version: 2.1\\nName: small-part\\nVersion: {version}\\n')
-    archive.writestr(f'{info}/WHEEL', 'Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')
+    archive.writestr(f'{info}/WHEEL', f'Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: {tag}\\n')
     archive.writestr(f'{info}/RECORD', '')
 `
 
@@ -25,9 +25,14 @@ export interface SmallWheel {
 }
 
 /** Makes a wheel `small-part` in `folder`, which pip finds there with PIP_FIND_LINKS. */
-export function makeWheel(folder: string, version: string, members: Record<string, string>): SmallWheel {
+export function makeWheel(
+  folder: string,
+  version: string,
+  members: Record<string, string>,
+  tag = 'py3-none-any',
+): SmallWheel {
   const pairs = Object.entries(members).map(([name, content]) => `${name}=${content}`)
-  execFileSync('python3', ['-c', script, folder, version, ...pairs])
-  const file = readFileSync(path.join(folder, `small_part-${version}-py3-none-any.whl`))
+  execFileSync('python3', ['-c', script, folder, version, tag, ...pairs])
+  const file = readFileSync(path.join(folder, `small_part-${version}-${tag}.whl`))
   return { requirement: `small-part==${version}`, sha256: createHash('sha256').update(file).digest('hex') }
 }

@@ -1,8 +1,16 @@
 import { chmodSync } from 'node:fs'
 import path from 'node:path'
-import { afterEach, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { cacheFolder } from '../../scripts/setup/cache.mjs'
-import { checkNode, checkPlatform, findCompiler, findPython, hasCmake, hasNinja } from '../../scripts/setup/tools.mjs'
+import {
+  checkNode,
+  checkPlatform,
+  findCompiler,
+  findNvcc,
+  findPython,
+  hasCmake,
+  hasNinja,
+} from '../../scripts/setup/tools.mjs'
 import { newFolder, writeFiles } from './folder.js'
 
 afterEach(() => {
@@ -71,6 +79,38 @@ test('a Python without pip is told from no Python', async () => {
 test('an old g++ is refused with the version found', async () => {
   vi.stubEnv('CXX', path.join(folderWithProgram('g++-9', '9.4.0'), 'g++-9'))
   await expect(findCompiler()).rejects.toThrow('Expected g++ 11 or later but received 9.4.0')
+})
+
+describe('nvcc', () => {
+  const nvcc = (release: string) =>
+    folderWithProgram('nvcc', `Cuda compilation tools, release ${release}, V${release}.88`)
+
+  test('on the PATH comes first', async () => {
+    const folder = nvcc('13.1')
+    vi.stubEnv('PATH', folder)
+    await expect(findNvcc()).resolves.toBe(path.join(folder, 'nvcc'))
+  })
+
+  test('in CUDA_HOME serves where the one on the PATH is old', async () => {
+    const home = newFolder()
+    writeFiles(home, { 'bin/nvcc': '#!/bin/sh\necho release 13.0, V13.0.88\n' })
+    chmodSync(path.join(home, 'bin/nvcc'), 0o755)
+    vi.stubEnv('PATH', nvcc('11.8'))
+    vi.stubEnv('CUDA_HOME', home)
+    await expect(findNvcc()).resolves.toBe(path.join(home, 'bin/nvcc'))
+  })
+
+  test('that is missing or old is one sentence with the cure', async () => {
+    vi.stubEnv('PATH', newFolder())
+    await expect(findNvcc([])).rejects.toMatchObject({
+      code: 'MISSING_TOOL',
+      message: expect.stringMatching(
+        /^nvcc is missing .*: install NVIDIA's CUDA toolkit 13\.0 or later, .* CUDA_HOME$/,
+      ),
+    })
+    vi.stubEnv('PATH', nvcc('12.8'))
+    await expect(findNvcc([])).rejects.toThrow(/^Expected nvcc 13\.0 or later but received 12\.8 \(.*nvcc\): install/)
+  })
 })
 
 test('an old cmake counts as none', async () => {

@@ -47,6 +47,19 @@ test('takes the wanted part of a wheel, file modes included, and leaves nothing 
   expect(readdirSync(cache)).toEqual([path.basename(folder)])
 })
 
+test('takes all of a wheel that is for another Python, by the options of its pin', async () => {
+  const wheel = makeWheel(links, '1.0', members, 'cp27-cp27mu-manylinux_2_28_x86_64')
+  const whole = { ...wheel, take: '', leave: ['small/data', 'small_part-1.0.dist-info'] }
+  const fetch = (options: string[]) => {
+    const pin = { title: 'small part', version: '1.0', megabytes: 1, wheels: [{ ...whole, options }] }
+    return fetchPin({ cache, name: 'small', pin, python: 'python3' })
+  }
+  await expect(fetch([])).rejects.toMatchObject({ code: 'DOWNLOAD_FAILED' })
+  const another = ['--python-version=2.7', '--implementation=cp', '--abi=cp27mu', '--platform=manylinux_2_28_x86_64']
+  const folder = await fetch(another)
+  expect(readdirSync(folder, { recursive: true }).sort()).toEqual(['small', 'small/elsewhere.txt'])
+})
+
 test('does not fetch again what is there', async () => {
   const pin = pinOf(makeWheel(links, '1.0', members))
   const folder = await fetchPin({ cache, name: 'small', pin, python: 'python3' })

@@ -8,5 +8,5 @@ for word; do
 done
 "$@" 2> "$object.ptxas"
 status=$?
-if [ $status -ne 0 ]; then cat "$object.ptxas" >&2; fi
+if [ $status -ne 0 ]; then grep -v -e '^ptxas info' -e 'bytes stack frame' "$object.ptxas" >&2; fi
 exit $status
