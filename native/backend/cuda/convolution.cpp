@@ -42,6 +42,7 @@ class ConvolutionPasses {
   // `output` and `grad_output` are full size, wherever they lie.
   void bind(const Binding& binding, void* output, void* grad_output) {
     binding_ = binding;
+    refresh();  // plans are checked with the weights as they are
     part_ = static_cast<char*>(binding.workspace) + scratch_bytes_;
     operands_.x = binding.input.data;
     operands_.weights = setting_.parameters->operand(binding.weight);
