@@ -19,6 +19,7 @@ enum Uid : int64_t { kX = 1, kWeights, kBias, kDy, kMask, kY, kDx, kDw, kSums };
 
 void check(fe::error_t status, const ConvolutionGraph& graph, const char* call) {
   if (status.is_good()) return;
+  cudaGetLastError();  // or the next kernel of ours is taken for the one that failed
   std::string words = status.get_message();
   std::replace(words.begin(), words.end(), '\n', ' ');
   throw Error(kInternal, std::string("cuDNN: ") + call + " of " + graph.text() + ": " + words);

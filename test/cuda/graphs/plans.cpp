@@ -1,0 +1,217 @@
+// Builds cuDNN plans for the graphs of whole networks on a card that is only described.
+//   plans description.json compute-capability [threads]
+// Reads layers and runs, a line each, and answers with one line of JSON for each graph:
+//   input C | convolution NAME RELU OUTPUTS KERNEL | max-pool NAME | linear NAME RELU OUTPUTS H W DROPOUT | norm NAME |
+//   mean NAME, where RELU may be "-";  then: run LABEL N H W PRECISION [training] [exact] [deterministic] [image];
+//   clear: new layers
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <atomic>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <map>
+#include <mutex>
+#include <sstream>
+#include <thread>
+
+#include "backend/cuda/convolution.hpp"
+#include "backend/cuda/convolution_description.hpp"
+#include "backend/cuda/linear.hpp"
+#include "network/plan.hpp"
+#include "tensor/error.hpp"
+
+namespace vggnet::cuda {
+namespace {
+
+struct Wanted {
+  ConvolutionGraph graph;
+  std::string layer;  // of the first network that has it
+};
+
+struct Answer {
+  std::string engine, kernel, heuristics = "none", refusal;
+  int64_t plans = 0, workspace = 0;
+};
+
+// A graph's engines, in the order of their promise, up to the first that can be built.
+class Builder {
+ public:
+  explicit Builder(Cudnn& cudnn) : cudnn_(cudnn) {
+    void* driver = dlopen("libcuda.so.1", RTLD_NOW);
+    if (!driver) throw Error(kInternal, "no stand-in for libcuda.so.1 is on LD_LIBRARY_PATH");
+    kernel_ = reinterpret_cast<const char* (*)()>(dlsym(driver, "described_card_kernel"));
+    forget_ = reinterpret_cast<void (*)()>(dlsym(driver, "described_card_forget"));
+    if (!kernel_ || !forget_) throw Error(kInternal, "a real driver's libcuda.so.1 comes before the stand-in");
+  }
+
+  Answer build(const ConvolutionGraph& graph) const {
+    Answer answer;
+    for (Heuristics heuristics : {Heuristics::first, Heuristics::fallback}) {
+      if (!build(graph, heuristics, answer)) continue;
+      answer.heuristics = heuristics == Heuristics::first ? "first" : "fallback";
+      answer.refusal.clear();
+      break;
+    }
+    return answer;
+  }
+
+ private:
+  bool build(const ConvolutionGraph& graph, Heuristics heuristics, Answer& answer) const {
+    try {
+      const auto proposals = cudnn_.propose(graph, heuristics);
+      for (int64_t i = 0; i < proposals->count(); ++i) {
+        try {
+          forget_();
+          const auto plan = proposals->build(i);
+          answer = {plan->name(), kernel_(), "", "", proposals->count(), plan->workspace_bytes()};
+          return true;
+        } catch (const Error& error) {
+          answer.refusal += std::string(error.what()) + "; ";
+        }
+      }
+    } catch (const Error& error) {
+      answer.refusal += std::string(error.what()) + "; ";
+    }
+    return false;
+  }
+
+  Cudnn& cudnn_;
+  const char* (*kernel_)();
+  void (*forget_)();
+};
+
+std::string read_word(std::istream& line) {
+  std::string word;
+  if (!(line >> word)) throw Error(kInvalidArgument, "a line ends too early");
+  return word == "-" ? "" : word;
+}
+int64_t read_number(std::istream& line) { return std::stoll(read_word(line)); }
+
+Layer read_layer(const std::string& kind, std::istream& line) {
+  if (kind == "input") {
+    const int64_t channels = read_number(line);
+    return Input{"input", channels, std::vector<float>(channels), std::vector<float>(channels, 1.0f)};
+  }
+  const std::string name = read_word(line);
+  if (kind == "max-pool") return MaxPool{name};
+  if (kind == "norm") return LocalNorm{name, 5, 2, 1e-4f, 0.75f};
+  if (kind == "mean") return SpatialMean{name};
+  const std::string relu = read_word(line);
+  const int64_t outputs = read_number(line), first = read_number(line);
+  if (kind == "convolution") return Convolution{name, relu, outputs, static_cast<int>(first)};
+  if (kind != "linear") throw Error(kInvalidArgument, "no such layer: " + kind);
+  const int64_t second = read_number(line);
+  return Linear{name, relu, outputs, first, second, std::stof(read_word(line)), 0};
+}
+
+class Networks {
+ public:
+  void read(const std::string& text) {
+    std::istringstream line(text);
+    const std::string kind = read_word(line);
+    if (kind == "clear") layers_.clear();
+    else if (kind == "run") add_run(line);
+    else layers_.push_back(read_layer(kind, line));
+  }
+  const std::vector<Wanted>& wanted() const { return wanted_; }
+
+ private:
+  void add_run(std::istream& line) {
+    const std::string label = read_word(line);
+    const int64_t n = read_number(line), h = read_number(line), w = read_number(line);
+    const std::string precision = read_word(line);
+    Setting setting{};
+    setting.precision = precision == "bf16" ? Precision::bf16 : precision == "tf32" ? Precision::tf32 : Precision::float32;
+    PlanOptions options;
+    options.images = DType::uint8;
+    for (std::string flag; line >> flag;) {
+      if (flag == "training") options.training = true;
+      if (flag == "exact") options.exact = true;
+      if (flag == "image") options.wants_image_gradient = true;
+      if (flag == "deterministic") setting.deterministic = true;
+    }
+    const auto& input = std::get<Input>(layers_.front());
+    const Plan plan = make_plan(layers_, {n, input.channels, h, w}, options);
+    for (const PlannedStage& stage : plan.stages) {
+      const auto add = [&](const ConvolutionGraphs& graphs) {
+        for (const ConvolutionGraph& graph : graphs.all()) want(graph, label + " " + name_of(stage.layer));
+      };
+      if (const auto* alone = std::get_if<Convolution>(&stage.layer))
+        add(graphs_of(*alone, stage.input_shape, stage.context, setting));
+      if (const auto* pooled = std::get_if<ConvolutionPool>(&stage.layer))
+        add(graphs_of(pooled->convolution, stage.input_shape, stage.context, setting));
+      if (const auto* linear = std::get_if<Linear>(&stage.layer))
+        if (const auto graphs = graphs_of(*linear, stage.input_shape, stage.context, setting)) add(*graphs);
+    }
+  }
+
+  void want(const ConvolutionGraph& graph, const std::string& layer) {
+    const auto same = [&](const Wanted& other) { return other.graph.text() == graph.text(); };
+    if (std::ranges::none_of(wanted_, same)) wanted_.push_back({graph, layer});
+  }
+
+  std::vector<Layer> layers_;
+  std::vector<Wanted> wanted_;
+};
+
+std::string quoted(const std::string& text) {
+  std::string quoted = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += static_cast<unsigned char>(c) < ' ' ? ' ' : c;
+  }
+  return quoted + "\"";
+}
+
+std::string json(const Wanted& wanted, const Answer& answer) {
+  std::ostringstream line;
+  line << "{\"graph\":" << quoted(wanted.graph.text()) << ",\"layer\":" << quoted(wanted.layer)
+       << ",\"engine\":" << quoted(answer.engine) << ",\"kernel\":" << quoted(answer.kernel)
+       << ",\"heuristics\":" << quoted(answer.heuristics) << ",\"plans\":" << answer.plans
+       << ",\"workspace\":" << answer.workspace << ",\"cap\":" << workspace_bytes(wanted.graph)
+       << ",\"refusal\":" << quoted(answer.refusal) << "}\n";
+  return line.str();
+}
+
+void build_all(const std::vector<Wanted>& wanted, Cudnn& cudnn, int threads) {
+  const Builder builder(cudnn);
+  std::atomic<size_t> next = 0;
+  std::mutex printing;
+  std::vector<std::jthread> workers;
+  for (int i = 0; i < threads; ++i)
+    workers.emplace_back([&] {
+      for (size_t at; (at = next++) < wanted.size();) {
+        const std::string line = json(wanted[at], builder.build(wanted[at].graph));
+        const std::lock_guard lock(printing);
+        std::cout << line << std::flush;
+      }
+    });
+}
+
+void run(const std::string& description_path, int compute_capability, int threads) {
+  std::ifstream file(description_path);
+  const std::string description{std::istreambuf_iterator<char>(file), {}};
+  Networks networks;
+  for (std::string line; std::getline(std::cin, line);)
+    if (!line.empty()) networks.read(line);
+  const auto cudnn = open_cudnn_without_card(description, compute_capability);
+  build_all(networks.wanted(), *cudnn, threads);
+}
+
+}  // namespace
+}  // namespace vggnet::cuda
+
+int main(int count, char** arguments) {
+  if (count < 3) {
+    std::cerr << "plans description.json compute-capability [threads]\n";
+    return 2;
+  }
+  try {
+    vggnet::cuda::run(arguments[1], std::stoi(arguments[2]), count > 3 ? std::stoi(arguments[3]) : 1);
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << "\n";
+    return 1;
+  }
+}
