@@ -36,7 +36,7 @@ function cachedFolders({ cache, list }: Surroundings): string[] {
     .filter((name) => !name.startsWith('.'))
     .sort(newestFirst)
     .map((name) => path.join(cache, name, 'lib'))
-    .filter((folder) => list(folder).some((name) => /^lib(cudnn|cublasLt|nvrtc)\b/.test(name)))
+    .filter((folder) => list(folder).some((name) => /^lib(cudnn|cublasLt|nvrtc)[._]/.test(name)))
 }
 
 /** The folders that are searched for NVIDIA's libraries, in order; python3 is asked only where the others lack some. */

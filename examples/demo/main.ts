@@ -4,7 +4,18 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import pc from 'picocolors'
-import { type Dataset, evaluate, meanOf, progressOn, reportLine, save, stratifiedSplit, train, VGG } from 'vggnet'
+import {
+  type Dataset,
+  deviceLine,
+  evaluate,
+  meanOf,
+  progressOn,
+  reportLine,
+  save,
+  stratifiedSplit,
+  train,
+  VGG,
+} from 'vggnet'
 import { classifyTen } from './classify.js'
 import { readDigits } from './digits.js'
 import { confusionLines, digitLines } from './draw.js'
@@ -47,7 +58,9 @@ async function run({ epochs, seed, json }: { epochs: number; seed: number; json:
   const { training, validation: test } = stratifiedSplit(await readDigits(), heldOut, seed)
   const net = await createNet(training, seed)
   try {
-    console.log(pc.bold(`VGG ${net.variant} learns ${training.count} handwritten digits`) + pc.dim(` on ${net.device}`))
+    console.log(
+      pc.bold(`VGG ${net.variant} learns ${training.count} handwritten digits`) + pc.dim(` ${deviceLine(net)}`),
+    )
     const report = await train(net, training, {
       epochs,
       batch: 64,

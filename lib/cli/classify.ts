@@ -3,12 +3,11 @@ import pc from 'picocolors'
 import { load } from '../checkpoint/checkpoint.js'
 import { type ImageSize, readImage } from '../data/image.js'
 import { VggError } from '../error.js'
-import type { Device } from '../network/open.js'
 import { integer } from '../options.js'
 import { Tensor } from '../tensor.js'
-import { percent } from '../train/log.js'
+import { deviceLine, percent } from '../train/log.js'
 import type { VGG } from '../vgg/vgg.js'
-import { given, number } from './flags.js'
+import { addDeviceFlags, type DeviceFlags, deviceOptions, given, number } from './flags.js'
 
 const examples = `
 Each picture is rescaled with its proportions kept until it covers the network's size; the middle is used.
@@ -17,10 +16,9 @@ Examples:
   $ vggnet classify digits.safetensors seven.png
   $ vggnet classify model.safetensors photos/*.jpg --top 3 --json`
 
-interface Flags {
+interface Flags extends DeviceFlags {
   top: number
   json?: true
-  device?: string
   threads?: number
 }
 
@@ -34,13 +32,13 @@ interface Answer {
 
 /** `vggnet classify`: a saved model's answers for picture files. */
 export function addClassify(program: Command): void {
-  program
+  const command = program
     .command('classify')
     .description('say what is in pictures, by a saved model')
     .argument('<model>', 'a model that vggnet saved')
     .argument('<image...>', 'picture files: PNG, JPEG, WebP, GIF, AVIF, TIFF, SVG')
     .option('--top <k>', 'the k most probable classes', number, 1)
-    .option('--device <name>', 'auto, cpu, cuda, cuda:N')
+  addDeviceFlags(command, 'auto')
     .option('--threads <n>', 'threads on the cpu', number)
     .option('--json', 'one JSON array: file, answers')
     .addHelpText('after', examples)
@@ -51,8 +49,8 @@ export function addClassify(program: Command): void {
 const batch = 16
 
 async function classify(model: string, files: string[], flags: Flags): Promise<void> {
-  const device = flags.device as Device | undefined
-  const net = await load(model, given({ device, threads: flags.threads }))
+  const net = await load(model, { ...deviceOptions(flags), ...given({ threads: flags.threads }) })
+  if (process.stderr.isTTY && !flags.json) console.error(pc.dim(deviceLine(net)))
   try {
     const top = integer(1, net.classes)(flags.top, '--top')
     const found: { file: string; answers: Answer[] }[] = []

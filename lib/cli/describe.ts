@@ -4,16 +4,24 @@ import type { Description } from '../native.js'
 import { describe } from '../network/describe.js'
 import { variantLetter } from '../vgg/variants.js'
 import { layersOf } from '../vgg/vgg.js'
-import { addModelFlags, given, type ModelFlags, number } from './flags.js'
+import {
+  addDeviceFlags,
+  addModelFlags,
+  type DeviceFlags,
+  deviceOptions,
+  given,
+  type ModelFlags,
+  number,
+} from './flags.js'
 import { amountText, bytesText, type Column, countText, tableLines } from './table.js'
 
 const examples = `
 Examples:
   $ vggnet describe --variant D --classes 1000
   $ vggnet describe --variant VGG11 --image-size 32 --channels 1 --classes 10 --head-width 512 --training --batch 256
-  $ vggnet describe --variant D --classes 1000 --json`
+  $ vggnet describe --variant D --classes 1000 --device cuda --precision bf16 --training --batch 256 --json`
 
-interface Flags extends ModelFlags {
+interface Flags extends ModelFlags, DeviceFlags {
   batch: number
   training?: true
   json?: true
@@ -24,7 +32,7 @@ export function addDescribe(program: Command): void {
   const command = program
     .command('describe')
     .description('show the layers of a network, its parameters, memory and operations')
-  addModelFlags(command)
+  addDeviceFlags(addModelFlags(command), 'cpu')
     .option('--batch <n>', 'images computed at a time', number, 1)
     .option('--training', 'what training needs, instead of evaluation')
     .option('--json', 'one JSON object: parameters, layers, bytes, operations')
@@ -41,6 +49,9 @@ interface Described {
   classes: number
   batch: number
   training: boolean
+  /** 'cpu', 'cuda'; bf16, tf32 or float32 */
+  device: string
+  precision: string
   /** [n, c, h, w] */
   input: number[]
   /** Weights and biases. */
@@ -71,16 +82,18 @@ interface Described {
 }
 
 function describedBy(flags: Flags): Described {
-  const { batch, training = false, json: _, exact = false, classes = 1000, imageSize = [224, 224], ...rest } = flags
-  const { channels = 3 } = rest
-  const layers = layersOf({ ...given({ ...rest, imageSize, classes }), variant: flags.variant, classes })
+  const { batch, training = false, exact = false, classes = 1000, imageSize = [224, 224], variant } = flags
+  const { channels = 3, width, headWidth, dropout, localNorm } = flags
+  const layers = layersOf({ ...given({ width, headWidth, dropout, localNorm }), channels, imageSize, variant, classes })
   const input = [batch, channels, ...imageSize]
-  const plan = describe({ layers, shape: input, training, exact })
+  const plan = describe({ layers, shape: input, training, exact, ...deviceOptions(flags) })
   return {
-    variant: variantLetter(String(flags.variant)),
+    variant: variantLetter(String(variant)),
     classes,
     batch,
     training,
+    device: plan.device,
+    precision: plan.precision,
     input,
     parameters: plan.parameterCount,
     layers: plan.layers.map(layerOf),
@@ -127,6 +140,7 @@ function shapeOf([, ...shape]: readonly number[]): string {
 
 function text(described: Described): string {
   const { layers, stages, memory, bytes, parameters, operations, batch, training, input } = described
+  const { device, precision } = described
   const rows = layers.map((layer) => [
     layer.name,
     layer.kind,
@@ -147,7 +161,7 @@ function text(described: Described): string {
   ]
   return [
     pc.bold(`VGG ${described.variant}, ${described.classes} classes`) +
-      pc.dim(` for ${images} of ${shapeOf(input)}, ${mode}`),
+      pc.dim(` for ${images} of ${shapeOf(input)}, ${mode} on ${device} in ${precision}`),
     '',
     pc.bold(titles),
     pc.dim(rule),

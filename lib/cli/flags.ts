@@ -1,4 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { Precision } from '../native.js'
+import type { Device, RunOptions } from '../network/open.js'
 import type { VggOptions } from '../vgg/vgg.js'
 
 /** A number as written on a command line; its range is for the option that takes it. */
@@ -43,6 +45,31 @@ export function addModelFlags(command: Command): Command {
     .option('--dropout <p>', 'dropout after fc6 and fc7 (default: 0.5)', number)
     .addOption(new Option('--local-norm <form>', 'the normalisation of A-LRN').choices(['literal', 'caffe']))
     .option('--exact', 'direct convolutions only, no Winograd')
+}
+
+/** The flags that say where to compute, the same for every command that does. */
+export interface DeviceFlags {
+  device?: string
+  precision?: Precision
+  deterministic?: true
+}
+
+/** Adds the flags of {@link DeviceFlags}. */
+export function addDeviceFlags(command: Command, fallback: 'auto' | 'cpu'): Command {
+  return command
+    .option('--device <name>', `auto, cpu, cuda, cuda:N (default: ${fallback})`)
+    .addOption(
+      new Option(
+        '--precision <name>',
+        'of activations and products (default: bf16 on a card from sm_80 on, else float32)',
+      ).choices(['bf16', 'tf32', 'float32']),
+    )
+    .option('--deterministic', 'on a card: equal runs give equal bits; slower')
+}
+
+/** What {@link DeviceFlags} say, as options of a network. */
+export function deviceOptions({ device, precision, deterministic }: DeviceFlags): RunOptions {
+  return given({ device: device as Device | undefined, precision, deterministic })
 }
 
 /** The entries that were given: an option that is left out must not hide the default behind it. */

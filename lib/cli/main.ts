@@ -2,11 +2,12 @@
 import { Command } from 'commander'
 import { addClassify } from './classify.js'
 import { addDescribe } from './describe.js'
+import { addDoctor } from './doctor.js'
 import { exitCode, failureText } from './failure.js'
 import { readPackage } from './package.js'
 import { addTrain } from './train.js'
 
-const commands = [addDescribe, addTrain, addClassify]
+const commands = [addDescribe, addTrain, addClassify, addDoctor]
 
 const ending = `
 Exit codes: 0 done, 1 failure, 2 wrong use (an unknown option, a value out of range), 130 interrupted.

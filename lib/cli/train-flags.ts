@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import type { Initialisation } from '../network/open.js'
 import type { ScheduleOption } from '../train/schedule.js'
-import { addModelFlags, type ModelFlags, names, number, numbers } from './flags.js'
+import { addDeviceFlags, addModelFlags, type DeviceFlags, type ModelFlags, names, number, numbers } from './flags.js'
 
 const examples = `
 Examples:
@@ -15,7 +15,7 @@ Pictures smaller than the network's size are put in the middle of it, with --bac
 Ctrl-C saves what is learned so far and prints the command that goes on with it; a second Ctrl-C leaves at once.`
 
 /** The flags of `vggnet train`. */
-export interface TrainFlags extends ModelFlags {
+export interface TrainFlags extends ModelFlags, DeviceFlags {
   images?: string
   labels?: string
   valImages?: string
@@ -28,7 +28,6 @@ export interface TrainFlags extends ModelFlags {
   mean?: number[]
   scale?: number[]
   classNames?: string[]
-  device?: string
   threads?: number
   epochs: number
   batch: number
@@ -68,8 +67,11 @@ function addStartFlags(command: Command): Command {
     )
     .option('--mean <values>', 'subtracted from each channel (default: mean of the training pictures)', numbers)
     .option('--scale <values>', 'multiplier after that (default: 1/58; 1 for paper)', numbers)
-    .option('--device <name>', 'auto, cpu, cuda, cuda:N')
-    .option('--threads <n>', 'threads on the cpu', number)
+}
+
+function addComputingFlags(command: Command): Command {
+  const withDevice = addDeviceFlags(command.optionsGroup('Device:'), 'auto')
+  return withDevice.option('--threads <n>', 'threads on the cpu', number)
 }
 
 function addRunFlags(command: Command): Command {
@@ -101,7 +103,7 @@ function addRunFlags(command: Command): Command {
 
 /** Adds every flag of {@link TrainFlags}, and the examples. */
 export function addTrainFlags(command: Command): Command {
-  return addRunFlags(addStartFlags(addDataFlags(command))).addHelpText('after', examples)
+  return addComputingFlags(addRunFlags(addStartFlags(addDataFlags(command)))).addHelpText('after', examples)
 }
 
 /** The schedule that the flags state, or undefined for the default of `train`. */

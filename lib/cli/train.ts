@@ -6,15 +6,14 @@ import { meanOf } from '../data/mean.js'
 import { paddedDataset } from '../data/padded.js'
 import { stratifiedSplit } from '../data/split.js'
 import { VggError } from '../error.js'
-import type { Device } from '../network/open.js'
 import { unexpected } from '../options.js'
 import type { StepEvent } from '../train/events.js'
-import { rateText, reportLine } from '../train/log.js'
+import { deviceLine, rateText, reportLine } from '../train/log.js'
 import { type Progress, progressOn } from '../train/progress.js'
 import { train } from '../train/trainer.js'
 import { VGG } from '../vgg/vgg.js'
 import { Interrupted } from './failure.js'
-import { given } from './flags.js'
+import { deviceOptions, given } from './flags.js'
 import { resumeCommand } from './resume.js'
 import { addTrainFlags, scheduleOf, type TrainFlags } from './train-flags.js'
 
@@ -57,8 +56,7 @@ async function readParts(flags: TrainFlags): Promise<Parts> {
 
 async function openNetwork(flags: TrainFlags, data: Dataset): Promise<VGG> {
   const { from, threads, exact, seed } = flags
-  const device = flags.device as Device | undefined
-  const run = given({ device, threads, exact })
+  const run = { ...deviceOptions(flags), ...given({ threads, exact }) }
   if (from !== undefined) return load(from, run)
   const { variant, width, headWidth, dropout, localNorm, initialisation, scale } = flags
   const imageSize = flags.imageSize ?? ([Math.max(32, data.height), Math.max(32, data.width)] as const)
@@ -97,7 +95,7 @@ async function runTrain(flags: TrainFlags): Promise<void> {
 
 async function trainAndSave(net: VGG, parts: Parts, flags: TrainFlags): Promise<void> {
   const progress = flags.json ? jsonProgress : progressOn(process.stderr)
-  if (!flags.json) console.log(startLine(net, parts))
+  if (!flags.json) console.log(startLines(net, parts))
   const seen = new Seen(progress)
   const stopping = new AbortController()
   const stop = (): void => {
@@ -113,7 +111,9 @@ async function trainAndSave(net: VGG, parts: Parts, flags: TrainFlags): Promise<
     const { validation } = parts
     const report = await train(net, parts.training, { ...options, ...(validation && { validation }) })
     await save(net, flags.out)
-    console.log(flags.json ? JSON.stringify({ event: 'end', ...report, path: flags.out }) : reportLine(report))
+    console.log(
+      flags.json ? JSON.stringify({ event: 'end', ...report, ...deviceOf(net), path: flags.out }) : reportLine(report),
+    )
     if (!flags.json) console.log(`saved to ${flags.out}`)
   } catch (error) {
     progress.end()
@@ -173,10 +173,13 @@ async function saveInterrupted(net: VGG, flags: TrainFlags, seen: Seen): Promise
   return new Interrupted(`${done} Go on (momentum starts anew) with:\n  ${command}`)
 }
 
-function startLine(net: VGG, { training, validation }: Parts): string {
+const deviceOf = ({ device, deviceReason, precision }: VGG) => ({ device, deviceReason, precision })
+
+function startLines(net: VGG, { training, validation }: Parts): string {
   const [height, width] = net.imageSize
   const held = validation === undefined ? 'no validation' : `${validation.count} for validation`
   const count = net.parameters.reduce((sum, parameter) => sum + parameter.count, 0)
   const size = `${height}x${width}x${net.channels}`
-  return `VGG ${net.variant} (${size}, ${net.classes} classes, ${count.toLocaleString('en-US')} parameters) on ${net.device}: ${training.count} pictures, ${held}`
+  const made = `VGG ${net.variant} (${size}, ${net.classes} classes, ${count.toLocaleString('en-US')} parameters)`
+  return `${made}: ${training.count} pictures, ${held}\n${deviceLine(net)}`
 }

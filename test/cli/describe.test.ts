@@ -48,7 +48,7 @@ describe('vggnet describe', () => {
   test('the text is a table with totals', async () => {
     const { code, stdout } = await vggnet(['describe', '--variant', 'vgg-16'])
     expect(code).toBe(0)
-    expect(stdout).toMatch(/^VGG D, 1000 classes for 1 image of 3 x 224 x 224, evaluation\n/)
+    expect(stdout).toMatch(/^VGG D, 1000 classes for 1 image of 3 x 224 x 224, evaluation on cpu in float32\n/)
     expect(stdout).toMatch(/\nconv4_2 .* 2,359,808 /)
     expect(stdout).toMatch(/\ntotal +138,357,544 +15\.47 G\n/)
     expect(stdout).toMatch(/\nmemory \d+\.\d+ MiB: parameters 527\.9 MiB, /)

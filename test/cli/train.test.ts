@@ -48,7 +48,8 @@ describe('train, then classify', () => {
     const trained = await vggnet(['train', ...files(), ...quick, ...named, '--epochs', '15', '--split', '0.25'])
     expect(trained).toMatchObject({ code: 0, stderr: '' })
     const lines = trained.stdout.trimEnd().split('\n')
-    expect(lines[0]).toMatch(/^VGG A \(32x32x1, 3 classes, .* parameters\) on cpu: 90 pictures, 30 for validation$/)
+    expect(lines[0]).toMatch(/^VGG A \(32x32x1, 3 classes, .* parameters\): 90 pictures, 30 for validation$/)
+    expect(lines[1]).toBe('on cpu in float32')
     expect(lines.filter((line) => /^epoch +\d+\/15 .* loss .* validation .* images\/s/.test(line))).toHaveLength(15)
     expect(lines.at(-1)).toBe(`saved to ${at('model.safetensors')}`)
 

@@ -1,0 +1,94 @@
+import path from 'node:path'
+import type { Command } from 'commander'
+import pc from 'picocolors'
+import { type Examination, examine, type Trial } from './examination.js'
+import { bytesText } from './table.js'
+
+const examples = `
+To be pasted into a bug report. The exit code is 0 where every device that this installation is built for computes.
+
+Examples:
+  $ vggnet doctor
+  $ vggnet doctor --json`
+
+/** `vggnet doctor`: what this machine and this installation can compute on, and why not. */
+export function addDoctor(program: Command): void {
+  program
+    .command('doctor')
+    .description('show what vggnet finds on this machine: devices, libraries, versions, and why not')
+    .option('--json', 'one JSON object')
+    .addHelpText('after', examples)
+    .action(async (flags: { json?: true }) => {
+      const found = await examine()
+      console.log(flags.json ? JSON.stringify(found, null, 2) : text(found, process.stdout.columns || 80))
+      process.exitCode = found.works ? 0 : 1
+    })
+}
+
+/** Words in lines of at most `width`; a longer one (a path) has a line of its own, a command in backquotes is one. */
+function wrapped(words: string, width: number): string[] {
+  const lines: string[] = []
+  for (const word of words.match(/(?:`[^`]*`|\S)+/g) ?? []) {
+    const last = lines.at(-1)
+    if (last === undefined || last.length + 1 + word.length > width) lines.push(word)
+    else lines[lines.length - 1] = `${last} ${word}`
+  }
+  return lines
+}
+
+const titleWidth = 11
+
+/** A title, and behind it its facts, each on lines of its own. */
+function section(title: string, facts: readonly string[], width: number): string {
+  const lines = facts.flatMap((fact) => (fact === '' ? [] : wrapped(fact, width - titleWidth)))
+  return lines
+    .map((line, index) => `${pc.bold((index === 0 ? title : '').padEnd(titleWidth))}${line}`.trimEnd())
+    .join('\n')
+}
+
+/** The files by folder: seven parts of cuDNN lie in one. */
+function fileFacts({ files, searched }: Examination['cuda']): string[] {
+  const folders = new Set(files.flatMap((file) => (file.path === '' ? [] : [path.dirname(file.path)])))
+  const found = [...folders].map((folder) => {
+    const names = files.filter((file) => path.dirname(file.path) === folder).map(({ name }) => name)
+    return `${folder}: ${names.join(', ')}`
+  })
+  const missing = files.filter((file) => file.path === '')
+  if (missing.length === 0) return found
+  const names = missing.map(({ name, needed }) => (needed ? name : `${name} (cuDNN does without it, slower)`))
+  return [...found, `missing: ${names.join(', ')}`, `searched: ${searched.join(', ')}`]
+}
+
+function deviceFacts({ device, name, architecture, bytes, freeBytes, precision, works, obstacle }: Trial): string[] {
+  if (name === '') return [pc.dim(obstacle)]
+  const verdict = works ? pc.green(`works in ${precision}`) : pc.red('does not work')
+  return [`${device} ${verdict}: ${name}, ${architecture}, ${bytesText(bytes)}, ${bytesText(freeBytes)} free`, obstacle]
+}
+
+function text(found: Examination, width: number): string {
+  const { system, processor, memory, addon, cuda, devices } = found
+  const threads = `${processor.threads || processor.processors} threads`
+  const built = `build ${addon.buildId}${addon.debug ? ' with sanitizers' : ''}, ${addon.compiler}, ${addon.oneDnn}`
+  const driver = cuda.driver.version && `CUDA ${cuda.driver.version}, ${cards(cuda.driver.cards)}, ${cuda.driver.path}`
+  const sections: [string, string[]][] = [
+    ['vggnet', [found.vggnet]],
+    ['system', [`${system.name}, ${system.kernel} ${system.arch}, glibc ${system.glibc}, Node ${system.node}`]],
+    ['processor', [[processor.name, threads, processor.isa].filter(Boolean).join(', ')]],
+    ['memory', [`${bytesText(memory.bytes)}, ${bytesText(memory.freeBytes)} free`]],
+    ['addon', addon.obstacle === '' ? [addon.path, built] : addon.obstacle.split('\n')],
+  ]
+  if (addon.obstacle === '') {
+    const { path: library, buildId, versions, obstacle } = cuda.library
+    sections.push(
+      ['CUDA', [library, buildId && `build ${buildId}, ${versions}`, obstacle]],
+      ['driver', [driver, cuda.driver.obstacle]],
+      ['libraries', fileFacts(cuda)],
+    )
+  }
+  devices.forEach((device, index) => {
+    sections.push([index === 0 ? 'devices' : '', deviceFacts(device)])
+  })
+  return sections.map(([title, facts]) => section(title, facts, width)).join('\n')
+}
+
+const cards = (count: number): string => `${count} ${count === 1 ? 'card' : 'cards'} visible`

@@ -1,0 +1,227 @@
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { native } from '../../lib/native.js'
+import { start } from '../setup/command.js'
+import type { Outcome } from './loading/attempts.js'
+import { cudaLibrary, cudnnParts, driverFolder, emptyLibrary, nvidiaFiles } from './loading/stand-ins.js'
+
+let folder = ''
+const at = (...names: string[]): string => path.join(folder, ...names)
+const { buildId } = native().buildInfo()
+
+beforeAll(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'vggnet-loading-'))
+  mkdirSync(at('nothing'))
+  driverFolder(at('old'), { version: 12020, cards: 1 })
+  driverFolder(at('no-card'), { version: 13000, cards: 0, status: 100 })
+  driverFolder(at('stub'), { version: 13000, cards: 0, status: 34 })
+  driverFolder(at('broken'), { version: 13000, cards: 1, status: 999 })
+  driverFolder(at('card'), { version: 13000, cards: 1 })
+  driverFolder(at('cards'), { version: 13010, cards: 3 })
+  for (const name of nvidiaFiles) emptyLibrary(at('nvidia', name))
+  cudaLibrary(at('this', 'libvggnet_cuda.so'), buildId, 'INTERNAL')
+  cudaLibrary(at('unfit', 'libvggnet_cuda.so'), buildId, 'DEVICE_UNAVAILABLE')
+  cudaLibrary(at('full', 'libvggnet_cuda.so'), buildId, 'OUT_OF_MEMORY')
+  cudaLibrary(at('other', 'libvggnet_cuda.so'), 'fedcba9876543210', 'INTERNAL')
+  emptyLibrary(at('empty', 'libvggnet_cuda.so'))
+  writeFileSync(at('text.so'), 'no library\n')
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+interface Conditions {
+  /** The folder of a stand-in driver. */
+  driver?: string
+  /** The folder of a stand-in of libvggnet_cuda.so; default: there is none. */
+  library?: string
+  env?: NodeJS.ProcessEnv
+}
+
+/** What comes of opening devices in a process of its own, which has to outlive it. */
+async function outcomes(words: string[], { driver, library = 'nothing', env = {} }: Conditions): Promise<Outcome[]> {
+  const environment = {
+    VGGNET_CACHE: at('nothing'),
+    CUDA_HOME: at('nothing'),
+    LD_LIBRARY_PATH: driver && at(driver),
+    VGGNET_CUDA_BINARY: at(library, 'libvggnet_cuda.so'),
+    VGGNET_CUDA_LIBRARIES: at('nvidia'),
+    CUDA_VISIBLE_DEVICES: undefined,
+    ...env,
+  }
+  const { code, stdout, stderr } = await start('test/cuda/loading/attempts.ts', words, environment).ended
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  return JSON.parse(stdout)
+}
+
+const unavailable = (reason: string, device = 'cuda'): Outcome => [
+  'DEVICE_UNAVAILABLE',
+  `device '${device}' is not available: ${reason}`,
+]
+
+describe('the driver', () => {
+  const invisible = 'no CUDA device is visible: '
+
+  test.each<[string, string, NodeJS.ProcessEnv, string]>([
+    ['too old', 'old', {}, 'the driver supports CUDA 12.2, this build needs 13.0: update to R580 or later'],
+    ['without a card', 'no-card', {}, `${invisible}there is a driver but no card (a container needs --gpus all)`],
+    [
+      'with every card hidden',
+      'no-card',
+      { CUDA_VISIBLE_DEVICES: '' },
+      `${invisible}CUDA_VISIBLE_DEVICES is set and empty, which hides every card`,
+    ],
+    ['with others visible', 'no-card', { CUDA_VISIBLE_DEVICES: '7' }, `${invisible}CUDA_VISIBLE_DEVICES is '7'`],
+    [
+      'a stub',
+      'stub',
+      {},
+      'libcuda.so.1 is the stub of a CUDA toolkit, not a driver: take its folder off LD_LIBRARY_PATH',
+    ],
+    [
+      'that fails',
+      'broken',
+      {},
+      'the NVIDIA driver does not work: cuInit gives CUDA_ERROR_OF_THE_STAND_IN (999); nvidia-smi may say more',
+    ],
+  ])('%s: cuda says so, auto takes the cpu and says why', async (_, driver, env, reason) => {
+    const found = await outcomes(['--open', 'cuda', '--open', 'auto'], { driver, env })
+    expect(found).toEqual([unavailable(reason), ['cpu', reason]])
+  })
+
+  const installed = native().cudaReport().driver.path !== ''
+  test.skipIf(installed)('absent', async () => {
+    const reason = 'no NVIDIA driver was found (libcuda.so.1)'
+    const found = await outcomes(['--open', 'cuda', '--open', 'auto', '--open', 'cuda:3'], {})
+    expect(found).toEqual([unavailable(reason), ['cpu', reason], unavailable(reason, 'cuda:3')])
+  })
+
+  test('absent or without a card: planning does without', async () => {
+    const found = await outcomes(['--plan', 'cuda', '--plan', 'auto'], { driver: 'no-card', library: 'this' })
+    expect(found).toEqual([
+      ['INTERNAL', 'no planner, table given 1 time'],
+      ['cpu', ''],
+    ])
+  })
+
+  test('a precision that only a card has is no reason to compute in another', async () => {
+    const [found] = await outcomes(['--open', 'auto', '--precision', 'bf16'], { driver: 'old' })
+    expect(found).toEqual([
+      'DEVICE_UNAVAILABLE',
+      "precision 'bf16' needs a CUDA card, and device 'auto' finds none: the driver supports CUDA 12.2, " +
+        'this build needs 13.0: update to R580 or later',
+    ])
+  })
+
+  test('a card that is not there is named with those that are', async () => {
+    const [one] = await outcomes(['--open', 'cuda:1'], { driver: 'card', library: 'this' })
+    const [three] = await outcomes(['--open', 'cuda:3'], { driver: 'cards', library: 'this' })
+    expect(one).toEqual(unavailable("this process sees 1 card, 'cuda:0'", 'cuda:1'))
+    expect(three).toEqual(unavailable("this process sees 3 cards, 'cuda:0' to 'cuda:2'", 'cuda:3'))
+  })
+})
+
+describe('the CUDA library', () => {
+  test('absent', async () => {
+    const reason = `there is no file ${at('nothing', 'libvggnet_cuda.so')}, which VGGNET_CUDA_BINARY names`
+    const found = await outcomes(['--open', 'cuda', '--open', 'auto', '--plan', 'cuda'], { driver: 'card' })
+    expect(found).toEqual([unavailable(reason), ['cpu', reason], unavailable(reason)])
+  })
+
+  test('of another build', async () => {
+    const reason =
+      `${at('other', 'libvggnet_cuda.so')} is of build fedcba9876543210 and this addon of build ${buildId}, which do ` +
+      'not fit together: `npm run build:native && npm run build:cuda` builds both anew'
+    const found = await outcomes(['--open', 'cuda', '--open', 'auto'], { driver: 'card', library: 'other' })
+    expect(found).toEqual([unavailable(reason), ['cpu', reason]])
+  })
+
+  test('something else', async () => {
+    const [found] = await outcomes(['--open', 'cuda'], { driver: 'card', library: 'empty' })
+    const reason = `${at('empty', 'libvggnet_cuda.so')} is no CUDA library of vggnet: it has no vggnet_cuda`
+    expect(found).toEqual(unavailable(reason))
+    const env = { VGGNET_CUDA_BINARY: at('text.so') }
+    const [text] = await outcomes(['--open', 'cuda'], { driver: 'card', env })
+    expect(text).toEqual(unavailable(`the CUDA library does not load: ${at('text.so')}: file too short`))
+  })
+
+  test('is opened once, by whichever of several networks comes first', async () => {
+    const four = Array.from({ length: 4 }, () => ['--open', 'cuda']).flat()
+    const found = await outcomes([...four, '--together'], { driver: 'card', library: 'this' })
+    expect(found).toEqual(Array.from({ length: 4 }, () => ['INTERNAL', 'no backend, table given 1 time']))
+  })
+
+  test('throws its own errors: auto goes on with the cpu where the device is unfit, and nowhere else', async () => {
+    const devices = ['--open', 'cuda', '--open', 'auto']
+    const reason = 'no backend, table given 1 time'
+    const unfit = await outcomes(devices, { driver: 'card', library: 'unfit' })
+    expect(unfit).toEqual([unavailable(reason), ['cpu', reason]])
+    const full = await outcomes(devices, { driver: 'card', library: 'full' })
+    expect(full).toEqual([
+      ['OUT_OF_MEMORY', reason],
+      ['OUT_OF_MEMORY', reason],
+    ])
+  })
+})
+
+describe("NVIDIA's libraries", () => {
+  const openIn = async (...folders: string[]): Promise<Outcome | undefined> => {
+    const words = ['--folders', folders.join(':'), '--library', at('this', 'libvggnet_cuda.so')]
+    return (await outcomes(words, { driver: 'card' }))[0]
+  }
+  function folderWith(name: string, files: readonly string[]): string {
+    mkdirSync(at(name))
+    for (const file of files) copyFileSync(at('nvidia', file), at(name, file))
+    return at(name)
+  }
+  const arrived: Outcome = ['INTERNAL', 'no backend, table given 1 time']
+
+  test('none at all', async () => {
+    const reason = `libcublasLt.so.13 (cuBLASLt 13) was not found; searched ${at('nothing')}; the cure`
+    expect(await openIn(at('nothing'))).toEqual(unavailable(reason))
+  })
+
+  test('no cuDNN', async () => {
+    const cublas = folderWith('cublas-only', ['libcublasLt.so.13'])
+    const reason = `cuDNN 9 was not found (libcudnn.so.9 and its parts); searched ${cublas}; the cure`
+    expect(await openIn(cublas)).toEqual(unavailable(reason))
+  })
+
+  test.each([...cudnnParts, 'libcudnn.so.9'])('no %s: said before cuDNN could end the process', async (missing) => {
+    const partial = folderWith(
+      `without-${missing}`,
+      nvidiaFiles.filter((name) => name !== missing),
+    )
+    const reason = `cuDNN in ${partial} is not complete: ${missing} is missing, and its parts must lie in one folder`
+    expect(await openIn(partial, at('nothing'))).toEqual(
+      unavailable(`${reason}; searched ${partial}, ${at('nothing')}; the cure`),
+    )
+  })
+
+  test('the parts of cuDNN are not taken from two folders; a complete one is preferred', async () => {
+    const first = folderWith('first-half', nvidiaFiles.slice(0, 4))
+    const second = folderWith('second-half', nvidiaFiles.slice(4))
+    const [code, message] = (await openIn(first, second)) ?? []
+    expect([code, message]).toEqual([
+      'DEVICE_UNAVAILABLE',
+      expect.stringContaining(`cuDNN in ${first} is not complete`),
+    ])
+    expect(await openIn(first, second, at('nvidia'))).toEqual(arrived)
+  })
+
+  test('a damaged one', async () => {
+    const damaged = folderWith('damaged', nvidiaFiles)
+    writeFileSync(path.join(damaged, 'libcudnn_ops.so.9'), 'no library\n')
+    const reason = `a library of CUDA does not load: ${damaged}/libcudnn_ops.so.9: file too short`
+    expect(await openIn(damaged)).toEqual(unavailable(reason))
+  })
+
+  test('beside the python3 in use, asked where nothing else has them', async () => {
+    mkdirSync(at('bin'))
+    writeFileSync(at('bin', 'python3'), `#!/bin/sh\necho '${at('nvidia')}'\n`)
+    chmodSync(at('bin', 'python3'), 0o755)
+    const env = { VGGNET_CUDA_LIBRARIES: undefined, PATH: `${at('bin')}:${process.env.PATH}` }
+    const [found] = await outcomes(['--open', 'cuda'], { driver: 'card', library: 'this', env })
+    expect(found).toEqual(arrived)
+  })
+})
