@@ -1,0 +1,40 @@
+import { appendFileSync } from 'node:fs'
+import path from 'node:path'
+
+const root = path.resolve(import.meta.dirname, '../..')
+const firstLines = (error) => String(error?.message ?? error).slice(0, 600)
+
+/** vitest's findings, a line of JSON each, in the file VGGNET_LINES as soon as they are known: a time limit loses none. */
+class LineReporter {
+  onTestCaseResult(test) {
+    const { state, errors } = test.result()
+    const { duration = 0 } = test.diagnostic() ?? {}
+    this.#add({
+      file: path.relative(root, test.module.moduleId),
+      name: test.fullName,
+      state,
+      ms: Math.round(duration),
+      ...(errors?.length && { error: firstLines(errors[0]) }),
+    })
+    if (state === 'failed')
+      console.log(`x ${test.fullName}\n${errors?.map((error) => error.stack ?? error).join('\n')}`)
+  }
+
+  /** A module that does not load has no tests to fail. */
+  onTestModuleEnd(module) {
+    const file = path.relative(root, module.moduleId)
+    for (const error of module.errors()) this.#add({ file, name: '', state: 'failed', ms: 0, error: firstLines(error) })
+  }
+
+  onTestRunEnd(_modules, errors) {
+    for (const error of errors)
+      this.#add({ file: '', name: 'stray error', state: 'failed', ms: 0, error: firstLines(error) })
+  }
+
+  #add(line) {
+    appendFileSync(process.env.VGGNET_LINES, `${JSON.stringify(line)}\n`)
+  }
+}
+
+// biome-ignore lint/style/noDefaultExport: vitest takes a reporter from a file by its default export
+export default LineReporter

@@ -1,0 +1,56 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { cpus, release } from 'node:os'
+import path from 'node:path'
+
+const line = (program, words) => {
+  const { status, stdout } = spawnSync(program, words, { encoding: 'utf8', timeout: 60_000 })
+  return status === 0 ? stdout.trim() : ''
+}
+
+/** The first card by nvidia-smi: name, driver, memory, capability ('9.0'); nothing where there is none. */
+export function findCard() {
+  const fields = 'name,driver_version,memory.total,compute_cap'
+  const [first = ''] = line('nvidia-smi', [`--query-gpu=${fields}`, '--format=csv,noheader']).split('\n')
+  const [name, driver, memory, capability] = first.split(', ')
+  return capability === undefined ? undefined : { name, driver, memory, capability }
+}
+
+// git is not on every machine, and a copied checkout may have no history.
+function revision(root) {
+  const dirty = line('git', ['-C', root, 'status', '--porcelain', '--untracked-files=no']) ? ' (changed)' : ''
+  const commit = line('git', ['-C', root, 'rev-parse', '--short', 'HEAD'])
+  return commit ? `${commit}${dirty}` : 'unknown'
+}
+
+function cudnnOf(includes) {
+  const file = includes.map((folder) => path.join(folder, 'cudnn_version.h')).find((header) => existsSync(header))
+  if (!file) return 'unknown'
+  const text = readFileSync(file, 'utf8')
+  return ['MAJOR', 'MINOR', 'PATCHLEVEL'].map((part) => new RegExp(`CUDNN_${part} (\\d+)`).exec(text)?.[1]).join('.')
+}
+
+/** What a result is worth nothing without. `includes`: folders with the headers that were built with. */
+export function describeMachine(root, includes) {
+  const card = findCard()
+  const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
+  return {
+    date: new Date().toISOString(),
+    card: card?.name ?? 'none',
+    memory: card?.memory ?? '',
+    driver: card?.driver ?? 'none',
+    nvcc: /release ([\d.]+)/.exec(line('nvcc', ['--version']))?.[1] ?? 'unknown',
+    cudnn: cudnnOf(includes),
+    vggnet: version,
+    revision: revision(root),
+    node: process.versions.node,
+    processor: `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}`,
+    kernel: release(),
+  }
+}
+
+/** bench/results/2026-11-23-nvidia-h200 */
+export function resultsFolder(root, { date, card }) {
+  const slug = card.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')
+  return path.join(root, 'bench', 'results', `${date.slice(0, 10)}-${slug}`)
+}
