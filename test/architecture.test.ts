@@ -59,6 +59,15 @@ describe('native', () => {
     expect(strangers.map(({ from, name }) => `${from} includes <${name}>: ${library} belongs in ${home}`)).toEqual([])
   })
 
+  // What else includes its headers compiles without them; the frontend's take half a minute.
+  test('cuDNN, cuBLAS and NVRTC are included by source files only, the cuDNN frontend by one', () => {
+    const users = includes.filter(({ name }) => /^(cudnn|cublas|nvrtc)/.test(name))
+    const others = users.filter(({ from }) => !/^native\/backend\/cuda\/\w+\.cpp$/.test(from))
+    expect(others.map(({ from, name }) => `${from} includes <${name}>: only a .cpp may`)).toEqual([])
+    const ofFrontend = new Set(users.filter(({ name }) => name.startsWith('cudnn_frontend')).map(({ from }) => from))
+    expect(ofFrontend.size, [...ofFrontend].join(', ')).toBeLessThanOrEqual(1)
+  })
+
   test('only backend/open.cpp knows a device from outside', () => {
     const device = (file: string) => /^native\/backend\/(cpu|cuda)\//.exec(file)?.[0]
     const strangers = ownIncludes.filter(({ from, to }) => {
