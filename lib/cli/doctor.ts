@@ -1,4 +1,5 @@
 import path from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 import type { Command } from 'commander'
 import pc from 'picocolors'
 import { type Examination, examine, type Trial } from './examination.js'
@@ -30,7 +31,7 @@ function wrapped(words: string, width: number): string[] {
   const lines: string[] = []
   for (const word of words.match(/(?:`[^`]*`|\S)+/g) ?? []) {
     const last = lines.at(-1)
-    if (last === undefined || last.length + 1 + word.length > width) lines.push(word)
+    if (last === undefined || stripVTControlCharacters(`${last} ${word}`).length > width) lines.push(word)
     else lines[lines.length - 1] = `${last} ${word}`
   }
   return lines
@@ -60,7 +61,7 @@ function fileFacts({ files, searched }: Examination['cuda']): string[] {
 }
 
 function deviceFacts({ device, name, architecture, bytes, freeBytes, precision, works, obstacle }: Trial): string[] {
-  if (name === '') return [pc.dim(obstacle)]
+  if (name === '') return [pc.dim(obstacle.startsWith('device ') ? obstacle : `${device}: ${obstacle}`)]
   const verdict = works ? pc.green(`works in ${precision}`) : pc.red('does not work')
   return [`${device} ${verdict}: ${name}, ${architecture}, ${bytesText(bytes)}, ${bytesText(freeBytes)} free`, obstacle]
 }
@@ -80,7 +81,7 @@ function text(found: Examination, width: number): string {
   if (addon.obstacle === '') {
     const { path: library, buildId, versions, obstacle } = cuda.library
     sections.push(
-      ['CUDA', [library, buildId && `build ${buildId}, ${versions}`, obstacle]],
+      ['CUDA', [obstacle.includes(library) ? '' : library, buildId && `build ${buildId}, ${versions}`, obstacle]],
       ['driver', [driver, cuda.driver.obstacle]],
       ['libraries', fileFacts(cuda)],
     )

@@ -151,6 +151,22 @@ describe('the CUDA library', () => {
     expect(found).toEqual(Array.from({ length: 4 }, () => ['INTERNAL', 'no backend, table given 1 time']))
   })
 
+  test('is opened once for two worker threads and the main thread', async () => {
+    const found = await outcomes(['--workers'], { driver: 'card', library: 'this' })
+    expect(found).toEqual(Array.from({ length: 3 }, () => ['INTERNAL', 'no backend, table given 1 time']))
+  })
+
+  test('that was missing is found when it has been built', async () => {
+    mkdirSync(at('later'))
+    const file = 'libvggnet_cuda.so'
+    const words = ['--open', 'cuda', '--copy', at('this', file), '--copy', at('later', file)]
+    const found = await outcomes(words, { driver: 'card', library: 'later' })
+    expect(found).toEqual([
+      unavailable(`there is no file ${at('later', file)}, which VGGNET_CUDA_BINARY names`),
+      ['INTERNAL', 'no backend, table given 1 time'],
+    ])
+  })
+
   test('throws its own errors: auto goes on with the cpu where the device is unfit, and nowhere else', async () => {
     const devices = ['--open', 'cuda', '--open', 'auto']
     const reason = 'no backend, table given 1 time'

@@ -1,33 +1,14 @@
 // Opens devices in a process of its own, one after another or at once, and prints what came of each as JSON.
+import { once } from 'node:events'
+import { copyFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { VggError } from '../../../lib/error.js'
+import { Worker } from 'node:worker_threads'
 import { native } from '../../../lib/native.js'
 import { describe } from '../../../lib/network/describe.js'
-import { Network } from '../../../lib/network/network.js'
 import type { RunOptions } from '../../../lib/network/open.js'
+import { layers, type Outcome, opened, outcomeOf } from './opened.js'
 
-const layers = [
-  { kind: 'input', channels: 1, mean: [0], scale: [1] },
-  { kind: 'convolution', name: 'conv', outputs: 1, kernel: 1 },
-] as const
-
-/** Device and reason, or code and message. */
-export type Outcome = [string, string]
-
-async function outcomeOf(open: () => Outcome | Promise<Outcome>): Promise<Outcome> {
-  try {
-    return await open()
-  } catch (error) {
-    return error instanceof VggError ? [error.code, error.message] : ['not a VggError', String(error)]
-  }
-}
-
-const opened = (options: RunOptions): Promise<Outcome> =>
-  outcomeOf(async () => {
-    const net = await Network.create({ layers, ...options })
-    net.dispose()
-    return [net.device, net.deviceReason ?? '']
-  })
+export type { Outcome } from './opened.js'
 
 /** As `opened`, where the search of lib/cuda-places.ts is not to find what this machine has. */
 const openedIn = (folders: string[], library: string): Promise<Outcome> =>
@@ -47,10 +28,23 @@ const { values } = parseArgs({
     plan: { type: 'string', multiple: true, default: [] },
     precision: { type: 'string' },
     together: { type: 'boolean' },
+    workers: { type: 'boolean' },
+    copy: { type: 'string', multiple: true, default: [] },
     folders: { type: 'string' },
     library: { type: 'string', default: '' },
   },
 })
+
+/** The outcomes in two worker threads and the main thread, all at the same time. */
+async function openedInThreads(): Promise<Outcome[]> {
+  const workers = [0, 1].map(() => new Worker(new URL('opening-worker.mjs', import.meta.url), { execArgv: [] }))
+  await Promise.all(workers.map((worker) => once(worker, 'message')))
+  const answers = workers.map((worker) => once(worker, 'message'))
+  for (const worker of workers) worker.postMessage('open')
+  const own = await opened({ device: 'cuda' })
+  return [own, ...(await Promise.all(answers)).map(([outcome]) => outcome as Outcome)]
+}
+
 const options = (device: string): RunOptions =>
   ({ device, ...(values.precision && { precision: values.precision }) }) as RunOptions
 const outcomes: Outcome[] = []
@@ -59,5 +53,11 @@ else for (const device of values.open) outcomes.push(await opened(options(device
 for (const device of values.plan) outcomes.push(await planned(device as 'cuda'))
 if (values.folders !== undefined) {
   outcomes.push(await openedIn(values.folders.split(':').filter(Boolean), values.library))
+}
+if (values.workers) outcomes.push(...(await openedInThreads()))
+const [from, to] = values.copy
+if (from !== undefined && to !== undefined) {
+  copyFileSync(from, to)
+  outcomes.push(await opened(options('cuda')))
 }
 console.log(JSON.stringify(outcomes))
