@@ -16,9 +16,9 @@ namespace {
 
 class Block final : public Memory {
  public:
-  explicit Block(int64_t bytes) {
-    bytes_ = std::max<int64_t>(bytes, 1);
-    VGGNET_CUDA_CHECK(cudaMalloc(&data_, bytes_));
+  Block(void* data, int64_t bytes) {
+    data_ = data;
+    bytes_ = bytes;
   }
   ~Block() override { cudaFree(data_); }
   Block(const Block&) = delete;
@@ -70,12 +70,18 @@ class CudaDevice final : public Device {
   bool host_addresses_memory() const override { return false; }
   int64_t available_bytes() const override { return std::max<int64_t>(0, free_bytes() - kLeftFree); }
 
+  // Beyond what is told to be available: plans try themselves out in the last of it.
   std::unique_ptr<Memory> allocate(int64_t bytes) override {
-    if (bytes > available_bytes())
+    void* data = nullptr;
+    const cudaError_t status = cudaMalloc(&data, std::max<int64_t>(bytes, 1));
+    if (status == cudaErrorMemoryAllocation) {
+      cudaGetLastError();  // it is told here
       throw Error(kOutOfMemory, "cannot allocate " + std::to_string(bytes) + " bytes on " + card_.name + ": only " +
                                     std::to_string(available_bytes()) + " bytes are available");
-    auto block = std::make_unique<Block>(bytes);
-    clear(block->data(), block->bytes());
+    }
+    VGGNET_CUDA_CHECK(status);
+    auto block = std::make_unique<Block>(data, bytes);
+    clear(block->data(), bytes);
     return block;
   }
 
