@@ -1,10 +1,6 @@
-// The first layer: raw images to (pixel + shift - mean) * scale in eight channels, and the gradient back in the caller's
-// pixel scale.
-#include <algorithm>
-
+// The first layer: raw images to (pixel + shift - mean) * scale, and the gradient back in the caller's pixel scale.
 #include "backend/cuda/kernels/layers.hpp"
 #include "backend/cuda/stages.hpp"
-#include "tensor/error.hpp"
 
 namespace vggnet::cuda {
 namespace {
@@ -12,32 +8,26 @@ namespace {
 class InputStage final : public Stage {
  public:
   InputStage(const Input& input, const Shape& shape, const Context& context, const Setting& setting)
-      : setting_(setting), shape_(shape), images_(context.images) {
-    if (shape.c > kMostColours)
-      throw Error(kShapeMismatch, "Expected images of up to " + std::to_string(kMostColours) +
-                                      " channels on cuda but received " + std::to_string(shape.c));
-    std::ranges::copy(input.mean, colours_.mean);
-    std::ranges::copy(input.scale, colours_.scale);
-  }
+      : setting_(setting), input_(input), shape_(shape), images_(context.images) {}
 
   void bind(const Binding& binding) override { binding_ = binding; }
 
   void forward() override {
-    transform_images(setting_.stream(), setting_.element(), binding_.feed, images_, shape_, colours_,
+    transform_images(setting_.stream(), setting_.element(), binding_.feed, images_, shape_, input_,
                      binding_.output.data);
   }
 
   void backward(Gradients) override {
     if (!binding_.grad_input) return;
-    image_gradient(setting_.stream(), setting_.element(), binding_.grad_output.data, binding_.feed, shape_, colours_,
+    image_gradient(setting_.stream(), setting_.element(), binding_.grad_output.data, binding_.feed, shape_, input_,
                    binding_.grad_input.floats());
   }
 
  private:
   const Setting setting_;
+  const Input input_;
   const Shape shape_;
   const DType images_;
-  Colours colours_{};
   Binding binding_;
 };
 

@@ -6,15 +6,9 @@
 
 namespace vggnet::cuda {
 
-inline constexpr int kMostColours = 8;  // channels of an image that can be transformed
-
-struct Colours {
-  float mean[kMostColours], scale[kMostColours];
-};
-
 // input.cu: raw images -> (pixel + shift - mean) * scale, mirrored; and the gradient back, float32 n c h w.
-void transform_images(Stream, Element, const Feed&, DType images, const Shape&, const Colours&, void* y);
-void image_gradient(Stream, Element, const void* dy, const Feed&, const Shape&, const Colours&, float* dx);
+void transform_images(Stream, Element, const Feed&, DType images, const Shape&, const Input&, void* y);
+void image_gradient(Stream, Element, const void* dy, const Feed&, const Shape&, const Input&, float* dx);
 
 // pool.cu: 2x2, stride 2, the first of equals wins, NaN wins over all; an odd last row or column is left out (its
 // gradient is zero). index: n h/2 w/2 c bytes, 0 to 3, row by row; may be null.
