@@ -1,11 +1,10 @@
 import { Tensor } from '../../lib/tensor.js'
 import { inputCases } from '../cases.js'
-import { expectClose } from '../compare.js'
-import { onEachDevice } from '../devices.js'
+import { expectClose, gradientTolerance, outputTolerance } from '../compare.js'
+import { onEachDevice, precisionOf } from '../devices.js'
 import { formulaBytes, formulaValues } from '../reference/formula.js'
-import { ReferenceRun } from '../reference/network.js'
 import { tensorOf } from '../reference/tensor.js'
-import { expectedOf, imagesOf, networkOf, pixelsOf, referenceParameters } from './run-case.js'
+import { expectedOf, imagesOf, networkOf, referenceRun } from './run-case.js'
 
 const tolerance = { relative: 2e-6 }
 
@@ -15,8 +14,8 @@ onEachDevice('flip and colour shift', inputCases, async (device, testCase) => {
   flip[0] = 1
   const shift = formulaValues(`${testCase.name}/shift`, images * channels, 5)
   const augmentation = { flip: [...flip].map((mirrored) => mirrored === 1), shift }
-  const parameters = referenceParameters(testCase)
-  const { gradient } = expectedOf(testCase)
+  const precision = precisionOf(device)
+  const { gradient } = expectedOf(testCase, precision)
   const network = await networkOf(testCase, { device, exact: true })
   try {
     for (const { given, told } of [
@@ -25,13 +24,16 @@ onEachDevice('flip and colour shift', inputCases, async (device, testCase) => {
       { given: { shift }, told: { shift } },
       { given: {}, told: {} },
     ]) {
-      const run = new ReferenceRun(testCase.layers, parameters, pixelsOf(testCase), { augmentation: told })
+      const run = referenceRun(testCase, precision, { augmentation: told })
       const options = { training: true, inputGradient: true, augment: given }
       const output = await network.forward(imagesOf(testCase), options)
-      expectClose(`output with ${Object.keys(given)}`, await output.data(), run.output.data, tolerance)
+      const what = `with ${Object.keys(given)}`
+      const above = outputTolerance(precision, tolerance)
+      expectClose(`output ${what}`, await output.data(), run.output.data, above)
       const { inputGradient } = await network.backward({ gradient: Tensor.from(gradient, output.shape) })
       const expected = run.backward(tensorOf(run.output.shape, gradient)).input.data
-      expectClose(`input gradient with ${Object.keys(given)}`, (await inputGradient?.data()) ?? [], expected, tolerance)
+      const below = gradientTolerance(precision, tolerance)
+      expectClose(`input gradient ${what}`, (await inputGradient?.data()) ?? [], expected, below)
     }
   } finally {
     network.dispose()

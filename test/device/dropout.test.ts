@@ -1,12 +1,11 @@
 import { expect } from 'vitest'
 import { Tensor } from '../../lib/tensor.js'
 import { dropoutCases, type LayerCase } from '../cases.js'
-import { expectClose, expectEqual } from '../compare.js'
-import { onEachDevice } from '../devices.js'
+import { expectClose, expectEqual, gradientTolerance, outputTolerance } from '../compare.js'
+import { onEachDevice, precisionOf } from '../devices.js'
 import { type DropoutKey, dropoutMask } from '../reference/dropout.js'
-import { ReferenceRun } from '../reference/network.js'
 import { tensorOf } from '../reference/tensor.js'
-import { expectedOf, expectGradients, imagesOf, networkOf, pixelsOf, referenceParameters } from './run-case.js'
+import { expectedOf, expectGradients, imagesOf, networkOf, referenceRun } from './run-case.js'
 
 const tolerance = { relative: 2e-6 }
 
@@ -22,7 +21,8 @@ onEachDevice('dropout masks equal the reference bit for bit', dropoutCases, asyn
   const last = layers.at(-1)
   if (last?.kind !== 'linear' || !last.dropout) throw new Error('the case does not end in dropout')
   const stream = layers.filter((layer) => 'dropout' in layer).length - 1
-  const { run } = expectedOf(testCase)
+  const precision = precisionOf(device)
+  const { run } = expectedOf(testCase, precision)
   for (const key of keys) {
     const network = await networkOf(testCase, { device, exact: true, seed: key.seed })
     try {
@@ -35,7 +35,7 @@ onEachDevice('dropout masks equal the reference bit for bit', dropoutCases, asyn
       const mask = await (await network.forward(imagesOf(testCase), options)).data()
       const expected = dropoutMask(run.output.shape, last.dropout, stream, key).data
       expectEqual('kept', [...mask].map(Math.sign), [...expected].map(Math.sign))
-      expectClose('factors', mask, expected, tolerance)
+      expectClose('factors', mask, expected, outputTolerance(precision, tolerance))
       const evaluated = await (await network.forward(imagesOf(testCase))).data()
       expectEqual(
         'in evaluation',
@@ -49,21 +49,23 @@ onEachDevice('dropout masks equal the reference bit for bit', dropoutCases, asyn
 })
 
 onEachDevice('dropout forward and backward', dropoutCases, async (device, testCase) => {
+  const precision = precisionOf(device)
+  const [above, below] = [outputTolerance(precision, tolerance), gradientTolerance(precision, tolerance)]
   for (const keep of tapsOf(testCase)) {
     const key = { seed: 11, step: 4, firstImage: 2 }
-    const run = new ReferenceRun(testCase.layers, referenceParameters(testCase), pixelsOf(testCase), { dropout: key })
-    const { gradient } = expectedOf(testCase)
+    const run = referenceRun(testCase, precision, { dropout: key })
+    const { gradient } = expectedOf(testCase, precision)
     const expected = run.backward(tensorOf(run.output.shape, gradient))
     const network = await networkOf(testCase, { device, exact: true, seed: key.seed })
     try {
       await network.setTrainingStep(key.step)
       const options = { training: true, inputGradient: true, firstImage: 2, keep }
       const output = await network.forward(imagesOf(testCase), options)
-      expectClose(`output, keeping ${keep}`, await output.data(), run.output.data, tolerance)
+      expectClose(`output, keeping ${keep}`, await output.data(), run.output.data, above)
       const { inputGradient } = await network.backward({ gradient: Tensor.from(gradient, output.shape) })
       expect(inputGradient).toBeDefined()
-      expectClose('input gradient', (await inputGradient?.data()) ?? [], expected.input.data, tolerance)
-      await expectGradients(network, expected.parameters, tolerance)
+      expectClose('input gradient', (await inputGradient?.data()) ?? [], expected.input.data, below)
+      await expectGradients(network, expected.parameters, below)
     } finally {
       network.dispose()
     }

@@ -1,11 +1,12 @@
 import { Network } from '../../lib/network/network.js'
 import { Tensor } from '../../lib/tensor.js'
 import type { LayerCase } from '../cases.js'
-import { expectClose, type Tolerance } from '../compare.js'
-import type { TestDevice } from '../devices.js'
+import { expectClose, type Precision, type Tolerance } from '../compare.js'
+import { opening, precisionOf, type TestDevice } from '../devices.js'
 import { formulaBytes, formulaValues } from '../reference/formula.js'
 import { imagesToTensor } from '../reference/input.js'
-import { type Gradients, parameterShapes, ReferenceRun } from '../reference/network.js'
+import { type Gradients, parameterShapes, ReferenceRun, type RunOptions } from '../reference/network.js'
+import { roundingOf } from '../reference/rounding.js'
 import { elementCount, type Tensor64, tensorOf } from '../reference/tensor.js'
 
 export interface Tolerances {
@@ -28,7 +29,7 @@ export async function checkCase(
   exact: boolean,
   tolerances: Tolerances,
 ): Promise<void> {
-  const expected = expectedOf(testCase)
+  const expected = expectedOf(testCase, precisionOf(device))
   const network = await networkOf(testCase, { device, exact })
   try {
     const images = imagesOf(testCase)
@@ -63,9 +64,10 @@ export async function expectGradients(
 
 export async function networkOf(
   testCase: LayerCase,
-  options: { device: TestDevice; exact: boolean; seed?: number },
+  { device, ...options }: { device: TestDevice; exact: boolean; seed?: number; deterministic?: boolean },
 ): Promise<Network> {
-  const network = await Network.create({ layers: testCase.layers, threads: 2, initialisation: 'none', ...options })
+  const run = { ...opening[device], threads: 2, initialisation: 'none', ...options } as const
+  const network = await Network.create({ layers: testCase.layers, ...run })
   for (const { name, shape } of parameterShapes(testCase.layers))
     await network.setParameter(name, Tensor.from(parameterOf(testCase, name, shape), shape))
   return network
@@ -88,26 +90,36 @@ export function referenceParameters(testCase: LayerCase): Map<string, Float64Arr
   return new Map(shapes.map(({ name, shape }) => [name, Float64Array.from(parameterOf(testCase, name, shape))]))
 }
 
-const cache = new Map<LayerCase, Expected>()
+const cache = new Map<string, Expected>()
 
 /** What the reference says; computed once for all devices and modes. */
-export function expectedOf(testCase: LayerCase): Expected {
-  const known = cache.get(testCase)
+export function expectedOf(testCase: LayerCase, precision: Precision): Expected {
+  const key = `${precision} ${testCase.name}`
+  const known = cache.get(key)
   if (known) return known
-  const run = new ReferenceRun(testCase.layers, referenceParameters(testCase), pixelsOf(testCase))
-  const gradient = gradientFor(testCase, run)
+  const run = referenceRun(testCase, precision)
+  const gradient = gradientFor(testCase, run, precision)
   const expected = { run, gradient, gradients: run.backward(tensorOf(run.output.shape, gradient)) }
-  cache.set(testCase, expected)
+  cache.set(key, expected)
   return expected
 }
 
+/** One run of the reference, in evaluation without options. */
+export function referenceRun(testCase: LayerCase, precision: Precision, options: RunOptions = {}): ReferenceRun {
+  const rounding = roundingOf(precision)
+  return new ReferenceRun(testCase.layers, referenceParameters(testCase), pixelsOf(testCase), { rounding, ...options })
+}
+
+/** Of the largest value: so near to a ReLU's edge rounding may carry a number over it. */
+const edges: Readonly<Record<Precision, number>> = { float32: 1e-4, tf32: 2e-2, bf16: 1e-3 }
+
 /** Zero where the last ReLU stands so near its edge that rounding decides on which side it is. */
-function gradientFor({ name, layers }: LayerCase, run: ReferenceRun): Float32Array {
+function gradientFor({ name, layers }: LayerCase, run: ReferenceRun, precision: Precision): Float32Array {
   const gradient = formulaValues(`${name}/gradient`, run.output.data.length, 0)
   const last = layers.at(-1)
   if (!last || !('relu' in last) || !last.relu) return gradient
   const before = run.tensor(last.name).data
-  const edge = before.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0) * 1e-4
+  const edge = before.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0) * edges[precision]
   return gradient.map((value, i) => (Math.abs(before[i]) < edge ? 0 : value))
 }
 

@@ -1,15 +1,16 @@
 import { expect } from 'vitest'
 import type { Network } from '../../lib/network/network.js'
 import { trainingCase } from '../cases.js'
-import { expectClose, expectEqual } from '../compare.js'
-import { onEachDevice } from '../devices.js'
+import { expectClose, expectEqual, gradientTolerance, outputTolerance, type Tolerance } from '../compare.js'
+import { onEachDevice, precisionOf, type TestDevice } from '../devices.js'
 import { formulaIndices } from '../reference/formula.js'
 import { softmaxLoss } from '../reference/loss.js'
 import { ReferenceRun } from '../reference/network.js'
+import { type Rounding, roundingOf } from '../reference/rounding.js'
 import { sgd } from '../reference/sgd.js'
 import { expectGradients, imagesOf, networkOf, pixelsOf, referenceParameters } from './run-case.js'
 
-const tolerance = { relative: 5e-6 }
+const float32 = { relative: 5e-6 }
 const seed = 9
 const images = imagesOf(trainingCase)
 const batch = trainingCase.shape[0]
@@ -19,10 +20,20 @@ const labels = formulaIndices('training/labels', batch, 7)
 class ReferenceTraining {
   readonly parameters = referenceParameters(trainingCase)
   readonly velocities = new Map([...this.parameters].map(([name, values]) => [name, new Float64Array(values.length)]))
+  readonly above: Tolerance
+  readonly below: Tolerance
+  readonly #rounding: Rounding | undefined
   #step = 0
 
+  constructor(device: TestDevice) {
+    const precision = precisionOf(device)
+    this.#rounding = roundingOf(precision)
+    this.above = outputTolerance(precision, float32)
+    this.below = gradientTolerance(precision, float32)
+  }
+
   gradients() {
-    const options = { dropout: { seed, step: this.#step } }
+    const options = { dropout: { seed, step: this.#step }, rounding: this.#rounding }
     const run = new ReferenceRun(trainingCase.layers, this.parameters, pixelsOf(trainingCase), options)
     const { loss, gradient } = softmaxLoss(run.output, labels)
     return { loss, logits: run.output.data, ...run.backward(gradient) }
@@ -49,9 +60,9 @@ class ReferenceTraining {
 
 async function expectState(network: Network, training: ReferenceTraining): Promise<void> {
   for (const [name, values] of training.parameters) {
-    expectClose(name, await (await network.parameter(name)).data(), values, tolerance)
+    expectClose(name, await (await network.parameter(name)).data(), values, training.above)
     const velocity = await (await network.velocity(name)).data()
-    expectClose(`velocity of ${name}`, velocity, training.velocities.get(name) ?? [], tolerance)
+    expectClose(`velocity of ${name}`, velocity, training.velocities.get(name) ?? [], training.below)
   }
 }
 
@@ -66,11 +77,11 @@ const cases = [
 onEachDevice('step equals the reference', cases, async (device, { microBatch }) => {
   const network = await networkOf(trainingCase, { device, exact: true, seed })
   try {
-    const training = new ReferenceTraining()
+    const training = new ReferenceTraining(device)
     for (const learningRate of [0.02, 0.02, 0.005]) {
       const expected = training.step({}, learningRate)
       const found = await network.step(images, labels, { ...options, learningRate, ...(microBatch && { microBatch }) })
-      expectClose('loss', [found.loss], [expected.loss], tolerance)
+      expectClose('loss', [found.loss], [expected.loss], training.above)
       expect(found).toMatchObject({ correct: expected.correct, correct5: expected.correct5 })
       await expectState(network, training)
     }
@@ -82,7 +93,7 @@ onEachDevice('step equals the reference', cases, async (device, { microBatch }) 
 onEachDevice('accumulated gradients equal those of the whole batch', cases, async (device, { microBatch = batch }) => {
   const network = await networkOf(trainingCase, { device, exact: true, seed })
   try {
-    const training = new ReferenceTraining()
+    const training = new ReferenceTraining(device)
     const expected = training.gradients()
     // twice: the second round must replace what the first has left
     for (const round of [1, 2]) {
@@ -93,8 +104,8 @@ onEachDevice('accumulated gradients equal those of the whole batch', cases, asyn
         const part = await network.backward(labels.slice(first, end), { accumulate: first > 0, batch })
         loss += part.loss ?? Number.NaN
       }
-      expectClose(`loss of round ${round}`, [loss], [expected.loss], tolerance)
-      await expectGradients(network, expected.parameters, tolerance)
+      expectClose(`loss of round ${round}`, [loss], [expected.loss], training.above)
+      await expectGradients(network, expected.parameters, training.below)
     }
     training.step({}, 0.02)
     await network.update({ ...options, learningRate: 0.02 })
@@ -116,11 +127,11 @@ const freezing = [
 onEachDevice('frozen layers stay, the others learn as before', freezing, async (device, { frozen }) => {
   const network = await networkOf(trainingCase, { device, exact: true, seed })
   try {
-    const training = new ReferenceTraining()
+    const training = new ReferenceTraining(device)
     const step = async (rates: Readonly<Record<string, number>>) => {
       const expected = training.step(rates, 0.02)
       const { loss } = await network.step(images, labels, { ...options, learningRate: 0.02 })
-      expectClose('loss', [loss], [expected.loss], tolerance)
+      expectClose('loss', [loss], [expected.loss], training.above)
       await expectState(network, training)
     }
     await step({}) // the velocity of a frozen layer must not move it either
@@ -141,7 +152,7 @@ onEachDevice('frozen layers stay, the others learn as before', freezing, async (
 onEachDevice('rates of single layers', [{ name: 'fc8 ten times, conv1_1 a half' }], async (device) => {
   const network = await networkOf(trainingCase, { device, exact: true, seed })
   try {
-    const training = new ReferenceTraining()
+    const training = new ReferenceTraining(device)
     const rates = { fc8: 10, conv1_1: 0.5 }
     for (const learningRate of [0.01, 0.002]) {
       training.step(rates, learningRate)

@@ -2,7 +2,7 @@ import { vi } from 'vitest'
 import { Network } from '../../lib/network/network.js'
 import { Tensor } from '../../lib/tensor.js'
 import { expectClose } from '../compare.js'
-import { onEachDevice, type TestDevice } from '../devices.js'
+import { onEachDevice, opening, type TestDevice } from '../devices.js'
 import { formulaIndices } from '../reference/formula.js'
 import { type Golden, goldenImages, goldenParameters, readGolden } from '../reference/golden.js'
 
@@ -88,7 +88,7 @@ onEachDevice('the case of the article', [{ name: 'VGG16, [1, 3, 224, 224] -> [1,
 
 async function networkOf({ case: golden }: Golden, device: TestDevice): Promise<{ network: Network; images: Tensor }> {
   const { layers } = golden
-  const network = await Network.create({ layers, device, exact: true, threads: 2, initialisation: 'none' })
+  const network = await Network.create({ layers, ...opening[device], exact: true, threads: 2, initialisation: 'none' })
   for (const { name, shape, data } of goldenParameters(golden))
     await network.setParameter(name, Tensor.from(data, shape))
   const { data, shape } = goldenImages(golden)

@@ -11,6 +11,7 @@ import { type Augmentation, input, inputGradient } from './input.js'
 import { localNorm, localNormGradient } from './local-norm.js'
 import { maxPool, maxPoolGradient } from './max-pool.js'
 import { relu, reluGradient } from './relu.js'
+import type { Rounding } from './rounding.js'
 import { spatialMean, spatialMeanGradient } from './spatial-mean.js'
 import { sumOf, type Tensor64 } from './tensor.js'
 
@@ -20,6 +21,11 @@ export interface RunOptions {
   readonly augmentation?: Augmentation
   /** Absent in evaluation. */
   readonly dropout?: DropoutKey
+  /**
+   * As a device stores with fewer digits: done to every output but the scores, every gradient of an activation, and the
+   * parameters as they are multiplied with. Gradients of parameters are not rounded.
+   */
+  readonly rounding?: Rounding
 }
 
 export interface Gradients {
@@ -37,13 +43,18 @@ interface Step {
 /** A network that has run forward once. */
 export class ReferenceRun {
   readonly #steps: Step[] = []
+  readonly #rounding: Rounding | undefined
+  #storing: Rounding | undefined
 
   /** pixels: n c h w in the caller's scale. */
   constructor(layers: readonly Layer[], parameters: Parameters, pixels: Tensor64, options: RunOptions = {}) {
+    this.#rounding = options.rounding
     let x = pixels
     let stream = 0
     for (const layer of layers) {
       const from = x
+      const givesScores = layer === layers.at(-1) && (layer.kind === 'linear' || layer.kind === 'spatial-mean')
+      this.#storing = givesScores ? undefined : options.rounding
       switch (layer.kind) {
         case 'input':
           x = this.#ran('input', input(from, layer, options.augmentation), (g) =>
@@ -90,19 +101,24 @@ export class ReferenceRun {
     const parameters = new Map<string, Float64Array>()
     const start = this.#steps.reduceRight((above, step) => {
       const extra = injected.get(step.name)
-      return step.back(extra ? sumOf(above, extra) : above, parameters)
+      const stored = rounded(above, this.#rounding)
+      return step.back(extra ? rounded(sumOf(stored, extra), this.#rounding) : stored, parameters)
     }, gradient)
     return { input: start, parameters }
   }
 
   #ran(name: string, output: Tensor64, back: Step['back']): Tensor64 {
-    this.#steps.push({ name, output, back })
-    return output
+    const stored = rounded(output, this.#storing)
+    this.#steps.push({ name, output: stored, back })
+    return stored
   }
 
   #correlated(name: string, window: Window, parameters: Parameters, from: Tensor64): Tensor64 {
-    const weight = parameters.get(`${name}.weight`)!
-    const output = correlation(from, weight, parameters.get(`${name}.bias`)!, window)
+    const [weight, bias] = ['weight', 'bias'].map((kind) => {
+      const values = parameters.get(`${name}.${kind}`)!
+      return this.#rounding ? values.map(this.#rounding) : values
+    })
+    const output = correlation(from, weight, bias, window)
     return this.#ran(name, output, (g, gradients) => {
       gradients.set(`${name}.weight`, correlationWeightGradient(g, from, window))
       gradients.set(`${name}.bias`, channelSums(g))
@@ -119,6 +135,9 @@ export class ReferenceRun {
     return this.#ran('', dropout(from, mask), (g) => dropout(g, mask))
   }
 }
+
+const rounded = (tensor: Tensor64, rounding: Rounding | undefined): Tensor64 =>
+  rounding ? { shape: tensor.shape, data: tensor.data.map(rounding) } : tensor
 
 function windowOf(layer: Extract<Layer, { kind: 'convolution' | 'linear' }>): Window {
   if (layer.kind === 'linear') {

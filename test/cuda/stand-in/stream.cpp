@@ -67,13 +67,16 @@ void CUstream_st::expect_on_card(const char* what, const void* address, int64_t 
                              " bytes is not in the card's memory");
 }
 
-// Numbers are no addresses of mapped memory, and what pads a structure hardly ever is.
+// Only where Linux puts a program's data, its libraries and stacks, and the sanitizer its blocks: numbers of a kernel may
+// look like addresses too, and then of mapped memory.
+constexpr uintptr_t kFirstOfHost = uintptr_t{0x55} << 40;
+
 void CUstream_st::expect_no_host_address(const void* kernel, int64_t bytes) const {
   for (int64_t i = 0; i + 8 <= bytes; i += 8) {
     uintptr_t word;
     std::memcpy(&word, static_cast<const char*>(kernel) + i, sizeof word);
     const void* address = reinterpret_cast<const void*>(word);
-    if (word < uintptr_t{1} << 32 || word >> 47 != 0 || owns(address) || !is_mapped(address)) continue;
+    if (word < kFirstOfHost || word >> 47 != 0 || owns(address) || !is_mapped(address)) continue;
     throw Error(kInternal, "stand-in card: a kernel was given an address of the host's memory, at byte " +
                                std::to_string(i) + " of its parameters");
   }

@@ -18,7 +18,9 @@ void launch(Stream stream, int64_t items, const Kernel& kernel) {
   static_assert(std::is_trivially_copyable_v<Kernel>, "what a card is given is copied as bytes");
   static_assert(sizeof(Kernel) <= 4096, "of the parameters of a kernel");
   if (items == 0) return;
-  stream->expect_no_host_address(&kernel, sizeof kernel);
+  Kernel parameters = kernel;
+  __builtin_clear_padding(&parameters);
+  stream->expect_no_host_address(&parameters, sizeof parameters);
   stream->enqueue([=] {
     // backwards: what depends on another item's work is wrong here
 #pragma omp parallel for schedule(static) if (items > 256)
