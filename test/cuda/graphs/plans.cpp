@@ -33,12 +33,18 @@ struct Wanted {
 struct Answer {
   std::string engine, kernel, heuristics = "none", refusal;
   int64_t plans = 0, workspace = 0;
+  int64_t suited = -1;  // the first plan with a kernel for sm_90; looked for on such a card only
 };
 
-// A graph's engines, in the order of their promise, up to the first that can be built.
+// Compiled for it, or with a size of clusters, which older cards do not have (CUDNN_KNOB_TYPE_TILE_CGA_M).
+bool is_for_sm90(const std::string& plan, const std::string& kernel) {
+  return kernel.find("sm90") != std::string::npos || plan.find("_k27=") != std::string::npos;
+}
+
+// A graph's first plan that can be built, and the first one for sm_90.
 class Builder {
  public:
-  explicit Builder(Cudnn& cudnn) : cudnn_(cudnn) {
+  Builder(Cudnn& cudnn, bool wants_sm90) : cudnn_(cudnn), wants_sm90_(wants_sm90) {
     void* driver = dlopen("libcuda.so.1", RTLD_NOW);
     if (!driver) throw Error(kInternal, "no stand-in for libcuda.so.1 is on LD_LIBRARY_PATH");
     kernel_ = reinterpret_cast<const char* (*)()>(dlsym(driver, "described_card_kernel"));
@@ -61,12 +67,16 @@ class Builder {
   bool build(const ConvolutionGraph& graph, Heuristics heuristics, Answer& answer) const {
     try {
       const auto proposals = cudnn_.propose(graph, heuristics);
-      for (int64_t i = 0; i < proposals->count(); ++i) {
+      const int64_t tried = std::min<int64_t>(proposals->count(), 12);  // as many as a card would try
+      for (int64_t i = 0; i < proposals->count() && (answer.plans == 0 || (wants_sm90_ && i < tried)); ++i) {
         try {
           forget_();
           const auto plan = proposals->build(i);
-          answer = {plan->name(), kernel_(), "", "", proposals->count(), plan->workspace_bytes()};
-          return true;
+          if (answer.plans == 0)
+            answer = {plan->name(), kernel_(), "", "", proposals->count(), plan->workspace_bytes()};
+          if (!is_for_sm90(plan->name(), kernel_())) continue;
+          answer.suited = i;
+          break;
         } catch (const Error& error) {
           answer.refusal += std::string(error.what()) + "; ";
         }
@@ -74,10 +84,11 @@ class Builder {
     } catch (const Error& error) {
       answer.refusal += std::string(error.what()) + "; ";
     }
-    return false;
+    return answer.plans > 0;
   }
 
   Cudnn& cudnn_;
+  const bool wants_sm90_;
   const char* (*kernel_)();
   void (*forget_)();
 };
@@ -171,12 +182,12 @@ std::string json(const Wanted& wanted, const Answer& answer) {
        << ",\"engine\":" << quoted(answer.engine) << ",\"kernel\":" << quoted(answer.kernel)
        << ",\"heuristics\":" << quoted(answer.heuristics) << ",\"plans\":" << answer.plans
        << ",\"workspace\":" << answer.workspace << ",\"cap\":" << workspace_bytes(wanted.graph)
-       << ",\"refusal\":" << quoted(answer.refusal) << "}\n";
+       << ",\"suited\":" << answer.suited << ",\"refusal\":" << quoted(answer.refusal) << "}\n";
   return line.str();
 }
 
-void build_all(const std::vector<Wanted>& wanted, Cudnn& cudnn, int threads) {
-  const Builder builder(cudnn);
+void build_all(const std::vector<Wanted>& wanted, Cudnn& cudnn, bool wants_sm90, int threads) {
+  const Builder builder(cudnn, wants_sm90);
   std::atomic<size_t> next = 0;
   std::mutex printing;
   std::vector<std::jthread> workers;
@@ -197,7 +208,7 @@ void run(const std::string& description_path, int compute_capability, int thread
   for (std::string line; std::getline(std::cin, line);)
     if (!line.empty()) networks.read(line);
   const auto cudnn = open_cudnn_without_card(description, compute_capability);
-  build_all(networks.wanted(), *cudnn, threads);
+  build_all(networks.wanted(), *cudnn, compute_capability == 90, threads);
 }
 
 }  // namespace

@@ -30,6 +30,8 @@ export interface Planned {
   readonly plans: number
   readonly workspace: number
   readonly cap: number
+  /** Which plan is the first with a kernel for sm_90, on such a card; -1: none of those that would be tried. */
+  readonly suited: number
   /** Why there is none. */
   readonly refusal: string
 }

@@ -1,0 +1,189 @@
+// Tries the choice among plans: the product's own, over made-up proposals on the stand-in card.
+//   choice forward|input-gradient|weight-gradient FIRST FALLBACK
+// FIRST and FALLBACK are plans by what they do, with commas between; "-": the heuristics fail. Says what was built, what
+// was restored from disk and what was chosen. RESTORED: what a plan from disk does instead of what it did.
+#include <chrono>
+#include <cstdlib>
+#include <iostream>
+#include <sstream>
+#include <string_view>
+#include <thread>
+
+#include "backend/cuda/convolution_description.hpp"
+#include "stream.hpp"
+#include "tensor/error.hpp"
+
+namespace vggnet::cuda {
+namespace {
+
+std::vector<std::string> first, fallback, built, restored;
+
+// Calls visit(index of x, of the weights, of y) for every product of the convolution.
+template <class Visit>
+void for_each_product(const ConvolutionGraph& g, Visit visit) {
+  for (int64_t n = 0; n < g.n; ++n)
+    for (int64_t p = 0; p < g.out_h(); ++p)
+      for (int64_t q = 0; q < g.out_w(); ++q)
+        for (int64_t r = 0; r < g.kernel_h; ++r)
+          for (int64_t s = 0; s < g.kernel_w; ++s) {
+            const int64_t y = p + r - g.padding, x = q + s - g.padding;
+            if (y < 0 || y >= g.h || x < 0 || x >= g.w) continue;
+            for (int64_t k = 0; k < g.k; ++k)
+              for (int64_t c = 0; c < g.c; ++c)
+                visit(((n * g.h + y) * g.w + x) * g.c + c, ((k * g.kernel_h + r) * g.kernel_w + s) * g.c + c,
+                      ((n * g.out_h() + p) * g.out_w() + q) * g.k + k);
+          }
+}
+
+std::vector<float> result_of(const ConvolutionGraph& g, const ConvolutionOperands& operands) {
+  const auto floats = [](const void* data) { return static_cast<const float*>(data); };
+  const float *x = floats(operands.x), *w = floats(operands.weights), *dy = floats(operands.dy);
+  std::vector<float> result;
+  switch (g.direction) {
+    case Direction::forward:
+      result.resize(g.n * g.out_h() * g.out_w() * g.k);
+      for_each_product(g, [&](int64_t i, int64_t j, int64_t o) { result[o] += x[i] * w[j]; });
+      for (size_t i = 0; i < result.size(); ++i) result[i] = std::max(0.0f, result[i] + floats(operands.bias)[i % g.k]);
+      break;
+    case Direction::input_gradient:
+      result.resize(g.n * g.h * g.w * g.c);
+      for_each_product(g, [&](int64_t i, int64_t j, int64_t o) { result[i] += dy[o] * w[j]; });
+      for (size_t i = 0; i < result.size(); ++i) result[i] = floats(operands.mask)[i] > 0 ? result[i] : 0;
+      break;
+    case Direction::weight_gradient:
+      result.resize(g.k * g.kernel_h * g.kernel_w * g.c);
+      for_each_product(g, [&](int64_t i, int64_t j, int64_t o) { result[j] += x[i] * dy[o]; });
+  }
+  return result;
+}
+
+class MadeUpPlan final : public BuiltPlan {
+ public:
+  MadeUpPlan(const ConvolutionGraph& graph, Stream stream, std::string name, std::string does)
+      : graph_(graph), stream_(stream), name_(std::move(name)), does_(std::move(does)) {}
+  const std::string& name() const override { return name_; }
+  int64_t workspace_bytes() const override { return 0; }
+  std::vector<uint8_t> serialized() const override {
+    if (does_ == "kept-nowhere") throw Error(kInternal, "cannot be serialized");
+    return {name_.begin(), name_.end()};
+  }
+
+  void run(const ConvolutionOperands& operands, void*) override {
+    if (does_ == "fails") throw Error(kInternal, "does not run");
+    if (does_ == "loses") throw Error(kDeviceLost, "the card is lost");
+    stream_->enqueue([=, this] { write(operands); });
+  }
+
+ private:
+  void write(const ConvolutionOperands& operands) const {
+    std::vector<float> result = result_of(graph_, operands);
+    if (does_ == "slow") std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    for (float& value : result) value *= does_ == "wrong" ? 1.001f : does_ == "zero" ? 0 : 1;
+    float* const out = graph_.direction == Direction::forward          ? static_cast<float*>(operands.y)
+                       : graph_.direction == Direction::input_gradient ? static_cast<float*>(operands.dx)
+                                                                       : operands.dw;
+    const size_t written = does_ == "unfinished" ? result.size() / 2 : result.size();
+    std::copy_n(result.begin(), written, out);
+    if (!graph_.sums_gradient) return;
+    for (size_t i = 0; i < result.size(); ++i) operands.sums[i % graph_.c] += result[i];
+    if (does_ == "wrong-sums") operands.sums[0] += 1000;
+  }
+
+  const ConvolutionGraph graph_;
+  const Stream stream_;
+  const std::string name_, does_;
+};
+
+class MadeUpProposals final : public Proposals {
+ public:
+  MadeUpProposals(const ConvolutionGraph& graph, Stream stream, const std::vector<std::string>& plans)
+      : graph_(graph), stream_(stream), plans_(plans) {}
+  int64_t count() const override { return static_cast<int64_t>(plans_.size()); }
+  std::string name(int64_t index) const override { return plans_[index]; }
+  std::unique_ptr<BuiltPlan> build(int64_t index) override {
+    if (plans_[index] == "unbuildable") throw Error(kInternal, "cannot be built");
+    built.push_back(plans_[index]);
+    return std::make_unique<MadeUpPlan>(graph_, stream_, plans_[index], plans_[index]);
+  }
+
+ private:
+  const ConvolutionGraph graph_;
+  const Stream stream_;
+  const std::vector<std::string>& plans_;
+};
+
+class MadeUpCudnn final : public Cudnn {
+ public:
+  explicit MadeUpCudnn(Stream stream) : stream_(stream) {}
+  std::string version() const override { return "made up"; }
+  std::unique_ptr<Proposals> propose(const ConvolutionGraph& graph, Heuristics heuristics) override {
+    const auto& plans = heuristics == Heuristics::first ? first : fallback;
+    if (plans == std::vector<std::string>{"-"}) throw Error(kInternal, "no heuristics");
+    return std::make_unique<MadeUpProposals>(graph, stream_, plans);
+  }
+  std::unique_ptr<BuiltPlan> restore(const ConvolutionGraph& graph, const std::string& name,
+                                     const std::vector<uint8_t>& serialized) override {
+    restored.push_back(name);
+    if (std::string(serialized.begin(), serialized.end()) != name) throw Error(kInternal, "another plan came back");
+    const char* does = std::getenv("RESTORED");
+    if (does && std::string_view(does) == "unreadable") throw Error(kInternal, "cannot be restored");
+    return std::make_unique<MadeUpPlan>(graph, stream_, name, does ? does : name);
+  }
+
+ private:
+  const Stream stream_;
+};
+
+std::vector<std::string> words(const std::string& text) {
+  std::vector<std::string> words;
+  std::istringstream stream(text);
+  for (std::string word; std::getline(stream, word, ',');) words.push_back(word);
+  return words;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ",") + word;
+  return text;
+}
+
+void run(const std::string& direction) {
+  const std::unique_ptr<Device> device = open_device(0);
+  ConvolutionGraph graph{};
+  graph.direction = direction == "forward"          ? Direction::forward
+                    : direction == "input-gradient" ? Direction::input_gradient
+                                                    : Direction::weight_gradient;
+  graph.n = 2, graph.c = 8, graph.h = 6, graph.w = 5, graph.k = 16;
+  graph.kernel_h = graph.kernel_w = 3, graph.padding = 1;
+  graph.precision = Precision::float32;
+  graph.bias = graph.relu = graph.direction == Direction::forward;
+  graph.mask = graph.sums_gradient = graph.direction == Direction::input_gradient;
+  const auto x = device->allocate(4 * graph.n * graph.h * graph.w * graph.c), mask = device->allocate(x->bytes()),
+             dx = device->allocate(x->bytes()), y = device->allocate(2 * x->bytes()), dy = device->allocate(2 * x->bytes()),
+             weights = device->allocate(4 * graph.k * 9 * graph.c), dw = device->allocate(weights->bytes()),
+             bias = device->allocate(4 * graph.k), sums = device->allocate(4 * graph.c);
+  ConvolutionOperands operands{x->data(), weights->data(), dy->data(), mask->data(), bias->data(), y->data(), dx->data(),
+                               static_cast<float*>(dw->data()), static_cast<float*>(sums->data())};
+  const auto plans = make_convolution_plans(*device);
+  ConvolutionPlan& chosen = plans->choose(graph, operands, nullptr);
+  const bool again = &plans->choose(graph, operands, nullptr) == &chosen;
+  std::cout << "built " << joined(built) << "; restored " << joined(restored) << "; chosen " << chosen.name()
+            << (again ? "" : "; another one at the second time") << "\n";
+}
+
+}  // namespace
+
+std::unique_ptr<Cudnn> open_cudnn(const Device& device) { return std::make_unique<MadeUpCudnn>(device.stream()); }
+
+}  // namespace vggnet::cuda
+
+int main(int count, char** arguments) {
+  if (count != 4) return 2;
+  vggnet::cuda::first = vggnet::cuda::words(arguments[2]);
+  vggnet::cuda::fallback = vggnet::cuda::words(arguments[3]);
+  try {
+    vggnet::cuda::run(arguments[1]);
+  } catch (const vggnet::Error& error) {
+    std::cout << error.code() << ": " << error.what() << "\n";
+  }
+}
