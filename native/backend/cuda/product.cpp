@@ -10,7 +10,7 @@
 #include <optional>
 #include <vector>
 
-#include "backend/cuda/kernels/sample.hpp"
+#include "backend/cuda/kernels/random.hpp"
 #include "backend/cuda/product_sample.hpp"
 #include "tensor/error.hpp"
 
