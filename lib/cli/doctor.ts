@@ -1,9 +1,11 @@
 import path from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import pc from 'picocolors'
-import { type Examination, examine, type Trial } from './examination.js'
+import { type CudaExamination, examineCuda, examineCudaApart } from './cuda-examination.js'
+import { type Examination, examine } from './examination.js'
 import { bytesText } from './table.js'
+import type { Trial } from './trial.js'
 
 const examples = `
 To be pasted into a bug report. The exit code is 0 where every device that this installation is built for computes.
@@ -18,9 +20,11 @@ export function addDoctor(program: Command): void {
     .command('doctor')
     .description('show what vggnet finds on this machine: devices, libraries, versions, and why not')
     .option('--json', 'one JSON object')
+    .addOption(new Option('--only-cuda').hideHelp())
     .addHelpText('after', examples)
-    .action(async (flags: { json?: true }) => {
-      const found = await examine()
+    .action(async (flags: { json?: true; onlyCuda?: true }) => {
+      if (flags.onlyCuda) return console.log(JSON.stringify(await examineCuda()))
+      const found = await examine(() => examineCudaApart(['doctor', '--only-cuda']))
       console.log(flags.json ? JSON.stringify(found, null, 2) : text(found, process.stdout.columns || 80))
       process.exitCode = found.works ? 0 : 1
     })
@@ -48,7 +52,7 @@ function section(title: string, facts: readonly string[], width: number): string
 }
 
 /** The files by folder: seven parts of cuDNN lie in one. */
-function fileFacts({ files, searched }: Examination['cuda']): string[] {
+function fileFacts({ files, searched }: Pick<CudaExamination, 'files' | 'searched'>): string[] {
   const folders = new Set(files.flatMap((file) => (file.path === '' ? [] : [path.dirname(file.path)])))
   const found = [...folders].map((folder) => {
     const names = files.filter((file) => path.dirname(file.path) === folder).map(({ name }) => name)
@@ -68,21 +72,24 @@ function deviceFacts({ device, name, architecture, bytes, freeBytes, precision, 
 
 function text(found: Examination, width: number): string {
   const { system, processor, memory, addon, cuda, devices } = found
-  const threads = `${processor.threads || processor.processors} threads`
+  const { name, processors } = processor
+  const cores = processors === 1 ? '1 processor' : `${processors} processors`
   const built = `build ${addon.buildId}${addon.debug ? ' with sanitizers' : ''}, ${addon.compiler}, ${addon.oneDnn}`
-  const driver = cuda.driver.version && `CUDA ${cuda.driver.version}, ${cards(cuda.driver.cards)}, ${cuda.driver.path}`
+  const used = `${addon.isa}, ${addon.threads} threads`
   const sections: [string, string[]][] = [
     ['vggnet', [found.vggnet]],
     ['system', [`${system.name}, ${system.kernel} ${system.arch}, glibc ${system.glibc}, Node ${system.node}`]],
-    ['processor', [[processor.name, threads, processor.isa].filter(Boolean).join(', ')]],
+    ['processor', [[name, cores].filter(Boolean).join(', ')]],
     ['memory', [`${bytesText(memory.bytes)}, ${bytesText(memory.freeBytes)} free`]],
-    ['addon', addon.obstacle === '' ? [addon.path, built] : addon.obstacle.split('\n')],
+    ['addon', addon.obstacle === '' ? [addon.path, built, used] : addon.obstacle.split('\n')],
   ]
-  if (addon.obstacle === '') {
-    const { path: library, buildId, versions, obstacle } = cuda.library
+  if (cuda !== undefined) {
+    const { library, driver } = cuda
+    const lies = library.obstacle.includes(library.path) ? '' : library.path
+    const supports = driver.version && `CUDA ${driver.version}, ${cardsText(driver.cards)}, ${driver.path}`
     sections.push(
-      ['CUDA', [obstacle.includes(library) ? '' : library, buildId && `build ${buildId}, ${versions}`, obstacle]],
-      ['driver', [driver, cuda.driver.obstacle]],
+      ['CUDA', [lies, library.buildId && `build ${library.buildId}, ${library.versions}`, library.obstacle]],
+      ['driver', [supports, driver.obstacle]],
       ['libraries', fileFacts(cuda)],
     )
   }
@@ -92,4 +99,4 @@ function text(found: Examination, width: number): string {
   return sections.map(([title, facts]) => section(title, facts, width)).join('\n')
 }
 
-const cards = (count: number): string => `${count} ${count === 1 ? 'card' : 'cards'} visible`
+const cardsText = (count: number): string => `${count} ${count === 1 ? 'card' : 'cards'} visible`

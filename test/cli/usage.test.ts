@@ -5,10 +5,11 @@ describe('help', () => {
   test('names the commands, exit codes and variables', async () => {
     const { code, stdout, stderr } = await vggnet(['--help'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    for (const word of ['describe', 'train', 'classify', 'Exit codes: 0', 'NO_COLOR']) expect(stdout).toContain(word)
+    for (const word of ['describe', 'train', 'classify', 'doctor', 'Exit codes: 0', 'NO_COLOR'])
+      expect(stdout).toContain(word)
   })
 
-  test.each(['describe', 'train', 'classify'])('%s has examples', async (command) => {
+  test.each(['describe', 'train', 'classify', 'doctor'])('%s has examples', async (command) => {
     const { code, stdout } = await vggnet([command, '--help'])
     expect(code).toBe(0)
     expect(stdout).toMatch(new RegExp(`Examples:\\n +\\$ vggnet ${command}`))

@@ -2,10 +2,18 @@ import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Examination } from '../../lib/cli/examination.js'
 import { native } from '../../lib/native.js'
-import { start } from '../setup/command.js'
+import { start, vggnet } from '../setup/command.js'
 import type { Outcome } from './loading/attempts.js'
-import { cudaLibrary, cudnnParts, driverFolder, emptyLibrary, nvidiaFiles } from './loading/stand-ins.js'
+import {
+  abortingLibrary,
+  cudaLibrary,
+  cudnnParts,
+  driverFolder,
+  emptyLibrary,
+  nvidiaFiles,
+} from './loading/stand-ins.js'
 
 let folder = ''
 const at = (...names: string[]): string => path.join(folder, ...names)
@@ -26,6 +34,7 @@ beforeAll(() => {
   cudaLibrary(at('full', 'libvggnet_cuda.so'), buildId, 'OUT_OF_MEMORY')
   cudaLibrary(at('other', 'libvggnet_cuda.so'), 'fedcba9876543210', 'INTERNAL')
   emptyLibrary(at('empty', 'libvggnet_cuda.so'))
+  abortingLibrary(at('aborting', 'libvggnet_cuda.so'))
   writeFileSync(at('text.so'), 'no library\n')
 })
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -38,9 +47,9 @@ interface Conditions {
   env?: NodeJS.ProcessEnv
 }
 
-/** What comes of opening devices in a process of its own, which has to outlive it. */
-async function outcomes(words: string[], { driver, library = 'nothing', env = {} }: Conditions): Promise<Outcome[]> {
-  const environment = {
+/** The environment of a process that finds stand-ins only. */
+function environmentOf({ driver, library = 'nothing', env = {} }: Conditions): NodeJS.ProcessEnv {
+  return {
     VGGNET_CACHE: at('nothing'),
     CUDA_HOME: at('nothing'),
     LD_LIBRARY_PATH: driver && at(driver),
@@ -49,6 +58,11 @@ async function outcomes(words: string[], { driver, library = 'nothing', env = {}
     CUDA_VISIBLE_DEVICES: undefined,
     ...env,
   }
+}
+
+/** What comes of opening devices in a process of its own, which has to outlive it. */
+async function outcomes(words: string[], conditions: Conditions): Promise<Outcome[]> {
+  const environment = environmentOf(conditions)
   const { code, stdout, stderr } = await start('test/cuda/loading/attempts.ts', words, environment).ended
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   return JSON.parse(stdout)
@@ -239,5 +253,41 @@ describe("NVIDIA's libraries", () => {
     const env = { VGGNET_CUDA_LIBRARIES: undefined, PATH: `${at('bin')}:${process.env.PATH}` }
     const [found] = await outcomes(['--open', 'cuda'], { driver: 'card', library: 'this', env })
     expect(found).toEqual(arrived)
+  })
+})
+
+describe('vggnet doctor', () => {
+  async function examined(conditions: Conditions): Promise<{ code: number | undefined; found: Examination }> {
+    const { code, stdout, stderr } = await vggnet(['doctor', '--json'], environmentOf(conditions))
+    expect(stderr).toBe('')
+    return { code, found: JSON.parse(stdout) }
+  }
+
+  test('tells driver, libraries and each card, and fails where a card does not compute', async () => {
+    const { code, found } = await examined({ driver: 'card', library: 'unfit' })
+    expect(code).toBe(1)
+    expect(found.cuda?.driver).toEqual({ path: at('card', 'libcuda.so.1'), version: '13.0', cards: 1, obstacle: '' })
+    const library = { path: at('unfit', 'libvggnet_cuda.so'), buildId, versions: 'CUDA of a stand-in', obstacle: '' }
+    expect(found.cuda?.library).toEqual(library)
+    const needed = found.cuda?.files.filter((file) => file.needed).map((file) => file.path)
+    expect(needed).toEqual(nvidiaFiles.map((name) => at('nvidia', name)))
+    expect(found.devices.map(({ device, works }) => [device, works])).toEqual([
+      ['cpu', true],
+      ['cuda:0', false],
+    ])
+    expect(found.devices[1]).toMatchObject({
+      name: 'Stand-in',
+      architecture: 'sm_90',
+      bytes: 2 ** 30,
+      freeBytes: 2 ** 29,
+    })
+    expect(found.devices[1]?.obstacle).toBe("device 'cuda:0' is not available: no backend, table given 1 time")
+  })
+
+  test('outlives a library that ends its process, and says what it said', async () => {
+    const { code, found } = await examined({ driver: 'card', library: 'aborting' })
+    const obstacle = 'the process that opened CUDA ended by SIGABRT: Invalid handle. Cannot load symbol cudnnCreate'
+    expect(code).toBe(1)
+    expect(found.devices.map((trial) => trial.obstacle)).toEqual(['', obstacle])
   })
 })

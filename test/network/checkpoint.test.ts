@@ -62,6 +62,15 @@ describe('save and load', () => {
     loaded.dispose()
   })
 
+  it('record device and precision, which do not decide where the model is loaded', async () => {
+    await save(net, file())
+    const { metadata } = decode(await readFile(file()))
+    expect(JSON.parse(metadata.run ?? '')).toEqual({ device: 'cpu', precision: 'float32', deterministic: false })
+    const loaded = await load(file(), { device: 'cpu', deterministic: true })
+    expect(loaded.deterministic).toBe(true)
+    loaded.dispose()
+  })
+
   it('keep the parameters of the call, whatever steps follow it', async () => {
     const training = await smallNet()
     const expected = await parametersOfNet(training)

@@ -27,6 +27,9 @@ export function cudaLibrary(file: string, buildId: string, openError: string): s
   return compile('g++', file, [...words, path.join(here, 'library.cpp')])
 }
 
+/** A CUDA library that ends its process when it is used. */
+export const abortingLibrary = (file: string): string => compile('gcc', file, [path.join(here, 'aborting.c')])
+
 /** A library with nothing in it. */
 export function emptyLibrary(file: string): string {
   const source = `${file}.c`
