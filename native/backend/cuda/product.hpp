@@ -15,7 +15,7 @@ struct Product {
   Precision precision;              // of a and b
   Element result = Element::float32;
   bool bias = false, relu = false;  // d = relu(a b + bias), a bias for each column, of the elements of d
-  bool sums_a = false;              // only with transposed_a: also the sum over `inner` of each column of a as stored, float32
+  bool sums_a = false;              // only with transposed_a: also the sum of each column of a as stored, float32
   bool deterministic = false;
 
   std::string text() const;
@@ -39,9 +39,11 @@ class ProductPlan {
 class ProductPlans {
  public:
   virtual ~ProductPlans() = default;
-  // The fastest of cuBLASLt's proposals, found once for each product. Null where cuBLASLt has none with just these
-  // extras (bias, relu, sums_a): then the caller leaves them out and does them itself. The operands are for the trial:
-  // d and sums are lost.
+  // The fastest of cuBLASLt's proposals that is right in numbers, found once for each product. Null where cuBLASLt has
+  // none with just these extras (bias, relu that keeps NaN, sums_a): then the caller leaves them out and does them
+  // itself. Without extras it throws INTERNAL. The operands are for the trial: d and sums are lost, a is filled with
+  // random numbers, and so is b where a is transposed; else b holds weights, and is only read. All are aligned to 16
+  // bytes, the workspace to 256.
   virtual ProductPlan* choose(const Product&, const ProductOperands&, void* workspace) = 0;
 };
 
