@@ -26,7 +26,8 @@ std::string no_card() {
 
 std::string failure(void* driver, const char* call, int status) {
   if (status == kNoCard) return no_card();
-  if (status == kStub) return "libcuda.so.1 is the stub of a CUDA toolkit, not a driver: take its folder off LD_LIBRARY_PATH";
+  if (status == kStub)
+    return "libcuda.so.1 is the stub of a CUDA toolkit, not a driver: take its folder off LD_LIBRARY_PATH";
   const auto name_of = symbol<int(int, const char**)>(driver, "cuGetErrorName");
   const char* name = nullptr;
   if (name_of) name_of(status, &name);
@@ -43,7 +44,8 @@ CudaDriver find_cuda_driver() {
   if (!driver) {
     const std::string reason = dlerror();
     const bool absent = reason.starts_with("libcuda.so.1: cannot open shared object file");
-    found.obstacle = absent ? "no NVIDIA driver was found (libcuda.so.1)" : "the NVIDIA driver does not load: " + reason;
+    found.obstacle =
+        absent ? "no NVIDIA driver was found (libcuda.so.1)" : "the NVIDIA driver does not load: " + reason;
     return found;
   }
   found.path = path_of(driver);
@@ -65,9 +67,13 @@ CudaDriver find_cuda_driver() {
                      ": update to R580 or later";
     return found;
   }
-  if (const int status = initialise(0); status != 0) found.obstacle = failure(driver, "cuInit", status);
-  else if (const int status = count_cards(&found.cards); status != 0) found.obstacle = failure(driver, "cuDeviceGetCount", status);
-  else if (found.cards == 0) found.obstacle = no_card();
+  if (const int status = initialise(0); status != 0) {
+    found.obstacle = failure(driver, "cuInit", status);
+  } else if (const int counted = count_cards(&found.cards); counted != 0) {
+    found.obstacle = failure(driver, "cuDeviceGetCount", counted);
+  } else if (found.cards == 0) {
+    found.obstacle = no_card();
+  }
   return found;
 }
 

@@ -70,7 +70,8 @@ std::string cudnn_folder(const std::vector<std::string>& folders) {
 void open_nvrtc_builtins(const std::string& nvrtc) {
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(fs::path(nvrtc).parent_path(), ignored))
-    if (entry.path().filename().string().starts_with(kNvrtcBuiltins)) dlopen(entry.path().c_str(), RTLD_NOW | RTLD_GLOBAL);
+    if (entry.path().filename().string().starts_with(kNvrtcBuiltins))
+      dlopen(entry.path().c_str(), RTLD_NOW | RTLD_GLOBAL);
 }
 
 }  // namespace
@@ -85,7 +86,8 @@ std::vector<CudaFile> find_cuda_files(const std::vector<std::string>& folders) {
 
 std::string missing_cuda_file(const std::vector<CudaFile>& files) {
   const auto is_cudnn = [](const CudaFile& file) { return file.name.starts_with("libcudnn"); };
-  const auto present = std::ranges::find_if(files, [&](const auto& file) { return is_cudnn(file) && !file.path.empty(); });
+  const auto present =
+      std::ranges::find_if(files, [&](const auto& file) { return is_cudnn(file) && !file.path.empty(); });
   for (const CudaFile& file : files) {
     if (!file.needed || !file.path.empty()) continue;
     if (!is_cudnn(file)) return file.name + " (cuBLASLt 13) was not found";

@@ -11,8 +11,8 @@ struct CudaFile {
   bool needed;
 };
 
-// In the order in which they are to be opened. All parts of cuDNN come from one folder: the first that holds them all, or
-// else the first that holds one of them.
+// In the order in which they are to be opened. All parts of cuDNN come from one folder: the first that holds them all,
+// or else the first that holds one of them.
 std::vector<CudaFile> find_cuda_files(const std::vector<std::string>& folders);
 
 // What is missing, in a sentence without its cure; empty: nothing.
