@@ -26,7 +26,14 @@ const more = [
     ...everyVariant({ images, options: ['training'] }),
     ...everyVariant({ made: 32, images, options: ['training'] }),
   ]),
-  ...([[256, 256], [384, 384], [512, 512], [256, 341]] as const).flatMap((size) => onlyD({ size })),
+  ...(
+    [
+      [256, 256],
+      [384, 384],
+      [512, 512],
+      [256, 341],
+    ] as const
+  ).flatMap((size) => onlyD({ size })),
   ...(['tf32', 'float32'] as const).flatMap((precision) => [
     ...onlyD({ precision }),
     ...onlyD({ precision, images: 64, options: ['training'] }),
@@ -50,6 +57,8 @@ const cases: { card: Card; runs: Run[] }[] = [
 
 /** Graphs that have no kernel for sm_90, and why that is all right. */
 const unsuited: { graph: RegExp; reason: string }[] = [
+  { graph: / 7x7 /, reason: 'a window that slides in dense evaluation: cuDNN has nothing newer than sm_80 for it' },
+  { graph: /^forward n1 c8 /, reason: 'a first layer of one image, which is bound by memory' },
   { graph: /float32/, reason: 'float32 has no tensor cores, and nothing else that is new in sm_90' },
 ]
 
@@ -68,15 +77,19 @@ function tableOf(graphs: readonly Planned[]): string {
   return rows.join('\n')
 }
 
-test.each(cases)('$card gets a plan for every convolution of the six nets', async ({ card, runs }) => {
-  const graphs = await planned(card, runs)
-  console.log(`${card}: ${graphs.length} graphs\n${tableOf(graphs)}`)
-  expect(graphs.length).toBeGreaterThan(0)
-  const refused = graphs.filter(({ plans }) => plans === 0)
-  expect(refused.map(({ graph, layer, refusal }) => `${layer}: ${graph}: ${refusal.slice(0, 300)}`)).toEqual([])
-  const large = graphs.filter(({ workspace, cap }) => workspace > cap)
-  expect(large.map(({ graph, workspace, cap }) => `${graph}: ${workspace} bytes of ${cap}`)).toEqual([])
-  if (cards[card].capability !== 90) return
-  const old = graphs.filter(({ suited, graph }) => suited < 0 && !unsuited.some((known) => known.graph.test(graph)))
-  expect(old.map(({ graph, layer }) => `${layer}: ${graph}: no kernel for sm_90`)).toEqual([])
-}, 3_600_000)
+test.each(cases)(
+  '$card gets a plan for every convolution of the six nets',
+  async ({ card, runs }) => {
+    const graphs = await planned(card, runs)
+    console.log(`${card}: ${graphs.length} graphs\n${tableOf(graphs)}`)
+    expect(graphs.length).toBeGreaterThan(0)
+    const refused = graphs.filter(({ plans }) => plans === 0)
+    expect(refused.map(({ graph, layer, refusal }) => `${layer}: ${graph}: ${refusal.slice(0, 300)}`)).toEqual([])
+    const large = graphs.filter(({ workspace, cap }) => workspace > cap)
+    expect(large.map(({ graph, workspace, cap }) => `${graph}: ${workspace} bytes of ${cap}`)).toEqual([])
+    if (cards[card].capability !== 90) return
+    const old = graphs.filter(({ suited, graph }) => suited < 0 && !unsuited.some((known) => known.graph.test(graph)))
+    expect(old.map(({ graph, layer }) => `${layer}: ${graph}: no kernel for sm_90`)).toEqual([])
+  },
+  3_600_000,
+)
