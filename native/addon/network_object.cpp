@@ -41,7 +41,7 @@ Outcome<Answer> attempt(Compute& compute) {
 }  // namespace
 
 template <class Compute, class Convert>
-Napi::Value NetworkObject::call(Napi::Env env, Compute compute, Convert convert) {
+Napi::Value NetworkObject::call(Napi::Env env, Compute compute, Convert convert, std::function<void()> ahead) {
   check_alive();
   using Answer = std::invoke_result_t<Compute, Network&>;
   auto* pending = new Pending{Napi::Promise::Deferred::New(env), Napi::Persistent(Value())};
@@ -71,7 +71,7 @@ Napi::Value NetworkObject::call(Napi::Env env, Compute compute, Convert convert)
   };
   // std::function copies its target, and a call's data is large: keep one copy behind a pointer.
   auto shared = std::make_shared<decltype(work)>(std::move(work));
-  worker_->post([shared] { return (*shared)(); }, std::move(refused));
+  worker_->post([shared] { return (*shared)(); }, std::move(refused), std::move(ahead));
   return promise;
 }
 
@@ -135,6 +135,7 @@ Napi::Value NetworkObject::create(const Napi::CallbackInfo& info) {
         self->device_reason_ = choice.reason;
         self->network_ = std::make_unique<Network>(layers, options);
         self->network_->parameters().arena(Role::parameter);  // memory is claimed, or refused, here
+        self->network_->set_meanwhile([self] { self->worker_->meanwhile(); });
         return true;
       };
       auto outcome = std::make_shared<Outcome<bool>>(attempt<bool>(make));
@@ -217,9 +218,11 @@ Napi::Value NetworkObject::update(const Napi::CallbackInfo& info) {
 
 Napi::Value NetworkObject::step(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
+    const auto asked = std::make_shared<const StepCall>(step_call(object_of(info)));
     return call(
-        info.Env(), [asked = step_call(object_of(info))](Network& network) { return network.step(asked); },
-        [](Napi::Env env, const LossAnswer& answer) { return to_js(env, answer); });
+        info.Env(), [asked](Network& network) { return network.step(*asked); },
+        [](Napi::Env env, const LossAnswer& answer) { return to_js(env, answer); },
+        [this, asked] { if (network_) network_->send_ahead(*asked); });
   });
 }
 

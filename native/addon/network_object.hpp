@@ -34,9 +34,10 @@ class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
   Napi::Value set_training_step(const Napi::CallbackInfo&);
   void dispose(const Napi::CallbackInfo&);
 
-  // Queues compute(network) and resolves with convert(env, answer).
+  // Queues compute(network) and resolves with convert(env, answer). `ahead` may be called while the call before it waits
+  // for the device.
   template <class Compute, class Convert>
-  Napi::Value call(Napi::Env, Compute, Convert);
+  Napi::Value call(Napi::Env, Compute, Convert, std::function<void()> ahead = nullptr);
   template <class Compute>
   Napi::Value call(Napi::Env, Compute);  // resolves with undefined
   void check_alive() const;

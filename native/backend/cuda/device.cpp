@@ -8,6 +8,7 @@
 
 #include "backend/cuda/check.hpp"
 #include "backend/cuda/handle.hpp"
+#include "backend/cuda/kernels/presence.hpp"
 #include "backend/cuda/upload.hpp"
 #include "tensor/error.hpp"
 
@@ -48,6 +49,8 @@ Card describe(int index) {
   card.bytes = static_cast<int64_t>(properties.totalGlobalMem);
   return card;
 }
+
+std::string text_of(const Card& card) { return card.name + " (sm_" + std::to_string(card.compute_capability) + ")"; }
 
 int64_t free_bytes() {
   size_t free = 0, total = 0;
@@ -154,12 +157,23 @@ class CudaDevice final : public Device {
   Uploads uploads_{stream_.get()};
 };
 
+// Before anything else is asked of the runtime: what fails here is the machine's, and not ours.
+void check_available(cudaError_t status) {
+  if (status == cudaSuccess) return;
+  cudaGetLastError();
+  throw Error(kDeviceUnavailable, std::string("the CUDA runtime cannot use the driver or the card: ") +
+                                      cudaGetErrorName(status) + " (" + cudaGetErrorString(status) + ")");
+}
+
 int visible_count() {
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
-  if (status == cudaErrorNoDevice) return 0;
-  VGGNET_CUDA_CHECK(status);
+  if (status != cudaErrorNoDevice) check_available(status);
   return count;
+}
+
+void choose(int index) {
+  check_available(cudaSetDevice(index));  // makes the context
 }
 
 }  // namespace
@@ -169,7 +183,11 @@ std::unique_ptr<Device> open_device(int index) {
   if (index >= count)
     throw Error(kDeviceUnavailable, "device 'cuda:" + std::to_string(index) + "' is not there: this process sees " +
                                         std::to_string(count) + (count == 1 ? " card" : " cards") + ", counted from 0");
-  VGGNET_CUDA_CHECK(cudaSetDevice(index));
+  choose(index);
+  if (!runs_on_this_card())
+    throw Error(kDeviceUnavailable,
+                "this build has no code for " + text_of(describe(index)) + ": VGGNET_CUDA_ARCHITECTURES=" +
+                    std::to_string(describe(index).compute_capability) + "-real npm run build:cuda makes it");
   return std::make_unique<CudaDevice>(index);
 }
 
@@ -177,7 +195,7 @@ std::vector<Card> cards() {
   std::vector<Card> result;
   for (int index = 0; index < visible_count(); ++index) {
     result.push_back(describe(index));
-    VGGNET_CUDA_CHECK(cudaSetDevice(index));
+    choose(index);
     result.back().free_bytes = free_bytes();
   }
   return result;
