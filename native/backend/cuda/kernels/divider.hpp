@@ -7,20 +7,24 @@ namespace vggnet::cuda {
 
 class Divider {
  public:
-  explicit Divider(int64_t divisor) : divisor_(static_cast<uint32_t>(divisor)) {  // 1 .. 2^31 - 1
-    while ((int64_t{1} << (shift_ - 31)) < divisor) ++shift_;
-    // at most 2^32 - 1, and exact for all numbers below 2^31 (Granlund and Montgomery, PLDI 1994, theorem 4.2)
-    factor_ = static_cast<uint32_t>((uint64_t{1} << shift_) / divisor_ + 1);
+  explicit Divider(int64_t divisor) : divisor_(divisor) {  // > 0
+    while ((int64_t{1} << shift_) < divisor) ++shift_;
+    // fits in 64 bits, and exact for all numbers below 2^63 (Granlund and Montgomery, PLDI 1994, theorem 4.2)
+    factor_ = static_cast<uint64_t>((Wide{1} << (63 + shift_)) / static_cast<uint64_t>(divisor)) + 1;
   }
 
   VGGNET_HOST_DEVICE int64_t quotient(int64_t number) const {  // number >= 0
-    if (number >> 31) return number / divisor_;
-    return static_cast<int64_t>(static_cast<uint64_t>(number) * factor_ >> shift_);
+    const uint64_t twice = static_cast<uint64_t>(number) << 1;
+    return static_cast<int64_t>(static_cast<uint64_t>(Wide{twice} * factor_ >> 64) >> shift_);
   }
   VGGNET_HOST_DEVICE int64_t divisor() const { return divisor_; }
 
  private:
-  uint32_t divisor_, factor_ = 0, shift_ = 31;
+  using Wide = unsigned __int128;
+
+  int64_t divisor_;
+  uint64_t factor_ = 0;
+  uint32_t shift_ = 0;
 };
 
 // quotient and remainder

@@ -53,7 +53,8 @@ struct TransformImages {
 
   VGGNET_HOST_DEVICE void operator()(int64_t item) const {
     const Source from = mirror.source(item);
-    const Pixel* const pixel = raw + from.image * mirror.pixels() * channels + from.pixel * step + colours.first * plane;
+    const Pixel* const image = raw + from.image * mirror.pixels() * channels;
+    const Pixel* const pixel = image + from.pixel * step + colours.first * plane;
     const float* const shifts = shift + from.image * channels + colours.first;
     Floats values = {};
     for (int c = 0; c < kLanes; ++c)

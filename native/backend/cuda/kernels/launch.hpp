@@ -1,6 +1,7 @@
 #pragma once
-// How our kernels are started. A kernel is an object with operator()(int64_t item): nvcc runs it on the card, one item to
-// a thread; any other compiler runs the same code in a loop, which is how the tests execute every kernel without a card.
+// How our kernels are started. A kernel is an object with operator()(int64_t item): nvcc runs it on the card, one item
+// to a thread; any other compiler runs the same code in a loop, which is how the tests execute every kernel without a
+// card.
 // Items must not depend on each other.
 #include "backend/cuda/device.hpp"
 #include "tensor/random.hpp"
@@ -10,11 +11,11 @@
 #endif
 
 // Before a loop whose count is not known: so many of its loads are under way together.
-#define VGGNET_PRAGMA(text) _Pragma(#text)
 #if defined(__CUDACC__)
+#define VGGNET_PRAGMA(text) _Pragma(#text)
 #define VGGNET_UNROLL(times) VGGNET_PRAGMA(unroll times)
 #else
-#define VGGNET_UNROLL(times) VGGNET_PRAGMA(GCC unroll times)
+#define VGGNET_UNROLL(times)
 #endif
 
 namespace vggnet::cuda {

@@ -31,11 +31,11 @@ void local_norm_gradient(Stream, Element, const void* dy, const void* x, const S
 int64_t normaliser_bytes(int64_t images);
 int64_t verdicts_bytes(int64_t images);
 void softmax_loss(Stream, Element, const void* scores, const Shape&, const Feed&, void* normaliser, void* verdicts);
-void softmax_loss_gradient(Stream, Element scores_element, const void* scores, const Shape&, const Feed&, const void* normaliser,
-                           Element, void* dx);
+void softmax_loss_gradient(Stream, Element scores_element, const void* scores, const Shape&, const Feed&,
+                           const void* normaliser, Element, void* dx);
 
-// sgd.cu: Backend::update. `copy` is the bfloat16 copy of the parameters, or null; it is
-// written where they are. Offsets and counts are multiples of 4.
+// sgd.cu: Backend::update. `copy` is the bfloat16 copy of the parameters, or null. Offsets and counts are multiples
+// of 4.
 void update(Stream, const std::vector<Segment>&, const Arenas&, void* copy, const Feed&);
 
 }  // namespace vggnet::cuda

@@ -20,10 +20,11 @@ struct SumTerms {
   Doubles* partial;  // samples x strips
 
   VGGNET_HOST_DEVICE void operator()(int64_t item) const {
-    const Spot spot = terms.spot(item / sizes.strips, sizes);
+    const Division place = divide(item, sizes.strips);  // sample, strip
+    const Spot spot = terms.spot(place.whole, sizes);
     Doubles sum = {};
     VGGNET_UNROLL(4)
-    for (int64_t step = item % sizes.strips; step < sizes.steps; step += sizes.strips)
+    for (int64_t step = place.rest; step < sizes.steps; step += sizes.strips.divisor())
       terms.add(spot, step, sizes, sum);
     partial[item] = sum;
   }
@@ -43,10 +44,10 @@ struct CompareSamples {
 
   VGGNET_HOST_DEVICE void operator()(int64_t item) const {
     const int64_t sample = item / kLanes, lane = item % kLanes;
-    const double* const own = reinterpret_cast<const double*>(partial + sample * sizes.strips) + lane;
+    const double* const own = reinterpret_cast<const double*>(partial + sample * sizes.strips.divisor()) + lane;
     double sum = 0;
     VGGNET_UNROLL(8)
-    for (int64_t strip = 0; strip < sizes.strips; ++strip) sum += own[strip * kLanes];
+    for (int64_t strip = 0; strip < sizes.strips.divisor(); ++strip) sum += own[strip * kLanes];
     const int64_t element = terms.spot(sample, sizes).index() * kLanes + lane;
     checks[item] = compare(to_float(terms.written[element]), terms.finish(sum, element, sizes));
   }
@@ -80,8 +81,8 @@ template <class Terms>
 void check(Stream stream, const ConvolutionGraph& graph, const Terms& terms, void* scratch, Check* result) {
   const SampleSizes sizes(graph);
   Doubles* const partial = static_cast<Doubles*>(scratch);
-  Check* const checks = reinterpret_cast<Check*>(partial + sizes.samples * sizes.strips);
-  launch(stream, sizes.samples * sizes.strips, SumTerms<Terms>{terms, sizes, partial});
+  Check* const checks = reinterpret_cast<Check*>(partial + sizes.samples * sizes.strips.divisor());
+  launch(stream, sizes.samples * sizes.strips.divisor(), SumTerms<Terms>{terms, sizes, partial});
   launch(stream, sizes.samples * kLanes, CompareSamples<Terms>{terms, sizes, partial, checks});
   sum_checks(stream, checks, sizes.samples * kLanes, result);
 }
@@ -126,8 +127,8 @@ struct SumsSizes {
 int64_t check_scratch_bytes(const ConvolutionGraph& graph) {
   const SampleSizes samples(graph);
   const SumsSizes sums(graph);
-  const int64_t of_samples = samples.samples * (samples.strips * int64_t{sizeof(Doubles)} + kLanes * kCheckBytes),
-                of_sums = graph.c * (sums.strips * int64_t{sizeof(double)} + kCheckBytes);
+  const int64_t partial = samples.strips.divisor() * int64_t{sizeof(Doubles)},
+                of_samples = samples.samples * (partial + kLanes * kCheckBytes), of_sums = graph.c * (sums.strips * int64_t{sizeof(double)} + kCheckBytes);
   return std::max(of_samples, graph.sums_gradient ? of_sums : 0) + kChecks * kCheckBytes;
 }
 

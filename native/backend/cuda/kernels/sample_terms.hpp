@@ -19,24 +19,25 @@ struct Doubles {
 
 struct SampleSizes {
   int64_t n, c, h, w, k, kernel_h, kernel_w, padding;
-  Divider out_h, out_w, columns;  // columns: of the kernel
-  int64_t steps, samples, strips;
+  Divider out_h, out_w, columns, groups, outputs;  // columns of the kernel, groups of c; outputs: k
+  int64_t steps, samples;
+  Divider strips{1};
 
   explicit SampleSizes(const ConvolutionGraph& g)
       : n(g.n), c(g.c), h(g.h), w(g.w), k(g.k), kernel_h(g.kernel_h), kernel_w(g.kernel_w), padding(g.padding),
-        out_h(g.out_h()), out_w(g.out_w()), columns(g.kernel_w) {
+        out_h(g.out_h()), out_w(g.out_w()), columns(g.kernel_w), groups(g.c / kLanes), outputs(g.k) {
     VGGNET_ASSERT(c % kLanes == 0 && k % kLanes == 0);
     const int64_t positions = kernel_h * kernel_w;
     steps = g.direction == Direction::forward          ? positions * (c / kLanes)
             : g.direction == Direction::input_gradient ? positions * k
                                                        : n * g.out_h() * g.out_w();
     samples = std::clamp<int64_t>(kSampleTerms / steps, 64, 1024);
-    strips = std::clamp<int64_t>(steps / 32, 1, kSampleItems / samples);
+    strips = Divider(std::clamp<int64_t>(steps / 32, 1, kSampleItems / samples));
   }
 };
 
-// Which eight elements a sample is: of y or dx an image, a pixel and a group of channels; of dw an output, a place in the
-// kernel and a group.
+// Which eight elements a sample is: of y or dx an image, a pixel and a group of channels; of dw an output, a place in
+// the kernel and a group.
 struct Spot {
   int64_t first, row, column, group;
   int64_t rows, columns, groups;
@@ -47,7 +48,7 @@ struct Spot {
 // A quarter lies at the edges.
 VGGNET_HOST_DEVICE inline int64_t pick(uint32_t word, int64_t count) {
   const uint32_t choice = word & 7;
-  return choice == 0 ? 0 : choice == 1 ? count - 1 : (word >> 3) % count;
+  return choice == 0 ? 0 : choice == 1 ? count - 1 : (word >> 3) % static_cast<uint32_t>(count);
 }
 
 VGGNET_HOST_DEVICE inline Spot spot_of(int64_t sample, int64_t count, int64_t rows, int64_t columns, int64_t groups) {
@@ -72,8 +73,8 @@ struct ForwardTerms {
     return spot_of(sample, s.n, s.out_h.divisor(), s.out_w.divisor(), s.k / kLanes);
   }
   VGGNET_HOST_DEVICE void add(const Spot& spot, int64_t step, const SampleSizes& s, Doubles& sum) const {
-    const int64_t place = step / (s.c / kLanes), group = step % (s.c / kLanes);
-    const Division at = divide(place, s.columns);
+    const Division part = divide(step, s.groups), at = divide(part.whole, s.columns);
+    const int64_t place = part.whole, group = part.rest;
     const int64_t row = spot.row + at.whole - s.padding, column = spot.column + at.rest - s.padding;
     if (row < 0 || row >= s.h || column < 0 || column >= s.w) return;
     const Floats values = load_group(x, ((spot.first * s.h + row) * s.w + column) * (s.c / kLanes) + group);
@@ -100,8 +101,8 @@ struct InputGradientTerms {
     return spot_of(sample, s.n, s.h, s.w, s.c / kLanes);
   }
   VGGNET_HOST_DEVICE void add(const Spot& spot, int64_t step, const SampleSizes& s, Doubles& sum) const {
-    const int64_t place = step / s.k, output = step % s.k;
-    const Division at = divide(place, s.columns);
+    const Division part = divide(step, s.outputs), at = divide(part.whole, s.columns);
+    const int64_t place = part.whole, output = part.rest;
     const int64_t row = spot.row + s.padding - at.whole, column = spot.column + s.padding - at.rest;
     if (row < 0 || row >= s.out_h.divisor() || column < 0 || column >= s.out_w.divisor()) return;
     const int64_t pixel = (spot.first * s.out_h.divisor() + row) * s.out_w.divisor() + column;
