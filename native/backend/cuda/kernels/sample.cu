@@ -128,7 +128,8 @@ int64_t check_scratch_bytes(const ConvolutionGraph& graph) {
   const SampleSizes samples(graph);
   const SumsSizes sums(graph);
   const int64_t partial = samples.strips.divisor() * int64_t{sizeof(Doubles)},
-                of_samples = samples.samples * (partial + kLanes * kCheckBytes), of_sums = graph.c * (sums.strips * int64_t{sizeof(double)} + kCheckBytes);
+                of_samples = samples.samples * (partial + kLanes * kCheckBytes),
+                of_sums = graph.c * (sums.strips * int64_t{sizeof(double)} + kCheckBytes);
   return std::max(of_samples, graph.sums_gradient ? of_sums : 0) + kChecks * kCheckBytes;
 }
 
