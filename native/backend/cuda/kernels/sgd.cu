@@ -81,9 +81,7 @@ struct FindOverflow {
   }
 };
 
-struct [[gnu::may_alias]] alignas(8) Halves {
-  uint32_t at[2];
-};
+using Eight [[gnu::may_alias]] = uint64_t;  // bytes
 
 struct Descend {
   Table table;
@@ -103,7 +101,8 @@ struct Descend {
     }
     store_quad(v, arenas.velocity + place.at);
     store_quad(w, arenas.parameters + place.at);
-    if (copy) *reinterpret_cast<Halves*>(copy + place.at) = {{pack(w.at[0], w.at[1]), pack(w.at[2], w.at[3])}};
+    if (copy)
+      *reinterpret_cast<Eight*>(copy + place.at) = pack(w.at[0], w.at[1]) | uint64_t{pack(w.at[2], w.at[3])} << 32;
   }
 };
 
