@@ -7,7 +7,7 @@
 namespace vggnet::cuda {
 
 void rectify(Stream, Element, const void* x, void* y, int64_t count);  // NaN stays NaN
-// y[r][c] = x[r][c] + bias[c], rectified if `relu`. rows x columns
+// y[r][c] = x[r][c] + bias[c], and the same rectified. rows x columns
 void add_bias(Stream, Element, const void* x, Element bias_element, const void* bias, int64_t rows, int64_t columns,
               void* y);
 void add_bias_and_rectify(Stream, Element, const void* x, Element bias_element, const void* bias, int64_t rows,
@@ -15,7 +15,7 @@ void add_bias_and_rectify(Stream, Element, const void* x, Element bias_element, 
 // dx = x > 0 ? dy * scale : 0.
 void mask(Stream, Element, const void* dy, const void* x, float scale, void* dx, int64_t count);
 void multiply(Stream, Element, const void* x, float factor, void* y, int64_t count);
-void add(Stream, const float* x, float* y, int64_t count);             // y += x; any count
+void add(Stream, const float* x, float* y, int64_t count);  // y += x; any count
 void convert(Stream, const float* x, Element, void* y, int64_t count);
 void convert(Stream, Element, const void* x, float* y, int64_t count);
 // Sets *flag to 1 where a value is not finite, and else leaves it.
