@@ -45,7 +45,7 @@ const secondsLeft = () => Number(flags.limit ?? Number.POSITIVE_INFINITY) - (per
 const device = (flags.device ?? 'cpu') as Device
 const onCard = device.startsWith('cuda')
 const stored = storedOf(device, flags.precision)
-const torch = onCard || flags.peer ? new Torch(flags.peer ?? 'python3') : undefined
+let torch = onCard || flags.peer ? new Torch(flags.peer ?? 'python3') : undefined
 
 function chosenCases(): readonly Case[] {
   const { variant, batch, mode } = flags
@@ -71,6 +71,7 @@ async function versionsOfTorch(): Promise<Record<string, string>> {
     return { torch: String(found.torch), 'cudnn-of-torch': String(found.cudnn) }
   } catch (error) {
     console.log(`No PyTorch: ${because(error)}`)
+    torch = undefined
     return {}
   }
 }

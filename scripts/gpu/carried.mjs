@@ -2,9 +2,10 @@
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import path from 'node:path'
+import { cacheFolder } from '../setup/cache.mjs'
 import { builds, nativeHash, productsOf } from '../setup/native.mjs'
 import { SetupProblem } from '../setup/problem.mjs'
-import { writeStamp } from '../setup/stamp.mjs'
+import { removeStamp, writeStamp } from '../setup/stamp.mjs'
 
 export const carryFolder = (root) => path.join(root, '.gpu-carry')
 export const unpackedFolder = (root) => path.join(root, '.gpu-check')
@@ -12,7 +13,6 @@ export const unpackedFolder = (root) => path.join(root, '.gpu-check')
 /** The set-up's cache as carried: oneDNN and the headers of the cuDNN frontend. */
 export const carriedCache = (root) => path.join(unpackedFolder(root), 'cache')
 
-/** Builds that were made where `.gpu-carry` was, by the names of their files there; the hash beside them is of their sources. */
 export const cudaProduct = (root) => path.join(root, 'build-cuda', 'Release', 'libvggnet_cuda.so')
 export const stampFileOf = (root, folder) => path.join(root, folder, '.stamp')
 
@@ -63,5 +63,22 @@ export function takeCarriedBuilds(root, oneDnn) {
   takeProduct(path.join(oneDnn, 'lib', 'libdnnl.so.3'), dnnl)
   writeStamp(stampFileOf(root, builds.release.folder), hash, products)
   takeProduct(path.join(built, 'libvggnet_cuda.so'), cudaProduct(root))
+  removeStamp(stampFileOf(root, 'build-cuda'))
   return true
+}
+
+const plansArchive = 'plans.tgz'
+
+/** The plans that a card chose before, as `keepPlans` left them there: choosing takes minutes, and a lent machine forgets. */
+export function takeCarriedPlans(root) {
+  const archive = path.join(carryFolder(root), plansArchive)
+  if (!existsSync(archive)) return
+  mkdirSync(cacheFolder(), { recursive: true })
+  spawnSync('tar', ['-xzf', archive, '-C', cacheFolder(), '--skip-old-files'])
+}
+
+/** Puts the plans beside the results, to be carried to the next machine. */
+export function keepPlans(folder) {
+  if (!existsSync(path.join(cacheFolder(), 'plans'))) return
+  spawnSync('tar', ['-czf', path.join(folder, plansArchive), '-C', cacheFolder(), 'plans'])
 }

@@ -5,7 +5,7 @@ const root = path.resolve(import.meta.dirname, '../..')
 const firstLines = (error) => String(error?.message ?? error).slice(0, 600)
 
 /** vitest's findings, a line of JSON each, in the file VGGNET_LINES as soon as they are known: a time limit loses none. */
-class LineReporter {
+export class LineReporter {
   onTestCaseResult(test) {
     const { state, errors } = test.result()
     const { duration = 0 } = test.diagnostic() ?? {}
@@ -35,6 +35,3 @@ class LineReporter {
     appendFileSync(process.env.VGGNET_LINES, `${JSON.stringify(line)}\n`)
   }
 }
-
-// biome-ignore lint/style/noDefaultExport: vitest takes a reporter from a file by its default export
-export default LineReporter

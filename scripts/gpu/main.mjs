@@ -8,7 +8,7 @@ import { cudaEnvironment, cudaLibraries } from '../setup/cuda-libraries.mjs'
 import { exitOnProblem, SetupProblem } from '../setup/problem.mjs'
 import { checkNode, findNvcc } from '../setup/tools.mjs'
 import { buildAll } from './build.mjs'
-import { carriedCache, carryFolder, unpackCarried } from './carried.mjs'
+import { carriedCache, carryFolder, keepPlans, takeCarriedPlans, unpackCarried } from './carried.mjs'
 import { describeMachine, findCard, resultsFolder } from './machine.mjs'
 import { pack } from './pack.mjs'
 import { openReport } from './report.mjs'
@@ -40,6 +40,7 @@ async function prepareEnvironment({ python }) {
   env.PATH = [...first, env.PATH ?? ''].join(path.delimiter)
   unpackCarried(root)
   if (existsSync(carryFolder(root))) env.VGGNET_CACHE ??= carriedCache(root)
+  takeCarriedPlans(root)
   const nvcc = await findNvcc()
   env.PATH = `${env.PATH}${path.delimiter}${path.dirname(nvcc)}`
   const capability = findCard()?.capability ?? '9.0'
@@ -68,6 +69,7 @@ await exitOnProblem(async () => {
   const secondsLeft = () => total - (performance.now() - start) / 1000
   const ok = await parts[flags.part]({ root, report, secondsLeft })
   report.end(ok)
+  keepPlans(folder)
   console.log(
     `${flags.part}: ${ok ? 'passed' : 'FAILED'}; ${path.relative(process.cwd(), folder) || '.'}/${flags.part}.json`,
   )

@@ -13,8 +13,7 @@ export async function tryCard({ root, report, secondsLeft }) {
   if (ok) {
     report.say(`small net: ran in ${seconds.toFixed(0)} s, plans chosen`)
   } else {
-    const said = /^.*(?:Error|Expected)[^\n]*(?:\n(?! {4}at ).*)*/m.exec(output)?.[0] ?? output.slice(-1500)
-    report.say(`small net: ${late ? 'time limit' : `FAILED (${status})`}\n${said}`)
+    report.say(`small net: ${late ? 'time limit' : `FAILED (${status})`}\n${output.slice(-1500).trimEnd()}`)
   }
   return ok
 }
@@ -31,11 +30,9 @@ async function vitest({ root, report, secondsLeft }, places, name, words, keepSe
   const lines = report.file(`${name}.jsonl`)
   rmSync(lines, { force: true })
   const program = path.join(root, 'node_modules', 'vitest', 'vitest.mjs')
-  const reporter = path.join(root, 'scripts', 'gpu', 'line-reporter.mjs')
-  const limits = ['--testTimeout=180000', '--hookTimeout=180000']
   const { late, status } = await runLimited(
     process.execPath,
-    [program, 'run', '--reporter', reporter, ...limits, ...words, ...places],
+    [program, 'run', '--config', path.join(root, 'vitest.card.config.ts'), ...words, ...places],
     {
       seconds: secondsLeft() - keepSeconds,
       log: report.log,
@@ -63,26 +60,28 @@ function sayFailures(report, failures) {
   for (const { file, name, error } of failures.slice(0, 60)) report.say(`  x ${file} > ${name}\n      ${error}`)
 }
 
+function sayResults(report, name, { late, status, results }) {
+  report.add(name, { late, status, results })
+  const counts = `${count(results, 'passed')} passed, ${count(results, 'failed')} failed, ${count(results, 'skipped')} skipped`
+  report.say(`${name}: ${counts}${late ? ', time limit' : ''}`)
+  sayFailures(report, failuresOf(results))
+  return !late && status === 0 && results.length > 0
+}
+
+const alone = '--no-file-parallelism'
+
 async function runVitest(session) {
   const { report, secondsLeft } = session
-  const first = await vitest(session, ['test/device', 'test/network', 'test/card'], 'first', ['--maxWorkers=6'], 15)
-  const failed = failuresOf(first.results)
-  const ended = first.late ? ', time limit' : ''
-  report.add('tests', { late: first.late, status: first.status, results: first.results })
-  const [passed, skipped] = [count(first.results, 'passed'), count(first.results, 'skipped')]
-  report.say(`tests: ${passed} passed, ${failed.length} failed, ${skipped} skipped${ended}`)
-  sayFailures(report, failed)
-  if (failed.length === 0) return first.results.length > 0 && !first.late && first.status === 0
-  if (secondsLeft() < 40) return false
-  // Those that fill the card disturb their neighbours: what failed runs once more with nobody beside it.
-  const files = [...new Set(failed.map(({ file }) => file))]
-  const again = await vitest(session, files, 'again', ['--no-file-parallelism'], 10)
-  const still = failuresOf(again.results)
-  report.add('failed files alone', { late: again.late, status: again.status, results: again.results })
-  const text = `failed files alone: ${count(again.results, 'passed')} passed, ${still.length} failed`
-  report.say(`${text}${again.late ? ', time limit' : ''}`)
-  sayFailures(report, still)
-  return false
+  const first = await vitest(session, ['test/device', 'test/network'], 'first', ['--maxWorkers=6'], 110)
+  const good = sayResults(report, 'device and network', first)
+  // It fills the card and looks at its memory: with nobody beside it.
+  const endurance = await vitest(session, ['test/card'], 'endurance', [alone], 15)
+  const endured = sayResults(report, 'endurance and faults', endurance)
+  const files = [...new Set(failuresOf(first.results).map(({ file }) => file))].filter(Boolean)
+  if (files.length > 0 && secondsLeft() > 40) {
+    sayResults(report, 'failed files alone', await vitest(session, files, 'again', [alone], 10))
+  }
+  return good && endured
 }
 
 async function runDemo({ root, report, secondsLeft }) {
