@@ -1,21 +1,9 @@
 import { afterAll, describe, type RunnerTestSuite, type TestContext, test } from 'vitest'
 import { VggError } from '../lib/error.js'
 import { Network } from '../lib/network/network.js'
-import type { RunOptions } from '../lib/network/open.js'
-import type { Precision } from './compare.js'
+import { opening, type TestDevice } from './opening.js'
 
-/** A device and how it computes. */
-export type TestDevice = 'cpu' | 'cuda' | 'cuda-tf32' | 'cuda-bf16'
-
-/** What opens it; equal runs give equal bits only where that is asked for. */
-export const opening: Readonly<Record<TestDevice, Pick<RunOptions, 'device' | 'precision'>>> = {
-  cpu: { device: 'cpu' },
-  cuda: { device: 'cuda', precision: 'float32' },
-  'cuda-tf32': { device: 'cuda', precision: 'tf32' },
-  'cuda-bf16': { device: 'cuda', precision: 'bf16' },
-}
-
-export const precisionOf = (device: TestDevice): Precision => opening[device].precision ?? 'float32'
+export { opening, precisionOf, repeatable, type TestDevice } from './opening.js'
 
 /** Every device there may be; a case that cannot run on one of them is counted and said. */
 export const everyDevice: readonly TestDevice[] = ['cpu', 'cuda', 'cuda-bf16']
@@ -80,7 +68,8 @@ function describeOn(device: TestDevice, title: string, body: () => void): void {
 const testsOf = (suite: RunnerTestSuite): number =>
   suite.tasks.reduce((sum, task) => sum + (task.type === 'suite' ? testsOf(task) : 1), 0)
 
-afterAll((_, file) => {
+// biome-ignore lint/correctness/noEmptyPattern: vitest wants to see a pattern there
+afterAll(({}, file) => {
   const skipped = new Map<TestDevice, number>()
   for (const suite of file.tasks) {
     const device = suites.get(suite.name)

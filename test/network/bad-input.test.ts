@@ -1,6 +1,8 @@
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { Tensor, VGG } from '../../lib/index.js'
-import { parametersOfNet, smallBatch, smallNet, smallOptions } from './small.js'
+import { describe } from '../../lib/network/describe.js'
+import { describeOnEach, repeatable } from '../devices.js'
+import { parametersOfNet, smallBatch, smallNetOn, smallOptions } from './small.js'
 
 const withCode = (code: string) => expect.objectContaining({ name: 'VggError', code })
 
@@ -174,7 +176,9 @@ const badCalls: [string, (net: VGG) => Promise<unknown>, string, RegExp][] = [
   ['a training step below 0', (net) => net.setTrainingStep(-1), 'INVALID_ARGUMENT', /for step/],
 ]
 
-describe('bad input', () => {
+describeOnEach('bad input', (device) => {
+  const smallNet = smallNetOn(device)
+
   it.each(badCalls)('%s is refused, and the network stays usable', async (_, call, code, message) => {
     const net = await smallNet()
     const before = await parametersOfNet(net)
@@ -211,13 +215,17 @@ describe('bad input', () => {
     ['a limit of memory that is too low', { memoryLimit: 100 }, 'OUT_OF_MEMORY', /bytes/],
     ['a network larger than any memory', { headWidth: 2 ** 20, classes: 2 ** 20 }, 'OUT_OF_MEMORY', /bytes/],
   ])('create refuses %s', async (_, options, code, message) => {
-    const made = VGG.create({ ...smallOptions, ...options })
+    const made = VGG.create({ ...smallOptions, ...repeatable(device), ...options })
     await expect(made).rejects.toThrow(withCode(code))
     await expect(made).rejects.toThrow(message)
   })
 
   it('a batch beyond the limit of memory is refused with the largest batch that fits', async () => {
-    const net = await smallNet({ memoryLimit: 200_000 })
+    const small = await smallNet()
+    const shape = [60, 2, 8, 12]
+    const { totalBytes } = describe({ layers: small.layers, shape, training: true, ...repeatable(device) })
+    small.dispose()
+    const net = await smallNet({ memoryLimit: totalBytes })
     const many = smallBatch(200)
     await expect(net.step(many.images, many.labels, rate)).rejects.toThrow(withCode('OUT_OF_MEMORY'))
     const { message } = await net.step(many.images, many.labels, rate).catch((error) => error)

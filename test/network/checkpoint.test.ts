@@ -4,19 +4,14 @@ import path from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { decode, encode } from '../../lib/checkpoint/safetensors.js'
 import { load, loadNetwork, Network, save, Tensor, VGG } from '../../lib/index.js'
-import { parametersOfNet, runProgram, smallBatch, smallNet } from './small.js'
+import { describeOnEach, repeatable, type TestDevice } from '../devices.js'
+import { parametersOfNet, runProgram, smallBatch, smallNet, smallNetOn } from './small.js'
 
 const { images, labels } = smallBatch(6)
 const update = { learningRate: 0.01, momentum: 0.9 }
 const classNames = ['zero', 'one', 'two', 'three', 'größer "vier"\n']
 
 let folder = ''
-let net: VGG
-beforeAll(async () => {
-  net = await smallNet({ classNames, meanRgb: [1.1, 2.2], dropout: 0.25 })
-  await net.step(images, labels, update)
-})
-afterAll(() => net.dispose())
 beforeEach(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'vggnet-checkpoint-'))
 })
@@ -24,10 +19,24 @@ afterEach(() => rm(folder, { recursive: true }))
 
 const file = (name = 'net.safetensors') => path.join(folder, name)
 
-describe('save and load', () => {
+const trained = async (device: TestDevice): Promise<VGG> => {
+  const net = await smallNet({ ...repeatable(device), classNames, meanRgb: [1.1, 2.2], dropout: 0.25 })
+  await net.step(images, labels, update)
+  return net
+}
+
+describeOnEach('save and load', (device) => {
+  const here = { ...repeatable(device), threads: 1 } as const
+  const smallNet = smallNetOn(device)
+  let net: VGG
+  beforeAll(async () => {
+    net = await trained(device)
+  })
+  afterAll(() => net.dispose())
+
   it('keep the parameters bit for bit, the configuration and the class names', async () => {
     await save(net, file())
-    const loaded = await load(file(), { device: 'cpu', threads: 1 })
+    const loaded = await load(file(), here)
     expect(loaded).toBeInstanceOf(VGG)
     expect(await parametersOfNet(loaded)).toEqual(await parametersOfNet(net))
     expect(loaded.configuration).toEqual(net.configuration)
@@ -43,7 +52,7 @@ describe('save and load', () => {
     const { code, out, error } = await runProgram(`
       import { load } from 'vggnet-lib/index.ts'
       import { smallBatch } from 'vggnet-test/network/small.ts'
-      const net = await load(${JSON.stringify(file())}, { device: 'cpu', threads: 1 })
+      const net = await load(${JSON.stringify(file())}, ${JSON.stringify(here)})
       const logits = await (await net.forward(smallBatch(6).images)).data()
       console.log(JSON.stringify([...logits, net.classNames]))`)
     expect(error).toBe('')
@@ -54,7 +63,7 @@ describe('save and load', () => {
   it('write equal bytes for an equal model', async () => {
     await save(net, file('a'))
     await save(net, file('b'))
-    const loaded = await load(file('a'), { device: 'cpu', threads: 1 })
+    const loaded = await load(file('a'), here)
     await save(loaded, file('c'))
     const bytes = await readFile(file('a'))
     expect(bytes.equals(await readFile(file('b')))).toBe(true)
@@ -77,7 +86,7 @@ describe('save and load', () => {
     const saving = save(training, file())
     const steps = Array.from({ length: 5 }, () => training.step(images, labels, update))
     await Promise.all([saving, ...steps])
-    const loaded = await load(file(), { device: 'cpu', threads: 1 })
+    const loaded = await load(file(), here)
     expect(await parametersOfNet(loaded)).toEqual(expected)
     training.dispose()
     loaded.dispose()
@@ -89,9 +98,9 @@ describe('save and load', () => {
       { kind: 'convolution', name: 'a', outputs: 2, kernel: 1, relu: 'b' },
       { kind: 'linear', name: 'c', outputs: 3, window: [2, 2], dropout: 0.5 },
     ] as const
-    const own = await Network.create({ layers, device: 'cpu', threads: 1, classNames: ['x', 'y', 'z'] })
+    const own = await Network.create({ layers, ...here, classNames: ['x', 'y', 'z'] })
     await save(own, file())
-    const loaded = await loadNetwork(file(), { device: 'cpu', threads: 1 })
+    const loaded = await loadNetwork(file(), here)
     expect(loaded).not.toBeInstanceOf(VGG)
     expect([loaded.layers, loaded.classNames]).toEqual([layers, ['x', 'y', 'z']])
     expect(await (await loaded.parameter('c.weight')).data()).toEqual(await (await own.parameter('c.weight')).data())
@@ -115,6 +124,12 @@ describe('save and load', () => {
     expect(await readdir(folder)).toEqual(['net.safetensors'])
   })
 })
+
+let net: VGG
+beforeAll(async () => {
+  net = await trained('cpu')
+})
+afterAll(() => net.dispose())
 
 /** The saved file with its tensors or metadata changed, valid as safetensors. */
 async function changed(change: (contents: ReturnType<typeof decode>) => Partial<ReturnType<typeof decode>>) {
@@ -211,11 +226,11 @@ describe('load refuses', () => {
   })
 })
 
-describe('a full-size model', () => {
+describeOnEach('a full-size model', (device) => {
   it('is saved and loaded', async () => {
-    const large = await VGG.create({ variant: 'A', classes: 10, imageSize: 32, device: 'cpu', seed: 5 })
+    const large = await VGG.create({ variant: 'A', classes: 10, imageSize: 32, ...repeatable(device), seed: 5 })
     await save(large, file())
-    const loaded = await load(file(), { device: 'cpu' })
+    const loaded = await load(file(), repeatable(device))
     const x = Tensor.randn([1, 3, 32, 32], { seed: 1 })
     expect(await (await loaded.forward(x)).data()).toEqual(await (await large.forward(x)).data())
     large.dispose()

@@ -1,27 +1,29 @@
 import { availableParallelism } from 'node:os'
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
+import { describeOnEach, repeatable, skipOnStandIn, type TestDevice } from '../devices.js'
 import { runProgram } from './small.js'
 
-const preface = `
+const prefaceOn = (device: TestDevice) => `
   import { VGG, Tensor } from 'vggnet-lib/index.ts'
-  import { smallBatch, smallNet } from 'vggnet-test/network/small.ts'
+  import { smallBatch, smallNetOn } from 'vggnet-test/network/small.ts'
+  const smallNet = smallNetOn('${device}')
   const update = { learningRate: 0.01, momentum: 0.9 }
-  const large = { variant: 'A', classes: 10, imageSize: 64, device: 'cpu', width: 0.5, headWidth: 256 }
+  const large = { variant: 'A', classes: 10, imageSize: 64, ...${JSON.stringify(repeatable(device))}, width: 0.5, headWidth: 256 }
 `
 
-async function outputOf(body: string): Promise<string> {
-  const { code, signal, out, error } = await runProgram(preface + body)
-  expect({ code, signal, error }).toEqual({ code: 0, signal: null, error: '' })
-  return out.trim()
-}
+describeOnEach('a process', (device) => {
+  async function outputOf(body: string): Promise<string> {
+    const { code, signal, out, error } = await runProgram(prefaceOn(device) + body)
+    expect({ code, signal, error }).toEqual({ code: 0, signal: null, error: '' })
+    return out.trim()
+  }
 
-describe('a process', () => {
   it('outlives a worker thread that is terminated in mid-step, and can go on', async () => {
     const out = await outputOf(`
       import { once } from 'node:events'
       import { Worker } from 'node:worker_threads'
       for (let round = 0; round < 3; round++) {
-        const worker = new Worker(new URL('vggnet-test/network/stepping-worker.mjs'), { execArgv: [] })
+        const worker = new Worker(new URL('vggnet-test/network/stepping-worker.mjs'), { execArgv: [], workerData: ${JSON.stringify(repeatable(device))} })
         await once(worker, 'message')
         await new Promise((resolve) => setTimeout(resolve, 20 * round))
         await worker.terminate()
@@ -45,7 +47,8 @@ describe('a process', () => {
     ).toBe('started\nended')
   })
 
-  it('keeps its event loop free during a step: no delay over 50 ms with a core left free', async () => {
+  it('keeps its event loop free during a step: no delay over 50 ms with a core left free', async (context) => {
+    skipOnStandIn(context, 'it computes on every core')
     const threads = Math.max(1, availableParallelism() - 1)
     const out = await outputOf(`
       import { monitorEventLoopDelay } from 'node:perf_hooks'

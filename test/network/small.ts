@@ -3,6 +3,7 @@ import { pathToFileURL } from 'node:url'
 import { Random } from '../../lib/random.js'
 import { Tensor } from '../../lib/tensor.js'
 import { VGG, type VggOptions } from '../../lib/vgg/vgg.js'
+import { repeatable, type TestDevice } from '../opening.js'
 
 export const smallOptions = {
   variant: { name: 'small', channels: [4, 8], blocks: [[3], [3, 3]] },
@@ -17,6 +18,12 @@ export const smallOptions = {
 
 /** A net of a few hundred parameters, on the cpu. */
 export const smallNet = (options: Partial<VggOptions> = {}): Promise<VGG> => VGG.create({ ...smallOptions, ...options })
+
+/** The same net on any device. */
+export const smallNetOn =
+  (device: TestDevice) =>
+  (options: Partial<VggOptions> = {}): Promise<VGG> =>
+    smallNet({ ...repeatable(device), ...options })
 
 /** Images for it, and their labels. */
 export function smallBatch(count: number, seed = 1) {

@@ -6,6 +6,7 @@ import type { EpochEvent, StepEvent } from '../../lib/train/events.js'
 import { rateAt, scheduleStart } from '../../lib/train/schedule.js'
 import { train } from '../../lib/train/trainer.js'
 import type { VGG, VggOptions } from '../../lib/vgg/vgg.js'
+import { describeOnEach, repeatable, type TestDevice } from '../devices.js'
 import { smallNet, stripes } from '../setup/stripes.js'
 
 const nets: VGG[] = []
@@ -14,11 +15,13 @@ afterEach(() => {
   for (const net of nets.splice(0)) net.dispose()
 })
 
-async function open(options: Partial<VggOptions> = {}): Promise<VGG> {
-  const net = await smallNet(options)
-  nets.push(net)
-  return net
-}
+const openOn =
+  (device: TestDevice) =>
+  async (options: Partial<VggOptions> = {}): Promise<VGG> => {
+    const net = await smallNet({ ...repeatable(device), ...options })
+    nets.push(net)
+    return net
+  }
 
 const data = stripes(60, 1)
 const validation = stripes(45, 2)
@@ -34,7 +37,9 @@ async function answer(net: VGG): Promise<number[]> {
   return (await net.forward(Tensor.zeros([1, 32, 32, 1], { dtype: 'uint8' }))).argmax()
 }
 
-describe('learning', () => {
+describeOnEach('learning', (device) => {
+  const open = openOn(device)
+
   test('one batch is learnt by heart: a loss under 1e-3', async () => {
     const net = await open({ dropout: 0 })
     const one = subset(
@@ -55,7 +60,9 @@ describe('learning', () => {
   })
 })
 
-describe('what is told', () => {
+describeOnEach('what is told', (device) => {
+  const open = openOn(device)
+
   test('events of steps and epochs, in order, with the schedule\u2019s rates', async () => {
     const net = await open()
     const steps: StepEvent[] = []
@@ -104,26 +111,32 @@ describe('what is told', () => {
   })
 })
 
-test('plateau: the rate falls three times, the fourth ends the training', async () => {
-  const net = await open()
-  const rates: number[] = []
-  const report = await train(net, data, {
-    validation,
-    epochs: 50,
-    batch: 60,
-    // So small that no answer changes: a plateau from the first epoch on.
-    learningRate: 1e-12,
-    schedule: { kind: 'plateau', patience: 2 },
-    onEpoch: ({ learningRate }) => {
-      rates.push(learningRate * 1e12)
-    },
+describeOnEach('a schedule', (device) => {
+  const open = openOn(device)
+
+  test('plateau: the rate falls three times, the fourth ends the training', async () => {
+    const net = await open()
+    const rates: number[] = []
+    const report = await train(net, data, {
+      validation,
+      epochs: 50,
+      batch: 60,
+      // So small that no answer changes: a plateau from the first epoch on.
+      learningRate: 1e-12,
+      schedule: { kind: 'plateau', patience: 2 },
+      onEpoch: ({ learningRate }) => {
+        rates.push(learningRate * 1e12)
+      },
+    })
+    expect(report.ended).toBe('schedule')
+    const expected = [1, 1, 1, 0.1, 0.1, 0.01, 0.01, 0.001, 0.001]
+    expect(rates.map((rate) => Number(rate.toPrecision(6)))).toEqual(expected)
   })
-  expect(report.ended).toBe('schedule')
-  const expected = [1, 1, 1, 0.1, 0.1, 0.01, 0.01, 0.001, 0.001]
-  expect(rates.map((rate) => Number(rate.toPrecision(6)))).toEqual(expected)
 })
 
-describe('seeds', () => {
+describeOnEach('seeds', (device) => {
+  const open = openOn(device)
+
   async function run(net: VGG, seed: number) {
     const losses: number[] = []
     await train(net, data, { ...quick, shift: 1, seed, onStep: ({ loss }) => losses.push(loss) })
@@ -142,7 +155,9 @@ describe('seeds', () => {
   })
 })
 
-describe('a training that is ended', () => {
+describeOnEach('a training that is ended', (device) => {
+  const open = openOn(device)
+
   test('by its signal rejects with ABORTED after the steps under way, and the network goes on', async () => {
     const net = await open()
     const stopping = new AbortController()
@@ -197,6 +212,8 @@ describe('a training that is ended', () => {
 })
 
 describe('what does not fit is refused before the first step', () => {
+  const open = openOn('cpu')
+
   test.each<[string, object, RegExp]>([
     ['a misspelling', { epoch: 3 }, /did you mean 'epochs'/],
     ['a batch of 0', { batch: 0 }, /at least 1 for batch/],

@@ -114,10 +114,9 @@ export class ReferenceRun {
   }
 
   #correlated(name: string, window: Window, parameters: Parameters, from: Tensor64): Tensor64 {
-    const [weight, bias] = ['weight', 'bias'].map((kind) => {
-      const values = parameters.get(`${name}.${kind}`)!
-      return this.#rounding ? values.map(this.#rounding) : values
-    })
+    const rounding = this.#rounding ?? ((value: number) => value)
+    const weight = parameters.get(`${name}.weight`)!.map(rounding)
+    const bias = parameters.get(`${name}.bias`)!.map(this.#storing ?? ((value: number) => value))
     const output = correlation(from, weight, bias, window)
     return this.#ran(name, output, (g, gradients) => {
       gradients.set(`${name}.weight`, correlationWeightGradient(g, from, window))

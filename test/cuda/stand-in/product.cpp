@@ -70,8 +70,7 @@ class StandInProduct final : public ProductPlan {
     multiply(p.rows, p.columns, p.inner, a, b, [&](int64_t row, const double* values) {
       for (int64_t j = 0; j < p.columns; ++j) {
         const double value = values[j] + (p.bias ? load(result, operands.bias, j) : 0);
-        // NaN is lost, as some units lose it
-        store(p.result, operands.d, row * p.columns + j, !p.relu || value > 0 ? value : 0);
+        store(p.result, operands.d, row * p.columns + j, p.relu && value < 0 ? 0 : value);
       }
     });
     if (!p.sums_a) return;
