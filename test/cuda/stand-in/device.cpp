@@ -187,6 +187,10 @@ std::unique_ptr<Device> open_device(int index) {
   return std::make_unique<StandInDevice>();
 }
 
-std::vector<Card> cards() { return {the_card()}; }
+std::vector<Card> cards() {
+  Card card = the_card();
+  card.free_bytes -= bytes_in_use;
+  return {card};
+}
 
 }  // namespace vggnet::cuda

@@ -1,0 +1,150 @@
+import { expect, test } from 'vitest'
+import { VGG } from '../../lib/index.js'
+import { native } from '../../lib/native.js'
+import { Network } from '../../lib/network/network.js'
+import { Tensor } from '../../lib/tensor.js'
+import { cards, describeOnEach, opening, precisionOf, skipOnStandIn } from '../devices.js'
+import { parametersOfNet, smallBatch, smallNet, smallNetOn } from './small.js'
+
+const update = { learningRate: 0.01, momentum: 0.9, weightDecay: 5e-4 }
+const withCode = (code: string) => expect.objectContaining({ name: 'VggError', code })
+
+describeOnEach('repeatable', (device) => {
+  test('100 steps of two runs are equal bit for bit, dropout and schedule included', async () => {
+    const run = async () => {
+      const net = await smallNetOn(device)()
+      const losses: number[] = []
+      for (let step = 0; step < 100; step++) {
+        // now and then a last batch of fewer images, and another rate
+        const { images, labels } = smallBatch(step % 10 === 9 ? 5 : 12, step)
+        const learningRate = 0.01 / (1 + Math.floor(step / 30))
+        losses.push((await net.step(images, labels, { ...update, learningRate })).loss)
+      }
+      const parameters = await parametersOfNet(net)
+      net.dispose()
+      return { losses, parameters }
+    }
+    const [first, second] = [await run(), await run()]
+    expect(second.losses).toEqual(first.losses)
+    for (const [name, values] of Object.entries(first.parameters))
+      expect(Buffer.from(second.parameters[name]!.buffer).equals(Buffer.from(values.buffer)), name).toBe(true)
+    expect(first.losses.every(Number.isFinite)).toBe(true)
+  })
+})
+
+describeOnEach(
+  'a card',
+  (device) => {
+    const open = smallNetOn(device)
+    const held = (): number => {
+      const [{ bytes, freeBytes }] = native().cudaReport().cards
+      return bytes - freeBytes
+    }
+
+    test('tells what it is', async () => {
+      const net = await open()
+      expect(net.device).toBe('cuda:0')
+      expect(net.precision).toBe(precisionOf(device))
+      net.dispose()
+    })
+
+    test('learns what the cpu learns: ten losses', async () => {
+      const nets = [await smallNet({ dropout: 0.5 }), await open({ dropout: 0.5 })] as const
+      const { images, labels } = smallBatch(12)
+      const losses = { cpu: [] as number[], card: [] as number[] }
+      for (let step = 0; step < 10; step++) {
+        losses.cpu.push((await nets[0].step(images, labels, update)).loss)
+        losses.card.push((await nets[1].step(images, labels, update)).loss)
+      }
+      const allowed = device === 'cuda-bf16' ? 0.05 : 1e-4
+      losses.cpu.forEach((loss, step) => {
+        expect(Math.abs((losses.card[step] ?? Number.NaN) / loss - 1), `step ${step}`).toBeLessThan(allowed)
+      })
+      for (const net of nets) net.dispose()
+    })
+
+    // A recorded step that had a number in it instead of its place would repeat the first one's.
+    test('takes each step with its own rate, momentum, decay, dropout and frozen layers', async () => {
+      const net = await open()
+      const { images, labels } = smallBatch(12)
+      const change = async (options: object): Promise<number> => {
+        const before = await parametersOfNet(net)
+        await net.step(images, labels, { learningRate: 0, momentum: 0, ...options })
+        const after = await parametersOfNet(net)
+        const change = (name: string) =>
+          Math.max(...after[name]!.map((value, i) => Math.abs(value - before[name]![i]!)))
+        return Math.max(...Object.keys(after).map(change))
+      }
+      for (let step = 0; step < 4; step++) {
+        const slow = await change({ learningRate: 1e-4 })
+        const fast = await change({ learningRate: 1e-1 })
+        expect(fast / slow).toBeGreaterThan(50)
+        expect(await change({ learningRate: 1e-12, weightDecay: 0 })).toBeLessThan(1e-8)
+        expect(await change({ learningRate: 1e-12, momentum: 0.9 })).toBeLessThan(1e-8)
+      }
+      net.freeze(['conv1_1', 'conv2_1', 'conv2_2', 'fc6', 'fc7', 'fc8'])
+      expect(await change({ learningRate: 1 })).toBe(0)
+      net.unfreeze()
+      expect(await change({ learningRate: 1e-2 })).toBeGreaterThan(0)
+      net.dispose()
+    })
+
+    test('refuses a batch that does not fit with bytes and the largest that does, and goes on', async () => {
+      // half a gigabyte an image, or one
+      const layers = [
+        { kind: 'input', channels: 1, mean: [0], scale: [1] },
+        { kind: 'convolution', name: 'wide', outputs: 1024, kernel: 1 },
+      ] as const
+      const net = await Network.create({ layers, ...opening[device], initialisation: 'he' })
+      const imagesOf = (count: number) => Tensor.zeros([count, 512, 512, 1], { dtype: 'uint8' })
+      const far = net.forward(imagesOf(400))
+      await expect(far).rejects.toThrow(withCode('OUT_OF_MEMORY'))
+      const { message } = await net.forward(imagesOf(400)).catch((error) => error)
+      expect(message).toMatch(/takes \d{12} bytes/)
+      const [, largest] = /the largest batch that fits is (\d+)/.exec(message) ?? []
+      expect(Number(largest), message).toBeGreaterThan(1)
+      const { shape } = await net.forward(imagesOf(1))
+      expect(shape).toEqual([1, 1024, 512, 512])
+      net.dispose()
+    })
+
+    test('gives back what a network held', async () => {
+      const work = async () => {
+        const net = await open()
+        const { images, labels } = smallBatch(12)
+        await net.step(images, labels, update)
+        await net.forward(images)
+        net.dispose()
+        // queued behind it: by then it is gone
+        await net.forward(images).catch(() => undefined)
+      }
+      for (let times = 0; times < 3; times++) await work()
+      const before = held()
+      for (let times = 0; times < 20; times++) await work()
+      expect(held() - before).toBeLessThan(64 * 2 ** 20)
+    })
+
+    test('holds no more after 5,000 steps', { timeout: 240_000 }, async (context) => {
+      if (device === 'cuda') skipOnStandIn(context, 'bf16 takes the same way')
+      const net = await open()
+      const { images, labels } = smallBatch(4)
+      const steps = async (count: number) => {
+        for (let step = 0; step < count; step++) await net.step(images, labels, { ...update, learningRate: 1e-4 })
+        return { host: process.memoryUsage().rss / 2 ** 20, card: held() / 2 ** 20 }
+      }
+      const before = await steps(500)
+      const after = await steps(4500)
+      net.dispose()
+      expect(after.card - before.card).toBeLessThan(16)
+      expect(after.host - before.host).toBeLessThan(64)
+    })
+
+    test.each(['cuda:1', 'cuda:99'] as const)('%s is not there', async (number) => {
+      if (number === 'cuda:1' && native().cudaReport().cards.length > 1) return
+      const made = VGG.create({ variant: 'A', classes: 2, imageSize: 32, device: number })
+      await expect(made).rejects.toThrow(withCode('DEVICE_UNAVAILABLE'))
+      await expect(made).rejects.toThrow(/cuda:\d+' is not/)
+    })
+  },
+  cards,
+)
