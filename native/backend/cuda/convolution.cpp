@@ -96,7 +96,7 @@ class ConvolutionPasses {
     const int64_t channels = graphs_.forward.c;
     if (sums()) setting_.device->clear(operands_.sums, 4 * channels);
     input_gradient_->run(operands_, binding_.workspace);
-    if (masks_apart(context_))
+    if (masks_apart(context_, setting_))
       mask(setting_.stream(), setting_.element(), operands_.dx, operands_.x, context_.mask_scale, operands_.dx,
            input_rows() * channels);
     if (!sums() || !binding_.grad_bias_below) return;
@@ -222,7 +222,7 @@ ConvolutionGraphs graphs_of(const Convolution& layer, const Shape& input, const 
   if (context.training && context.wants_input_gradient) {
     graphs.input_gradient = graph;
     graphs.input_gradient->direction = Direction::input_gradient;
-    graphs.input_gradient->mask = context.mask_input && !masks_apart(context);
+    graphs.input_gradient->mask = context.mask_input && !masks_apart(context, setting);
     // cuDNN sums with atomics
     graphs.input_gradient->sums_gradient = context.may_give_bias_gradient_below && graphs.input_gradient->mask &&
                                            setting.precision == Precision::bf16 && !setting.deterministic;

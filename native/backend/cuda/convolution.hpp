@@ -15,7 +15,10 @@ struct ConvolutionGraphs {
 
 ConvolutionGraphs graphs_of(const Convolution&, const Shape& input, const Context&, const Setting&);
 
-// A mask that the graph does not apply because the gradient is scaled too.
-inline bool masks_apart(const Context& context) { return context.mask_input && context.mask_scale != 1; }
+// A mask that the graph does not apply: because the gradient is scaled too, or because in float32 cuDNN then has nothing
+// but its slowest engine.
+inline bool masks_apart(const Context& context, const Setting& setting) {
+  return context.mask_input && (context.mask_scale != 1 || setting.precision == Precision::float32);
+}
 
 }  // namespace vggnet::cuda

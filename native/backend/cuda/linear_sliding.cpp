@@ -92,7 +92,7 @@ std::optional<ConvolutionGraphs> graphs_of(const Linear& layer, const Shape& inp
   if (context.training && context.wants_input_gradient) {
     graphs.input_gradient = graph;
     graphs.input_gradient->direction = Direction::input_gradient;
-    graphs.input_gradient->mask = context.mask_input && !masks_apart(context);
+    graphs.input_gradient->mask = context.mask_input && !masks_apart(context, setting);
   }
   return graphs;
 }
