@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { cpus, release } from 'node:os'
 import path from 'node:path'
+import { nativeHash } from '../setup/native.mjs'
 
 const line = (program, words) => {
   const { status, stdout } = spawnSync(program, words, { encoding: 'utf8', timeout: 60_000 })
@@ -43,6 +44,8 @@ export function describeMachine(root, includes) {
     cudnn: cudnnOf(includes),
     vggnet: version,
     revision: revision(root),
+    // a copied checkout has no history; this names its native sources all the same
+    native: nativeHash(root).slice(0, 16),
     node: process.versions.node,
     processor: `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}`,
     kernel: release(),

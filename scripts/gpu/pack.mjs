@@ -75,7 +75,13 @@ async function packNode(carry) {
   })
 }
 
+// What decides which packages and headers there are.
+const pinFiles = ['package-lock.json', 'scripts/setup/wheels.json', 'scripts/gpu/pack.mjs']
+
 async function packPackages(root, carry) {
+  const archive = path.join(carry, 'packages.tar.xz')
+  const changed = (file) => statSync(path.join(root, file)).mtimeMs > statSync(archive).mtimeMs
+  if (existsSync(archive) && !pinFiles.some(changed)) return
   await announce('packages, oneDNN and headers', async () => {
     const names = closureOf([...wanted, ...headers], (name) => installedDependencies(root, name))
     const stage = mkdtempSync(path.join(tmpdir(), 'vggnet-carry-'))
