@@ -1,23 +1,19 @@
 // Chooses a plan for each graph: one that was chosen before, from memory or disk, or the fastest right one.
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <map>
 #include <string_view>
 
 #include "backend/cuda/convolution_description.hpp"
 #include "backend/cuda/convolution_trial.hpp"
+#include "backend/cuda/plan_builders.hpp"
 #include "backend/cuda/plan_cache.hpp"
 #include "tensor/error.hpp"
 
 namespace vggnet::cuda {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-constexpr auto kPatience = std::chrono::seconds(10);  // for one graph, if there is a plan by then
-
-// Plans of one graph that are tried; building one takes up to a second.
+// Plans of one graph that are tried.
 int64_t plans_to_try() {
   const char* text = std::getenv("VGGNET_CUDA_PLANS");
   if (!text || !*text) return 12;
@@ -52,12 +48,12 @@ std::vector<uint8_t> value_of(const BuiltPlan& plan) {
 
 class TriedPlans final : public ConvolutionPlans {
  public:
-  explicit TriedPlans(Device& device) : device_(device), cache_(plan_cache_folder()), most_(plans_to_try()) {}
+  explicit TriedPlans(Device& device)
+      : device_(device), cache_(plan_cache_folder()), most_(plans_to_try()), builders_(device) {}
 
   ConvolutionPlan& choose(const ConvolutionGraph& graph, const ConvolutionOperands& operands, void* workspace) override {
     std::unique_ptr<BuiltPlan>& plan = chosen_[graph.text()];
     if (plan) return *plan;
-    if (!cudnn_) cudnn_ = open_cudnn(device_);
     ConvolutionTrial trial(device_, graph, operands, workspace);
     plan = remembered(graph, trial);
     if (plan) return *plan;
@@ -68,10 +64,10 @@ class TriedPlans final : public ConvolutionPlans {
 
  private:
   // All that a plan depends on.
-  std::string key(const ConvolutionGraph& graph) const {
+  std::string key(const ConvolutionGraph& graph) {
     const Card& card = device_.card();
     return graph.text() + "\n" + card.name + "\nsm_" + std::to_string(card.compute_capability) + " x " +
-           std::to_string(card.multiprocessors) + "\ndriver " + std::to_string(card.driver) + "\n" + cudnn_->version() + "\n";
+           std::to_string(card.multiprocessors) + "\ndriver " + std::to_string(card.driver) + "\n" + builders_.cudnn().version() + "\n";
   }
 
   std::unique_ptr<BuiltPlan> remembered(const ConvolutionGraph& graph, ConvolutionTrial& trial) {
@@ -80,7 +76,7 @@ class TriedPlans final : public ConvolutionPlans {
     const auto end = std::ranges::find(*value, '\n');
     if (end == value->end()) return nullptr;
     try {
-      auto plan = cudnn_->restore(graph, std::string(value->begin(), end), std::vector<uint8_t>(end + 1, value->end()));
+      auto plan = builders_.cudnn().restore(graph, std::string(value->begin(), end), std::vector<uint8_t>(end + 1, value->end()));
       if (plan->workspace_bytes() <= workspace_bytes(graph) && !trial.fault(*plan)) return plan;
     } catch (const Error& error) {
       if (std::string_view(error.code()) == kDeviceLost) throw;
@@ -106,47 +102,24 @@ class TriedPlans final : public ConvolutionPlans {
                                      Fates& fates) {
     std::unique_ptr<BuiltPlan> best;
     double best_time = 0;
-    const std::unique_ptr<Proposals> proposals = propose(graph, heuristics, fates);
-    const auto end = Clock::now() + kPatience;
-    int64_t built = 0;
-    for (int64_t i = 0; proposals && i < proposals->count() && built < most_ && !(best && Clock::now() > end); ++i) {
-      auto plan = build(*proposals, i, fates);
-      if (!plan) continue;
-      ++built;
-      if (const auto fault = trial.fault(*plan)) {
-        fates.add(plan->name(), *fault);
+    for (BuildResult& result : builders_.build(graph, heuristics, most_)) {
+      const auto fault = result.plan ? trial.fault(*result.plan) : std::optional(result.fault);
+      if (fault) {
+        fates.add(result.name, *fault);
         continue;
       }
-      const double time = trial.milliseconds(*plan);
+      const double time = trial.milliseconds(*result.plan);
       if (best && time >= best_time) continue;
-      best = std::move(plan);
+      best = std::move(result.plan);
       best_time = time;
     }
     return best;
   }
 
-  std::unique_ptr<Proposals> propose(const ConvolutionGraph& graph, Heuristics heuristics, Fates& fates) {
-    try {
-      return cudnn_->propose(graph, heuristics);
-    } catch (const Error& error) {
-      fates.add(heuristics == Heuristics::first ? "first heuristics" : "fallback", error.what());
-      return nullptr;
-    }
-  }
-
-  static std::unique_ptr<BuiltPlan> build(Proposals& proposals, int64_t index, Fates& fates) {
-    try {
-      return proposals.build(index);
-    } catch (const Error& error) {
-      fates.add(proposals.name(index), error.what());
-      return nullptr;
-    }
-  }
-
   Device& device_;
   const PlanCache cache_;
   const int64_t most_;
-  std::unique_ptr<Cudnn> cudnn_;  // opened at the first choice; outlives the plans
+  PlanBuilders builders_;  // outlive the plans
   std::map<std::string, std::unique_ptr<BuiltPlan>> chosen_;
 };
 

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstdlib>
 #include <iostream>
+#include <map>
+#include <mutex>
 #include <sstream>
 #include <string_view>
 #include <thread>
@@ -16,7 +18,11 @@
 namespace vggnet::cuda {
 namespace {
 
-std::vector<std::string> first, fallback, built, restored;
+std::vector<std::string> first, fallback, restored;
+
+// Plans are built on several threads: told in their order, whoever built them when.
+std::mutex building;
+std::map<std::pair<bool, int64_t>, std::string> built;  // by fallback and index
 
 // Calls visit(index of x, of the weights, of y) for every product of the convolution.
 template <class Visit>
@@ -102,7 +108,8 @@ class MadeUpProposals final : public Proposals {
   std::string name(int64_t index) const override { return plans_[index]; }
   std::unique_ptr<BuiltPlan> build(int64_t index) override {
     if (plans_[index] == "unbuildable") throw Error(kInternal, "cannot be built");
-    built.push_back(plans_[index]);
+    std::lock_guard lock(building);
+    built[{&plans_ == &fallback, index}] = plans_[index];
     return std::make_unique<MadeUpPlan>(graph_, stream_, plans_[index], plans_[index]);
   }
 
@@ -141,6 +148,12 @@ std::vector<std::string> words(const std::string& text) {
   return words;
 }
 
+std::string built_plans() {
+  std::string text;
+  for (const auto& [place, plan] : built) text += (text.empty() ? "" : ",") + plan;
+  return text;
+}
+
 std::string joined(const std::vector<std::string>& words) {
   std::string text;
   for (const std::string& word : words) text += (text.empty() ? "" : ",") + word;
@@ -167,7 +180,7 @@ void run(const std::string& direction) {
   const auto plans = make_convolution_plans(*device);
   ConvolutionPlan& chosen = plans->choose(graph, operands, nullptr);
   const bool again = &plans->choose(graph, operands, nullptr) == &chosen;
-  std::cout << "built " << joined(built) << "; restored " << joined(restored) << "; chosen " << chosen.name()
+  std::cout << "built " << built_plans() << "; restored " << joined(restored) << "; chosen " << chosen.name()
             << (again ? "" : "; another one at the second time") << "\n";
 }
 
