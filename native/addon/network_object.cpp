@@ -186,15 +186,17 @@ Napi::Value NetworkObject::initialise(const Napi::CallbackInfo& info) {
 
 Napi::Value NetworkObject::forward(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
+    const auto asked = std::make_shared<const ForwardCall>(forward_call(object_of(info)));
     return call(
-        info.Env(), [asked = forward_call(object_of(info))](Network& network) { return network.forward(asked); },
+        info.Env(), [asked](Network& network) { return network.forward(*asked); },
         [](Napi::Env env, const ForwardAnswer& answer) {
           Napi::Object result = Napi::Object::New(env), kept = Napi::Object::New(env);
           for (const auto& [name, tensor] : answer.kept) kept.Set(name, to_js(env, tensor));
           result.Set("output", to_js(env, answer.output));
           result.Set("kept", kept);
           return result;
-        });
+        },
+        [this, asked] { network_->send_ahead(asked->images); });
   });
 }
 
@@ -222,7 +224,7 @@ Napi::Value NetworkObject::step(const Napi::CallbackInfo& info) {
     return call(
         info.Env(), [asked](Network& network) { return network.step(*asked); },
         [](Napi::Env env, const LossAnswer& answer) { return to_js(env, answer); },
-        [this, asked] { if (network_) network_->send_ahead(*asked); });
+        [this, asked] { network_->send_ahead(asked->images); });
   });
 }
 

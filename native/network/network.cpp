@@ -96,13 +96,19 @@ HostTensor Network::read(const Tensor& tensor, bool flat) {
   return result;
 }
 
+void Network::send_ahead(const Images& images) {
+  backend_->upload_ahead(images.bytes.data(), static_cast<int64_t>(images.bytes.size()));
+}
+
 ForwardAnswer Network::forward(const ForwardCall& call) {
+  const Forget forget{*backend_, call.images};
   check_finite(call.images);
   Execution& execution = prepare(call.images, call.images.shape.n, options_of(call));
   controls_.first_image = call.first_image;
   feed(execution, call.images, 0);
   write_controls();
   backend_->run(execution.recordings.forward, [&] { execution.forward(); });
+  backend_->wait(meanwhile_);
 
   const Plan& plan = execution.plan();
   ForwardAnswer result;

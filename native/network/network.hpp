@@ -36,8 +36,8 @@ class Network {
   BackwardAnswer backward(const BackwardCall&);  // STATE without a forward pass in training before it
   void update(const UpdateCall&);                // NOT_FINITE: nothing was changed
   LossAnswer step(const StepCall&);              // forward, loss, backward, update
-  void send_ahead(const StepCall&);              // its images, while the device computes; it must be the next call
-  // What a step does again and again while the device computes.
+  void send_ahead(const Images&);                // while the device computes; their forward or step must be the next call
+  // What forward and step do again and again while the device computes.
   void set_meanwhile(std::function<void()> meanwhile) { meanwhile_ = std::move(meanwhile); }
   void freeze(std::set<std::string> layers);     // just these layers; INVALID_ARGUMENT for a layer without parameters
   std::vector<StageTime> profile(const ForwardCall&);  // each stage alone, after one run that is not counted
@@ -48,6 +48,14 @@ class Network {
   PlanOptions training_options(DType images) const;
   PlanOptions options_of(const ForwardCall&) const;
   Execution& prepare(const Images&, int64_t count, const PlanOptions&);
+  // However a call ends: the memory of its images may become another call's, which must not be taken for what was sent
+  // ahead.
+  struct Forget {
+    Backend& backend;
+    const Images& images;
+    ~Forget() { backend.forget_ahead(images.bytes.data()); }
+  };
+
   void feed(Execution&, const Images&, int64_t first);
   void feed_labels(const Execution&, const std::vector<int32_t>&, int64_t first);
   void write_controls();

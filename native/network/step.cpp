@@ -6,16 +6,6 @@
 #include "tensor/error.hpp"
 
 namespace vggnet {
-namespace {
-
-// However a call ends: its memory may become another call's, which must not be taken for what was sent ahead.
-struct Forget {
-  Backend& backend;
-  const void* images;
-  ~Forget() { backend.forget_ahead(images); }
-};
-
-}  // namespace
 
 void Network::set_update(const UpdateCall& call) {
   controls_.rate = call.rate;
@@ -49,12 +39,8 @@ void Network::finish_update() {
   pending_ = nullptr;
 }
 
-void Network::send_ahead(const StepCall& call) {
-  backend_->upload_ahead(call.images.bytes.data(), static_cast<int64_t>(call.images.bytes.size()));
-}
-
 LossAnswer Network::step(const StepCall& call) {
-  const Forget forget{*backend_, call.images.bytes.data()};
+  const Forget forget{*backend_, call.images};
   check_finite(call.images);
   const int64_t total = call.images.shape.n;
   const int64_t chunk = call.micro_batch > 0 ? std::min(call.micro_batch, total) : total;

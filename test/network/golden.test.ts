@@ -1,10 +1,13 @@
 import { vi } from 'vitest'
 import { Network } from '../../lib/network/network.js'
 import { Tensor } from '../../lib/tensor.js'
-import { expectClose } from '../compare.js'
+import { expectClose, outputTolerance } from '../compare.js'
 import { float32Devices, onEachDevice, opening, precisionOf, type TestDevice } from '../devices.js'
 import { formulaIndices } from '../reference/formula.js'
-import { type Golden, goldenImages, goldenParameters, readGolden } from '../reference/golden.js'
+import { type Golden, goldenImages, goldenParameters, goldenPixels, readGolden } from '../reference/golden.js'
+import { softmaxLoss } from '../reference/loss.js'
+import { ReferenceRun } from '../reference/network.js'
+import { toBfloat16 } from '../reference/rounding.js'
 
 // full size takes a quarter of a minute on an idle machine, most of it for half a gigabyte of weights
 vi.setConfig({ testTimeout: 240_000 })
@@ -12,51 +15,79 @@ vi.setConfig({ testTimeout: 240_000 })
 /** PyTorch's own float32 is up to 3e-6 from its float64 in logits and losses, and up to 6e-6 in gradients. */
 const close = { relative: 1e-5 }
 
-// bf16 against PyTorch in float32: each layer rounds to 2^-9 of a number what it reads and writes, which adds up over 8 to
-// 19 of them; a ReLU near its edge and the largest of four near each other change with it, and with them single elements of
-// the gradients wholly. So only norms are compared, and those of the layers further down loosely.
-const roughly = {
-  output: { relative: 0.05, norm: 0.05 },
-  loss: { relative: 0.01 },
-  gradient: { relative: Number.POSITIVE_INFINITY, norm: 0.3 },
-}
-const isRough = (device: TestDevice): boolean => precisionOf(device) === 'bf16'
+/** In bf16, through up to 19 layers. */
+const deepGradient = { relative: Number.POSITIVE_INFINITY, norm: 0.05 }
 
 const variants = ['A', 'A-LRN', 'B', 'C', 'D', 'E'].map((name) => ({ name }))
 
-onEachDevice('logits, loss and every gradient agree with PyTorch, small', variants, async (device, { name }) => {
-  const golden = readGolden(`small-${name}`)
-  const { network, images } = await networkOf(golden, device)
-  try {
-    await expectLogitsAndLoss(network, images, golden, device)
-    for (const parameter of network.parameters) {
-      const actual = await (await network.gradient(parameter.name)).data()
-      expectClose(
-        parameter.name,
-        actual,
-        golden.tensors.get(`gradients/${parameter.name}`) ?? [],
-        isRough(device) ? roughly.gradient : close,
-      )
+onEachDevice(
+  'logits, loss and every gradient agree with PyTorch, small',
+  variants,
+  async (device, { name }) => {
+    const golden = readGolden(`small-${name}`)
+    const { network, images } = await networkOf(golden, device)
+    try {
+      await expectLogitsAndLoss(network, images, golden)
+      for (const parameter of network.parameters) {
+        const actual = await (await network.gradient(parameter.name)).data()
+        expectClose(parameter.name, actual, golden.tensors.get(`gradients/${parameter.name}`) ?? [], close)
+      }
+    } finally {
+      network.dispose()
     }
-  } finally {
-    network.dispose()
-  }
-})
+  },
+  float32Devices,
+)
 
-onEachDevice('ten losses of SGD agree with PyTorch, small', variants, async (device, { name }) => {
-  const golden = readGolden(`small-${name}`)
-  const { labels, losses, sgd } = golden.case
-  const { learningRates, ...options } = sgd
-  const { network, images } = await networkOf(golden, device)
-  try {
-    const found: number[] = []
-    for (const learningRate of learningRates)
-      found.push((await network.step(images, labels, { ...options, learningRate })).loss)
-    expectClose('losses', found, losses, isRough(device) ? roughly.loss : close)
-  } finally {
-    network.dispose()
-  }
-})
+// Against PyTorch's float32, bf16 is off by a third in the gradients of the lowest layers: through so many layers it puts
+// some numbers on the other side of a ReLU's edge, and makes another of four the largest. A reference that rounds as the
+// card does agrees. Not so the ten losses: their first steps are so large that any rounding leads elsewhere.
+onEachDevice(
+  'logits, loss and every gradient agree with the rounding reference, small',
+  variants,
+  async (device, { name }) => {
+    const golden = readGolden(`small-${name}`)
+    const { case: configuration } = golden
+    const parameters = new Map([...goldenParameters(configuration)].map((p) => [p.name, Float64Array.from(p.data)]))
+    const run = new ReferenceRun(configuration.layers, parameters, goldenPixels(configuration), {
+      rounding: toBfloat16,
+    })
+    const expected = softmaxLoss(run.output, configuration.labels)
+    const gradients = run.backward(expected.gradient).parameters
+    const { network, images } = await networkOf(golden, device)
+    try {
+      const logits = await network.forward(images, { training: true })
+      expectClose('logits', await logits.data(), run.output.data, outputTolerance('bf16', close))
+      const { loss } = await network.backward([...configuration.labels])
+      expectClose('loss', [loss ?? Number.NaN], [expected.loss], outputTolerance('bf16', close))
+      for (const [parameter, values] of gradients)
+        expectClose(parameter, await (await network.gradient(parameter)).data(), values, deepGradient)
+    } finally {
+      network.dispose()
+    }
+  },
+  ['cuda-bf16'],
+)
+
+onEachDevice(
+  'ten losses of SGD agree with PyTorch, small',
+  variants,
+  async (device, { name }) => {
+    const golden = readGolden(`small-${name}`)
+    const { labels, losses, sgd } = golden.case
+    const { learningRates, ...options } = sgd
+    const { network, images } = await networkOf(golden, device)
+    try {
+      const found: number[] = []
+      for (const learningRate of learningRates)
+        found.push((await network.step(images, labels, { ...options, learningRate })).loss)
+      expectClose('losses', found, losses, close)
+    } finally {
+      network.dispose()
+    }
+  },
+  float32Devices,
+)
 
 // At full size a ReLU may change sign under float32 rounding: it moves single elements of the gradients below it by
 // up to 1e-2 of the largest, and hardly their norm. The linear layers stand above all that.
@@ -71,7 +102,7 @@ onEachDevice(
     const { stream, gradients } = golden.case
     const { network, images } = await networkOf(golden, device)
     try {
-      await expectLogitsAndLoss(network, images, golden, device)
+      await expectLogitsAndLoss(network, images, golden)
       for (const { name: parameter, count } of network.parameters) {
         const kind = parameter.startsWith('conv') ? 'convolution' : 'linear'
         const actual = await (await network.gradient(parameter)).data()
@@ -100,12 +131,9 @@ onEachDevice('the case of the article', [{ name: 'VGG16, [1, 3, 224, 224] -> [1,
   try {
     const logits = await network.forward(images)
     expectClose('shape', logits.shape, [1, 500], {})
-    expectClose(
-      'logits',
-      await logits.data(),
-      golden.tensors.get('logits') ?? [],
-      isRough(device) ? roughly.output : close,
-    )
+    // bf16: 16 layers, each of which rounds to 2^-9 of a number what it reads and writes
+    const tolerance = precisionOf(device) === 'bf16' ? { relative: 0.05, norm: 0.05 } : close
+    expectClose('logits', await logits.data(), golden.tensors.get('logits') ?? [], tolerance)
   } finally {
     network.dispose()
   }
@@ -120,16 +148,11 @@ async function networkOf({ case: golden }: Golden, device: TestDevice): Promise<
   return { network, images: Tensor.from(data, shape) }
 }
 
-async function expectLogitsAndLoss(
-  network: Network,
-  images: Tensor,
-  { case: golden, tensors }: Golden,
-  device: TestDevice,
-): Promise<void> {
+async function expectLogitsAndLoss(network: Network, images: Tensor, { case: golden, tensors }: Golden): Promise<void> {
   const logits = await network.forward(images, { training: true })
-  expectClose('logits', await logits.data(), tensors.get('logits') ?? [], isRough(device) ? roughly.output : close)
+  expectClose('logits', await logits.data(), tensors.get('logits') ?? [], close)
   const { loss } = await network.backward([...golden.labels])
-  expectClose('loss', [loss ?? Number.NaN], [golden.loss], isRough(device) ? roughly.loss : close)
+  expectClose('loss', [loss ?? Number.NaN], [golden.loss], close)
 }
 
 function normOf(values: Float32Array): number {

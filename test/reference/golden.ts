@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import type { Layer } from '../../lib/network/layer.js'
 import { formulaBytes, formulaValues } from './formula.js'
+import { imagesToTensor } from './input.js'
 import { parameterShapes } from './network.js'
-import { elementCount, type Shape } from './tensor.js'
+import { elementCount, type Shape, type Tensor64, tensorOf } from './tensor.js'
 
 /** What generate.py says of a golden's network; everything else follows from the formula. */
 export interface GoldenCase {
@@ -79,6 +80,13 @@ export function goldenImages(golden: GoldenCase): { shape: number[]; data: Uint8
     return { shape: [batch, side, side, 3], data: formulaBytes(`${stream}/images`, count) }
   }
   return { shape: [batch, 3, side, side], data: formulaValues(`${stream}/images`, count, golden.imageExponent) }
+}
+
+/** The images as the reference takes them. */
+export function goldenPixels(golden: GoldenCase): Tensor64 {
+  const shape = goldenImageShape(golden)
+  const { data } = goldenImages(golden)
+  return data instanceof Uint8Array ? imagesToTensor(data, shape) : tensorOf(shape, data)
 }
 
 export function goldenImageShape({ batch, imageSize }: GoldenCase): Shape {

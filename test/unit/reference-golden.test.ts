@@ -1,20 +1,16 @@
 import { expect, test } from 'vitest'
 import { expectClose } from '../compare.js'
-import { goldenImageShape, goldenImages, goldenParameters, readGolden } from '../reference/golden.js'
-import { imagesToTensor } from '../reference/input.js'
+import { goldenParameters, goldenPixels, readGolden } from '../reference/golden.js'
 import { softmaxLoss } from '../reference/loss.js'
 import { ReferenceRun } from '../reference/network.js'
 import { sgd } from '../reference/sgd.js'
-import { tensorOf } from '../reference/tensor.js'
 
 /** The goldens are float64 results stored as float32. */
 const stored = { relative: 1e-7 }
 
 test.each(['A', 'A-LRN', 'B', 'C', 'D', 'E'])('the reference agrees with PyTorch on configuration %s', (variant) => {
   const { case: golden, tensors } = readGolden(`small-${variant}`)
-  const shape = goldenImageShape(golden)
-  const { data } = goldenImages(golden)
-  const pixels = data instanceof Uint8Array ? imagesToTensor(data, shape) : tensorOf(shape, data)
+  const pixels = goldenPixels(golden)
   const parameters = new Map([...goldenParameters(golden)].map((p) => [p.name, Float64Array.from(p.data)]))
   const velocities = new Map([...parameters].map(([name, values]) => [name, new Float64Array(values.length)]))
 

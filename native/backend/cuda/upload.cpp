@@ -1,12 +1,13 @@
 #include "backend/cuda/upload.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace vggnet::cuda {
 namespace {
 
-// Smaller ones the driver copies aside before it returns.
-constexpr int64_t kLarge = 1 << 16;
+// Smaller ones the driver copies aside before it returns; larger ones than pinned memory go piece by piece.
+constexpr int64_t kLarge = 1 << 16, kMostPinned = 64 << 20;
 
 }  // namespace
 
@@ -40,14 +41,21 @@ void Uploads::upload(const void* host, void* device, int64_t bytes) {
     VGGNET_CUDA_CHECK(cudaEventRecord(taken_.get(), stream_));
     return;
   }
-  const bool large = bytes >= kLarge;
-  const void* from = large ? std::memcpy(pinned(bytes), host, bytes) : host;
-  VGGNET_CUDA_CHECK(cudaMemcpyAsync(device, from, bytes, cudaMemcpyHostToDevice, stream_));
-  if (large) VGGNET_CUDA_CHECK(cudaEventRecord(copied_.get(), stream_));
+  if (bytes < kLarge) {
+    VGGNET_CUDA_CHECK(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream_));
+    return;
+  }
+  for (int64_t done = 0; done < bytes; done += kMostPinned) {
+    const int64_t piece = std::min(kMostPinned, bytes - done);
+    const void* from = std::memcpy(pinned(piece), static_cast<const char*>(host) + done, piece);
+    VGGNET_CUDA_CHECK(
+        cudaMemcpyAsync(static_cast<char*>(device) + done, from, piece, cudaMemcpyHostToDevice, stream_));
+    VGGNET_CUDA_CHECK(cudaEventRecord(copied_.get(), stream_));
+  }
 }
 
 void Uploads::send_ahead(const void* host, int64_t bytes) {
-  if (bytes < kLarge) return;
+  if (bytes < kLarge || bytes > kMostPinned) return;
   const void* from = std::memcpy(pinned(bytes), host, bytes);
   if (bytes > buffer_bytes_) {
     VGGNET_CUDA_CHECK(cudaEventSynchronize(taken_.get()));
