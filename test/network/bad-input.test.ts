@@ -206,7 +206,7 @@ describeOnEach('bad input', (device) => {
     ['a precision that is none', { precision: 'fp16' }, 'INVALID_ARGUMENT', /one of bf16, tf32, float32 for precision/],
     [
       'a precision that the cpu has not',
-      { precision: 'bf16' },
+      { device: 'cpu', precision: 'bf16' },
       'INVALID_ARGUMENT',
       /'float32' for precision on the cpu but received 'bf16'/,
     ],

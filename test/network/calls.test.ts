@@ -133,7 +133,7 @@ describeOnEach('dispose', (device) => {
 describeOnEach('training', (device) => {
   const smallNet = smallNetOn(device)
   // bf16: of another batch the sums may be made in another order, and then round to another number
-  const [lossApart, weightsApart] = precisionOf(device) === 'bf16' ? [1e-2, 1e-2] : [1e-5, 1e-4]
+  const [lossApart, weightsApart] = precisionOf(device) === 'bf16' ? [1e-2, 3e-2] : [1e-5, 1e-4]
   it('in micro-batches gives the step of the whole batch, dropout included', async () => {
     const [whole, parts, uneven] = [await smallNet(), await smallNet(), await smallNet()]
     for (let i = 0; i < 3; i++) {
