@@ -209,6 +209,8 @@ export interface Native {
   /** Opens the driver and the libraries as far as they are there. */
   cudaReport(): CudaReport
   setErrorClass(errorClass: typeof VggError): void
+  /** Ends the threads of all networks of this thread, each after the call that is running. */
+  endWork(): void
 }
 
 const require = createRequire(import.meta.url)
@@ -256,6 +258,8 @@ function load(): Installation {
     place = binary
     const native = require(binary) as Native
     native.setErrorClass(VggError)
+    // process.exit does not wait for other threads before it takes their libraries apart
+    process.once('exit', () => native.endWork())
     return { root, checkout, binary, native }
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)

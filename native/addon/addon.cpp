@@ -50,6 +50,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("Network", network);
   exports.Set("describe", Napi::Function::New(env, describe));
   exports.Set("buildInfo", Napi::Function::New(env, build_info));
+  exports.Set("endWork", Napi::Function::New(env, [](const Napi::CallbackInfo& info) { Worker::end_all(info.Env()); }));
   exports.Set("setErrorClass", Napi::Function::New(env, set_error_class));
   exports.Set("setCudaPlaces", Napi::Function::New(env, set_cuda_places));
   exports.Set("findCudaFiles", Napi::Function::New(env, find_cuda_files));

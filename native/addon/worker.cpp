@@ -1,12 +1,25 @@
 #include "addon/worker.hpp"
 
 #include <chrono>
+#include <set>
 #include <utility>
+#include <vector>
 
 namespace vggnet::addon {
 namespace {
 
 constexpr std::chrono::microseconds kMoment{50};
+
+// Never destroyed: workers of other environments may outlive the main thread's.
+struct Workers {
+  std::mutex mutex;
+  std::set<Worker*> all;
+};
+
+Workers& workers() {
+  static auto& the_workers = *new Workers;
+  return the_workers;
+}
 
 }  // namespace
 
@@ -27,9 +40,15 @@ Worker::Worker(Napi::Env env) : env_(env) {
   // After the function above: hooks run in reverse order, so the thread has ended before the function goes.
   napi_add_env_cleanup_hook(env, at_exit, this);
   thread_ = std::thread([this] { loop(); });
+  std::lock_guard lock(workers().mutex);
+  workers().all.insert(this);
 }
 
 Worker::~Worker() {
+  {
+    std::lock_guard lock(workers().mutex);
+    workers().all.erase(this);
+  }
   napi_remove_env_cleanup_hook(env_, at_exit, this);
   end_thread();
   if (!exiting_) napi_release_threadsafe_function(settle_, napi_tsfn_release);
@@ -39,6 +58,17 @@ void Worker::at_exit(void* data) {
   auto* worker = static_cast<Worker*>(data);
   worker->exiting_ = true;
   worker->end_thread();
+}
+
+// On the environment's own thread, as its workers are made and destroyed: none of them goes meanwhile.
+void Worker::end_all(Napi::Env env) {
+  std::vector<Worker*> own;
+  {
+    std::lock_guard lock(workers().mutex);
+    for (Worker* worker : workers().all)
+      if (static_cast<napi_env>(worker->env_) == static_cast<napi_env>(env)) own.push_back(worker);
+  }
+  for (Worker* worker : own) at_exit(worker);
 }
 
 void Worker::end_thread() {

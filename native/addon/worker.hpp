@@ -32,6 +32,9 @@ class Worker {
   // Runs `last` after the call that is running, refuses the others, and ends the thread. Returns at once.
   void stop(std::function<void()> last);
   bool exiting() const { return exiting_; }  // the JavaScript environment is closing
+  // Ends every thread of an environment, each after the call that is running. process.exit runs no cleanup hooks, but
+  // destroys what the libraries keep in static memory, with which a call may be computing.
+  static void end_all(Napi::Env);
 
  private:
   struct Call {
