@@ -146,6 +146,9 @@ class StandInDevice final : public Device {
   }
 
   void run(std::unique_ptr<Recording>& recording, const std::function<void()>& calls) override {
+#ifdef VGGNET_DEBUG
+    return calls();  // the network looks at memory between them
+#endif
     if (!recording) {
       recording = std::make_unique<Replay>();
       return calls();
