@@ -22,6 +22,18 @@ describe('comparison of arrays', () => {
     expect(compareArrays([Infinity], [Infinity], {}).share).toBe(0)
   })
 
+  test('compares norms where one is given, besides the elements', () => {
+    const expected = [3, 4, 0]
+    expect(() => expectClose('loose', [3, 4, 0.5], expected, { absolute: 1, norm: 0.125 })).not.toThrow()
+    expect(() => expectClose('far', [3, 4, 0.5], expected, { absolute: 1, norm: 0.05 })).toThrow(
+      /far: in the L2 norm 0.1/,
+    )
+    expect(() => expectClose('one', [3, 4, 0.5], expected, { absolute: 0.25, norm: 1 })).toThrow(/worst at index 2/)
+    expect(() => expectClose('lost', [3, Number.NaN, 0], expected, { relative: Infinity, norm: 1 })).toThrow('lost')
+    expectEqual('zeros', [0, 0], [0, 0])
+    expectClose('zeros', [0, 0], [0, 0], { norm: 0.01 })
+  })
+
   test('refuses arrays of unlike length', () => {
     expect(() => expectEqual('row', [1], [1, 2])).toThrow('row: 1 values where 2 were expected')
   })
