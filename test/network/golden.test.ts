@@ -1,7 +1,7 @@
 import { vi } from 'vitest'
 import { Network } from '../../lib/network/network.js'
 import { Tensor } from '../../lib/tensor.js'
-import { expectClose, outputTolerance } from '../compare.js'
+import { expectClose } from '../compare.js'
 import { float32Devices, onEachDevice, opening, precisionOf, type TestDevice } from '../devices.js'
 import { formulaIndices } from '../reference/formula.js'
 import { type Golden, goldenImages, goldenParameters, goldenPixels, readGolden } from '../reference/golden.js'
@@ -15,8 +15,11 @@ vi.setConfig({ testTimeout: 240_000 })
 /** PyTorch's own float32 is up to 3e-6 from its float64 in logits and losses, and up to 6e-6 in gradients. */
 const close = { relative: 1e-5 }
 
-/** In bf16, through up to 19 layers. */
-const deepGradient = { relative: Number.POSITIVE_INFINITY, norm: 0.05 }
+/** In bf16, through up to 19 layers: three times what sums in another order, and a bias added apart, have come to. */
+const deep = {
+  output: { relative: 2 ** -6, norm: 0.02 },
+  gradient: { relative: Number.POSITIVE_INFINITY, norm: 0.03 },
+}
 
 const variants = ['A', 'A-LRN', 'B', 'C', 'D', 'E'].map((name) => ({ name }))
 
@@ -57,11 +60,11 @@ onEachDevice(
     const { network, images } = await networkOf(golden, device)
     try {
       const logits = await network.forward(images, { training: true })
-      expectClose('logits', await logits.data(), run.output.data, outputTolerance('bf16', close))
+      expectClose('logits', await logits.data(), run.output.data, deep.output)
       const { loss } = await network.backward([...configuration.labels])
-      expectClose('loss', [loss ?? Number.NaN], [expected.loss], outputTolerance('bf16', close))
+      expectClose('loss', [loss ?? Number.NaN], [expected.loss], deep.output)
       for (const [parameter, values] of gradients)
-        expectClose(parameter, await (await network.gradient(parameter)).data(), values, deepGradient)
+        expectClose(parameter, await (await network.gradient(parameter)).data(), values, deep.gradient)
     } finally {
       network.dispose()
     }
