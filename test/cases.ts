@@ -185,6 +185,7 @@ export const trainingCase: LayerCase = {
       norm(5, 1e-2),
       () => ({ kind: 'max-pool', name: 'pool1' }),
       convolution(3, 18, 'relu2_1', 'conv2_1'),
+      convolution(3, 20, 'relu2_2', 'conv2_2'),
       () => ({ kind: 'max-pool', name: 'pool2' }),
       dropping(0.5, linear(24, [3, 2], 'relu6', 'fc6')),
       dropping(0.4, linear(20, [1, 1], 'relu7', 'fc7')),

@@ -128,9 +128,10 @@ onEachDevice('accumulated gradients equal those of the whole batch', cases, asyn
 const freezing = [
   { name: 'the first layer', frozen: ['conv1_1'] },
   { name: 'a layer in the middle', frozen: ['fc6'] },
-  { name: 'all convolutions', frozen: ['conv1_1', 'conv2_1'] },
-  { name: 'all but the first layer', frozen: ['conv2_1', 'fc6', 'fc7', 'fc8'] },
-  { name: 'all layers', frozen: ['conv1_1', 'conv2_1', 'fc6', 'fc7', 'fc8'] },
+  { name: 'the first of two convolutions', frozen: ['conv2_1'] },
+  { name: 'all convolutions', frozen: ['conv1_1', 'conv2_1', 'conv2_2'] },
+  { name: 'all but the first layer', frozen: ['conv2_1', 'conv2_2', 'fc6', 'fc7', 'fc8'] },
+  { name: 'all layers', frozen: ['conv1_1', 'conv2_1', 'conv2_2', 'fc6', 'fc7', 'fc8'] },
 ]
 
 onEachDevice('frozen layers stay, the others learn as before', freezing, async (device, { frozen }) => {

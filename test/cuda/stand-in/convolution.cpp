@@ -174,7 +174,7 @@ class StandInPlan final : public ConvolutionPlan {
   const ConvolutionGraph graph_;
   const Stream stream_;
   const std::string name_ = "stand-in";
-  bool adds_ = false;
+  bool adds_ = true;  // turned at each run, so the first after the trial adds
 };
 
 class StandInPlans final : public ConvolutionPlans {
