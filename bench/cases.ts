@@ -48,9 +48,4 @@ export function caseText({ variant, imageSize, batch, mode }: Case): string {
 }
 
 /** How a device that is not asked for a precision keeps its values. */
-export const storedOf = (device: string, precision: string | undefined): Stored =>
-  precision === 'bf16' || precision === 'tf32' || precision === 'float32'
-    ? precision
-    : device.startsWith('cuda')
-      ? 'bf16'
-      : 'float32'
+export const storedOf = (device: string): Stored => (device.startsWith('cuda') ? 'bf16' : 'float32')

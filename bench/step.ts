@@ -1,65 +1,33 @@
 // Images per second of a whole network: npm run bench -- --variant D --image-size 224 --batch 8 --mode training
 // On a CPU bench/peer_torch.py takes the same flags and prints the same line for PyTorch; run the two in turns.
 // npm run bench -- --device cuda: VGG-16 and VGG-11 in ten cases, in turns with PyTorch (bench/peer_card.py).
-import { parseArgs } from 'node:util'
-import type { Device } from 'vggnet'
 import { type Case, cardCases, storedOf } from './cases.js'
+import { readFlags } from './flags.js'
 import { machineOf } from './machine.js'
 import { because, measure, prepareSeconds } from './measure.js'
 import { caseLines, type Found, headLines, stageLines, writeFound } from './report.js'
 import type { Ceilings } from './roofline.js'
 import { Torch } from './torch.js'
 
-const text = { type: 'string' } as const
-const on = { type: 'boolean', default: false } as const
-const { values: flags } = parseArgs({
-  options: {
-    variant: text,
-    'image-size': text,
-    batch: text,
-    'head-width': text,
-    classes: text,
-    mode: text,
-    rounds: text,
-    /** Of one round; at least one run. */
-    milliseconds: text,
-    device: text,
-    precision: text,
-    /** Where each stage's time goes, besides. */
-    stages: on,
-    /** TFLOP/s and TB/s of this card, '788,4.3', instead of measuring them through PyTorch. */
-    ceilings: text,
-    /** A python that has PyTorch; default python3 on a card. */
-    peer: text,
-    /** No PyTorch in turns; it still measures the ceilings. */
-    alone: on,
-    /** Seconds after which no other case is begun. */
-    limit: text,
-    /** A file for what was found. */
-    json: text,
-  },
-})
-
+const flags = readFlags(process.argv.slice(2))
 const start = performance.now()
-const secondsLeft = () => Number(flags.limit ?? Number.POSITIVE_INFINITY) - (performance.now() - start) / 1000
-const device = (flags.device ?? 'cpu') as Device
+const secondsLeft = () => (flags.limit ?? Number.POSITIVE_INFINITY) - (performance.now() - start) / 1000
+const { device } = flags
 const onCard = device.startsWith('cuda')
-const stored = storedOf(device, flags.precision)
+const stored = flags.precision ?? storedOf(device)
 let torch = onCard || flags.peer ? new Torch(flags.peer ?? 'python3') : undefined
 
 function chosenCases(): readonly Case[] {
   const { variant, batch, mode } = flags
-  if (onCard && [variant, batch, mode, flags['image-size']].every((flag) => flag === undefined)) return cardCases
-  if (mode !== undefined && mode !== 'training' && mode !== 'inference')
-    throw new Error(`Expected training or inference for --mode but received '${mode}'`)
+  if (onCard && [variant, batch, mode, flags.imageSize].every((flag) => flag === undefined)) return cardCases
   return [
     {
       variant: variant ?? 'D',
-      imageSize: Number(flags['image-size'] ?? 224),
-      batch: Number(batch ?? 8),
+      imageSize: flags.imageSize ?? 224,
+      batch: batch ?? 8,
       mode: mode ?? 'training',
-      headWidth: Number(flags['head-width'] ?? 4096),
-      classes: Number(flags.classes ?? 1000),
+      headWidth: flags.headWidth ?? 4096,
+      classes: flags.classes ?? 1000,
     },
   ]
 }
@@ -77,8 +45,7 @@ async function versionsOfTorch(): Promise<Record<string, string>> {
 }
 
 async function ceilingsOf(): Promise<Ceilings | undefined> {
-  const [product, copy] = (flags.ceilings ?? '').split(',').map((value) => Number(value) * 1e12)
-  if (product && copy) return { flopsPerSecond: product, bytesPerSecond: copy }
+  if (flags.ceilings) return flags.ceilings
   try {
     return await torch?.ceilings(stored, prepareSeconds({ secondsLeft }))
   } catch (error) {
@@ -96,11 +63,11 @@ try {
   const settings = {
     run: { device, ...(flags.precision && { precision: stored }) },
     stored,
-    rounds: Number(flags.rounds ?? 6),
-    milliseconds: Number(flags.milliseconds ?? (onCard ? 400 : 0)),
+    rounds: flags.rounds,
+    milliseconds: flags.milliseconds ?? (onCard ? 400 : 0),
     ...(torch && !flags.alone && { rival: torch }),
     ...(ceilings && { ceilings }),
-    stages: flags.stages,
+    stages: flags.stages ?? false,
     secondsLeft,
   }
   for (const one of cases) {

@@ -7,7 +7,8 @@ import { expect, test } from 'vitest'
 import { root } from '../setup/command.js'
 import { buildStandIn } from './stand-in/build.mjs'
 
-const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--no-color']
+// Not what is on the CPU: `npm test` runs that.
+const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--no-color', '--testNamePattern=\\(cuda']
 
 async function ended(program: string, words: readonly string[], environment: Readonly<Record<string, string>>) {
   const usual = Object.entries(process.env).filter(([name]) => !name.startsWith('VITEST'))
