@@ -1,6 +1,6 @@
 import { VggError } from '../error.js'
 import { unexpected } from '../options.js'
-import { type Dataset, imageBytes } from './dataset.js'
+import { type Dataset, imageBytes, type Unreadable } from './dataset.js'
 
 /** Labelled pictures in memory. */
 export interface ArrayData {
@@ -64,10 +64,11 @@ export function arrayDataset(source: ArrayData): Dataset {
   const classNames = [...(source.classNames ?? numbered(source.labels))]
   const labels = checkedLabels(source.labels, count, classNames.length)
   const bytes = imageBytes({ height, width, channels })
-  async function read(indices: Int32Array, into: Uint8Array): Promise<void> {
+  async function read(indices: Int32Array, into: Uint8Array): Promise<readonly Unreadable[]> {
     indices.forEach((index, place) => {
       into.set(images.subarray(index * bytes, (index + 1) * bytes), place * bytes)
     })
+    return []
   }
   return { count, height, width, channels, labels, classNames, read }
 }

@@ -1,4 +1,23 @@
 import { type Check, isObject, unexpected } from '../options.js'
+import type { Random } from '../random.js'
+
+/** A picture that could not be read, and was left out. */
+export interface Unreadable {
+  /** Its place in the `indices` of the read; its bytes are 0. */
+  readonly place: number
+  /** Its path, or what else it is called by. */
+  readonly name: string
+  readonly reason: string
+}
+
+/** What belongs to pictures that were read for training. */
+export interface Augmented {
+  /** n: 1 where the picture is to be mirrored left to right, otherwise 0. */
+  readonly flip?: Uint8Array
+  /** n * channels: added to every pixel of the channel, in the scale 0..255. */
+  readonly shift?: Float32Array
+  readonly unreadable?: readonly Unreadable[]
+}
 
 /**
  * Labelled pictures of one size that can be read in any order, a batch at a time.
@@ -20,9 +39,19 @@ export interface Dataset {
   readonly classNames: readonly string[]
   /**
    * Writes the pictures with these indices one after another into `into`, as uint8 in the order height, width, channels.
-   * `into` holds exactly `indices.length * height * width * channels` bytes.
+   * `into` holds exactly `indices.length * height * width * channels` bytes. The same bytes every time.
+   *
+   * @returns the pictures that could not be read, where the dataset passes over them: usually none
    */
-  read(indices: Int32Array, into: Uint8Array): Promise<void>
+  read(indices: Int32Array, into: Uint8Array): Promise<readonly Unreadable[]>
+  /**
+   * As training wants them: each picture changed by chance, as its own generator says. Absent: as `read` gives them.
+   *
+   * @param randoms one for each index
+   */
+  readAugmented?(indices: Int32Array, randoms: readonly Random[], into: Uint8Array): Promise<Augmented>
+  /** What a picture is called in messages and reports: its path. Default: its number. */
+  nameOf?(index: number): string
 }
 
 /** Bytes of one picture: height x width x channels. */

@@ -1,5 +1,5 @@
 import { VggError } from '../error.js'
-import { type Dataset, imageBytes, imageText } from './dataset.js'
+import { type Dataset, imageBytes, imageText, type Unreadable } from './dataset.js'
 
 /** Copies each row of the small pictures in `from` into the middle of the larger ones in `into`. */
 function copyCentred(
@@ -33,12 +33,14 @@ export function paddedDataset(data: Dataset, size: { height: number; width: numb
     throw new VggError('SHAPE_MISMATCH', message)
   }
   if (height === data.height && width === data.width) return data
-  async function read(indices: Int32Array, into: Uint8Array): Promise<void> {
+  async function read(indices: Int32Array, into: Uint8Array): Promise<readonly Unreadable[]> {
     const small = new Uint8Array(indices.length * imageBytes(data))
-    await data.read(indices, small)
+    const unreadable = await data.read(indices, small)
     into.fill(background)
     copyCentred(small, data, into, size)
+    return unreadable
   }
   const { count, channels, labels, classNames } = data
-  return { count, height, width, channels, labels, classNames, read }
+  const nameOf = data.nameOf?.bind(data)
+  return { count, height, width, channels, labels, classNames, read, ...(nameOf && { nameOf }) }
 }

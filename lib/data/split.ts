@@ -7,11 +7,20 @@ export function subset(data: Dataset, indices: Int32Array): Dataset {
   const { height, width, channels, classNames } = data
   const chosen = Int32Array.from(indices, (index) => integer(0, data.count - 1)(index, 'indices'))
   const labels = chosen.map((index) => data.labels[index] ?? -1)
-  async function read(places: Int32Array, into: Uint8Array): Promise<void> {
-    const own = places.map((place) => chosen[place] ?? -1)
-    await data.read(own, into)
+  const own = (places: Int32Array) => places.map((place) => chosen[place] ?? -1)
+  const readAugmented = data.readAugmented?.bind(data)
+  const nameOf = data.nameOf?.bind(data)
+  return {
+    count: chosen.length,
+    height,
+    width,
+    channels,
+    labels,
+    classNames,
+    read: (places, into) => data.read(own(places), into),
+    ...(readAugmented && { readAugmented: (places, randoms, into) => readAugmented(own(places), randoms, into) }),
+    ...(nameOf && { nameOf: (place) => nameOf(chosen[place] ?? -1) }),
   }
-  return { count: chosen.length, height, width, channels, labels, classNames, read }
 }
 
 /** A dataset in two parts that share no picture. */
