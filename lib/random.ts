@@ -82,6 +82,23 @@ export class Random {
     this.#words = philox([0, 0, 0, 1], seed >>> 0, Math.floor(seed * unit))
   }
 
+  /**
+   * A generator of its own for each place of a table: a function of (seed, row, column) alone, whatever was drawn
+   * elsewhere. A loader gives picture i of epoch e the one of (seed, e, i).
+   *
+   * @param row an integer from 0 to 2^53 - 1
+   * @param column an integer from 0 to 2^32 - 1
+   */
+  static at(seed: number, row: number, column: number): Random {
+    const random = new Random(seed)
+    integer(0)(row, 'row')
+    integer(0, 2 ** 32 - 1)(column, 'column')
+    // the last word, 2, keeps these words apart from those of the constructor and of fillNormal
+    const counter: Words = [column, row >>> 0, Math.floor(row * unit), 2]
+    random.#words = philox(counter, seed >>> 0, Math.floor(seed * unit))
+    return random
+  }
+
   /** The generator that goes on where the one that gave `state` stood. */
   static restore(state: RandomState): Random {
     const words: unknown = isObject(state) ? state.words : undefined

@@ -1,27 +1,29 @@
 import { integer, isObject, readOptions, seed, unexpected, withDefault } from '../options.js'
 import { Random, type RandomState } from '../random.js'
-import { Tensor } from '../tensor.js'
-import { type Dataset, datasetCheck, imageBytes } from './dataset.js'
-import { shiftImages } from './shift.js'
+import { type Pictures, readPictures } from './batch.js'
+import { type Dataset, datasetCheck } from './dataset.js'
 
-/** A few pictures with their labels, as `Network.step` takes them. */
-export interface Batch {
-  /** uint8 [n, height, width, channels]; memory of its own, new with each batch. */
-  readonly images: Tensor<'uint8'>
-  /** [n], the classes. */
-  readonly labels: Int32Array
+/** A few pictures of an epoch, as `Network.step` takes them. */
+export interface Batch extends Pictures {
+  /** Where the loader stands behind this batch: `restore(after)` makes the next batch the one that follows it. */
+  readonly after: LoaderState
 }
 
 /** How a loader goes through its data. */
 export interface LoaderOptions {
   /** Pictures per batch, from 1. The last batch of an epoch is smaller where the count is no multiple. */
   batch: number
-  /** Seed of order and shifts: an integer from 0 to 2^53 - 1. Default 0. */
+  /** Seed of order, shifts, and what chance does to each picture: an integer from 0 to 2^53 - 1. Default 0. */
   seed?: number
   /** Moves each picture by up to so many pixels along each axis, anew in each epoch. Default 0. */
   shift?: number
   /** Value of the pixels that come in at the border of a moved picture, 0 (black, the default) to 255. */
   background?: number
+  /**
+   * Batches that are read ahead of the one that `next` gives. Default 2. More are never held: a caller that is slow
+   * holds up the reading. With 0, and no second `next` before the first is done, `data.read` is never called twice at once.
+   */
+  ahead?: number
 }
 
 /** Where a loader stands: plain data, to be put into JSON. */
@@ -30,6 +32,8 @@ export interface LoaderState {
   readonly epoch: number
   /** Pictures of this epoch already given. */
   readonly position: number
+  /** The seed that picture i's own generator in epoch e is made of. */
+  readonly seed: number
   /** The generator before this epoch's order was drawn. */
   readonly order: RandomState
   /** The generator of the shifts, as it stands. */
@@ -41,11 +45,15 @@ const checks = {
   seed: withDefault(seed, 0),
   shift: withDefault(integer(0), 0),
   background: withDefault(integer(0, 255), 0),
+  ahead: withDefault(integer(0, 1024), 2),
 }
 
 /**
  * Endless batches of a dataset: each epoch goes through all pictures once, in a new random order.
- * Equal seeds give equal batches on every machine, and `restore(state)` goes on exactly where `state` was taken.
+ * Equal seeds give equal batches on every machine, whatever is read ahead and by how many threads, and
+ * `restore(state)` goes on exactly where `state` was taken.
+ *
+ * A loader that is not wanted any more needs no closing: what it reads ahead ends by itself, and its errors with it.
  */
 export class Loader {
   readonly data: Dataset
@@ -54,11 +62,11 @@ export class Loader {
   readonly #batch: number
   readonly #shift: number
   readonly #background: number
-  #epoch = 0
-  #position = 0
-  #orderState: RandomState
-  #shifts: Random
-  #order: Int32Array
+  readonly #ahead: number
+  /** Batches under way or read, oldest first; the plan stands behind the last one. */
+  #queue: Begun[] = []
+  #plan: Plan
+  #state: LoaderState
 
   /** @throws VggError INVALID_ARGUMENT */
   constructor(data: Dataset, options: LoaderOptions) {
@@ -67,16 +75,17 @@ export class Loader {
     this.#batch = read.batch
     this.#shift = read.shift
     this.#background = read.background
+    this.#ahead = read.ahead
     this.batchesPerEpoch = Math.ceil(data.count / this.#batch)
     const order = new Random(read.seed)
-    this.#shifts = new Random(order.next())
-    this.#orderState = order.state
-    this.#order = order.permutation(data.count)
+    const shifts = new Random(order.next()).state
+    this.#state = { epoch: 0, position: 0, seed: read.seed, order: order.state, shifts }
+    this.#plan = new Plan(data.count, this.#state)
   }
 
-  /** Where the loader stands. */
+  /** Where the loader stands: behind the last batch that was asked for. */
   get state(): LoaderState {
-    return { epoch: this.#epoch, position: this.#position, order: this.#orderState, shifts: this.#shifts.state }
+    return this.#state
   }
 
   /**
@@ -85,62 +94,129 @@ export class Loader {
    * @throws VggError INVALID_ARGUMENT
    */
   restore(state: LoaderState): void {
-    if (!isObject(state)) throw unexpected('the state of a loader', 'state', state)
-    const epoch = integer(0)(state.epoch, 'state.epoch')
-    const position = integer(0, this.data.count)(state.position, 'state.position')
-    const order = Random.restore(state.order)
-    const orderState = order.state
-    const shifts = Random.restore(state.shifts)
-    this.#epoch = epoch
-    this.#position = position
-    this.#orderState = orderState
-    this.#shifts = shifts
-    this.#order = order.permutation(this.data.count)
+    const read = stateFrom(state, this.data.count)
+    this.#plan = new Plan(this.data.count, read)
+    this.#state = read
+    this.#queue = []
   }
 
-  /** The next batch; after the last one of an epoch comes the first of the next. */
+  /**
+   * The next batch; after the last one of an epoch comes the first of the next. Rejects as `data.read` does, at the
+   * batch that could not be read; the call after that gives the next batch.
+   */
   async next(): Promise<Batch> {
-    if (this.#position >= this.data.count) this.#beginEpoch()
-    const indices = this.#order.subarray(this.#position, this.#position + this.#batch)
+    // What was asked for first is begun first. All of it is drawn here: the state is whole at every await.
+    while (this.#queue.length <= this.#ahead) this.#queue.push(this.#begin())
+    const { pictures, after } = this.#queue.shift() as Begun
+    this.#state = after
+    return { ...(await pictures), after }
+  }
+
+  #begin(): Begun {
+    const { indices, epoch } = this.#plan.take(this.#batch)
+    const moves = this.#shift === 0 ? undefined : this.#plan.moves(indices.length, this.#shift)
+    const after = this.#plan.state
+    // Nobody may ever ask for this batch: its error must not count as unhandled.
+    const pictures = readPictures(this.data, indices, {
+      randoms: Array.from(indices, (index) => Random.at(after.seed, epoch, index)),
+      moves,
+      background: this.#background,
+    })
+    pictures.catch(() => undefined)
+    return { pictures, after }
+  }
+}
+
+interface Begun {
+  readonly pictures: Promise<Pictures>
+  readonly after: LoaderState
+}
+
+/** Which pictures come next, without reading them. */
+class Plan {
+  readonly #count: number
+  readonly #seed: number
+  #epoch: number
+  #position: number
+  #orderState: RandomState
+  readonly #shifts: Random
+  #order: Int32Array
+
+  constructor(count: number, state: LoaderState) {
+    this.#count = count
+    this.#seed = state.seed
+    this.#epoch = state.epoch
+    this.#position = state.position
+    this.#orderState = state.order
+    this.#shifts = Random.restore(state.shifts)
+    this.#order = Random.restore(state.order).permutation(count)
+  }
+
+  get state(): LoaderState {
+    const [epoch, position, seed] = [this.#epoch, this.#position, this.#seed]
+    return { epoch, position, seed, order: this.#orderState, shifts: this.#shifts.state }
+  }
+
+  take(batch: number): { indices: Int32Array; epoch: number } {
+    if (this.#position >= this.#count) this.#beginEpoch()
+    // a copy: batches are given away, and the order is still needed
+    const indices = this.#order.slice(this.#position, this.#position + batch)
     this.#position += indices.length
-    // The draws come before the read: the state is whole at every await.
-    const moves = this.#shift === 0 ? undefined : this.#drawMoves(indices.length)
-    return this.#read(indices, moves)
+    return { indices, epoch: this.#epoch }
+  }
+
+  /** [n, 2]: rows down and columns to the right. */
+  moves(count: number, shift: number): Int32Array {
+    const range = 2 * shift + 1
+    return Int32Array.from({ length: 2 * count }, () => this.#shifts.integer(range) - shift)
   }
 
   #beginEpoch(): void {
     // One generator makes every order: its state after a permutation is the state before the next.
     const random = Random.restore(this.#orderState)
-    random.permutation(this.data.count)
+    random.permutation(this.#count)
     this.#orderState = random.state
-    this.#order = random.permutation(this.data.count)
+    this.#order = random.permutation(this.#count)
     this.#epoch += 1
     this.#position = 0
   }
+}
 
-  #drawMoves(count: number): Int32Array {
-    const range = 2 * this.#shift + 1
-    return Int32Array.from({ length: 2 * count }, () => this.#shifts.integer(range) - this.#shift)
-  }
-
-  async #read(indices: Int32Array, moves: Int32Array | undefined): Promise<Batch> {
-    const { height, width, channels } = this.data
-    const pixels = new Uint8Array(indices.length * imageBytes(this.data))
-    await this.data.read(indices, pixels)
-    const shape = [indices.length, height, width, channels]
-    const moved = moves === undefined ? pixels : shiftImages(pixels, shape, moves, this.#background)
-    return { images: Tensor.from(moved, shape), labels: indices.map((index) => this.data.labels[index] ?? -1) }
+function stateFrom(state: unknown, count: number): LoaderState {
+  if (!isObject(state)) throw unexpected('the state of a loader', 'state', state)
+  return {
+    epoch: integer(0)(state.epoch, 'state.epoch'),
+    position: integer(0, count)(state.position, 'state.position'),
+    seed: seed(state.seed, 'state.seed'),
+    order: Random.restore(state.order as RandomState).state,
+    shifts: Random.restore(state.shifts as RandomState).state,
   }
 }
 
-/** The batches of a dataset in its own order, once: what evaluation reads. */
-export async function* batchesOf(data: Dataset, batch: number): AsyncGenerator<Batch> {
-  for (let start = 0; start < data.count; start += batch) {
+/**
+ * The batches of a dataset in its own order, once, and one read ahead: what evaluation reads. Pictures that could not
+ * be read are left out, so that a batch may be smaller, and empty.
+ */
+export async function* batchesOf(data: Dataset, batch: number): AsyncGenerator<Pictures> {
+  const begin = (start: number): Promise<Pictures> | undefined => {
+    if (start >= data.count) return undefined
     const count = Math.min(batch, data.count - start)
-    const indices = Int32Array.from({ length: count }, (_, place) => start + place)
-    const pixels = new Uint8Array(count * imageBytes(data))
-    await data.read(indices, pixels)
-    const images = Tensor.from(pixels, [count, data.height, data.width, data.channels])
-    yield { images, labels: data.labels.slice(start, start + count) }
+    const pictures = readPictures(
+      data,
+      Int32Array.from({ length: count }, (_, place) => start + place),
+    )
+    pictures.catch(() => undefined)
+    return pictures
+  }
+  let ahead = begin(0)
+  try {
+    for (let start = batch; ahead !== undefined; start += batch) {
+      const pictures = await ahead
+      ahead = begin(start)
+      yield pictures
+    }
+  } finally {
+    // A reader that stops early is not left with a read under way.
+    await ahead?.catch(() => undefined)
   }
 }

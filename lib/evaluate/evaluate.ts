@@ -1,5 +1,6 @@
+import type { LeftOut, Pictures } from '../data/batch.js'
 import { type Dataset, datasetCheck } from '../data/dataset.js'
-import { type Batch, batchesOf } from '../data/loader.js'
+import { batchesOf } from '../data/loader.js'
 import { VggError } from '../error.js'
 import { Network } from '../network/network.js'
 import { instanceOf, integer, optional, readOptions, withDefault } from '../options.js'
@@ -11,6 +12,12 @@ export interface EvaluateOptions {
   batch?: number
   /** Ends the evaluation: it rejects with ABORTED, and the network stays usable. */
   signal?: AbortSignal
+}
+
+/** What an evaluation found. `count` is of the pictures judged. */
+export interface Evaluation extends Metrics {
+  /** Pictures that could not be read, and are in none of the figures; `index` is their number in the data. */
+  readonly unreadable: readonly LeftOut[]
 }
 
 const checks = { batch: withDefault(integer(1), 256), signal: optional(instanceOf(AbortSignal)) }
@@ -27,11 +34,12 @@ export function throwIfAborted(signal: AbortSignal | undefined, doing: string): 
  *
  * @throws VggError SHAPE_MISMATCH where pictures or classes do not fit the network, NOT_FINITE, ABORTED, DISPOSED
  */
-export async function evaluate(net: Network, data: Dataset, options: EvaluateOptions = {}): Promise<Metrics> {
+export async function evaluate(net: Network, data: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
   const { batch, signal } = readOptions(options, 'evaluate options', checks)
   instanceOf(Network)(net, 'net')
   datasetCheck(data, 'data')
   let tally: Tally | undefined
+  const unreadable: LeftOut[] = []
   // One batch is read and counted while the network computes the other.
   const inFlight: Promise<Scored>[] = []
   async function countOldest(): Promise<void> {
@@ -43,6 +51,8 @@ export async function evaluate(net: Network, data: Dataset, options: EvaluateOpt
   try {
     for await (const next of batchesOf(data, batch)) {
       throwIfAborted(signal, 'The evaluation')
+      unreadable.push(...next.unreadable)
+      if (next.labels.length === 0) continue
       const scored = score(net, next)
       // Its error is reported when its turn comes; until then it must not count as unhandled.
       scored.catch(() => undefined)
@@ -53,7 +63,7 @@ export async function evaluate(net: Network, data: Dataset, options: EvaluateOpt
   } finally {
     await Promise.allSettled(inFlight)
   }
-  return (tally ?? new Tally(data.classNames)).metrics()
+  return { ...(tally ?? new Tally(data.classNames)).metrics(), unreadable }
 }
 
 interface Scored {
@@ -62,7 +72,7 @@ interface Scored {
   classes: number
 }
 
-async function score(net: Network, batch: Batch): Promise<Scored> {
+async function score(net: Network, batch: Pictures): Promise<Scored> {
   const output = await net.forward(batch.images)
   const [, classes = 0, ...map] = output.shape
   if (map.length > 0) {
