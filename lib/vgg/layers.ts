@@ -1,4 +1,5 @@
 import type { Layer } from '../network/layer.js'
+import type { Preprocessing } from './preprocessing.js'
 import type { Variant } from './variants.js'
 
 /** Every choice that makes a VGG net; plain data, saved with the model. */
@@ -19,6 +20,8 @@ export interface VggConfiguration {
   /** Multiplier of each pixel after that, by channel. */
   readonly scale: readonly number[]
   readonly localNorm: 'literal' | 'caffe'
+  /** What was done to photographs beforehand; no part of the network. */
+  readonly preprocessing?: Preprocessing
 }
 
 // Krizhevsky 2012, with alpha not divided by the number of channels in the sum. Caffe divides, and its AlexNet had

@@ -18,6 +18,7 @@ import {
   withDefault,
 } from '../options.js'
 import { type VggConfiguration, vggLayers } from './layers.js'
+import { type Preprocessing, preprocessing } from './preprocessing.js'
 import { type Variant, type VariantRow, variant } from './variants.js'
 
 /** What a VGG net is to be; everything but `variant` and `classes` has a default. */
@@ -49,6 +50,8 @@ export interface ModelOptions {
   localNorm?: 'literal' | 'caffe'
   /** One name for each class; kept with the model. */
   classNames?: readonly string[]
+  /** What was done to the photographs that it learns from; kept with the model. Default: nothing. */
+  preprocessing?: Preprocessing
 }
 
 export interface VggOptions extends ModelOptions, RunOptions {}
@@ -79,6 +82,7 @@ const modelChecks = {
   scale: optional(oneOrMore(positive)),
   localNorm: withDefault(oneOf('literal', 'caffe'), 'literal'),
   classNames: withDefault(arrayOf(text), []),
+  preprocessing: optional(preprocessing),
 }
 
 function perChannel(value: number | readonly number[], name: string, channels: number): readonly number[] {
@@ -96,13 +100,13 @@ function checkSize([height, width]: readonly [number, number], { blocks }: Varia
 const imageNetMean = [123.68, 116.779, 103.939]
 
 function configurationOf(model: Checked<typeof modelChecks>): VggConfiguration {
-  const { initialisation: scheme, classNames, ...rest } = model
+  const { initialisation: scheme, classNames, preprocessing: before, ...rest } = model
   const { variant: row, channels, classes } = rest
   checkSize(rest.imageSize, row)
   checkClassNames(classNames, classes)
   const meanRgb = perChannel(rest.meanRgb ?? (channels === 3 ? imageNetMean : 127.5), 'meanRgb', channels)
   const scale = perChannel(rest.scale ?? (scheme === 'paper' ? 1 : 1 / 58), 'scale', channels)
-  return { ...rest, meanRgb, scale }
+  return { ...rest, meanRgb, scale, ...(before && { preprocessing: before }) }
 }
 
 /** The layers of the net that `VGG.create` would make of these options; nothing is allocated. */
