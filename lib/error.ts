@@ -13,6 +13,8 @@ export type ErrorCode =
   | 'FILE_NOT_FOUND'
   | 'FILE_FORMAT'
   | 'FILE_WRITE'
+  | 'FOLDER_IN_USE'
+  | 'RESUME_MISMATCH'
   | 'ABORTED'
   | 'INTERNAL'
 
@@ -31,6 +33,8 @@ export type ErrorCode =
  * - `UNSUPPORTED_PLATFORM`: not Linux on x64
  * - `NATIVE_LOAD_FAILED`: the binary is missing or does not load
  * - `FILE_NOT_FOUND`, `FILE_FORMAT`, `FILE_WRITE`: a file is missing, is not what it should be, could not be written
+ * - `FOLDER_IN_USE`: another process, named in the message, writes there
+ * - `RESUME_MISMATCH`: a training cannot go on bit for bit, because of the differences that the message names
  * - `ABORTED`: an `AbortSignal` ended the call
  * - `INTERNAL`: a fault of vggnet itself
  */

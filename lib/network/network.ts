@@ -27,6 +27,7 @@ import { checkedLayers } from './check.js'
 import { type Copied, copyParameters } from './copy.js'
 import { endsOf, type Layer, layersWithParameters, type Parameter, parametersOf, tensorNames } from './layer.js'
 import { type Initialisation, initialisation, openNative, type RunOptions, runChecks } from './open.js'
+import { type OpenedRun, openedRun } from './opened-run.js'
 
 export interface NetworkOptions extends RunOptions {
   /** The description: plain data, the input first. */
@@ -66,6 +67,8 @@ export class Network {
   readonly precision: Precision
   /** As asked for. */
   readonly deterministic: boolean
+  /** What else its arithmetic depends on. */
+  readonly run: OpenedRun
   /** Channels of the images. */
   readonly channels: number
   /** Outputs of the last layer. */
@@ -86,6 +89,7 @@ export class Network {
     this.deviceReason = native.deviceReason || undefined
     this.precision = native.precision
     this.deterministic = native.deterministic
+    this.run = openedRun(native)
     this.channels = endsOf(layers).channels
     this.classes = endsOf(layers).classes
     this.#name = name
@@ -98,14 +102,10 @@ export class Network {
   /** @throws DEVICE_UNAVAILABLE, OUT_OF_MEMORY, UNSUPPORTED_PLATFORM, NATIVE_LOAD_FAILED, INVALID_ARGUMENT */
   static async create(options: NetworkOptions): Promise<Network> {
     const checks = { ...runChecks, layers: checkedLayers, initialisation, classNames: optional(arrayOf(text)) }
-    const {
-      layers,
-      initialisation: scheme,
-      classNames = [],
-      ...run
-    } = readOptions(options, 'Network.create options', checks)
+    const read = readOptions(options, 'Network.create options', checks)
+    const { layers, classNames = [], ...run } = read
     checkClassNames(classNames, endsOf(layers).classes)
-    const native = await openNative(layers, run, scheme)
+    const native = await openNative(layers, run, read.initialisation)
     return new Network({ native, layers, classNames, name: 'The network' })
   }
 
@@ -213,6 +213,11 @@ export class Network {
     return this.#calls.call(argument, (native, call) => native.step(call))
   }
 
+  /** The layers that `freeze` took out of training. */
+  get frozen(): readonly string[] {
+    return this.#trainable.filter((name) => this.#frozen.has(name))
+  }
+
   /** Layers that no update changes, neither by gradient nor by decay or momentum; added to those frozen before. */
   freeze(names: readonly string[]): void {
     this.#setFrozen(new Set([...this.#frozen, ...namesOf(names, 'names', this.#trainable)]))
@@ -267,11 +272,8 @@ export class Network {
   #parameter(name: string): Parameter {
     const found = this.parameters.find((parameter) => parameter.name === name)
     if (found !== undefined) return found
-    throw unknownName(
-      text(name, 'name'),
-      'name',
-      this.parameters.map((parameter) => parameter.name),
-    )
+    const known = this.parameters.map((parameter) => parameter.name)
+    throw unknownName(text(name, 'name'), 'name', known)
   }
 
   async #read(kind: ParameterArray, name: string): Promise<Tensor<'float32'>> {

@@ -13,6 +13,7 @@ import {
   withDefault,
 } from '../options.js'
 import { type Layer, parameterCount } from './layer.js'
+import { recordRun } from './opened-run.js'
 
 /** Where a network computes: the processor, an NVIDIA card, or the best that is there. */
 export type Device = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`
@@ -86,6 +87,7 @@ export async function openNative(
   }
   prepareDevice(run.device)
   const network = await native().Network.create({ layers, ...run })
+  recordRun(network, { seed: run.seed, threads: network.threads, exact: run.exact })
   if (scheme === 'none') return network
   try {
     await network.initialise({ scheme, seed: run.seed })
