@@ -26,12 +26,12 @@ export class AppendFile {
     const descriptor = this.#open()
     this.#tried(() => {
       const before = fstatSync(descriptor).size
+      let done = 0
       try {
-        let done = 0
         while (done < bytes.length) done += writeSync(descriptor, bytes, done)
       } catch (error) {
         // half a line would be glued to the next one
-        ftruncateSync(descriptor, before)
+        if (done > 0) ftruncateSync(descriptor, before)
         throw error
       }
     })

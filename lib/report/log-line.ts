@@ -1,0 +1,202 @@
+import { readFile } from 'node:fs/promises'
+import { systemCode } from '../checkpoint/atomic-file.js'
+import { VggError } from '../error.js'
+import {
+  arrayOf,
+  type Check,
+  type Checked,
+  type Checks,
+  isObject,
+  nonNegative,
+  oneOf,
+  optional,
+  unexpected,
+  withDefault,
+} from '../options.js'
+
+const string: Check<string> = (value, name) => {
+  if (typeof value === 'string') return value
+  throw unexpected('a string', name, value)
+}
+
+/** JSON has no NaN and no infinity: JSON.stringify writes null for them. */
+const figure: Check<number> = (value, name) => {
+  if (typeof value === 'number') return value
+  if (value === null) return Number.NaN
+  throw unexpected('a number', name, value)
+}
+
+const fields =
+  <C extends Checks>(checks: C): Check<Checked<C>> =>
+  (value, name) => {
+    if (!isObject(value)) throw unexpected('an object', name, value)
+    // What is not in the table is of a newer version, and left out.
+    return Object.fromEntries(Object.entries(checks).map(([key, check]) => [key, check(value[key], key)])) as Checked<C>
+  }
+
+/** What may be undefined may be left out. */
+type Given<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
+  [K in keyof T as undefined extends T[K] ? K : never]?: T[K]
+}
+
+const file = fields({ name: string, reason: string })
+
+/** A setting as the report shows it. */
+const setting: Check<string | number | boolean> = (value, name) => {
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value
+  throw unexpected('a string, a number, true or false', name, value)
+}
+
+const settings: Check<Record<string, string | number | boolean>> = (value, name) => {
+  if (!isObject(value)) throw unexpected('an object', name, value)
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, setting(one, key)]))
+}
+
+const facts = {
+  /** What is trained: 'VGG A'. */
+  model: string,
+  /** Where the pictures come from, as the user wrote it. */
+  data: string,
+  command: optional(string),
+  /** Of vggnet. */
+  version: optional(string),
+  device: string,
+  /** What the device `auto` went by. */
+  deviceReason: optional(string),
+  precision: string,
+  /** Training pictures. */
+  training: nonNegative,
+  /** Pictures for validation. */
+  validation: optional(nonNegative),
+  classes: nonNegative,
+  epochs: nonNegative,
+  batch: nonNegative,
+  /** Whatever else is worth showing, by name. */
+  settings: optional(settings),
+}
+
+/** What a training is, as its log begins with it and its report shows it. */
+export type TrainingFacts = Readonly<Given<Checked<typeof facts>>>
+
+const shared = {
+  /** When it was written, ISO 8601 in UTC. */
+  time: string,
+  /** Steps done, counted from the training's first. */
+  step: nonNegative,
+}
+
+const events = {
+  start: { ...shared, ...facts },
+  /** The training went on from a checkpoint of `step`; lines of later steps, if there were any, were dropped. */
+  resume: { ...shared, ...facts },
+  step: {
+    ...shared,
+    epoch: nonNegative,
+    loss: figure,
+    images: nonNegative,
+    correct: nonNegative,
+    learningRate: figure,
+    imagesPerSecond: figure,
+  },
+  epoch: {
+    ...shared,
+    epoch: nonNegative,
+    epochs: nonNegative,
+    learningRate: figure,
+    loss: figure,
+    accuracy: figure,
+    validation: optional(fields({ count: nonNegative, loss: figure, top1: figure, top5: figure })),
+    imagesPerSecond: figure,
+    seconds: figure,
+    /** Files left out of the epoch. */
+    skipped: withDefault(nonNegative, 0),
+  },
+  /** Files left out that no line before has named. */
+  skipped: { ...shared, epoch: nonNegative, files: arrayOf(file) },
+  checkpoint: { ...shared, path: string, seconds: optional(figure) },
+  /** A loss or a gradient was not finite at step `at`; the training goes on behind `step`, or ends. */
+  notFinite: { ...shared, at: nonNegative, message: string, action: oneOf('stop', 'skip', 'back') },
+  end: {
+    ...shared,
+    ended: oneOf('epochs', 'schedule', 'interrupted', 'failed'),
+    message: optional(string),
+    seconds: optional(figure),
+    imagesPerSecond: optional(figure),
+  },
+} satisfies Record<string, Checks>
+
+type Events = typeof events
+
+/** One line of a run's log. */
+export type LogLine = { [E in keyof Events]: { readonly event: E } & Readonly<Given<Checked<Events[E]>>> }[keyof Events]
+
+/** The line of one kind of event. */
+export type LineOf<E extends LogLine['event']> = Extract<LogLine, { event: E }>
+
+/** The log of a run, as it was read. */
+export interface ReadLog {
+  readonly lines: readonly LogLine[]
+  /** The last line had been written only in part (the machine went down); it is not among `lines`. */
+  readonly torn: boolean
+}
+
+/** A line with the text it had in the file. */
+export interface RawLine {
+  readonly text: string
+  /** Undefined for an event that this version does not know. */
+  readonly line: LogLine | undefined
+}
+
+/**
+ * Reads a run's log. A torn last line is passed over, events and fields of a newer version too.
+ * @throws VggError FILE_NOT_FOUND, FILE_FORMAT with the number of the line
+ */
+export async function readRunLog(path: string): Promise<ReadLog> {
+  const { lines, torn } = await readRawLog(path)
+  return { lines: lines.flatMap(({ line }) => line ?? []), torn }
+}
+
+/** As {@link readRunLog}, with the text of each line. */
+export async function readRawLog(path: string): Promise<{ lines: RawLine[]; torn: boolean }> {
+  const texts = (await textOf(path)).split('\n')
+  // behind the last line break there is nothing, or a line that was not finished
+  const rest = texts.pop() ?? ''
+  if (rest !== '') texts.push(rest)
+  const lines: RawLine[] = []
+  for (const [index, text] of texts.entries()) {
+    const value = parsed(text)
+    if (value === undefined && index === texts.length - 1) return { lines, torn: true }
+    try {
+      lines.push({ text, line: lineOf(value) })
+    } catch (cause) {
+      const message = cause instanceof Error ? cause.message : String(cause)
+      throw new VggError('FILE_FORMAT', `${path}, line ${index + 1}: ${message}`, { cause })
+    }
+  }
+  return { lines, torn: false }
+}
+
+async function textOf(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (cause) {
+    const missing = systemCode(cause) === 'ENOENT' || systemCode(cause) === 'ENOTDIR'
+    const message = missing ? `There is no log at ${path}` : `Could not read ${path}: ${(cause as Error).message}`
+    throw new VggError('FILE_NOT_FOUND', message, { cause })
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function lineOf(value: unknown): LogLine | undefined {
+  if (!isObject(value)) throw new VggError('FILE_FORMAT', 'Expected a JSON object with an event')
+  const event = string(value.event, 'event')
+  if (!Object.hasOwn(events, event)) return undefined
+  return { event, ...fields<Checks>(events[event as keyof Events])(value, 'line') } as LogLine
+}

@@ -1,0 +1,147 @@
+import { writeAtomically } from '../checkpoint/atomic-file.js'
+import { VggError } from '../error.js'
+import { integer, optional, readOptions, withDefault } from '../options.js'
+import type { EpochEvent, StepEvent } from '../train/events.js'
+import { AppendFile } from './append-file.js'
+import { type LineOf, type LogLine, type RawLine, readRawLog, type TrainingFacts } from './log-line.js'
+
+/** Where a training goes on: what its checkpoint holds. */
+export interface RunPosition {
+  /** Steps done. */
+  readonly step: number
+  /** Whole epochs done, their validation and `onEpoch` included. */
+  readonly epochs: number
+}
+
+/** How a log is kept. */
+export interface RunLogOptions {
+  /** A line for the first step and every so many, from 1. Default 10. */
+  everySteps?: number
+  /** Go on with the log that is there, behind this position; later lines are dropped. Default: a new log. */
+  from?: RunPosition
+}
+
+const position = (value: unknown, name: string): RunPosition =>
+  readOptions(value, name, { step: integer(0), epochs: integer(0) })
+
+const checks = { everySteps: withDefault(integer(1), 10), from: optional(position) }
+
+type Body<L> = L extends LogLine ? Omit<L, 'time'> : never
+
+/**
+ * The log of a run: JSON lines, only ever added to, each in one write. Whatever ends the process, all lines before are
+ * whole. A resumed run's log is that of an undisturbed one, but for `time`, `seconds`, `imagesPerSecond`, the lines
+ * `resume` and when `checkpoint` lines come.
+ */
+export class RunLog {
+  readonly #file: AppendFile
+  readonly #everySteps: number
+  readonly #from: RunPosition | undefined
+  /** Files that a line has named. */
+  readonly #named: Set<string>
+  #step: number
+
+  private constructor(file: AppendFile, everySteps: number, from: RunPosition | undefined, kept: readonly RawLine[]) {
+    this.#file = file
+    this.#everySteps = everySteps
+    this.#from = from
+    this.#step = from?.step ?? 0
+    const files = kept.flatMap(({ line }) => (line?.event === 'skipped' ? line.files : []))
+    this.#named = new Set(files.map(({ name }) => name))
+  }
+
+  /**
+   * @throws VggError FILE_WRITE, also where there is a log and `from` is not given; FILE_FORMAT where it is given and the
+   *   log is damaged; INVALID_ARGUMENT
+   */
+  static async open(path: string, options: RunLogOptions = {}): Promise<RunLog> {
+    const { everySteps, from } = readOptions(options, 'RunLog options', checks)
+    if (from === undefined) return new RunLog(new AppendFile(path, 'new'), everySteps, from, [])
+    const kept = (await linesOf(path)).filter(({ line }) => line === undefined || isBefore(line, from))
+    const text = kept.map((line) => `${line.text}\n`).join('')
+    await writeAtomically(path, [new TextEncoder().encode(text)])
+    return new RunLog(new AppendFile(path, 'existing'), everySteps, from, kept)
+  }
+
+  /** Functions for the options of `train`. */
+  get callbacks(): { onStep(event: StepEvent): void; onEpoch(event: EpochEvent): void } {
+    return { onStep: (event) => this.step(event), onEpoch: (event) => this.epoch(event) }
+  }
+
+  /** The first line of a run, or of its going on. */
+  start(facts: TrainingFacts): void {
+    this.#write({ event: this.#from === undefined ? 'start' : 'resume', step: this.#step, ...facts })
+  }
+
+  /** A finished step: written if its turn has come. */
+  step({ step, epoch, loss, images, correct, learningRate, imagesPerSecond }: StepEvent): void {
+    this.#step = step
+    if (step !== 1 && step % this.#everySteps !== 0) return
+    this.#write({ event: 'step', step, epoch, loss, images, correct, learningRate, imagesPerSecond })
+  }
+
+  /** A finished epoch, and before it the files left out that no line has named yet. */
+  epoch(event: EpochEvent & { readonly skipped?: readonly { name: string; reason: string }[] }): void {
+    const { epoch, epochs, steps: step, learningRate, loss, accuracy, imagesPerSecond, seconds, skipped = [] } = event
+    this.#step = step
+    const files = skipped.filter(({ name }) => !this.#named.has(name)).map(({ name, reason }) => ({ name, reason }))
+    for (const { name } of files) this.#named.add(name)
+    if (files.length > 0) this.#write({ event: 'skipped', step, epoch, files })
+    const figures = { learningRate, loss, accuracy, validation: figuresOf(event), imagesPerSecond, seconds }
+    this.#write({ event: 'epoch', step, epoch, epochs, ...figures, skipped: skipped.length })
+  }
+
+  /** A checkpoint that lies on the disk. */
+  checkpoint(saved: Omit<LineOf<'checkpoint'>, 'event' | 'time'>): void {
+    this.#write({ event: 'checkpoint', ...saved })
+  }
+
+  /** A loss or gradient that was not finite; where the training goes back, `step` is the step gone back to. */
+  notFinite(found: Omit<LineOf<'notFinite'>, 'event' | 'time'>): void {
+    this.#step = found.step
+    this.#write({ event: 'notFinite', ...found })
+  }
+
+  /** The end, whatever it was: a `TrainReport`, or what stopped the training. */
+  end({ ended, message, seconds, imagesPerSecond }: Omit<LineOf<'end'>, 'event' | 'time' | 'step'>): void {
+    this.#write({ event: 'end', step: this.#step, ended, message, seconds, imagesPerSecond })
+  }
+
+  /** Waits until the log is on the disk: before a checkpoint is put there, which must not be ahead of its log. */
+  async sync(): Promise<void> {
+    await this.#file.sync()
+  }
+
+  close(): void {
+    this.#file.close()
+  }
+
+  #write({ event, ...rest }: Body<LogLine>): void {
+    const line = { event, time: new Date().toISOString(), ...rest }
+    this.#file.append(new TextEncoder().encode(`${JSON.stringify(line)}\n`))
+  }
+}
+
+/** A log that somebody took away does not keep a training from going on. */
+async function linesOf(path: string): Promise<RawLine[]> {
+  try {
+    return (await readRawLog(path)).lines
+  } catch (error) {
+    if (error instanceof VggError && error.code === 'FILE_NOT_FOUND') return []
+    throw error
+  }
+}
+
+/** Per class figures and confusion are left out: of 1000 classes they are a million numbers an epoch. */
+function figuresOf({ validation }: EpochEvent): LineOf<'epoch'>['validation'] {
+  if (validation === undefined) return undefined
+  const { count, loss, top1, top5 } = validation
+  return { count, loss, top1, top5 }
+}
+
+/** Whether a line tells of what was done at this position already. */
+function isBefore(line: LogLine, { step, epochs }: RunPosition): boolean {
+  if (line.event === 'end') return false
+  if (line.event === 'epoch' || line.event === 'skipped') return line.epoch <= epochs
+  return line.step <= step
+}

@@ -1,0 +1,266 @@
+import { spawnSync } from 'node:child_process'
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { AppendFile } from '../../lib/report/append-file.js'
+import { readRunLog } from '../../lib/report/log-line.js'
+import { RunLog, type RunPosition } from '../../lib/report/run-log.js'
+import type { EpochEvent, StepEvent } from '../../lib/train/events.js'
+import { newFolder } from '../setup/folder.js'
+
+const facts = {
+  model: 'VGG A',
+  data: 'photos',
+  device: 'cpu',
+  precision: 'float32',
+  training: 40,
+  classes: 2,
+  epochs: 3,
+  batch: 10,
+}
+const perEpoch = 4
+
+const stepEvent = (step: number): StepEvent => ({
+  step,
+  steps: 12,
+  epoch: Math.ceil(step / perEpoch),
+  epochs: 3,
+  loss: 1 / step,
+  images: 10,
+  correct: step % 10,
+  learningRate: 0.01,
+  imagesPerSecond: 100 + Math.random(),
+  secondsLeft: 5,
+})
+
+const epochEvent = (epoch: number, skipped: readonly { name: string; reason: string }[]): EpochEvent =>
+  ({
+    epoch,
+    epochs: 3,
+    steps: epoch * perEpoch,
+    learningRate: 0.01,
+    loss: 1 / epoch,
+    accuracy: 0.5,
+    validation: {
+      count: 8,
+      loss: 0.25,
+      top1: 0.75,
+      top5: 1,
+      perClass: [{ name: 'x', count: 8, correct: 6, accuracy: 0.75 }],
+      confusion: [[6, 2]],
+    },
+    imagesPerSecond: 100,
+    seconds: Math.random(),
+    skipped,
+  }) as EpochEvent
+
+const torn = { name: 'a/torn.jpg', reason: 'ends too early' }
+const empty = { name: 'b/empty.png', reason: 'holds nothing' }
+
+/** Writes the lines of the steps from `first` to `last`, and of the epochs that end with them. */
+function run(log: RunLog, first: number, last: number): void {
+  for (let step = first; step <= last; step++) {
+    log.step(stepEvent(step))
+    const epoch = step / perEpoch
+    if (Number.isInteger(epoch)) log.epoch(epochEvent(epoch, epoch === 1 ? [torn] : [torn, empty]))
+  }
+}
+
+async function begun(file: string, from?: RunPosition): Promise<RunLog> {
+  const log = await RunLog.open(file, { everySteps: 2, ...(from && { from }) })
+  log.start(facts)
+  return log
+}
+
+/** The lines that a resumed training shares with one that nobody disturbed. */
+async function comparable(file: string): Promise<unknown[]> {
+  const { lines } = await readRunLog(file)
+  return lines
+    .filter(({ event }) => event !== 'resume' && event !== 'checkpoint')
+    .map((line) => ({ ...line, time: 0, seconds: 0, imagesPerSecond: 0 }))
+}
+
+async function undisturbed(): Promise<unknown[]> {
+  const file = path.join(newFolder(), 'log.jsonl')
+  const log = await begun(file)
+  run(log, 1, 12)
+  log.end({ ended: 'epochs', seconds: 9, imagesPerSecond: 100 })
+  log.close()
+  return comparable(file)
+}
+
+describe('RunLog', () => {
+  test('writes the events as JSON lines, and reads them again', async () => {
+    const file = path.join(newFolder(), 'log.jsonl')
+    const log = await begun(file)
+    run(log, 1, 4)
+    log.checkpoint({ step: 4, path: 'checkpoints/step-00000004.safetensors', seconds: 0.5 })
+    log.notFinite({ step: 5, at: 5, message: 'conv1_1 is not finite', action: 'skip' })
+    log.end({ ended: 'interrupted', message: 'Ctrl-C' })
+    await log.sync()
+    log.close()
+
+    const texts = readFileSync(file, 'utf8').split('\n')
+    expect(texts.pop()).toBe('')
+    const values = texts.map((text) => JSON.parse(text))
+    expect(values.map(({ event, step }) => `${event} ${step}`)).toEqual([
+      'start 0',
+      'step 1',
+      'step 2',
+      'step 4',
+      'skipped 4',
+      'epoch 4',
+      'checkpoint 4',
+      'notFinite 5',
+      'end 5',
+    ])
+    for (const { time } of values) expect(Math.abs(Date.parse(time) - Date.now())).toBeLessThan(60_000)
+
+    const { lines, torn: isTorn } = await readRunLog(file)
+    expect(isTorn).toBe(false)
+    expect(lines[0]).toMatchObject({ event: 'start', ...facts })
+    expect(lines[3]).toMatchObject({ event: 'step', step: 4, epoch: 1, loss: 0.25, images: 10, correct: 4 })
+    expect(lines[4]).toMatchObject({ event: 'skipped', epoch: 1, files: [torn] })
+    const validation = { count: 8, loss: 0.25, top1: 0.75, top5: 1 }
+    expect(lines[5]).toMatchObject({ event: 'epoch', epoch: 1, loss: 1, skipped: 1, validation })
+    // a line an epoch, whatever the number of classes
+    expect(texts[5]).not.toMatch(/confusion|perClass/)
+    expect(lines[8]).toMatchObject({ event: 'end', step: 5, ended: 'interrupted', message: 'Ctrl-C' })
+  })
+
+  test('each line is in the file when the call returns', async () => {
+    const file = path.join(newFolder(), 'log.jsonl')
+    const log = await begun(file)
+    for (let step = 2; step <= 8; step += 2) {
+      log.step(stepEvent(step))
+      expect(readFileSync(file, 'utf8')).toMatch(new RegExp(`"step":${step},[^\\n]*}\\n$`))
+    }
+    log.close()
+  })
+
+  // wherever it was killed: in an epoch, at its end with and without the epoch's checkpoint, before the first checkpoint
+  test.each([
+    { killed: 7, from: { step: 5, epochs: 1 } },
+    { killed: 9, from: { step: 5, epochs: 1 } },
+    { killed: 8, from: { step: 8, epochs: 1 } },
+    { killed: 8, from: { step: 8, epochs: 2 } },
+    { killed: 3, from: { step: 0, epochs: 0 } },
+    { killed: 12, from: { step: 4, epochs: 1 } },
+  ])('killed after step $killed and resumed from $from: as an undisturbed log', async ({ killed, from }) => {
+    const file = path.join(newFolder(), 'log.jsonl')
+    const first = await begun(file)
+    run(first, 1, killed)
+    if (killed === 12) first.end({ ended: 'epochs' })
+    first.close()
+    appendFileSync(file, '{"event":"step","time":"2026-11-2')
+
+    const second = await begun(file, from)
+    // the checkpoint was made before the end of the epoch
+    if (from.step === from.epochs * perEpoch + perEpoch) second.epoch(epochEvent(from.epochs + 1, [torn, empty]))
+    run(second, from.step + 1, 12)
+    second.end({ ended: 'epochs', seconds: 9, imagesPerSecond: 100 })
+    second.close()
+
+    expect(await comparable(file)).toEqual(await undisturbed())
+    const { lines } = await readRunLog(file)
+    expect(lines.filter(({ event }) => event === 'resume')).toMatchObject([{ step: from.step, ...facts }])
+  })
+
+  test('a log that is there is not written to without being asked', async () => {
+    const file = path.join(newFolder(), 'log.jsonl')
+    writeFileSync(file, 'somebody else')
+    await expect(RunLog.open(file)).rejects.toMatchObject({ code: 'FILE_WRITE' })
+    await expect(RunLog.open(file, { from: { step: 1, epochs: 0 } })).resolves.toBeDefined()
+    writeFileSync(file, 'nonsense\n{"event":"end"}\n')
+    await expect(RunLog.open(file, { from: { step: 1, epochs: 0 } })).rejects.toMatchObject({ code: 'FILE_FORMAT' })
+    expect(readFileSync(file, 'utf8')).toBe('nonsense\n{"event":"end"}\n')
+  })
+
+  test('a log that is gone does not keep a training from going on', async () => {
+    const file = path.join(newFolder(), 'log.jsonl')
+    const log = await begun(file, { step: 4, epochs: 1 })
+    run(log, 5, 6)
+    log.close()
+    expect((await readRunLog(file)).lines.map(({ event, step }) => [event, step])).toEqual([
+      ['resume', 4],
+      ['step', 6],
+    ])
+  })
+
+  test('lines of a newer version stay, and are not read', async () => {
+    const file = path.join(newFolder(), 'log.jsonl')
+    const log = await begun(file)
+    log.close()
+    const text = '{"event":"weather","time":"2030-01-01T00:00:00Z","rain":true}\n'
+    appendFileSync(file, text)
+    const again = await begun(file, { step: 0, epochs: 0 })
+    again.close()
+    expect(readFileSync(file, 'utf8')).toContain(text)
+    expect((await readRunLog(file)).lines.map(({ event }) => event)).toEqual(['start', 'resume'])
+  })
+
+  test.each([
+    { text: '{"event":"step"}\n{"event":"end"}\n', message: /line 1: Expected a string for time/ },
+    { text: '[]\n\n', message: /line 1: Expected a JSON object/ },
+    { text: '{"event":"end"', message: undefined },
+    { text: '\0\0\0', message: undefined },
+    { text: '', message: undefined },
+    { text: '{"event":"constructor"}\n', message: undefined },
+  ])('reads or refuses $text', async ({ text, message }) => {
+    const file = path.join(newFolder(), 'log.jsonl')
+    writeFileSync(file, text)
+    if (message === undefined) return expect((await readRunLog(file)).lines).toEqual([])
+    await expect(readRunLog(file)).rejects.toMatchObject({ code: 'FILE_FORMAT', message })
+  })
+
+  test('a loss that is not a number is null in JSON, and NaN when read', async () => {
+    const file = path.join(newFolder(), 'log.jsonl')
+    const log = await begun(file)
+    log.step({ ...stepEvent(2), loss: Number.NaN })
+    log.close()
+    expect((await readRunLog(file)).lines[1]).toMatchObject({ event: 'step', loss: Number.NaN })
+  })
+
+  test('refuses misspelt options, a missing log and a closed one', async () => {
+    const file = path.join(newFolder(), 'log.jsonl')
+    await expect(RunLog.open(file, { everyStep: 2 } as object)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    await expect(RunLog.open(file, { everySteps: 0 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    await expect(readRunLog(file)).rejects.toMatchObject({
+      code: 'FILE_NOT_FOUND',
+      message: `There is no log at ${file}`,
+    })
+    await expect(RunLog.open(path.join(file, 'x', 'y'))).rejects.toMatchObject({ code: 'FILE_WRITE' })
+    const log = await begun(file)
+    log.close()
+    log.close()
+    expect(() => log.step(stepEvent(2))).toThrow(/was closed/)
+  })
+})
+
+test('a line that the disk has no room for is not written in part', () => {
+  const file = path.join(newFolder(), 'log.jsonl')
+  const source = `
+    import { AppendFile } from '${new URL('../../lib/report/append-file.ts', import.meta.url).pathname}'
+    const file = new AppendFile(${JSON.stringify(file)}, 'new')
+    const line = new TextEncoder().encode('x'.repeat(299) + '\\n')
+    try {
+      for (let count = 0; count < 10; count++) file.append(line)
+    } catch (error) {
+      console.log(error.code, error.message)
+    }`
+  // at most 1 KiB a file: three lines, and a part of the fourth
+  const limited = ['-c', 'ulimit -f 1; trap \'\' XFSZ; exec "$@"', '-', process.execPath, '--import', 'tsx']
+  const { stdout, stderr } = spawnSync('bash', [...limited, '--input-type=module', '-e', source], { encoding: 'utf8' })
+  expect(stderr).toBe('')
+  expect(stdout).toMatch(/^FILE_WRITE Could not write .*log\.jsonl: EFBIG/)
+  expect(readFileSync(file, 'utf8')).toBe(`${'x'.repeat(299)}\n`.repeat(3))
+})
+
+// every write to it ends with ENOSPC
+test.skipIf(!existsSync('/dev/full'))('a full disk is an error that names the file', () => {
+  const file = new AppendFile('/dev/full', 'existing')
+  expect(() => file.append(new Uint8Array(10))).toThrow(
+    expect.objectContaining({ code: 'FILE_WRITE', message: expect.stringMatching(/\/dev\/full.*ENOSPC/) }),
+  )
+  file.close()
+})
