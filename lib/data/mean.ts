@@ -1,18 +1,10 @@
 import type { Dataset } from './dataset.js'
-import { batchesOf } from './loader.js'
+import { statisticsOf } from './statistics.js'
 
 /**
  * The mean of every channel over all pixels of all pictures, 0 to 255: what the paper subtracts (section 2.1).
- * Reads the whole dataset once.
+ * Reads the whole dataset once; `statisticsOf` gives the colour shift besides, from the same reading.
  */
 export async function meanOf(data: Dataset): Promise<number[]> {
-  const sums = new Array<number>(data.channels).fill(0)
-  for await (const { images } of batchesOf(data, 256)) {
-    const pixels = await images.data()
-    for (let place = 0; place < pixels.length; place++) {
-      const channel = place % data.channels
-      sums[channel] = (sums[channel] ?? 0) + (pixels[place] ?? 0)
-    }
-  }
-  return sums.map((sum) => sum / (data.count * data.height * data.width))
+  return (await statisticsOf(data)).mean
 }

@@ -1,0 +1,218 @@
+import { describe, expect, test } from 'vitest'
+import { centreView, drawView, evaluationSide, rescaledSize, type View, viewOptionsFrom } from '../../lib/data/view.js'
+import { Random } from '../../lib/random.js'
+
+const viewsOf = (
+  count: number,
+  size: { height: number; width: number },
+  given: Parameters<typeof viewOptionsFrom>[0],
+) => {
+  const options = viewOptionsFrom(given)
+  return Array.from({ length: count }, (_, index) => drawView(Random.at(7, 3, index), size, options))
+}
+
+/** Pearson's chi-square of integers from 0 to `cells - 1` against all being equally likely, in standard deviations. */
+function chiSquare(values: readonly number[], cells: number): number {
+  expect(values.filter((value) => !(Number.isInteger(value) && value >= 0 && value < cells))).toEqual([])
+  const counts = new Uint32Array(cells)
+  for (const value of values) counts[value] += 1
+  const expected = values.length / cells
+  const sum = counts.reduce((total, count) => total + (count - expected) ** 2 / expected, 0)
+  return (sum - (cells - 1)) / Math.sqrt(2 * (cells - 1))
+}
+
+const inside = ({ height, width, top, left }: View, crop: readonly [number, number]) =>
+  top >= 0 && left >= 0 && top + crop[0] <= height && left + crop[1] <= width
+
+describe('rescaledSize', () => {
+  test.each([
+    // [height, width] of the file, S, [height, width]: the other side by hand
+    [375, 500, 256, 256, 341], // 341.33
+    [500, 375, 256, 341, 256],
+    [300, 301, 224, 224, 225], // 224.75
+    [480, 640, 384, 384, 512],
+    [7, 7, 256, 256, 256],
+    [10, 3, 32, 107, 32], // 106.67: enlarged
+    [1000, 1001, 224, 224, 224],
+    [256, 341, 256, 256, 341],
+  ])('%dx%d with S = %d is %dx%d', (height, width, smallestSide, newHeight, newWidth) => {
+    expect(rescaledSize({ height, width }, smallestSide)).toEqual({ height: newHeight, width: newWidth })
+  })
+
+  test('the smallest side is S, and the proportions stay to half a pixel, for any picture', () => {
+    const random = new Random(1)
+    for (let round = 0; round < 2000; round++) {
+      const size = { height: 1 + random.integer(4000), width: 1 + random.integer(4000) }
+      const smallestSide = 1 + random.integer(600)
+      const { height, width } = rescaledSize(size, smallestSide)
+      expect(Math.min(height, width)).toBe(smallestSide)
+      const [long, short] = [Math.max(size.height, size.width), Math.min(size.height, size.width)]
+      expect(Math.abs(Math.max(height, width) - (smallestSide * long) / short)).toBeLessThanOrEqual(0.5 + 1e-9)
+      expect(height >= width).toBe(size.height >= size.width || height === width)
+    }
+  })
+})
+
+describe('drawView', () => {
+  // S = 24 of a picture of 30x40: 24x32, a crop of 16 has 9 rows and 17 columns to begin at
+  const given = { crop: 16, smallestSide: 24 }
+
+  test.each([
+    { size: { height: 30, width: 40 }, rows: 9, columns: 17 },
+    { size: { height: 40, width: 30 }, rows: 17, columns: 9 },
+  ])(
+    'every offset of a picture of $size.height x $size.width is as likely as the others',
+    ({ size, rows, columns }) => {
+      const views = viewsOf(60_000, size, given)
+      expect(
+        Math.abs(
+          chiSquare(
+            views.map(({ top }) => top),
+            rows,
+          ),
+        ),
+      ).toBeLessThan(4)
+      expect(
+        Math.abs(
+          chiSquare(
+            views.map(({ left }) => left),
+            columns,
+          ),
+        ),
+      ).toBeLessThan(4)
+      // and the two are independent: all pairs are as likely
+      expect(
+        Math.abs(
+          chiSquare(
+            views.map(({ top, left }) => top * columns + left),
+            rows * columns,
+          ),
+        ),
+      ).toBeLessThan(4)
+    },
+  )
+
+  test('every S of [256, 512] is as likely as the others, both ends included', () => {
+    const views = viewsOf(60_000, { height: 375, width: 500 }, { crop: 224, smallestSide: [256, 512] })
+    expect(
+      Math.abs(
+        chiSquare(
+          views.map(({ smallestSide }) => smallestSide - 256),
+          257,
+        ),
+      ),
+    ).toBeLessThan(4)
+    for (const view of views.slice(0, 2000)) {
+      expect(view.height).toBe(view.smallestSide)
+      expect(view.width).toBe(Math.round((view.smallestSide * 500) / 375))
+      expect(inside(view, [224, 224])).toBe(true)
+    }
+  })
+
+  test('the offset is uniform within each S: its mean is the middle', () => {
+    const views = viewsOf(40_000, { height: 400, width: 400 }, { crop: 224, smallestSide: [256, 512] })
+    const shares = views.map(({ top, height }) => (top + 0.5) / (height - 224 + 1))
+    const mean = shares.reduce((sum, share) => sum + share, 0) / shares.length
+    // a uniform number of [0, 1] has deviation 0.289
+    expect(Math.abs(mean - 0.5)).toBeLessThan((5 * 0.289) / Math.sqrt(shares.length))
+  })
+
+  test('a picture of exactly the crop has one view', () => {
+    for (const view of viewsOf(20, { height: 32, width: 32 }, { crop: 32, smallestSide: 32 })) {
+      expect(view).toEqual({ smallestSide: 32, height: 32, width: 32, top: 0, left: 0 })
+    }
+    const wide = viewsOf(2000, { height: 32, width: 34 }, { crop: 32, smallestSide: 32 })
+    expect(new Set(wide.map(({ top }) => top))).toEqual(new Set([0]))
+    expect(new Set(wide.map(({ left }) => left))).toEqual(new Set([0, 1, 2]))
+  })
+
+  test('a picture smaller than the crop is enlarged', () => {
+    for (const view of viewsOf(200, { height: 3, width: 5 }, { crop: 32, smallestSide: [36, 40] })) {
+      expect(Math.min(view.height, view.width)).toBe(view.smallestSide)
+      expect(view.smallestSide).toBeGreaterThanOrEqual(36)
+      expect(inside(view, [32, 32])).toBe(true)
+    }
+  })
+
+  test('a crop that is no square fits into pictures that lie and that stand', () => {
+    for (const size of [
+      { height: 90, width: 200 },
+      { height: 200, width: 90 },
+    ]) {
+      for (const view of viewsOf(500, size, { crop: [32, 48], smallestSide: [48, 60] })) {
+        expect(inside(view, [32, 48])).toBe(true)
+      }
+    }
+  })
+
+  test('takes three numbers whatever the options, so that what is drawn next does not hang on them', () => {
+    const numberAfter = (given: Parameters<typeof viewOptionsFrom>[0]) => {
+      const random = new Random(5)
+      drawView(random, { height: 375, width: 500 }, viewOptionsFrom(given))
+      return random.next()
+    }
+    const three = new Random(5)
+    for (let draw = 0; draw < 3; draw++) three.next()
+    const expected = three.next()
+    expect(numberAfter({ crop: 224 })).toBe(expected)
+    expect(numberAfter({ crop: 224, smallestSide: [256, 512] })).toBe(expected)
+    expect(numberAfter({ crop: 224, randomCrop: false })).toBe(expected)
+    expect(numberAfter({ crop: 224, smallestSide: 224 })).toBe(expected)
+  })
+
+  test('without random crops it is the middle, and S is drawn still', () => {
+    const views = viewsOf(300, { height: 50, width: 80 }, { crop: 32, smallestSide: [34, 44], randomCrop: false })
+    expect(new Set(views.map(({ smallestSide }) => smallestSide)).size).toBe(11)
+    for (const { top, left, height, width } of views) {
+      expect([top, left]).toEqual([Math.floor((height - 32) / 2), Math.floor((width - 32) / 2)])
+    }
+  })
+})
+
+describe('centreView', () => {
+  test('is the middle at S, and at the middle of a range', () => {
+    const size = { height: 375, width: 500 }
+    expect(centreView(size, { crop: [224, 224], smallestSide: 256 })).toEqual({
+      smallestSide: 256,
+      height: 256,
+      width: 341,
+      top: 16,
+      left: 58,
+    })
+    expect(centreView(size, { crop: [224, 224], smallestSide: [256, 512] })).toMatchObject({
+      smallestSide: 384,
+      height: 384,
+      width: 512,
+      top: 80,
+      left: 144,
+    })
+    expect(evaluationSide([256, 513])).toBe(385)
+  })
+})
+
+describe('viewOptionsFrom', () => {
+  test('S is 256/224 of the crop unless stated, and one value as a range is that value', () => {
+    expect(viewOptionsFrom({ crop: 224 })).toEqual({ crop: [224, 224], smallestSide: 256, randomCrop: true })
+    expect(viewOptionsFrom({ crop: [32, 28] })).toMatchObject({ crop: [32, 28], smallestSide: 37 })
+    expect(viewOptionsFrom({ crop: 224, smallestSide: [256, 256] }).smallestSide).toBe(256)
+  })
+
+  test.each([
+    [{ crop: 224, smallestSide: 223 }, /from 224 to 65535 for smallestSide but received 223/],
+    [{ crop: 224, smallestSide: [200, 256] }, /for smallestSide\[0\] but received 200/],
+    [{ crop: [32, 48], smallestSide: 40 }, /for smallestSide/],
+    [{ crop: 224, smallestSide: [512, 256] }, /\[least, most\] for smallestSide/],
+    [{ crop: 224, smallestSide: [256] }, /\[least, most\] for smallestSide/],
+    [{ crop: 224, smallestSide: [256, 300, 512] }, /\[least, most\] for smallestSide/],
+    [{ crop: 224, smallestSide: 256.5 }, /for smallestSide/],
+    [{ crop: 224, smallestSide: '256' }, /for smallestSide/],
+    [{ crop: 0 }, /for crop/],
+    [{ crop: [224] }, /a side or \[height, width\] for crop/],
+    [{ crop: [1, 2, 3] }, /for crop/],
+    [{ crop: undefined }, /for crop/],
+    [{ crop: 224, randomCrop: 1 }, /true or false for randomCrop/],
+  ])('refuses %j', (given, message) => {
+    expect(() => viewOptionsFrom(given as never)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+    expect(() => viewOptionsFrom(given as never)).toThrow(message)
+  })
+})
