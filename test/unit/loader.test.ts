@@ -71,13 +71,31 @@ describe('Loader', () => {
     }
   })
 
+  test('order and shifts of a seed are what they always were', async () => {
+    const loader = new Loader(numbered(10), { batch: 4, seed: 1, shift: 1 })
+    const seen: number[][] = []
+    for (let index = 0; index < 6; index++) seen.push([...(await loader.next()).indices])
+    expect(seen).toEqual([
+      [2, 0, 9, 5],
+      [6, 7, 1, 8],
+      [3, 4],
+      [2, 5, 8, 1],
+      [7, 0, 9, 4],
+      [3, 6],
+    ])
+    expect(loader.state.shifts).toEqual({ words: [715677821, 2678502685, 1848828341, 2161381200] })
+  })
+
   test('options and states are refused by name', () => {
     const data = numbered(5)
+    expect(() => new Loader(data, { batch: 1, ahead: -1 })).toThrow(/ahead/)
     expect(() => new Loader(data, { batch: 0 })).toThrow(/batch/)
     expect(() => new Loader(data, { batch: 1, background: 256 })).toThrow(/background/)
     expect(() => new Loader(data, JSON.parse('{"batch":1,"shfit":2}'))).toThrow(/did you mean 'shift'/)
     const loader = new Loader(data, { batch: 1 })
     expect(() => loader.restore({ ...loader.state, position: 6 })).toThrow(/position/)
+    expect(() => loader.restore({ ...loader.state, seed: -1 })).toThrow(/seed/)
+    expect(() => loader.restore(JSON.parse('{"epoch":0,"position":0,"seed":1}'))).toThrow(/state/)
   })
 })
 
