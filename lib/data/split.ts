@@ -37,27 +37,38 @@ export interface Split {
  * @throws VggError INVALID_ARGUMENT
  */
 export function stratifiedSplit(data: Dataset, heldOut: number, seed: number): Split {
-  if (data.count < 2) throw unexpected('at least 2 pictures', 'a split', data.count)
-  integer(1, data.count - 1)(heldOut, 'heldOut')
+  const { training, validation } = stratifiedIndices(data.labels, data.classNames.length, heldOut, seed)
+  return { training: subset(data, training), validation: subset(data, validation) }
+}
+
+/** The indices of two parts, as {@link stratifiedSplit} divides pictures of these labels. */
+export function stratifiedIndices(
+  labels: Int32Array,
+  classes: number,
+  heldOut: number,
+  seed: number,
+): { training: Int32Array; validation: Int32Array } {
+  if (labels.length < 2) throw unexpected('at least 2 pictures', 'a split', labels.length)
+  integer(1, labels.length - 1)(heldOut, 'heldOut')
   const random = new Random(seed)
   const training: number[] = []
   const validation: number[] = []
   let seen = 0
-  for (const members of membersOf(data)) {
+  for (const members of membersOf(labels, classes)) {
     // Rounding the running sum, not each class: the parts add up to exactly what was asked for.
-    const before = Math.round((seen * heldOut) / data.count)
+    const before = Math.round((seen * heldOut) / labels.length)
     seen += members.length
-    const cut = Math.round((seen * heldOut) / data.count) - before
+    const cut = Math.round((seen * heldOut) / labels.length) - before
     random.shuffle(members)
     for (const [place, index] of members.entries()) (place < cut ? validation : training).push(index)
   }
-  return { training: subset(data, Int32Array.from(training)), validation: subset(data, Int32Array.from(validation)) }
+  return { training: Int32Array.from(training), validation: Int32Array.from(validation) }
 }
 
 /** The indices of each class. */
-function membersOf(data: Dataset): number[][] {
-  const members: number[][] = data.classNames.map(() => [])
-  data.labels.forEach((label, index) => {
+function membersOf(labels: Int32Array, classes: number): number[][] {
+  const members: number[][] = Array.from({ length: classes }, () => [])
+  labels.forEach((label, index) => {
     members[label]?.push(index)
   })
   return members

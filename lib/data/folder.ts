@@ -1,0 +1,232 @@
+import type { Dirent } from 'node:fs'
+import { readdir, realpath, stat } from 'node:fs/promises'
+import path from 'node:path'
+import { VggError } from '../error.js'
+import { arrayOf, filePath, fraction, optional, readOptions, seed, text, withDefault } from '../options.js'
+import { type PhotoList, type PhotoParts, splitPhotos } from './photographs.js'
+
+/** How the pictures of a folder or a list are divided. */
+export interface PartOptions {
+  /**
+   * Share of every class that is held out for validation, 0 (default) to below 1. Of no effect where the folder has a
+   * validation part of its own.
+   */
+  validation?: number
+  /** Seed of that division. Default 0. */
+  seed?: number
+  /**
+   * The classes expected, in this order: those of a trained model. Others are an error, absent ones are not.
+   * Default: those found, in the order of their names.
+   */
+  classNames?: readonly string[]
+}
+
+/** What a folder holds. */
+export interface FolderParts extends PhotoParts {
+  /** Files and links that were passed over: hidden ones, other extensions than a picture's, neither file nor folder. */
+  readonly ignored: number
+}
+
+export const partChecks = {
+  validation: withDefault(fraction, 0),
+  seed: withDefault(seed, 0),
+  classNames: optional(arrayOf(text)),
+}
+
+/**
+ * Extensions that are taken for pictures. Some of these sharp does not read (BMP, HEIC): they are pictures all the
+ * same, and reported as unreadable instead of passed over in silence.
+ */
+const pictureExtensions = new Set(
+  '.jpg .jpeg .jpe .jfif .png .webp .gif .tif .tiff .avif .bmp .heic .heif .jxl .jp2 .ppm .pgm .pnm'.split(' '),
+)
+
+const trainingNames = ['train', 'training']
+/** Where there are several the first of these is the validation part. */
+const validationNames = ['val', 'validation', 'valid', 'test', 'testing']
+
+/** Files and folders of one folder, links followed. */
+interface Entries {
+  /** Paths of picture files, sorted. */
+  readonly pictures: readonly string[]
+  /** Names of folders, sorted. */
+  readonly folders: readonly string[]
+  readonly ignored: number
+}
+
+/** By code units: the same order on every machine, whatever its language. */
+const inOrder = (names: readonly string[]): string[] => [...names].sort()
+
+type Kind = 'file' | 'folder' | 'other'
+
+async function kindOf(entry: Dirent, place: string): Promise<Kind> {
+  if (entry.isFile()) return 'file'
+  if (entry.isDirectory()) return 'folder'
+  if (!entry.isSymbolicLink()) return 'other'
+  try {
+    const target = await stat(place)
+    if (target.isDirectory()) return 'folder'
+    return target.isFile() ? 'file' : 'other'
+  } catch {
+    // A link to nowhere that is called like a picture is a missing picture: to be reported when it is read.
+    return 'file'
+  }
+}
+
+async function entriesOf(folder: string): Promise<Entries> {
+  const pictures: string[] = []
+  const folders: string[] = []
+  let ignored = 0
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const place = path.join(folder, entry.name)
+    const kind = entry.name.startsWith('.') ? 'other' : await kindOf(entry, place)
+    if (kind === 'folder') folders.push(entry.name)
+    else if (kind === 'file' && pictureExtensions.has(path.extname(entry.name).toLowerCase())) pictures.push(place)
+    else ignored += 1
+  }
+  return { pictures: inOrder(pictures), folders: inOrder(folders), ignored }
+}
+
+/** All pictures below a folder. A folder that links lead to more than once, or in a circle, is walked once. */
+async function picturesBelow(folder: string): Promise<{ pictures: string[]; ignored: number }> {
+  const walked = new Set<string>()
+  const pictures: string[] = []
+  let ignored = 0
+  const waiting = [folder]
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const real = await realpath(next)
+    if (walked.has(real)) continue
+    walked.add(real)
+    const entries = await entriesOf(next)
+    ignored += entries.ignored
+    for (const picture of entries.pictures) pictures.push(picture)
+    for (const name of entries.folders.toReversed()) waiting.push(path.join(next, name))
+  }
+  return { pictures, ignored }
+}
+
+const wrong = (message: string): VggError => new VggError('FILE_FORMAT', message)
+
+const few = (names: readonly string[]): string =>
+  names.length > 10 ? `${names.slice(0, 10).join(', ')} and ${names.length - 10} more` : names.join(', ')
+
+interface Part {
+  readonly list: PhotoList
+  readonly ignored: number
+  /** Classes with a folder but no picture in it. */
+  readonly empty: readonly string[]
+}
+
+/** The pictures of a folder that has a sub-folder for each class. */
+async function readClasses(folder: string, expected?: readonly string[]): Promise<Part> {
+  const top = await entriesOf(folder)
+  if (top.folders.length === 0) {
+    const found = top.pictures.length === 0 ? 'no picture' : `${top.pictures.length} pictures`
+    throw wrong(
+      `Expected a sub-folder for each class in ${folder} (such as cat/1.jpg and dog/1.jpg), or train/ and val/ with ` +
+        `such sub-folders, but it has no sub-folder and ${found}`,
+    )
+  }
+  const stray = expected === undefined ? [] : top.folders.filter((name) => !expected.includes(name))
+  if (stray.length > 0) throw wrong(`Expected no other classes in ${folder} than the model's but found ${few(stray)}`)
+  const classNames = expected ?? top.folders
+  const sources: string[] = []
+  const labels: number[] = []
+  const empty: string[] = []
+  // Pictures beside the class folders belong to no class.
+  let ignored = top.ignored + top.pictures.length
+  for (const name of top.folders) {
+    const below = await picturesBelow(path.join(folder, name))
+    ignored += below.ignored
+    if (below.pictures.length === 0) empty.push(name)
+    const label = classNames.indexOf(name)
+    for (const picture of below.pictures) {
+      sources.push(picture)
+      labels.push(label)
+    }
+  }
+  if (sources.length === 0) throw wrong(`Expected pictures in the folders of ${folder} but found none`)
+  return { list: { sources, names: sources, labels: Int32Array.from(labels), classNames }, ignored, empty }
+}
+
+/** Classes that training needs: at least two, and pictures of each. */
+function checkTrainable(part: Part, folder: string): void {
+  const { classNames } = part.list
+  if (classNames.length < 2) {
+    throw wrong(`Expected sub-folders of at least two classes in ${folder} but found only ${few(classNames)}`)
+  }
+  if (part.empty.length > 0)
+    throw wrong(`Expected pictures of every class in ${folder} but ${few(part.empty)} has none`)
+}
+
+function checkSameClasses(training: PhotoList, validation: PhotoList, folder: string): void {
+  const onlyIn = (one: PhotoList, other: PhotoList) => one.classNames.filter((name) => !other.classNames.includes(name))
+  const missing = onlyIn(training, validation)
+  const added = onlyIn(validation, training)
+  if (missing.length === 0 && added.length === 0) return
+  const parts = [
+    ...(missing.length > 0 ? [`lacks ${few(missing)}`] : []),
+    ...(added.length > 0 ? [`has ${few(added)} besides`] : []),
+  ]
+  throw wrong(`Expected the classes of the training part in ${folder} too but it ${parts.join(' and ')}`)
+}
+
+/**
+ * The sub-folders of the two parts, or undefined where the sub-folders are classes. train/ alone is a part only where
+ * nothing lies beside it: among car/, plane/ and train/ it is a class.
+ */
+function partsOf(folders: readonly string[]): { training: string; validation?: string } | undefined {
+  const find = (wanted: readonly string[]) =>
+    wanted.flatMap((name) => folders.filter((folder) => folder.toLowerCase() === name))[0]
+  const training = find(trainingNames)
+  const validation = find(validationNames)
+  if (training === undefined) return undefined
+  if (validation !== undefined) return { training, validation }
+  return folders.length === 1 ? { training } : undefined
+}
+
+async function readable<T>(folder: string, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read()
+  } catch (error) {
+    if (error instanceof VggError) throw error
+    const { code, message, path: at = folder } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') throw new VggError('FILE_NOT_FOUND', `No folder at ${at}`, { cause: error })
+    if (code === 'ENOTDIR') throw new VggError('FILE_FORMAT', `Expected a folder for ${at}`, { cause: error })
+    throw new VggError('FILE_FORMAT', `Could not read ${at}: ${message}`, { cause: error })
+  }
+}
+
+/**
+ * The photographs of a folder: a sub-folder for each class, whose pictures may lie in further folders, or train/ and
+ * val/ (also validation/, valid/, test/) with such sub-folders each. Nothing is opened yet. Classes are in the order of
+ * their names' code units, pictures in the order of their paths.
+ *
+ * Links to files and folders are followed. Hidden files and others than pictures, by extension, are passed over and
+ * counted. Where there is no validation part, a share of each class is held out as the options say.
+ *
+ * @throws VggError FILE_NOT_FOUND; FILE_FORMAT where there are no classes, only one, one without a picture in the
+ *   training part, or other classes in val/ than in train/; INVALID_ARGUMENT
+ */
+export async function readFolder(folder: string, options: PartOptions = {}): Promise<FolderParts> {
+  filePath(folder, 'folder')
+  const given = readOptions(options, 'readFolder options', partChecks)
+  const expected = given.classNames
+  return readable(folder, async () => {
+    const parts = partsOf((await entriesOf(folder)).folders)
+    const place = parts === undefined ? folder : path.join(folder, parts.training)
+    const training = await readClasses(place, expected)
+    if (expected === undefined) checkTrainable(training, place)
+    if (parts?.validation === undefined) {
+      return { ...splitPhotos(training.list, given.validation, given.seed), ignored: training.ignored }
+    }
+    const beside = path.join(folder, parts.validation)
+    const validation = await readClasses(beside, expected)
+    checkSameClasses(training.list, validation.list, beside)
+    return {
+      training: training.list,
+      validation: validation.list,
+      ignored: training.ignored + validation.ignored,
+    }
+  })
+}
