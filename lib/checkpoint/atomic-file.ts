@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises'
+import { copyFile, type FileHandle, link, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { VggError } from '../error.js'
 
@@ -12,6 +12,8 @@ const reasons: Readonly<Record<string, string>> = {
   ENOSPC: 'no space left on the device',
   EDQUOT: 'the disk quota is used up',
   EISDIR: 'it is a folder',
+  EFBIG: 'the file would be larger than the system allows',
+  EIO: 'the device reports an error',
 }
 
 /** The system's code of an error of node:fs, or undefined. */
@@ -19,10 +21,19 @@ export function systemCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }
 
-function writeError(file: string, cause: unknown): VggError {
-  const reason = reasons[systemCode(cause) ?? ''] ?? (cause instanceof Error ? cause.message : String(cause))
-  return new VggError('FILE_WRITE', `Could not write ${file}: ${reason}; what was there before is unchanged`, { cause })
+function reasonOf(cause: unknown): string {
+  return reasons[systemCode(cause) ?? ''] ?? (cause instanceof Error ? cause.message : String(cause))
 }
+
+/** The error for a file or folder that could not be written. */
+export function writeError(file: string, cause: unknown): VggError {
+  return new VggError('FILE_WRITE', `Could not write ${file}: ${reasonOf(cause)}`, { cause })
+}
+
+const unchanged = (file: string, cause: unknown): VggError =>
+  new VggError('FILE_WRITE', `Could not write ${file}: ${reasonOf(cause)}; what was there before is unchanged`, {
+    cause,
+  })
 
 // A link stays a link: the file that it points to is replaced.
 async function target(file: string): Promise<string> {
@@ -34,7 +45,8 @@ async function target(file: string): Promise<string> {
   }
 }
 
-async function syncFolder(folder: string): Promise<void> {
+/** Makes what was renamed, linked or removed in a folder last. */
+export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r')
   try {
     await handle.sync()
@@ -62,9 +74,7 @@ export async function writeAtomically(file: string, parts: Iterable<Uint8Array>)
   try {
     const goal = await target(file)
     if (await isFolder(goal)) throw Object.assign(new Error(`${file} is a folder`), { code: 'EISDIR' })
-    const folder = path.dirname(goal)
-    const name = `.${path.basename(goal).slice(0, 100)}.${process.pid}-${randomBytes(6).toString('hex')}.tmp`
-    const temporary = path.join(folder, name)
+    const temporary = temporaryBeside(goal)
     const handle = await open(temporary, 'wx')
     try {
       await fill(handle, parts)
@@ -73,10 +83,49 @@ export async function writeAtomically(file: string, parts: Iterable<Uint8Array>)
       await rm(temporary, { force: true })
       throw error
     }
-    await syncFolder(folder)
+    await syncFolder(path.dirname(goal))
   } catch (error) {
-    throw writeError(file, error)
+    throw unchanged(file, error)
   }
+}
+
+/** Gives a file a second name, in place of what had it; where the file system has no links, a copy. @throws FILE_WRITE */
+export async function linkAtomically(file: string, other: string): Promise<void> {
+  const temporary = temporaryBeside(other)
+  try {
+    try {
+      await link(file, temporary).catch((error) => {
+        if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'ENOSYS', 'EXDEV'].includes(systemCode(error) ?? ''))
+          throw error
+        return copySynced(file, temporary)
+      })
+      await rename(temporary, other)
+    } finally {
+      // a rename between two names of one file does nothing
+      await rm(temporary, { force: true })
+    }
+    await syncFolder(path.dirname(other))
+  } catch (error) {
+    throw unchanged(other, error)
+  }
+}
+
+async function copySynced(file: string, to: string): Promise<void> {
+  await copyFile(file, to)
+  const handle = await open(to, 'r+')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Whether a name is that of a file which `writeAtomically` had not finished, or its process was killed. */
+export const isTemporary = (name: string): boolean => /^\..+\.\d+-[0-9a-f]{12}\.tmp$/.test(name)
+
+function temporaryBeside(goal: string): string {
+  const name = `.${path.basename(goal).slice(0, 100)}.${process.pid}-${randomBytes(6).toString('hex')}.tmp`
+  return path.join(path.dirname(goal), name)
 }
 
 async function isFolder(file: string): Promise<boolean> {

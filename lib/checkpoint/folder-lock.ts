@@ -1,0 +1,146 @@
+import { randomUUID } from 'node:crypto'
+import { link, open, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import path from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { VggError } from '../error.js'
+import { isObject } from '../options.js'
+import { systemCode, writeError } from './atomic-file.js'
+
+/** A folder in which this process alone writes. */
+export interface FolderLock {
+  readonly folder: string
+  /** @throws FOLDER_IN_USE where another process has taken the lock away, because it took this one for dead */
+  check(): Promise<void>
+  release(): Promise<void>
+}
+
+interface Owner {
+  readonly host: string
+  /** Of the running of the machine: after a restart no owner lives. */
+  readonly boot: string
+  readonly pid: number
+  /** When the process started, in clock ticks since the machine did: numbers of processes come again. */
+  readonly started: string
+  /** Of this one lock. */
+  readonly token: string
+}
+
+const fileName = '.lock'
+/** A process that takes over a dead one's lock does so within milliseconds. */
+const takeoverSeconds = 10
+
+/**
+ * Takes a folder for this process: two trainings in one folder would overwrite each other's files. A lock whose owner
+ * is dead is taken over; of an owner on another machine that cannot be known.
+ * @throws FOLDER_IN_USE, FILE_WRITE
+ */
+export async function lockFolder(folder: string): Promise<FolderLock> {
+  const file = path.join(folder, fileName)
+  const own = await thisProcess()
+  try {
+    while (!(await create(file, own))) {
+      const owner = await ownerOf(file)
+      if (owner === undefined) continue
+      if (await isAlive(owner)) throw inUse(folder, owner)
+      await removeDead(file, owner)
+    }
+  } catch (error) {
+    throw error instanceof VggError ? error : writeError(file, error)
+  }
+  const isOwn = async (): Promise<boolean> => (await ownerOf(file))?.token === own.token
+  return {
+    folder,
+    async check() {
+      if (!(await isOwn())) throw inUse(folder, await ownerOf(file))
+    },
+    async release() {
+      if (await isOwn()) await rm(file, { force: true })
+    },
+  }
+}
+
+function inUse(folder: string, owner: Owner | undefined): VggError {
+  const who = owner === undefined ? 'another process' : `process ${owner.pid} on ${owner.host}`
+  const cure = `wait for its end, or remove ${path.join(folder, fileName)} if it runs no more`
+  return new VggError('FOLDER_IN_USE', `Expected ${folder} to be free, but ${who} writes there; ${cure}`)
+}
+
+/** Whole at once, or not at all: a link fails where the name is taken. */
+async function create(file: string, owner: Owner): Promise<boolean> {
+  const temporary = `${file}.${process.pid}-${randomUUID()}`
+  try {
+    await writeFile(temporary, JSON.stringify(owner), { flag: 'wx' })
+    await link(temporary, file)
+    return true
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return false
+    throw error
+  } finally {
+    await rm(temporary, { force: true })
+  }
+}
+
+async function textOf(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes(systemCode(error) ?? '')) return undefined
+    throw error
+  }
+}
+
+/** Undefined where there is no lock. What cannot be read is nobody's. */
+async function ownerOf(file: string): Promise<Owner | undefined> {
+  const text = await textOf(file)
+  if (text === undefined) return undefined
+  const nobody = { host: hostname(), boot: '', pid: 0, started: '', token: text }
+  try {
+    const value: unknown = JSON.parse(text)
+    return isObject(value) && typeof value.pid === 'number' ? (value as unknown as Owner) : nobody
+  } catch {
+    return nobody
+  }
+}
+
+async function thisProcess(): Promise<Owner> {
+  const { pid } = process
+  return { host: hostname(), boot: await boot(), pid, started: await startOf(pid), token: randomUUID() }
+}
+
+const boot = async (): Promise<string> => ((await textOf('/proc/sys/kernel/random/boot_id')) ?? '').trim()
+
+/** The 22nd field of /proc/PID/stat; empty where there is no such process. The second may hold spaces and brackets. */
+async function startOf(pid: number): Promise<string> {
+  const text = await textOf(`/proc/${pid}/stat`)
+  const [state, ...rest] = text === undefined ? [] : text.slice(text.lastIndexOf(')') + 2).split(' ')
+  // a zombie holds nothing: it waits for its parent to ask for its end
+  return state === undefined || state === 'Z' || state === 'X' ? '' : (rest[18] ?? '')
+}
+
+async function isAlive(owner: Owner): Promise<boolean> {
+  if (owner.host !== hostname()) return true
+  return owner.boot === (await boot()) && owner.started !== '' && owner.started === (await startOf(owner.pid))
+}
+
+/** Only one process at a time may do this: a second one could remove the lock that the first has made meanwhile. */
+async function removeDead(file: string, dead: Owner): Promise<void> {
+  const guard = `${file}.takeover`
+  try {
+    await (await open(guard, 'wx')).close()
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error
+    const age = await stat(guard).then(
+      ({ mtimeMs }) => Date.now() - mtimeMs,
+      () => 0,
+    )
+    if (age > takeoverSeconds * 1000) await rm(guard, { force: true })
+    else await pause(20)
+    return
+  }
+  try {
+    if ((await ownerOf(file))?.token === dead.token) await rm(file, { force: true })
+  } finally {
+    await rm(guard, { force: true })
+  }
+}
