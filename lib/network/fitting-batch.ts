@@ -2,7 +2,8 @@ import { VggError } from '../error.js'
 import { integer, unexpected } from '../options.js'
 import { availableBytes } from './available-memory.js'
 import { type DescribeOptions, describe } from './describe.js'
-import { endsOf } from './layer.js'
+import { endsOf, parameterCount } from './layer.js'
+import type { Network } from './network.js'
 
 /** What is to fit, and into what. */
 export interface FittingOptions extends Omit<DescribeOptions, 'shape'> {
@@ -15,6 +16,17 @@ export interface FittingOptions extends Omit<DescribeOptions, 'shape'> {
   /** Bytes that the device has to give; default: what is available now, a margin left free. */
   available?: number
 }
+
+/** What is asked of memory by a network that is there: it holds its parameters already. */
+export const networkNeeds = (net: Network, imageSize: readonly [height: number, width: number]): FittingOptions => ({
+  layers: net.layers,
+  imageSize,
+  device: net.device as `cuda:${number}` | 'cpu',
+  precision: net.precision,
+  deterministic: net.deterministic,
+  exact: net.run.exact,
+  held: 4 * parameterCount(net.layers),
+})
 
 /** How many images fit at once, and what was reckoned with. */
 export interface Fitting {

@@ -1,0 +1,158 @@
+import { throwIfAborted } from '../evaluate/evaluate.js'
+import type { Layer } from '../network/layer.js'
+import type { Tensor } from '../tensor.js'
+import type { VGG } from '../vgg/vgg.js'
+import { activationVerdict, type Circumstances, type Finding, limits, mendFor, type Verdict } from './verdict.js'
+
+/** A layer's outputs on real pictures, without dropout. */
+export interface LayerActivations {
+  /** 'conv1_1', 'fc8'. */
+  readonly layer: string
+  /** Root of the mean square, after the ReLU where there is one. */
+  readonly rms: number
+  /** Share of the outputs that are 0; 0 without a ReLU. */
+  readonly zeros: number
+  /** Share of the channels that are 0 at all places of all pictures; 0 without a ReLU. */
+  readonly deadChannels: number
+  readonly verdict: Verdict
+}
+
+/** The activations of a net, layer by layer. */
+export interface ActivationReport {
+  /** Pictures that were looked at. */
+  readonly pictures: number
+  readonly layers: readonly LayerActivations[]
+  /** Root of the mean square of the last layer. */
+  readonly logitsRms: number
+  readonly findings: readonly Finding[]
+}
+
+/** Outputs that are read at once: float32 values, 128 MiB. */
+const valuesAtOnce = 2 ** 25
+
+interface Tap {
+  readonly layer: string
+  /** What `features` calls its output. */
+  readonly name: string
+  readonly rectified: boolean
+  /** Output values of one picture. */
+  readonly values: number
+}
+
+/** The outputs to look at: of convolutions and linear layers, for pictures of one size. */
+function tapsOf(layers: readonly Layer[], [height, width]: readonly [number, number]): Tap[] {
+  let places = height * width
+  return layers.flatMap((layer) => {
+    if (layer.kind === 'max-pool') places = Math.floor(places / 4)
+    if (layer.kind === 'linear') places = 1
+    if (layer.kind !== 'convolution' && layer.kind !== 'linear') return []
+    const rectified = layer.relu !== undefined
+    return [{ layer: layer.name, name: layer.relu ?? layer.name, rectified, values: layer.outputs * places }]
+  })
+}
+
+/** Groups of outputs that are read together: few passes, and no more memory than `valuesAtOnce` for so many pictures. */
+function groupsOf(taps: readonly Tap[], pictures: number): Tap[][] {
+  const groups: Tap[][] = []
+  let room = 0
+  for (const tap of taps) {
+    const values = tap.values * pictures
+    const group = groups.at(-1)
+    if (group === undefined || values > room) groups.push([tap])
+    else group.push(tap)
+    room = (group === groups.at(-1) ? room : valuesAtOnce) - values
+  }
+  return groups
+}
+
+/** Adds up one layer's outputs over several passes. */
+class Sums {
+  #squares = 0
+  #zeros = 0
+  #values = 0
+  #fires: Uint8Array | undefined
+
+  /** @param tensor [n, c] or [n, c, h, w] */
+  async add(tensor: Tensor<'float32'>): Promise<void> {
+    const [, channels = 1, height = 1, width = 1] = tensor.shape
+    const values = await tensor.data()
+    this.#fires ??= new Uint8Array(channels)
+    const places = height * width
+    for (let start = 0, channel = 0; start < values.length; start += places, channel = (channel + 1) % channels) {
+      let [squares, zeros] = [0, 0]
+      for (let place = start; place < start + places; place++) {
+        const value = values[place] as number
+        squares += value * value
+        if (value === 0) zeros += 1
+      }
+      this.#squares += squares
+      this.#zeros += zeros
+      if (zeros < places) this.#fires[channel] = 1
+    }
+    this.#values += values.length
+  }
+
+  figures(): { rms: number; zeros: number; deadChannels: number } {
+    const fires = this.#fires ?? new Uint8Array(1)
+    const dead = fires.reduce((sum, fired) => sum + 1 - fired, 0)
+    return {
+      rms: Math.sqrt(this.#squares / this.#values),
+      zeros: this.#zeros / this.#values,
+      deadChannels: dead / fires.length,
+    }
+  }
+}
+
+/**
+ * The outputs of each layer on these pictures, in evaluation mode, with a verdict on each and the mend.
+ * @param images uint8 [n, h, w, c], of the net's size
+ */
+export async function activationsOf(
+  net: VGG,
+  images: Tensor<'uint8'>,
+  around: Circumstances,
+  signal?: AbortSignal,
+): Promise<ActivationReport> {
+  const pictures = images.shape[0] ?? 0
+  const taps = tapsOf(net.layers, net.imageSize)
+  const largest = Math.max(...taps.map(({ values }) => values))
+  const atOnce = Math.max(1, Math.min(pictures, Math.floor(valuesAtOnce / largest)))
+  const layers: LayerActivations[] = []
+  for (const group of groupsOf(taps, atOnce)) {
+    const sums = group.map(() => new Sums())
+    for (let start = 0; start < pictures; start += atOnce) {
+      throwIfAborted(signal, 'The check')
+      const part = images.slice(start, Math.min(start + atOnce, pictures))
+      const names = group.map(({ name }) => name)
+      const found = await net.features(part, names)
+      for (const [place, name] of names.entries()) {
+        const tensor = found[name]
+        if (tensor !== undefined) await sums[place]?.add(tensor)
+        tensor?.dispose()
+      }
+    }
+    layers.push(...group.map((tap, place) => judged(tap, sums[place] ?? new Sums(), taps.at(-1))))
+  }
+  return { pictures, layers, logitsRms: layers.at(-1)?.rms ?? 0, findings: findingsOf(layers, around) }
+}
+
+function judged(tap: Tap, sums: Sums, last: Tap | undefined): LayerActivations {
+  const { rms, zeros, deadChannels } = sums.figures()
+  const figures = tap.rectified ? { rms, zeros, deadChannels } : { rms, zeros: 0, deadChannels: 0 }
+  return { layer: tap.layer, ...figures, verdict: activationVerdict(figures, tap === last) }
+}
+
+/** One finding, for the worst verdict, told at the first layer that has it: what is wrong there goes on to the end. */
+function findingsOf(layers: readonly LayerActivations[], around: Circumstances): Finding[] {
+  for (const verdict of ['exploding', 'dead', 'vanishing'] as const) {
+    const first = layers.find((layer) => layer.verdict === verdict)
+    if (first === undefined) continue
+    const silent = first.deadChannels >= limits.deadChannels && first.rms >= limits.dead
+    const figure = silent
+      ? `${Math.round(100 * first.deadChannels)} % of the channels never fire`
+      : `activations ${first.rms.toExponential(1)}`
+    const text = `${first.layer} is ${verdict} (${figure}): ${mendFor(verdict, around)}`
+    return [{ severity: verdict === 'vanishing' ? 'warning' : 'fatal', text }]
+  }
+  return []
+}

@@ -1,0 +1,89 @@
+import type { Dataset } from '../data/dataset.js'
+import type { Finding } from './verdict.js'
+
+/** How many pictures a class has. */
+export interface ClassCount {
+  readonly name: string
+  readonly training: number
+  /** Undefined without validation data. */
+  readonly validation: number | undefined
+}
+
+/** How the pictures are shared among the classes. */
+export interface ClassReport {
+  readonly classes: readonly ClassCount[]
+  /** Names of classes without a training picture. */
+  readonly empty: readonly string[]
+  /** Share of the largest class: the accuracy that always naming it reaches. */
+  readonly majorityShare: number
+  /** Pictures of the largest class for each of the smallest that has any. */
+  readonly ratio: number
+  readonly findings: readonly Finding[]
+}
+
+/** From here on the small classes are hardly seen. */
+const unbalanced = 10
+
+function countsOf({ labels, classNames }: Dataset): number[] {
+  const counts = classNames.map(() => 0)
+  for (const label of labels) counts[label] = (counts[label] ?? 0) + 1
+  return counts
+}
+
+/** At most this many names in a sentence. */
+const named = (names: readonly string[]): string =>
+  names.length > 5 ? `${names.slice(0, 5).join(', ')} and ${names.length - 5} more` : names.join(', ')
+
+/** Counts the classes of both parts. */
+export function classesOf(training: Dataset, validation: Dataset | undefined): ClassReport {
+  const counts = countsOf(training)
+  const held = validation && countsOf(validation)
+  const classes = training.classNames.map((name, index): ClassCount => {
+    return { name, training: counts[index] ?? 0, validation: held && (held[index] ?? 0) }
+  })
+  const present = classes.filter((one) => one.training > 0)
+  const sizes = present.map((one) => one.training)
+  const largest = Math.max(...sizes)
+  const report = {
+    classes,
+    empty: classes.filter((one) => one.training === 0).map(({ name }) => name),
+    majorityShare: largest / training.count,
+    ratio: largest / Math.min(...sizes),
+  }
+  return {
+    ...report,
+    findings: [...trainingFindings(report, present), ...validationFindings(training, validation, classes)],
+  }
+}
+
+function trainingFindings(
+  { empty, majorityShare, ratio }: Omit<ClassReport, 'findings'>,
+  present: readonly ClassCount[],
+): Finding[] {
+  const findings: Finding[] = []
+  if (present.length < 2) {
+    const text = `all training pictures are of the class ${present[0]?.name}: there is nothing to tell apart`
+    findings.push({ severity: 'fatal', text })
+  }
+  if (empty.length > 0) findings.push({ severity: 'warning', text: `no training picture of ${named(empty)}` })
+  if (ratio < unbalanced) return findings
+  const share = `${Math.round(100 * majorityShare)} %`
+  const text = `the largest class has ${Math.round(ratio)} times the pictures of the smallest: naming it always is right in ${share}, so look at the accuracy of each class`
+  return [...findings, { severity: 'warning', text }]
+}
+
+function validationFindings(
+  training: Dataset,
+  validation: Dataset | undefined,
+  classes: readonly ClassCount[],
+): Finding[] {
+  if (validation === undefined) return []
+  const differing = validation.classNames.findIndex((name, index) => name !== training.classNames[index])
+  if (differing !== -1) {
+    const own = training.classNames[differing]
+    const text = `class ${differing} is ${validation.classNames[differing]} in the validation data and ${own} in the training data`
+    return [{ severity: 'fatal', text }]
+  }
+  const missing = classes.filter((one) => one.training > 0 && one.validation === 0).map(({ name }) => name)
+  return missing.length === 0 ? [] : [{ severity: 'warning', text: `no validation picture of ${named(missing)}` }]
+}

@@ -1,0 +1,125 @@
+import type { Dataset } from '../data/dataset.js'
+import { contentsOf, type PictureFiles } from './file-contents.js'
+import type { Finding } from './verdict.js'
+
+/** A picture that is in both parts. */
+export interface SharedPicture {
+  readonly training: string
+  readonly validation: string
+}
+
+/** Pictures of one content that are said to be of different classes. */
+export interface ContradictoryPictures {
+  readonly names: readonly string[]
+  /** The class of each. */
+  readonly classes: readonly string[]
+}
+
+/** Equal pictures. Lists hold the first 50; the counts are whole. */
+export interface DuplicateReport {
+  /** What was compared: the bytes of the files, or the pixels as the net sees them. */
+  readonly compared: 'files' | 'pixels'
+  /** Pictures compared, and how many there are. */
+  readonly pictures: number
+  readonly of: number
+  /** Validation pictures that are training pictures as well. */
+  readonly shared: readonly SharedPicture[]
+  readonly sharedCount: number
+  readonly contradictory: readonly ContradictoryPictures[]
+  readonly contradictoryCount: number
+  /** Training pictures that repeat another of the same class. */
+  readonly repeated: number
+  readonly findings: readonly Finding[]
+}
+
+const listed = 50
+
+/** One part, with what tells its pictures apart. */
+export interface PartContents {
+  readonly data: Dataset
+  /** By the pictures' numbers; undefined where a picture was not compared or equals none. */
+  readonly contents: ReadonlyMap<number, string>
+  /** Pictures that were compared. */
+  readonly pictures: number
+  readonly files: PictureFiles | undefined
+}
+
+/** The contents of the files of both parts. */
+export async function fileContents(
+  parts: readonly PictureFiles[],
+  signal: AbortSignal | undefined,
+): Promise<ReadonlyMap<number, string>[]> {
+  const found = await contentsOf(
+    parts.flatMap(({ sources }) => [...sources]),
+    signal,
+  )
+  let start = 0
+  return parts.map(({ sources }) => {
+    const own = found.slice(start, start + sources.length)
+    start += sources.length
+    return new Map(own.flatMap((content, index) => (content === undefined ? [] : [[index, content] as const])))
+  })
+}
+
+const nameIn = ({ files, data }: PartContents, index: number): string =>
+  files?.names[index] ?? data.nameOf?.(index) ?? String(index)
+
+/** Numbers of the pictures of each content. */
+function byContent({ contents }: PartContents): Map<string, number[]> {
+  const groups = new Map<string, number[]>()
+  for (const [index, content] of contents) {
+    const group = groups.get(content)
+    if (group === undefined) groups.set(content, [index])
+    else group.push(index)
+  }
+  return groups
+}
+
+/** Finds pictures that are in both parts, and equal training pictures of different classes. */
+export function duplicatesIn(training: PartContents, validation: PartContents | undefined): DuplicateReport {
+  const groups = byContent(training)
+  const shared: SharedPicture[] = []
+  for (const [index, content] of validation?.contents ?? []) {
+    const [first] = groups.get(content) ?? []
+    if (validation === undefined || first === undefined) continue
+    shared.push({ training: nameIn(training, first), validation: nameIn(validation, index) })
+  }
+  const contradictory: ContradictoryPictures[] = []
+  let repeated = 0
+  for (const group of groups.values()) {
+    const classes = group.map((index) => training.data.labels[index] ?? -1)
+    repeated += group.length - new Set(classes).size
+    if (new Set(classes).size < 2) continue
+    const names = group.map((index) => nameIn(training, index))
+    contradictory.push({ names, classes: classes.map((label) => training.data.classNames[label] ?? String(label)) })
+  }
+  const report = {
+    compared: training.files === undefined ? ('pixels' as const) : ('files' as const),
+    pictures: training.pictures + (validation?.pictures ?? 0),
+    of: training.data.count + (validation?.data.count ?? 0),
+    shared: shared.slice(0, listed),
+    sharedCount: shared.length,
+    contradictory: contradictory.slice(0, listed),
+    contradictoryCount: contradictory.length,
+    repeated,
+  }
+  return { ...report, findings: findingsOf(report) }
+}
+
+function findingsOf(report: Omit<DuplicateReport, 'findings'>): Finding[] {
+  const { shared, sharedCount, contradictory, contradictoryCount } = report
+  const findings: Finding[] = []
+  const [pair] = shared
+  if (pair !== undefined) {
+    const which = `${pair.validation}${pair.validation === pair.training ? '' : `, which is ${pair.training}`}`
+    const text = `${sharedCount} validation pictures are in the training data, the first ${which}: the accuracy will be told too high`
+    findings.push({ severity: 'warning', text })
+  }
+  const [group] = contradictory
+  if (group !== undefined) {
+    const first = group.names.map((name, place) => `${name} (${group.classes[place]})`).slice(0, 4)
+    const text = `${contradictoryCount} training pictures are there under more than one class, the first: ${first.join(', ')}`
+    findings.push({ severity: 'warning', text })
+  }
+  return findings
+}

@@ -1,0 +1,136 @@
+import pc from 'picocolors'
+import { durationText } from '../train/log.js'
+import type { PreflightReport } from './preflight.js'
+import type { Verdict } from './verdict.js'
+
+const count = (value: number): string => value.toLocaleString('en-US')
+
+const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`
+
+const percent = (share: number): string => `${(100 * share).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`
+
+/** Three digits, and a power of ten only where it is needed. */
+function figure(value: number): string {
+  if (value === 0 || (Math.abs(value) >= 1e-2 && Math.abs(value) < 1e4)) return String(Number(value.toPrecision(3)))
+  return value.toExponential(1)
+}
+
+const paint = (verdict: Verdict, text: string): string => {
+  if (verdict === 'fine') return pc.green(text)
+  return verdict === 'vanishing' ? pc.yellow(text) : pc.red(text)
+}
+
+/** `input     ...`: what a line is about, and what was found. */
+const line = (title: string, text: string): string => `${pc.bold(title.padEnd(12))}${text}`
+
+function memoryLine({ memory, model }: PreflightReport): string {
+  const { batch, bytes, available, largestBatch, microBatch } = memory
+  const fits = largestBatch === 0 ? 'not even one picture fits' : `the largest that fits is ${count(largestBatch)}`
+  const parts = microBatch > 0 && microBatch < batch ? `; ${microBatch} pictures at a time with --micro-batch auto` : ''
+  return line(
+    'memory',
+    `${gibibytes(bytes)} for a batch of ${batch}, ${gibibytes(available)} free on ${model.device}: ${fits}${parts}`,
+  )
+}
+
+function pictureLines({ pictures, files, duplicates, classes }: PreflightReport): string[] {
+  const { checked, of, unreadableCount } = files
+  const held = pictures.validation === undefined ? '' : `, ${count(pictures.validation)} for validation`
+  const opened =
+    checked === of ? `all ${count(of)} opened` : `${count(checked)} of ${count(of)} opened, drawn by chance`
+  const sizes = classes.classes.map((one) => one.training)
+  const compared = `${count(duplicates.pictures)} compared by ${duplicates.compared === 'files' ? "their files' bytes" : 'their pixels'}`
+  const equal = `${count(duplicates.sharedCount)} in both parts, ${count(duplicates.contradictoryCount)} under several classes, ${count(duplicates.repeated)} repeated`
+  return [
+    line(
+      'pictures',
+      `${count(pictures.training)} for training${held}; ${opened}, ${count(unreadableCount)} unreadable`,
+    ),
+    line(
+      'classes',
+      `${sizes.length} of ${count(Math.min(...sizes))} to ${count(Math.max(...sizes))} pictures; always naming the largest is right in ${percent(classes.majorityShare)}`,
+    ),
+    line('equal', `${compared}: ${equal}`),
+  ]
+}
+
+function inputLines({ input }: PreflightReport): string[] {
+  if (input === undefined) return []
+  const list = (values: readonly number[]): string => values.map((value) => figure(value)).join(', ')
+  const { channels, expectedDeviation: expected } = input
+  const expectation = expected === undefined ? '' : `; the weights expect 0 and about ${expected}`
+  const [means, deviations] = [
+    channels.map(({ meanAfter }) => meanAfter),
+    channels.map(({ deviationAfter }) => deviationAfter),
+  ]
+  return [line('input', `mean ${list(means)}, standard deviation ${list(deviations)}${expectation}`)]
+}
+
+/** Layers with outputs and gradients beside each other. */
+function layerLines({ activations, gradients, model }: PreflightReport): string[] {
+  if (activations === undefined) return []
+  const titles = ['layer', 'outputs', 'zeros', 'dead', '', 'gradient', 'a step', '']
+  const rows = activations.layers.map(({ layer, rms, zeros, deadChannels, verdict }) => {
+    const gradient = gradients?.layers.find((one) => one.layer === layer)
+    const cells = [layer, figure(rms), percent(zeros), percent(deadChannels), verdict]
+    if (gradient === undefined) return { cells, verdict, gradient: undefined }
+    return {
+      cells: [...cells, figure(gradient.gradientNorm), figure(gradient.step), gradient.verdict],
+      verdict,
+      gradient: gradient.verdict,
+    }
+  })
+  const widths = titles.map((title, place) =>
+    Math.max(title.length, ...rows.map(({ cells }) => cells[place]?.length ?? 0)),
+  )
+  const padded = (cells: readonly string[]): string[] =>
+    widths.map((width, place) =>
+      place === 0 || place === 4 || place === 7
+        ? (cells[place] ?? '').padEnd(width)
+        : (cells[place] ?? '').padStart(width),
+    )
+  const body = rows.map(({ cells, verdict, gradient }) => {
+    const painted = padded(cells).map((cell, place) => {
+      if (place === 4) return paint(verdict, cell)
+      return place === 7 && gradient !== undefined ? paint(gradient, cell) : cell
+    })
+    return `  ${painted.join('  ')}`.trimEnd()
+  })
+  const loss =
+    gradients && Number.isFinite(gradients.loss)
+      ? `, first loss ${figure(gradients.loss)}, ln(${model.classes}) is ${figure(gradients.expectedLoss)}`
+      : ''
+  return [
+    line('activations', `of ${activations.pictures} pictures; logits ${figure(activations.logitsRms)}${loss}`),
+    pc.dim(`  ${padded(titles).join('  ')}`.trimEnd()),
+    ...body,
+  ]
+}
+
+function speedLines({ speed }: PreflightReport): string[] {
+  if (speed === undefined) return []
+  const { imagesPerSecond, pictures, steps, secondsPerEpoch, epochs, secondsInAll } = speed
+  const measured = `${figure(imagesPerSecond)} images/s, from ${steps} steps of ${pictures}`
+  const whole = `${durationText(secondsInAll)} for ${epochs} ${epochs === 1 ? 'epoch' : 'epochs'}`
+  return [line('time', `${durationText(secondsPerEpoch)} an epoch, ${whole} (${measured})`)]
+}
+
+function verdictLine({ fatal, warnings }: PreflightReport): string {
+  const noted = warnings.length === 1 ? '1 warning' : `${warnings.length} warnings`
+  if (fatal.length > 0) return pc.red(pc.bold('not ready: this training cannot come to anything as it is'))
+  return warnings.length === 0 ? pc.green(pc.bold('ready')) : pc.yellow(pc.bold(`ready, with ${noted}`))
+}
+
+/** A report for a terminal, in colour where picocolors finds one: what was found, what is wrong, and the verdict. */
+export function preflightLines(report: PreflightReport): string[] {
+  return [
+    memoryLine(report),
+    ...pictureLines(report),
+    ...inputLines(report),
+    ...layerLines(report),
+    ...speedLines(report),
+    ...report.fatal.map((text) => `${pc.red(pc.bold('wrong'.padEnd(12)))}${text}`),
+    ...report.warnings.map((text) => `${pc.yellow(pc.bold('warning'.padEnd(12)))}${text}`),
+    verdictLine(report),
+  ]
+}

@@ -1,0 +1,120 @@
+import { createHash } from 'node:crypto'
+import { readPictures } from '../data/batch.js'
+import { type Dataset, imageBytes } from '../data/dataset.js'
+import { VggError } from '../error.js'
+import { throwIfAborted } from '../evaluate/evaluate.js'
+import { Random } from '../random.js'
+
+/** The part of the data that a picture is in. */
+export type Part = 'training' | 'validation'
+
+/** A picture that could not be read. */
+export interface UnreadablePicture {
+  readonly part: Part
+  /** Its number in that part. */
+  readonly index: number
+  readonly name: string
+  readonly reason: string
+}
+
+/** What one pass over the pictures of a part, or a sample of them, has seen. */
+export interface Reading {
+  /** Pictures that were to be read, in this order. */
+  readonly indices: Int32Array
+  readonly unreadable: readonly UnreadablePicture[]
+  /** Whether the dataset refuses such pictures: training would end at the first. */
+  readonly refuses: boolean
+  /** For each channel, how many pixels have each value: 256 counts. */
+  readonly histograms: readonly Float64Array[]
+  /** Hash of each readable picture's pixels, by its number; empty unless asked for. */
+  readonly hashes: ReadonlyMap<number, string>
+}
+
+/** How to read them. */
+export interface ReadingOptions {
+  readonly indices: Int32Array
+  /** Whether pictures are to be told apart by their pixels. */
+  readonly hashing: 'pixels' | 'none'
+  readonly signal: AbortSignal | undefined
+  readonly onRead: ((done: number, of: number) => void) | undefined
+}
+
+/** Pixels that are read at once. */
+const bytesAtOnce = 2 ** 24
+
+/** The numbers of at most `limit` pictures: all, or a sample by chance in rising order. */
+export function sampleOf(count: number, limit: number, seed: number): Int32Array {
+  if (count <= limit) return Int32Array.from({ length: count }, (_, index) => index)
+  return new Random(seed).permutation(count).slice(0, limit).sort()
+}
+
+/** Reads pictures as evaluation sees them, and passes over those that cannot be read, whatever the dataset's policy. */
+export async function readThrough(data: Dataset, part: Part, options: ReadingOptions): Promise<Reading> {
+  const { indices, hashing, signal, onRead } = options
+  const histograms = Array.from({ length: data.channels }, () => new Float64Array(256))
+  const hashes = new Map<number, string>()
+  const unreadable: UnreadablePicture[] = []
+  let refuses = false
+  const bytes = imageBytes(data)
+  const atOnce = Math.max(1, Math.min(64, Math.floor(bytesAtOnce / bytes)))
+  for (let start = 0; start < indices.length; start += atOnce) {
+    throwIfAborted(signal, 'The check')
+    const wanted = indices.subarray(start, start + atOnce)
+    const read = await readLeniently(data, wanted)
+    refuses ||= read.refuses
+    unreadable.push(...read.unreadable.map(({ index, name, reason }) => ({ part, index, name, reason })))
+    for (const { pixels, numbers } of read.pictures) {
+      countValues(pixels, histograms)
+      if (hashing === 'none') continue
+      for (const [place, number] of numbers.entries()) {
+        const picture = pixels.subarray(place * bytes, (place + 1) * bytes)
+        hashes.set(number, createHash('sha256').update(picture).digest('base64'))
+      }
+    }
+    onRead?.(start + wanted.length, indices.length)
+  }
+  return { indices, unreadable, refuses, histograms, hashes }
+}
+
+interface LenientRead {
+  pictures: { pixels: Uint8Array; numbers: Int32Array }[]
+  unreadable: Omit<UnreadablePicture, 'part'>[]
+  refuses: boolean
+}
+
+/** All at once; where the dataset refuses, one by one, so that each bad picture is known. */
+async function readLeniently(data: Dataset, indices: Int32Array): Promise<LenientRead> {
+  try {
+    const { images, indices: numbers, unreadable } = await readPictures(data, indices)
+    return { pictures: [{ pixels: await images.data(), numbers }], unreadable: [...unreadable], refuses: false }
+  } catch (error) {
+    if (!isUnreadable(error)) throw error
+    const [index] = indices
+    if (indices.length > 1 || index === undefined) return readSingly(data, indices)
+    const name = data.nameOf?.(index) ?? String(index)
+    return { pictures: [], unreadable: [{ index, name, reason: error.message }], refuses: true }
+  }
+}
+
+async function readSingly(data: Dataset, indices: Int32Array): Promise<LenientRead> {
+  const all: LenientRead = { pictures: [], unreadable: [], refuses: true }
+  for (const index of indices) {
+    const one = await readLeniently(data, Int32Array.of(index))
+    all.pictures.push(...one.pictures)
+    all.unreadable.push(...one.unreadable)
+  }
+  return all
+}
+
+const isUnreadable = (error: unknown): error is VggError =>
+  error instanceof VggError && (error.code === 'FILE_FORMAT' || error.code === 'FILE_NOT_FOUND')
+
+function countValues(pixels: Uint8Array, histograms: readonly Float64Array[]): void {
+  const channels = histograms.length
+  histograms.forEach((counts, channel) => {
+    for (let place = channel; place < pixels.length; place += channels) {
+      const value = pixels[place] as number
+      counts[value] = (counts[value] as number) + 1
+    }
+  })
+}

@@ -1,0 +1,271 @@
+import { readPictures } from '../data/batch.js'
+import { type Dataset, datasetCheck, imageBytes, imageText } from '../data/dataset.js'
+import { VggError } from '../error.js'
+import { throwIfAborted } from '../evaluate/evaluate.js'
+import type { Initialisation } from '../network/open.js'
+import {
+  type Check,
+  type Checked,
+  callback,
+  instanceOf,
+  integer,
+  isObject,
+  oneOf,
+  optional,
+  positive,
+  readOptions,
+  seed,
+  unexpected,
+  withDefault,
+} from '../options.js'
+import { VGG } from '../vgg/vgg.js'
+import { type ActivationReport, activationsOf } from './activations.js'
+import { type ClassReport, classesOf } from './classes.js'
+import { type DuplicateReport, duplicatesIn, fileContents, type PartContents } from './duplicates.js'
+import type { PictureFiles } from './file-contents.js'
+import { type GradientReport, gradientsOf } from './gradients.js'
+import { type InputReport, inputOf } from './input.js'
+import { type MemoryReport, memoryFor } from './memory.js'
+import { type Part, type Reading, readThrough, sampleOf, type UnreadablePicture } from './pictures.js'
+import { type SpeedReport, speedOf } from './speed.js'
+import type { Finding } from './verdict.js'
+
+/** What is to be trained, and how it is looked at. */
+export interface PreflightOptions {
+  training: Dataset
+  validation?: Dataset
+  /** The files behind them, where there are: then equal pictures are found by their files' bytes. */
+  trainingFiles?: PictureFiles
+  validationFiles?: PictureFiles
+  /** As `train` takes them, with the same defaults. */
+  batch?: number
+  microBatch?: number | 'auto'
+  epochs?: number
+  learningRate?: number
+  /** How the net's weights were made. Default: they were learnt. */
+  initialisation?: Initialisation
+  /** The net's, in bytes. */
+  memoryLimit?: number
+  /** Pictures of each part that are opened at most; more are sampled. Default 2000. */
+  limit?: number
+  /** Of the samples. Default 0. */
+  seed?: number
+  signal?: AbortSignal
+  onProgress?: (progress: PreflightProgress) => void
+}
+
+/** What the check is at. */
+export interface PreflightProgress {
+  readonly stage: 'pictures' | 'files' | 'activations' | 'gradients' | 'speed'
+  /** Pictures of this stage; undefined where it is one piece of work. */
+  readonly done?: number
+  readonly of?: number
+}
+
+/** Pictures that were opened to see whether they can be read. */
+export interface FileReport {
+  readonly checked: number
+  readonly of: number
+  /** The first 50. */
+  readonly unreadable: readonly UnreadablePicture[]
+  readonly unreadableCount: number
+  readonly findings: readonly Finding[]
+}
+
+/** What was found before a training: plain data. Figures that are not finite become null in JSON. */
+export interface PreflightReport {
+  readonly model: {
+    readonly variant: string
+    readonly classes: number
+    readonly imageSize: readonly [height: number, width: number]
+    readonly device: string
+    readonly precision: string
+  }
+  readonly pictures: { readonly training: number; readonly validation: number | undefined }
+  readonly memory: MemoryReport
+  readonly files: FileReport
+  readonly classes: ClassReport
+  readonly duplicates: DuplicateReport
+  /** Undefined where no picture could be read. */
+  readonly input: InputReport | undefined
+  /** Undefined where nothing fits into memory, or no picture could be read; `speed` also where a step fails. */
+  readonly activations: ActivationReport | undefined
+  readonly gradients: GradientReport | undefined
+  readonly speed: SpeedReport | undefined
+  /** With one of these, training cannot come to anything. */
+  readonly fatal: readonly string[]
+  readonly warnings: readonly string[]
+}
+
+const files: Check<PictureFiles> = (value, name) => {
+  if (isObject(value) && Array.isArray(value.sources) && Array.isArray(value.names))
+    return value as unknown as PictureFiles
+  throw unexpected('the files of a dataset', name, value)
+}
+
+const checks = {
+  training: datasetCheck,
+  validation: optional(datasetCheck),
+  trainingFiles: optional(files),
+  validationFiles: optional(files),
+  batch: withDefault(integer(1, 2 ** 16), 256),
+  microBatch: optional<number | 'auto'>((value, name) => (value === 'auto' ? value : integer(1)(value, name))),
+  epochs: withDefault(integer(1), 74),
+  learningRate: withDefault(positive, 0.01),
+  initialisation: optional(oneOf('glorot', 'he', 'paper', 'none')),
+  memoryLimit: optional(integer(1)),
+  limit: withDefault(integer(1), 2000),
+  seed: withDefault(seed, 0),
+  signal: optional(instanceOf(AbortSignal)),
+  onProgress: optional(callback<(progress: PreflightProgress) => void>()),
+}
+
+type Settings = Checked<typeof checks>
+
+function checkFit(net: VGG, data: Dataset, files: PictureFiles | undefined, name: string): void {
+  const [height, width] = net.imageSize
+  const { channels, classes } = net
+  if (data.count < 1) throw unexpected('at least one picture', name, data.count)
+  if (data.channels !== channels || data.height !== height || data.width !== width) {
+    const message = `Expected pictures of ${imageText({ height, width, channels })} for ${name} but they are ${imageText(data)}`
+    throw new VggError('SHAPE_MISMATCH', message)
+  }
+  if (data.classNames.length > classes) {
+    const message = `Expected at most ${classes} classes for ${name} but it has ${data.classNames.length}`
+    throw new VggError('SHAPE_MISMATCH', message)
+  }
+  if (files !== undefined && files.sources.length !== data.count) {
+    const message = `Expected ${data.count} files, one for each picture, for ${name}Files but received ${files.sources.length}`
+    throw new VggError('SHAPE_MISMATCH', message)
+  }
+}
+
+/**
+ * Looks at a training before it begins: memory, pictures, input, activations, gradients, speed.
+ *
+ * @param net as training would begin with it; of the caller's own: it does a few steps, and is the caller's to dispose
+ * @throws VggError SHAPE_MISMATCH where net and data do not fit, INVALID_ARGUMENT, ABORTED, DISPOSED
+ */
+export async function preflight(net: VGG, options: PreflightOptions): Promise<PreflightReport> {
+  const settings = readOptions(options, 'preflight options', checks)
+  if (!(net instanceof VGG)) throw unexpected('a VGG net', 'net', net)
+  checkFit(net, settings.training, settings.trainingFiles, 'training')
+  const { validation } = settings
+  if (validation) checkFit(net, validation, settings.validationFiles, 'validation')
+  const memory = memoryFor(net, settings.batch, settings.microBatch, settings.memoryLimit)
+  const pictures = await readParts(settings)
+  const classes = classesOf(settings.training, validation)
+  const duplicates = await duplicatesOf(pictures, settings)
+  const found = await lookAtNet(net, settings, memory, pictures.training)
+  const parts = [memory, pictures.report, classes, duplicates, found.input, found.activations, found.gradients]
+  const findings = parts.flatMap((part) => part?.findings ?? [])
+  const textsOf = (severity: Finding['severity']): string[] =>
+    findings.filter((finding) => finding.severity === severity).map(({ text }) => text)
+  const { variant, classes: outputs, imageSize, device, precision } = net
+  return {
+    model: { variant, classes: outputs, imageSize, device, precision },
+    pictures: { training: settings.training.count, validation: validation?.count },
+    memory,
+    files: pictures.report,
+    classes,
+    duplicates,
+    ...found,
+    fatal: textsOf('fatal'),
+    warnings: textsOf('warning'),
+  }
+}
+
+/** Files are compared where those of both parts are known: one part's files tell nothing about the other's pixels. */
+const comparesFiles = ({ trainingFiles, validation, validationFiles }: Settings): boolean =>
+  trainingFiles !== undefined && (validation === undefined || validationFiles !== undefined)
+
+interface ReadParts {
+  readonly training: Reading
+  readonly validation: Reading | undefined
+  readonly report: FileReport
+}
+
+/** Pictures in memory are all read, up to this many bytes: it takes a second, and equal ones are found for certain. */
+const bytesReadWhole = 2 ** 30
+
+async function readParts(settings: Settings): Promise<ReadParts> {
+  const { limit, signal, onProgress } = settings
+  const read = (data: Dataset, part: Part, files: PictureFiles | undefined): Promise<Reading> => {
+    const cheap = files === undefined && !data.nameOf && data.count * imageBytes(data) <= bytesReadWhole
+    const indices = sampleOf(data.count, cheap ? data.count : limit, settings.seed)
+    const onRead = (done: number, of: number) => onProgress?.({ stage: 'pictures', done, of })
+    const hashing = comparesFiles(settings) ? 'none' : 'pixels'
+    return readThrough(data, part, { indices, hashing, signal, onRead })
+  }
+  const training = await read(settings.training, 'training', settings.trainingFiles)
+  const validation = settings.validation && (await read(settings.validation, 'validation', settings.validationFiles))
+  const readings = validation ? [training, validation] : [training]
+  const unreadable = readings.flatMap((one) => one.unreadable)
+  const checked = readings.reduce((sum, { indices }) => sum + indices.length, 0)
+  const of = settings.training.count + (settings.validation?.count ?? 0)
+  const findings = fileFindings(
+    unreadable,
+    training,
+    readings.some(({ refuses }) => refuses),
+  )
+  const report = { checked, of, unreadable: unreadable.slice(0, 50), unreadableCount: unreadable.length, findings }
+  return { training, validation, report }
+}
+
+function fileFindings(unreadable: readonly UnreadablePicture[], training: Reading, refuses: boolean): Finding[] {
+  const [first] = unreadable
+  if (first === undefined) return []
+  const begin = `${unreadable.length} pictures cannot be read, the first ${first.name}: ${first.reason}`
+  const all = unreadable.filter(({ part }) => part === 'training').length === training.indices.length
+  if (all) return [{ severity: 'fatal', text: `no training picture can be read: ${begin}` }]
+  const end = refuses ? '; training would end there: use --on-unreadable skip, or mend them' : '; they are passed over'
+  return [{ severity: refuses ? 'fatal' : 'warning', text: begin + end }]
+}
+
+async function duplicatesOf({ training, validation }: ReadParts, settings: Settings): Promise<DuplicateReport> {
+  const { trainingFiles, validationFiles, signal, onProgress } = settings
+  const byFiles = comparesFiles(settings)
+  if (byFiles) onProgress?.({ stage: 'files' })
+  const lists = [trainingFiles, validationFiles].filter((list) => list !== undefined)
+  const contents = byFiles ? await fileContents(lists, signal) : [training.hashes, validation?.hashes]
+  const partOf = (data: Dataset, reading: Reading, place: number): PartContents => ({
+    data,
+    contents: contents[place] ?? new Map(),
+    pictures: byFiles ? data.count : reading.hashes.size,
+    files: byFiles ? lists[place] : undefined,
+  })
+  const held = settings.validation && validation && partOf(settings.validation, validation, 1)
+  return duplicatesIn(partOf(settings.training, training, 0), held)
+}
+
+/** Pictures that activations and gradients are looked at on. */
+const lookedAt = 32
+
+async function lookAtNet(net: VGG, settings: Settings, memory: MemoryReport, reading: Reading) {
+  const { training, initialisation, learningRate, epochs, validation, seed, signal, onProgress } = settings
+  const none = { input: undefined, activations: undefined, gradients: undefined, speed: undefined }
+  if (reading.unreadable.length === reading.indices.length) return none
+  const input = inputOf(reading.histograms, net.configuration, initialisation)
+  if (memory.largestBatch === 0) return { ...none, input }
+  const { images, labels } = await somePictures(training, Math.min(lookedAt, memory.largestBatch), reading, seed)
+  const around = { initialisation, inputDeviation: input.deviation, classes: net.classes }
+  onProgress?.({ stage: 'activations' })
+  const activations = await activationsOf(net, images, around, signal)
+  throwIfAborted(signal, 'The check')
+  onProgress?.({ stage: 'gradients' })
+  const gradients = await gradientsOf(net, images, labels, learningRate)
+  throwIfAborted(signal, 'The check')
+  onProgress?.({ stage: 'speed' })
+  const asked = typeof settings.microBatch === 'number' ? settings.microBatch : memory.microBatch
+  const atOnce = Math.min(asked, memory.largestBatch, settings.batch)
+  const speed = await speedOf(net, { training, validation, atOnce, epochs, seed, signal })
+  return { input, activations, gradients, speed }
+}
+
+/** Readable pictures, taken by chance from those that were read. */
+async function somePictures(data: Dataset, count: number, { indices, unreadable }: Reading, seed: number) {
+  const bad = new Set(unreadable.map(({ index }) => index))
+  const readable = indices.filter((index) => !bad.has(index))
+  const chosen = sampleOf(readable.length, count, seed).map((place) => readable[place] ?? 0)
+  return readPictures(data, chosen)
+}
