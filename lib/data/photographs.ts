@@ -80,6 +80,14 @@ const checks = {
   workers: withDefault(integer(1, 1024), Math.min(4, availableParallelism())),
 }
 
+/** @throws VggError INVALID_ARGUMENT */
+export function readPhotoOptions(options: PhotoOptions) {
+  const given = readOptions(options, 'photoDataset options', checks)
+  const { channels, colour } = given
+  if (colour !== undefined && channels === 1) throw unexpected('no colour shift of grey pictures', 'colour', colour)
+  return { ...given, viewing: viewOptionsFrom(given) }
+}
+
 /** Lets so many through at once, the others wait in line. */
 class Gate {
   #free: number
@@ -121,10 +129,7 @@ type ChooseView = (size: PictureSize, place: number) => View
  * @throws VggError INVALID_ARGUMENT, SHAPE_MISMATCH where sources, names and labels are not equally many
  */
 export function photoDataset(list: PhotoList, options: PhotoOptions): Dataset {
-  const given = readOptions(options, 'photoDataset options', checks)
-  const viewing = viewOptionsFrom(given)
-  const { channels, flip, colour, onUnreadable, pixelLimit, workers } = given
-  if (colour !== undefined && channels === 1) throw unexpected('no colour shift of grey pictures', 'colour', colour)
+  const { viewing, channels, flip, colour, onUnreadable, pixelLimit, workers } = readPhotoOptions(options)
   const { sources, names, labels, classNames } = checkedList(list)
   const [height, width] = viewing.crop
   const cut: Cut = { height, width, channels }
