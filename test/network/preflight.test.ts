@@ -1,0 +1,173 @@
+import { describe, expect, it } from 'vitest'
+import { preflightLines } from '../../lib/check/lines.js'
+import { type PreflightOptions, type PreflightReport, preflight } from '../../lib/check/preflight.js'
+import { subset } from '../../lib/data/split.js'
+import { describe as describeNetwork } from '../../lib/network/describe.js'
+import { fittingBatch, microBatchFor, networkNeeds } from '../../lib/network/fitting-batch.js'
+import { Tensor } from '../../lib/tensor.js'
+import { smallNet, stripes } from '../setup/stripes.js'
+import { checked, pixelsOf, quarter } from './checked.js'
+
+describe('activations', () => {
+  it("of D with the paper's initialisation are dead, and the mend is said", async () => {
+    const { activations, fatal } = await checked({ ...quarter, initialisation: 'paper' })
+    expect(activations?.layers.at(-1)).toMatchObject({ layer: 'fc8', verdict: 'dead' })
+    expect(activations?.layers[0]).toMatchObject({ layer: 'conv1_1', verdict: 'fine' })
+    expect(activations?.logitsRms).toBeLessThan(1e-10)
+    expect(fatal.join()).toMatch(
+      /is dead .*loss stuck at 1\.1: use --initialisation glorot, or --plan paper-transplant/,
+    )
+  })
+
+  it("of D with Glorot's are fine throughout, and nothing is wrong", async () => {
+    const { activations, gradients, fatal, warnings } = await checked({ ...quarter, initialisation: 'glorot' })
+    expect(activations?.layers.map(({ verdict }) => verdict)).toEqual(Array(16).fill('fine'))
+    expect(gradients?.layers.map(({ verdict }) => verdict)).toEqual(Array(16).fill('fine'))
+    expect(gradients?.loss).toBeCloseTo(Math.log(3), 1)
+    expect([fatal, warnings]).toEqual([[], []])
+  })
+
+  it.each(['A', 'D'])("of %s with He's on input that is not scaled explode; scaled they are fine", async (variant) => {
+    const loud = await checked({ ...quarter, variant, initialisation: 'he', scale: 1 })
+    expect(loud.activations?.layers.at(-1)?.verdict).toBe('exploding')
+    expect(loud.fatal.join()).toMatch(/fc8 is exploding .*standard deviation 5\d: use --scale 0.01724/)
+    expect(loud.gradients?.layers.at(-1)?.verdict).toBe('exploding')
+    const scaled = await checked({ ...quarter, variant, initialisation: 'he' })
+    expect(scaled.activations?.layers.every(({ verdict }) => verdict === 'fine')).toBe(true)
+    expect(scaled.fatal).toEqual([])
+  })
+
+  // a net that learned within 78 steps, and the same a tenth as loud, which did not in 300
+  it('between those that train and those that do not are told apart', async () => {
+    const half = { ...quarter, variant: 'A', width: 0.5, headWidth: 2048, seed: 2, initialisation: 'paper' } as const
+    const loud = await checked({ ...half, scale: 1000 })
+    expect(loud.activations?.layers.at(-1)).toMatchObject({ verdict: 'fine' })
+    const faint = await checked({ ...half, scale: 100 })
+    expect(faint.activations?.layers.at(-1)).toMatchObject({ verdict: 'vanishing' })
+    expect(faint.warnings.join()).toMatch(/vanishing/)
+  })
+
+  it('that are 0 for every picture are dead, by their channels', async () => {
+    using net = await smallNet()
+    const { shape } = await net.parameter('conv4_1.bias')
+    await net.setParameter('conv4_1.bias', Tensor.from(new Float32Array(shape[0] ?? 0).fill(-1e4), shape))
+    const { activations, fatal } = await preflight(net, { training: stripes(40, 1), batch: 8 })
+    const layer = activations?.layers.find((one) => one.layer === 'conv4_1')
+    expect(layer).toMatchObject({ rms: 0, zeros: 1, deadChannels: 1, verdict: 'dead' })
+    expect(fatal.join()).toMatch(/conv4_1 is dead/)
+  })
+
+  it('are counted as independent arithmetic counts them', async () => {
+    using net = await smallNet()
+    const data = stripes(8, 3)
+    const { activations } = await preflight(net, { training: data, batch: 8, learningRate: 1e-9 })
+    const images = Tensor.from(await pixelsOf(data), [8, 32, 32, 1])
+    const { relu2_1 } = await net.features(images, ['relu2_1'])
+    const values = Array.from((await relu2_1?.data()) ?? [])
+    const layer = activations?.layers.find((one) => one.layer === 'conv2_1')
+    expect(activations?.pictures).toBe(8)
+    expect(layer?.rms).toBeCloseTo(Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0) / values.length), 4)
+    expect(layer?.zeros).toBeCloseTo(values.filter((value) => value === 0).length / values.length, 3)
+  })
+})
+
+describe('memory', () => {
+  it('is what describe says, and the largest batch is the last that is within it', async () => {
+    using net = await smallNet()
+    const bytes = (batch: number): number =>
+      describeNetwork({ layers: net.layers, shape: [batch, 1, 32, 32], training: true, device: 'cpu' }).totalBytes
+    const { memory } = await checked({}, { batch: 32, memoryLimit: bytes(20) })
+    expect(memory).toMatchObject({ batch: 32, bytes: bytes(32), available: bytes(20) })
+    expect(bytes(memory.largestBatch)).toBeLessThanOrEqual(bytes(20))
+    expect(bytes(memory.largestBatch + 1)).toBeGreaterThan(bytes(20))
+    expect(memory.microBatch).toBe(16)
+    const needs = networkNeeds(net, net.imageSize)
+    expect(fittingBatch({ ...needs, training: true, memoryLimit: bytes(20) }).batch).toBe(memory.largestBatch)
+    expect(microBatchFor(32, { ...needs, memoryLimit: bytes(20) })).toBe(16)
+    expect(microBatchFor(32, needs)).toBe(32)
+  })
+
+  it('that does not hold the batch is wrong, unless it is computed in parts; the part fits', async () => {
+    using net = await smallNet()
+    const shape = [20, 1, 32, 32]
+    const memoryLimit = describeNetwork({ layers: net.layers, shape, training: true, device: 'cpu' }).totalBytes
+    const whole = await checked({ memoryLimit }, { batch: 32, memoryLimit })
+    expect(whole.fatal.join()).toMatch(/32 pictures at a time do not fit .*use --micro-batch 16/)
+    const parts = await checked({ memoryLimit }, { batch: 32, memoryLimit, microBatch: 'auto' })
+    expect(parts.fatal).toEqual([])
+    expect(parts.speed?.pictures).toBeLessThanOrEqual(16)
+  })
+
+  it('for not even one picture ends the check there', async () => {
+    const report = await checked({}, { memoryLimit: 2e6 })
+    expect(report.memory).toMatchObject({ largestBatch: 0, microBatch: 0 })
+    expect(report.fatal.join()).toMatch(/training on one picture takes/)
+    expect(report.activations).toBeUndefined()
+    expect(() => preflightLines(report)).not.toThrow()
+  })
+})
+
+describe('the report', () => {
+  it('tells the time from three steps', async () => {
+    const { speed } = await checked({}, { training: stripes(128, 1), validation: stripes(30, 2), epochs: 10 })
+    expect(speed).toMatchObject({ steps: 3, epochs: 10, pictures: 32 })
+    const { imagesPerSecond = 0, evaluationImagesPerSecond = 0, secondsPerEpoch, secondsInAll } = speed ?? {}
+    expect(secondsPerEpoch).toBeCloseTo(128 / imagesPerSecond + 30 / evaluationImagesPerSecond, 6)
+    expect(secondsInAll).toBeCloseTo(10 * (secondsPerEpoch ?? 0), 6)
+  })
+
+  it('leaves the weights all but as they were', async () => {
+    using net = await smallNet()
+    const before = await (await net.parameter('conv3_1.weight')).data()
+    const kept = Float32Array.from(before)
+    await preflight(net, { training: stripes(64, 1), batch: 32 })
+    const after = await (await net.parameter('conv3_1.weight')).data()
+    expect(Math.max(...after.map((value, place) => Math.abs(value - (kept[place] ?? 0))))).toBeLessThan(1e-6)
+  })
+
+  it('is plain data, and ends in a verdict', async () => {
+    const good = await checked({ ...quarter, initialisation: 'glorot' })
+    expect(JSON.parse(JSON.stringify(good)).activations.layers).toEqual(good.activations?.layers)
+    const verdict = (report: PreflightReport): string => preflightLines(report).at(-1) ?? ''
+    expect(verdict(good)).toMatch(/ready$/)
+    expect(preflightLines(good).join('\n')).toMatch(/conv5_3 .*fine .*fine/)
+    const bad = await checked({ ...quarter, initialisation: 'paper' })
+    expect(verdict(bad)).toMatch(/not ready/)
+    expect(preflightLines(bad).join('\n')).toMatch(/fc8 .*dead/)
+  })
+
+  it('tells how far it is', async () => {
+    const seen: string[] = []
+    await checked(
+      {},
+      { onProgress: ({ stage, done, of }) => seen.push(done === undefined ? stage : `${stage} ${done}/${of}`) },
+    )
+    expect(seen).toEqual(['pictures 64/64', 'activations', 'gradients', 'speed'])
+  })
+})
+
+describe('bad input', () => {
+  const cases: [string, Partial<Record<keyof PreflightOptions, unknown>>, RegExp][] = [
+    ['an unknown option', { bacth: 3 } as object, /bacth.*batch/],
+    ['a batch of 0', { batch: 0 }, /for batch/],
+    ['no data', { training: 3 }, /for training/],
+    [
+      'pictures of another size',
+      { training: { ...stripes(4, 1), width: 16 } },
+      /32x32 with 1 channel for training but they are 32x16/,
+    ],
+    ['too many classes', { training: { ...stripes(4, 1), classNames: ['a', 'b', 'c', 'd'] } }, /at most 3 classes/],
+    ['no pictures', { training: subset(stripes(4, 1), new Int32Array()) }, /at least one picture/],
+    ['files of other pictures', { trainingFiles: { sources: [], names: [], labels: new Int32Array() } }, /64 files/],
+  ]
+  it.each(cases)('is refused: %s', async (_, options, words) => {
+    await expect(checked({}, options as Partial<PreflightOptions>)).rejects.toThrow(words)
+  })
+
+  it('an aborted signal ends it', async () => {
+    const controller = new AbortController()
+    const onProgress: PreflightOptions['onProgress'] = ({ stage }) => stage === 'activations' && controller.abort()
+    const ended = checked({}, { signal: controller.signal, onProgress: (now) => void onProgress?.(now) })
+    await expect(ended).rejects.toMatchObject({ code: 'ABORTED' })
+  })
+})
