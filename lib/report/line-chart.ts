@@ -1,0 +1,165 @@
+import { type Html, html } from './html.js'
+
+/** A line of a chart. */
+export interface Series {
+  readonly name: string
+  /** Colour and dash; a chart has each kind once. */
+  readonly look: 'training' | 'validation' | 'other'
+  /** x rising. A y that is not finite breaks the line; on a logarithmic scale one that is not above 0 too. */
+  readonly points: readonly (readonly [x: number, y: number])[]
+}
+
+/** A chart of lines over epochs or steps. */
+export interface Chart {
+  readonly title: string
+  /** What x counts: 'epoch'. */
+  readonly along: string
+  readonly scale: 'linear' | 'log'
+  readonly series: readonly Series[]
+  /** A value of y as text. */
+  readonly text: (y: number) => string
+  /** Bounds that y has by its nature. */
+  readonly least?: number
+  readonly most?: number
+}
+
+// in units of the view box: drawn at about one pixel each, so that text keeps its size on a phone
+const width = 360
+const height = 216
+const frame = { left: 46, right: 350, top: 10, bottom: 184 }
+
+/** Beyond so many points dots would be a band. */
+const mostDots = 48
+
+/** A chart as one figure with inline SVG: title, legend with the last values, axes, lines; a tooltip at each point. Pure. */
+export function lineChart(chart: Chart): Html {
+  const shown = chart.series
+    .map((one) => ({ ...one, points: one.points.filter(([, y]) => drawable(y, chart.scale)) }))
+    .filter(({ points }) => points.length > 0)
+  if (shown.length === 0) {
+    return html`<figure class="chart"><figcaption>${chart.title}</figcaption><p class="none">no figures</p></figure>`
+  }
+  const all = shown.flatMap(({ points }) => points)
+  const xs = axis(all.map(([x]) => x))
+  const ys = yAxis(
+    chart,
+    all.map(([, y]) => y),
+  )
+  const place = ([x, y]: readonly [number, number]) => [
+    frame.left + xs.share(x) * (frame.right - frame.left),
+    frame.bottom - ys.share(y) * (frame.bottom - frame.top),
+  ]
+  const lines = chart.series.map((one) => seriesMarks(one, chart, place))
+  const legend = shown.map(({ name, look, points }) => {
+    const last = points.at(-1)?.[1] ?? Number.NaN
+    return html`<li class="${look}"><svg viewBox="0 0 22 8" aria-hidden="true"><path d="M1 4H21"/></svg>${name} <b>${chart.text(last)}</b></li>`
+  })
+  return html`<figure class="chart"><figcaption>${chart.title}</figcaption><ul class="legend">${legend}</ul>
+<svg viewBox="0 0 ${width} ${height}" role="img"><title>${summary(chart, shown)}</title>
+<g class="grid">${ys.ticks.map((tick) => yTick(place([xs.low, tick])[1] ?? 0, chart.text(tick)))}</g>
+<g class="ticks">${xs.ticks.map((tick) => xTick(place([tick, ys.low])[0] ?? 0, countText(tick)))}</g>
+<text class="along" x="${(frame.left + frame.right) / 2}" y="${height - 3}">${chart.along}</text>
+${lines}</svg></figure>`
+}
+
+const drawable = (y: number, scale: Chart['scale']): boolean => Number.isFinite(y) && (scale === 'linear' || y > 0)
+
+const countText = (value: number): string => value.toLocaleString('en-US')
+
+function summary({ title, along, text }: Chart, shown: readonly Series[]): string {
+  const parts = shown.map(({ name, points }) => {
+    const [first, last] = [points[0], points.at(-1)]
+    if (first === undefined || last === undefined) return name
+    return `${name} from ${text(first[1])} at ${along} ${countText(first[0])} to ${text(last[1])} at ${along} ${countText(last[0])}`
+  })
+  return `${title}: ${parts.join('; ')}`
+}
+
+type Place = (point: readonly [number, number]) => number[]
+
+function seriesMarks({ name, look, points }: Series, { scale, text, along }: Chart, place: Place): Html {
+  let path = ''
+  let isDown = false
+  for (const point of points) {
+    const isDrawn = drawable(point[1], scale)
+    if (isDrawn) path += `${isDown ? 'L' : 'M'}${place(point).map(rounded).join(' ')}`
+    isDown = isDrawn
+  }
+  const drawn = points.filter(([, y]) => drawable(y, scale))
+  const dotted = drawn.length <= mostDots ? 'dot' : 'spot'
+  const dots = drawn.map((point) => {
+    const [x = 0, y = 0] = place(point)
+    const tip = `${along} ${countText(point[0])}: ${name} ${text(point[1])}`
+    return html`<g class="${dotted}"><circle cx="${rounded(x)}" cy="${rounded(y)}" r="7"/><circle cx="${rounded(x)}" cy="${rounded(y)}" r="2.4"/><title>${tip}</title></g>`
+  })
+  return html`<g class="${look}"><path d="${path}"/>${dots}</g>`
+}
+
+const rounded = (value: number): number => Math.round(value * 10) / 10
+
+function yTick(y: number, text: string): Html {
+  return html`<path d="M${frame.left} ${rounded(y)}H${frame.right}"/><text x="${frame.left - 6}" y="${rounded(y + 4)}">${text}</text>`
+}
+
+function xTick(x: number, text: string): Html {
+  return html`<path d="M${rounded(x)} ${frame.bottom}v4"/><text x="${rounded(x)}" y="${frame.bottom + 16}">${text}</text>`
+}
+
+interface Axis {
+  readonly low: number
+  readonly ticks: readonly number[]
+  /** Where a value lies, from 0 to 1. */
+  share(value: number): number
+}
+
+/** Steps of 1, 2 or 5 times a power of ten, about `count` of them over the range. */
+function tickStep(range: number, count: number): number {
+  const rough = range / count
+  const power = 10 ** Math.floor(Math.log10(rough))
+  const digit = rough / power
+  return power * (digit <= 1.5 ? 1 : digit <= 3.5 ? 2 : digit <= 7.5 ? 5 : 10)
+}
+
+function ticksIn(low: number, high: number, step: number): number[] {
+  const first = Math.ceil(low / step - 1e-9)
+  const last = Math.floor(high / step + 1e-9)
+  // by multiplication: sums of steps would not be round
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) =>
+    Number(((first + index) * step).toPrecision(12)),
+  )
+}
+
+function boundsOf(values: readonly number[]): [number, number] {
+  return values.reduce<[number, number]>(
+    ([low, high], value) => [Math.min(low, value), Math.max(high, value)],
+    [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY],
+  )
+}
+
+/** Along x: whole numbers. A single one stands in the middle. */
+function axis(values: readonly number[]): Axis {
+  const [low, high] = boundsOf(values)
+  if (low === high) return { low, ticks: [low], share: () => 0.5 }
+  const step = Math.max(1, tickStep(high - low, 6))
+  return { low, ticks: ticksIn(low, high, step), share: (value) => (value - low) / (high - low) }
+}
+
+function yAxis({ scale, least, most }: Chart, values: readonly number[]): Axis {
+  const [lowest, highest] = boundsOf(values)
+  if (scale === 'log') return logAxis(lowest, highest)
+  const isFlat = lowest === highest
+  const reach = isFlat ? Math.abs(highest) || 1 : highest - lowest
+  const step = tickStep(reach, 5)
+  const low = Math.max(least ?? Number.NEGATIVE_INFINITY, Math.floor(lowest / step - (isFlat ? 1 : 0)) * step)
+  const high = Math.min(most ?? Number.POSITIVE_INFINITY, Math.ceil(highest / step + (isFlat ? 1 : 0)) * step)
+  return { low, ticks: ticksIn(low, high, step), share: (value) => (value - low) / (high - low) }
+}
+
+/** From power of ten to power of ten. */
+function logAxis(lowest: number, highest: number): Axis {
+  const low = Math.floor(Math.log10(lowest) + 1e-9)
+  const high = Math.max(low + 1, Math.ceil(Math.log10(highest) - 1e-9))
+  const every = Math.max(1, Math.ceil((high - low) / 5))
+  const ticks = ticksIn(low, high, every).map((power) => Number((10 ** power).toPrecision(12)))
+  return { low: 10 ** low, ticks, share: (value) => (Math.log10(value) - low) / (high - low) }
+}

@@ -1,0 +1,118 @@
+import type { Metrics } from '../evaluate/metrics.js'
+import { percent } from '../train/log.js'
+import { type Html, html, named } from './html.js'
+
+/** More classes than these make no matrix that could be read. */
+const mostInMatrix = 50
+
+/** More classes than these make cells too small for three digits, and columns that are named by number. */
+const mostInLarge = 20
+
+const mostPairs = 20
+const mostRows = 25
+
+/** A number of things: `1 picture`, `1,234 pictures`. */
+export const countOf = (count: number, one: string, many = `${one}s`): string =>
+  `${count.toLocaleString('en-US')} ${count === 1 ? one : many}`
+
+const at = (metrics: Metrics, truth: number, answer: number): number => metrics.confusion[truth]?.[answer] ?? 0
+
+/** What was taken for what: a matrix up to 50 classes, and the pairs most often confused. Pure. */
+export function confusion(metrics: Metrics): Html {
+  const classes = metrics.perClass.length
+  const matrix = classes <= mostInMatrix && confusionMatrix(metrics)
+  const note =
+    classes > mostInMatrix &&
+    html`<p class="note">${countOf(classes, 'class', 'classes')}: too many for a matrix that could be read.</p>`
+  return html`<section><h2>What was taken for what</h2>${matrix}${note}${pairs(metrics)}</section>`
+}
+
+function confusionMatrix(metrics: Metrics): Html {
+  const { perClass } = metrics
+  const size = perClass.length <= mostInLarge ? 'large' : 'dense'
+  const head = perClass.map(
+    ({ name }, answer) =>
+      html`<th scope="col"><abbr title="${name}">${size === 'large' ? shortened(name) : answer + 1}</abbr></th>`,
+  )
+  const rows = perClass.map(({ name, count }, truth) => {
+    const number = size === 'dense' && html`<span class="index">${truth + 1}</span> `
+    const cells = perClass.map((other, answer) =>
+      cell(at(metrics, truth, answer), count, truth === answer, `${name} taken for ${other.name}`),
+    )
+    return html`<tr><th scope="row" title="${name}">${number}${named(name)}</th>${cells}</tr>`
+  })
+  return html`<p class="note">Rows are the true class, columns the answer; shading is the share of the row. <span class="key right">right</span> <span class="key wrong">wrong</span></p>
+<div class="wide" tabindex="0" role="region" aria-label="Confusion matrix"><table class="matrix ${size}"><thead><tr><th scope="col" class="corner">true \\ answer</th>${head}</tr></thead><tbody>${rows}</tbody></table></div>`
+}
+
+function cell(count: number, row: number, isRight: boolean, title: string): Html {
+  if (count === 0) return html`<td class="zero">${isRight && '0'}</td>`
+  const share = count / row
+  // a single mistake among hundreds is still to be seen
+  const shade = Math.max(0.12, share).toFixed(2)
+  return html`<td class="${isRight ? 'right' : 'wrong'}" style="--s:${shade}" title="${title}: ${countOf(count, 'picture')}, ${percent(share)}">${count}</td>`
+}
+
+function shortened(name: string): string {
+  const letters = Array.from(name)
+  return letters.length <= 10 ? name : `${letters.slice(0, 9).join('')}\u2026`
+}
+
+interface Pair {
+  readonly truth: number
+  readonly answer: number
+  readonly count: number
+}
+
+function mostConfused(metrics: Metrics): Pair[] {
+  return metrics.confusion
+    .flatMap((row, truth) => row.map((count, answer) => ({ truth, answer, count })))
+    .filter(({ truth, answer, count }) => truth !== answer && count > 0)
+    .sort((a, b) => b.count - a.count)
+}
+
+function pairs(metrics: Metrics): Html | undefined {
+  const all = mostConfused(metrics)
+  if (all.length === 0) return html`<p class="note">No picture was taken for another class.</p>`
+  // a small matrix says it at a glance
+  if (metrics.perClass.length <= 4) return undefined
+  const most = all[0]?.count ?? 1
+  const rows = all.slice(0, mostPairs).map(({ truth, answer, count }) => {
+    const [own, other] = [metrics.perClass[truth], metrics.perClass[answer]]
+    return html`<tr><td class="name">${named(own?.name ?? '')}</td><td class="name">${named(other?.name ?? '')}</td><td>${count}</td><td>${percent(count / (own?.count || 1))}</td><td class="bar">${bar(count / most, 'wrong')}</td></tr>`
+  })
+  const rest =
+    all.length > mostPairs && html`<p class="note">${mostPairs} of ${all.length.toLocaleString('en-US')} pairs.</p>`
+  return html`<h3>Most often confused</h3><div class="wide" tabindex="0" role="region" aria-label="Most often confused"><table class="numbers list"><thead><tr><th scope="col" class="name">True</th><th scope="col" class="name">Answer</th><th scope="col">Pictures</th><th scope="col">Of the class</th><th></th></tr></thead><tbody>${rows}</tbody></table></div>${rest}`
+}
+
+/** A bar of this share, 0 to 1. The figure stands beside it: it says nothing to a reader who cannot see it. */
+export function bar(share: number, look: 'right' | 'wrong'): Html {
+  const width = Math.round(1000 * Math.min(1, Math.max(0, share))) / 10
+  return html`<span class="track" aria-hidden="true"><span class="${look}" style="width:${width}%"></span></span>`
+}
+
+/** How each class fared, the worst first. Pure. */
+export function classTable(metrics: Metrics): Html {
+  const answers = metrics.perClass.map((_, answer) =>
+    metrics.confusion.reduce((sum, row) => sum + (row[answer] ?? 0), 0),
+  )
+  const confusions = new Map<number, Pair>()
+  for (const pair of mostConfused(metrics)) if (!confusions.has(pair.truth)) confusions.set(pair.truth, pair)
+  const order = metrics.perClass.map((result, index) => ({ ...result, index }))
+  order.sort((a, b) => Number(b.count > 0) - Number(a.count > 0) || a.accuracy - b.accuracy || b.count - a.count)
+  const rows = order.map(({ name, count, correct, accuracy, index }) => {
+    const other = confusions.get(index)
+    const taken =
+      other && html`${named(metrics.perClass[other.answer]?.name ?? '')} <span class="muted">${other.count}</span>`
+    const share = count > 0 ? percent(accuracy) : '\u2013'
+    const precise = answers[index] ? percent(correct / answers[index]) : '\u2013'
+    return html`<tr><th scope="row" class="name">${named(name)}</th><td>${count}</td><td>${correct}</td><td>${share}</td><td class="bar">${bar(accuracy, 'right')}</td><td>${precise}</td><td class="name">${taken}</td></tr>`
+  })
+  const head = html`<thead><tr><th scope="col" class="name">Class</th><th scope="col">Pictures</th><th scope="col">Right</th><th scope="col" title="of the pictures of this class, answered so">Recall</th><th></th><th scope="col" title="of the answers of this class, right">Precision</th><th scope="col" class="name">Most often taken for</th></tr></thead>`
+  const table = (part: readonly Html[]) =>
+    html`<div class="wide" tabindex="0" role="region" aria-label="Classes"><table class="numbers list">${head}<tbody>${part}</tbody></table></div>`
+  const rest = rows.slice(mostRows)
+  const more = rest.length > 0 && html`<details><summary>${rest.length} more</summary>${table(rest)}</details>`
+  return html`<section><h2>Classes, the worst first</h2>${table(rows.slice(0, mostRows))}${more}</section>`
+}

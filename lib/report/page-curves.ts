@@ -1,0 +1,137 @@
+import { durationText, percent, rateText } from '../train/log.js'
+import { bestEpoch, type Course } from './course.js'
+import { type Html, html } from './html.js'
+import { type Chart, lineChart, type Series } from './line-chart.js'
+import type { LineOf } from './log-line.js'
+
+type Epoch = LineOf<'epoch'>
+
+/** A loss, in nats. */
+export const lossText = (loss: number): string => loss.toPrecision(loss !== 0 && Math.abs(loss) < 0.01 ? 2 : 4)
+
+const percentTick = (share: number): string => `${Number((100 * share).toPrecision(4))} %`
+
+/** At most so many points are drawn of the steps; each is the mean of its neighbours. */
+const mostSteps = 240
+
+/** The curves of a training and its figures by epoch. Pure. */
+export function curves(course: Course): Html {
+  if (course.epochs.length === 0 && course.steps.length === 0) {
+    return html`<section><h2>Curves</h2><p class="none">The log holds no finished step yet.</p></section>`
+  }
+  return html`<section><h2>Curves</h2><div class="charts">${chartsOf(course).map(lineChart)}</div>${epochTable(course)}</section>`
+}
+
+function chartsOf({ epochs, steps }: Course): Chart[] {
+  const over = (y: (epoch: Epoch) => number | undefined): Series['points'] =>
+    epochs.map((epoch) => [epoch.epoch, y(epoch) ?? Number.NaN])
+  const charts: Chart[] = []
+  if (epochs.length > 0) {
+    charts.push(
+      {
+        title: 'Loss (cross-entropy, nats)',
+        along: 'epoch',
+        scale: 'linear',
+        least: 0,
+        text: shortNumber,
+        series: [
+          { name: 'training', look: 'training', points: over(({ loss }) => loss) },
+          { name: 'validation', look: 'validation', points: over(({ validation }) => validation?.loss) },
+        ],
+      },
+      {
+        title: 'Share of pictures right',
+        along: 'epoch',
+        scale: 'linear',
+        least: 0,
+        most: 1,
+        text: percentTick,
+        series: [
+          { name: 'training', look: 'training', points: over(({ accuracy }) => accuracy) },
+          { name: 'top-1', look: 'validation', points: over(({ validation }) => validation?.top1) },
+          { name: 'top-5', look: 'other', points: over(({ validation }) => validation?.top5) },
+        ],
+      },
+      {
+        title: 'Learning rate',
+        along: 'epoch',
+        scale: 'log',
+        text: rateText,
+        series: [{ name: 'rate', look: 'training', points: over(({ learningRate }) => learningRate) }],
+      },
+      {
+        title: 'Speed',
+        along: 'epoch',
+        scale: 'linear',
+        least: 0,
+        text: shortNumber,
+        series: [{ name: 'images/s', look: 'training', points: over(({ imagesPerSecond }) => imagesPerSecond) }],
+      },
+    )
+  }
+  if (steps.length > 0) {
+    const name = steps.length > mostSteps ? 'training, mean of neighbours' : 'training'
+    charts.push({
+      title: 'Loss by step',
+      along: 'step',
+      scale: 'linear',
+      least: 0,
+      text: shortNumber,
+      series: [{ name, look: 'training', points: thinned(steps.map(({ step, loss }) => [step, loss])) }],
+    })
+  }
+  return charts
+}
+
+function shortNumber(value: number): string {
+  return Math.abs(value) >= 1000 ? Math.round(value).toLocaleString('en-US') : String(Number(value.toPrecision(3)))
+}
+
+/** Means of equal numbers of neighbours; those that are not finite are left out of them. */
+function thinned(points: Series['points']): Series['points'] {
+  const size = Math.ceil(points.length / mostSteps)
+  if (size <= 1) return points
+  const groups = Array.from({ length: Math.ceil(points.length / size) }, (_, index) =>
+    points.slice(index * size, (index + 1) * size),
+  )
+  return groups.map((group) => {
+    const finite = group.map(([, y]) => y).filter(Number.isFinite)
+    return [group.at(-1)?.[0] ?? 0, finite.reduce((sum, y) => sum + y, 0) / finite.length]
+  })
+}
+
+function epochTable(course: Course): Html | undefined {
+  if (course.epochs.length === 0) return undefined
+  const best = bestEpoch(course)
+  const held = best !== undefined
+  const columns = [
+    'Epoch',
+    'Rate',
+    'Loss',
+    'Training',
+    ...(held ? ['Val. loss', 'Top-1', 'Top-5'] : []),
+    'Images/s',
+    'Time',
+    'Skipped',
+  ]
+  const rows = course.epochs.map((epoch) => {
+    const { validation: figures } = epoch
+    const isBest = epoch === best
+    const cells = [
+      rateText(epoch.learningRate),
+      lossText(epoch.loss),
+      percent(epoch.accuracy),
+      ...(held
+        ? figures
+          ? [lossText(figures.loss), percent(figures.top1), percent(figures.top5)]
+          : ['', '', '']
+        : []),
+      epoch.imagesPerSecond.toFixed(epoch.imagesPerSecond < 10 ? 1 : 0),
+      durationText(epoch.seconds),
+      epoch.skipped,
+    ]
+    const mark = isBest && html` <span class="mark">best</span>`
+    return html`<tr${isBest && html` class="best"`}><th scope="row">${epoch.epoch}${mark}</th>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`
+  })
+  return html`<details><summary>Figures by epoch</summary><div class="wide" tabindex="0" role="region" aria-label="Figures by epoch"><table class="numbers"><thead><tr>${columns.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead><tbody>${rows}</tbody></table></div></details>`
+}

@@ -1,0 +1,53 @@
+import { percent } from '../train/log.js'
+import { type Html, html, named } from './html.js'
+import { bar } from './page-confusion.js'
+import type { EmbeddedPicture, FilterPicture } from './picture.js'
+
+/** A mistake as the page shows it. */
+export interface ShownMistake {
+  readonly picture: EmbeddedPicture
+  /** Of the file. */
+  readonly name: string
+  readonly truth: string
+  readonly answer: string
+  /** 0 to 1. */
+  readonly probability: number
+  readonly truthProbability: number
+}
+
+/** The first layer as the page shows it. */
+export interface ShownFilters {
+  /** Of the parameter: 'conv1_1.weight'. */
+  readonly name: string
+  readonly channels: number
+  readonly pictures: readonly FilterPicture[]
+}
+
+/** Below this a picture is enlarged with its pixels seen. */
+const small = 96
+
+/** The pictures about which the network was most sure, and wrong. Pure. */
+export function mistakes(shown: readonly ShownMistake[]): Html {
+  if (shown.length === 0)
+    return html`<section><h2>Mistakes</h2><p class="none">None: every picture was right.</p></section>`
+  const figures = shown.map(({ picture, name, truth, answer, probability, truthProbability }) => {
+    const look = Math.max(picture.width, picture.height) <= small && html` class="pixels"`
+    const image = html`<img${look} src="${picture.uri}" width="${picture.width}" height="${picture.height}" alt="${name}: ${truth}, taken for ${answer}">`
+    return html`<figure class="mistake"><div class="frame">${image}</div><figcaption><dl>
+<dt>answer</dt><dd>${named(answer)}</dd><dd class="share">${percent(probability)}</dd><dd class="line">${bar(probability, 'wrong')}</dd>
+<dt>true</dt><dd>${named(truth)}</dd><dd class="share">${percent(truthProbability)}</dd><dd class="line">${bar(truthProbability, 'right')}</dd></dl>
+<p class="file" title="${name}">${named(name)}</p></figcaption></figure>`
+  })
+  return html`<section><h2>Most confident mistakes</h2><p class="note">Pictures as the network saw them, with the probability it gave its answer and the true class.</p><div class="mistakes">${figures}</div></section>`
+}
+
+/** The windows of the first layer. Pure. */
+export function filters({ name, channels, pictures }: ShownFilters): Html {
+  const images = pictures.map(
+    ({ uri, width, height, largest }, index) =>
+      html`<img class="pixels" src="${uri}" width="${width}" height="${height}" alt="filter ${index + 1}" title="filter ${index + 1}: largest weight ${largest.toPrecision(2)}">`,
+  )
+  const colours =
+    channels === 3 ? 'red, green and blue are the weights of these channels' : 'bright is above 0, dark below'
+  return html`<section><h2>First-layer filters</h2><p class="note"><code>${name}</code>, ${pictures.length} windows, each scaled by its own largest weight: mid-grey is 0; ${colours}.</p><div class="filters">${images}</div></section>`
+}

@@ -1,0 +1,48 @@
+import type { Course } from './course.js'
+import { type Html, html, named } from './html.js'
+
+const mostFiles = 500
+
+const actions = {
+  stop: 'the training stopped',
+  skip: 'the update was skipped',
+  back: 'the training went back to the last checkpoint',
+} as const
+
+/** A file that was left out. */
+export interface LeftOutFile {
+  readonly name: string
+  readonly reason: string
+}
+
+/** What did not go well: files left out, numbers that were not finite, a log that ends in the middle of a line. Pure. */
+export function troubles(course: Course, unreadable: readonly LeftOutFile[]): Html | undefined {
+  const parts = [
+    files('Training files left out', course.skipped),
+    files('Validation files left out', unreadable),
+    notFinite(course),
+    course.torn && html`<p class="note">The last line of the log was not written whole: the machine went down.</p>`,
+  ].filter((part) => part instanceof Object)
+  if (parts.length === 0) return undefined
+  return html`<section><h2>Troubles</h2>${parts}</section>`
+}
+
+function files(title: string, all: readonly LeftOutFile[]): Html | undefined {
+  if (all.length === 0) return undefined
+  const rows = all
+    .slice(0, mostFiles)
+    .map(
+      ({ name, reason }) =>
+        html`<tr><th scope="row" class="name">${named(name)}</th><td class="name">${reason}</td></tr>`,
+    )
+  const rest =
+    all.length > mostFiles && html`<p class="note">and ${(all.length - mostFiles).toLocaleString('en-US')} more</p>`
+  const open = all.length <= 12 && html` open`
+  return html`<details${open}><summary>${title}: ${all.length.toLocaleString('en-US')}</summary><div class="wide" tabindex="0" role="region" aria-label="${title}"><table class="numbers list files"><thead><tr><th scope="col" class="name">File</th><th scope="col" class="name">Reason</th></tr></thead><tbody>${rows}</tbody></table></div>${rest}</details>`
+}
+
+function notFinite({ notFinite: lines }: Course): Html | undefined {
+  if (lines.length === 0) return undefined
+  const items = lines.map(({ at, message, action }) => html`<li>step ${at}: ${message}; ${actions[action]}</li>`)
+  return html`<h3>Not finite</h3><ul>${items}</ul>`
+}

@@ -1,0 +1,49 @@
+import type { Metrics } from '../evaluate/metrics.js'
+import type { Course } from './course.js'
+import { html } from './html.js'
+import { classTable, confusion } from './page-confusion.js'
+import { curves } from './page-curves.js'
+import { header, timeText } from './page-header.js'
+import { filters, mistakes, type ShownFilters, type ShownMistake } from './page-pictures.js'
+import { type LeftOutFile, troubles } from './page-troubles.js'
+import { style } from './style.js'
+
+/** All that a report shows: plain data. */
+export interface ReportData {
+  /** When the report was made, ISO 8601. */
+  readonly made: string
+  readonly course: Course
+  /** The model on the validation pictures. */
+  readonly judged?: {
+    /** 'best.safetensors' */
+    readonly model: string
+    readonly metrics: Metrics
+    readonly mistakes: readonly ShownMistake[]
+    readonly unreadable: readonly LeftOutFile[]
+  }
+  /** Why there is no judgement. */
+  readonly notJudged?: string
+  readonly filters?: ShownFilters
+}
+
+/** The report as one page of HTML that needs nothing but itself: no network, no script. Pure. */
+export function reportPage({ made, course, judged, notJudged, filters: first }: ReportData): string {
+  const title = course.facts === undefined ? 'Training' : `${course.facts.model} on ${course.facts.data}`
+  const judgement = judged && [
+    html`<p class="source">The model <code>${judged.model}</code> on ${judged.metrics.count.toLocaleString('en-US')} validation pictures, a single centre crop each.</p>`,
+    confusion(judged.metrics),
+    classTable(judged.metrics),
+    mistakes(judged.mistakes),
+  ]
+  // The policy of content: even if a name slipped through as markup, nothing of it would run or be fetched.
+  return html`<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
+<title>${title} \u00b7 vggnet</title><style>${style}</style></head>
+<body><main>${header(course, judged?.metrics)}${curves(course)}${judgement}
+${notJudged !== undefined && html`<section><h2>The model</h2><p class="none">${notJudged}</p></section>`}
+${first && first.pictures.length > 0 && filters(first)}${troubles(course, judged?.unreadable ?? [])}
+<footer>Made ${timeText(made)} by vggnet.</footer></main></body></html>
+`.text
+}
