@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises'
-import sharp from 'sharp'
+import sharp, { type Metadata } from 'sharp'
 import { VggError } from '../error.js'
 import type { PictureSize, View } from './view.js'
 
@@ -34,13 +34,6 @@ const headerBytes = 1 << 26
 
 const damaged = (reason: string, cause?: unknown): VggError => new VggError('FILE_FORMAT', reason, { cause })
 
-/** The first line of sharp's message is the fault itself, what follows is repeated or comes from it. */
-function fault(error: unknown): VggError {
-  if (error instanceof VggError) return error
-  const [line = ''] = String((error as Error)?.message ?? error).split('\n')
-  return damaged(line, error)
-}
-
 async function fileBytes(path: string, pixelLimit: number): Promise<Uint8Array> {
   try {
     // First what it is: to open a pipe would wait for somebody to write to it.
@@ -55,7 +48,7 @@ async function fileBytes(path: string, pixelLimit: number): Promise<Uint8Array> 
     const code = (error as NodeJS.ErrnoException).code ?? ''
     if (machineFaults.includes(code)) throw new VggError('STATE', `Could not read ${path}: ${code}`, { cause: error })
     if (code === 'ENOENT' || code === 'ENOTDIR') throw new VggError('FILE_NOT_FOUND', 'no such file', { cause: error })
-    throw fault(error)
+    throw error instanceof VggError ? error : damaged(`reading it failed: ${(error as Error).message}`, error)
   }
 }
 
@@ -72,7 +65,8 @@ export async function pictureBytes(source: PhotoSource, pixelLimit: number): Pro
   try {
     bytes = await source()
   } catch (error) {
-    throw fault(error)
+    if (error instanceof VggError) throw error
+    throw damaged(`its source failed: ${(error as Error)?.message ?? error}`, error)
   }
   if (!(bytes instanceof Uint8Array)) throw damaged('its source gave no bytes')
   return bytes
@@ -86,12 +80,21 @@ export async function pictureBytes(source: PhotoSource, pixelLimit: number): Pro
  */
 export async function openPicture(bytes: Uint8Array, pixelLimit: number): Promise<Picture> {
   if (bytes.length === 0) throw damaged('the file is empty')
+  const { format, autoOrient, depth, hasProfile } = await metadataOf(bytes)
+  checkPixels(autoOrient, pixelLimit, 'its header says')
+  return { bytes, size: autoOrient, format, deepWithProfile: depth === 'ushort' && hasProfile }
+}
+
+/*
+ * Why a picture cannot be decoded is said in words of our own. libvips has one buffer of messages for the whole
+ * process: of pictures decoded at once, each may get the message of another or none. sharp's is kept as the cause.
+ */
+async function metadataOf(bytes: Uint8Array): Promise<Metadata> {
   try {
-    const { format, autoOrient, depth, hasProfile } = await sharp(bytes, { limitInputPixels: false }).metadata()
-    checkPixels(autoOrient, pixelLimit, 'its header says')
-    return { bytes, size: autoOrient, format, deepWithProfile: depth === 'ushort' && hasProfile }
+    return await sharp(bytes, { limitInputPixels: false }).metadata()
   } catch (error) {
-    throw fault(error)
+    const unknown = (error as Error).message.includes('unsupported image format')
+    throw damaged(unknown ? 'it is no picture of a known format' : 'its header is damaged or cut off', error)
   }
 }
 
@@ -102,17 +105,12 @@ function checkPixels({ height, width }: PictureSize, pixelLimit: number, says: s
 
 /** How near to the end of a file its format's last mark has to be; some programs leave a few bytes behind it. */
 const tail = 4096
+const endMarks: Readonly<Record<string, Buffer>> = { jpeg: Buffer.of(0xff, 0xd9), png: Buffer.from('IEND') }
 
-/**
- * Whether it is certain that nothing is missing at the end. sharp stops decoding below the crop: without this, one and
- * the same truncated file would be readable or not as the crop fell.
- */
-function endsWhole({ bytes, format }: Picture): boolean {
-  const end = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).subarray(-tail)
-  if (format === 'jpeg') return end.includes(Buffer.of(0xff, 0xd9))
-  if (format === 'png') return end.includes('IEND')
-  // its header says how long it is
-  return format === 'webp'
+/** Whether a picture has the last mark of its format; undefined where the format is not known to have one. */
+function hasEnd({ bytes, format }: Picture): boolean | undefined {
+  const mark = endMarks[format]
+  return mark && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).subarray(-tail).includes(mark)
 }
 
 /**
@@ -135,7 +133,10 @@ export async function decodeView(
 ): Promise<Uint8Array> {
   // A picture of 1x16000 at S = 256 has a thousand million pixels.
   checkPixels(view, pixelLimit, 'rescaled it would have')
-  const whole = !endsWhole(picture)
+  const ends = hasEnd(picture)
+  // sharp stops decoding below the cut: one and the same truncated file would be readable or not as the cut fell.
+  // (WebP's header says how long the file is.)
+  const whole = ends !== true && picture.format !== 'webp'
   const taken = whole ? { ...view, top: 0, left: 0 } : { left: view.left, top: view.top, ...sizeOf(cut) }
   try {
     const pipeline = sharp(picture.bytes, { failOn: 'error', autoOrient: true, limitInputPixels: pixelLimit })
@@ -154,7 +155,8 @@ export async function decodeView(
     const pixels = new Uint8Array(data.buffer, data.byteOffset, data.length)
     return whole ? cutOut(pixels, view, cut) : pixels
   } catch (error) {
-    throw fault(error)
+    if (error instanceof VggError) throw error
+    throw damaged(ends === false ? 'it is truncated: its end is missing' : 'it is damaged, decoding it failed', error)
   }
 }
 

@@ -178,7 +178,7 @@ describe('views', () => {
 describe('what is no whole picture', () => {
   test('is said with its reason', async () => {
     expect(await faultOf(new Uint8Array(0))).toBe('the file is empty')
-    expect(await faultOf(Buffer.from('hello world'))).toMatch(/unsupported image format/)
+    expect(await faultOf(Buffer.from('hello world'))).toBe('it is no picture of a known format')
     expect(await faultOf(await claimsToBe(60000, 50000))).toBe(
       'its header says 60000x50000 pixels, more than the limit of 268402689',
     )
@@ -220,6 +220,17 @@ describe('what is no whole picture', () => {
     expect(await of(Buffer.concat([whole, Buffer.alloc(8192)]))).toEqual(plain)
   })
 
+  test('a PNG with a wrong byte in its middle is damaged, not truncated', async () => {
+    const bytes = await packed(picture).png().toBuffer()
+    const at = bytes.length >> 1
+    bytes[at] = (bytes[at] ?? 0) ^ 0xff
+    await expect(decoded(bytes)).rejects.toMatchObject({
+      code: 'FILE_FORMAT',
+      message: 'it is damaged, decoding it failed',
+      cause: expect.any(Error),
+    })
+  })
+
   test('a thin line is refused before it becomes a thousand million pixels', async () => {
     const line = await openPicture(
       await packed(flat(2000, 1, [9]))
@@ -248,7 +259,7 @@ describe('what is no whole picture', () => {
   test('a source that fails or gives something else', async () => {
     await expect(pictureBytes(() => Promise.reject(new Error('gone')), 1)).rejects.toMatchObject({
       code: 'FILE_FORMAT',
-      message: 'gone',
+      message: 'its source failed: gone',
     })
     const text = (() => Promise.resolve('text')) as unknown as () => Promise<Uint8Array>
     await expect(pictureBytes(text, 1)).rejects.toThrow('its source gave no bytes')

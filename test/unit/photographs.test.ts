@@ -1,0 +1,358 @@
+import { rmSync, writeFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { drawColourShift } from '../../lib/data/colour.js'
+import { imageBytes } from '../../lib/data/dataset.js'
+import {
+  type PhotoList,
+  type PhotoOptions,
+  type PhotoSource,
+  photoDataset,
+  selectPhotos,
+  splitPhotos,
+} from '../../lib/data/photographs.js'
+import { centreView, drawView } from '../../lib/data/view.js'
+import { Random } from '../../lib/random.js'
+import { newFolder } from '../setup/folder.js'
+import { claimsToBe, flat, gradient, packed } from '../setup/photos.js'
+
+const colour = {
+  values: [50, 20, 10],
+  vectors: [
+    [0.6, 0.6, 0.5292],
+    [0.8, -0.6, 0],
+    [0, 0, 1],
+  ],
+  deviation: 0.1,
+}
+
+/** One picture of 60x80, packed: every pixel says where it is. */
+let map: Buffer
+
+beforeAll(async () => {
+  map = await packed(gradient(60, 80)).png().toBuffer()
+})
+
+function listOf(sources: readonly PhotoSource[]): PhotoList {
+  const names = sources.map((source, index) => (typeof source === 'string' ? source : `picture ${index}`))
+  return { sources, names, labels: new Int32Array(sources.length), classNames: ['a', 'b'] }
+}
+
+/** Upper left pixel of picture `place`: on an unscaled map its red is the row, its green the column. */
+const corner = (into: Uint8Array, place: number, bytes: number) => [...into.subarray(place * bytes, place * bytes + 2)]
+
+const randomsOf = (count: number, seed = 1) =>
+  Array.from({ length: count }, (_, index) => new Random(seed * 1000 + index))
+
+const all = (count: number) => Int32Array.from({ length: count }, (_, index) => index)
+
+describe('read', () => {
+  test('rescales to S and cuts the middle out, exactly', async () => {
+    const data = photoDataset(listOf([map]), { crop: [20, 30], smallestSide: 60 })
+    expect(data).toMatchObject({ count: 1, height: 20, width: 30, channels: 3, classNames: ['a', 'b'] })
+    const into = new Uint8Array(imageBytes(data))
+    expect(await data.read(Int32Array.of(0), into)).toEqual([])
+    const expected = Uint8Array.from({ length: into.length }, (_, index) => {
+      const pixel = Math.floor(index / 3)
+      return [20 + Math.floor(pixel / 30), 25 + (pixel % 30), 40][index % 3] ?? 0
+    })
+    expect(into).toEqual(expected)
+  })
+
+  test('of a range the middle, as centreView has it; S is 256/224 of the crop unless told', async () => {
+    const range = photoDataset(listOf([map]), { crop: 40, smallestSide: [40, 80] })
+    const fixed = photoDataset(listOf([map]), { crop: 40, smallestSide: 60 })
+    const usual = photoDataset(listOf([map]), { crop: 224 })
+    const told = photoDataset(listOf([map]), { crop: 224, smallestSide: 256 })
+    for (const [one, other] of [
+      [range, fixed],
+      [usual, told],
+    ] as const) {
+      const [a, b] = [new Uint8Array(imageBytes(one)), new Uint8Array(imageBytes(other))]
+      await one.read(Int32Array.of(0), a)
+      await other.read(Int32Array.of(0), b)
+      expect(a.some((value) => value > 0)).toBe(true)
+      expect(a).toEqual(b)
+    }
+    expect(centreView({ height: 60, width: 80 }, { crop: [40, 40], smallestSide: [40, 80] }).smallestSide).toBe(60)
+  })
+
+  test('each of many into its place, in any order, whatever the workers; one source read once', async () => {
+    const pictures = await Promise.all(
+      [0, 1, 2, 3, 4, 5, 6].map((n) =>
+        packed(flat(20, 20, [n, n, n]))
+          .png()
+          .toBuffer(),
+      ),
+    )
+    let reads = 0
+    let running = 0
+    let most = 0
+    const sources = pictures.map((bytes, index) => async () => {
+      reads += 1
+      running += 1
+      most = Math.max(most, running)
+      // the first are the slowest
+      await new Promise((resolve) => setTimeout(resolve, 10 - index))
+      running -= 1
+      return bytes
+    })
+    const indices = Int32Array.of(6, 0, 3, 3, 1, 5, 2, 4)
+    for (const workers of [1, 3, 16]) {
+      reads = most = 0
+      const data = photoDataset(listOf(sources), { crop: 8, workers })
+      const into = new Uint8Array(8 * imageBytes(data))
+      await data.read(indices, into)
+      expect([...indices].map((_, place) => into[place * imageBytes(data) + 100])).toEqual([...indices])
+      expect(reads).toBe(8)
+      expect(most).toBeLessThanOrEqual(workers)
+      expect(most).toBeGreaterThan(workers === 1 ? 0 : 1)
+    }
+  })
+
+  test('reads that overlap share the workers', async () => {
+    let running = 0
+    let most = 0
+    const source = async () => {
+      running += 1
+      most = Math.max(most, running)
+      await new Promise((resolve) => setTimeout(resolve, 2))
+      running -= 1
+      return map
+    }
+    const data = photoDataset(listOf(Array.from({ length: 6 }, () => source)), { crop: 8, workers: 2 })
+    const reads = [0, 1, 2].map(() => data.read(all(6), new Uint8Array(6 * imageBytes(data))))
+    expect(await Promise.all(reads)).toEqual([[], [], []])
+    expect(most).toBe(2)
+  })
+})
+
+describe('readAugmented', () => {
+  test('S, crop, flip and colours are drawn from the picture’s own generator, in this order', async () => {
+    const options: PhotoOptions = { crop: [20, 30], smallestSide: 60, colour }
+    const data = photoDataset(listOf(Array.from({ length: 20 }, () => map)), options)
+    const into = new Uint8Array(20 * imageBytes(data))
+    const augmented = await data.readAugmented?.(all(20), randomsOf(20), into)
+    for (const [place, random] of randomsOf(20).entries()) {
+      const view = drawView(random, { height: 60, width: 80 }, { crop: [20, 30], smallestSide: 60, randomCrop: true })
+      expect(corner(into, place, imageBytes(data))).toEqual([view.top, view.left])
+      expect(augmented?.flip?.[place]).toBe(random.next() >= 2 ** 31 ? 1 : 0)
+      const shift = augmented?.shift?.subarray(3 * place, 3 * place + 3)
+      expect(shift).toEqual(Float32Array.from(drawColourShift(random, colour)))
+    }
+    expect(new Set(augmented?.flip)).toEqual(new Set([0, 1]))
+    expect(augmented?.unreadable).toEqual([])
+  })
+
+  test('depends on the generators alone: not on workers, batch or order', async () => {
+    const read = async (workers: number, order: Int32Array) => {
+      const data = photoDataset(listOf(Array.from({ length: 9 }, () => map)), {
+        crop: 20,
+        smallestSide: [30, 60],
+        colour,
+        workers,
+      })
+      const bytes = imageBytes(data)
+      const into = new Uint8Array(9 * bytes)
+      const randoms = randomsOf(9)
+      const augmented = await data.readAugmented?.(
+        order,
+        [...order].map((index) => randoms[index] as Random),
+        into,
+      )
+      return [...order.keys()]
+        .sort((a, b) => (order[a] ?? 0) - (order[b] ?? 0))
+        .map((place) => ({
+          pixels: Buffer.from(into.subarray(place * bytes, (place + 1) * bytes)).toString('hex'),
+          flip: augmented?.flip?.[place],
+          shift: [...(augmented?.shift?.subarray(3 * place, 3 * place + 3) ?? [])],
+        }))
+    }
+    const one = await read(1, all(9))
+    expect(new Set(one.map(({ pixels }) => pixels)).size).toBeGreaterThan(5)
+    expect(await read(4, Int32Array.of(8, 2, 0, 1, 7, 5, 6, 4, 3))).toEqual(one)
+  })
+
+  test('each part can be switched off, and leaves the others as they were', async () => {
+    const read = async (options: Partial<PhotoOptions>) => {
+      const data = photoDataset(listOf([map, map, map]), { crop: 20, smallestSide: 60, colour, ...options })
+      const into = new Uint8Array(3 * imageBytes(data))
+      return { into, ...(await data.readAugmented?.(all(3), randomsOf(3, 7), into)) }
+    }
+    const full = await read({})
+    const unflipped = await read({ flip: false })
+    expect(unflipped.flip).toBeUndefined()
+    expect(unflipped).toMatchObject({ into: full.into, shift: full.shift })
+    const uncoloured = await read({ colour: undefined })
+    expect(uncoloured.shift).toBeUndefined()
+    expect(uncoloured).toMatchObject({ into: full.into, flip: full.flip })
+    const centred = await read({ randomCrop: false })
+    expect(centred).toMatchObject({ flip: full.flip, shift: full.shift })
+    expect([0, 1, 2].map((place) => corner(centred.into, place, 1200))).toEqual([
+      [20, 30],
+      [20, 30],
+      [20, 30],
+    ])
+  })
+
+  test('grey pictures have one channel, and no colours to shift', async () => {
+    const data = photoDataset(listOf([map]), { crop: 16, channels: 1 })
+    const into = new Uint8Array(256)
+    expect(await data.readAugmented?.(all(1), randomsOf(1), into)).toMatchObject({ flip: expect.any(Uint8Array) })
+    expect(into.some((value) => value > 0)).toBe(true)
+    expect(() => photoDataset(listOf([map]), { crop: 16, channels: 1, colour })).toThrow(/colour/)
+  })
+})
+
+describe('what cannot be read', () => {
+  /** Good and bad files; the reasons belong to places 1, 2, 4, 5, 6, 8. */
+  async function mixed(): Promise<string[]> {
+    const folder = newFolder()
+    const cut = map.subarray(0, map.length >> 1)
+    const files: [string, Uint8Array][] = [
+      ['0.png', map],
+      ['1-empty.png', new Uint8Array(0)],
+      ['2-cut.png', cut],
+      ['3.jpg', await packed(gradient(30, 30)).jpeg().toBuffer()],
+      ['4-text.jpg', Buffer.from('<html>not found</html>')],
+      ['5-huge.png', await claimsToBe(40000, 40000)],
+      ['6-gone.jpg', map],
+      ['7.webp', await packed(gradient(30, 50)).webp().toBuffer()],
+      ['8-random.gif', Buffer.from('GIF89a but no picture follows')],
+    ]
+    for (const [name, bytes] of files) writeFileSync(path.join(folder, name), bytes)
+    rmSync(path.join(folder, '6-gone.jpg'))
+    return files.map(([name]) => path.join(folder, name))
+  }
+  const reasons = [
+    [1, /^the file is empty$/],
+    [2, /^it is truncated: its end is missing$/],
+    [4, /^it is no picture of a known format$/],
+    [5, /40000x40000 pixels, more than the limit/],
+    [6, /^no such file$/],
+    [8, /^its header is damaged or cut off$/],
+  ] as const
+
+  test('skip: all of it is said with place, path and reason, its bytes are 0, the rest is read', async () => {
+    const files = await mixed()
+    const data = photoDataset(listOf(files), { crop: 16, smallestSide: 24, onUnreadable: 'skip', colour, workers: 3 })
+    const bytes = imageBytes(data)
+    const into = new Uint8Array(9 * bytes).fill(77)
+    const check = (unreadable: readonly { place: number; name: string; reason: string }[]) => {
+      expect(unreadable.map(({ place }) => place)).toEqual([1, 2, 4, 5, 6, 8])
+      for (const [place, reason] of reasons) {
+        const fault = unreadable.find((one) => one.place === place)
+        expect(fault?.name).toBe(files[place])
+        expect(fault?.reason).toMatch(reason)
+        expect(new Set(into.subarray(place * bytes, (place + 1) * bytes))).toEqual(new Set([0]))
+      }
+      for (const place of [0, 3, 7]) expect(into[place * bytes + 2]).toBeGreaterThan(20)
+    }
+    check(await data.read(all(9), into))
+    into.fill(77)
+    const augmented = await data.readAugmented?.(all(9), randomsOf(9), into)
+    check(augmented?.unreadable ?? [])
+    for (const [place] of reasons) {
+      expect(augmented?.flip?.[place]).toBe(0)
+      expect([...(augmented?.shift?.subarray(3 * place, 3 * place + 3) ?? [])]).toEqual([0, 0, 0])
+    }
+  })
+
+  test('throw: the first in the order asked for, whatever the workers, and none is left running', async () => {
+    const files = await mixed()
+    const sources = files.map((file) => async () => {
+      // what comes first takes longest
+      await new Promise((resolve) => setTimeout(resolve, file.includes('4-text') ? 30 : 1))
+      return readFile(file)
+    })
+    for (const workers of [1, 2, 9]) {
+      const data = photoDataset({ ...listOf(files), sources }, { crop: 16, workers })
+      const into = new Uint8Array(9 * imageBytes(data))
+      const wanted = [0, 4, 1, 3, 8, 2, 5, 6, 7]
+      const error = await data.read(Int32Array.from(wanted), into).catch((reason: unknown) => reason)
+      expect(error).toMatchObject({
+        code: 'FILE_FORMAT',
+        message: expect.stringMatching(/4-text\.jpg but it is no picture/),
+      })
+      // the gate is open again
+      expect(await data.read(Int32Array.of(0, 3), into.subarray(0, 2 * imageBytes(data)))).toEqual([])
+    }
+  })
+
+  test('throw, the default: a missing file is FILE_NOT_FOUND with its path', async () => {
+    const missing = path.join(newFolder(), 'gone.jpg')
+    const data = photoDataset(listOf([map, missing]), { crop: 16 })
+    const into = new Uint8Array(2 * imageBytes(data))
+    const error = { code: 'FILE_NOT_FOUND', message: `No file at ${missing}` }
+    await expect(data.read(all(2), into)).rejects.toMatchObject(error)
+    await expect(data.readAugmented?.(all(2), randomsOf(2), into)).rejects.toMatchObject(error)
+  })
+
+  test('a fault of the caller is not passed over under skip', async () => {
+    const data = photoDataset(listOf([map]), { crop: 16, onUnreadable: 'skip' })
+    const into = new Uint8Array(imageBytes(data))
+    await expect(data.readAugmented?.(all(1), [], into)).rejects.toMatchObject({ code: 'INTERNAL' })
+  })
+
+  test('pixelLimit', async () => {
+    const data = (pixelLimit: number) => photoDataset(listOf([map]), { crop: 16, smallestSide: 16, pixelLimit })
+    await expect(data(4799).read(all(1), new Uint8Array(768))).rejects.toThrow(
+      /60x80 pixels, more than the limit of 4799/,
+    )
+    expect(await data(4800).read(all(1), new Uint8Array(768))).toEqual([])
+  })
+})
+
+describe('options and lists', () => {
+  test.each([
+    [{}, /crop/],
+    [{ crop: 0 }, /crop/],
+    [{ crop: 16, smallestSide: 15 }, /smallestSide/],
+    [{ crop: 16, chanels: 3 }, /did you mean 'channels'/],
+    [{ crop: 16, channels: 2 }, /1 or 3 for channels/],
+    [{ crop: 16, onUnreadable: 'skipp' }, /did you mean 'skip'/],
+    [{ crop: 16, pixelLimit: 0 }, /pixelLimit/],
+    [{ crop: 16, workers: 0 }, /workers/],
+    [{ crop: 16, flip: 1 }, /flip/],
+    [{ crop: 16, colour: { values: [1] } }, /colour/],
+  ])('%j is refused', (options, message) => {
+    expect(() => photoDataset(listOf([map]), options as unknown as PhotoOptions)).toThrow(message)
+  })
+
+  test('lists that do not fit together are refused', () => {
+    const list = listOf([map, map])
+    expect(() => photoDataset({ ...list, names: ['one'] }, { crop: 16 })).toThrow(/2 pictures but received 1 names/)
+    expect(() => photoDataset({ ...list, labels: Int32Array.of(0, 2) }, { crop: 16 })).toThrow(/labels\[1\]/)
+    expect(() => photoDataset(listOf([]), { crop: 16 })).toThrow(/at least one picture/)
+    expect(() => photoDataset({ ...list, sources: [map, 3 as unknown as string] }, { crop: 16 })).toThrow(
+      /sources\[1\]/,
+    )
+  })
+
+  test('names', () => {
+    expect(photoDataset(listOf(['x/1.jpg', map]), { crop: 16 }).nameOf?.(0)).toBe('x/1.jpg')
+  })
+
+  test('a split keeps the share of every class, the order, and every picture once', () => {
+    const labels = Int32Array.from({ length: 100 }, (_, index) => (index < 80 ? 0 : 1))
+    const names = Array.from(labels, (_, index) => `${index}.jpg`)
+    const list: PhotoList = { sources: names, names, labels, classNames: ['many', 'few'] }
+    const { training, validation } = splitPhotos(list, 0.25, 3)
+    expect([...(validation?.labels ?? [])].filter((label) => label === 1)).toHaveLength(5)
+    expect(validation?.names).toHaveLength(25)
+    const numbers = (part?: PhotoList) => (part?.names ?? []).map((name) => Number.parseInt(name, 10))
+    for (const part of [training, validation]) expect(numbers(part)).toEqual(numbers(part).toSorted((a, b) => a - b))
+    expect(new Set([...numbers(training), ...numbers(validation)]).size).toBe(100)
+    expect(splitPhotos(list, 0.25, 3)).toEqual({ training, validation })
+    expect(splitPhotos(list, 0.25, 4).validation).not.toEqual(validation)
+    expect(splitPhotos(list, 0, 3)).toEqual({ training: list })
+    expect(splitPhotos(list, 0.001, 3).validation?.names).toHaveLength(1)
+    expect(selectPhotos(list, Int32Array.of(90, 2))).toMatchObject({
+      names: ['90.jpg', '2.jpg'],
+      classNames: ['many', 'few'],
+    })
+    expect([...selectPhotos(list, Int32Array.of(90, 2)).labels]).toEqual([1, 0])
+    expect(() => selectPhotos(list, Int32Array.of(100))).toThrow(/indices/)
+  })
+})
