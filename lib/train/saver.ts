@@ -1,0 +1,136 @@
+import path from 'node:path'
+import { linkAtomically, writeAtomically } from '../checkpoint/atomic-file.js'
+import {
+  bestName,
+  checkpointsIn,
+  makeFolder,
+  removeOld,
+  setAside,
+  stepName,
+  tidy,
+} from '../checkpoint/checkpoint-folder.js'
+import { type FolderLock, lockFolder } from '../checkpoint/folder-lock.js'
+import { type Arrays, describeNetwork, encodeTraining, readArrays, shapesOf } from '../checkpoint/training-file.js'
+import { VggError } from '../error.js'
+import type { Network } from '../network/network.js'
+import type { CheckpointSettings } from './checkpoint-options.js'
+import type { CheckpointEvent } from './events.js'
+import { encodeState, type TrainingState } from './training-state.js'
+
+type Saved = (event: CheckpointEvent) => void
+
+/** Writes the checkpoints of one training, one at a time, beside it. */
+export class Saver {
+  readonly #settings: CheckpointSettings
+  readonly #lock: FolderLock
+  readonly #onCheckpoint: Saved | undefined
+  #writing: Promise<void> = Promise.resolve()
+  /** As the last save was given it. */
+  #text: string | undefined
+  #savedAt = performance.now()
+  #last: string | undefined
+  #failure: { readonly error: unknown } | undefined
+
+  private constructor(settings: CheckpointSettings, lock: FolderLock, onCheckpoint: Saved | undefined) {
+    this.#settings = settings
+    this.#lock = lock
+    this.#onCheckpoint = onCheckpoint
+  }
+
+  /**
+   * Takes the folder for a training.
+   * @param resumed what it goes on from: later checkpoints are set aside
+   * @throws FOLDER_IN_USE, FILE_WRITE; INVALID_ARGUMENT where a new training finds the checkpoints of another
+   */
+  static async open(
+    settings: CheckpointSettings,
+    resumed: TrainingState | undefined,
+    onCheckpoint: Saved | undefined,
+  ): Promise<Saver> {
+    const { folder } = settings
+    await makeFolder(folder)
+    const lock = await lockFolder(folder)
+    try {
+      const [newest] = await checkpointsIn(folder)
+      if (resumed === undefined && newest !== undefined) {
+        const message = `Expected no checkpoints of another training in ${folder} but found ${path.basename(newest.path)}`
+        throw new VggError('INVALID_ARGUMENT', `${message}; resume it, or take another folder`)
+      }
+      await tidy(folder)
+      if (resumed !== undefined) await setAside(folder, resumed.step)
+      return new Saver(settings, lock, onCheckpoint)
+    } catch (error) {
+      await lock.release()
+      throw error
+    }
+  }
+
+  /** Whether a save is due, by steps or by time. */
+  isDue(step: number): boolean {
+    const { everySteps, everyMinutes } = this.#settings
+    return step % everySteps === 0 || performance.now() - this.#savedAt >= everyMinutes * 60_000
+  }
+
+  /** What a save that runs beside the training has failed with, if one has. */
+  get failure(): { readonly error: unknown } | undefined {
+    return this.#failure
+  }
+
+  /** Throws what a save beside the training has failed with. */
+  throwIfFailed(): void {
+    if (this.#failure !== undefined) throw this.#failure.error
+  }
+
+  /**
+   * Begins a save: waits until the one before is done, and queues the reads. What the network does later does not show.
+   * @param state of the moment of the call, with no step under way
+   */
+  async save(net: Network, state: TrainingState, best: boolean): Promise<void> {
+    await this.settled()
+    const record = encodeState(state)
+    if (record.state === this.#text && !best) return
+    this.#text = record.state
+    const started = performance.now()
+    const described = describeNetwork(net)
+    const reads = readArrays(net)
+    const write = async (): Promise<void> => {
+      const arrays: Arrays = await reads
+      const parts = await encodeTraining(described, shapesOf(net), arrays, record)
+      await this.#write(parts, state, best, started)
+    }
+    this.#savedAt = started
+    this.#writing = write().catch((error) => {
+      this.#failure = { error }
+    })
+  }
+
+  async #write(parts: Uint8Array[], state: TrainingState, best: boolean, started: number): Promise<void> {
+    const { folder, keep, before } = this.#settings
+    const file = path.join(folder, stepName(state.step))
+    await before?.()
+    await this.#lock.check()
+    await writeAtomically(file, parts)
+    this.#last = file
+    if (best) await linkAtomically(file, path.join(folder, bestName))
+    await removeOld(folder, state.step, keep)
+    const seconds = (performance.now() - started) / 1000
+    this.#onCheckpoint?.({ path: file, step: state.step, epochsDone: state.epochsDone, best, seconds })
+  }
+
+  /** Waits until nothing is being written. @throws what a save has failed with */
+  async settled(): Promise<void> {
+    await this.#writing
+    this.throwIfFailed()
+  }
+
+  /** The last checkpoint that lies on the disk. */
+  get last(): string | undefined {
+    return this.#last
+  }
+
+  /** Waits for what is being written, and gives the folder free. */
+  async close(): Promise<void> {
+    await this.#writing
+    await this.#lock.release()
+  }
+}

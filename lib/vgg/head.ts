@@ -1,0 +1,45 @@
+import { layersWithParameters } from '../network/layer.js'
+import { type Initialisation, initialisation, type RunOptions, runChecks } from '../network/open.js'
+import { arrayOf, integer, readOptions, text, unexpected, withDefault } from '../options.js'
+import { VGG } from './vgg.js'
+
+/** What a new last layer is to be. What is left out of device, precision, threads ... is as in the network given. */
+export interface HeadOptions extends RunOptions {
+  /** Outputs of the new layer, at least 1. */
+  classes: number
+  /** One name for each class. Default: none. */
+  classNames?: readonly string[]
+  /** Of the new layer's weights; default `glorot`. */
+  initialisation?: Initialisation
+}
+
+const headChecks = {
+  classes: integer(1, 2 ** 20),
+  classNames: withDefault(arrayOf(text), []),
+  initialisation,
+}
+
+/**
+ * A network with another last layer, for other classes (fine-tuning): of the same configuration, mean and
+ * preprocessing included, with the parameters of all other layers copied, and none frozen. The one given stays as it
+ * is, and is the caller's to dispose of.
+ * @throws INVALID_ARGUMENT, SHAPE_MISMATCH, DISPOSED, OUT_OF_MEMORY, and what `VGG.create` throws
+ */
+export async function replaceHead(net: VGG, options: HeadOptions): Promise<VGG> {
+  if (!(net instanceof VGG)) throw unexpected('a VGG', 'net', net)
+  const { classes } = readOptions(options, 'replaceHead options', { ...runChecks, ...headChecks })
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+  const { device, precision, deterministic, run, configuration } = net
+  const same = { device: device as 'cpu' | `cuda:${number}`, deterministic, ...run }
+  // another device has its own precision
+  const ownPrecision = given.device === undefined ? { precision } : {}
+  const made = await VGG.create({ ...configuration, ...same, ...ownPrecision, ...given, classes })
+  try {
+    const others = layersWithParameters(net.layers).slice(0, -1)
+    await made.initialiseFrom(net, others)
+    return made
+  } catch (error) {
+    made.dispose()
+    throw error
+  }
+}
