@@ -82,11 +82,13 @@ function kindOf(bytes: Uint8Array, file: string, given: Kind | undefined): Kind 
   )
   const [kind] = fitting.filter((candidate) => labelsFit(bytes, candidate))
   if (kind !== undefined) return kind
-  const lengths = candidates.map((candidate) => `${kinds[candidate].labelBytes + pixels} (${candidate})`).join(' or ')
+  const lengths = candidates
+    .map((candidate) => `${kinds[candidate].labelBytes + pixels} bytes (${candidate})`)
+    .join(' or ')
   const archive = Buffer.from(bytes.subarray(257, 262)).toString('latin1') === 'ustar'
   const found = fitting.length > 0 ? 'it has labels that are no classes' : `it has ${bytes.length} bytes`
   const ending = archive ? ': it is an archive, unpack it first' : ''
-  throw new VggError('FILE_FORMAT', `Expected records of ${lengths} bytes for ${file} but ${found}${ending}`)
+  throw new VggError('FILE_FORMAT', `Expected records of ${lengths} for ${file} but ${found}${ending}`)
 }
 
 /** The names in a file beside, one a line, or undefined where there is none. */

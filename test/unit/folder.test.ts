@@ -1,0 +1,186 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { imageBytes } from '../../lib/data/dataset.js'
+import { readFolder } from '../../lib/data/folder.js'
+import { type PhotoList, photoDataset } from '../../lib/data/photographs.js'
+import { newFolder, writeFiles } from '../setup/folder.js'
+import { writePhotos } from '../setup/photos.js'
+
+/** A folder with these files; a name is enough, for nothing is opened. */
+function folderOf(...names: readonly string[]): string {
+  const folder = newFolder()
+  writeFiles(folder, Object.fromEntries(names.map((name) => [name, ''])))
+  return folder
+}
+
+/** The list as `class: path` lines, relative to the folder. */
+const linesOf = (list: PhotoList | undefined, folder: string): string[] =>
+  (list?.names ?? []).map(
+    (name, index) => `${list?.classNames[list.labels[index] ?? -1]}: ${path.relative(folder, name)}`,
+  )
+
+const faultOf = (folder: string) =>
+  readFolder(folder).then(
+    () => 'read',
+    (error: Error & { code: string }) => error,
+  )
+
+describe('a folder for each class', () => {
+  test('classes and pictures in the order of their code units, whatever the language', async () => {
+    const folder = folderOf('b/2.jpg', 'b/10.png', 'Z/1.JPEG', 'ä/1.webp', 'a/x.tif', '10/1.jpg', '9/1.jpg')
+    const { training, validation, ignored } = await readFolder(folder)
+    expect(training.classNames).toEqual(['10', '9', 'Z', 'a', 'b', 'ä'])
+    expect(linesOf(training, folder)).toEqual([
+      '10: 10/1.jpg',
+      '9: 9/1.jpg',
+      'Z: Z/1.JPEG',
+      'a: a/x.tif',
+      'b: b/10.png',
+      'b: b/2.jpg',
+      'ä: ä/1.webp',
+    ])
+    expect([validation, ignored]).toEqual([undefined, 0])
+  })
+
+  test('folders within a class are walked, what is no picture is passed over and counted', async () => {
+    const folder = folderOf('a/1.jpg', 'a/deep/er/2.jpg', 'b/3.jpg', 'b/Thumbs.db', 'b/.DS_Store', 'b/._3.jpg')
+    writeFiles(folder, { 'a/deep/notes.txt': '', 'readme.md': '', 'stray.jpg': '', '.git/x/1.jpg': '' })
+    const { training, ignored } = await readFolder(folder)
+    expect(linesOf(training, folder)).toEqual(['a: a/1.jpg', 'a: a/deep/er/2.jpg', 'b: b/3.jpg'])
+    // Thumbs.db, .DS_Store, ._3.jpg, notes.txt, readme.md, stray.jpg and the folder .git
+    expect(ignored).toBe(7)
+  })
+
+  test('links to files and folders are followed, circles end, a link to nowhere is a missing picture', async () => {
+    const elsewhere = folderOf('far/1.jpg', 'far/2.jpg', 'single.jpg')
+    const folder = folderOf('a/0.jpg', 'b/0.jpg')
+    symlinkSync(path.join(elsewhere, 'far'), path.join(folder, 'c'))
+    symlinkSync(path.join(elsewhere, 'single.jpg'), path.join(folder, 'a', 'linked.jpg'))
+    symlinkSync(path.join(folder, 'a'), path.join(folder, 'a', 'again'))
+    symlinkSync(path.join(elsewhere, 'far'), path.join(folder, 'b', 'one'))
+    symlinkSync(path.join(elsewhere, 'far'), path.join(folder, 'b', 'two'))
+    symlinkSync('nowhere', path.join(folder, 'b', 'z.jpg'))
+    execFileSync('mkfifo', [path.join(folder, 'b', 'pipe.jpg')])
+    const { training, ignored } = await readFolder(folder)
+    expect(linesOf(training, folder)).toEqual([
+      'a: a/0.jpg',
+      'a: a/linked.jpg',
+      'b: b/0.jpg',
+      'b: b/z.jpg',
+      'b: b/one/1.jpg',
+      'b: b/one/2.jpg',
+      'c: c/1.jpg',
+      'c: c/2.jpg',
+    ])
+    expect(ignored).toBe(1)
+  })
+
+  test('a stratified part is held out by the seed', async () => {
+    const names = ['a', 'b'].flatMap((label) =>
+      Array.from({ length: label === 'a' ? 20 : 10 }, (_, i) => `${label}/${i}.jpg`),
+    )
+    const folder = folderOf(...names)
+    const { training, validation } = await readFolder(folder, { validation: 0.2, seed: 5 })
+    expect([...(validation?.labels ?? [])]).toEqual([0, 0, 0, 0, 1, 1])
+    expect(new Set([...training.names, ...(validation?.names ?? [])]).size).toBe(30)
+    expect((await readFolder(folder, { validation: 0.2, seed: 5 })).validation).toEqual(validation)
+    expect((await readFolder(folder, { validation: 0.2, seed: 6 })).validation).not.toEqual(validation)
+  })
+
+  test('what was found is read', async () => {
+    const folder = newFolder()
+    await writePhotos(folder, ['cat/1.jpg', 'cat/2.webp', 'dog/1.png'])
+    const data = photoDataset((await readFolder(folder)).training, { crop: 8 })
+    const into = new Uint8Array(3 * imageBytes(data))
+    expect(await data.read(Int32Array.of(0, 1, 2), into)).toEqual([])
+    expect(
+      [into[0], into[1], into[2]].map((value, index) => Math.abs((value ?? 99) - ([0, 0, 90][index] ?? 0)) < 4),
+    ).toEqual([true, true, true])
+    expect([...into.subarray(2 * imageBytes(data), 2 * imageBytes(data) + 3)]).toEqual([74, 118, 90])
+  })
+})
+
+describe('train/ and val/', () => {
+  test.each(['val', 'validation', 'valid', 'test', 'Val'])('train/ and %s/', async (name) => {
+    const folder = folderOf('train/a/1.jpg', 'train/b/1.jpg', 'train/b/2.jpg', `${name}/a/9.jpg`, `${name}/b/9.jpg`)
+    writeFiles(folder, { 'notes/x.txt': '' })
+    const { training, validation } = await readFolder(folder, { validation: 0.5 })
+    expect(linesOf(training, folder)).toEqual(['a: train/a/1.jpg', 'b: train/b/1.jpg', 'b: train/b/2.jpg'])
+    expect(linesOf(validation, folder)).toEqual([`a: ${name}/a/9.jpg`, `b: ${name}/b/9.jpg`])
+  })
+
+  test('val/ comes before test/, and train/ alone is divided', async () => {
+    const both = folderOf(...['train', 'val', 'test'].flatMap((part) => [`${part}/a/1.jpg`, `${part}/b/1.jpg`]))
+    expect(linesOf((await readFolder(both)).validation, both)).toEqual(['a: val/a/1.jpg', 'b: val/b/1.jpg'])
+    const alone = folderOf('train/a/1.jpg', 'train/b/1.jpg')
+    const parts = await readFolder(alone, { validation: 0.5 })
+    expect([parts.training.names, parts.validation?.names].map((names) => names?.length)).toEqual([1, 1])
+  })
+
+  test('among other classes train/ is a class', async () => {
+    const folder = folderOf('car/1.jpg', 'plane/1.jpg', 'train/1.jpg')
+    expect((await readFolder(folder)).training.classNames).toEqual(['car', 'plane', 'train'])
+  })
+
+  test('other classes in one part are named', async () => {
+    const folder = folderOf('train/a/1.jpg', 'train/b/1.jpg', 'train/c/1.jpg', 'val/a/1.jpg', 'val/d/1.jpg')
+    expect(await faultOf(folder)).toMatchObject({
+      code: 'FILE_FORMAT',
+      message: expect.stringMatching(/training part in .*val too but it lacks b, c and has d besides/),
+    })
+  })
+
+  test('a class without a picture is an error in train/, not in val/', async () => {
+    const folder = folderOf('train/a/1.jpg', 'train/b/1.jpg', 'val/a/1.jpg', 'val/b/x.txt')
+    expect((await readFolder(folder)).validation?.classNames).toEqual(['a', 'b'])
+    rmSync(path.join(folder, 'train/b/1.jpg'))
+    expect(await faultOf(folder)).toMatchObject({ code: 'FILE_FORMAT', message: expect.stringMatching(/b has none/) })
+  })
+})
+
+describe('the classes of a model', () => {
+  test('give the labels; absent ones are none, others are an error', async () => {
+    const folder = folderOf('b/1.jpg', 'c/1.jpg')
+    const { training } = await readFolder(folder, { classNames: ['c', 'a', 'b'] })
+    expect([[...training.labels], training.classNames]).toEqual([
+      [2, 0],
+      ['c', 'a', 'b'],
+    ])
+    const error = { code: 'FILE_FORMAT', message: expect.stringMatching(/the model's but found c/) }
+    await expect(readFolder(folder, { classNames: ['a', 'b'] })).rejects.toMatchObject(error)
+  })
+})
+
+describe('is refused with what was expected', () => {
+  test.each([
+    [
+      'no sub-folder',
+      ['1.jpg', '2.jpg'],
+      /Expected a sub-folder for each class .* but it has no sub-folder and 2 pictures/,
+    ],
+    ['nothing', ['.hidden'], /no sub-folder and no picture/],
+    ['one class', ['only/1.jpg'], /at least two classes in .* but found only only/],
+    ['no picture', ['a/1.txt', 'b/2.txt'], /Expected pictures in the folders of .* but found none/],
+    ['an empty class', ['a/1.jpg', 'b/2.txt'], /pictures of every class in .* but b has none/],
+    ['train/ without classes', ['train/1.jpg', 'val/a/1.jpg'], /sub-folder for each class in .*train /],
+    ['val/ without classes', ['train/a/1.jpg', 'train/b/1.jpg', 'val/1.jpg'], /sub-folder for each class in .*val /],
+  ])('%s', async (_name, names, message) => {
+    expect(await faultOf(folderOf(...names))).toMatchObject({
+      code: 'FILE_FORMAT',
+      message: expect.stringMatching(message),
+    })
+  })
+
+  test('no folder, a file, options', async () => {
+    const folder = newFolder()
+    expect(await faultOf(path.join(folder, 'none'))).toMatchObject({ code: 'FILE_NOT_FOUND' })
+    writeFileSync(path.join(folder, 'file'), '')
+    expect(await faultOf(path.join(folder, 'file'))).toMatchObject({ code: 'FILE_FORMAT' })
+    mkdirSync(path.join(folder, 'a'))
+    await expect(readFolder(folder, { validation: 1 })).rejects.toThrow(/validation/)
+    await expect(readFolder(folder, { sed: 1 } as object)).rejects.toThrow(/did you mean 'seed'/)
+    await expect(readFolder('')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  })
+})
