@@ -48,11 +48,10 @@ export interface PartContents {
 export async function fileContents(
   parts: readonly PictureFiles[],
   signal: AbortSignal | undefined,
+  onDone: (done: number, of: number) => void,
 ): Promise<ReadonlyMap<number, string>[]> {
-  const found = await contentsOf(
-    parts.flatMap(({ sources }) => [...sources]),
-    signal,
-  )
+  const sources = parts.flatMap((part) => [...part.sources])
+  const found = await contentsOf(sources, signal, onDone)
   let start = 0
   return parts.map(({ sources }) => {
     const own = found.slice(start, start + sources.length)

@@ -33,43 +33,74 @@ async function sizeOf(path: string): Promise<number | undefined> {
 
 const digest = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('base64')
 
-async function digestOfFile(path: string): Promise<string | undefined> {
+/** What files of one size are first told apart by: a hundredth of a data set is read instead of all of it. */
+const beginning = 2 ** 14
+
+async function digestOfFile(path: string, end: number): Promise<string | undefined> {
   const hash = createHash('sha256')
   try {
-    for await (const piece of createReadStream(path)) hash.update(piece as Uint8Array)
+    for await (const piece of createReadStream(path, { end })) hash.update(piece as Uint8Array)
     return hash.digest('base64')
   } catch {
     return undefined // the reading of the pictures says what is wrong with it
   }
 }
 
+interface File {
+  readonly index: number
+  readonly path: string
+  readonly size: number
+}
+
+/** The files that are alike by what is known of them. */
+function alike(files: readonly File[], keyOf: (file: File) => string | undefined): File[] {
+  const holders = new Map<string | undefined, number>()
+  for (const file of files) holders.set(keyOf(file), (holders.get(keyOf(file)) ?? 0) + 1)
+  return files.filter((file) => keyOf(file) !== undefined && (holders.get(keyOf(file)) ?? 0) > 1)
+}
+
+/** For what is going on: files done, of those that there are. */
+type OnDone = (done: number, of: number) => void
+
 /**
- * What tells contents apart, for each file that has the size of another; undefined for the others, and for files that
- * cannot be read. Files are read in pieces, a few at once, and only those of equal sizes.
+ * What tells contents apart, for each file that may equal another; undefined for the others, and for what cannot be
+ * read. Files are compared by size, then by their beginnings, and only those that are equal so far are read whole, in
+ * pieces and a few at once. Where some pictures are in memory, all files are read.
  * @throws ABORTED
  */
 export async function contentsOf(
   sources: PictureFiles['sources'],
   signal?: AbortSignal,
+  onDone?: OnDone,
 ): Promise<(string | undefined)[]> {
-  const sizes: (number | undefined)[] = []
+  const files: File[] = []
   const contents: (string | undefined)[] = Array.from(sources, () => undefined)
   await eachOf(sources.length, signal, async (index) => {
     const source = sources[index]
-    if (typeof source === 'string') sizes[index] = await sizeOf(source)
-    else if (typeof source === 'function') contents[index] = await source().then(digest, () => undefined)
-    else if (source !== undefined) contents[index] = digest(source)
+    if (typeof source === 'string') {
+      const size = await sizeOf(source)
+      if (size !== undefined) files.push({ index, path: source, size })
+    } else if (source !== undefined) {
+      contents[index] = await (typeof source === 'function' ? source().then(digest, () => undefined) : digest(source))
+    }
   })
-  const files = sizes.flatMap((size, index) => (size === undefined ? [] : [{ size, index }]))
-  const holders = new Map<number, number>()
-  for (const { size } of files) holders.set(size, (holders.get(size) ?? 0) + 1)
-  // a file in memory may equal one on disk: where there are such, every file is read
-  const compared = contents.some((content) => content !== undefined) ? 1 : 2
-  const alike = files.filter(({ size }) => (holders.get(size) ?? 0) >= compared)
-  await eachOf(alike.length, signal, async (place) => {
-    const { index = -1 } = alike[place] ?? {}
-    const source = sources[index]
-    if (typeof source === 'string') contents[index] = await digestOfFile(source)
+  const mixed = contents.some((content) => content !== undefined)
+  const whole = mixed ? files : await alikeAtFirst(files, signal, onDone)
+  await eachOf(whole.length, signal, async (place) => {
+    const { index, path } = whole[place] as File
+    contents[index] = await digestOfFile(path, Number.POSITIVE_INFINITY)
   })
   return contents
+}
+
+async function alikeAtFirst(files: readonly File[], signal: AbortSignal | undefined, onDone: OnDone | undefined) {
+  const sameSize = alike(files, ({ size }) => String(size))
+  const beginnings = new Map<number, string>()
+  await eachOf(sameSize.length, signal, async (place) => {
+    const { index, path, size } = sameSize[place] as File
+    const begin = await digestOfFile(path, beginning - 1)
+    if (begin !== undefined) beginnings.set(index, `${size} ${begin}`)
+    if (place % 1000 === 0) onDone?.(files.length - sameSize.length + place, files.length)
+  })
+  return alike(sameSize, ({ index }) => beginnings.get(index))
 }

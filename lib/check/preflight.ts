@@ -225,9 +225,9 @@ function fileFindings(unreadable: readonly UnreadablePicture[], training: Readin
 async function duplicatesOf({ training, validation }: ReadParts, settings: Settings): Promise<DuplicateReport> {
   const { trainingFiles, validationFiles, signal, onProgress } = settings
   const byFiles = comparesFiles(settings)
-  if (byFiles) onProgress?.({ stage: 'files' })
+  const onDone = (done: number, of: number) => onProgress?.({ stage: 'files', done, of })
   const lists = [trainingFiles, validationFiles].filter((list) => list !== undefined)
-  const contents = byFiles ? await fileContents(lists, signal) : [training.hashes, validation?.hashes]
+  const contents = byFiles ? await fileContents(lists, signal, onDone) : [training.hashes, validation?.hashes]
   const partOf = (data: Dataset, reading: Reading, place: number): PartContents => ({
     data,
     contents: contents[place] ?? new Map(),
