@@ -1,6 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import sharp, { type Sharp } from 'sharp'
+import type { PhotoList, PhotoSource } from '../../lib/data/photographs.js'
+import { Random } from '../../lib/random.js'
 
 /** Pixels as they are before they are packed into a file: uint8, h w c. */
 export interface Pixels {
@@ -92,3 +94,27 @@ export async function writePhotos(folder: string, names: readonly string[]): Pro
     await writeFile(place, await bytes.toBuffer())
   }
 }
+
+/** A colour shift with axes at right angles. */
+export const colour = {
+  values: [50, 20, 10],
+  vectors: [
+    [0.6, 0.6, 0.5292],
+    [0.8, -0.6, 0],
+    [0, 0, 1],
+  ],
+  deviation: 0.1,
+}
+
+/** Pictures without a path, all of class 0. */
+export function listOf(sources: readonly PhotoSource[]): PhotoList {
+  const names = sources.map((source, index) => (typeof source === 'string' ? source : `picture ${index}`))
+  return { sources, names, labels: new Int32Array(sources.length), classNames: ['a', 'b'] }
+}
+
+/** One generator for each picture of a batch. */
+export const randomsOf = (count: number, seed = 1) =>
+  Array.from({ length: count }, (_, index) => new Random(seed * 1000 + index))
+
+/** 0 to `count` - 1. */
+export const all = (count: number) => Int32Array.from({ length: count }, (_, index) => index)
