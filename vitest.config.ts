@@ -4,7 +4,7 @@ import { TotalReporter } from './test/setup/total-reporter.js'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: [...configDefaults.exclude, 'test/cuda/**'],
+    exclude: [...configDefaults.exclude, 'test/cuda/**', 'test/long/**'],
     reporters: ['default', new TotalReporter()],
     // Processes, not worker threads: OpenMP reads its environment once per process, and a crash of native code stays
     // in one file of tests.

@@ -19,6 +19,12 @@ import { encodeState, type TrainingState } from './training-state.js'
 
 type Saved = (event: CheckpointEvent) => void
 
+/** The checkpoint that is resumed is the best, and the process was killed before it had its second name. */
+async function completeBest(folder: string, { step, best }: TrainingState, newest: number | undefined): Promise<void> {
+  if (best?.step !== step || newest !== step) return
+  await linkAtomically(path.join(folder, stepName(step)), path.join(folder, bestName))
+}
+
 /** Writes the checkpoints of one training, one at a time, beside it. */
 export class Saver {
   readonly #settings: CheckpointSettings
@@ -57,7 +63,10 @@ export class Saver {
         throw new VggError('INVALID_ARGUMENT', `${message}; resume it, or take another folder`)
       }
       await tidy(folder)
-      if (resumed !== undefined) await setAside(folder, resumed.step)
+      if (resumed !== undefined) {
+        await setAside(folder, resumed.step)
+        await completeBest(folder, resumed, newest?.step)
+      }
       return new Saver(settings, lock, onCheckpoint)
     } catch (error) {
       await lock.release()
