@@ -2,19 +2,22 @@ import type { Command } from 'commander'
 import pc from 'picocolors'
 import { load } from '../checkpoint/checkpoint.js'
 import { type ImageSize, readImage } from '../data/image.js'
+import { evaluationSide } from '../data/view.js'
 import { VggError } from '../error.js'
 import { integer } from '../options.js'
+import { modelFile } from '../run/folder.js'
 import { Tensor } from '../tensor.js'
 import { deviceLine, percent } from '../train/log.js'
 import type { VGG } from '../vgg/vgg.js'
 import { addDeviceFlags, type DeviceFlags, deviceOptions, given, number } from './flags.js'
 
 const examples = `
-Each picture is rescaled with its proportions kept until it covers the network's size; the middle is used.
+Each picture is rescaled with its proportions kept, to the scale that the model was trained with (the paper's S, the
+middle of a range) or until it covers the network's size; the middle is used.
 
 Examples:
   $ vggnet classify digits.safetensors seven.png
-  $ vggnet classify model.safetensors photos/*.jpg --top 3 --json`
+  $ vggnet classify runs/photos photos/*.jpg --top 3 --json`
 
 interface Flags extends DeviceFlags {
   top: number
@@ -35,7 +38,7 @@ export function addClassify(program: Command): void {
   const command = program
     .command('classify')
     .description('say what is in pictures, by a saved model')
-    .argument('<model>', 'a model that vggnet saved')
+    .argument('<model>', 'a model that vggnet saved, or the folder of a run: its best model')
     .argument('<image...>', 'picture files: PNG, JPEG, WebP, GIF, AVIF, TIFF, SVG')
     .option('--top <k>', 'the k most probable classes', number, 1)
   addDeviceFlags(command, 'auto')
@@ -49,7 +52,7 @@ export function addClassify(program: Command): void {
 const batch = 16
 
 async function classify(model: string, files: string[], flags: Flags): Promise<void> {
-  const net = await load(model, { ...deviceOptions(flags), ...given({ threads: flags.threads }) })
+  const net = await load(await modelFile(model), { ...deviceOptions(flags), ...given({ threads: flags.threads }) })
   if (process.stderr.isTTY && !flags.json) console.error(pc.dim(deviceLine(net)))
   try {
     const top = integer(1, net.classes)(flags.top, '--top')
@@ -74,9 +77,11 @@ function sizeOf(net: VGG): ImageSize {
 
 async function answersFor(net: VGG, files: readonly string[], top: number) {
   const size = sizeOf(net)
+  const side = net.preprocessing?.smallestSide
+  const options = side === undefined ? {} : { smallestSide: evaluationSide(side) }
   const bytes = size.height * size.width * size.channels
   const pixels = new Uint8Array(files.length * bytes)
-  for (const [place, file] of files.entries()) pixels.set(await readImage(file, size), place * bytes)
+  for (const [place, file] of files.entries()) pixels.set(await readImage(file, size, options), place * bytes)
   const images = Tensor.from(pixels, [files.length, size.height, size.width, size.channels])
   const scores = await net.forward(images)
   const rows = await (await scores.softmax()).topk(top)

@@ -1,3 +1,4 @@
+import path from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Precision } from '../native.js'
 import type { Device, RunOptions } from '../network/open.js'
@@ -9,6 +10,9 @@ export function number(value: string): number {
   if (value.trim() === '' || !Number.isFinite(read)) throw new InvalidArgumentError('Expected a number.')
   return read
 }
+
+/** A file or folder, from the root: a run that goes on may do so from another folder. */
+export const file = (value: string): string => path.resolve(value)
 
 /** Numbers with commas between them: `123.68,116.779,103.939`. */
 export function numbers(value: string): number[] {
@@ -25,6 +29,23 @@ export function imageSize(value: string): [number, number] {
   const [height = Number.NaN, width = height, ...more] = value.split('x').map(number)
   if (more.length > 0) throw new InvalidArgumentError('Expected a side or HEIGHTxWIDTH.')
   return [height, width]
+}
+
+/** S: `256`, or `256-512` for a range to draw from. */
+export function smallestSide(value: string): number | [number, number] {
+  const [least = Number.NaN, most, ...more] = value.split('-').map(number)
+  if (more.length > 0) throw new InvalidArgumentError('Expected a side or LEAST-MOST.')
+  return most === undefined ? least : [least, most]
+}
+
+/** Layers with a number each: `fc8=10,fc7=1`. */
+export function numbersByName(value: string): Record<string, number> {
+  const pairs = value.split(',').map((pair): [string, number] => {
+    const [name = '', factor, ...more] = pair.split('=')
+    if (factor === undefined || more.length > 0) throw new InvalidArgumentError('Expected LAYER=NUMBER,...')
+    return [name.trim(), number(factor)]
+  })
+  return Object.fromEntries(pairs)
 }
 
 /** The flags that say what network is meant, the same for every command that makes one. */

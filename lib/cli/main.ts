@@ -1,13 +1,16 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
+import { addCheck } from './check.js'
 import { addClassify } from './classify.js'
 import { addDescribe } from './describe.js'
 import { addDoctor } from './doctor.js'
+import { addEvaluate } from './evaluate.js'
 import { exitCode, failureText } from './failure.js'
 import { readPackage } from './package.js'
+import { addReport } from './report.js'
 import { addTrain } from './train.js'
 
-const commands = [addDescribe, addTrain, addClassify, addDoctor]
+const commands = [addDescribe, addCheck, addTrain, addEvaluate, addClassify, addReport, addDoctor]
 
 const ending = `
 Exit codes: 0 done, 1 failure, 2 wrong use (an unknown option, a value out of range), 130 interrupted.
@@ -17,7 +20,7 @@ NO_COLOR=1 turns colours off. 'vggnet help COMMAND' shows a command's options an
 async function run(): Promise<void> {
   const { version } = await readPackage()
   const program = new Command('vggnet')
-    .description('VGG networks (Simonyan & Zisserman 2015): describe, train, classify')
+    .description('VGG networks (Simonyan & Zisserman 2015): describe, check, train, evaluate, classify, report')
     .version(version)
     .showSuggestionAfterError()
     .addHelpText('after', ending)

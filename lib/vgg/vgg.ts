@@ -121,14 +121,13 @@ const Base: new (parts: NetworkParts) => Network = Network
 
 /** A VGG net (Simonyan & Zisserman 2015): one of the six of Table 1, or of a table row of the user's own. */
 export class VGG extends Base {
-  /** Every choice that made it, defaults filled in. */
-  readonly configuration: VggConfiguration
+  #configuration: VggConfiguration
   /** The paper's letter, or the name of the user's row. */
   readonly variant: string
 
   private constructor(parts: NetworkParts, configuration: VggConfiguration) {
     super(parts)
-    this.configuration = configuration
+    this.#configuration = configuration
     this.variant = configuration.variant.name
   }
 
@@ -146,6 +145,21 @@ export class VGG extends Base {
     const native = await openNative(layers, run, model.initialisation)
     const name = `The VGG net ${configuration.variant.name}`
     return new VGG({ native, layers, classNames: model.classNames, name, taken: takenFromA }, configuration)
+  }
+
+  /** Every choice that made it, defaults filled in. */
+  get configuration(): VggConfiguration {
+    return this.#configuration
+  }
+
+  /** What is done to the photographs that it is shown; kept with the model. Undefined: nothing is known. */
+  get preprocessing(): Preprocessing | undefined {
+    return this.#configuration.preprocessing
+  }
+
+  /** Fine-tuning may show it photographs at another S. @throws INVALID_ARGUMENT */
+  set preprocessing(value: Preprocessing) {
+    this.#configuration = { ...this.#configuration, preprocessing: preprocessing(value, 'preprocessing') }
   }
 
   /** Height and width of the images it was made for. */

@@ -1,20 +1,16 @@
 import { describe, expect, test } from 'vitest'
-import { resumeCommand } from '../../lib/cli/resume.js'
+import { commandText } from '../../lib/cli/command-text.js'
 import { amountText, bytesText, countText, tableLines } from '../../lib/cli/table.js'
 import { arrayDataset } from '../../lib/data/arrays.js'
 import { meanOf } from '../../lib/data/mean.js'
 import { durationText, percent, rateText } from '../../lib/train/log.js'
 
-describe('resumeCommand', () => {
-  test('keeps what still counts, drops what the model answers, states the rest anew', () => {
-    const words = ['--images', 'a b.gz', '--variant=D', '--width', '0.5', '--shift', '2', '--epochs', '9', '--json']
-    expect(resumeCommand(words, { from: 'm.safetensors', epochs: 4, 'learning-rate': 0.001 })).toBe(
-      "vggnet train --images 'a b.gz' --shift 2 --json --from m.safetensors --epochs 4 --learning-rate 0.001",
-    )
-  })
-
-  test('a quote in a path survives a shell', () => {
-    expect(resumeCommand(['--out', "it's"], {})).toBe("vggnet train --out 'it'\\''s'")
+describe('a command', () => {
+  test.each([
+    [['train', '--out', "it's"], "vggnet train --out 'it'\\''s'"],
+    [['train', '--images', 'a b.gz', '--variant=D'], "vggnet train --images 'a b.gz' --variant=D"],
+  ])('%j survives a shell', (words, text) => {
+    expect(commandText(words)).toBe(text)
   })
 })
 

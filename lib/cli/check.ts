@@ -1,0 +1,65 @@
+import type { Command } from 'commander'
+import { preflightLines } from '../check/lines.js'
+import { type PreflightReport, preflight } from '../check/preflight.js'
+import type { RunDescription } from '../run/description.js'
+import { findSources } from '../run/sources.js'
+import { datasetsFor, openNetwork } from '../run/start.js'
+import { addConfigFlag } from './config.js'
+import { descriptionOf } from './description.js'
+import { given } from './flags.js'
+import { addDescriptionFlags, type DescriptionFlags } from './train-flags.js'
+
+const examples = `
+Looks at memory, pictures, activations and gradients before a training, with the flags of that training, and measures
+three steps of it. Nothing is written. Exit code 1 where the training could not come to anything.
+
+Examples:
+  $ vggnet check photos --variant D
+  $ vggnet check photos --variant D --batch 64 --image-size 128 --json`
+
+type Flags = DescriptionFlags & { limit: number; json?: true }
+
+/** `vggnet check`: whether a training would come to anything, before it is begun. */
+export function addCheck(program: Command): void {
+  const command = program
+    .command('check')
+    .description('look at memory, pictures and activations before a training')
+    .argument('[data]', 'a folder or a list of photographs, as for train')
+    .option('--limit <n>', 'pictures opened at most; of more a sample', Number, 2000)
+    .option('--json', 'one JSON object')
+  addConfigFlag(addDescriptionFlags(command))
+    .addHelpText('after', examples)
+    .action(async (data: string | undefined, flags: Flags) => {
+      const report = await examined(descriptionOf(data, flags), flags.limit)
+      console.log(flags.json ? JSON.stringify(report, null, 2) : preflightLines(report).join('\n'))
+      if (report.fatal.length > 0) process.exitCode = 1
+    })
+}
+
+/** Makes the network of a training, looks at it and its pictures, and frees it again. */
+export async function examined(description: RunDescription, limit: number): Promise<PreflightReport> {
+  const sources = await findSources(description)
+  const net = await openNetwork(description, sources)
+  try {
+    const { training, validation } = datasetsFor(sources, description, net)
+    const { start, model } = description
+    const { batch, microBatch, epochs, learningRate } = description.training
+    const files = sources.kind === 'photographs' && {
+      trainingFiles: sources.training,
+      ...given({ validationFiles: sources.validation }),
+    }
+    const fresh = start.from === undefined && start.transplant === undefined
+    return await preflight(net, {
+      training,
+      batch,
+      epochs,
+      learningRate,
+      limit,
+      seed: description.seed,
+      ...files,
+      ...given({ validation, microBatch, initialisation: fresh ? model.initialisation : undefined }),
+    })
+  } finally {
+    net.dispose()
+  }
+}

@@ -1,0 +1,70 @@
+import { type Command, Option } from 'commander'
+import { VggError } from '../error.js'
+import type { DataDescription, RunDescription } from '../run/description.js'
+import { file, names, number } from './flags.js'
+
+/** The flags that say where pictures are and how they are read, the same for every command that reads a dataset. */
+export interface DataFlags {
+  images?: string
+  labels?: string
+  valImages?: string
+  valLabels?: string
+  valList?: string
+  split: number
+  classNames?: string[]
+  onUnreadable: 'skip' | 'throw'
+  cache?: string
+  workers?: number
+}
+
+/** Adds the flags of {@link DataFlags}. */
+export function addDataFlags(command: Command): Command {
+  return command
+    .optionsGroup('Data (a folder with one sub-folder for each class, a CSV or TSV of path and label, or IDX):')
+    .option('--images <file>', 'pictures, IDX, plain or gzip', file)
+    .option('--labels <file>', 'their classes, IDX', file)
+    .option('--val-images <file>', 'pictures for validation, IDX', file)
+    .option('--val-labels <file>', 'their classes, IDX', file)
+    .option('--val-list <file>', 'pictures for validation, where the data are a list', file)
+    .option('--split <share>', 'share held out for validation, where the data have no such part; 0: none', number, 0.1)
+    .option('--class-names <names>', 'one for each class, with commas between them (IDX)', names)
+    .addOption(
+      new Option('--on-unreadable <what>', 'for pictures that cannot be read')
+        .choices(['throw', 'skip'])
+        .default('throw'),
+    )
+    .option('--cache <folder>', 'keeps decoded photographs here', file)
+    .option('--workers <n>', 'photographs decoded at once', number)
+}
+
+/** The data that the words and flags name. @throws INVALID_ARGUMENT where they name none or several */
+export function dataOf(data: string | undefined, flags: DataFlags): DataDescription {
+  const { images, labels, valImages, valLabels, valList } = flags
+  const refuse = (message: string) => new VggError('INVALID_ARGUMENT', message)
+  if (data !== undefined && (images ?? labels ?? valImages ?? valLabels) !== undefined) {
+    throw refuse('Expected DATA or IDX files (--images, --labels), and received both')
+  }
+  if (data !== undefined) {
+    if (/\.[ct]sv$/i.test(data)) return { kind: 'list', path: data, ...(valList && { validationPath: valList }) }
+    if (valList !== undefined) throw refuse(`Expected a list as DATA for --val-list but received '${data}'`)
+    return { kind: 'folder', path: data }
+  }
+  // Not options that commander requires: it would say so before it said that one is misspelt.
+  if (images === undefined || labels === undefined) {
+    throw refuse(
+      'Expected DATA, a folder or a list of photographs, or --images FILE and --labels FILE, pictures and their classes as IDX',
+    )
+  }
+  if ((valImages === undefined) !== (valLabels === undefined)) {
+    throw refuse('Expected --val-images and --val-labels together but received only one of them')
+  }
+  const held = valImages !== undefined &&
+    valLabels !== undefined && { validationImages: valImages, validationLabels: valLabels }
+  return { kind: 'idx', images, labels, ...held }
+}
+
+/** How these flags say that pictures are read. */
+export function readingOf(flags: DataFlags): Pick<RunDescription['photographs'], 'onUnreadable' | 'cache' | 'workers'> {
+  const { onUnreadable, cache, workers } = flags
+  return { onUnreadable, ...(cache !== undefined && { cache }), ...(workers !== undefined && { workers }) }
+}

@@ -1,0 +1,34 @@
+import { VggError } from '../error.js'
+import type { Dataset } from './dataset.js'
+
+/**
+ * The same pictures with their classes counted as a model counts them: by name.
+ *
+ * @param classNames the model's; none: the classes are the same by their numbers
+ * @throws VggError SHAPE_MISMATCH for a class that the model does not know
+ */
+export function withClasses(data: Dataset, classNames: readonly string[]): Dataset {
+  if (classNames.length === 0) return data
+  const places = data.classNames.map((name) => classNames.indexOf(name))
+  const unknown = data.classNames.filter((_, index) => places[index] === -1)
+  if (unknown.length > 0) {
+    const known = classNames.length > 20 ? `${classNames.slice(0, 20).join(', ')}, ...` : classNames.join(', ')
+    const message = `Expected classes that the model knows (${known}) but the data have ${unknown.slice(0, 5).join(', ')}`
+    throw new VggError('SHAPE_MISMATCH', message)
+  }
+  const { count, height, width, channels } = data
+  const labels = data.labels.map((label) => places[label] ?? -1)
+  const readAugmented = data.readAugmented?.bind(data)
+  const nameOf = data.nameOf?.bind(data)
+  return {
+    count,
+    height,
+    width,
+    channels,
+    labels,
+    classNames,
+    read: (indices, into) => data.read(indices, into),
+    ...(readAugmented && { readAugmented }),
+    ...(nameOf && { nameOf }),
+  }
+}

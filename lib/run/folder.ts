@@ -1,0 +1,91 @@
+import { access, mkdir, readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { writeAtomically } from '../checkpoint/atomic-file.js'
+import { newestCheckpoint } from '../checkpoint/checkpoint-folder.js'
+import { VggError } from '../error.js'
+import { isObject } from '../options.js'
+import type { RunDescription } from './description.js'
+import type { PlanName } from './plan.js'
+
+/** What lies in the folder of a run. */
+export const placesIn = (folder: string) => ({
+  description: path.join(folder, 'run.json'),
+  log: path.join(folder, 'log.jsonl'),
+  checkpoints: path.join(folder, 'checkpoints'),
+  best: path.join(folder, 'checkpoints', 'best.safetensors'),
+  model: path.join(folder, 'model.safetensors'),
+  report: path.join(folder, 'report.html'),
+})
+
+/** run.json: what a run is made of, written once, before anything else. */
+export interface RunFile {
+  readonly format: 1
+  /** Of the package that began it. */
+  readonly vggnet: string
+  readonly plan?: PlanName | undefined
+  readonly description: RunDescription
+}
+
+export async function exists(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  )
+}
+
+/** Makes the folder of a new run. @throws INVALID_ARGUMENT where there is one already, FILE_WRITE */
+export async function beginFolder(folder: string, file: RunFile): Promise<void> {
+  const { description } = placesIn(folder)
+  if (await exists(description)) {
+    const message = `Expected a new folder for the run but ${folder} holds one; 'vggnet train --resume ${folder}' goes on with it`
+    throw new VggError('INVALID_ARGUMENT', message)
+  }
+  try {
+    await mkdir(folder, { recursive: true })
+  } catch (cause) {
+    throw new VggError('FILE_WRITE', `Could not make the folder ${folder}: ${(cause as Error).message}`, { cause })
+  }
+  await writeAtomically(description, [new TextEncoder().encode(`${JSON.stringify(file, null, 2)}\n`)])
+}
+
+/** What the run in a folder is made of. @throws FILE_NOT_FOUND, FILE_FORMAT */
+export async function readRunFile(folder: string): Promise<RunFile> {
+  const { description: file } = placesIn(folder)
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (cause) {
+    throw new VggError('FILE_NOT_FOUND', `There is no run in ${folder}: ${file} is missing`, { cause })
+  }
+  try {
+    const read: unknown = JSON.parse(text)
+    if (!isObject(read) || !isObject(read.description)) throw new Error('it describes no run')
+    if (read.format !== 1) throw new Error(`it has the format ${read.format}, which needs another vggnet`)
+    return read as unknown as RunFile
+  } catch (cause) {
+    throw new VggError('FILE_FORMAT', `${file}: ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** The first of runs/1, runs/2, ... that is free. */
+export async function freeFolder(): Promise<string> {
+  for (let number = 1; ; number++) {
+    const folder = path.join('runs', String(number))
+    if (!(await exists(folder))) return folder
+  }
+}
+
+/** The model of a run that is best on the validation data, else the last; undefined where there is none yet. */
+export async function bestModel(folder: string): Promise<string | undefined> {
+  const { best, model, checkpoints } = placesIn(folder)
+  for (const file of [best, model]) if (await exists(file)) return file
+  return (await exists(checkpoints)) ? (await newestCheckpoint(checkpoints))?.path : undefined
+}
+
+/** The model that is meant by a file, or by the folder of a run. @throws FILE_NOT_FOUND */
+export async function modelFile(given: string): Promise<string> {
+  if (!(await exists(placesIn(given).description))) return given
+  const found = await bestModel(given)
+  if (found !== undefined) return found
+  throw new VggError('FILE_NOT_FOUND', `The run in ${given} has no model yet`)
+}

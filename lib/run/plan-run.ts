@@ -1,0 +1,56 @@
+import { copyFile, link, rename } from 'node:fs/promises'
+import path from 'node:path'
+import { lockFolder } from '../checkpoint/folder-lock.js'
+import type { TrainReport } from '../train/events.js'
+import { beginFolder, exists, placesIn, type RunFile } from './folder.js'
+import { type PlanStage, stagesOf } from './plan.js'
+import { type RunHooks, runIn } from './run.js'
+
+export interface PlanHooks extends RunHooks {
+  /** Before each training of a plan that is not done yet; numbers from 1. */
+  onStage?: (stage: PlanStage, number: number, of: number) => void
+}
+
+/** The trainings that a run is made of: one, or those of its plan. */
+export function trainingsOf(folder: string, { plan, description }: RunFile): PlanStage[] {
+  if (plan === undefined) return [{ name: '.', description }]
+  return stagesOf(plan, description, (name) => placesIn(path.join(folder, name)).model)
+}
+
+/**
+ * Runs what is described in a folder to its end: each training that is not done yet, from its newest checkpoint.
+ *
+ * @returns what the last training did; undefined where all was done already
+ */
+export async function runAll(folder: string, file: RunFile, hooks: PlanHooks): Promise<TrainReport | undefined> {
+  const lock = await lockFolder(folder)
+  try {
+    return await runLocked(folder, file, hooks)
+  } finally {
+    await lock.release()
+  }
+}
+
+async function runLocked(folder: string, file: RunFile, hooks: PlanHooks): Promise<TrainReport | undefined> {
+  const stages = trainingsOf(folder, file)
+  let last: TrainReport | undefined
+  for (const [index, stage] of stages.entries()) {
+    const own = path.join(folder, stage.name)
+    const { description, model } = placesIn(own)
+    if (await exists(model)) continue
+    hooks.onStage?.(stage, index + 1, stages.length)
+    if (!(await exists(description)))
+      await beginFolder(own, { ...file, plan: undefined, description: stage.description })
+    last = await runIn(own, stage.description, hooks)
+  }
+  const final = path.join(folder, stages.at(-1)?.name ?? '.')
+  if (final !== path.normalize(folder)) await offer(placesIn(final).model, placesIn(folder).model)
+  return last
+}
+
+/** The model of the last training is the plan's. */
+async function offer(from: string, to: string): Promise<void> {
+  const beside = `${to}.${process.pid}.tmp`
+  await link(from, beside).catch(() => copyFile(from, beside))
+  await rename(beside, to)
+}

@@ -1,0 +1,124 @@
+import { VggError } from '../error.js'
+import { RunLog } from '../report/run-log.js'
+import { TensorBoardLog } from '../report/tensorboard.js'
+import type { CheckpointEvent, EpochEvent, RefusedEvent, StepEvent, TrainReport } from '../train/events.js'
+import type { TrainingState } from '../train/training-state.js'
+import type { VGG } from '../vgg/vgg.js'
+import type { DataDescription, RunDescription } from './description.js'
+import { exists, placesIn } from './folder.js'
+import type { Datasets } from './start.js'
+
+/** What a run writes down: log.jsonl and the events for TensorBoard. */
+export class Records {
+  readonly #log: RunLog
+  readonly #board: TensorBoardLog
+
+  constructor(log: RunLog, board: TensorBoardLog) {
+    this.#log = log
+    this.#board = board
+  }
+
+  step(event: StepEvent): void {
+    this.#log.step(event)
+    this.#board.step(event)
+  }
+
+  epoch(event: EpochEvent): void {
+    this.#log.epoch(event)
+    this.#board.epoch(event)
+  }
+
+  refused({ step, message, action }: RefusedEvent): void {
+    this.#log.notFinite({ at: step, step, message, action })
+  }
+
+  checkpoint({ path, step, seconds }: CheckpointEvent): void {
+    this.#log.checkpoint({ path, step, seconds })
+  }
+
+  end(report: TrainReport): void {
+    this.#log.end(report)
+  }
+
+  failed(error: unknown): void {
+    const aborted = error instanceof VggError && error.code === 'ABORTED'
+    this.#log.end({
+      ended: aborted ? 'interrupted' : 'failed',
+      message: error instanceof Error ? error.message : String(error),
+    })
+  }
+
+  sync(): Promise<void> {
+    return this.#log.sync()
+  }
+
+  close(): void {
+    this.#log.close()
+    this.#board.close()
+  }
+}
+
+interface Begun {
+  readonly net: VGG
+  readonly data: Datasets
+  readonly state: TrainingState | undefined
+}
+
+/** Opens a run's records, behind what is in them already. */
+export async function openRecords(
+  folder: string,
+  description: RunDescription,
+  { net, data, state }: Begun,
+  command: string | undefined,
+): Promise<Records> {
+  const { log: file } = placesIn(folder)
+  // killed before its first checkpoint, a run begins once more
+  const from = (await exists(file)) ? { step: state?.step ?? 0, epochs: state?.epochsDone ?? 0 } : undefined
+  const log = await RunLog.open(file, { ...(from && { from }) })
+  const board = await TensorBoardLog.open(folder, { ...(from && { fromStep: from.step }) })
+  const { device, deviceReason, precision } = net
+  log.start({
+    model: `VGG ${net.variant}`,
+    data: dataText(description.data),
+    command,
+    device,
+    deviceReason,
+    precision,
+    training: data.training.count,
+    validation: data.validation?.count ?? 0,
+    classes: net.classes,
+    epochs: description.training.epochs,
+    batch: description.training.batch,
+    settings: settingsOf(net, description),
+  })
+  return new Records(log, board)
+}
+
+function dataText(data: DataDescription): string {
+  return data.kind === 'idx' ? data.images : data.path
+}
+
+const sideText = (side: number | readonly number[]): string =>
+  typeof side === 'number' ? String(side) : side.join(' to ')
+
+/** What a report shows besides, by the names of the API. */
+function settingsOf(
+  net: VGG,
+  { training, model, start, freeze, seed }: RunDescription,
+): Record<string, string | number> {
+  const { imageSize, configuration, preprocessing } = net
+  const side = preprocessing?.smallestSide
+  return {
+    imageSize: imageSize.join('x'),
+    ...(side !== undefined && { smallestSide: sideText(side) }),
+    width: configuration.width,
+    headWidth: configuration.headWidth,
+    dropout: configuration.dropout,
+    initialisation: start.from ?? start.transplant ?? model.initialisation,
+    learningRate: training.learningRate,
+    momentum: training.momentum,
+    weightDecay: training.weightDecay,
+    ...(freeze.length > 0 && { freeze: freeze.join(', ') }),
+    seed,
+  }
+}

@@ -1,0 +1,95 @@
+import { save } from '../checkpoint/checkpoint.js'
+import { newestCheckpoint } from '../checkpoint/checkpoint-folder.js'
+import type { EpochEvent, StepEvent, TrainReport } from '../train/events.js'
+import { loadTraining } from '../train/load-training.js'
+import { train } from '../train/trainer.js'
+import type { TrainingState } from '../train/training-state.js'
+import type { VGG } from '../vgg/vgg.js'
+import type { RunDescription } from './description.js'
+import { exists, placesIn } from './folder.js'
+import { openRecords } from './records.js'
+import { findSources } from './sources.js'
+import { type Datasets, datasetsFor, openNetwork } from './start.js'
+
+/** What a run says as it goes, and how it is stopped. */
+export interface RunHooks {
+  /** Before the first step: the network, its pictures, and the steps and whole epochs that were done before. */
+  onStart?: (net: VGG, data: Datasets, done: Pick<TrainingState, 'step' | 'epochsDone'> | undefined) => void
+  onStep?: (event: StepEvent) => void
+  onEpoch?: (event: EpochEvent) => void
+  /** Ends it after the steps under way, saved: it rejects with ABORTED. */
+  signal?: AbortSignal
+  /** The command, for the log. */
+  command?: string
+}
+
+/**
+ * Trains what is described in a folder, from its beginning or from its newest checkpoint, until its model is there.
+ *
+ * @throws what reading the data, opening the network and `train` throw
+ */
+export async function runIn(folder: string, description: RunDescription, hooks: RunHooks): Promise<TrainReport> {
+  const { model, checkpoints } = placesIn(folder)
+  const sources = await findSources(description)
+  const newest = (await exists(checkpoints)) ? await newestCheckpoint(checkpoints) : undefined
+  const begun = newest && (await loadTraining(newest.path, { ...description.device, seed: description.seed }))
+  const net = begun?.net ?? (await openNetwork(description, sources))
+  try {
+    const data = datasetsFor(sources, description, net)
+    const report = await recorded(folder, description, { net, data, state: begun?.state }, hooks)
+    await save(net, model)
+    return report
+  } finally {
+    net.dispose()
+  }
+}
+
+interface Begun {
+  readonly net: VGG
+  readonly data: Datasets
+  readonly state: TrainingState | undefined
+}
+
+async function recorded(
+  folder: string,
+  description: RunDescription,
+  begun: Begun,
+  hooks: RunHooks,
+): Promise<TrainReport> {
+  const { net, data, state } = begun
+  const { checkpoints } = placesIn(folder)
+  const { keep, minutes } = description.checkpoints
+  const records = await openRecords(folder, description, begun, hooks.command)
+  hooks.onStart?.(net, data, state)
+  try {
+    const report = await train(net, data.training, {
+      ...description.training,
+      seed: description.seed,
+      shift: description.shift,
+      background: description.background,
+      freeze: description.freeze,
+      rates: description.rates,
+      ...(data.validation && { validation: data.validation }),
+      ...(state && { resume: state }),
+      ...(hooks.signal && { signal: hooks.signal }),
+      checkpoint: { folder: checkpoints, keep, everyMinutes: minutes, before: () => records.sync() },
+      onStep(event) {
+        records.step(event)
+        hooks.onStep?.(event)
+      },
+      onEpoch(event) {
+        records.epoch(event)
+        hooks.onEpoch?.(event)
+      },
+      onRefused: (event) => records.refused(event),
+      onCheckpoint: (event) => records.checkpoint(event),
+    })
+    records.end(report)
+    return report
+  } catch (error) {
+    records.failed(error)
+    throw error
+  } finally {
+    records.close()
+  }
+}
