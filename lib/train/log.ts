@@ -26,7 +26,7 @@ export function deviceLine(net: Pick<Network, 'device' | 'deviceReason' | 'preci
   return `on ${device} in ${precision}${mode}${deviceReason === undefined ? '' : `: ${deviceReason}`}`
 }
 
-/** One line for a finished epoch: rate, loss, accuracies, speed, time. */
+/** One line for a finished epoch: rate, loss, accuracies, speed, time, and what was left out or refused, if anything. */
 export function epochLine(event: EpochEvent): string {
   const width = String(event.epochs).length
   const parts = [
@@ -41,6 +41,9 @@ export function epochLine(event: EpochEvent): string {
     )
   }
   parts.push(`${event.imagesPerSecond.toFixed(0)} images/s`, durationText(event.seconds))
+  const { skippedCount, refused } = event
+  if (skippedCount > 0) parts.push(`${skippedCount} ${skippedCount === 1 ? 'file' : 'files'} skipped`)
+  if (refused > 0) parts.push(`${refused} ${refused === 1 ? 'step' : 'steps'} refused`)
   return parts.join('  ')
 }
 

@@ -30,6 +30,8 @@ export function notFiniteError(cause: VggError, data: Dataset, step: number, ind
   const names = Array.from(indices.subarray(0, mostNamed), (index) => data.nameOf?.(index) ?? `number ${index}`)
   const more = indices.length > names.length ? ` and ${indices.length - names.length} more` : ''
   const pictures = indices.length === 1 ? 'picture' : 'pictures'
-  const message = `Step ${step} changed nothing: ${cause.message}; ${pictures}: ${names.join(', ')}${more}`
+  // the network counts only steps that changed something
+  const reason = cause.message.replace(/^training step \d+ /, 'it ')
+  const message = `Step ${step} changed nothing: ${reason}; ${pictures}: ${names.join(', ')}${more}`
   return new VggError('NOT_FINITE', message, { cause })
 }

@@ -1,0 +1,164 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { loadTraining } from '../../lib/train/load-training.js'
+import { train } from '../../lib/train/trainer.js'
+import { replaceHead } from '../../lib/vgg/head.js'
+import type { VGG, VggOptions } from '../../lib/vgg/vgg.js'
+import { describeOnEach, repeatable, type TestDevice } from '../devices.js'
+import { newFolder } from '../setup/folder.js'
+import { smallNet, stripes } from '../setup/stripes.js'
+import { parametersOfNet } from './small.js'
+
+const nets: VGG[] = []
+
+afterEach(() => {
+  for (const net of nets.splice(0)) net.dispose()
+})
+
+function kept(net: VGG): VGG {
+  nets.push(net)
+  return net
+}
+
+const openOn =
+  (device: TestDevice) =>
+  async (options: Partial<VggOptions> = {}): Promise<VGG> =>
+    kept(await smallNet({ ...repeatable(device), ...options }))
+
+const data = stripes(24, 1)
+const quick = { epochs: 1, batch: 8, learningRate: 0.01, seed: 3 }
+
+/** Names of the layers of which a parameter changed. */
+async function changedLayers(net: VGG, run: () => Promise<unknown>): Promise<string[]> {
+  const before = await parametersOfNet(net)
+  await run()
+  const after = await parametersOfNet(net)
+  const changed = Object.keys(before).filter((name) => Buffer.compare(bytes(before[name]), bytes(after[name])) !== 0)
+  return [...new Set(changed.map((name) => name.replace(/\.\w+$/, '')))]
+}
+
+const bytes = (values: Float32Array = new Float32Array()): Buffer => Buffer.from(values.buffer)
+
+describeOnEach('layers that are frozen', (device) => {
+  const open = openOn(device)
+
+  test('by name, block and kind keep every bit, and the report proves it', async () => {
+    const net = await open()
+    let proof: unknown
+    const changed = await changedLayers(net, async () => {
+      const report = await train(net, data, { ...quick, freeze: ['conv3', 'fc7', 'conv1_1'] })
+      proof = report.frozen
+    })
+    expect(changed).toEqual(['conv2_1', 'conv4_1', 'conv4_2', 'conv5_1', 'conv5_2', 'fc6', 'fc8'])
+    expect(proof).toMatchObject({ layers: ['conv1_1', 'conv3_1', 'conv3_2', 'fc7'] })
+    const { before, after } = proof as { before: string; after: string }
+    expect(before).toMatch(/^[0-9a-f]{64}$/)
+    expect(after).toBe(before)
+    expect(await changedLayers(net, () => train(net, data, { ...quick, freeze: ['convolutions'] }))).toEqual([
+      'fc6',
+      'fc8',
+    ])
+  })
+
+  test('beforehand, by the network itself, are told too; a hash shows a change', async () => {
+    const net = await open()
+    net.freeze(['fc8'])
+    const { frozen: first } = await train(net, data, quick)
+    expect(first?.layers).toEqual(['fc8'])
+    const weight = await net.parameter('fc8.bias')
+    const onEpoch = async (): Promise<void> => {
+      const values = await weight.data()
+      values[0] = 1
+      const { Tensor } = await import('../../lib/tensor.js')
+      await net.setParameter('fc8.bias', Tensor.from(values, weight.shape))
+    }
+    const { frozen: second } = await train(net, data, { ...quick, onEpoch })
+    expect(second?.before).toBe(first?.after)
+    expect(second?.after).not.toBe(second?.before)
+  })
+
+  test('stay so where the training is resumed, and the proof goes back to its beginning', async () => {
+    const folder = newFolder()
+    const net = await open()
+    const stopping = new AbortController()
+    const options = { ...quick, epochs: 2, freeze: ['conv1'], checkpoint: { folder } }
+    const ended = train(net, data, { ...options, signal: stopping.signal, onStep: () => stopping.abort() })
+    await expect(ended).rejects.toMatchObject({
+      code: 'ABORTED',
+      message: expect.stringMatching(/it is saved in .*step-/),
+    })
+    const [path = ''] = (await import('node:fs')).readdirSync(folder).map((name) => `${folder}/${name}`)
+    const { net: loaded, state } = await loadTraining(path, repeatable(device))
+    kept(loaded)
+    const changed = await changedLayers(loaded, () => train(loaded, data, { checkpoint: { folder }, resume: state }))
+    expect(changed).not.toContain('conv1_1')
+    expect(changed).toContain('conv2_1')
+    expect(loaded.frozen).toEqual(['conv1_1'])
+  })
+})
+
+describeOnEach('rates by group', (device) => {
+  const open = openOn(device)
+
+  test('are what net.step takes by layer; the narrowest name counts', async () => {
+    const net = await open()
+    const changed = await changedLayers(net, () =>
+      train(net, data, {
+        ...quick,
+        weightDecay: 0,
+        rates: { convolutions: 0, conv4_2: 1, conv4: 0, head: 0, fc8: 10 },
+      }),
+    )
+    expect(changed).toEqual(['conv4_2', 'fc8'])
+  })
+})
+
+describeOnEach('another head', (device) => {
+  const open = openOn(device)
+
+  test('has its classes; all other layers and choices are those of the network', async () => {
+    const net = await open({ dropout: 0.2, meanRgb: 99, classNames: ['a', 'b', 'c'] })
+    await train(net, data, quick)
+    const made = kept(await replaceHead(net, { classes: 5, classNames: ['p', 'q', 'r', 's', 't'], seed: 8 }))
+    const [before, after] = [await parametersOfNet(net), await parametersOfNet(made)]
+    for (const [name, values] of Object.entries(before)) {
+      if (!name.startsWith('fc8')) expect(after[name], name).toEqual(values)
+    }
+    expect(after['fc8.weight']).toHaveLength(5 * 32)
+    expect(after['fc8.weight']?.some((value) => value !== 0)).toBe(true)
+    expect(made.configuration).toEqual({ ...net.configuration, classes: 5 })
+    expect([made.classNames, made.device, made.precision]).toEqual([
+      ['p', 'q', 'r', 's', 't'],
+      net.device,
+      net.precision,
+    ])
+    expect(made.run).toEqual({ ...net.run, seed: 8 })
+    expect((await train(made, data, { ...quick, freeze: ['convolutions'], rates: { fc8: 10 } })).steps).toBe(3)
+  })
+})
+
+describe('what does not fit is refused', () => {
+  const open = openOn('cpu')
+
+  test.each<[string, object, RegExp]>([
+    ['a layer that is not there', { freeze: ['conv9_1'] }, /conv1_1.*did you mean/],
+    ['every layer', { freeze: ['convolutions', 'head'] }, /at least one layer left/],
+    ['a rate below 0', { rates: { fc8: -1 } }, /at least 0 for rates.fc8/],
+    ['a rate of nothing', { rates: { fc9: 1 } }, /for rates but received 'fc9'/],
+    ['rates that are none', { rates: [1] }, /object of layer names/],
+  ])('%s', async (_, options, message) => {
+    await expect(train(await open(), data, { ...quick, ...options })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(message),
+    })
+  })
+
+  test('for another head', async () => {
+    const net = await open()
+    await expect(replaceHead(net, { classes: 0 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    await expect(replaceHead(net, { classes: 2, classNames: ['a'] })).rejects.toMatchObject({ code: 'SHAPE_MISMATCH' })
+    await expect(replaceHead(net, { classes: 2, clases: 1 } as never)).rejects.toThrow(/did you mean 'classes'/)
+    await expect(replaceHead({} as VGG, { classes: 2 })).rejects.toThrow(/a VGG for net/)
+    net.dispose()
+    await expect(replaceHead(net, { classes: 2 })).rejects.toMatchObject({ code: 'DISPOSED' })
+  })
+})
