@@ -23,11 +23,14 @@ export function courseOf({ lines, torn }: ReadLog): Course {
   const steps: LineOf<'step'>[] = []
   const epochs: LineOf<'epoch'>[] = []
   for (const line of lines) {
-    if (line.event === 'step') steps.push(line)
-    if (line.event === 'epoch') epochs.push(line)
-    if (line.event === 'notFinite' && line.action === 'back') {
-      dropAfter(steps, line.step)
-      dropAfter(epochs, line.step)
+    if (line.event === 'step') {
+      dropFrom(steps, line.step)
+      dropFrom(epochs, line.step)
+      steps.push(line)
+    }
+    if (line.event === 'epoch') {
+      dropFrom(epochs, line.step)
+      epochs.push(line)
     }
   }
   return {
@@ -48,9 +51,9 @@ function linesOf<E extends LogLine['event']>(lines: readonly LogLine[], event: E
   return lines.filter((line): line is LineOf<E> => line.event === event)
 }
 
-/** The training went back to `step` and did the later ones once more. */
-function dropAfter(lines: { readonly step: number }[], step: number): void {
-  while ((lines.at(-1)?.step ?? 0) > step) lines.pop()
+/** Where a step comes once more, the training had gone back, and what it did of this and later ones is void. */
+function dropFrom(lines: { readonly step: number }[], step: number): void {
+  while ((lines.at(-1)?.step ?? 0) >= step) lines.pop()
 }
 
 /** The epoch with the best top-1 on the validation data, the first of equals; undefined without validation. */

@@ -18,9 +18,11 @@ const entities: Readonly<Record<string, string>> = {
   "'": '&#39;',
 }
 
-/** Control characters but tab and line breaks, which no page may hold, and halves of surrogate pairs. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const forbidden = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\ufffe\uffff]|\p{Surrogate}/gu
+/**
+ * Control characters but tab and line breaks, which no page may hold; halves of surrogate pairs; and what turns the
+ * direction of writing round: `gpj.exe` would read `exe.jpg`.
+ */
+const forbidden = /[^\P{Cc}\t\n\r]|[\u202a-\u202e\u2066-\u2069\ufffe\uffff]|\p{Surrogate}/gu
 
 function escaped(text: string): string {
   return text.replaceAll(forbidden, '\ufffd').replaceAll(/[&<>"']/g, (character) => entities[character] ?? '')
@@ -40,3 +42,7 @@ export function html(parts: TemplateStringsArray, ...values: readonly Fragment[]
 
 /** A name that others gave: whatever its direction of writing, it does not turn round what stands beside it. */
 export const named = (name: string): Html => html`<bdi>${name}</bdi>`
+
+/** A table that may be wider than a phone: it scrolls in itself, by keyboard too, and never the page. */
+export const wide = (label: string, table: Html): Html =>
+  html`<div class="wide" tabindex="0" role="region" aria-label="${label}">${table}</div>`

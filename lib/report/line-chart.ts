@@ -18,6 +18,8 @@ export interface Chart {
   readonly series: readonly Series[]
   /** A value of y as text. */
   readonly text: (y: number) => string
+  /** The axis of y begins here, whatever the values. */
+  readonly from?: number
   /** Bounds that y has by its nature. */
   readonly least?: number
   readonly most?: number
@@ -54,12 +56,12 @@ export function lineChart(chart: Chart): Html {
     const last = points.at(-1)?.[1] ?? Number.NaN
     return html`<li class="${look}"><svg viewBox="0 0 22 8" aria-hidden="true"><path d="M1 4H21"/></svg>${name} <b>${chart.text(last)}</b></li>`
   })
-  return html`<figure class="chart"><figcaption>${chart.title}</figcaption><ul class="legend">${legend}</ul>
+  return html`<figure class="chart"><figcaption>${chart.title}</figcaption>
 <svg viewBox="0 0 ${width} ${height}" role="img"><title>${summary(chart, shown)}</title>
 <g class="grid">${ys.ticks.map((tick) => yTick(place([xs.low, tick])[1] ?? 0, chart.text(tick)))}</g>
 <g class="ticks">${xs.ticks.map((tick) => xTick(place([tick, ys.low])[0] ?? 0, countText(tick)))}</g>
 <text class="along" x="${(frame.left + frame.right) / 2}" y="${height - 3}">${chart.along}</text>
-${lines}</svg></figure>`
+${lines}</svg><ul class="legend">${legend}</ul></figure>`
 }
 
 const drawable = (y: number, scale: Chart['scale']): boolean => Number.isFinite(y) && (scale === 'linear' || y > 0)
@@ -144,8 +146,8 @@ function axis(values: readonly number[]): Axis {
   return { low, ticks: ticksIn(low, high, step), share: (value) => (value - low) / (high - low) }
 }
 
-function yAxis({ scale, least, most }: Chart, values: readonly number[]): Axis {
-  const [lowest, highest] = boundsOf(values)
+function yAxis({ scale, from, least, most }: Chart, values: readonly number[]): Axis {
+  const [lowest, highest] = boundsOf(from === undefined ? values : [...values, from])
   if (scale === 'log') return logAxis(lowest, highest)
   const isFlat = lowest === highest
   const reach = isFlat ? Math.abs(highest) || 1 : highest - lowest

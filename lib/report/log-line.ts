@@ -110,11 +110,13 @@ const events = {
     seconds: figure,
     /** Files left out of the epoch. */
     skipped: withDefault(nonNegative, 0),
+    /** Steps that changed nothing, because something was not finite. */
+    refused: withDefault(nonNegative, 0),
   },
   /** Files left out that no line before has named. */
   skipped: { ...shared, epoch: nonNegative, files: arrayOf(file) },
   checkpoint: { ...shared, path: string, seconds: optional(figure) },
-  /** A loss or a gradient was not finite at step `at`; the training goes on behind `step`, or ends. */
+  /** A loss or a gradient was not finite at step `at`; the training goes on behind `step`, or ends there. */
   notFinite: { ...shared, at: nonNegative, message: string, action: oneOf('stop', 'skip', 'back') },
   end: {
     ...shared,

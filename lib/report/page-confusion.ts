@@ -1,6 +1,6 @@
 import type { Metrics } from '../evaluate/metrics.js'
 import { percent } from '../train/log.js'
-import { type Html, html, named } from './html.js'
+import { type Html, html, named, wide } from './html.js'
 
 /** More classes than these make no matrix that could be read. */
 const mostInMatrix = 50
@@ -8,7 +8,8 @@ const mostInMatrix = 50
 /** More classes than these make cells too small for three digits, and columns that are named by number. */
 const mostInLarge = 20
 
-const mostPairs = 20
+/** Beside a matrix, and without one. */
+const mostPairs = { beside: 10, alone: 30 } as const
 const mostRows = 25
 
 /** A number of things: `1 picture`, `1,234 pictures`. */
@@ -22,9 +23,10 @@ export function confusion(metrics: Metrics): Html {
   const classes = metrics.perClass.length
   const matrix = classes <= mostInMatrix && confusionMatrix(metrics)
   const note =
-    classes > mostInMatrix &&
-    html`<p class="note">${countOf(classes, 'class', 'classes')}: too many for a matrix that could be read.</p>`
-  return html`<section><h2>What was taken for what</h2>${matrix}${note}${pairs(metrics)}</section>`
+    classes > mostInMatrix
+      ? html`${countOf(classes, 'class', 'classes')}: too many for a matrix that could be read.`
+      : html`Rows are the true class, columns the answer; shading is the share of the row. <span class="key right">right</span> <span class="key wrong">wrong</span>`
+  return html`<section><h2>What was taken for what</h2><p class="note">${note}</p><div class="beside">${matrix}${pairs(metrics)}</div></section>`
 }
 
 function confusionMatrix(metrics: Metrics): Html {
@@ -41,8 +43,7 @@ function confusionMatrix(metrics: Metrics): Html {
     )
     return html`<tr><th scope="row" title="${name}">${number}${named(name)}</th>${cells}</tr>`
   })
-  return html`<p class="note">Rows are the true class, columns the answer; shading is the share of the row. <span class="key right">right</span> <span class="key wrong">wrong</span></p>
-<div class="wide" tabindex="0" role="region" aria-label="Confusion matrix"><table class="matrix ${size}"><thead><tr><th scope="col" class="corner">true \\ answer</th>${head}</tr></thead><tbody>${rows}</tbody></table></div>`
+  return html`<div>${wide('Confusion matrix', html`<table class="matrix ${size}"><thead><tr><th scope="col" class="corner">true \\ answer</th>${head}</tr></thead><tbody>${rows}</tbody></table>`)}</div>`
 }
 
 function cell(count: number, row: number, isRight: boolean, title: string): Html {
@@ -75,15 +76,16 @@ function pairs(metrics: Metrics): Html | undefined {
   const all = mostConfused(metrics)
   if (all.length === 0) return html`<p class="note">No picture was taken for another class.</p>`
   // a small matrix says it at a glance
-  if (metrics.perClass.length <= 4) return undefined
+  const classes = metrics.perClass.length
+  if (classes <= 4) return undefined
   const most = all[0]?.count ?? 1
-  const rows = all.slice(0, mostPairs).map(({ truth, answer, count }) => {
+  const shown = classes <= mostInMatrix ? mostPairs.beside : mostPairs.alone
+  const rows = all.slice(0, shown).map(({ truth, answer, count }) => {
     const [own, other] = [metrics.perClass[truth], metrics.perClass[answer]]
     return html`<tr><td class="name">${named(own?.name ?? '')}</td><td class="name">${named(other?.name ?? '')}</td><td>${count}</td><td>${percent(count / (own?.count || 1))}</td><td class="bar">${bar(count / most, 'wrong')}</td></tr>`
   })
-  const rest =
-    all.length > mostPairs && html`<p class="note">${mostPairs} of ${all.length.toLocaleString('en-US')} pairs.</p>`
-  return html`<h3>Most often confused</h3><div class="wide" tabindex="0" role="region" aria-label="Most often confused"><table class="numbers list"><thead><tr><th scope="col" class="name">True</th><th scope="col" class="name">Answer</th><th scope="col">Pictures</th><th scope="col">Of the class</th><th></th></tr></thead><tbody>${rows}</tbody></table></div>${rest}`
+  const rest = all.length > shown && html`<p class="note">${shown} of ${all.length.toLocaleString('en-US')} pairs.</p>`
+  return html`<div><h3>Most often confused</h3>${wide('Most often confused', html`<table class="numbers list"><thead><tr><th scope="col" class="name">True</th><th scope="col" class="name">Answer</th><th scope="col">Pictures</th><th scope="col">Share</th><th></th></tr></thead><tbody>${rows}</tbody></table>`)}${rest}</div>`
 }
 
 /** A bar of this share, 0 to 1. The figure stands beside it: it says nothing to a reader who cannot see it. */
@@ -111,7 +113,7 @@ export function classTable(metrics: Metrics): Html {
   })
   const head = html`<thead><tr><th scope="col" class="name">Class</th><th scope="col">Pictures</th><th scope="col">Right</th><th scope="col" title="of the pictures of this class, answered so">Recall</th><th></th><th scope="col" title="of the answers of this class, right">Precision</th><th scope="col" class="name">Most often taken for</th></tr></thead>`
   const table = (part: readonly Html[]) =>
-    html`<div class="wide" tabindex="0" role="region" aria-label="Classes"><table class="numbers list">${head}<tbody>${part}</tbody></table></div>`
+    wide('Classes', html`<table class="numbers list">${head}<tbody>${part}</tbody></table>`)
   const rest = rows.slice(mostRows)
   const more = rest.length > 0 && html`<details><summary>${rest.length} more</summary>${table(rest)}</details>`
   return html`<section><h2>Classes, the worst first</h2>${table(rows.slice(0, mostRows))}${more}</section>`

@@ -1,6 +1,6 @@
 import { durationText, percent, rateText } from '../train/log.js'
 import { bestEpoch, type Course } from './course.js'
-import { type Html, html } from './html.js'
+import { type Html, html, wide } from './html.js'
 import { type Chart, lineChart, type Series } from './line-chart.js'
 import type { LineOf } from './log-line.js'
 
@@ -9,7 +9,7 @@ type Epoch = LineOf<'epoch'>
 /** A loss, in nats. */
 export const lossText = (loss: number): string => loss.toPrecision(loss !== 0 && Math.abs(loss) < 0.01 ? 2 : 4)
 
-const percentTick = (share: number): string => `${Number((100 * share).toPrecision(4))} %`
+const percentTick = (share: number): string => `${Number((100 * share).toFixed(1))} %`
 
 /** At most so many points are drawn of the steps; each is the mean of its neighbours. */
 const mostSteps = 240
@@ -24,7 +24,10 @@ export function curves(course: Course): Html {
 
 function chartsOf({ epochs, steps }: Course): Chart[] {
   const over = (y: (epoch: Epoch) => number | undefined): Series['points'] =>
-    epochs.map((epoch) => [epoch.epoch, y(epoch) ?? Number.NaN])
+    epochs.flatMap((epoch) => {
+      const value = y(epoch)
+      return value === undefined ? [] : [[epoch.epoch, value] as const]
+    })
   const charts: Chart[] = []
   if (epochs.length > 0) {
     charts.push(
@@ -63,7 +66,7 @@ function chartsOf({ epochs, steps }: Course): Chart[] {
         title: 'Speed',
         along: 'epoch',
         scale: 'linear',
-        least: 0,
+        from: 0,
         text: shortNumber,
         series: [{ name: 'images/s', look: 'training', points: over(({ imagesPerSecond }) => imagesPerSecond) }],
       },
@@ -133,5 +136,5 @@ function epochTable(course: Course): Html | undefined {
     const mark = isBest && html` <span class="mark">best</span>`
     return html`<tr${isBest && html` class="best"`}><th scope="row">${epoch.epoch}${mark}</th>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`
   })
-  return html`<details><summary>Figures by epoch</summary><div class="wide" tabindex="0" role="region" aria-label="Figures by epoch"><table class="numbers"><thead><tr>${columns.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead><tbody>${rows}</tbody></table></div></details>`
+  return html`<details><summary>Figures by epoch</summary>${wide('Figures by epoch', html`<table class="numbers"><thead><tr>${columns.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead><tbody>${rows}</tbody></table>`)}</details>`
 }

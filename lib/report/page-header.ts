@@ -61,7 +61,11 @@ function tiles(course: Course, judged: Metrics | undefined): Html[] {
     const seconds = course.epochs.reduce((sum, epoch) => sum + epoch.seconds, 0)
     shown.push(
       { name: 'epochs', value: `${last.epoch} of ${last.epochs}`, note: countOf(last.step, 'step') },
-      { name: 'time', value: durationText(seconds), note: `${last.imagesPerSecond.toFixed(0)} images/s at last` },
+      {
+        name: 'time',
+        value: durationText(seconds),
+        note: `${Math.round(last.imagesPerSecond).toLocaleString('en-US')} images/s`,
+      },
     )
   }
   return shown.map(
@@ -88,7 +92,7 @@ function factList(course: Course, facts: TrainingFacts): Html {
       'Pictures',
       `${training.toLocaleString('en-US')} for training, ${validation.toLocaleString('en-US')} for validation, ${classes} classes`,
     ],
-    ['Plan', `up to ${countOf(epochs, 'epoch')}, batch ${batch}`],
+    ['Training', `up to ${countOf(epochs, 'epoch')}, batch ${batch}`],
     ['Device', html`${device} in ${precision}${deviceReason && html` <span class="muted">(${deviceReason})</span>`}`],
     [
       'Resumed',

@@ -34,8 +34,8 @@ export function mistakes(shown: readonly ShownMistake[]): Html {
     const look = Math.max(picture.width, picture.height) <= small && html` class="pixels"`
     const image = html`<img${look} src="${picture.uri}" width="${picture.width}" height="${picture.height}" alt="${name}: ${truth}, taken for ${answer}">`
     return html`<figure class="mistake"><div class="frame">${image}</div><figcaption><dl>
-<dt>answer</dt><dd>${named(answer)}</dd><dd class="share">${percent(probability)}</dd><dd class="line">${bar(probability, 'wrong')}</dd>
-<dt>true</dt><dd>${named(truth)}</dd><dd class="share">${percent(truthProbability)}</dd><dd class="line">${bar(truthProbability, 'right')}</dd></dl>
+<dt>answer</dt><dd class="share">${percent(probability)}</dd><dd class="class">${named(answer)}</dd><dd class="line">${bar(probability, 'wrong')}</dd>
+<dt>true</dt><dd class="share">${percent(truthProbability)}</dd><dd class="class">${named(truth)}</dd><dd class="line">${bar(truthProbability, 'right')}</dd></dl>
 <p class="file" title="${name}">${named(name)}</p></figcaption></figure>`
   })
   return html`<section><h2>Most confident mistakes</h2><p class="note">Pictures as the network saw them, with the probability it gave its answer and the true class.</p><div class="mistakes">${figures}</div></section>`

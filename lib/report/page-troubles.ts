@@ -1,5 +1,5 @@
 import type { Course } from './course.js'
-import { type Html, html, named } from './html.js'
+import { type Html, html, named, wide } from './html.js'
 
 const mostFiles = 500
 
@@ -38,7 +38,7 @@ function files(title: string, all: readonly LeftOutFile[]): Html | undefined {
   const rest =
     all.length > mostFiles && html`<p class="note">and ${(all.length - mostFiles).toLocaleString('en-US')} more</p>`
   const open = all.length <= 12 && html` open`
-  return html`<details${open}><summary>${title}: ${all.length.toLocaleString('en-US')}</summary><div class="wide" tabindex="0" role="region" aria-label="${title}"><table class="numbers list files"><thead><tr><th scope="col" class="name">File</th><th scope="col" class="name">Reason</th></tr></thead><tbody>${rows}</tbody></table></div>${rest}</details>`
+  return html`<details${open}><summary>${title}: ${all.length.toLocaleString('en-US')}</summary>${wide(title, html`<table class="numbers list files"><thead><tr><th scope="col" class="name">File</th><th scope="col" class="name">Reason</th></tr></thead><tbody>${rows}</tbody></table>`)}${rest}</details>`
 }
 
 function notFinite({ notFinite: lines }: Course): Html | undefined {

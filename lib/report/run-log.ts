@@ -40,12 +40,15 @@ export class RunLog {
   /** Files that a line has named. */
   readonly #named: Set<string>
   #step: number
+  /** Steps done at the last checkpoint. */
+  #checkpoint: number
 
   private constructor(file: AppendFile, everySteps: number, from: RunPosition | undefined, kept: readonly RawLine[]) {
     this.#file = file
     this.#everySteps = everySteps
     this.#from = from
     this.#step = from?.step ?? 0
+    this.#checkpoint = this.#step
     const files = kept.flatMap(({ line }) => (line?.event === 'skipped' ? line.files : []))
     this.#named = new Set(files.map(({ name }) => name))
   }
@@ -57,7 +60,7 @@ export class RunLog {
   static async open(path: string, options: RunLogOptions = {}): Promise<RunLog> {
     const { everySteps, from } = readOptions(options, 'RunLog options', checks)
     if (from === undefined) return new RunLog(new AppendFile(path, 'new'), everySteps, from, [])
-    const kept = (await linesOf(path)).filter(({ line }) => line === undefined || isBefore(line, from))
+    const kept = linesBefore(await linesOf(path), from)
     const text = kept.map((line) => `${line.text}\n`).join('')
     await writeAtomically(path, [new TextEncoder().encode(text)])
     return new RunLog(new AppendFile(path, 'existing'), everySteps, from, kept)
@@ -81,25 +84,30 @@ export class RunLog {
   }
 
   /** A finished epoch, and before it the files left out that no line has named yet. */
-  epoch(event: EpochEvent & { readonly skipped?: readonly { name: string; reason: string }[] }): void {
-    const { epoch, epochs, steps: step, learningRate, loss, accuracy, imagesPerSecond, seconds, skipped = [] } = event
+  epoch(event: EpochEvent): void {
+    const { epoch, epochs, steps: step, learningRate, loss, accuracy, imagesPerSecond, seconds } = event
+    const { skipped, skippedCount, refused } = event
     this.#step = step
     const files = skipped.filter(({ name }) => !this.#named.has(name)).map(({ name, reason }) => ({ name, reason }))
     for (const { name } of files) this.#named.add(name)
     if (files.length > 0) this.#write({ event: 'skipped', step, epoch, files })
     const figures = { learningRate, loss, accuracy, validation: figuresOf(event), imagesPerSecond, seconds }
-    this.#write({ event: 'epoch', step, epoch, epochs, ...figures, skipped: skipped.length })
+    this.#write({ event: 'epoch', step, epoch, epochs, ...figures, skipped: skippedCount, refused })
   }
 
   /** A checkpoint that lies on the disk. */
   checkpoint(saved: Omit<LineOf<'checkpoint'>, 'event' | 'time'>): void {
+    this.#checkpoint = saved.step
     this.#write({ event: 'checkpoint', ...saved })
   }
 
-  /** A loss or gradient that was not finite; where the training goes back, `step` is the step gone back to. */
-  notFinite(found: Omit<LineOf<'notFinite'>, 'event' | 'time'>): void {
-    this.#step = found.step
-    this.#write({ event: 'notFinite', ...found })
+  /**
+   * A loss or gradient that was not finite at step `at`. `step` is where the training goes on from: unless stated the last
+   * checkpoint where it goes back, `at` otherwise.
+   */
+  notFinite(found: Omit<LineOf<'notFinite'>, 'event' | 'time' | 'step'> & { readonly step?: number }): void {
+    this.#step = found.step ?? (found.action === 'back' ? this.#checkpoint : found.at)
+    this.#write({ event: 'notFinite', ...found, step: this.#step })
   }
 
   /** The end, whatever it was: a `TrainReport`, or what stopped the training. */
@@ -137,6 +145,21 @@ function figuresOf({ validation }: EpochEvent): LineOf<'epoch'>['validation'] {
   if (validation === undefined) return undefined
   const { count, loss, top1, top5 } = validation
   return { count, loss, top1, top5 }
+}
+
+/**
+ * What an undisturbed run had written when it stood there: everything up to the last line of that position or an earlier
+ * one, with the steps that the training may have gone back over on its way.
+ */
+function linesBefore(lines: readonly RawLine[], from: RunPosition): RawLine[] {
+  const last = lines.findLastIndex(
+    ({ line }) => line !== undefined && line.event !== 'checkpoint' && isBefore(line, from),
+  )
+  return lines.filter(({ line }, index) => {
+    if (line === undefined) return true
+    // checkpoints are written beside the steps that follow them
+    return index <= last ? line.event !== 'end' : line.event === 'checkpoint' && isBefore(line, from)
+  })
 }
 
 /** Whether a line tells of what was done at this position already. */

@@ -25,7 +25,7 @@ code{font:.88em/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflo
 .tile{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:12px 16px}
 .tile p{margin:0;font-size:.85rem}
 .tile .label{color:var(--muted)}
-.tile .value{font-size:1.5rem;font-weight:650;line-height:1.35;font-variant-numeric:tabular-nums}
+.tile .value{font-size:1.3rem;font-weight:650;line-height:1.35;font-variant-numeric:tabular-nums}
 dl.facts{display:grid;grid-template-columns:minmax(90px,max-content) 1fr;gap:4px 18px;margin:12px 0 0;font-size:.92rem}
 .facts dt{color:var(--muted)}
 .facts dd{margin:0;overflow-wrap:anywhere;min-width:0}
@@ -48,8 +48,8 @@ g.other>path,.legend .other path{stroke-dasharray:1.5 4}
 .dot circle+circle{fill:var(--c)}
 .dot circle,.spot circle{fill:transparent}
 g.dot:hover circle+circle,g.spot:hover circle+circle{fill:var(--c);stroke:var(--card);stroke-width:1.5}
-.legend{list-style:none;display:flex;flex-wrap:wrap;gap:2px 16px;margin:2px 0 0;padding:0;font-size:.85rem;color:var(--muted);min-height:1.6em}
-.legend svg{width:22px;height:8px;margin-right:6px;vertical-align:middle}
+.legend{list-style:none;display:flex;flex-wrap:wrap;gap:2px 12px;margin:2px 0 0;padding:0 0 0 8px;font-size:.82rem;color:var(--muted);min-height:1.6em}
+.legend svg{width:20px;height:8px;margin-right:4px;vertical-align:middle}
 .legend path{fill:none}
 .legend b{color:var(--text);font-weight:600;font-variant-numeric:tabular-nums}
 .wide{overflow-x:auto;max-width:100%}
@@ -60,6 +60,7 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 .numbers tr>:last-child{padding-right:0}
 .numbers tr>:first-child,.numbers .name{text-align:left}
 .list .name{white-space:normal;overflow-wrap:anywhere;min-width:7em;max-width:26em}
+.list *+.name{padding-left:14px}
 .files .name{max-width:none}
 .list td.bar{width:26%;min-width:70px}
 .numbers .best th,.numbers .best td{font-weight:650}
@@ -67,6 +68,12 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 .track{display:block;height:8px;border-radius:4px;background:var(--track);overflow:hidden}
 .track span{display:block;height:100%;border-radius:4px}
 .track .right{background:rgb(var(--right))}.track .wrong{background:rgb(var(--wrong))}
+.beside{display:flex;flex-wrap:wrap;gap:8px 44px;align-items:flex-start}
+.beside>*{min-width:0;max-width:100%}
+.beside>:last-child{flex:1 1 400px}
+.beside .list .name{min-width:5em}
+.beside .list td.bar{min-width:50px;width:auto}
+.beside h3{margin-top:.2em}
 .matrix{border-collapse:separate;border-spacing:2px}
 .matrix th{font-weight:400;font-size:.85rem;color:var(--muted)}
 .matrix tbody th{text-align:right;padding-right:8px;position:sticky;left:0;background:var(--card);max-width:11em;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
@@ -88,18 +95,20 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 .frame{aspect-ratio:1;background:var(--track);border-radius:8px;overflow:hidden}
 .frame img{display:block;width:100%;height:100%;object-fit:contain}
 .pixels{image-rendering:pixelated}
-.mistake dl{display:grid;grid-template-columns:auto 1fr auto;gap:0 8px;margin:8px 0 4px;font-size:.85rem;align-items:baseline}
+.mistake dl{display:grid;grid-template-columns:1fr auto;gap:0 8px;margin:8px 0 4px;font-size:.85rem;line-height:1.4;align-items:baseline}
 .mistake dt{color:var(--muted)}
-.mistake dd{margin:0;overflow-wrap:anywhere;min-width:0;font-weight:600}
-.mistake .share{font-weight:400;font-variant-numeric:tabular-nums}
-.mistake .line{grid-column:1/-1;margin:1px 0 5px}
+.mistake dd{margin:0;min-width:0}
+.mistake .class{grid-column:1/-1;font-weight:600;overflow-wrap:anywhere}
+.mistake .share{font-variant-numeric:tabular-nums}
+.mistake .line{grid-column:1/-1;margin:3px 0 8px}
 .mistake .line .track{height:5px}
 .file{color:var(--muted);font-size:.75rem;line-height:1.35;margin:0;overflow-wrap:anywhere;display:-webkit-box;-webkit-box-orient:vertical;-webkit-line-clamp:3;overflow:hidden}
 .filters{display:flex;flex-wrap:wrap;gap:6px;margin-top:12px}
 .filters img{border-radius:4px}
 @media (max-width:560px){main{padding:18px 12px 36px}section{padding:16px 14px;border-radius:10px}h1{font-size:1.5rem}
-.tiles{grid-template-columns:repeat(2,1fr);gap:8px}.tile{padding:10px 12px}.tile .value{font-size:1.25rem}
+.tiles{grid-template-columns:repeat(2,1fr);gap:8px}.tile{padding:10px 12px}.tile .value{font-size:1.2rem}
 .mistakes{grid-template-columns:repeat(2,1fr);gap:16px 12px}dl.facts{grid-template-columns:1fr;gap:0}.facts dd{margin-bottom:8px}
-.matrix tbody th{max-width:6.5em}}
+.matrix tbody th{max-width:6.5em}
+.list .bar,.list thead th:empty{display:none}.list .name,.beside .list .name{min-width:7.5em}.numbers th,.numbers td{padding-right:9px}}
 @media print{body{background:#fff}section{break-inside:avoid}}
 `)

@@ -59,8 +59,8 @@ export class TensorBoardLog {
   }
 
   /** A finished epoch. */
-  epoch(event: EpochEvent & { readonly skipped?: readonly unknown[] }): void {
-    const { validation, skipped } = event
+  epoch(event: EpochEvent): void {
+    const { validation } = event
     const scalars = {
       'loss/training': event.loss,
       ...(validation && { 'loss/validation': validation.loss }),
@@ -68,7 +68,7 @@ export class TensorBoardLog {
       ...(validation && { 'accuracy/top-1': validation.top1, 'accuracy/top-5': validation.top5 }),
       'rate/learning_rate': event.learningRate,
       'speed/images_per_second': event.imagesPerSecond,
-      ...(skipped && { 'skipped/files': skipped.length }),
+      'skipped/files': event.skippedCount,
     }
     this.#write(event.steps, { scalars })
   }

@@ -3,6 +3,7 @@ import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { AppendFile } from '../../lib/report/append-file.js'
+import { courseOf } from '../../lib/report/course.js'
 import { readRunLog } from '../../lib/report/log-line.js'
 import { RunLog, type RunPosition } from '../../lib/report/run-log.js'
 import type { EpochEvent, StepEvent } from '../../lib/train/events.js'
@@ -29,30 +30,34 @@ const stepEvent = (step: number): StepEvent => ({
   images: 10,
   correct: step % 10,
   learningRate: 0.01,
+  indices: new Int32Array(10),
   imagesPerSecond: 100 + Math.random(),
   secondsLeft: 5,
 })
 
-const epochEvent = (epoch: number, skipped: readonly { name: string; reason: string }[]): EpochEvent =>
-  ({
-    epoch,
-    epochs: 3,
-    steps: epoch * perEpoch,
-    learningRate: 0.01,
-    loss: 1 / epoch,
-    accuracy: 0.5,
-    validation: {
-      count: 8,
-      loss: 0.25,
-      top1: 0.75,
-      top5: 1,
-      perClass: [{ name: 'x', count: 8, correct: 6, accuracy: 0.75 }],
-      confusion: [[6, 2]],
-    },
-    imagesPerSecond: 100,
-    seconds: Math.random(),
-    skipped,
-  }) as EpochEvent
+const epochEvent = (epoch: number, skipped: readonly { name: string; reason: string }[]): EpochEvent => ({
+  epoch,
+  epochs: 3,
+  steps: epoch * perEpoch,
+  learningRate: 0.01,
+  loss: 1 / epoch,
+  accuracy: 0.5,
+  validation: {
+    count: 8,
+    loss: 0.25,
+    top1: 0.75,
+    top5: 1,
+    perClass: [{ name: 'x', count: 8, correct: 6, accuracy: 0.75 }],
+    confusion: [[6, 2]],
+    unreadable: [],
+  },
+  imagesPerSecond: 100,
+  seconds: Math.random(),
+  skipped,
+  // the event holds the first hundred
+  skippedCount: skipped.length + 100,
+  refused: 1,
+})
 
 const torn = { name: 'a/torn.jpg', reason: 'ends too early' }
 const empty = { name: 'b/empty.png', reason: 'holds nothing' }
@@ -122,7 +127,7 @@ describe('RunLog', () => {
     expect(lines[3]).toMatchObject({ event: 'step', step: 4, epoch: 1, loss: 0.25, images: 10, correct: 4 })
     expect(lines[4]).toMatchObject({ event: 'skipped', epoch: 1, files: [torn] })
     const validation = { count: 8, loss: 0.25, top1: 0.75, top5: 1 }
-    expect(lines[5]).toMatchObject({ event: 'epoch', epoch: 1, loss: 1, skipped: 1, validation })
+    expect(lines[5]).toMatchObject({ event: 'epoch', epoch: 1, loss: 1, skipped: 101, refused: 1, validation })
     // a line an epoch, whatever the number of classes
     expect(texts[5]).not.toMatch(/confusion|perClass/)
     expect(lines[8]).toMatchObject({ event: 'end', step: 5, ended: 'interrupted', message: 'Ctrl-C' })
@@ -164,6 +169,31 @@ describe('RunLog', () => {
     expect(await comparable(file)).toEqual(await undisturbed())
     const { lines } = await readRunLog(file)
     expect(lines.filter(({ event }) => event === 'resume')).toMatchObject([{ step: from.step, ...facts }])
+  })
+
+  test('a training that went back before it was killed: what it went back over stays', async () => {
+    const file = path.join(newFolder(), 'log.jsonl')
+    const log = await begun(file)
+    run(log, 1, 3)
+    log.checkpoint({ step: 2, path: 'x' })
+    run(log, 4, 7)
+    log.notFinite({ at: 8, message: 'conv1_1', action: 'back' })
+    run(log, 3, 5)
+    log.checkpoint({ step: 4, path: 'y' })
+    run(log, 6, 6)
+    log.close()
+    const again = await begun(file, { step: 5, epochs: 1 })
+    again.close()
+    const { lines } = await readRunLog(file)
+    expect(lines.map(({ event, step }) => `${event} ${step}`)).toEqual([
+      ...['start 0', 'step 1', 'step 2', 'checkpoint 2', 'step 4', 'skipped 4', 'epoch 4', 'step 6', 'notFinite 2'],
+      ...['step 4', 'epoch 4', 'checkpoint 4', 'resume 5'],
+    ])
+    // of the steps done twice, the later ones count
+    const course = courseOf({ lines, torn: false })
+    expect(course.steps.map(({ step }) => step)).toEqual([1, 2, 4])
+    expect(course.epochs).toEqual([lines[10]])
+    expect(course).toMatchObject({ notFinite: [{ at: 8, action: 'back' }], skipped: [torn], resumes: [{ step: 5 }] })
   })
 
   test('a log that is there is not written to without being asked', async () => {

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { crc32c } from '../../lib/report/event-record.js'
 import { TensorBoardLog, type TensorBoardOptions } from '../../lib/report/tensorboard.js'
 import type { EpochEvent, StepEvent } from '../../lib/train/events.js'
+import { eventsOf, type Field, plainCrc, scalarsOf } from '../setup/event-file.js'
 import { newFolder } from '../setup/folder.js'
 
 const stepEvent = (step: number, loss = 1 / step): StepEvent => ({
@@ -16,6 +17,7 @@ const stepEvent = (step: number, loss = 1 / step): StepEvent => ({
   images: 10,
   correct: 5,
   learningRate: 0.01,
+  indices: new Int32Array(10),
   imagesPerSecond: 100,
   secondsLeft: 5,
 })
@@ -28,99 +30,22 @@ const epochEvent = (epoch: number, validation: boolean): EpochEvent => ({
   loss: 0.5 / epoch,
   accuracy: 0.25 * epoch,
   validation: validation
-    ? { count: 8, loss: 0.125 * epoch, top1: 0.375 * epoch, top5: 0.5 * epoch, perClass: [], confusion: [] }
+    ? {
+        count: 8,
+        loss: 0.125 * epoch,
+        top1: 0.375 * epoch,
+        top5: 0.5 * epoch,
+        perClass: [],
+        confusion: [],
+        unreadable: [],
+      }
     : undefined,
+  skipped: [],
+  skippedCount: 3 * (epoch - 1),
+  refused: 0,
   imagesPerSecond: 128 * epoch,
   seconds: 3,
 })
-
-const bits = 0x1_0000_0000n
-
-/** CRC-32C bit by bit, not reflected: the polynomial 0x1EDC6F41 over mirrored bytes; nothing of it is in lib. */
-function plainCrc(bytes: Uint8Array): number {
-  const mirrored = (value: bigint, width: number) =>
-    BigInt(`0b${value.toString(2).padStart(width, '0').split('').reverse().join('')}`)
-  let crc = 0xffffffffn
-  for (const byte of bytes) {
-    crc ^= mirrored(BigInt(byte), 8) << 24n
-    for (let bit = 0; bit < 8; bit++) crc = crc >> 31n === 1n ? ((crc << 1n) % bits) ^ 0x1edc6f41n : crc << 1n
-  }
-  return Number(mirrored(crc ^ 0xffffffffn, 32))
-}
-
-const masked = (bytes: Uint8Array): number => {
-  const crc = BigInt(plainCrc(bytes))
-  return Number(((crc >> 15n) + ((crc << 17n) % bits) + 0xa282ead8n) % bits)
-}
-
-type Field = [field: number, content: number | bigint | Buffer]
-
-/** The fields of any protobuf message, in order. */
-function fieldsOf(message: Buffer): Field[] {
-  const fields: Field[] = []
-  let at = 0
-  const varint = (): bigint => {
-    let value = 0n
-    for (let shift = 0n; ; shift += 7n) {
-      const byte = BigInt(message.readUInt8(at++))
-      value += (byte & 127n) << shift
-      if (byte < 128n) return value
-    }
-  }
-  while (at < message.length) {
-    const key = Number(varint())
-    const field = key >> 3
-    switch (key & 7) {
-      case 0:
-        fields.push([field, varint()])
-        break
-      case 1:
-        fields.push([field, message.readDoubleLE(at)])
-        at += 8
-        break
-      case 2: {
-        const length = Number(varint())
-        fields.push([field, message.subarray(at, at + length)])
-        at += length
-        break
-      }
-      case 5:
-        fields.push([field, message.readFloatLE(at)])
-        at += 4
-        break
-      default:
-        throw new Error(`no such wire type in ${key}`)
-    }
-  }
-  return fields
-}
-
-/** The events of a file; throws where a length or a checksum is not right. */
-function eventsOf(file: string): Field[][] {
-  const bytes = readFileSync(file)
-  const events: Field[][] = []
-  for (let at = 0; at < bytes.length; ) {
-    const length = Number(bytes.readBigUInt64LE(at))
-    expect(bytes.readUInt32LE(at + 8)).toBe(masked(bytes.subarray(at, at + 8)))
-    const data = bytes.subarray(at + 12, at + 12 + length)
-    expect(bytes.readUInt32LE(at + 12 + length)).toBe(masked(data))
-    events.push(fieldsOf(data))
-    at += 16 + length
-  }
-  return events
-}
-
-function scalarsOf(event: Field[]): Record<string, number> {
-  const [, , [, summary]] = event as [Field, Field, [number, Buffer]]
-  return Object.fromEntries(
-    fieldsOf(summary).map(([field, value]) => {
-      expect(field).toBe(1)
-      const [[tagField, tag], [valueField, scalar]] = fieldsOf(value as Buffer) as [Field, Field]
-      expect([tagField, valueField]).toEqual([1, 2])
-      return [String(tag), scalar as number]
-    }),
-  )
-}
 
 async function written(folder: string, options: TensorBoardOptions, write: (log: TensorBoardLog) => void) {
   const log = await TensorBoardLog.open(folder, options)
@@ -149,7 +74,7 @@ describe('TensorBoardLog', () => {
     const file = await written(newFolder(), { everySteps: 2 }, (log) => {
       for (let step = 1; step <= 4; step++) log.step(stepEvent(step))
       log.epoch(epochEvent(1, true))
-      log.epoch({ ...epochEvent(2, false), skipped: [1, 2, 3] } as EpochEvent)
+      log.epoch(epochEvent(2, false))
     })
     expect(path.basename(file)).toMatch(/^events\.out\.tfevents\.\d{10}\.[\w-]+\.\d+$/)
     const [version, begin, ...events] = eventsOf(file)
@@ -181,6 +106,7 @@ describe('TensorBoardLog', () => {
           'accuracy/top-5': 0.5,
           'rate/learning_rate': Math.fround(0.01),
           'speed/images_per_second': 128,
+          'skipped/files': 0,
         },
       ],
       [
@@ -287,6 +213,7 @@ describe("TensorBoard's own reader", () => {
         'accuracy/top-1': [[4, 0.375]],
         'accuracy/top-5': [[4, 0.5]],
         'rate/learning_rate': [[4, Math.fround(0.01)]],
+        'skipped/files': [[4, 0]],
         'speed/images_per_second': [[4, 128]],
       }
       const read = JSON.parse(stdout)
