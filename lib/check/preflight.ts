@@ -19,7 +19,7 @@ import {
   withDefault,
 } from '../options.js'
 import { VGG } from '../vgg/vgg.js'
-import { type ActivationReport, activationsOf } from './activations.js'
+import { type ActivationReport, activationsOf, picturesLookedAt } from './activations.js'
 import { type ClassReport, classesOf } from './classes.js'
 import { type DuplicateReport, duplicatesIn, fileContents, type PartContents } from './duplicates.js'
 import type { PictureFiles } from './file-contents.js'
@@ -238,16 +238,13 @@ async function duplicatesOf({ training, validation }: ReadParts, settings: Setti
   return duplicatesIn(partOf(settings.training, training, 0), held)
 }
 
-/** Pictures that activations and gradients are looked at on. */
-const lookedAt = 32
-
 async function lookAtNet(net: VGG, settings: Settings, memory: MemoryReport, reading: Reading) {
   const { training, initialisation, learningRate, epochs, validation, seed, signal, onProgress } = settings
   const none = { input: undefined, activations: undefined, gradients: undefined, speed: undefined }
   if (reading.unreadable.length === reading.indices.length) return none
   const input = inputOf(reading.histograms, net.configuration, initialisation)
   if (memory.largestBatch === 0) return { ...none, input }
-  const { images, labels } = await somePictures(training, Math.min(lookedAt, memory.largestBatch), reading, seed)
+  const { images, labels } = await somePictures(training, picturesLookedAt(net, memory.largestBatch), reading, seed)
   const around = { initialisation, inputDeviation: input.deviation, classes: net.classes }
   onProgress?.({ stage: 'activations' })
   const activations = await activationsOf(net, images, around, signal)

@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest'
+import { picturesLookedAt } from '../../lib/check/activations.js'
 import { preflightLines } from '../../lib/check/lines.js'
 import { type PreflightOptions, type PreflightReport, preflight } from '../../lib/check/preflight.js'
 import { subset } from '../../lib/data/split.js'
 import { describe as describeNetwork } from '../../lib/network/describe.js'
 import { fittingBatch, microBatchFor, networkNeeds } from '../../lib/network/fitting-batch.js'
 import { Tensor } from '../../lib/tensor.js'
+import { layersOf } from '../../lib/vgg/vgg.js'
 import { smallNet, stripes } from '../setup/stripes.js'
 import { checked, pixelsOf, quarter } from './checked.js'
 
@@ -55,6 +57,15 @@ describe('activations', () => {
     const layer = activations?.layers.find((one) => one.layer === 'conv4_1')
     expect(layer).toMatchObject({ rms: 0, zeros: 1, deadChannels: 1, verdict: 'dead' })
     expect(fatal.join()).toMatch(/conv4_1 is dead/)
+  })
+
+  it('are looked at on fewer pictures where they take long, or do not fit', () => {
+    const large = (variant: string) =>
+      ({ layers: layersOf({ variant, classes: 1000 }), channels: 3, imageSize: [224, 224] }) as const
+    expect(picturesLookedAt({ ...large('D'), device: 'cpu' }, 500)).toBe(8)
+    expect(picturesLookedAt({ ...large('A'), device: 'cpu' }, 500)).toBe(13)
+    expect(picturesLookedAt({ ...large('D'), device: 'cuda:0' }, 500)).toBe(32)
+    expect(picturesLookedAt({ ...large('D'), device: 'cuda:0' }, 5)).toBe(5)
   })
 
   it('are counted as independent arithmetic counts them', async () => {
