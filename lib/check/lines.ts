@@ -1,11 +1,14 @@
 import pc from 'picocolors'
 import { durationText } from '../train/log.js'
 import type { PreflightReport } from './preflight.js'
-import type { Verdict } from './verdict.js'
+import { counted, type Verdict } from './verdict.js'
 
 const count = (value: number): string => value.toLocaleString('en-US')
 
 const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`
+
+/** Small nets take less than a second an epoch. */
+const timeText = (seconds: number): string => (seconds < 10 ? `${figure(seconds)} s` : durationText(seconds))
 
 const percent = (share: number): string => `${(100 * share).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`
 
@@ -111,14 +114,15 @@ function speedLines({ speed }: PreflightReport): string[] {
   if (speed === undefined) return []
   const { imagesPerSecond, pictures, steps, secondsPerEpoch, epochs, secondsInAll } = speed
   const measured = `${figure(imagesPerSecond)} images/s, from ${steps} steps of ${pictures}`
-  const whole = `${durationText(secondsInAll)} for ${epochs} ${epochs === 1 ? 'epoch' : 'epochs'}`
-  return [line('time', `${durationText(secondsPerEpoch)} an epoch, ${whole} (${measured})`)]
+  const whole = `${timeText(secondsInAll)} for ${counted(epochs, 'epoch', 'epochs')}`
+  return [line('time', `${timeText(secondsPerEpoch)} an epoch, ${whole} (${measured})`)]
 }
 
 function verdictLine({ fatal, warnings }: PreflightReport): string {
-  const noted = warnings.length === 1 ? '1 warning' : `${warnings.length} warnings`
   if (fatal.length > 0) return pc.red(pc.bold('not ready: this training cannot come to anything as it is'))
-  return warnings.length === 0 ? pc.green(pc.bold('ready')) : pc.yellow(pc.bold(`ready, with ${noted}`))
+  return warnings.length === 0
+    ? pc.green(pc.bold('ready'))
+    : pc.yellow(pc.bold(`ready, with ${counted(warnings.length, 'warning', 'warnings')}`))
 }
 
 /** A report for a terminal, in colour where picocolors finds one: what was found, what is wrong, and the verdict. */

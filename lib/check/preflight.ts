@@ -28,7 +28,7 @@ import { type InputReport, inputOf } from './input.js'
 import { type MemoryReport, memoryFor } from './memory.js'
 import { type Part, type Reading, readThrough, sampleOf, type UnreadablePicture } from './pictures.js'
 import { type SpeedReport, speedOf } from './speed.js'
-import type { Finding } from './verdict.js'
+import { counted, type Finding } from './verdict.js'
 
 /** What is to be trained, and how it is looked at. */
 export interface PreflightOptions {
@@ -215,10 +215,10 @@ async function readParts(settings: Settings): Promise<ReadParts> {
 function fileFindings(unreadable: readonly UnreadablePicture[], training: Reading, refuses: boolean): Finding[] {
   const [first] = unreadable
   if (first === undefined) return []
-  const begin = `${unreadable.length} pictures cannot be read, the first ${first.name}: ${first.reason}`
+  const begin = `${counted(unreadable.length, 'picture', 'pictures')} cannot be read, the first ${first.name}: ${first.reason}`
   const all = unreadable.filter(({ part }) => part === 'training').length === training.indices.length
   if (all) return [{ severity: 'fatal', text: `no training picture can be read: ${begin}` }]
-  const end = refuses ? '; training would end there: use --on-unreadable skip, or mend them' : '; they are passed over'
+  const end = refuses ? '; training would end there: use --on-unreadable skip, or mend them' : '; passed over'
   return [{ severity: refuses ? 'fatal' : 'warning', text: begin + end }]
 }
 
