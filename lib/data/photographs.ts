@@ -53,9 +53,10 @@ export interface PhotoOptions {
   /** Pixels of the largest picture taken, before and after rescaling. Default 268402689, as in sharp. */
   pixelLimit?: number
   /**
-   * Pictures decoded at once, over all reads together: what bounds the memory. Default: one for each processor, at
-   * most 4. Decoding runs in libuv's pool, which has 4 threads unless UV_THREADPOOL_SIZE says more: more workers than
-   * that gain nothing. A network on the CPU takes all processors itself, and yields them while it waits.
+   * Pictures decoded at once, over all reads together: what bounds the memory. Default: one for each processor, but no
+   * more than libuv's pool has threads, in which sharp decodes, each picture in one of them: 4, or what the environment
+   * variable UV_THREADPOOL_SIZE says. A network does not compute in that pool. On the CPU its threads (one for each
+   * processor, passive while they wait) and the decoding ones are more than the processors, and share them by turns.
    */
   workers?: number
 }
@@ -68,6 +69,12 @@ const eitherChannels: Check<1 | 3> = (value, name) => {
 /** Read by viewOptionsFrom afterwards. */
 const asGiven: Check<unknown> = (value) => value
 
+/** Threads of libuv's pool: 4 unless the environment says otherwise. */
+function poolThreads(): number {
+  const asked = Number(process.env.UV_THREADPOOL_SIZE)
+  return Number.isInteger(asked) && asked > 0 ? Math.min(asked, 1024) : 4
+}
+
 const checks = {
   crop: asGiven,
   smallestSide: asGiven,
@@ -77,7 +84,7 @@ const checks = {
   colour: optional(colourShiftCheck),
   onUnreadable: withDefault(oneOf('throw', 'skip'), 'throw'),
   pixelLimit: withDefault(integer(1), defaultPixelLimit),
-  workers: withDefault(integer(1, 1024), Math.min(4, availableParallelism())),
+  workers: withDefault(integer(1, 1024), Math.min(poolThreads(), availableParallelism())),
 }
 
 /** @throws VggError INVALID_ARGUMENT */
