@@ -1,0 +1,170 @@
+// Images per second that reach a network, without one: random 224 crops of photographs, beside PyTorch's DataLoader.
+//   npx tsx bench/loader.ts --peer <a Python with torch, pillow and numpy>
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { availableParallelism, tmpdir } from 'node:os'
+import path from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { Command, InvalidArgumentError } from 'commander'
+import sharp from 'sharp'
+import { cachedDataset } from '../lib/data/cache.js'
+import type { Dataset } from '../lib/data/dataset.js'
+import { Loader } from '../lib/data/loader.js'
+import { type PhotoList, photoDataset } from '../lib/data/photographs.js'
+import { Random } from '../lib/random.js'
+import { machineOf, machineText } from './machine.js'
+import { type Contender, inTurns } from './turns.js'
+
+interface Flags {
+  readonly pictures: number
+  readonly batch: number
+  readonly rounds: number
+  readonly seconds: number
+  readonly workers: number
+  readonly jitter?: true
+  readonly peer?: string
+  readonly limit?: { ours: number; cached: number }
+}
+
+function positive(value: string): number {
+  const read = Number(value)
+  if (!(Number.isInteger(read) && read > 0)) throw new InvalidArgumentError('Expected an integer above 0.')
+  return read
+}
+
+const flags = new Command('npx tsx bench/loader.ts')
+  .description(
+    'Images per second of the loader without a network: decoded, rescaled to S = 256, cropped to 224, flipped.',
+  )
+  .option('--pictures <n>', 'JPEG files of about 500x375, made first', positive, 512)
+  .option('--batch <n>', 'pictures a batch', positive, 64)
+  .option('--rounds <n>', 'times that each takes its turn', positive, 6)
+  .option('--seconds <s>', 'of one round', positive, 4)
+  .option('--workers <n>', 'of the DataLoader, and pictures decoded at once by us', positive, availableParallelism())
+  .option('--jitter', 'S drawn from [256, 512] instead of 256')
+  .option('--peer <python>', 'a Python with torch, pillow and numpy, for turns with its DataLoader')
+  .parse()
+  .opts<Flags>()
+
+/** Photo-like: smooth noise on several scales, sizes and quality as ImageNet's, about 50 kB each. */
+async function makePictures(folder: string, count: number): Promise<PhotoList> {
+  const random = new Random(1)
+  const sources: string[] = []
+  for (let index = 0; index < count; index++) {
+    const [width, height] = random.integer(4) === 0 ? [375, 500] : [500, 333 + random.integer(60)]
+    const file = path.join(folder, `class-${index % 8}`, `${index}.jpg`)
+    await mkdir(path.dirname(file), { recursive: true })
+    await writeFile(file, await smoothNoise(random, width, height))
+    sources.push(file)
+  }
+  const labels = Int32Array.from(sources, (_, index) => index % 8)
+  const classNames = Array.from({ length: 8 }, (_, index) => `class-${index}`)
+  return { sources, names: sources, labels, classNames }
+}
+
+async function smoothNoise(random: Random, width: number, height: number): Promise<Buffer> {
+  const sum = new Float32Array(width * height * 3).fill(128)
+  for (const [cells, strength] of [
+    [4, 70],
+    [16, 40],
+    [64, 28],
+    [250, 22],
+  ] as const) {
+    const rows = Math.ceil((cells * height) / width)
+    const noise = Uint8Array.from({ length: cells * rows * 3 }, () => random.integer(256))
+    const scaled = await sharp(noise, { raw: { width: cells, height: rows, channels: 3 } })
+      .resize(width, height, { fit: 'fill', kernel: 'cubic' })
+      .raw()
+      .toBuffer()
+    for (let place = 0; place < sum.length; place++) {
+      sum[place] = (sum[place] ?? 0) + ((scaled[place] ?? 0) - 128) * (strength / 64)
+    }
+  }
+  const pixels = Uint8Array.from(sum, (value) => Math.max(0, Math.min(255, value)))
+  return sharp(pixels, { raw: { width, height, channels: 3 } })
+    .jpeg({ quality: 90 })
+    .toBuffer()
+}
+
+function ours(name: string, data: Dataset): Contender {
+  const loader = new Loader(data, { batch: flags.batch, seed: 1 })
+  return {
+    name,
+    async round(milliseconds) {
+      // What is ready already was read in another's turn.
+      for (let step = 0; step < 4; step++) await loader.next()
+      let images = 0
+      const start = performance.now()
+      while (performance.now() - start < milliseconds) images += (await loader.next()).labels.length
+      const each = (performance.now() - start) / images
+      // What was begun ahead must not run on in another's turn.
+      const { state } = loader
+      loader.restore(state)
+      await new Promise((go) => setTimeout(go, 500))
+      return each
+    },
+  }
+}
+
+/** bench/peer_loader.py in a process of its own, which answers a line for each line. */
+class Peer {
+  readonly #child: ChildProcess
+  readonly #lines: AsyncIterator<string>
+
+  constructor(python: string, folder: string) {
+    const script = fileURLToPath(new URL('peer_loader.py', import.meta.url))
+    const smallest = flags.jitter ? ['256', '512'] : ['256', '256']
+    const words = [script, folder, String(flags.batch), String(flags.workers), ...smallest]
+    this.#child = spawn(python, words, { stdio: ['pipe', 'pipe', 'inherit'] })
+    if (!this.#child.stdout) throw new Error(`${python} could not be started`)
+    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]()
+  }
+
+  async ask(request: object): Promise<Record<string, string | number>> {
+    this.#child.stdin?.write(`${JSON.stringify(request)}\n`)
+    const { value, done } = await this.#lines.next()
+    if (done) throw new Error('bench/peer_loader.py ended: are torch, pillow and numpy there?')
+    return JSON.parse(value)
+  }
+
+  close(): void {
+    this.#child.kill('SIGKILL')
+  }
+}
+
+const folder = await mkdtemp(path.join(tmpdir(), 'vggnet-bench-loader-'))
+let peer: Peer | undefined
+try {
+  const list = await makePictures(path.join(folder, 'pictures'), flags.pictures)
+  const smallestSide = flags.jitter ? ([256, 512] as const) : 256
+  const options = { crop: 224, smallestSide, workers: flags.workers }
+  const cached = cachedDataset(list, { ...options, cache: path.join(folder, 'cache') })
+  const begun = performance.now()
+  await cached.prepare()
+  const making = (performance.now() - begun) / flags.pictures
+  const contenders = [ours('decoding', photoDataset(list, options)), ours('from the cache', cached)]
+  let versions = {}
+  if (flags.peer !== undefined) {
+    const started = new Peer(flags.peer, path.join(folder, 'pictures'))
+    peer = started
+    versions = await started.ask({ do: 'versions' })
+    const round = async (milliseconds: number) =>
+      Number((await started.ask({ do: 'round', milliseconds })).milliseconds)
+    contenders.push({ name: 'DataLoader', round })
+  }
+  const found = await inTurns(contenders, flags.rounds, flags.seconds * 1000)
+  console.log(machineText(machineOf({ sharp: sharp.versions.sharp ?? '', vips: sharp.versions.vips, ...versions })))
+  console.log(
+    `${flags.pictures} JPEG files, batch ${flags.batch}, ${flags.workers} workers; the cache was made at ${(1000 / making).toFixed(0)} images/s`,
+  )
+  const rival = found.get('DataLoader')
+  for (const [name, { minimumMs, medianMs }] of found) {
+    const ratio = rival && name !== 'DataLoader' ? `  ${(rival.medianMs / medianMs).toFixed(2)}x the DataLoader` : ''
+    const rate = (milliseconds: number) => (1000 / milliseconds).toFixed(0).padStart(6)
+    console.log(`${name.padEnd(16)} ${rate(medianMs)} images/s (best round ${rate(minimumMs)})${ratio}`)
+  }
+} finally {
+  peer?.close()
+  await rm(folder, { recursive: true, force: true })
+}

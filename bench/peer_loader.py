@@ -1,0 +1,79 @@
+"""PyTorch's DataLoader with Pillow over a folder of pictures, for bench/loader.ts: a line of JSON for each line.
+
+The transforms are those of torchvision, by hand (it need not be installed): Resize of the smaller edge (bilinear with
+antialiasing, by Pillow), RandomCrop(224), RandomHorizontalFlip, and the picture as uint8 in the order c, h, w.
+
+    peer_loader.py FOLDER BATCH WORKERS LEAST_SIDE MOST_SIDE
+"""
+
+import json
+import os
+import random
+import sys
+import time
+
+import numpy
+import PIL
+import torch
+from PIL import Image
+
+
+class Photographs(torch.utils.data.Dataset):
+    def __init__(self, folder, least, most):
+        self.files = sorted(
+            os.path.join(root, name) for root, _, names in os.walk(folder) for name in names if name.endswith(".jpg")
+        )
+        self.least, self.most = least, most
+
+    def __len__(self):
+        return len(self.files)
+
+    def __getitem__(self, index):
+        with open(self.files[index], "rb") as file:
+            picture = Image.open(file).convert("RGB")
+        side = random.randint(self.least, self.most)
+        width, height = picture.size
+        scale = side / min(width, height)
+        width, height = max(side, round(width * scale)), max(side, round(height * scale))
+        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+        left, top = random.randint(0, width - 224), random.randint(0, height - 224)
+        picture = picture.crop((left, top, left + 224, top + 224))
+        if random.random() < 0.5:
+            picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        pixels = torch.from_numpy(numpy.array(picture)).permute(2, 0, 1).contiguous()
+        return pixels, index % 8
+
+
+def main():
+    folder, batch, workers, least, most = sys.argv[1], *map(int, sys.argv[2:])
+    loader = torch.utils.data.DataLoader(
+        Photographs(folder, least, most),
+        batch_size=batch,
+        shuffle=True,
+        num_workers=workers,
+        persistent_workers=True,
+        drop_last=False,
+    )
+
+    def endless():
+        while True:
+            yield from loader
+
+    batches = endless()
+    for line in sys.stdin:
+        request = json.loads(line)
+        if request["do"] == "versions":
+            answer = {"torch": torch.__version__, "pillow": PIL.__version__}
+        else:
+            # what is ready already was read in another's turn
+            for _ in range(2 * workers + 1):
+                next(batches)
+            images, start = 0, time.perf_counter()
+            while (time.perf_counter() - start) * 1000 < request["milliseconds"]:
+                images += len(next(batches)[1])
+            answer = {"milliseconds": (time.perf_counter() - start) * 1000 / images}
+            time.sleep(0.5)
+        print(json.dumps(answer), flush=True)
+
+
+main()
