@@ -67,8 +67,9 @@ interface Pair {
 
 function mostConfused(metrics: Metrics): Pair[] {
   return metrics.confusion
-    .flatMap((row, truth) => row.map((count, answer) => ({ truth, answer, count })))
-    .filter(({ truth, answer, count }) => truth !== answer && count > 0)
+    .flatMap((row, truth) =>
+      row.flatMap((count, answer) => (count > 0 && truth !== answer ? [{ truth, answer, count }] : [])),
+    )
     .sort((a, b) => b.count - a.count)
 }
 

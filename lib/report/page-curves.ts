@@ -103,38 +103,41 @@ function thinned(points: Series['points']): Series['points'] {
   })
 }
 
+interface Column {
+  readonly name: string
+  readonly text: (epoch: Epoch) => string | number | undefined
+}
+
+function columnsFor(epochs: readonly Epoch[]): Column[] {
+  const some = (count: (epoch: Epoch) => unknown, ...columns: Column[]) => (epochs.some(count) ? columns : [])
+  return [
+    { name: 'Rate', text: ({ learningRate }) => rateText(learningRate) },
+    { name: 'Loss', text: ({ loss }) => lossText(loss) },
+    { name: 'Training', text: ({ accuracy }) => percent(accuracy) },
+    ...some(
+      ({ validation }) => validation,
+      { name: 'Val. loss', text: ({ validation }) => validation && lossText(validation.loss) },
+      { name: 'Top-1', text: ({ validation }) => validation && percent(validation.top1) },
+      { name: 'Top-5', text: ({ validation }) => validation && percent(validation.top5) },
+    ),
+    { name: 'Images/s', text: ({ imagesPerSecond }) => shortNumber(imagesPerSecond) },
+    { name: 'Time', text: ({ seconds }) => durationText(seconds) },
+    ...some(({ skipped }) => skipped, { name: 'Files skipped', text: ({ skipped }) => skipped }),
+    ...some(({ refused }) => refused, { name: 'Steps refused', text: ({ refused }) => refused }),
+  ]
+}
+
 function epochTable(course: Course): Html | undefined {
   if (course.epochs.length === 0) return undefined
   const best = bestEpoch(course)
-  const held = best !== undefined
-  const columns = [
-    'Epoch',
-    'Rate',
-    'Loss',
-    'Training',
-    ...(held ? ['Val. loss', 'Top-1', 'Top-5'] : []),
-    'Images/s',
-    'Time',
-    'Skipped',
-  ]
+  const columns = columnsFor(course.epochs)
+  const head = columns.map(({ name }) => html`<th scope="col">${name}</th>`)
   const rows = course.epochs.map((epoch) => {
-    const { validation: figures } = epoch
     const isBest = epoch === best
-    const cells = [
-      rateText(epoch.learningRate),
-      lossText(epoch.loss),
-      percent(epoch.accuracy),
-      ...(held
-        ? figures
-          ? [lossText(figures.loss), percent(figures.top1), percent(figures.top5)]
-          : ['', '', '']
-        : []),
-      epoch.imagesPerSecond.toFixed(epoch.imagesPerSecond < 10 ? 1 : 0),
-      durationText(epoch.seconds),
-      epoch.skipped,
-    ]
     const mark = isBest && html` <span class="mark">best</span>`
-    return html`<tr${isBest && html` class="best"`}><th scope="row">${epoch.epoch}${mark}</th>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`
+    const cells = columns.map(({ text }) => html`<td>${text(epoch)}</td>`)
+    return html`<tr${isBest && html` class="best"`}><th scope="row">${epoch.epoch}${mark}</th>${cells}</tr>`
   })
-  return html`<details><summary>Figures by epoch</summary>${wide('Figures by epoch', html`<table class="numbers"><thead><tr>${columns.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead><tbody>${rows}</tbody></table>`)}</details>`
+  const table = html`<table class="numbers"><thead><tr><th scope="col">Epoch</th>${head}</tr></thead><tbody>${rows}</tbody></table>`
+  return html`<details><summary>Figures by epoch</summary>${wide('Figures by epoch', table)}</details>`
 }

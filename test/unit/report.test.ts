@@ -1,0 +1,273 @@
+import { describe, expect, test } from 'vitest'
+import { type Metrics, Tally } from '../../lib/evaluate/metrics.js'
+import { bestEpoch, type Course } from '../../lib/report/course.js'
+import { html } from '../../lib/report/html.js'
+import { lineChart } from '../../lib/report/line-chart.js'
+import type { LineOf } from '../../lib/report/log-line.js'
+import { type ReportData, reportPage } from '../../lib/report/page.js'
+
+const time = '2026-11-23T12:00:00.000Z'
+
+const epochLine = (epoch: number, top1?: number): LineOf<'epoch'> => ({
+  event: 'epoch',
+  time,
+  step: 10 * epoch,
+  epoch,
+  epochs: 3,
+  learningRate: 0.01,
+  loss: 1 / epoch,
+  accuracy: 0.5,
+  ...(top1 !== undefined && { validation: { count: 9, loss: 0.5, top1, top5: 1 } }),
+  imagesPerSecond: 100,
+  seconds: 61,
+  skipped: 0,
+  refused: 0,
+})
+
+/** A confusion matrix as metrics. */
+function metricsOf(rows: readonly (readonly number[])[], names: readonly string[]): Metrics {
+  const tally = new Tally(names)
+  for (const [truth, row] of rows.entries()) {
+    for (const [answer, count] of row.entries()) {
+      const logits = Float32Array.from(row, (_, index) => (index === answer ? 3 : 0))
+      for (let one = 0; one < count; one++) tally.add(logits, Int32Array.of(truth))
+    }
+  }
+  return tally.metrics()
+}
+
+const pixel = 'data:image/png;base64,iVBORw0KGgo='
+
+/** A report with everything in it, where each text that comes from outside is `name`. */
+function reportWith(name: string): ReportData {
+  const course: Course = {
+    facts: {
+      ...{ model: name, data: name, command: name, version: name, device: name, deviceReason: name, precision: name },
+      ...{ training: 20, validation: 9, classes: 3, epochs: 3, batch: 2, settings: { [`${name}1`]: name, rate: 0.5 } },
+    },
+    started: name,
+    last: name,
+    resumes: [
+      { event: 'resume', time: name, step: 10, ...{ model: '', data: '', device: '', precision: '' }, ...counts },
+    ],
+    end: { event: 'end', time: name, step: 30, ended: 'failed', message: name },
+    steps: [],
+    epochs: [epochLine(1, 0.5), epochLine(2, 0.25)],
+    skipped: [{ name, reason: name }],
+    notFinite: [{ event: 'notFinite', time, step: 4, at: 4, message: name, action: 'skip' }],
+    torn: true,
+  }
+  const metrics = metricsOf(
+    [
+      [2, 1, 0, 0, 0],
+      [0, 3, 0, 0, 0],
+      [0, 0, 3, 0, 0],
+      [1, 0, 0, 0, 0],
+      [0, 0, 0, 0, 0],
+    ],
+    Array.from({ length: 5 }, (_, index) => `${name}${index}`),
+  )
+  const picture = { uri: pixel, width: 1, height: 1 }
+  const shown = { picture, name, truth: name, answer: name, probability: 0.75, truthProbability: 0.25 }
+  return {
+    made: time,
+    course,
+    judged: { model: name, metrics, mistakes: [shown], unreadable: [{ name, reason: name }] },
+    notJudged: name,
+    filters: { name, channels: 3, pictures: [{ ...picture, largest: 1 }] },
+  }
+}
+const counts = { training: 20, classes: 3, epochs: 3, batch: 2 }
+
+/** Every tag with the names of its attributes, in order; throws where the page is not made of such tags and of text. */
+function tagsOf(page: string): string[] {
+  const body = page.replace(/<style>[^<]*<\/style>/, '<style></style>')
+  const tags: string[] = []
+  const rest = body.replaceAll(
+    /<(!doctype html|\/?[a-zA-Z][a-zA-Z0-9]*)((?:\s+[a-zA-Z:-]+(?:="[^"<>]*")?)*)\s*\/?>/g,
+    (_, tag, attributes) => {
+      tags.push(
+        `${tag} ${[...String(attributes).matchAll(/([a-zA-Z:-]+)(="[^"]*")?/g)].map(([, key]) => key).join(' ')}`,
+      )
+      return ''
+    },
+  )
+  expect(rest).not.toMatch(/[<>]/)
+  return tags
+}
+
+const empty = new Set(['meta', 'img', '!doctype'])
+
+describe('reportPage', () => {
+  test.each([
+    '<script>alert(1)</script>',
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    '</style></title><svg onload=alert(1)>',
+    '&lt;b&gt;$`</bdi></details>',
+    'a\u0000\u001b[31m\u202egpj\ud800',
+  ])('whatever a name is, it is text: %j', (name) => {
+    const page = reportPage(reportWith(name))
+    expect(tagsOf(page)).toEqual(tagsOf(reportPage(reportWith('harmless'))))
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+    expect(page).not.toMatch(/[\u0000\u001b\u202e]/)
+    expect(page).not.toMatch(/\p{Surrogate}/u)
+  })
+
+  test('opens and closes its tags in order', () => {
+    const open: string[] = []
+    for (const tag of tagsOf(reportPage(reportWith('x')))) {
+      const [name = ''] = tag.split(' ')
+      if (empty.has(name) || name === 'path' || name === 'circle') continue
+      if (name.startsWith('/')) expect(open.pop()).toBe(name.slice(1))
+      else open.push(name)
+    }
+    expect(open).toEqual([])
+  })
+
+  test('fetches nothing, runs nothing', () => {
+    const page = reportPage(reportWith('x'))
+    expect(page).toMatch(
+      /Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'"/,
+    )
+    expect(page).not.toMatch(/https?:|url\(|@import|<script|<link|\son[a-z]+=/)
+    for (const [, source] of page.matchAll(/\ssrc="([^"]*)"/g)) expect(source).toBe(pixel)
+  })
+
+  test('shows each text, and what it is about', () => {
+    const page = reportPage(reportWith('Löwe & Söhne'))
+    expect(page.split('Löwe &amp; Söhne').length).toBeGreaterThan(30)
+    for (const title of [
+      'Curves',
+      'What was taken for what',
+      'Classes',
+      'Most confident mistakes',
+      'First-layer filters',
+    ]) {
+      expect(page).toContain(title)
+    }
+    expect(page).toMatch(/Ended by an error: Löwe/)
+    expect(page).toMatch(/Training files left out: 1/)
+    expect(page).toMatch(/Validation files left out: 1/)
+    expect(page).toMatch(/step 4: Löwe &amp; Söhne; the update was skipped/)
+    expect(page).toMatch(/last line of the log was not written whole/)
+  })
+
+  test('is the same for the same data', () => {
+    expect(reportPage(reportWith('x'))).toBe(reportPage(reportWith('x')))
+  })
+
+  test('a log without a line, and a training without validation', () => {
+    const nothing = { facts: undefined, started: undefined, last: undefined, end: undefined, torn: false }
+    const course = { ...nothing, resumes: [], steps: [], epochs: [], skipped: [], notFinite: [] }
+    expect(reportPage({ made: time, course })).toMatch(/The log is empty.*no finished step yet/s)
+    const begun = reportPage({ made: time, course: { ...course, started: time, last: time, epochs: [epochLine(1)] } })
+    expect(begun).toMatch(/Not finished: 1 epoch so far, last heard of 2026-11-23 12:00 UTC/)
+    expect(begun).not.toMatch(/Top-1|NaN|undefined/)
+  })
+
+  test('a thousand classes and ten thousand files make no page that nobody can open', () => {
+    const names = Array.from({ length: 1000 }, (_, index) => `class ${index}`)
+    const confusion = names.map((_, truth) => names.map((_, answer) => (truth === answer ? 40 : 1)))
+    const perClass = names.map((name) => ({ name, count: 1039, correct: 40, accuracy: 40 / 1039 }))
+    const metrics = { count: 1_039_000, loss: 1, top1: 0.04, top5: 0.1, perClass, confusion }
+    const files = Array.from({ length: 10_000 }, (_, index) => ({ name: `${index}.jpg`, reason: 'empty' }))
+    const data = reportWith('x')
+    const page = reportPage({
+      ...data,
+      course: { ...data.course, skipped: files },
+      judged: { model: 'x', metrics, mistakes: [], unreadable: [] },
+    })
+    expect(page.length).toBeLessThan(1_000_000)
+    expect(page).not.toContain('class="matrix')
+    expect(page).toContain('and 9,500 more')
+  })
+})
+
+describe('bestEpoch', () => {
+  test('the highest top-1, the first of equals; none without validation', () => {
+    const epochs = [epochLine(1, 0.5), epochLine(2, 0.75), epochLine(3), epochLine(4, 0.75)]
+    expect(bestEpoch({ epochs })?.epoch).toBe(2)
+    expect(bestEpoch({ epochs: [epochLine(1)] })).toBeUndefined()
+  })
+})
+
+describe('html', () => {
+  test('escapes values, joins lists, leaves out what is not there', () => {
+    const inner = html`<b>${'&'}</b>`
+    expect(html`<p title="${'"'}">${[inner, 1, undefined, false, ['<', inner]]}</p>`.text).toBe(
+      '<p title="&quot;"><b>&amp;</b>1&lt;<b>&amp;</b></p>',
+    )
+  })
+})
+
+describe('lineChart', () => {
+  const chart = { title: 'Loss', along: 'epoch', scale: 'linear', text: String } as const
+
+  test('places points between the ends of its axes', () => {
+    const points = [
+      [1, 0],
+      [3, 2],
+      [5, 1],
+    ] as const
+    const { text } = lineChart({ ...chart, series: [{ name: 'training', look: 'training', points }] })
+    // x from 46 (epoch 1) to 350 (epoch 5), y from 184 (0) up to 10 (2)
+    expect(text).toContain('<path d="M46 184L198 10L350 97"/>')
+    expect(text).toContain('<title>epoch 3: training 2</title>')
+    expect(text).toContain('<title>Loss: training from 0 at epoch 1 to 1 at epoch 5</title>')
+  })
+
+  test('a logarithmic axis goes from power to power of ten', () => {
+    const points = [
+      [1, 0.01],
+      [2, 0.001],
+      [3, 0.0001],
+      [4, 0],
+    ] as const
+    const { text } = lineChart({ ...chart, scale: 'log', series: [{ name: 'rate', look: 'training', points }] })
+    expect(text).toContain('<path d="M46 10L198 97L350 184"/>')
+    expect([...text.matchAll(/<text x="40"[^>]*>([^<]*)/g)].map(([, tick]) => tick)).toEqual([
+      '0.0001',
+      '0.001',
+      '0.01',
+    ])
+  })
+
+  test('a value that is not finite breaks the line, and does not bend the axis', () => {
+    const points = [
+      [1, 0],
+      [2, Number.NaN],
+      [3, 2],
+      [4, Number.POSITIVE_INFINITY],
+      [5, 1],
+    ] as const
+    const { text } = lineChart({ ...chart, series: [{ name: 'training', look: 'training', points }] })
+    expect(text).toContain('<path d="M46 184M198 10M350 97"/>')
+    expect(text).not.toMatch(/NaN|Infinity/)
+  })
+
+  test.each([
+    { points: [[7, 0.5]] as const, name: 'one point' },
+    { points: [[1, 0] as const, [2, 0] as const], name: 'zeros' },
+    { points: [[1, -3e-9] as const, [2, 5e-9] as const], name: 'tiny numbers' },
+    { points: [[1, 1e300] as const, [2, -1e300] as const], name: 'huge numbers' },
+  ])('stays in its frame: $name', ({ points }) => {
+    const { text } = lineChart({ ...chart, series: [{ name: 'x', look: 'training', points }] })
+    const places = [...text.matchAll(/cx="([^"]+)" cy="([^"]+)"/g)]
+    expect(places.length).toBe(2 * points.length)
+    for (const [, x, y] of places) {
+      expect(Number(x)).toBeGreaterThanOrEqual(46)
+      expect(Number(x)).toBeLessThanOrEqual(350)
+      expect(Number(y)).toBeGreaterThanOrEqual(10)
+      expect(Number(y)).toBeLessThanOrEqual(184)
+    }
+    expect([...text.matchAll(/<text /g)].length).toBeLessThan(20)
+  })
+
+  test('nothing to draw', () => {
+    expect(lineChart({ ...chart, series: [] }).text).toContain('no figures')
+    expect(lineChart({ ...chart, series: [{ name: 'x', look: 'other', points: [[1, Number.NaN]] }] }).text).toContain(
+      'no figures',
+    )
+  })
+})
