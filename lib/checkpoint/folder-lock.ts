@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { link, open, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { link, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -27,6 +27,7 @@ interface Owner {
 }
 
 const fileName = '.lock'
+const guardName = '.lock.takeover'
 /** A process that takes over a dead one's lock does so within milliseconds. */
 const takeoverSeconds = 10
 
@@ -45,6 +46,7 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
       if (await isAlive(owner)) throw inUse(folder, owner)
       await removeDead(file, owner)
     }
+    await clear(folder)
   } catch (error) {
     throw error instanceof VggError ? error : writeError(file, error)
   }
@@ -57,6 +59,18 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
     async release() {
       if (await isOwn()) await rm(file, { force: true })
     },
+  }
+}
+
+/** Removes what processes have left that were killed while they took the lock. The caller holds it. */
+async function clear(folder: string): Promise<void> {
+  // whoever is taking over finds that the lock is no dead one's any more
+  await rm(path.join(folder, guardName), { force: true })
+  for (const name of await readdir(folder)) {
+    const pid = /^\.lock\.(\d+)-[0-9a-f-]{36}$/.exec(name)?.[1]
+    if (pid === undefined || (await startOf(Number(pid))) !== '') continue
+    const owner = await ownerOf(path.join(folder, name))
+    if (owner?.host === hostname()) await rm(path.join(folder, name), { force: true })
   }
 }
 
@@ -125,7 +139,7 @@ async function isAlive(owner: Owner): Promise<boolean> {
 
 /** Only one process at a time may do this: a second one could remove the lock that the first has made meanwhile. */
 async function removeDead(file: string, dead: Owner): Promise<void> {
-  const guard = `${file}.takeover`
+  const guard = path.join(path.dirname(file), guardName)
   try {
     await (await open(guard, 'wx')).close()
   } catch (error) {

@@ -57,8 +57,9 @@ export function conditionsOf(
   }
 }
 
-/** Every leaf of plain data by its path; an array is a leaf. */
+/** Every leaf of plain data by its path; an array is a leaf, null is none. */
 function leaves(value: unknown, path: string): [string, string][] {
+  if (value === null) return []
   if (!isObject(value)) return [[path, JSON.stringify(value) ?? 'none']]
   return Object.entries(value).flatMap(([key, inner]) => leaves(inner, path === '' ? key : `${path} ${key}`))
 }

@@ -20,8 +20,9 @@ import { encodeState, type TrainingState } from './training-state.js'
 type Saved = (event: CheckpointEvent) => void
 
 /** The checkpoint that is resumed is the best, and the process was killed before it had its second name. */
-async function completeBest(folder: string, { step, best }: TrainingState, newest: number | undefined): Promise<void> {
-  if (best?.step !== step || newest !== step) return
+async function completeBest(folder: string, { step, best }: TrainingState): Promise<void> {
+  const isThere = (await checkpointsIn(folder)).some((found) => found.step === step)
+  if (best?.step !== step || !isThere) return
   await linkAtomically(path.join(folder, stepName(step)), path.join(folder, bestName))
 }
 
@@ -65,7 +66,7 @@ export class Saver {
       await tidy(folder)
       if (resumed !== undefined) {
         await setAside(folder, resumed.step)
-        await completeBest(folder, resumed, newest?.step)
+        await completeBest(folder, resumed)
       }
       return new Saver(settings, lock, onCheckpoint)
     } catch (error) {

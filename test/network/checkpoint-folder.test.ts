@@ -133,6 +133,8 @@ describe('two trainings in one folder', () => {
     )
     expect(killed.code).not.toBe(0)
     expect(names(folder)).toEqual(['.lock'])
+    // as from one that was killed between two lines
+    writeFileSync(path.join(folder, '.lock.4194304-2e5b7b5e-86a4-4800-9c27-11076c3f3dd5'), '{')
     const attempts = await Promise.allSettled(Array.from({ length: 8 }, () => lockFolder(folder)))
     const taken = attempts.flatMap((attempt) => (attempt.status === 'fulfilled' ? [attempt.value] : []))
     expect(taken).toHaveLength(1)
