@@ -1,11 +1,8 @@
 import pc from 'picocolors'
+import { bytesText, countText } from '../table.js'
 import { durationText } from '../train/log.js'
 import type { PreflightReport } from './preflight.js'
 import { counted, type Verdict } from './verdict.js'
-
-const count = (value: number): string => value.toLocaleString('en-US')
-
-const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`
 
 /** Small nets take less than a second an epoch. */
 const timeText = (seconds: number): string => (seconds < 10 ? `${figure(seconds)} s` : durationText(seconds))
@@ -28,30 +25,30 @@ const line = (title: string, text: string): string => `${pc.bold(title.padEnd(12
 
 function memoryLine({ memory, model }: PreflightReport): string {
   const { batch, bytes, available, largestBatch, microBatch } = memory
-  const fits = largestBatch === 0 ? 'not even one picture fits' : `the largest that fits is ${count(largestBatch)}`
+  const fits = largestBatch === 0 ? 'not even one picture fits' : `the largest that fits is ${countText(largestBatch)}`
   const parts = microBatch > 0 && microBatch < batch ? `; ${microBatch} pictures at a time with --micro-batch auto` : ''
   return line(
     'memory',
-    `${gibibytes(bytes)} for a batch of ${batch}, ${gibibytes(available)} free on ${model.device}: ${fits}${parts}`,
+    `${bytesText(bytes)} for a batch of ${batch}, ${bytesText(available)} free on ${model.device}: ${fits}${parts}`,
   )
 }
 
 function pictureLines({ pictures, files, duplicates, classes }: PreflightReport): string[] {
   const { checked, of, unreadableCount } = files
-  const held = pictures.validation === undefined ? '' : `, ${count(pictures.validation)} for validation`
+  const held = pictures.validation === undefined ? '' : `, ${countText(pictures.validation)} for validation`
   const opened =
-    checked === of ? `all ${count(of)} opened` : `${count(checked)} of ${count(of)} opened, drawn by chance`
+    checked === of ? `all ${countText(of)} opened` : `${countText(checked)} of ${countText(of)} opened, drawn by chance`
   const sizes = classes.classes.map((one) => one.training)
-  const compared = `${count(duplicates.pictures)} compared by ${duplicates.compared === 'files' ? "their files' bytes" : 'their pixels'}`
-  const equal = `${count(duplicates.sharedCount)} in both parts, ${count(duplicates.contradictoryCount)} under several classes, ${count(duplicates.repeated)} repeated`
+  const compared = `${countText(duplicates.pictures)} compared by ${duplicates.compared === 'files' ? "their files' bytes" : 'their pixels'}`
+  const equal = `${countText(duplicates.sharedCount)} in both parts, ${countText(duplicates.contradictoryCount)} under several classes, ${countText(duplicates.repeated)} repeated`
   return [
     line(
       'pictures',
-      `${count(pictures.training)} for training${held}; ${opened}, ${count(unreadableCount)} unreadable`,
+      `${countText(pictures.training)} for training${held}; ${opened}, ${countText(unreadableCount)} unreadable`,
     ),
     line(
       'classes',
-      `${sizes.length} of ${count(Math.min(...sizes))} to ${count(Math.max(...sizes))} pictures; always naming the largest is right in ${percent(classes.majorityShare)}`,
+      `${sizes.length} of ${countText(Math.min(...sizes))} to ${countText(Math.max(...sizes))} pictures; always naming the largest is right in ${percent(classes.majorityShare)}`,
     ),
     line('equal', `${compared}: ${equal}`),
   ]

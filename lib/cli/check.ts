@@ -37,7 +37,9 @@ export function addCheck(program: Command): void {
 }
 
 /** Makes the network of a training, looks at it and its pictures, and frees it again. */
-export async function examined(description: RunDescription, limit: number): Promise<PreflightReport> {
+export async function examined(asked: RunDescription, limit: number): Promise<PreflightReport> {
+  // all that cannot be read is to be found, not the first of it
+  const description = { ...asked, photographs: { ...asked.photographs, onUnreadable: 'skip' as const } }
   const sources = await findSources(description)
   const net = await openNetwork(description, sources)
   try {
@@ -49,7 +51,7 @@ export async function examined(description: RunDescription, limit: number): Prom
       ...given({ validationFiles: sources.validation }),
     }
     const fresh = start.from === undefined && start.transplant === undefined
-    return await preflight(net, {
+    const report = await preflight(net, {
       training,
       batch,
       epochs,
@@ -59,7 +61,16 @@ export async function examined(description: RunDescription, limit: number): Prom
       ...files,
       ...given({ validation, microBatch, initialisation: fresh ? model.initialisation : undefined }),
     })
+    return asked.photographs.onUnreadable === 'throw' ? strict(report) : report
   } finally {
     net.dispose()
   }
+}
+
+/** What the check passes over, the training would end at. */
+function strict(report: PreflightReport): PreflightReport {
+  const [first] = report.files.unreadable
+  if (first === undefined) return report
+  const text = `${first.name} cannot be read: ${first.reason}; --on-unreadable skip leaves such pictures out`
+  return { ...report, fatal: [...report.fatal, text] }
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import pc from 'picocolors'
 import type { Description } from '../native.js'
 import { describe } from '../network/describe.js'
+import { amountText, bytesText, type Column, countText, tableLines } from '../table.js'
 import { variantLetter } from '../vgg/variants.js'
 import { layersOf } from '../vgg/vgg.js'
 import {
@@ -13,7 +14,6 @@ import {
   type ModelFlags,
   number,
 } from './flags.js'
-import { amountText, bytesText, type Column, countText, tableLines } from './table.js'
 
 const examples = `
 Examples:

@@ -2,9 +2,9 @@ import path from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { type Command, Option } from 'commander'
 import pc from 'picocolors'
+import { bytesText } from '../table.js'
 import { type CudaExamination, examineCuda, examineCudaApart } from './cuda-examination.js'
 import { type Examination, examine } from './examination.js'
-import { bytesText } from './table.js'
 import type { Trial } from './trial.js'
 
 const examples = `

@@ -8,11 +8,11 @@ import type { Metrics } from '../evaluate/metrics.js'
 import { modelFile } from '../run/folder.js'
 import { findSources } from '../run/sources.js'
 import { datasetsFor } from '../run/start.js'
+import { type Column, tableLines } from '../table.js'
 import { deviceLine, percent } from '../train/log.js'
 import type { VGG } from '../vgg/vgg.js'
 import { addDataFlags, type DataFlags, dataOf, readingOf } from './data-flags.js'
 import { addDeviceFlags, type DeviceFlags, deviceOptions, given, number } from './flags.js'
-import { type Column, tableLines } from './table.js'
 
 const examples = `
 The pictures for validation are used where the data have such a part, else all of them. A single crop: the middle of

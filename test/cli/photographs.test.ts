@@ -98,6 +98,13 @@ describe('photographs in a folder', () => {
       '--mean',
       '30,30,30',
     ]
+    const [, ...looked] = words.filter((word) => word !== '--no-check')
+    const checked = await vggnet(['check', ...looked])
+    expect(checked).toMatchObject({
+      code: 1,
+      stderr: '',
+      stdout: expect.stringMatching(/wrong .*3\.png cannot be read/),
+    })
     const strict = await vggnet([...words, '--out', at('strict')])
     expect(strict).toMatchObject({ code: 1, stderr: expect.stringMatching(/FILE_FORMAT: .*digit-1\/3\.png/) })
     const lenient = await vggnet([...words, '--on-unreadable', 'skip', '--json', '--out', at('lenient')])

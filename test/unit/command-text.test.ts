@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { commandText } from '../../lib/cli/command-text.js'
-import { amountText, bytesText, countText, tableLines } from '../../lib/cli/table.js'
+import { amountText, bytesText, countText, tableLines } from '../../lib/table.js'
 import { arrayDataset } from '../../lib/data/arrays.js'
 import { meanOf } from '../../lib/data/mean.js'
 import { durationText, percent, rateText } from '../../lib/train/log.js'
