@@ -109,6 +109,6 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 .tiles{grid-template-columns:repeat(2,1fr);gap:8px}.tile{padding:10px 12px}.tile .value{font-size:1.2rem}
 .mistakes{grid-template-columns:repeat(2,1fr);gap:16px 12px}dl.facts{grid-template-columns:1fr;gap:0}.facts dd{margin-bottom:8px}
 .matrix tbody th{max-width:6.5em}
-.list .bar,.list thead th:empty{display:none}.list .name,.beside .list .name{min-width:7.5em}.numbers th,.numbers td{padding-right:9px}}
+.list .bar,.list thead th:empty{display:none}.list .name{min-width:7.5em}.beside .list .name{min-width:6em}.numbers th,.numbers td{padding-right:9px}}
 @media print{body{background:#fff}section{break-inside:avoid}}
 `)

@@ -30,6 +30,7 @@ export class TensorBoardLog {
   readonly path: string
   readonly #file: AppendFile
   readonly #everySteps: number
+  #last = 0
 
   private constructor(file: AppendFile, everySteps: number) {
     this.path = file.path
@@ -53,8 +54,10 @@ export class TensorBoardLog {
     return { onStep: (event) => this.step(event), onEpoch: (event) => this.epoch(event) }
   }
 
-  /** A finished step: written if its turn has come. */
+  /** A finished step: written if its turn has come. One that comes once more, as the training went back, takes over. */
   step({ step, loss }: StepEvent): void {
+    if (step <= this.#last) this.#write(step, { session: 'start' })
+    this.#last = step
     if (step === 1 || step % this.#everySteps === 0) this.#write(step, { scalars: { 'loss/step': loss } })
   }
 

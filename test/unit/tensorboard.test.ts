@@ -147,6 +147,22 @@ describe('TensorBoardLog', () => {
     ])
   })
 
+  test('a training that goes back: the steps done twice are void', async () => {
+    const file = await written(newFolder(), { everySteps: 3 }, (log) => {
+      for (const step of [1, 2, 3, 4, 3, 4, 5, 6]) log.step(stepEvent(step))
+    })
+    const [, , ...events] = eventsOf(file)
+    expect(
+      events.map((event) => [event[1]?.[1], event[2]?.[0] === 7 ? 'start' : scalarsOf(event)['loss/step']]),
+    ).toEqual([
+      [1n, 1],
+      [3n, Math.fround(1 / 3)],
+      [3n, 'start'],
+      [3n, Math.fround(1 / 3)],
+      [6n, Math.fround(1 / 6)],
+    ])
+  })
+
   test('refuses misspelt options and a folder that is not there', async () => {
     await expect(TensorBoardLog.open('x', { every: 1 } as object)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     const missing = path.join(newFolder(), 'missing')
