@@ -25,7 +25,10 @@ export interface CacheOptions extends PhotoOptions {
 export interface CacheReport {
   /** Pictures that are in the cache. */
   readonly pictures: number
-  /** Pictures that are decoded anew for each read: unreadable ones, or all of a shard that could not be written. */
+  /**
+   * Pictures that are decoded anew for each read: unreadable ones, those smaller than a fixed S, and all of a shard that
+   * could not be written.
+   */
   readonly missing: number
 }
 
@@ -58,9 +61,9 @@ const prepareChecks = {
 
 /**
  * As `photoDataset`, from a cache of decoded pictures: each is decoded once, and rescaled to S. With a fixed S the
- * bytes are those of `photoDataset`, bit for bit, and to read a picture is to copy rows. With a range of S pictures are
- * kept at its largest (or as they are, where they are smaller), and each view is rescaled from there: close to what
- * the file itself would give, not equal.
+ * bytes are those of `photoDataset`, bit for bit, and to read a picture is to copy rows; what is smaller than S is
+ * decoded each time. With a range of S pictures are kept at its largest (or as they are, where they are smaller), and
+ * each view is rescaled from there: close to what the file itself would give, not equal.
  *
  * A shard holds 256 pictures of the list in its order, and is named by the hash of their paths, sizes and times of
  * change, of the settings and of the library that decoded them: a file that is changed makes its shard anew. Processes

@@ -137,7 +137,9 @@ export class ShardFolder {
     const { smallestSide, channels, pixelLimit } = this.#settings
     try {
       const picture = await openPicture(await pictureBytes(this.#sources[index] ?? '', pixelLimit), pixelLimit)
-      const { height, width } = keptSize(picture.size, smallestSide)
+      const kept = keptSize(picture.size, smallestSide)
+      if (!kept) return { picture: undefined }
+      const { height, width } = kept
       const view = { height, width, top: 0, left: 0 }
       const pixels = await decodeView(picture, view, { height, width, channels }, pixelLimit)
       return { picture: { pixels, height, width, original: picture.size } }
@@ -150,11 +152,16 @@ export class ShardFolder {
 
 type Decoded = { readonly picture: ShardPicture | undefined } | { readonly fault: unknown }
 
-/** S where it is fixed. Of a range the largest, but what is smaller is not enlarged: views are rescaled from it anyway. */
-function keptSize(size: PictureSize, smallestSide: SmallestSide): PictureSize {
-  if (typeof smallestSide === 'number') return rescaledSize(size, smallestSide)
-  const [, most] = smallestSide
-  return Math.min(size.height, size.width) <= most ? size : rescaledSize(size, most)
+/**
+ * S where it is fixed, and what is smaller is not kept at all: to enlarge a part gives other bytes than to enlarge all
+ * and take the part (libvips rounds one value in a million otherwise), and the cache promises the same ones. Of a range
+ * the largest, and what is smaller as it is: views are rescaled from it anyway.
+ */
+function keptSize(size: PictureSize, smallestSide: SmallestSide): PictureSize | undefined {
+  const [smallest, fixed] = [Math.min(size.height, size.width), typeof smallestSide === 'number']
+  const largest = typeof smallestSide === 'number' ? smallestSide : smallestSide[1]
+  if (smallest < largest) return fixed ? undefined : size
+  return rescaledSize(size, largest)
 }
 
 async function identityOf(source: PhotoSource): Promise<string> {

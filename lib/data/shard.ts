@@ -10,7 +10,7 @@ import type { PictureSize } from './view.js'
 //   8   32 bytes  SHA-256 of the table
 //   40  n x 48    the table, float64: place of the first byte; height, width; height, width before rescaling; CRC-32
 //   then the pictures, uint8 height, width, channels, in the order of the table
-// A picture that could not be decoded has height 0. The table is in the order of bytes of the machine.
+// A picture that is not kept has height 0. The table is in the order of bytes of the machine.
 
 const letters = Buffer.from('VGGSHARD')
 const headBytes = 40
@@ -52,7 +52,7 @@ export class Shard {
     return new Shard(file, new Float64Array(table.buffer))
   }
 
-  /** Where a picture lies; undefined for one that could not be decoded. */
+  /** Where a picture lies; undefined for one that is not kept. */
   entry(place: number): ShardEntry | undefined {
     const [start = 0, height = 0, width = 0, originalHeight = 0, originalWidth = 0, checksum = 0] =
       this.#table.subarray(place * columns, (place + 1) * columns)
@@ -94,7 +94,7 @@ const digest = (table: Uint8Array) => createHash('sha256').update(endianness()).
  * Writes a shard beside its place and renames it: a reader sees all of it or nothing, and of two processes that write
  * the same one the last wins. Not synced: what a power failure leaves half is found by the checksums.
  *
- * @param pictures in order; undefined for one that could not be decoded
+ * @param pictures in order; undefined for one that is not kept
  * @throws what node:fs throws, and what `pictures` throws; the file is not there then
  */
 export async function writeShard(

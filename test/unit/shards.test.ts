@@ -1,0 +1,137 @@
+import { spawnSync } from 'node:child_process'
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import path from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { cachedDataset } from '../../lib/data/cache.js'
+import { photoDataset } from '../../lib/data/photographs.js'
+import { type CachedPhotos, cachedPhotos, every, readOf, shardsIn, withoutCache } from '../setup/cached-photos.js'
+import { root, start } from '../setup/command.js'
+
+const reader = path.join(root, 'test/setup/cache-reader.ts')
+const wordsFor = ({ list, options }: CachedPhotos) =>
+  JSON.stringify({ list: { ...list, labels: [...list.labels] }, options })
+
+describe('what happens to shards', () => {
+  const damages: [string, (file: string) => void][] = [
+    ['a flipped bit in a picture', (file) => flip(file, statSync(file).size - 5000)],
+    ['a flipped bit in the table', (file) => flip(file, 100)],
+    ['a truncated file', (file) => truncateSync(file, statSync(file).size - 1)],
+    ['an empty file', (file) => truncateSync(file, 0)],
+    ['zeros, as after a power failure', (file) => writeFileSync(file, Buffer.alloc(statSync(file).size))],
+    ['no file', (file) => rmSync(file)],
+  ]
+  function flip(file: string, place: number): void {
+    const bytes = readFileSync(file)
+    bytes[place] ^= 16
+    writeFileSync(file, bytes)
+  }
+
+  test.each(damages)('%s: made anew, with the bytes it had', async (_, damage) => {
+    const one = cachedPhotos(14)
+    const before = await readOf(cachedDataset(one.list, one.options))
+    const [name = ''] = shardsIn(one.options.cache)
+    const file = path.join(one.options.cache, name)
+    const whole = readFileSync(file)
+    // by one that has read the table before the damage, and one that comes after it
+    for (const early of [true, false]) {
+      const cached = cachedDataset(one.list, one.options)
+      if (early) await cached.prepare()
+      damage(file)
+      expect(await readOf(cached)).toEqual(before)
+      expect(await readOf(cachedDataset(one.list, one.options))).toEqual(before)
+      expect(readFileSync(file).equals(whole)).toBe(true)
+    }
+  })
+
+  test('what a killed process left unfinished goes when it is old', async () => {
+    const one = cachedPhotos(3)
+    mkdirSync(one.options.cache)
+    for (const [name, seconds] of [
+      ['.old.0.unfinished', 7200],
+      ['.new.0.unfinished', 60],
+    ] as const) {
+      const file = path.join(one.options.cache, name)
+      writeFileSync(file, 'half')
+      utimesSync(file, Date.now() / 1000 - seconds, Date.now() / 1000 - seconds)
+    }
+    await cachedDataset(one.list, one.options).prepare()
+    expect(readdirSync(one.options.cache).filter((name) => name.startsWith('.'))).toEqual(['.new.0.unfinished'])
+  })
+
+  test('a signal ends the making, and what was made stays', async () => {
+    const one = cachedPhotos(300)
+    const stop = new AbortController()
+    const cached = cachedDataset(one.list, one.options)
+    const made = cached.prepare({ signal: stop.signal, onProgress: () => stop.abort('enough') })
+    await expect(made).rejects.toMatchObject({ code: 'ABORTED', cause: 'enough' })
+    expect(readdirSync(one.options.cache)).toHaveLength(1)
+    expect(await cached.prepare()).toEqual({ pictures: 257, missing: 43 })
+  })
+
+  test('several processes and datasets at once: one set of shards, the right bytes for all', async () => {
+    const one = cachedPhotos(290)
+    const expected = await readOf(photoDataset(one.list, withoutCache(one.options)), every(290).subarray(0, 100))
+    const others = [0, 1].map(() => start(reader, [wordsFor(one)]).ended)
+    const here = await Promise.all(
+      [0, 1].map(() => readOf(cachedDataset(one.list, one.options), every(290).subarray(0, 100))),
+    )
+    for (const found of here) expect(found).toEqual(expected)
+    const hash = JSON.parse((await others[0])?.stdout ?? '')
+    expect(hash.missing).toBe(41)
+    expect(await others[1]).toMatchObject({ code: 0, stdout: (await others[0])?.stdout })
+    expect(readdirSync(one.options.cache)).toEqual(shardsIn(one.options.cache))
+    expect(shardsIn(one.options.cache)).toHaveLength(2)
+  })
+
+  test('a disk that is full: one warning, the same pictures, nothing half left', async () => {
+    const one = cachedPhotos(290)
+    const words = wordsFor(one)
+    // room for 200 kB, where a shard takes 2 MB
+    const full = spawnSync(
+      'bash',
+      ['-c', 'ulimit -f 200; exec "$0" --import tsx "$@"', process.execPath, reader, words],
+      { cwd: root, encoding: 'utf8' },
+    )
+    expect(full.stderr.match(/VggCacheWarning/g)).toHaveLength(1)
+    expect(full.stderr).toContain(
+      `Could not write ${one.options.cache}: the file would be larger than the system allows`,
+    )
+    expect(readdirSync(one.options.cache)).toEqual([])
+    const room = await start(reader, [words]).ended
+    expect(JSON.parse(full.stdout)).toEqual({ ...JSON.parse(room.stdout), pictures: 0, missing: 290 })
+  })
+
+  test('a folder that cannot be is as a full disk', async () => {
+    const one = cachedPhotos(4)
+    writeFileSync(path.join(one.folder, 'file'), '')
+    const cached = cachedDataset(one.list, { ...one.options, cache: path.join(one.folder, 'file', 'cache') })
+    const warnings: Error[] = []
+    const note = (warning: Error) => warnings.push(warning)
+    process.on('warning', note)
+    expect(await readOf(cached)).toEqual(await readOf(photoDataset(one.list, withoutCache(one.options))))
+    expect(await cached.prepare()).toEqual({ pictures: 0, missing: 4 })
+    await new Promise((go) => setImmediate(go))
+    process.off('warning', note)
+    expect(warnings.map(({ name, message }) => [name, /its folder is a file/.test(message)])).toEqual([
+      ['VggCacheWarning', true],
+    ])
+  })
+
+  test('options are refused by name', () => {
+    const one = cachedPhotos(2)
+    expect(() => cachedDataset(one.list, { ...one.options, cache: '' })).toThrow(/for cache/)
+    expect(() => cachedDataset(one.list, { ...one.options, smallestSide: 31 })).toThrow(/for smallestSide/)
+    expect(() => cachedDataset(one.list, { ...one.options, ...JSON.parse('{"flipp":true}') })).toThrow(
+      /did you mean 'flip'/,
+    )
+  })
+})
