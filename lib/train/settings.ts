@@ -1,7 +1,7 @@
 import { type Dataset, datasetCheck, imageText } from '../data/dataset.js'
 import { VggError } from '../error.js'
 import { microBatchFor } from '../network/fitting-batch.js'
-import { layersWithParameters } from '../network/layer.js'
+import { layersWithParameters, parameterCount } from '../network/layer.js'
 import { Network } from '../network/network.js'
 import {
   arrayOf,
@@ -175,7 +175,9 @@ function microBatchOf(net: Network, data: Dataset, batch: number, asked: number 
   const { layers, precision, deterministic, run } = net
   const device = net.device as 'cpu' | `cuda:${number}`
   const imageSize = [data.height, data.width] as const
-  return microBatchFor(batch, { layers, device, precision, deterministic, exact: run.exact, imageSize })
+  // the parameters lie there already
+  const held = 4 * parameterCount(layers)
+  return microBatchFor(batch, { layers, device, precision, deterministic, exact: run.exact, imageSize, held })
 }
 
 /** The narrowest name counts: layer, block, kind. */

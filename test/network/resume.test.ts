@@ -119,6 +119,27 @@ describeOnEach('a training that is stopped', (device) => {
     expect(stopped.report.history[0]?.seconds).toBeNaN()
   })
 
+  test('by an error of a callback or of the data keeps what it has learned', async () => {
+    const thrown = new Error('of my own')
+    const onStep = ({ step }: StepEvent): void => {
+      if (step === 3) throw thrown
+    }
+    const onEpoch = (): never => {
+      throw thrown
+    }
+    for (const [hooks, step] of [[{ onStep }, 4] as const, [{ onEpoch }, 6] as const]) {
+      const folder = newFolder()
+      const net = await open()
+      await expect(train(net, data, { ...options, ...hooks, checkpoint: { folder } })).rejects.toBe(thrown)
+      const newest = await newestCheckpoint(folder)
+      expect(newest?.step).toBe(step)
+      const { net: loaded, state } = await loadTraining(newest?.path ?? '', here)
+      expect(await parametersOfNet(kept(loaded))).toEqual(await parametersOfNet(net))
+      // the epoch's end is done again, for its callback has not done its work
+      expect(state.epochsDone).toBe(0)
+    }
+  })
+
   test('is loaded with all that belongs to it, and load takes the model alone', async () => {
     const folder = newFolder()
     const { net, report } = await stoppedAt([], folder, options)

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
+import type { Dataset } from '../../lib/data/dataset.js'
 import { subset } from '../../lib/data/split.js'
 import { evaluate } from '../../lib/evaluate/evaluate.js'
 import { Tensor } from '../../lib/tensor.js'
@@ -93,6 +94,52 @@ describeOnEach('what is told', (device) => {
     expect(epochs[1]?.validation).toEqual(await evaluate(net, validation, { batch: 16 }))
     expect(report).toMatchObject({ steps: 8, ended: 'epochs' })
     expect(net.trainingStep).toBe(8)
+  })
+
+  test('pictures that cannot be read: the first hundred by name, and a batch without any is passed over', async () => {
+    const net = await open()
+    const many = stripes(240, 1)
+    // batches of 16 in which all, some or none can be read
+    const bad = new Set<number>()
+    const nameOf = (index: number): string => `${index}.png`
+    const read: Dataset['read'] = async (indices, into) => {
+      await many.read(indices, into)
+      if (bad.size === 0) for (const index of indices) bad.add(index)
+      return [...indices.entries()]
+        .filter(([, index]) => bad.has(index) || index % 2 === 1)
+        .map(([place, index]) => ({ place, name: nameOf(index), reason: 'it is empty' }))
+    }
+    const steps: StepEvent[] = []
+    const onStep = (event: StepEvent): void => void steps.push(event)
+    const report = await train(net, { ...many, read, nameOf }, { ...quick, epochs: 1, onStep })
+    expect(steps.map(({ step }) => step)).toEqual(Array.from({ length: 14 }, (_, index) => index + 2))
+    expect(report.steps).toBe(15)
+    const used = steps.flatMap(({ indices }) => [...indices])
+    expect(used.length).toBe(steps.reduce((sum, { images }) => sum + images, 0))
+    const expected = Array.from({ length: 240 }, (_, index) => index).filter(
+      (index) => !bad.has(index) && index % 2 === 0,
+    )
+    expect(used.sort((a, b) => a - b)).toEqual(expected)
+    const [epoch] = report.history
+    expect(epoch?.skippedCount).toBe(240 - expected.length)
+    expect(epoch?.skipped).toHaveLength(100)
+    expect(epoch?.skipped[0]).toEqual({ name: nameOf([...bad][0] ?? 0), reason: 'it is empty' })
+  })
+
+  test('where not one picture can be read the training ends, and says why', async () => {
+    const read: Dataset['read'] = async (indices) =>
+      [...indices.keys()].map((place) => ({ place, name: 'x.png', reason: 'it is empty' }))
+    await expect(train(await open(), { ...data, read }, quick)).rejects.toMatchObject({
+      code: 'FILE_FORMAT',
+      message: 'Not one of 60 pictures could be read; x.png: it is empty',
+    })
+  })
+
+  test('a micro-batch that is found is one that fits: here the batch itself', async () => {
+    const [own, found] = [await open(), await open()]
+    await train(own, data, quick)
+    await train(found, data, { ...quick, microBatch: 'auto' })
+    expect(await weights(found)).toEqual(await weights(own))
   })
 
   test('evaluate agrees with the answers one by one, whatever the batch', async () => {
@@ -222,6 +269,10 @@ describe('what does not fit is refused before the first step', () => {
     ['a plateau without validation', { schedule: 'plateau' }, /validation data/],
     ['a schedule', { schedule: 'cosin' }, /did you mean 'cosine'/],
     ['no dataset', { validation: [1, 2] }, /a dataset, .*validation/],
+    ['a micro-batch', { microBatch: 'all' }, /for microBatch/],
+    ['no folder', { checkpoint: { everySteps: 3 } }, /path of a file for folder/],
+    ['a misspelling inside', { checkpoint: { folder: 'x', everyStep: 3 } }, /did you mean 'everySteps'/],
+    ['a policy', { differences: 'ignore' }, /refuse, accept/],
     ['no signal', { signal: 3 }, /AbortSignal/],
     ['no function', { onStep: 3 }, /a function for onStep/],
   ])('%s', async (_, options, message) => {
