@@ -1,13 +1,16 @@
 import type { Command } from 'commander'
 import { preflightLines } from '../check/lines.js'
 import { type PreflightReport, preflight } from '../check/preflight.js'
+import { datasetsFor } from '../run/datasets.js'
 import type { RunDescription } from '../run/description.js'
-import { findSources } from '../run/sources.js'
-import { datasetsFor, openNetwork } from '../run/start.js'
+import { fitted } from '../run/fitted.js'
+import { findSources, type Sources } from '../run/sources.js'
+import { openNetwork } from '../run/start.js'
 import { addConfigFlag } from './config.js'
 import { descriptionOf } from './description.js'
 import { given } from './flags.js'
 import { addDescriptionFlags, type DescriptionFlags } from './train-flags.js'
+import { waitingOn } from './waiting.js'
 
 const examples = `
 Looks at memory, pictures, activations and gradients before a training, with the flags of that training, and measures
@@ -30,18 +33,49 @@ export function addCheck(program: Command): void {
   addConfigFlag(addDescriptionFlags(command))
     .addHelpText('after', examples)
     .action(async (data: string | undefined, flags: Flags) => {
-      const report = await examined(descriptionOf(data, flags), flags.limit)
+      const description = descriptionOf(data, flags)
+      const report = await examined(await prepared(description), flags.limit)
       console.log(flags.json ? JSON.stringify(report, null, 2) : preflightLines(report).join('\n'))
       if (report.fatal.length > 0) process.exitCode = 1
     })
 }
 
+/** What is to be trained, with the pictures found and what is fitted on them. */
+export interface Prepared {
+  readonly description: RunDescription
+  readonly sources: Sources
+}
+
+/** Finds the pictures, and fits mean and colours on them. */
+export async function prepared(asked: RunDescription): Promise<Prepared> {
+  const sources = await findSources(asked)
+  const waiting = waitingOn(process.stderr)
+  try {
+    const onProgress = (done: number, of: number) => waiting.update('mean and colours of the pictures:', done, of)
+    // what cannot be read is for the check or the training to say
+    const lenient = { ...asked, photographs: { ...asked.photographs, onUnreadable: 'skip' as const } }
+    const { model, photographs } = await fitted(lenient, sources, { onProgress })
+    const { onUnreadable } = asked.photographs
+    return { sources, description: { ...asked, model, photographs: { ...photographs, onUnreadable } } }
+  } finally {
+    waiting.end()
+  }
+}
+
+const doing = {
+  pictures: 'reading pictures:',
+  files: 'comparing pictures:',
+  activations: 'activations',
+  gradients: 'gradients',
+  speed: 'three steps',
+} as const
+
 /** Makes the network of a training, looks at it and its pictures, and frees it again. */
-export async function examined(asked: RunDescription, limit: number): Promise<PreflightReport> {
+export async function examined({ description: asked, sources }: Prepared, limit: number): Promise<PreflightReport> {
   // all that cannot be read is to be found, not the first of it
   const description = { ...asked, photographs: { ...asked.photographs, onUnreadable: 'skip' as const } }
-  const sources = await findSources(description)
   const net = await openNetwork(description, sources)
+  const waiting = waitingOn(process.stderr)
   try {
     const { training, validation } = datasetsFor(sources, description, net)
     const { start, model } = description
@@ -58,11 +92,13 @@ export async function examined(asked: RunDescription, limit: number): Promise<Pr
       learningRate,
       limit,
       seed: description.seed,
+      onProgress: ({ stage, done, of }) => waiting.update(doing[stage], done, of),
       ...files,
       ...given({ validation, microBatch, initialisation: fresh ? model.initialisation : undefined }),
     })
     return asked.photographs.onUnreadable === 'throw' ? strict(report) : report
   } finally {
+    waiting.end()
     net.dispose()
   }
 }

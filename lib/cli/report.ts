@@ -4,10 +4,10 @@ import { load } from '../checkpoint/checkpoint.js'
 import { withClasses } from '../data/classes.js'
 import { VggError } from '../error.js'
 import { collectReport, writeReport } from '../report/report.js'
+import { datasetsFor } from '../run/datasets.js'
 import { bestModel, exists, placesIn, readRunFile } from '../run/folder.js'
 import { trainingsOf } from '../run/plan-run.js'
 import { findSources } from '../run/sources.js'
-import { datasetsFor } from '../run/start.js'
 import { addDeviceFlags, type DeviceFlags, deviceOptions, given } from './flags.js'
 
 const examples = `

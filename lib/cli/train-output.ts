@@ -1,7 +1,7 @@
 import path from 'node:path'
 import pc from 'picocolors'
+import type { Datasets } from '../run/datasets.js'
 import type { PlanHooks } from '../run/plan-run.js'
-import type { Datasets } from '../run/start.js'
 import type { TrainReport } from '../train/events.js'
 import { deviceLine, reportLine } from '../train/log.js'
 import { progressOn } from '../train/progress.js'

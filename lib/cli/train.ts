@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
 import { preflightLines } from '../check/lines.js'
 import { VggError } from '../error.js'
-import { beginFolder, freeFolder, placesIn, type RunFile, readRunFile } from '../run/folder.js'
+import { beginFolder, checkNew, freeFolder, placesIn, type RunFile, readRunFile } from '../run/folder.js'
 import { runAll, trainingsOf } from '../run/plan-run.js'
-import { examined } from './check.js'
+import { examined, type Prepared, prepared } from './check.js'
 import { commandText } from './command-text.js'
 import { addConfigFlag } from './config.js'
 import { descriptionOf } from './description.js'
@@ -54,11 +54,12 @@ interface Run {
 
 async function newRun(data: string | undefined, flags: TrainFlags): Promise<Run> {
   const { version } = await readPackage()
-  const description = descriptionOf(data, flags)
-  const file: RunFile = { format: 1, vggnet: version, plan: flags.plan, description }
   const folder = flags.out ?? (await freeFolder())
+  await checkNew(folder)
+  const { description, sources } = await prepared(descriptionOf(data, flags))
+  const file: RunFile = { format: 1, vggnet: version, plan: flags.plan, description }
   const [first] = trainingsOf(folder, file)
-  if (flags.check && first) await lookBefore(first.description, flags.json === true)
+  if (flags.check && first) await lookBefore({ description: first.description, sources }, flags.json === true)
   await beginFolder(folder, file)
   return { folder, file }
 }
@@ -70,8 +71,8 @@ async function oldRun(folder: string): Promise<Run> {
 /** Pictures opened beforehand: `vggnet check` opens more. */
 const opened = 200
 
-async function lookBefore(description: RunFile['description'], quiet: boolean): Promise<void> {
-  const report = await examined(description, opened)
+async function lookBefore(asked: Prepared, quiet: boolean): Promise<void> {
+  const report = await examined(asked, opened)
   if (!quiet) console.log(`${preflightLines(report).join('\n')}\n`)
   const [fatal] = report.fatal
   if (fatal === undefined) return

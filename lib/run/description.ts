@@ -1,3 +1,4 @@
+import type { ColourShift } from '../data/colour.js'
 import type { SmallestSide } from '../data/view.js'
 import type { Precision } from '../native.js'
 import type { Device, Initialisation } from '../network/open.js'
@@ -28,7 +29,8 @@ export interface RunDescription {
     readonly smallestSide?: SmallestSide
     readonly randomCrop: boolean
     readonly flip: boolean
-    readonly colour: boolean
+    /** The random shift; true: as it fits the training pictures. */
+    readonly colour: boolean | ColourShift
     readonly onUnreadable: 'skip' | 'throw'
     /** A folder for decoded pictures. */
     readonly cache?: string

@@ -33,13 +33,17 @@ export async function exists(file: string): Promise<boolean> {
   )
 }
 
+/** @throws INVALID_ARGUMENT where there is a run in the folder already */
+export async function checkNew(folder: string): Promise<void> {
+  if (!(await exists(placesIn(folder).description))) return
+  const message = `Expected a new folder for the run but ${folder} holds one; 'vggnet train --resume ${folder}' goes on with it`
+  throw new VggError('INVALID_ARGUMENT', message)
+}
+
 /** Makes the folder of a new run. @throws INVALID_ARGUMENT where there is one already, FILE_WRITE */
 export async function beginFolder(folder: string, file: RunFile): Promise<void> {
   const { description } = placesIn(folder)
-  if (await exists(description)) {
-    const message = `Expected a new folder for the run but ${folder} holds one; 'vggnet train --resume ${folder}' goes on with it`
-    throw new VggError('INVALID_ARGUMENT', message)
-  }
+  await checkNew(folder)
   try {
     await mkdir(folder, { recursive: true })
   } catch (cause) {

@@ -4,9 +4,9 @@ import { TensorBoardLog } from '../report/tensorboard.js'
 import type { CheckpointEvent, EpochEvent, RefusedEvent, StepEvent, TrainReport } from '../train/events.js'
 import type { TrainingState } from '../train/training-state.js'
 import type { VGG } from '../vgg/vgg.js'
+import type { Datasets } from './datasets.js'
 import type { DataDescription, RunDescription } from './description.js'
 import { exists, placesIn } from './folder.js'
-import type { Datasets } from './start.js'
 
 /** What a run writes down: log.jsonl and the events for TensorBoard. */
 export class Records {

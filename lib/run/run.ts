@@ -5,11 +5,12 @@ import { loadTraining } from '../train/load-training.js'
 import { train } from '../train/trainer.js'
 import type { TrainingState } from '../train/training-state.js'
 import type { VGG } from '../vgg/vgg.js'
+import { type Datasets, datasetsFor } from './datasets.js'
 import type { RunDescription } from './description.js'
 import { exists, placesIn } from './folder.js'
 import { openRecords } from './records.js'
 import { findSources } from './sources.js'
-import { type Datasets, datasetsFor, openNetwork } from './start.js'
+import { openNetwork } from './start.js'
 
 /** What a run says as it goes, and how it is stopped. */
 export interface RunHooks {

@@ -128,7 +128,7 @@ describe('photographs in a folder', () => {
     expect(description).toMatchObject({
       model: { variant: 'A', imageSize: [32, 32], width: 0.125, headWidth: 32 },
       training: { batch: 4, epochs: 1 },
-      photographs: { flip: false, colour: true },
+      photographs: { flip: false, colour: { deviation: 0.1 } },
     })
     await writeFile(at('wrong.json'), JSON.stringify({ ...config, epoch: 3 }))
     const wrong = await vggnet([...words, '--config', at('wrong.json')])
