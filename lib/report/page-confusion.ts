@@ -32,9 +32,10 @@ export function confusion(metrics: Metrics): Html {
 function confusionMatrix(metrics: Metrics): Html {
   const { perClass } = metrics
   const size = perClass.length <= mostInLarge ? 'large' : 'dense'
+  const most = perClass.length <= 6 ? 18 : 10
   const head = perClass.map(
     ({ name }, answer) =>
-      html`<th scope="col"><abbr title="${name}">${size === 'large' ? shortened(name) : answer + 1}</abbr></th>`,
+      html`<th scope="col"><abbr title="${name}">${size === 'large' ? shortened(name, most) : answer + 1}</abbr></th>`,
   )
   const rows = perClass.map(({ name, count }, truth) => {
     const number = size === 'dense' && html`<span class="index">${truth + 1}</span> `
@@ -54,9 +55,9 @@ function cell(count: number, row: number, isRight: boolean, title: string): Html
   return html`<td class="${isRight ? 'right' : 'wrong'}" style="--s:${shade}" title="${title}: ${countOf(count, 'picture')}, ${percent(share)}">${count}</td>`
 }
 
-function shortened(name: string): string {
+function shortened(name: string, most: number): string {
   const letters = Array.from(name)
-  return letters.length <= 10 ? name : `${letters.slice(0, 9).join('')}\u2026`
+  return letters.length <= most ? name : `${letters.slice(0, most - 1).join('')}\u2026`
 }
 
 interface Pair {

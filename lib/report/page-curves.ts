@@ -22,7 +22,10 @@ export function curves(course: Course): Html {
   return html`<section><h2>Curves</h2><div class="charts">${chartsOf(course).map(lineChart)}</div>${epochTable(course)}</section>`
 }
 
-function chartsOf({ epochs, steps }: Course): Chart[] {
+/** Of five classes or fewer the right one is always among the first five. */
+export const tellsTop5 = (classes: number | undefined): boolean => classes === undefined || classes > 5
+
+function chartsOf({ epochs, steps, facts }: Course): Chart[] {
   const over = (y: (epoch: Epoch) => number | undefined): Series['points'] =>
     epochs.flatMap((epoch) => {
       const value = y(epoch)
@@ -52,7 +55,9 @@ function chartsOf({ epochs, steps }: Course): Chart[] {
         series: [
           { name: 'training', look: 'training', points: over(({ accuracy }) => accuracy) },
           { name: 'top-1', look: 'validation', points: over(({ validation }) => validation?.top1) },
-          { name: 'top-5', look: 'other', points: over(({ validation }) => validation?.top5) },
+          ...(tellsTop5(facts?.classes)
+            ? [{ name: 'top-5', look: 'other' as const, points: over(({ validation }) => validation?.top5) }]
+            : []),
         ],
       },
       {

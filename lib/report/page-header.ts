@@ -4,7 +4,7 @@ import { bestEpoch, type Course } from './course.js'
 import { type Html, html, named } from './html.js'
 import type { TrainingFacts } from './log-line.js'
 import { countOf } from './page-confusion.js'
-import { lossText } from './page-curves.js'
+import { lossText, tellsTop5 } from './page-curves.js'
 
 /** A time as people write it: `2026-11-23 12:47 UTC`; whatever else a log holds is shown as it is. */
 export function timeText(time: string): string {
@@ -48,7 +48,7 @@ function tiles(course: Course, judged: Metrics | undefined): Html[] {
     const of = judged ? `of ${countOf(judged.count, 'picture')}` : `after epoch ${best?.epoch}`
     shown.push(
       { name: 'top-1', value: percent(figures.top1), note: of },
-      { name: 'top-5', value: percent(figures.top5), note: of },
+      ...(tellsTop5(course.facts?.classes) ? [{ name: 'top-5', value: percent(figures.top5), note: of }] : []),
       { name: 'validation loss', value: lossText(figures.loss), note: 'nats' },
     )
   } else if (last !== undefined) {

@@ -26,8 +26,17 @@ export interface ShownFilters {
 /** Below this a picture is enlarged with its pixels seen. */
 const small = 96
 
-/** The pictures about which the network was most sure, and wrong. Pure. */
-export function mistakes(shown: readonly ShownMistake[]): Html {
+/** A path below the folder of the data, without that folder. */
+function within(name: string, data: string | undefined): string {
+  const folder = `${data?.replace(/\/+$/, '')}/`
+  return data && name.startsWith(folder) ? name.slice(folder.length) : name
+}
+
+/**
+ * The pictures about which the network was most sure, and wrong. Pure.
+ * @param data the folder of the pictures, which their names begin with
+ */
+export function mistakes(shown: readonly ShownMistake[], data: string | undefined): Html {
   if (shown.length === 0)
     return html`<section><h2>Mistakes</h2><p class="none">None: every picture was right.</p></section>`
   const figures = shown.map(({ picture, name, truth, answer, probability, truthProbability }) => {
@@ -36,7 +45,7 @@ export function mistakes(shown: readonly ShownMistake[]): Html {
     return html`<figure class="mistake"><div class="frame">${image}</div><figcaption><dl>
 <dt>answer</dt><dd class="share">${percent(probability)}</dd><dd class="class">${named(answer)}</dd><dd class="line">${bar(probability, 'wrong')}</dd>
 <dt>true</dt><dd class="share">${percent(truthProbability)}</dd><dd class="class">${named(truth)}</dd><dd class="line">${bar(truthProbability, 'right')}</dd></dl>
-<p class="file" title="${name}">${named(name)}</p></figcaption></figure>`
+<p class="file" title="${name}">${named(within(name, data))}</p></figcaption></figure>`
   })
   return html`<section><h2>Most confident mistakes</h2><p class="note">Pictures as the network saw them, with the probability it gave its answer and the true class.</p><div class="mistakes">${figures}</div></section>`
 }

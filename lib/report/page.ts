@@ -33,7 +33,7 @@ export function reportPage({ made, course, judged, notJudged, filters: first }: 
     html`<p class="source">The model <code>${judged.model}</code> on ${judged.metrics.count.toLocaleString('en-US')} validation pictures, a single centre crop each.</p>`,
     confusion(judged.metrics),
     classTable(judged.metrics),
-    mistakes(judged.mistakes),
+    mistakes(judged.mistakes, course.facts?.data),
   ]
   // The policy of content: even if a name slipped through as markup, nothing of it would run or be fetched.
   return html`<!doctype html>

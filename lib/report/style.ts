@@ -5,7 +5,7 @@ export const style = new Html(`
 :root{--back:#f6f7f8;--card:#fff;--text:#1b1f24;--muted:#59626c;--line:#dfe3e8;--training:#2b62c9;--validation:#bf4a12;
 --other:#1a7f5a;--right:38 110 210;--wrong:214 84 20;--track:#e9ecf0}
 @media (prefers-color-scheme:dark){:root{--back:#101317;--card:#191d23;--text:#e7eaee;--muted:#9aa5b1;--line:#2d343d;
---training:#7fb0ff;--validation:#ff9a5c;--other:#58d0a0;--right:74 138 232;--wrong:232 104 44;--track:#2a3038}}
+--training:#7fb0ff;--validation:#ff9a5c;--other:#58d0a0;--right:46 104 196;--wrong:176 72 24;--track:#2a3038}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--back);color:var(--text);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
 main{max-width:1160px;margin:0 auto;padding:28px 20px 48px}
@@ -67,7 +67,7 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 .mark{font-size:.75rem;color:var(--card);background:var(--validation);border-radius:5px;padding:1px 6px}
 .track{display:block;height:8px;border-radius:4px;background:var(--track);overflow:hidden}
 .track span{display:block;height:100%;border-radius:4px}
-.track .right{background:rgb(var(--right))}.track .wrong{background:rgb(var(--wrong))}
+.track .right{background:var(--training)}.track .wrong{background:var(--validation)}
 .beside{display:flex;flex-wrap:wrap;gap:8px 44px;align-items:flex-start}
 .beside>*{min-width:0;max-width:100%}
 .beside>:last-child{flex:1 1 400px}
@@ -99,7 +99,7 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 .mistake dt{color:var(--muted)}
 .mistake dd{margin:0;min-width:0}
 .mistake .class{grid-column:1/-1;font-weight:600;overflow-wrap:anywhere}
-.mistake .share{font-variant-numeric:tabular-nums}
+.mistake .share{text-align:right;font-variant-numeric:tabular-nums}
 .mistake .line{grid-column:1/-1;margin:3px 0 8px}
 .mistake .line .track{height:5px}
 .file{color:var(--muted);font-size:.75rem;line-height:1.35;margin:0;overflow-wrap:anywhere;display:-webkit-box;-webkit-box-orient:vertical;-webkit-line-clamp:3;overflow:hidden}

@@ -153,6 +153,26 @@ describe('reportPage', () => {
     expect(page).toMatch(/last line of the log was not written whole/)
   })
 
+  test('names of files below the folder of the data are shown without it; top-5 of five classes is left out', () => {
+    const data = reportWith('/photos/')
+    const [mistake] = data.judged?.mistakes ?? []
+    if (data.judged === undefined || mistake === undefined) throw new Error('there is a mistake')
+    const mistakes = ['/photos/cat/1.jpg', '/photographs/2.jpg'].map((name) => ({ ...mistake, name }))
+    const page = reportPage({ ...data, judged: { ...data.judged, mistakes } })
+    const shown = [...page.matchAll(/<p class="file" title="([^"]*)"><bdi>([^<]*)/g)].map(([, full, short]) => [
+      full,
+      short,
+    ])
+    expect(shown).toEqual([
+      ['/photos/cat/1.jpg', 'cat/1.jpg'],
+      ['/photographs/2.jpg', '/photographs/2.jpg'],
+    ])
+    const tile = '<p class="label">top-5</p>'
+    expect(page).not.toContain(tile)
+    const facts = data.course.facts && { ...data.course.facts, classes: 6 }
+    expect(reportPage({ ...data, course: { ...data.course, facts } })).toContain(tile)
+  })
+
   test('is the same for the same data', () => {
     expect(reportPage(reportWith('x'))).toBe(reportPage(reportWith('x')))
   })
