@@ -95,10 +95,10 @@ describe('what happens to shards', () => {
   test('a disk that is full: one warning, the same pictures, nothing half left', async () => {
     const one = cachedPhotos(290)
     const words = wordsFor(one)
-    // room for 200 kB, where a shard takes 2 MB
+    // room for 20 kB, where the smallest shard takes 200
     const full = spawnSync(
       'bash',
-      ['-c', 'ulimit -f 200; exec "$0" --import tsx "$@"', process.execPath, reader, words],
+      ['-c', 'ulimit -f 20; exec "$0" --import tsx "$@"', process.execPath, reader, words],
       { cwd: root, encoding: 'utf8' },
     )
     expect(full.stderr.match(/VggCacheWarning/g)).toHaveLength(1)
