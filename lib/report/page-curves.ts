@@ -49,7 +49,7 @@ function chartsOf({ epochs, steps, facts }: Course): Chart[] {
         title: 'Share of pictures right',
         along: 'epoch',
         scale: 'linear',
-        least: 0,
+        from: 0,
         most: 1,
         text: percentTick,
         series: [
