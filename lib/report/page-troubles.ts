@@ -21,7 +21,8 @@ export function troubles(course: Course, unreadable: readonly LeftOutFile[]): Ht
     files('Training files left out', course.skipped),
     files('Validation files left out', unreadable),
     notFinite(course),
-    course.torn && html`<p class="note">The last line of the log was not written whole, as when a machine goes down.</p>`,
+    course.torn &&
+      html`<p class="note">The last line of the log was not written whole, as when a machine goes down.</p>`,
   ].filter((part) => part instanceof Object)
   if (parts.length === 0) return undefined
   return html`<section><h2>Troubles</h2>${parts}</section>`
