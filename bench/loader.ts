@@ -14,7 +14,7 @@ import { Loader } from '../lib/data/loader.js'
 import { type PhotoList, photoDataset } from '../lib/data/photographs.js'
 import { Random } from '../lib/random.js'
 import { machineOf, machineText } from './machine.js'
-import { type Contender, inTurns } from './turns.js'
+import { type Contender, inTurns, timesOf } from './turns.js'
 
 interface Flags {
   readonly pictures: number
@@ -24,7 +24,6 @@ interface Flags {
   readonly workers: number
   readonly jitter?: true
   readonly peer?: string
-  readonly limit?: { ours: number; cached: number }
 }
 
 function positive(value: string): number {
@@ -87,54 +86,92 @@ async function smoothNoise(random: Random, width: number, height: number): Promi
     .toBuffer()
 }
 
+/** Milliseconds of processor time of this process so far, all its threads. */
+const processorTime = () => (({ user, system }) => (user + system) / 1000)(process.cpuUsage())
+
+/** Processor time per image of each contender, all rounds together: what a busy machine disturbs least. */
+const processorMs = new Map<string, number[]>()
+const note = (name: string, each: number) => processorMs.set(name, [...(processorMs.get(name) ?? []), each])
+
 function ours(name: string, data: Dataset): Contender {
-  const loader = new Loader(data, { batch: flags.batch, seed: 1 })
+  const reads = new Set<Promise<unknown>>()
+  const readAugmented: Dataset['readAugmented'] = async (...given) => {
+    const read = data.readAugmented?.(...given) ?? Promise.reject(new Error('no photographs'))
+    reads.add(read)
+    return read.finally(() => reads.delete(read))
+  }
+  const loader = new Loader({ ...data, readAugmented }, { batch: flags.batch, seed: 1 })
   return {
     name,
     async round(milliseconds) {
       // What is ready already was read in another's turn.
       for (let step = 0; step < 4; step++) await loader.next()
       let images = 0
-      const start = performance.now()
+      const [start, used] = [performance.now(), processorTime()]
       while (performance.now() - start < milliseconds) images += (await loader.next()).labels.length
       const each = (performance.now() - start) / images
+      note(name, (processorTime() - used) / images)
       // What was begun ahead must not run on in another's turn.
-      const { state } = loader
-      loader.restore(state)
-      await new Promise((go) => setTimeout(go, 500))
+      await Promise.all(reads)
       return each
     },
   }
 }
 
-/** bench/peer_loader.py in a process of its own, which answers a line for each line. */
+/** bench/peer_loader.py in processes of its own, which answers a line for each line, and stands still in between. */
 class Peer {
   readonly #child: ChildProcess
   readonly #lines: AsyncIterator<string>
 
-  constructor(python: string, folder: string) {
+  constructor(python: string, folder: string, floats: boolean) {
     const script = fileURLToPath(new URL('peer_loader.py', import.meta.url))
     const smallest = flags.jitter ? ['256', '512'] : ['256', '256']
-    const words = [script, folder, String(flags.batch), String(flags.workers), ...smallest]
-    this.#child = spawn(python, words, { stdio: ['pipe', 'pipe', 'inherit'] })
+    const words = [
+      script,
+      folder,
+      String(flags.batch),
+      String(flags.workers),
+      ...smallest,
+      floats ? 'float32' : 'uint8',
+    ]
+    this.#child = spawn(python, words, { stdio: ['pipe', 'pipe', 'inherit'], detached: true })
     if (!this.#child.stdout) throw new Error(`${python} could not be started`)
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]()
   }
 
   async ask(request: object): Promise<Record<string, string | number>> {
+    this.#signal('SIGCONT')
     this.#child.stdin?.write(`${JSON.stringify(request)}\n`)
     const { value, done } = await this.#lines.next()
     if (done) throw new Error('bench/peer_loader.py ended: are torch, pillow and numpy there?')
+    // Its workers would go on reading ahead in another's turn.
+    this.#signal('SIGSTOP')
     return JSON.parse(value)
   }
 
+  contender(name: string): Contender {
+    return {
+      name,
+      round: async (milliseconds) => {
+        const answer = await this.ask({ do: 'round', milliseconds })
+        note(name, Number(answer.processor))
+        return Number(answer.milliseconds)
+      },
+    }
+  }
+
   close(): void {
-    this.#child.kill('SIGKILL')
+    this.#signal('SIGKILL')
+  }
+
+  // The group: the workers of the DataLoader are processes too.
+  #signal(signal: NodeJS.Signals): void {
+    if (this.#child.pid !== undefined && this.#child.exitCode === null) process.kill(-this.#child.pid, signal)
   }
 }
 
 const folder = await mkdtemp(path.join(tmpdir(), 'vggnet-bench-loader-'))
-let peer: Peer | undefined
+const peers: Peer[] = []
 try {
   const list = await makePictures(path.join(folder, 'pictures'), flags.pictures)
   const smallestSide = flags.jitter ? ([256, 512] as const) : 256
@@ -145,26 +182,26 @@ try {
   const making = (performance.now() - begun) / flags.pictures
   const contenders = [ours('decoding', photoDataset(list, options)), ours('from the cache', cached)]
   let versions = {}
-  if (flags.peer !== undefined) {
-    const started = new Peer(flags.peer, path.join(folder, 'pictures'))
-    peer = started
-    versions = await started.ask({ do: 'versions' })
-    const round = async (milliseconds: number) =>
-      Number((await started.ask({ do: 'round', milliseconds })).milliseconds)
-    contenders.push({ name: 'DataLoader', round })
+  for (const elements of flags.peer === undefined ? [] : ['uint8', 'float32']) {
+    const peer = new Peer(flags.peer ?? '', path.join(folder, 'pictures'), elements === 'float32')
+    peers.push(peer)
+    versions = await peer.ask({ do: 'versions' })
+    contenders.push(peer.contender(`DataLoader, ${elements}`))
   }
   const found = await inTurns(contenders, flags.rounds, flags.seconds * 1000)
   console.log(machineText(machineOf({ sharp: sharp.versions.sharp ?? '', vips: sharp.versions.vips, ...versions })))
-  console.log(
-    `${flags.pictures} JPEG files, batch ${flags.batch}, ${flags.workers} workers; the cache was made at ${(1000 / making).toFixed(0)} images/s`,
-  )
-  const rival = found.get('DataLoader')
+  const files = `${flags.pictures} JPEG files, batch ${flags.batch}, ${flags.workers} workers`
+  console.log(`${files}; the cache was made at ${(1000 / making).toFixed(0)} images/s`)
+  const rival = found.get('DataLoader, uint8')
   for (const [name, { minimumMs, medianMs }] of found) {
-    const ratio = rival && name !== 'DataLoader' ? `  ${(rival.medianMs / medianMs).toFixed(2)}x the DataLoader` : ''
+    const ratio = rival ? `  ${(rival.medianMs / medianMs).toFixed(2)} of the DataLoader's` : ''
     const rate = (milliseconds: number) => (1000 / milliseconds).toFixed(0).padStart(6)
-    console.log(`${name.padEnd(16)} ${rate(medianMs)} images/s (best round ${rate(minimumMs)})${ratio}`)
+    const processor = timesOf(processorMs.get(name) ?? []).medianMs.toFixed(2)
+    console.log(
+      `${name.padEnd(20)} ${rate(medianMs)} images/s (best round ${rate(minimumMs)}), ${processor} ms of processor each${ratio}`,
+    )
   }
 } finally {
-  peer?.close()
+  for (const peer of peers) peer.close()
   await rm(folder, { recursive: true, force: true })
 }

@@ -1,9 +1,10 @@
 """PyTorch's DataLoader with Pillow over a folder of pictures, for bench/loader.ts: a line of JSON for each line.
 
 The transforms are those of torchvision, by hand (it need not be installed): Resize of the smaller edge (bilinear with
-antialiasing, by Pillow), RandomCrop(224), RandomHorizontalFlip, and the picture as uint8 in the order c, h, w.
+antialiasing, by Pillow), RandomCrop(224), RandomHorizontalFlip, PILToTensor: uint8 in the order c, h, w. With float32
+also division by 255 and Normalize, which a network there needs, and which ours does on the device.
 
-    peer_loader.py FOLDER BATCH WORKERS LEAST_SIDE MOST_SIDE
+    peer_loader.py FOLDER BATCH WORKERS LEAST_SIDE MOST_SIDE uint8|float32
 """
 
 import json
@@ -19,11 +20,13 @@ from PIL import Image
 
 
 class Photographs(torch.utils.data.Dataset):
-    def __init__(self, folder, least, most):
+    def __init__(self, folder, least, most, floats):
         self.files = sorted(
             os.path.join(root, name) for root, _, names in os.walk(folder) for name in names if name.endswith(".jpg")
         )
-        self.least, self.most = least, most
+        self.least, self.most, self.floats = least, most, floats
+        self.mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
+        self.deviation = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
 
     def __len__(self):
         return len(self.files)
@@ -41,13 +44,29 @@ class Photographs(torch.utils.data.Dataset):
         if random.random() < 0.5:
             picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         pixels = torch.from_numpy(numpy.array(picture)).permute(2, 0, 1).contiguous()
+        if self.floats:
+            pixels = pixels.to(torch.float32).div(255).sub_(self.mean).div_(self.deviation)
         return pixels, index % 8
 
 
+def processor_seconds():
+    """Of this process and its children that live: the loader's workers."""
+    me, ticks = os.getpid(), 0
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/stat") as file:
+                fields = file.read().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(name) == me or int(fields[1]) == me:
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def main():
-    folder, batch, workers, least, most = sys.argv[1], *map(int, sys.argv[2:])
+    folder, batch, workers, least, most = sys.argv[1], *map(int, sys.argv[2:6])
     loader = torch.utils.data.DataLoader(
-        Photographs(folder, least, most),
+        Photographs(folder, least, most, sys.argv[6] == "float32"),
         batch_size=batch,
         shuffle=True,
         num_workers=workers,
@@ -68,11 +87,11 @@ def main():
             # what is ready already was read in another's turn
             for _ in range(2 * workers + 1):
                 next(batches)
-            images, start = 0, time.perf_counter()
+            images, start, used = 0, time.perf_counter(), processor_seconds()
             while (time.perf_counter() - start) * 1000 < request["milliseconds"]:
                 images += len(next(batches)[1])
-            answer = {"milliseconds": (time.perf_counter() - start) * 1000 / images}
-            time.sleep(0.5)
+            seconds, used = time.perf_counter() - start, processor_seconds() - used
+            answer = {"milliseconds": seconds * 1000 / images, "processor": used * 1000 / images}
         print(json.dumps(answer), flush=True)
 
 
