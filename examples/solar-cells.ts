@@ -53,8 +53,8 @@ fetchPhotographs()
 const out = path.join(root, 'runs', 'solar-cells')
 const settings = [
   ['--variant', 'A', '--width', '0.25', '--head-width', '128', '--image-size', '96', '--channels', '1'],
-  ['--initialisation', 'he', '--dropout', '0.3', '--batch', '32', '--learning-rate', '0.01', '--schedule', 'cosine'],
-  ['--epochs', '20', '--split', '0.2', '--seed', '1', '--out', out],
+  ['--initialisation', 'he', '--dropout', '0.2', '--batch', '32', '--learning-rate', '0.02', '--schedule', 'cosine'],
+  ['--epochs', '30', '--split', '0.2', '--seed', '1', '--cache', path.join(folder, 'decoded'), '--out', out],
 ]
 const unfinished = existsSync(path.join(out, 'run.json')) && !existsSync(path.join(out, 'model.safetensors'))
 if (!unfinished) rmSync(out, { recursive: true, force: true })

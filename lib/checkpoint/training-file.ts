@@ -1,9 +1,7 @@
-import { readFileSync } from 'node:fs'
-import path from 'node:path'
 import { crc32 } from 'node:zlib'
 import { VggError } from '../error.js'
-import { installation } from '../native.js'
 import type { Network } from '../network/network.js'
+import { packageVersion } from '../package.js'
 import { Tensor, valuesOf } from '../tensor.js'
 import { modelOf } from './model.js'
 import { format, type OpenFile, tablePrefix, velocityPrefix, versions, withFile } from './open-file.js'
@@ -136,11 +134,4 @@ export async function checkWhole(path: string): Promise<void> {
   await withFile(path, async (file) => {
     await readTraining(file, async () => undefined)
   })
-}
-
-let version: string | undefined
-
-function packageVersion(): string {
-  version ??= JSON.parse(readFileSync(path.join(installation().root, 'package.json'), 'utf8')).version as string
-  return version
 }

@@ -3,8 +3,8 @@ import { availableParallelism, cpus, release, totalmem, type } from 'node:os'
 import process from 'node:process'
 import { machine } from '../load-failure.js'
 import { installation } from '../native.js'
+import { packageVersion } from '../package.js'
 import type { CudaExamination } from './cuda-examination.js'
-import { readPackage } from './package.js'
 import { type Trial, tried } from './trial.js'
 
 /** What `vggnet doctor --json` prints. Texts are empty where there is nothing to say. */
@@ -42,7 +42,7 @@ function systemName(): string {
 async function machineOf() {
   const { arch, node, glibc = '' } = machine()
   return {
-    vggnet: (await readPackage()).version,
+    vggnet: packageVersion(),
     system: { name: systemName(), kernel: `${type()} ${release()}`, arch, glibc, node },
     processor: { name: cpus()[0]?.model.trim() ?? '', processors: availableParallelism() },
     memory: { bytes: totalmem(), freeBytes: process.availableMemory() },

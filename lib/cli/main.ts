@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
+import { packageVersion } from '../package.js'
 import { addCheck } from './check.js'
 import { addClassify } from './classify.js'
 import { addDescribe } from './describe.js'
 import { addDoctor } from './doctor.js'
 import { addEvaluate } from './evaluate.js'
 import { exitCode, failureText } from './failure.js'
-import { readPackage } from './package.js'
 import { addReport } from './report.js'
 import { addTrain } from './train.js'
 
@@ -18,10 +18,9 @@ An error is one sentence on the standard error output with its code; DEBUG=vggne
 NO_COLOR=1 turns colours off. 'vggnet help COMMAND' shows a command's options and examples.`
 
 async function run(): Promise<void> {
-  const { version } = await readPackage()
   const program = new Command('vggnet')
     .description('VGG networks (Simonyan & Zisserman 2015): describe, check, train, evaluate, classify, report')
-    .version(version)
+    .version(packageVersion())
     .showSuggestionAfterError()
     .addHelpText('after', ending)
     .configureOutput({ outputError: () => undefined })

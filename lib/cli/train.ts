@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { preflightLines } from '../check/lines.js'
 import { VggError } from '../error.js'
+import { packageVersion } from '../package.js'
 import { beginFolder, checkNew, freeFolder, placesIn, type RunFile, readRunFile } from '../run/folder.js'
 import { runAll, trainingsOf } from '../run/plan-run.js'
 import { examined, type Prepared, prepared } from './check.js'
@@ -8,7 +9,6 @@ import { commandText } from './command-text.js'
 import { addConfigFlag } from './config.js'
 import { descriptionOf } from './description.js'
 import { Interrupted } from './failure.js'
-import { readPackage } from './package.js'
 import { addTrainFlags, type TrainFlags } from './train-flags.js'
 import { runOutput } from './train-output.js'
 
@@ -53,11 +53,10 @@ interface Run {
 }
 
 async function newRun(data: string | undefined, flags: TrainFlags): Promise<Run> {
-  const { version } = await readPackage()
   const folder = flags.out ?? (await freeFolder())
   await checkNew(folder)
   const { description, sources } = await prepared(descriptionOf(data, flags))
-  const file: RunFile = { format: 1, vggnet: version, plan: flags.plan, description }
+  const file: RunFile = { format: 1, vggnet: packageVersion(), plan: flags.plan, description }
   const [first] = trainingsOf(folder, file)
   if (flags.check && first) await lookBefore({ description: first.description, sources }, flags.json === true)
   await beginFolder(folder, file)

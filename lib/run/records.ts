@@ -1,4 +1,6 @@
+import path from 'node:path'
 import { VggError } from '../error.js'
+import { packageVersion } from '../package.js'
 import { RunLog } from '../report/run-log.js'
 import { TensorBoardLog } from '../report/tensorboard.js'
 import type { CheckpointEvent, EpochEvent, RefusedEvent, StepEvent, TrainReport } from '../train/events.js'
@@ -29,7 +31,7 @@ export class Records {
   }
 
   refused({ step, message, action }: RefusedEvent): void {
-    this.#log.notFinite({ at: step, step, message, action })
+    this.#log.notFinite({ at: step, message, action })
   }
 
   checkpoint({ path, step, seconds }: CheckpointEvent): void {
@@ -81,6 +83,7 @@ export async function openRecords(
     model: `VGG ${net.variant}`,
     data: dataText(description.data),
     command,
+    version: packageVersion(),
     device,
     deviceReason,
     precision,
@@ -94,8 +97,10 @@ export async function openRecords(
   return new Records(log, board)
 }
 
+/** Short: run.json has the whole path. */
 function dataText(data: DataDescription): string {
-  return data.kind === 'idx' ? data.images : data.path
+  const file = data.kind === 'idx' ? data.images : data.path
+  return data.kind === 'folder' ? path.basename(file) : path.join(path.basename(path.dirname(file)), path.basename(file))
 }
 
 const sideText = (side: number | readonly number[]): string =>
