@@ -1,3 +1,4 @@
+import { countText } from '../table.js'
 import { type Html, html } from './html.js'
 
 /** A line of a chart. */
@@ -65,8 +66,6 @@ ${lines}</svg><ul class="legend">${legend}</ul></figure>`
 }
 
 const drawable = (y: number, scale: Chart['scale']): boolean => Number.isFinite(y) && (scale === 'linear' || y > 0)
-
-const countText = (value: number): string => value.toLocaleString('en-US')
 
 function summary({ title, along, text }: Chart, shown: readonly Series[]): string {
   const parts = shown.map(({ name, points }) => {
@@ -142,7 +141,8 @@ function boundsOf(values: readonly number[]): [number, number] {
 function axis(values: readonly number[]): Axis {
   const [low, high] = boundsOf(values)
   if (low === high) return { low, ticks: [low], share: () => 0.5 }
-  const step = Math.max(1, tickStep(high - low, 6))
+  // longer numbers stand further apart
+  const step = Math.max(1, tickStep(high - low, high < 1000 ? 6 : 4))
   return { low, ticks: ticksIn(low, high, step), share: (value) => (value - low) / (high - low) }
 }
 
