@@ -23,6 +23,7 @@ interface Flags {
   readonly seconds: number
   readonly workers: number
   readonly jitter?: true
+  readonly width: number
   readonly peer?: string
 }
 
@@ -36,22 +37,30 @@ const flags = new Command('npx tsx bench/loader.ts')
   .description(
     'Images per second of the loader without a network: decoded, rescaled to S = 256, cropped to 224, flipped.',
   )
-  .option('--pictures <n>', 'JPEG files of about 500x375, made first', positive, 512)
+  .option('--pictures <n>', 'JPEG files of 4:3, made first', positive, 512)
   .option('--batch <n>', 'pictures a batch', positive, 64)
   .option('--rounds <n>', 'times that each takes its turn', positive, 6)
   .option('--seconds <s>', 'of one round', positive, 4)
   .option('--workers <n>', 'of the DataLoader, and pictures decoded at once by us', positive, availableParallelism())
+  .option(
+    '--width <pixels>',
+    'of the longer side of the files; 500 is ImageNet, 1600 a small photograph',
+    positive,
+    500,
+  )
   .option('--jitter', 'S drawn from [256, 512] instead of 256')
   .option('--peer <python>', 'a Python with torch, pillow and numpy, for turns with its DataLoader')
   .parse()
   .opts<Flags>()
 
-/** Photo-like: smooth noise on several scales, sizes and quality as ImageNet's, about 50 kB each. */
+/** Photo-like: smooth noise on several scales; at 500 pixels sizes, quality and bytes are about ImageNet's. */
 async function makePictures(folder: string, count: number): Promise<PhotoList> {
   const random = new Random(1)
   const sources: string[] = []
   for (let index = 0; index < count; index++) {
-    const [width, height] = random.integer(4) === 0 ? [375, 500] : [500, 333 + random.integer(60)]
+    const longer = flags.width
+    const other = Math.round(longer * random.uniform(0.666, 0.786))
+    const [width, height] = random.integer(4) === 0 ? [other, longer] : [longer, other]
     const file = path.join(folder, `class-${index % 8}`, `${index}.jpg`)
     await mkdir(path.dirname(file), { recursive: true })
     await writeFile(file, await smoothNoise(random, width, height))

@@ -24,6 +24,8 @@ export interface LoaderOptions {
    * holds up the reading. With 0, and no second `next` before the first is done, `data.read` is never called twice at once.
    */
   ahead?: number
+  /** Nothing is read ahead behind so many epochs: what a training of that length would not use. Default: no end. */
+  epochs?: number
 }
 
 /** Where a loader stands: plain data, to be put into JSON. */
@@ -46,6 +48,7 @@ const checks = {
   shift: withDefault(integer(0), 0),
   background: withDefault(integer(0, 255), 0),
   ahead: withDefault(integer(0, 1024), 2),
+  epochs: withDefault(integer(1), Number.MAX_SAFE_INTEGER),
 }
 
 /**
@@ -63,6 +66,7 @@ export class Loader {
   readonly #shift: number
   readonly #background: number
   readonly #ahead: number
+  readonly #epochs: number
   /** Batches under way or read, oldest first; the plan stands behind the last one. */
   #queue: Begun[] = []
   #plan: Plan
@@ -76,6 +80,7 @@ export class Loader {
     this.#shift = read.shift
     this.#background = read.background
     this.#ahead = read.ahead
+    this.#epochs = read.epochs
     this.batchesPerEpoch = Math.ceil(data.count / this.#batch)
     const order = new Random(read.seed)
     const shifts = new Random(order.next()).state
@@ -106,7 +111,8 @@ export class Loader {
    */
   async next(): Promise<Batch> {
     // What was asked for first is begun first. All of it is drawn here: the state is whole at every await.
-    while (this.#queue.length <= this.#ahead) this.#queue.push(this.#begin())
+    if (this.#queue.length === 0) this.#queue.push(this.#begin())
+    while (this.#queue.length <= this.#ahead && this.#plan.epochOfNext < this.#epochs) this.#queue.push(this.#begin())
     const { pictures, after } = this.#queue.shift() as Begun
     this.#state = after
     return { ...(await pictures), after }
@@ -155,6 +161,10 @@ class Plan {
   get state(): LoaderState {
     const [epoch, position, seed] = [this.#epoch, this.#position, this.#seed]
     return { epoch, position, seed, order: this.#orderState, shifts: this.#shifts.state }
+  }
+
+  get epochOfNext(): number {
+    return this.#position >= this.#count ? this.#epoch + 1 : this.#epoch
   }
 
   take(batch: number): { indices: Int32Array; epoch: number } {

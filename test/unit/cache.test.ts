@@ -88,11 +88,16 @@ describe('cachedDataset', () => {
     const second = shardsIn(one.options.cache)
     expect(second).toHaveLength(3)
     expect(second).toEqual(expect.arrayContaining(first))
+    // of the same size, at another time
+    utimesSync(changed, 1e9, 1e9 + 0.5)
+    expect(await cachedDataset(one.list, one.options).prepare()).toMatchObject({ pictures: 257 })
+    expect(shardsIn(one.options.cache)).toHaveLength(4)
+    utimesSync(changed, 1e9, 1e9)
     await cachedDataset(one.list, { ...one.options, crop: 24, flip: false, workers: 1 }).prepare()
-    expect(shardsIn(one.options.cache)).toEqual(second)
+    expect(shardsIn(one.options.cache)).toHaveLength(4)
     await cachedDataset(one.list, { ...one.options, channels: 1 }).prepare()
     await cachedDataset(one.list, { ...one.options, smallestSide: 41 }).prepare()
-    expect(shardsIn(one.options.cache)).toHaveLength(7)
+    expect(shardsIn(one.options.cache)).toHaveLength(8)
   })
 
   test('bytes are known by what they hold, functions not at all', async () => {

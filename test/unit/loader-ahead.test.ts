@@ -148,6 +148,17 @@ describe('reading ahead', () => {
     expect(slow.mostUnderWay).toBe(3)
   })
 
+  test('reads nothing behind the last epoch, but gives it when asked', async () => {
+    const slow = new Slow(10)
+    const loader = new Loader(slow.data, { batch: 4, seed: 3, epochs: 2 })
+    const batches = await plainBatches(loader, 6)
+    await settled()
+    expect(slow.begun).toHaveLength(6)
+    batches.push(...(await plainBatches(loader, 2)))
+    expect(slow.begun).toHaveLength(8)
+    expect(batches).toEqual(await plainBatches(new Loader(new Slow(10).data, { batch: 4, seed: 3 }), 8))
+  })
+
   test('with none ahead, one read at a time', async () => {
     const slow = new Slow(20)
     await plainBatches(new Loader(slow.data, { batch: 4, ahead: 0 }), 7)
