@@ -45,7 +45,7 @@ export interface DescriptionFlags extends DataFlags, ModelFlags, DeviceFlags {
   threads?: number
   epochs: number
   batch: number
-  microBatch?: number | 'auto'
+  microBatch: number | 'auto'
   learningRate: number
   rate?: number
   momentum: number
@@ -56,8 +56,8 @@ export interface DescriptionFlags extends DataFlags, ModelFlags, DeviceFlags {
   divisor?: number
   every?: number
   warmup?: number
-  freeze: string[]
-  rates: Record<string, number>
+  freeze?: string[]
+  rates?: Record<string, number>
   onNotFinite: 'stop' | 'skip' | 'back'
   keep: number
   minutes: number
@@ -87,7 +87,7 @@ function addRunFlags(command: Command): Command {
     .optionsGroup('Run:')
     .addOption(new Option('--plan <name>', 'of the paper, Sect. 3.1').choices(['paper', 'paper-transplant']))
     .option('--out <folder>', 'of the run (default: the first of runs/1, runs/2, ... that is free)')
-    .option('--resume <folder>', 'go on with the run in this folder; no other flag is needed')
+    .option('--resume <folder>', 'go on with the run in this folder, as it was begun; alone, or with --json')
     .option('--no-check', 'without the look at memory, pictures and activations beforehand (vggnet check)')
     .option('--json', 'JSON lines on the standard output: each epoch, and the end')
 }
@@ -125,7 +125,7 @@ function addTrainingFlags(command: Command): Command {
     .optionsGroup('Training:')
     .option('--epochs <n>', 'passes through the pictures', number, 74)
     .option('--batch <n>', 'pictures per step', number, 256)
-    .option('--micro-batch <n>', "pictures computed at a time; 'auto': as many as fit into memory", microBatch)
+    .option('--micro-batch <n>', "pictures computed at a time; 'auto': as many as fit into memory", microBatch, 'auto')
     .option('--learning-rate <rate>', 'at the start', number, 0.01)
     .option('--rate <rate>', 'the same, in short', number)
     .option('--momentum <m>', 'from 0 to below 1', number, 0.9)
@@ -143,8 +143,8 @@ function addTrainingFlags(command: Command): Command {
     .option('--divisor <d>', 'plateau, step: what the rate is divided by (default: 10)', number)
     .option('--every <epochs>', 'step: epochs between two falls (default: 20)', number)
     .option('--warmup <epochs>', 'cosine: epochs of rising (default: 0.5)', number)
-    .option('--freeze <layers>', 'that no step changes: conv1_1,conv1_2; a block: conv1', names, [])
-    .option('--rates <factors>', "of single layers' rates: fc8=10,fc7=2", numbersByName, {})
+    .option('--freeze <layers>', 'that no step changes: conv1_1,conv1_2; a block: conv1', names)
+    .option('--rates <factors>', "of single layers' rates: fc8=10,fc7=2", numbersByName)
     .addOption(
       new Option('--on-not-finite <what>', 'where a loss or gradient is not finite: back goes to the last checkpoint')
         .choices(['stop', 'skip', 'back'])

@@ -21,7 +21,8 @@ export function addTrain(program: Command): void {
   addConfigFlag(addTrainFlags(command)).action(runTrain)
 }
 
-async function runTrain(data: string | undefined, flags: TrainFlags): Promise<void> {
+async function runTrain(data: string | undefined, flags: TrainFlags, command: Command): Promise<void> {
+  if (flags.resume !== undefined) checkAlone(data, command)
   const { folder, file } = flags.resume === undefined ? await newRun(data, flags) : await oldRun(flags.resume)
   const stopping = new AbortController()
   const output = runOutput(folder, flags.json === true)
@@ -34,8 +35,11 @@ async function runTrain(data: string | undefined, flags: TrainFlags): Promise<vo
   process.on('SIGINT', stop)
   process.on('SIGTERM', stop)
   try {
-    const command = commandText(process.argv.slice(2))
-    const report = await runAll(folder, file, { ...output.hooks, signal: stopping.signal, command })
+    const report = await runAll(folder, file, {
+      ...output.hooks,
+      signal: stopping.signal,
+      command: commandText(process.argv.slice(2)),
+    })
     output.end(report, placesIn(folder).model)
   } catch (error) {
     output.pause()
@@ -45,6 +49,18 @@ async function runTrain(data: string | undefined, flags: TrainFlags): Promise<vo
     process.off('SIGINT', stop)
     process.off('SIGTERM', stop)
   }
+}
+
+/** A run goes on as it was begun, or it would not end with the same bytes. */
+function checkAlone(data: string | undefined, command: Command): void {
+  const names = command.options.map((option) => option.attributeName())
+  const others = names.filter(
+    (name) => command.getOptionValueSource(name) === 'cli' && !['resume', 'json'].includes(name),
+  )
+  const [other] = data === undefined ? others : [`'${data}'`]
+  if (other === undefined) return
+  const message = `Expected --resume alone, or with --json, but received ${other} too; --from begins a new run from a model`
+  throw new VggError('INVALID_ARGUMENT', message)
 }
 
 interface Run {

@@ -147,6 +147,7 @@ describe('photographs in a folder', () => {
     { words: ['none'], error: /FILE_NOT_FOUND: There is no data at .*none/ },
     { words: [], error: /INVALID_ARGUMENT: Expected DATA/ },
     { words: ['package.json'], error: /INVALID_ARGUMENT: Expected a folder .*package\.json/ },
+    { words: ['--resume', 'lib', '--epochs', '9'], error: /INVALID_ARGUMENT: Expected --resume alone.* epochs/ },
     { words: ['--resume', 'lib'], error: /FILE_NOT_FOUND: There is no run in lib/ },
   ])('train $words is refused in a sentence', async ({ words, error }) => {
     const { code, stderr } = await vggnet(['train', ...words])
