@@ -142,31 +142,28 @@ class Found {
   readonly #cut: Cut
   readonly #indices: Int32Array
   readonly #into: Uint8Array
-  #missing: number[]
+  #missing: readonly number[] = []
 
   constructor(cut: Cut, indices: Int32Array, into: Uint8Array) {
     this.#cut = cut
     this.#indices = indices
     this.#into = into
-    this.#missing = Array.from(indices, (_, place) => place)
   }
 
-  /** Takes what the shards hold. Draws nothing for a picture before it is read. */
+  /**
+   * Takes what the shards hold. Draws nothing for a picture before it is read. What is damaged is removed: its pictures
+   * are missing this time, and the next read makes the shard anew.
+   */
   async fill(shards: ShardFolder, choose: ChooseView): Promise<void> {
-    // Twice, where a shard turns out to be damaged: it is made anew.
-    for (let round = 0; round < 2 && this.#missing.length > 0; round++) {
-      const places = this.#missing
-      const numbers = places.map((place) => Math.floor((this.#indices[place] ?? -1) / picturesPerShard))
-      const found = new Map<number, Shard>()
-      for (const number of new Set(numbers)) {
-        const shard = await shards.shard(number)
-        if (shard) found.set(number, shard)
-      }
-      const wanted = places.map((place, at) => ({ place, shard: found.get(numbers[at] ?? -1) }))
-      const damaged = await this.#take(wanted, choose)
-      for (const [number, shard] of found) if (damaged.has(shard)) await shards.discard(number, shard)
-      if (damaged.size === 0) return
+    const numbers = Array.from(this.#indices, (index) => Math.floor(index / picturesPerShard))
+    const found = new Map<number, Shard>()
+    for (const number of new Set(numbers)) {
+      const shard = await shards.shard(number)
+      if (shard) found.set(number, shard)
     }
+    const wanted = numbers.map((number, place) => ({ place, shard: found.get(number) }))
+    const damaged = await this.#take(wanted, choose)
+    for (const [number, shard] of found) if (damaged.has(shard)) await shards.discard(number, shard)
   }
 
   async #take(wanted: readonly Wanted[], choose: ChooseView): Promise<ReadonlySet<Shard>> {

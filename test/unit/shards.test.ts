@@ -47,6 +47,8 @@ describe('what happens to shards', () => {
       if (early) await cached.prepare()
       damage(file)
       expect(await readOf(cached)).toEqual(before)
+      expect(await readOf(cached)).toEqual(before)
+      // by this one, or where it needed no table any more, by the next
       expect(await readOf(cachedDataset(one.list, one.options))).toEqual(before)
       expect(readFileSync(file).equals(whole)).toBe(true)
     }
