@@ -32,8 +32,8 @@ export class Training {
     this.#net = net
     this.#settings = settings
     this.#saver = saver
-    const { batch, seed, shift, background } = settings.recorded
-    this.#loader = new Loader(data, { batch, seed, shift, background })
+    const { batch, seed, shift, background, epochs } = settings.recorded
+    this.#loader = new Loader(data, { batch, seed, shift, background, epochs })
     this.#standing = new Standing(this.#loader.state, conditions)
     this.#steps = new Steps(net, this.#loader, settings, this.#standing)
     if (settings.resume !== undefined) {
