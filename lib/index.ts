@@ -53,6 +53,7 @@ export type {
 export { parameterCount, parametersOf } from './network/layer.js'
 export { Network, type NetworkOptions } from './network/network.js'
 export type { Device, Initialisation, RunOptions } from './network/open.js'
+export type { OpenedRun } from './network/opened-run.js'
 export { Random, type RandomState } from './random.js'
 export { type LogLine, readRunLog } from './report/log-line.js'
 export { type ReportData, reportPage } from './report/page.js'
@@ -65,9 +66,18 @@ export { type PlanName, type PlanStage, stagesOf } from './run/plan.js'
 export { type PlanHooks, runAll } from './run/plan-run.js'
 export { type ArrayOf, type DType, Tensor } from './tensor.js'
 export type { CheckpointOptions } from './train/checkpoint-options.js'
-export type { CheckpointEvent, EpochEvent, RefusedEvent, StepEvent, TrainReport } from './train/events.js'
+export type {
+  CheckpointEvent,
+  EpochEvent,
+  FrozenProof,
+  RefusedEvent,
+  Skipped,
+  StepEvent,
+  TrainReport,
+} from './train/events.js'
 export { loadNetworkTraining, loadTraining } from './train/load-training.js'
 export { deviceLine, epochLine, reportLine } from './train/log.js'
+export type { NotFiniteOption } from './train/not-finite.js'
 export { type Progress, progressOn } from './train/progress.js'
 export type { Schedule, ScheduleOption } from './train/schedule.js'
 export type { TrainOptions } from './train/settings.js'

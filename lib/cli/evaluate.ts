@@ -78,8 +78,10 @@ function protocolOf({ imageSize, preprocessing }: VGG): string {
 const widest = 12
 
 function lines(found: Evaluation): string[] {
-  const { count, top1, top5, loss, unreadable } = found
-  const sums = `${count} pictures: top-1 ${percent(top1)}, top-5 ${percent(top5)}, loss ${loss.toFixed(4)}`
+  const { count, top1, top5, loss, unreadable, perClass } = found
+  // of five classes one is always among five
+  const five = perClass.length > 5 ? `, top-5 ${percent(top5)}` : ''
+  const sums = `${count} pictures: top-1 ${percent(top1)}${five}, loss ${loss.toFixed(4)}`
   const failed = unreadable.map(({ name, reason }) => `not read: ${name}: ${reason}`)
   return [pc.bold(sums), ...failed, '', ...tableLines(classColumns, classRows(found)), ...confusionLines(found)]
 }

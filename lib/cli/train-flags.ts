@@ -71,6 +71,7 @@ export interface TrainFlags extends DescriptionFlags {
   plan?: PlanName
   resume?: string
   out?: string
+  differences: 'refuse' | 'accept'
   json?: true
   check: boolean
 }
@@ -88,6 +89,11 @@ function addRunFlags(command: Command): Command {
     .addOption(new Option('--plan <name>', 'of the paper, Sect. 3.1').choices(['paper', 'paper-transplant']))
     .option('--out <folder>', 'of the run (default: the first of runs/1, runs/2, ... that is free)')
     .option('--resume <folder>', 'go on with the run in this folder, as it was begun; alone, or with --json')
+    .addOption(
+      new Option('--differences <what>', 'of data, device or threads, where a run goes on: not bit for bit then')
+        .choices(['refuse', 'accept'])
+        .default('refuse'),
+    )
     .option('--no-check', 'without the look at memory, pictures and activations beforehand (vggnet check)')
     .option('--json', 'JSON lines on the standard output: each epoch, and the end')
 }

@@ -32,6 +32,7 @@ function jsonOutput(): RunOutput {
         const { device: name, deviceReason, precision } = net
         device = { device: name, deviceReason, precision }
       },
+      onNotice: (text) => print('notice', { text }),
       onEpoch: (event) => print('epoch', event),
     },
     pause() {},
@@ -50,6 +51,7 @@ function textOutput(folder: string): RunOutput {
         console.log(startLines(net, data))
         if (resumed) console.log(`going on behind step ${resumed.step}, ${resumed.epochsDone} epochs done`)
       },
+      onNotice: (text) => console.error(text),
       ...progress.callbacks,
     },
     pause: () => progress.end(),

@@ -35,8 +35,10 @@ async function runTrain(data: string | undefined, flags: TrainFlags, command: Co
   process.on('SIGINT', stop)
   process.on('SIGTERM', stop)
   try {
+    const { differences } = flags
     const report = await runAll(folder, file, {
       ...output.hooks,
+      differences,
       signal: stopping.signal,
       command: commandText(process.argv.slice(2)),
     })
@@ -51,12 +53,12 @@ async function runTrain(data: string | undefined, flags: TrainFlags, command: Co
   }
 }
 
+const besideResume = ['resume', 'differences', 'json']
+
 /** A run goes on as it was begun, or it would not end with the same bytes. */
 function checkAlone(data: string | undefined, command: Command): void {
   const names = command.options.map((option) => option.attributeName())
-  const others = names.filter(
-    (name) => command.getOptionValueSource(name) === 'cli' && !['resume', 'json'].includes(name),
-  )
+  const others = names.filter((name) => command.getOptionValueSource(name) === 'cli' && !besideResume.includes(name))
   const [other] = data === undefined ? others : [`'${data}'`]
   if (other === undefined) return
   const message = `Expected --resume alone, or with --json, but received ${other} too; --from begins a new run from a model`

@@ -100,7 +100,9 @@ export async function openRecords(
 /** Short: run.json has the whole path. */
 function dataText(data: DataDescription): string {
   const file = data.kind === 'idx' ? data.images : data.path
-  return data.kind === 'folder' ? path.basename(file) : path.join(path.basename(path.dirname(file)), path.basename(file))
+  return data.kind === 'folder'
+    ? path.basename(file)
+    : path.join(path.basename(path.dirname(file)), path.basename(file))
 }
 
 const sideText = (side: number | readonly number[]): string =>

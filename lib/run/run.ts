@@ -18,6 +18,10 @@ export interface RunHooks {
   onStart?: (net: VGG, data: Datasets, done: Pick<TrainingState, 'step' | 'epochsDone'> | undefined) => void
   onStep?: (event: StepEvent) => void
   onEpoch?: (event: EpochEvent) => void
+  /** What is worth saying, and no error. */
+  onNotice?: (text: string) => void
+  /** Whether it may go on where data, device or threads are others than they were. Default 'refuse'. */
+  differences?: 'refuse' | 'accept'
   /** Ends it after the steps under way, saved: it rejects with ABORTED. */
   signal?: AbortSignal
   /** The command, for the log. */
@@ -33,6 +37,7 @@ export async function runIn(folder: string, description: RunDescription, hooks: 
   const { model, checkpoints } = placesIn(folder)
   const sources = await findSources(description)
   const newest = (await exists(checkpoints)) ? await newestCheckpoint(checkpoints) : undefined
+  for (const { path, reason } of newest?.passedOver ?? []) hooks.onNotice?.(`passed over ${path}: ${reason}`)
   const begun = newest && (await loadTraining(newest.path, { ...description.device, seed: description.seed }))
   const net = begun?.net ?? (await openNetwork(description, sources))
   try {
@@ -72,6 +77,7 @@ async function recorded(
       rates: description.rates,
       ...(data.validation && { validation: data.validation }),
       ...(state && { resume: state }),
+      ...(hooks.differences && { differences: hooks.differences }),
       ...(hooks.signal && { signal: hooks.signal }),
       checkpoint: { folder: checkpoints, keep, everyMinutes: minutes, before: () => records.sync() },
       onStep(event) {

@@ -36,9 +36,10 @@ export function epochLine(event: EpochEvent): string {
     `training ${percent(event.accuracy).padStart(8)}`,
   ]
   if (event.validation !== undefined) {
-    parts.push(
-      `validation ${percent(event.validation.top1).padStart(8)} top-5 ${percent(event.validation.top5).padStart(8)}`,
-    )
+    const { top1, top5, perClass } = event.validation
+    parts.push(`validation ${percent(top1).padStart(8)}`)
+    // of five classes one is always among five
+    if (perClass.length > 5) parts.push(`top-5 ${percent(top5).padStart(8)}`)
   }
   parts.push(`${event.imagesPerSecond.toFixed(0)} images/s`, durationText(event.seconds))
   const { skippedCount, refused } = event
