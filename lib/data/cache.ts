@@ -132,17 +132,12 @@ export function cachedDataset(list: PhotoList, options: CacheOptions): CachedDat
 
 type ChooseView = (size: PictureSize, place: number) => View
 
-interface Wanted {
-  readonly place: number
-  readonly shard: Shard | undefined
-}
-
 /** One read of pictures: what the shards hold, and then the rest. */
 class Found {
   readonly #cut: Cut
   readonly #indices: Int32Array
   readonly #into: Uint8Array
-  #missing: readonly number[] = []
+  readonly #missing: number[] = []
 
   constructor(cut: Cut, indices: Int32Array, into: Uint8Array) {
     this.#cut = cut
@@ -155,42 +150,55 @@ class Found {
    * are missing this time, and the next read makes the shard anew.
    */
   async fill(shards: ShardFolder, choose: ChooseView): Promise<void> {
-    const numbers = Array.from(this.#indices, (index) => Math.floor(index / picturesPerShard))
-    const found = new Map<number, Shard>()
-    for (const number of new Set(numbers)) {
-      const shard = await shards.shard(number)
-      if (shard) found.set(number, shard)
+    const places = new Map<number, number[]>()
+    for (const [place, index] of this.#indices.entries()) {
+      const number = Math.floor(index / picturesPerShard)
+      const its = places.get(number)
+      if (its) its.push(place)
+      else places.set(number, [place])
     }
-    const wanted = numbers.map((number, place) => ({ place, shard: found.get(number) }))
-    const damaged = await this.#take(wanted, choose)
-    for (const [number, shard] of found) if (damaged.has(shard)) await shards.discard(number, shard)
-  }
-
-  async #take(wanted: readonly Wanted[], choose: ChooseView): Promise<ReadonlySet<Shard>> {
-    const { height, width, channels } = this.#cut
-    const bytes = height * width * channels
-    const damaged = new Set<Shard>()
-    const missed: number[] = []
-    const left = wanted.values()
+    // Each lane has one file open at a time: a batch may touch more shards than a process may open files.
+    const left = [...places].values()
     const lane = async () => {
-      let scratch = new Uint8Array(0)
-      for (const { place, shard } of left) {
-        const entry = shard?.entry((this.#indices[place] ?? -1) % picturesPerShard)
-        const length = entry ? entry.height * entry.width * channels : 0
-        if (scratch.length < length) scratch = new Uint8Array(length)
-        const pixels = scratch.subarray(0, length)
-        if (shard && entry && (await shard.read(entry, pixels))) {
-          const target = this.#into.subarray(place * bytes, (place + 1) * bytes)
-          await takeView(pixels, entry, choose(entry.original, place), this.#cut, target)
-        } else {
-          missed.push(place)
-          if (shard && entry) damaged.add(shard)
-        }
+      for (const [number, its] of left) {
+        const shard = await shards.shard(number)
+        if (shard === undefined) this.#missing.push(...its)
+        else if (!(await this.#take(shard, its, choose))) await shards.discard(number, shard)
       }
     }
-    await Promise.all(Array.from({ length: Math.min(lanes, wanted.length) }, lane))
-    this.#missing = missed.sort((a, b) => a - b)
-    return damaged
+    await Promise.all(Array.from({ length: Math.min(lanes, places.size) }, lane))
+    this.#missing.sort((one, other) => one - other)
+  }
+
+  /** Takes pictures of one shard; false where it is gone, or something of it is damaged. */
+  async #take(shard: Shard, places: readonly number[], choose: ChooseView): Promise<boolean> {
+    const file = await shard.openFile()
+    if (file === undefined) {
+      this.#missing.push(...places)
+      return false
+    }
+    let scratch = new Uint8Array(0)
+    let whole = true
+    try {
+      for (const place of places) {
+        const entry = shard.entry((this.#indices[place] ?? -1) % picturesPerShard)
+        const length = entry ? entry.height * entry.width * this.#cut.channels : 0
+        if (scratch.length < length) scratch = new Uint8Array(length)
+        const pixels = scratch.subarray(0, length)
+        const isRead = entry !== undefined && (await shard.read(file, entry, pixels))
+        if (isRead) await takeView(pixels, entry, choose(entry.original, place), this.#cut, this.#target(place))
+        else this.#missing.push(place)
+        whole &&= isRead || entry === undefined
+      }
+    } finally {
+      await file.close()
+    }
+    return whole
+  }
+
+  #target(place: number): Uint8Array {
+    const bytes = this.#cut.height * this.#cut.width * this.#cut.channels
+    return this.#into.subarray(place * bytes, (place + 1) * bytes)
   }
 
   /** Hands the missing pictures to `decode` and puts what it gives into their places. */

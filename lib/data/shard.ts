@@ -35,6 +35,8 @@ export interface ShardEntry extends PictureSize {
 export class Shard {
   readonly file: string
   readonly #table: Float64Array
+  /** First bytes of the pictures that agreed with their checksums. */
+  readonly #checked = new Set<number>()
 
   private constructor(file: string, table: Float64Array) {
     this.file = file
@@ -44,7 +46,9 @@ export class Shard {
   /** The shard of this file; undefined where there is none or its table is damaged. */
   static async open(file: string, count: number): Promise<Shard | undefined> {
     const head = Buffer.alloc(headBytes + count * columns * 8)
-    const whole = await readWhole(file, head, 0)
+    const handle = await open(file, 'r').catch(() => undefined)
+    if (handle === undefined) return undefined
+    const whole = await readWhole(handle, head, 0).finally(() => handle.close())
     const table = new Uint8Array(head.subarray(headBytes))
     if (!whole || !head.subarray(0, 8).equals(letters) || !head.subarray(8, headBytes).equals(digest(table))) {
       return undefined
@@ -60,20 +64,29 @@ export class Shard {
     return { start, height, width, original: { height: originalHeight, width: originalWidth }, checksum }
   }
 
-  /** Reads a picture into `pixels`, which it fills; false where the file is gone, cut short or damaged. */
-  async read(entry: ShardEntry, pixels: Uint8Array): Promise<boolean> {
-    return (await readWhole(this.file, pixels, entry.start)) && crc32(pixels) === entry.checksum
+  /**
+   * Opens the file for some reads; undefined where it is gone. Not for longer: another process may replace or remove it.
+   * The caller closes what it is given.
+   */
+  async openFile(): Promise<FileHandle | undefined> {
+    return open(this.file, 'r').catch(() => undefined)
+  }
+
+  /**
+   * Reads a picture of the opened file into `pixels`, which it fills; false where the file is cut short or damaged. The
+   * checksum is taken the first time only: it costs as much as reading what lies in memory already.
+   */
+  async read(file: FileHandle, entry: ShardEntry, pixels: Uint8Array): Promise<boolean> {
+    if (!(await readWhole(file, pixels, entry.start))) return false
+    if (!this.#checked.has(entry.start)) {
+      if (crc32(pixels) !== entry.checksum) return false
+      this.#checked.add(entry.start)
+    }
+    return true
   }
 }
 
-// Opened anew for each read: another process may have replaced or removed the file, and nothing is left to be closed.
-async function readWhole(file: string, into: Uint8Array, start: number): Promise<boolean> {
-  let handle: FileHandle
-  try {
-    handle = await open(file, 'r')
-  } catch {
-    return false
-  }
+async function readWhole(handle: FileHandle, into: Uint8Array, start: number): Promise<boolean> {
   try {
     for (let done = 0; done < into.length; ) {
       const { bytesRead } = await handle.read(into, done, into.length - done, start + done)
@@ -83,8 +96,6 @@ async function readWhole(file: string, into: Uint8Array, start: number): Promise
     return true
   } catch {
     return false
-  } finally {
-    await handle.close()
   }
 }
 
