@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { commandText } from '../../lib/cli/command-text.js'
-import { amountText, bytesText, countText, tableLines } from '../../lib/table.js'
 import { arrayDataset } from '../../lib/data/arrays.js'
 import { meanOf } from '../../lib/data/mean.js'
+import { amountText, bytesText, countText, tableLines } from '../../lib/table.js'
 import { durationText, percent, rateText } from '../../lib/train/log.js'
 
 describe('a command', () => {
