@@ -1,5 +1,5 @@
-import { copyFile, link, rename } from 'node:fs/promises'
 import path from 'node:path'
+import { linkAtomically } from '../checkpoint/atomic-file.js'
 import { lockFolder } from '../checkpoint/folder-lock.js'
 import type { TrainReport } from '../train/events.js'
 import { beginFolder, exists, placesIn, type RunFile } from './folder.js'
@@ -44,13 +44,7 @@ async function runLocked(folder: string, file: RunFile, hooks: PlanHooks): Promi
     last = await runIn(own, stage.description, hooks)
   }
   const final = path.join(folder, stages.at(-1)?.name ?? '.')
-  if (final !== path.normalize(folder)) await offer(placesIn(final).model, placesIn(folder).model)
+  // the model of the last training is the plan's
+  if (final !== path.normalize(folder)) await linkAtomically(placesIn(final).model, placesIn(folder).model)
   return last
-}
-
-/** The model of the last training is the plan's. */
-async function offer(from: string, to: string): Promise<void> {
-  const beside = `${to}.${process.pid}.tmp`
-  await link(from, beside).catch(() => copyFile(from, beside))
-  await rename(beside, to)
 }

@@ -60,9 +60,11 @@ export class Records {
   }
 }
 
-interface Begun {
+/** A training that is about to go on. */
+export interface Begun {
   readonly net: VGG
   readonly data: Datasets
+  /** Where it stands; undefined at its beginning. */
   readonly state: TrainingState | undefined
 }
 

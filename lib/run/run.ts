@@ -8,7 +8,7 @@ import type { VGG } from '../vgg/vgg.js'
 import { type Datasets, datasetsFor } from './datasets.js'
 import type { RunDescription } from './description.js'
 import { exists, placesIn } from './folder.js'
-import { openRecords } from './records.js'
+import { type Begun, openRecords } from './records.js'
 import { findSources } from './sources.js'
 import { openNetwork } from './start.js'
 
@@ -48,12 +48,6 @@ export async function runIn(folder: string, description: RunDescription, hooks: 
   } finally {
     net.dispose()
   }
-}
-
-interface Begun {
-  readonly net: VGG
-  readonly data: Datasets
-  readonly state: TrainingState | undefined
 }
 
 async function recorded(
