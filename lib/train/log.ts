@@ -37,9 +37,9 @@ export function epochLine(event: EpochEvent): string {
   ]
   if (event.validation !== undefined) {
     const { top1, top5, perClass } = event.validation
-    parts.push(`validation ${percent(top1).padStart(8)}`)
     // of five classes one is always among five
-    if (perClass.length > 5) parts.push(`top-5 ${percent(top5).padStart(8)}`)
+    const five = perClass.length > 5 ? ` top-5 ${percent(top5).padStart(8)}` : ''
+    parts.push(`validation ${percent(top1).padStart(8)}${five}`)
   }
   parts.push(`${event.imagesPerSecond.toFixed(0)} images/s`, durationText(event.seconds))
   const { skippedCount, refused } = event

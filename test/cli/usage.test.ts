@@ -27,7 +27,7 @@ describe('an error is one line with its code', () => {
     ['no number', ['describe', '--classes', 'ten'], 2, /--classes.*Expected a number/],
     ['an unknown variant', ['describe', '--variant', 'F'], 2, /INVALID_ARGUMENT: Expected one of A, .*'F'/],
     ['a size too small', ['describe', '--image-size', '31'], 2, /at least 32 pixels/],
-    ['no data', ['train'], 2, /INVALID_ARGUMENT: Expected --images/],
+    ['no data', ['train'], 2, /INVALID_ARGUMENT: Expected DATA, .* or --images FILE and --labels FILE/],
     ['a missing file', ['train', '--images', 'none.idx', '--labels', 'none.idx'], 1, /FILE_NOT_FOUND: .*none\.idx/],
     [
       'a file of another kind',
