@@ -4,7 +4,7 @@
 // The photographs are fetched by you, once, with pip (91 MB), and never shipped: elpv-dataset, CC BY-NC-SA 4.0,
 // Deitsch et al. 2019 (https://doi.org/10.1016/j.solener.2019.02.067). Experts rated each cell's probability of being
 // defective as 0, 1/3, 2/3 or 1; from 2/3 on it counts as defective here.
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import path from 'node:path'
@@ -37,12 +37,12 @@ function fetchPhotographs(): void {
   }
 }
 
-/** labels.csv has lines of `images/cell0001.png  1.0  mono`; vggnet takes lists of path and label. */
+/** labels.csv has lines of `images/cell0001.png  1.0  mono`; vggnet takes lists of path, from the list's folder, and label. */
 function writeList(): string {
   const rows = readFileSync(path.join(images, 'labels.csv'), 'utf8').trim().split('\n')
   const lines = rows.map((row) => {
     const [photograph = '', probability] = row.trim().split(/\s+/)
-    return `${path.join(images, photograph)},${Number(probability) > 0.5 ? 'defective' : 'intact'}`
+    return `${path.join(path.relative(folder, images), photograph)},${Number(probability) > 0.5 ? 'defective' : 'intact'}`
   })
   const list = path.join(folder, 'list.csv')
   writeFileSync(list, `path,label\n${lines.join('\n')}\n`)
@@ -50,7 +50,7 @@ function writeList(): string {
 }
 
 fetchPhotographs()
-const out = path.join(root, 'runs', 'solar-cells')
+const out = path.relative('.', path.join(root, 'runs', 'solar-cells'))
 const settings = [
   ['--variant', 'A', '--width', '0.25', '--head-width', '128', '--image-size', '96', '--channels', '1'],
   ['--initialisation', 'he', '--dropout', '0.2', '--batch', '32', '--learning-rate', '0.02', '--schedule', 'cosine'],
@@ -61,5 +61,8 @@ if (!unfinished) rmSync(out, { recursive: true, force: true })
 const begin = ['train', writeList(), ...settings.flat(), ...process.argv.slice(2)]
 for (const words of [unfinished ? ['train', '--resume', out] : begin, ['report', out]]) {
   console.log(`\nvggnet ${words.join(' ')}`)
-  execFileSync(process.execPath, [path.join(root, 'dist', 'cli', 'main.js'), ...words], { stdio: 'inherit' })
+  const { status } = spawnSync(process.execPath, [path.join(root, 'dist', 'cli', 'main.js'), ...words], {
+    stdio: 'inherit',
+  })
+  if (status !== 0) process.exit(status ?? 1)
 }
