@@ -26,6 +26,11 @@ export function countText(count: number): string {
   return count.toLocaleString('en-US')
 }
 
+/** A number of things: `1 picture`, `1,234 pictures`. */
+export function countedText(count: number, one: string, many = `${one}s`): string {
+  return `${countText(count)} ${count === 1 ? one : many}`
+}
+
 /** Three digits and a unit of 1000: `15.5 G`, `86.7 M`. */
 export function amountText(amount: number): string {
   return scaled(amount, 1000, ['', ' k', ' M', ' G', ' T', ' P'])

@@ -1,6 +1,7 @@
 import type { Dataset } from '../data/dataset.js'
+import { countedText } from '../table.js'
 import { contentsOf, type PictureFiles } from './file-contents.js'
-import { counted, type Finding } from './verdict.js'
+import type { Finding } from './verdict.js'
 
 /** A picture that is in both parts. */
 export interface SharedPicture {
@@ -111,13 +112,13 @@ function findingsOf(report: Omit<DuplicateReport, 'findings'>): Finding[] {
   const [pair] = shared
   if (pair !== undefined) {
     const which = `${pair.validation}${pair.validation === pair.training ? '' : `, which is ${pair.training}`}`
-    const text = `${counted(sharedCount, 'validation picture is', 'validation pictures are')} in the training data as well, the first ${which}: the accuracy will be told too high`
+    const text = `${countedText(sharedCount, 'validation picture is', 'validation pictures are')} in the training data as well, the first ${which}: the accuracy will be told too high`
     findings.push({ severity: 'warning', text })
   }
   const [group] = contradictory
   if (group !== undefined) {
     const first = group.names.map((name, place) => `${name} (${group.classes[place]})`).slice(0, 4)
-    const text = `${counted(contradictoryCount, 'training picture is', 'training pictures are')} there under more than one class, the first: ${first.join(', ')}`
+    const text = `${countedText(contradictoryCount, 'training picture is', 'training pictures are')} there under more than one class, the first: ${first.join(', ')}`
     findings.push({ severity: 'warning', text })
   }
   return findings

@@ -1,8 +1,8 @@
 import pc from 'picocolors'
-import { bytesText, countText } from '../table.js'
+import { bytesText, countedText, countText } from '../table.js'
 import { durationText } from '../train/log.js'
 import type { PreflightReport } from './preflight.js'
-import { counted, type Verdict } from './verdict.js'
+import type { Verdict } from './verdict.js'
 
 /** Small nets take less than a second an epoch. */
 const timeText = (seconds: number): string => (seconds < 10 ? `${figure(seconds)} s` : durationText(seconds))
@@ -111,7 +111,7 @@ function speedLines({ speed }: PreflightReport): string[] {
   if (speed === undefined) return []
   const { imagesPerSecond, pictures, steps, secondsPerEpoch, epochs, secondsInAll } = speed
   const measured = `${figure(imagesPerSecond)} images/s, from ${steps} steps of ${pictures}`
-  const whole = `${timeText(secondsInAll)} for ${counted(epochs, 'epoch', 'epochs')}`
+  const whole = `${timeText(secondsInAll)} for ${countedText(epochs, 'epoch', 'epochs')}`
   return [line('time', `${timeText(secondsPerEpoch)} an epoch, ${whole} (${measured})`)]
 }
 
@@ -119,7 +119,7 @@ function verdictLine({ fatal, warnings }: PreflightReport): string {
   if (fatal.length > 0) return pc.red(pc.bold('not ready: this training cannot come to anything as it is'))
   return warnings.length === 0
     ? pc.green(pc.bold('ready'))
-    : pc.yellow(pc.bold(`ready, with ${counted(warnings.length, 'warning', 'warnings')}`))
+    : pc.yellow(pc.bold(`ready, with ${countedText(warnings.length, 'warning', 'warnings')}`))
 }
 
 /** A report for a terminal, in colour where picocolors finds one: what was found, what is wrong, and the verdict. */

@@ -3,7 +3,6 @@ import { readPictures } from '../data/batch.js'
 import { type Dataset, imageBytes } from '../data/dataset.js'
 import { VggError } from '../error.js'
 import { throwIfAborted } from '../evaluate/evaluate.js'
-import { Random } from '../random.js'
 
 /** The part of the data that a picture is in. */
 export type Part = 'training' | 'validation'
@@ -41,12 +40,6 @@ export interface ReadingOptions {
 
 /** Pixels that are read at once. */
 const bytesAtOnce = 2 ** 24
-
-/** The numbers of at most `limit` pictures: all, or a sample by chance in rising order. */
-export function sampleOf(count: number, limit: number, seed: number): Int32Array {
-  if (count <= limit) return Int32Array.from({ length: count }, (_, index) => index)
-  return new Random(seed).permutation(count).slice(0, limit).sort()
-}
 
 /** Reads pictures as evaluation sees them, and passes over those that cannot be read, whatever the dataset's policy. */
 export async function readThrough(data: Dataset, part: Part, options: ReadingOptions): Promise<Reading> {

@@ -1,5 +1,6 @@
 import { readPictures } from '../data/batch.js'
 import { type Dataset, datasetCheck, imageBytes, imageText } from '../data/dataset.js'
+import { sampleOf } from '../data/split.js'
 import { VggError } from '../error.js'
 import { throwIfAborted } from '../evaluate/evaluate.js'
 import type { Initialisation } from '../network/open.js'
@@ -18,6 +19,7 @@ import {
   unexpected,
   withDefault,
 } from '../options.js'
+import { countedText } from '../table.js'
 import { VGG } from '../vgg/vgg.js'
 import { type ActivationReport, activationsOf, picturesLookedAt } from './activations.js'
 import { type ClassReport, classesOf } from './classes.js'
@@ -26,9 +28,9 @@ import type { PictureFiles } from './file-contents.js'
 import { type GradientReport, gradientsOf } from './gradients.js'
 import { type InputReport, inputOf } from './input.js'
 import { type MemoryReport, memoryFor } from './memory.js'
-import { type Part, type Reading, readThrough, sampleOf, type UnreadablePicture } from './pictures.js'
+import { type Part, type Reading, readThrough, type UnreadablePicture } from './pictures.js'
 import { type SpeedReport, speedOf } from './speed.js'
-import { counted, type Finding } from './verdict.js'
+import type { Finding } from './verdict.js'
 
 /** What is to be trained, and how it is looked at. */
 export interface PreflightOptions {
@@ -215,7 +217,7 @@ async function readParts(settings: Settings): Promise<ReadParts> {
 function fileFindings(unreadable: readonly UnreadablePicture[], training: Reading, refuses: boolean): Finding[] {
   const [first] = unreadable
   if (first === undefined) return []
-  const begin = `${counted(unreadable.length, 'picture', 'pictures')} cannot be read, the first ${first.name}: ${first.reason}`
+  const begin = `${countedText(unreadable.length, 'picture', 'pictures')} cannot be read, the first ${first.name}: ${first.reason}`
   const all = unreadable.filter(({ part }) => part === 'training').length === training.indices.length
   if (all) return [{ severity: 'fatal', text: `no training picture can be read: ${begin}` }]
   const end = refuses ? '; training would end there: use --on-unreadable skip, or mend them' : '; passed over'

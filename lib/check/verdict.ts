@@ -6,10 +6,6 @@ export interface Finding {
   readonly text: string
 }
 
-/** `1 picture`, `2 pictures`, with the words that go with the number. */
-export const counted = (count: number, one: string, more: string): string =>
-  `${count.toLocaleString('en-US')} ${count === 1 ? one : more}`
-
 /** How the values or gradients of a layer look. */
 export type Verdict = 'fine' | 'vanishing' | 'dead' | 'exploding'
 

@@ -2,6 +2,7 @@ import path from 'node:path'
 import pc from 'picocolors'
 import type { Datasets } from '../run/datasets.js'
 import type { PlanHooks } from '../run/plan-run.js'
+import { countText } from '../table.js'
 import type { TrainReport } from '../train/events.js'
 import { deviceLine, reportLine } from '../train/log.js'
 import { progressOn } from '../train/progress.js'
@@ -68,6 +69,6 @@ function startLines(net: VGG, { training, validation }: Datasets): string {
   const held = validation === undefined ? 'no validation' : `${validation.count} for validation`
   const count = net.parameters.reduce((sum, parameter) => sum + parameter.count, 0)
   const size = `${height}x${width}x${net.channels}`
-  const made = `VGG ${net.variant} (${size}, ${net.classes} classes, ${count.toLocaleString('en-US')} parameters)`
+  const made = `VGG ${net.variant} (${size}, ${net.classes} classes, ${countText(count)} parameters)`
   return `${made}: ${training.count} pictures, ${held}\n${deviceLine(net)}`
 }

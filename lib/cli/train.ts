@@ -23,7 +23,7 @@ export function addTrain(program: Command): void {
 
 async function runTrain(data: string | undefined, flags: TrainFlags, command: Command): Promise<void> {
   if (flags.resume !== undefined) checkAlone(data, command)
-  const { folder, file } = flags.resume === undefined ? await newRun(data, flags) : await oldRun(flags.resume)
+  const { folder, file, sources } = flags.resume === undefined ? await newRun(data, flags) : await oldRun(flags.resume)
   const stopping = new AbortController()
   const output = runOutput(folder, flags.json === true)
   const stop = (): void => {
@@ -36,12 +36,13 @@ async function runTrain(data: string | undefined, flags: TrainFlags, command: Co
   process.on('SIGTERM', stop)
   try {
     const { differences } = flags
-    const report = await runAll(folder, file, {
+    const hooks = {
       ...output.hooks,
       differences,
       signal: stopping.signal,
       command: commandText(process.argv.slice(2)),
-    })
+    }
+    const report = await runAll(folder, file, hooks, sources)
     output.end(report, placesIn(folder).model)
   } catch (error) {
     output.pause()
@@ -68,6 +69,8 @@ function checkAlone(data: string | undefined, command: Command): void {
 interface Run {
   readonly folder: string
   readonly file: RunFile
+  /** Its pictures, where they were looked for. */
+  readonly sources?: Prepared['sources']
 }
 
 async function newRun(data: string | undefined, flags: TrainFlags): Promise<Run> {
@@ -78,7 +81,7 @@ async function newRun(data: string | undefined, flags: TrainFlags): Promise<Run>
   const [first] = trainingsOf(folder, file)
   if (flags.check && first) await lookBefore({ description: first.description, sources }, flags.json === true)
   await beginFolder(folder, file)
-  return { folder, file }
+  return { folder, file, sources }
 }
 
 async function oldRun(folder: string): Promise<Run> {

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import sharp from 'sharp'
 import { VggError } from '../error.js'
@@ -6,11 +5,11 @@ import { callback, filePath, instanceOf, optional, readOptions, unexpected } fro
 import type { Random } from '../random.js'
 import { drawColourShift } from './colour.js'
 import type { Augmented, Dataset, Unreadable } from './dataset.js'
-import { type Cut, defaultPixelLimit } from './decode.js'
-import { type PhotoList, type PhotoOptions, photoDataset } from './photographs.js'
+import type { Cut } from './decode.js'
+import { type PhotoList, type PhotoOptions, photoDataset, readPhotoOptions } from './photographs.js'
 import type { Shard } from './shard.js'
 import { picturesPerShard, ShardFolder } from './shard-folder.js'
-import { centreView, drawView, type PictureSize, type View, viewOptionsFrom } from './view.js'
+import { centreView, drawView, type PictureSize, type View } from './view.js'
 
 /** How photographs are kept decoded. */
 export interface CacheOptions extends PhotoOptions {
@@ -78,16 +77,16 @@ export function cachedDataset(list: PhotoList, options: CacheOptions): CachedDat
   const direct = photoDataset(list, rest)
   const strange = list.sources.findIndex((source) => typeof source === 'function')
   if (strange >= 0) throw unexpected('a path or bytes', `sources[${strange}]`, list.sources[strange])
-  const viewing = viewOptionsFrom(rest)
+  const { viewing, channels, pixelLimit, workers } = readPhotoOptions(rest)
   const shards = new ShardFolder(list.sources, {
     folder: path.resolve(filePath(folder, 'cache')),
     smallestSide: viewing.smallestSide,
-    channels: rest.channels ?? 3,
-    pixelLimit: rest.pixelLimit ?? defaultPixelLimit,
-    workers: rest.workers ?? Math.min(4, availableParallelism()),
+    channels,
+    pixelLimit,
+    workers,
   })
 
-  const cut: Cut = { height: direct.height, width: direct.width, channels: rest.channels ?? 3 }
+  const cut: Cut = { height: direct.height, width: direct.width, channels }
 
   async function read(indices: Int32Array, into: Uint8Array): Promise<readonly Unreadable[]> {
     const found = new Found(cut, indices, into)

@@ -6,6 +6,7 @@ import { VggError } from '../error.js'
 import { arrayOf, filePath, oneOf, optional, readOptions, text, unexpected } from '../options.js'
 import { arrayDataset } from './arrays.js'
 import type { Dataset } from './dataset.js'
+import { fileError } from './file-error.js'
 
 const side = 32
 const plane = side * side
@@ -40,15 +41,7 @@ const largestBytes = 2 ** 29
 
 const unzip = promisify(gunzip)
 
-function fileError(error: unknown, file: string): VggError {
-  const { code, message } = error as NodeJS.ErrnoException
-  if (code === 'ENOENT') return new VggError('FILE_NOT_FOUND', `No file at ${file}`, { cause: error })
-  const unpacking = code?.startsWith('Z_') === true || code === 'ERR_BUFFER_TOO_LARGE'
-  const reason = unpacking
-    ? `Expected a whole gzip file of at most ${largestBytes} bytes for ${file} but unpacking it failed: ${message}`
-    : `Could not read ${file}: ${message}`
-  return new VggError('FILE_FORMAT', reason, { cause: error })
-}
+const packed = `a whole gzip file of at most ${largestBytes} bytes`
 
 async function bytesOf(file: string): Promise<Uint8Array> {
   try {
@@ -61,7 +54,7 @@ async function bytesOf(file: string): Promise<Uint8Array> {
     const zipped = bytes[0] === 0x1f && bytes[1] === 0x8b
     return zipped ? await unzip(bytes, { maxOutputLength: largestBytes }) : bytes
   } catch (error) {
-    throw error instanceof VggError ? error : fileError(error, file)
+    throw error instanceof VggError ? error : fileError(error, file, packed)
   }
 }
 

@@ -4,6 +4,7 @@ import { createGunzip } from 'node:zlib'
 import { VggError } from '../error.js'
 import { type ArrayData, arrayDataset } from './arrays.js'
 import type { Dataset } from './dataset.js'
+import { fileError } from './file-error.js'
 
 /** What an IDX file holds: unsigned bytes in row-major order. */
 export interface Idx {
@@ -112,18 +113,8 @@ export async function readIdx(path: string): Promise<Idx> {
   try {
     return await bytesOf(await open(path), path)
   } catch (error) {
-    throw error instanceof VggError ? error : fileError(path, error)
+    throw error instanceof VggError ? error : fileError(error, path)
   }
-}
-
-function fileError(path: string, error: unknown): VggError {
-  const { code, message } = error as NodeJS.ErrnoException
-  if (code === 'ENOENT') return new VggError('FILE_NOT_FOUND', `No file at ${path}`, { cause: error })
-  const unpacking = typeof code === 'string' && code.startsWith('Z_')
-  const text = unpacking
-    ? `Expected a whole gzip file for ${path} but unpacking it failed: ${message}`
-    : `Could not read ${path}: ${message}`
-  return new VggError('FILE_FORMAT', text, { cause: error })
 }
 
 /** Where a labelled set lies as IDX files, and the names of its classes. */

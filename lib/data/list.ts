@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { VggError } from '../error.js'
 import { filePath, likelyMeant, readOptions } from '../options.js'
+import { fileError } from './file-error.js'
 import { type PartOptions, partChecks } from './folder.js'
 import { type PhotoList, type PhotoParts, splitPhotos } from './photographs.js'
 
@@ -145,9 +146,7 @@ async function contentOf(file: string): Promise<string> {
   try {
     bytes = await readFile(file)
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT') throw new VggError('FILE_NOT_FOUND', `No file at ${file}`, { cause: error })
-    throw new VggError('FILE_FORMAT', `Could not read ${file}: ${message}`, { cause: error })
+    throw fileError(error, file)
   }
   try {
     // Takes a byte order mark away, and refuses what is no UTF-8.

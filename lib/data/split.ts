@@ -2,6 +2,12 @@ import { integer, unexpected } from '../options.js'
 import { Random } from '../random.js'
 import type { Dataset } from './dataset.js'
 
+/** The numbers of at most `limit` pictures: all, or a sample by chance in rising order. */
+export function sampleOf(count: number, limit: number, seed: number): Int32Array {
+  if (count <= limit) return Int32Array.from({ length: count }, (_, index) => index)
+  return new Random(seed).permutation(count).slice(0, limit).sort()
+}
+
 /** The pictures of `data` with these indices, in this order. Labels are copied, pixels are not. */
 export function subset(data: Dataset, indices: Int32Array): Dataset {
   const { height, width, channels, classNames } = data

@@ -1,11 +1,10 @@
 import { VggError } from '../error.js'
 import { callback, instanceOf, integer, optional, readOptions, seed, unexpected, withDefault } from '../options.js'
-import { Random } from '../random.js'
 import type { LeftOut } from './batch.js'
 import { type ColourShift, colourShiftOf } from './colour.js'
 import { type Dataset, datasetCheck } from './dataset.js'
 import { batchesOf } from './loader.js'
-import { subset } from './split.js'
+import { sampleOf, subset } from './split.js'
 
 /** Of which pictures the statistics are taken. */
 export interface StatisticsOptions {
@@ -53,7 +52,7 @@ export async function statisticsOf(data: Dataset, options: StatisticsOptions = {
   const { limit, seed, signal, onProgress } = readOptions(options, 'statistics options', checks)
   datasetCheck(data, 'data')
   if (data.channels !== 1 && data.channels !== 3) throw unexpected('1 or 3', 'data.channels', data.channels)
-  const chosen = limit === undefined || limit >= data.count ? undefined : sample(data.count, limit, seed)
+  const chosen = limit === undefined || limit >= data.count ? undefined : sampleOf(data.count, limit, seed)
   const sums = new Sums(data.channels)
   const unreadable: LeftOut[] = []
   let pictures = 0
@@ -69,11 +68,6 @@ export async function statisticsOf(data: Dataset, options: StatisticsOptions = {
   const covariance = sums.covariance(pixels)
   const colour = data.channels === 3 ? colourShiftOf(covariance) : undefined
   return { mean: sums.mean(pixels), covariance, ...(colour && { colour }), pictures, unreadable }
-}
-
-/** Without a second draw of one; in the data's order, so that files are read as they lie. */
-function sample(count: number, limit: number, seed: number): Int32Array {
-  return new Random(seed).permutation(count).slice(0, limit).sort()
 }
 
 function nothingRead(unreadable: readonly LeftOut[]): VggError {

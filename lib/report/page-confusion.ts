@@ -1,4 +1,5 @@
 import type { Metrics } from '../evaluate/metrics.js'
+import { countedText, countText } from '../table.js'
 import { percent } from '../train/log.js'
 import { type Html, html, named, wide } from './html.js'
 
@@ -12,10 +13,6 @@ const mostInLarge = 20
 const mostPairs = { beside: 10, alone: 30 } as const
 const mostRows = 25
 
-/** A number of things: `1 picture`, `1,234 pictures`. */
-export const countOf = (count: number, one: string, many = `${one}s`): string =>
-  `${count.toLocaleString('en-US')} ${count === 1 ? one : many}`
-
 const at = (metrics: Metrics, truth: number, answer: number): number => metrics.confusion[truth]?.[answer] ?? 0
 
 /** What was taken for what: a matrix up to 50 classes, and the pairs most often confused. Pure. */
@@ -24,7 +21,7 @@ export function confusion(metrics: Metrics): Html {
   const matrix = classes <= mostInMatrix && confusionMatrix(metrics)
   const note =
     classes > mostInMatrix
-      ? html`${countOf(classes, 'class', 'classes')}: too many for a matrix that could be read.`
+      ? html`${countedText(classes, 'class', 'classes')}: too many for a matrix that could be read.`
       : html`Rows are the true class, columns the answer; shading is the share of the row. <span class="key right">right</span> <span class="key wrong">wrong</span>`
   return html`<section><h2>What was taken for what</h2><p class="note">${note}</p><div class="beside">${matrix}${pairs(metrics)}</div></section>`
 }
@@ -52,7 +49,7 @@ function cell(count: number, row: number, isRight: boolean, title: string): Html
   const share = count / row
   // a single mistake among hundreds is still to be seen
   const shade = Math.max(0.12, share).toFixed(2)
-  return html`<td class="${isRight ? 'right' : 'wrong'}" style="--s:${shade}" title="${title}: ${countOf(count, 'picture')}, ${percent(share)}">${count}</td>`
+  return html`<td class="${isRight ? 'right' : 'wrong'}" style="--s:${shade}" title="${title}: ${countedText(count, 'picture')}, ${percent(share)}">${count}</td>`
 }
 
 function shortened(name: string, most: number): string {
@@ -86,7 +83,7 @@ function pairs(metrics: Metrics): Html | undefined {
     const [own, other] = [metrics.perClass[truth], metrics.perClass[answer]]
     return html`<tr><td class="name">${named(own?.name ?? '')}</td><td class="name">${named(other?.name ?? '')}</td><td>${count}</td><td>${percent(count / (own?.count || 1))}</td><td class="bar">${bar(count / most, 'wrong')}</td></tr>`
   })
-  const rest = all.length > shown && html`<p class="note">${shown} of ${all.length.toLocaleString('en-US')} pairs.</p>`
+  const rest = all.length > shown && html`<p class="note">${shown} of ${countText(all.length)} pairs.</p>`
   return html`<div><h3>Most often confused</h3>${wide('Most often confused', html`<table class="numbers list"><thead><tr><th scope="col" class="name">True</th><th scope="col" class="name">Answer</th><th scope="col">Pictures</th><th scope="col">Share</th><th></th></tr></thead><tbody>${rows}</tbody></table>`)}${rest}</div>`
 }
 

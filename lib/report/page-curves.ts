@@ -1,3 +1,4 @@
+import { countText } from '../table.js'
 import { durationText, percent, rateText } from '../train/log.js'
 import { bestEpoch, type Course } from './course.js'
 import { type Html, html, wide } from './html.js'
@@ -92,7 +93,7 @@ function chartsOf({ epochs, steps, facts }: Course): Chart[] {
 }
 
 function shortNumber(value: number): string {
-  return Math.abs(value) >= 1000 ? Math.round(value).toLocaleString('en-US') : String(Number(value.toPrecision(3)))
+  return Math.abs(value) >= 1000 ? countText(Math.round(value)) : String(Number(value.toPrecision(3)))
 }
 
 /** Means of equal numbers of neighbours; those that are not finite are left out of them. */

@@ -1,9 +1,9 @@
 import type { Metrics } from '../evaluate/metrics.js'
+import { countedText, countText } from '../table.js'
 import { durationText, percent, rateText } from '../train/log.js'
 import { bestEpoch, type Course } from './course.js'
 import { type Html, html, named } from './html.js'
 import type { TrainingFacts } from './log-line.js'
-import { countOf } from './page-confusion.js'
 import { lossText, tellsTop5 } from './page-curves.js'
 
 /** A time as people write it: `2026-11-23 12:47 UTC`; whatever else a log holds is shown as it is. */
@@ -35,7 +35,7 @@ function state({ started, last, end, epochs, steps }: Course): Html {
   const times = html`Begun ${timeText(started)}`
   const message = end?.message === undefined ? undefined : html`: ${end.message}`
   if (end !== undefined) return html`${times}. ${endings[end.ended]}${message}, ${timeText(end.time)}.`
-  const done = epochs.length === 0 ? countOf(steps.at(-1)?.step ?? 0, 'step') : countOf(epochs.length, 'epoch')
+  const done = epochs.length === 0 ? countedText(steps.at(-1)?.step ?? 0, 'step') : countedText(epochs.length, 'epoch')
   return html`${times}. Not finished: ${done} so far, last heard of ${timeText(last ?? started)}.`
 }
 
@@ -45,7 +45,7 @@ function tiles(course: Course, judged: Metrics | undefined): Html[] {
   const shown: { name: string; value: string; note: string }[] = []
   const figures = judged ?? best?.validation
   if (figures !== undefined) {
-    const of = judged ? `of ${countOf(judged.count, 'picture')}` : `after epoch ${best?.epoch}`
+    const of = judged ? `of ${countedText(judged.count, 'picture')}` : `after epoch ${best?.epoch}`
     shown.push(
       { name: 'top-1', value: percent(figures.top1), note: of },
       ...(tellsTop5(course.facts?.classes) ? [{ name: 'top-5', value: percent(figures.top5), note: of }] : []),
@@ -60,11 +60,11 @@ function tiles(course: Course, judged: Metrics | undefined): Html[] {
   if (last !== undefined) {
     const seconds = course.epochs.reduce((sum, epoch) => sum + epoch.seconds, 0)
     shown.push(
-      { name: 'epochs', value: `${last.epoch} of ${last.epochs}`, note: countOf(last.step, 'step') },
+      { name: 'epochs', value: `${last.epoch} of ${last.epochs}`, note: countedText(last.step, 'step') },
       {
         name: 'time',
         value: durationText(seconds),
-        note: `${Math.round(last.imagesPerSecond).toLocaleString('en-US')} images/s`,
+        note: `${countText(Math.round(last.imagesPerSecond))} images/s`,
       },
     )
   }
@@ -88,11 +88,8 @@ function factList(course: Course, facts: TrainingFacts): Html {
     settings = {},
   } = facts
   const rows: [string, Html | string | undefined][] = [
-    [
-      'Pictures',
-      `${training.toLocaleString('en-US')} for training, ${validation.toLocaleString('en-US')} for validation, ${classes} classes`,
-    ],
-    ['Training', `up to ${countOf(epochs, 'epoch')}, batch ${batch}`],
+    ['Pictures', `${countText(training)} for training, ${countText(validation)} for validation, ${classes} classes`],
+    ['Training', `up to ${countedText(epochs, 'epoch')}, batch ${batch}`],
     ['Device', html`${device} in ${precision}${deviceReason && html` <span class="muted">(${deviceReason})</span>`}`],
     [
       'Resumed',

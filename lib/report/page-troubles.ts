@@ -1,3 +1,4 @@
+import { countText } from '../table.js'
 import type { Course } from './course.js'
 import { type Html, html, named, wide } from './html.js'
 
@@ -36,10 +37,9 @@ function files(title: string, all: readonly LeftOutFile[]): Html | undefined {
       ({ name, reason }) =>
         html`<tr><th scope="row" class="name">${named(name)}</th><td class="name">${reason}</td></tr>`,
     )
-  const rest =
-    all.length > mostFiles && html`<p class="note">and ${(all.length - mostFiles).toLocaleString('en-US')} more</p>`
+  const rest = all.length > mostFiles && html`<p class="note">and ${countText(all.length - mostFiles)} more</p>`
   const open = all.length <= 12 && html` open`
-  return html`<details${open}><summary>${title}: ${all.length.toLocaleString('en-US')}</summary>${wide(title, html`<table class="numbers list files"><thead><tr><th scope="col" class="name">File</th><th scope="col" class="name">Reason</th></tr></thead><tbody>${rows}</tbody></table>`)}${rest}</details>`
+  return html`<details${open}><summary>${title}: ${countText(all.length)}</summary>${wide(title, html`<table class="numbers list files"><thead><tr><th scope="col" class="name">File</th><th scope="col" class="name">Reason</th></tr></thead><tbody>${rows}</tbody></table>`)}${rest}</details>`
 }
 
 function notFinite({ notFinite: lines }: Course): Html | undefined {

@@ -1,4 +1,5 @@
 import type { Metrics } from '../evaluate/metrics.js'
+import { countText } from '../table.js'
 import type { Course } from './course.js'
 import { html } from './html.js'
 import { classTable, confusion } from './page-confusion.js'
@@ -30,7 +31,7 @@ export interface ReportData {
 export function reportPage({ made, course, judged, notJudged, filters: first }: ReportData): string {
   const title = course.facts === undefined ? 'Training' : `${course.facts.model} on ${course.facts.data}`
   const judgement = judged && [
-    html`<p class="source">The model <code>${judged.model}</code> on ${judged.metrics.count.toLocaleString('en-US')} validation pictures, a single centre crop each.</p>`,
+    html`<p class="source">The model <code>${judged.model}</code> on ${countText(judged.metrics.count)} validation pictures, a single centre crop each.</p>`,
     confusion(judged.metrics),
     classTable(judged.metrics),
     mistakes(judged.mistakes, course.facts?.data),

@@ -83,7 +83,7 @@ export async function freeFolder(): Promise<string> {
 export async function bestModel(folder: string): Promise<string | undefined> {
   const { best, model, checkpoints } = placesIn(folder)
   for (const file of [best, model]) if (await exists(file)) return file
-  return (await exists(checkpoints)) ? (await newestCheckpoint(checkpoints))?.path : undefined
+  return (await newestCheckpoint(checkpoints))?.path
 }
 
 /** The model that is meant by a file, or by the folder of a run. @throws FILE_NOT_FOUND */

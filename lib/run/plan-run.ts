@@ -5,6 +5,7 @@ import type { TrainReport } from '../train/events.js'
 import { beginFolder, exists, placesIn, type RunFile } from './folder.js'
 import { type PlanStage, stagesOf } from './plan.js'
 import { type RunHooks, runIn } from './run.js'
+import { findSources, type Sources } from './sources.js'
 
 export interface PlanHooks extends RunHooks {
   /** Before each training of a plan that is not done yet; numbers from 1. */
@@ -20,18 +21,26 @@ export function trainingsOf(folder: string, { plan, description }: RunFile): Pla
 /**
  * Runs what is described in a folder to its end: each training that is not done yet, from its newest checkpoint.
  *
+ * @param found its pictures, where they have been looked for already
  * @returns what the last training did; undefined where all was done already
  */
-export async function runAll(folder: string, file: RunFile, hooks: PlanHooks): Promise<TrainReport | undefined> {
+export async function runAll(
+  folder: string,
+  file: RunFile,
+  hooks: PlanHooks,
+  found?: Sources,
+): Promise<TrainReport | undefined> {
   const lock = await lockFolder(folder)
   try {
-    return await runLocked(folder, file, hooks)
+    return await runLocked(folder, file, hooks, found)
   } finally {
     await lock.release()
   }
 }
 
-async function runLocked(folder: string, file: RunFile, hooks: PlanHooks): Promise<TrainReport | undefined> {
+async function runLocked(folder: string, file: RunFile, hooks: PlanHooks, found: Sources | undefined) {
+  // all trainings of a plan learn from the same pictures
+  let sources = found
   const stages = trainingsOf(folder, file)
   let last: TrainReport | undefined
   for (const [index, stage] of stages.entries()) {
@@ -41,7 +50,8 @@ async function runLocked(folder: string, file: RunFile, hooks: PlanHooks): Promi
     hooks.onStage?.(stage, index + 1, stages.length)
     if (!(await exists(description)))
       await beginFolder(own, { ...file, plan: undefined, description: stage.description })
-    last = await runIn(own, stage.description, hooks)
+    sources ??= await findSources(file.description)
+    last = await runIn(own, stage.description, sources, hooks)
   }
   const final = path.join(folder, stages.at(-1)?.name ?? '.')
   // the model of the last training is the plan's

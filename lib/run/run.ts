@@ -7,9 +7,9 @@ import type { TrainingState } from '../train/training-state.js'
 import type { VGG } from '../vgg/vgg.js'
 import { type Datasets, datasetsFor } from './datasets.js'
 import type { RunDescription } from './description.js'
-import { exists, placesIn } from './folder.js'
+import { placesIn } from './folder.js'
 import { type Begun, openRecords } from './records.js'
-import { findSources } from './sources.js'
+import type { Sources } from './sources.js'
 import { openNetwork } from './start.js'
 
 /** What a run says as it goes, and how it is stopped. */
@@ -33,10 +33,14 @@ export interface RunHooks {
  *
  * @throws what reading the data, opening the network and `train` throw
  */
-export async function runIn(folder: string, description: RunDescription, hooks: RunHooks): Promise<TrainReport> {
+export async function runIn(
+  folder: string,
+  description: RunDescription,
+  sources: Sources,
+  hooks: RunHooks,
+): Promise<TrainReport> {
   const { model, checkpoints } = placesIn(folder)
-  const sources = await findSources(description)
-  const newest = (await exists(checkpoints)) ? await newestCheckpoint(checkpoints) : undefined
+  const newest = await newestCheckpoint(checkpoints)
   for (const { path, reason } of newest?.passedOver ?? []) hooks.onNotice?.(`passed over ${path}: ${reason}`)
   const begun = newest && (await loadTraining(newest.path, { ...description.device, seed: description.seed }))
   const net = begun?.net ?? (await openNetwork(description, sources))

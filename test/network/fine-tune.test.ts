@@ -1,28 +1,15 @@
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { loadTraining } from '../../lib/train/load-training.js'
 import { train } from '../../lib/train/trainer.js'
 import { replaceHead } from '../../lib/vgg/head.js'
-import type { VGG, VggOptions } from '../../lib/vgg/vgg.js'
-import { describeOnEach, repeatable, type TestDevice } from '../devices.js'
+import type { VGG } from '../../lib/vgg/vgg.js'
+import { describeOnEach, repeatable } from '../devices.js'
 import { newFolder } from '../setup/folder.js'
-import { smallNet, stripes } from '../setup/stripes.js'
+import { kept, netsOpened } from '../setup/opened-nets.js'
+import { stripes } from '../setup/stripes.js'
 import { parametersOfNet } from './small.js'
 
-const nets: VGG[] = []
-
-afterEach(() => {
-  for (const net of nets.splice(0)) net.dispose()
-})
-
-function kept(net: VGG): VGG {
-  nets.push(net)
-  return net
-}
-
-const openOn =
-  (device: TestDevice) =>
-  async (options: Partial<VggOptions> = {}): Promise<VGG> =>
-    kept(await smallNet({ ...repeatable(device), ...options }))
+const openOn = netsOpened()
 
 const data = stripes(24, 1)
 const quick = { epochs: 1, batch: 8, learningRate: 0.01, seed: 3 }

@@ -1,29 +1,17 @@
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Dataset } from '../../lib/data/dataset.js'
 import { Loader } from '../../lib/data/loader.js'
 import { VggError } from '../../lib/error.js'
 import type { RefusedEvent, StepEvent } from '../../lib/train/events.js'
 import { loadTraining } from '../../lib/train/load-training.js'
 import { train } from '../../lib/train/trainer.js'
-import type { VGG, VggOptions } from '../../lib/vgg/vgg.js'
-import { describeOnEach, repeatable, type TestDevice } from '../devices.js'
+import { describeOnEach, repeatable } from '../devices.js'
 import { newFolder } from '../setup/folder.js'
-import { smallNet, stripes } from '../setup/stripes.js'
+import { kept, netsOpened } from '../setup/opened-nets.js'
+import { stripes } from '../setup/stripes.js'
 import { parametersOfNet } from './small.js'
 
-const nets: VGG[] = []
-
-afterEach(() => {
-  for (const net of nets.splice(0)) net.dispose()
-})
-
-const openOn =
-  (device: TestDevice) =>
-  async (options: Partial<VggOptions> = {}): Promise<VGG> => {
-    const net = await smallNet({ ...repeatable(device), dropout: 0.25, ...options })
-    nets.push(net)
-    return net
-  }
+const openOn = netsOpened({ dropout: 0.25 })
 
 const good = stripes(40, 1)
 
@@ -112,7 +100,7 @@ describeOnEach('a step that is not finite', (device) => {
     expect(net.trainingStep).toBe(10)
     // and a resume knows of it
     const { net: loaded, state } = await loadTraining(report.checkpoint ?? '', repeatable(device))
-    nets.push(loaded)
+    kept(loaded)
     expect(state).toMatchObject({ step: 10, timesBack: 2, rateFactor: 1e-4 * 1e-4 })
   })
 

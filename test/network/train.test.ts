@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Dataset } from '../../lib/data/dataset.js'
 import { subset } from '../../lib/data/split.js'
 import { evaluate } from '../../lib/evaluate/evaluate.js'
@@ -6,23 +6,12 @@ import { Tensor } from '../../lib/tensor.js'
 import type { EpochEvent, StepEvent } from '../../lib/train/events.js'
 import { rateAt, scheduleStart } from '../../lib/train/schedule.js'
 import { train } from '../../lib/train/trainer.js'
-import type { VGG, VggOptions } from '../../lib/vgg/vgg.js'
-import { describeOnEach, repeatable, type TestDevice } from '../devices.js'
-import { smallNet, stripes } from '../setup/stripes.js'
+import type { VGG } from '../../lib/vgg/vgg.js'
+import { describeOnEach } from '../devices.js'
+import { netsOpened } from '../setup/opened-nets.js'
+import { stripes } from '../setup/stripes.js'
 
-const nets: VGG[] = []
-
-afterEach(() => {
-  for (const net of nets.splice(0)) net.dispose()
-})
-
-const openOn =
-  (device: TestDevice) =>
-  async (options: Partial<VggOptions> = {}): Promise<VGG> => {
-    const net = await smallNet({ ...repeatable(device), ...options })
-    nets.push(net)
-    return net
-  }
+const openOn = netsOpened()
 
 const data = stripes(60, 1)
 const validation = stripes(45, 2)
