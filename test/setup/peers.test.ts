@@ -1,0 +1,105 @@
+import { execFile } from 'node:child_process'
+import { chmodSync, existsSync, readFileSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { beforeEach, expect, test } from 'vitest'
+import { defaultPeersFolder, peersAreThere, peerVersions, placesIn } from '../../scripts/setup/peers.mjs'
+import { newFolder, writeFiles } from './folder.js'
+
+// Stand-ins that note what they are asked and put down what the real ones would. python3 makes a venv with itself in it.
+const python = `#!/bin/sh
+echo "python $*" >> "$CALLS"
+case "$*" in
+  *venv*) for last; do :; done; mkdir -p "$last/bin"; cp "$0" "$last/bin/python" ;;
+  *$REFUSED*) echo "no matching distribution"; exit 1 ;;
+  *export_onnx*) for last; do :; done; echo model > "$last" ;;
+esac
+`
+const npm = `#!/bin/sh
+echo "npm $*, $ONNXRUNTIME_NODE_INSTALL" >> "$CALLS"
+mkdir -p node_modules/onnxruntime-node
+`
+
+let tools = ''
+let folder = ''
+beforeEach(() => {
+  tools = newFolder()
+  folder = path.join(newFolder(), 'peers')
+  writeFiles(tools, { python3: python, npm, calls: '' })
+  for (const name of ['python3', 'npm']) chmodSync(path.join(tools, name), 0o755)
+})
+
+async function install(refused = 'nothing of it') {
+  const env = {
+    ...process.env,
+    PATH: `${tools}${path.delimiter}${process.env.PATH}`,
+    CALLS: path.join(tools, 'calls'),
+    REFUSED: refused,
+  }
+  return promisify(execFile)(process.execPath, ['scripts/peers.mjs', '--to', folder], { env }).then(
+    (out) => ({ ok: true, ...out }),
+    ({ stdout, stderr }) => ({ ok: false, stdout, stderr }),
+  )
+}
+
+const calls = () =>
+  readFileSync(path.join(tools, 'calls'), 'utf8')
+    .split('\n')
+    .filter((line) => / install | install$|-m venv|export_onnx/.test(line))
+
+const torch = `torch==${peerVersions.torch}`
+
+test('the peers go into a folder of their own, once', async () => {
+  expect(peersAreThere(folder)).toBe(false)
+  const first = await install()
+  expect(first).toMatchObject({ ok: true, stdout: '' })
+  expect(first.stderr).toContain(`the peers are in ${folder}`)
+  expect(peersAreThere(folder)).toBe(true)
+  const [venv, pip, onnx, runtime, model, ...more] = calls()
+  expect(venv).toContain(`-m venv --clear ${path.join(folder, 'venv')}`)
+  expect(pip).toMatch(new RegExp(`install .*${torch.replaceAll('.', '\\.')}\\+cpu$`))
+  expect(onnx).toMatch(/ onnx==/)
+  expect(runtime).toMatch(/--ignore-scripts.* onnxruntime-node@[\d.]+, skip$/)
+  expect(model).toContain('bench/export_onnx.py')
+  expect(more).toEqual([])
+
+  const second = await install()
+  expect(second).toMatchObject({ ok: true, stderr: `setup: the peers are in ${folder} already\n` })
+  expect(calls()).toHaveLength(5)
+})
+
+test('without a build for the processor the common one is taken, and that is said', async () => {
+  const { ok, stderr } = await install('+cpu')
+  expect(ok).toBe(true)
+  expect(stderr).toContain(
+    `pip found no ${torch.replace('==', ' ')}+cpu: PIP_EXTRA_INDEX_URL may name an index that has`,
+  )
+  expect(calls().some((line) => line.endsWith(` ${torch}`))).toBe(true)
+})
+
+test('what fails is said in a sentence, and gone on with the next time', async () => {
+  const { ok, stderr } = await install('onnx==')
+  expect(ok).toBe(false)
+  expect(stderr).toMatch(
+    /^no matching distribution\nsetup: pip could not install onnx==.*: check the network.* \[DOWNLOAD_FAILED\]$/m,
+  )
+  expect(peersAreThere(folder)).toBe(false)
+  expect((await install()).ok).toBe(true)
+  expect(calls().filter((line) => line.includes('-m venv'))).toHaveLength(1)
+})
+
+test('what has been taken away is fetched again; another folder is named by its versions', async () => {
+  await install()
+  rmSync(placesIn(folder).model)
+  expect(peersAreThere(folder)).toBe(false)
+  await install()
+  expect(existsSync(placesIn(folder).model)).toBe(true)
+  expect(defaultPeersFolder('/cache')).toBe(
+    `/cache/peers-torch-${peerVersions.torch}-onnxruntime-${peerVersions['onnxruntime-node']}`,
+  )
+})
+
+test('a flag that it does not know is said', async () => {
+  const run = promisify(execFile)(process.execPath, ['scripts/peers.mjs', '--from', 'x'])
+  await expect(run).rejects.toMatchObject({ stderr: expect.stringContaining('Expected [--to FOLDER]') })
+})
