@@ -1,12 +1,13 @@
-// One case: this library, PyTorch in turns with it, and what the layers could take at best.
+// One case: this library, its rivals in turns with it, and what the layers could take at best.
 import { describe } from 'vggnet'
-import { type Case, goalOf, waysOf } from './cases.js'
+import { type Case, goalsOf } from './cases.js'
 import { type Ours, openOurs, type Run } from './ours.js'
+import { LoadWatch, mean, peakMegabytes } from './processes.js'
 import type { CaseFound, PeerFound } from './report.js'
+import type { Rival } from './rivals.js'
 import { type Ceilings, leastSecondsOf, type Stored } from './roofline.js'
 import { stageRows } from './stages.js'
-import type { Torch } from './torch.js'
-import { inTurns, type Times } from './turns.js'
+import { inTurns, medianRatio, type Times } from './turns.js'
 
 export interface Settings {
   readonly run: Run
@@ -14,46 +15,71 @@ export interface Settings {
   readonly rounds: number
   /** Of one round; at least one run. */
   readonly milliseconds: number
-  /** Absent: nobody to take turns with. */
-  readonly rival?: Torch
+  readonly rivalsOf: (one: Case) => readonly Rival[]
+  /** What a rival may take until it is ready, where there is so much left. */
+  readonly prepareSeconds: number
   readonly ceilings?: Ceilings
   /** Whether the stages are timed as well. */
   readonly stages: boolean
   readonly secondsLeft: () => number
 }
 
-/** What PyTorch may take to compile one network. */
-export const prepareSeconds = ({ secondsLeft }: Pick<Settings, 'secondsLeft'>): number => Math.min(150, secondsLeft())
-
 /** What an error says, for a report that goes on. */
 export const because = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 const perSecond = ({ batch }: Case, milliseconds: number) => (1000 * batch) / milliseconds
 
-async function ownTimes(ours: Ours, { rounds, milliseconds }: Settings): Promise<Times> {
-  const times = await inTurns([ours], rounds, milliseconds)
-  return times.get(ours.name) as Times
+interface Found {
+  readonly times: Times
+  /** Of each round. */
+  readonly shares: readonly number[]
 }
 
-// Each way of PyTorch has turns of its own with ours: its networks are not in memory together.
-async function besideRival(ours: Ours, one: Case, rival: Torch, settings: Settings) {
-  const { stored, rounds, milliseconds, secondsLeft } = settings
-  const own: Times[] = []
+async function ownTimes(ours: Ours, { rounds, milliseconds }: Settings): Promise<Found> {
+  const watch = new LoadWatch()
+  const times = await inTurns([watch.watched(ours)], rounds, milliseconds)
+  return { times: times.get(ours.name) as Times, shares: watch.shares }
+}
+
+async function besideOne(ours: Ours, one: Case, rival: Rival, settings: Settings): Promise<[Found, PeerFound]> {
+  const { rounds, milliseconds, secondsLeft, prepareSeconds } = settings
+  const opponent = await rival.prepare(Math.min(prepareSeconds, secondsLeft()))
+  try {
+    const watch = new LoadWatch([opponent.pid])
+    const found = await inTurns([watch.watched(ours), watch.watched(opponent)], rounds, milliseconds)
+    const [mine, its] = [found.get(ours.name) as Times, found.get(opponent.name) as Times]
+    const peer = {
+      peer: rival.name,
+      ...(opponent.layout && { layout: opponent.layout }),
+      ...its,
+      imagesPerSecond: perSecond(one, its.medianMs),
+      ratio: medianRatio(mine, its),
+      ours: mine,
+      readySeconds: opponent.readySeconds,
+      peakMegabytes: peakMegabytes(opponent.pid),
+      foreignLoad: mean(watch.shares),
+    }
+    return [{ times: mine, shares: watch.shares }, peer]
+  } finally {
+    opponent.close()
+  }
+}
+
+// Each rival has turns of its own with ours: their networks are not in memory together.
+async function besideRivals(ours: Ours, one: Case, settings: Settings) {
+  const own: Found[] = []
   const peers: PeerFound[] = []
-  for (const way of waysOf(one)) {
+  for (const rival of settings.rivalsOf(one)) {
     try {
-      if (secondsLeft() < 15) throw new Error('no time left')
-      const prepared = await rival.prepare(one, way, stored, prepareSeconds(settings))
-      const times = await inTurns([ours, prepared], rounds, milliseconds)
-      const [mine, its] = [times.get(ours.name) as Times, times.get(way) as Times]
+      if (settings.secondsLeft() < 15) throw new Error('no time left')
+      const [mine, peer] = await besideOne(ours, one, rival, settings)
       own.push(mine)
-      const [imagesPerSecond, ratio] = [perSecond(one, its.medianMs), its.medianMs / mine.medianMs]
-      peers.push({ way, ...its, imagesPerSecond, ratio, readySeconds: prepared.readySeconds })
+      peers.push(peer)
     } catch (error) {
-      peers.push({ way, error: because(error) })
+      peers.push({ peer: rival.name, error: because(error) })
     }
   }
-  return { times: own.sort((a, b) => a.medianMs - b.medianMs)[0], peers }
+  return { own: own.sort((a, b) => a.times.medianMs - b.times.medianMs), peers }
 }
 
 function leastOf(one: Case, ours: Ours, { medianMs }: Times, { stored, ceilings }: Settings) {
@@ -65,22 +91,25 @@ function leastOf(one: Case, ours: Ours, { medianMs }: Times, { stored, ceilings 
 }
 
 async function measuredWith(ours: Ours, one: Case, settings: Settings): Promise<CaseFound> {
-  const { rival, stored, ceilings, rounds, milliseconds, stages } = settings
-  const beside = rival ? await besideRival(ours, one, rival, settings) : { peers: [], times: undefined }
-  const times = beside.times ?? (await ownTimes(ours, settings))
-  const goal = goalOf(one)
+  const { stored, ceilings, rounds, milliseconds, stages } = settings
+  const { own, peers } = await besideRivals(ours, one, settings)
+  const [first = await ownTimes(ours, settings), ...others] = own
+  const { times } = first
   return {
     case: one,
     device: ours.net.device,
+    threads: ours.net.run.threads,
     ours: {
       ...times,
       imagesPerSecond: perSecond(one, times.medianMs),
       bestImagesPerSecond: perSecond(one, times.minimumMs),
       aloneMs: await ours.alone(milliseconds),
       readySeconds: ours.readySeconds,
+      peakMegabytes: peakMegabytes(process.pid),
     },
-    peers: beside.peers,
-    ...(goal && { goal }),
+    peers,
+    goals: goalsOf(one, ours.net.device),
+    foreignLoad: mean([first, ...others].flatMap(({ shares }) => shares)),
     ...leastOf(one, ours, times, settings),
     ...(stages &&
       one.mode === 'training' && { stages: await stageRows(ours.net, ours.images, stored, ceilings, rounds) }),

@@ -7,6 +7,8 @@ export interface Run {
   readonly device: Device
   /** Absent: the device's own choice. */
   readonly precision?: Stored
+  /** Absent: one for each processor. */
+  readonly threads?: number
 }
 
 export interface Ours extends Contender {
@@ -50,7 +52,7 @@ async function timed(run: () => Promise<unknown>, way: typeof pipelined, count: 
 }
 
 /** Images and labels lie in this process before the clock starts; the copy to the device is part of a run. */
-export async function openOurs(one: Case, run: Run): Promise<Ours> {
+export async function openOurs(one: Case, run: Run, name = 'vggnet'): Promise<Ours> {
   const start = now()
   const { variant, classes, imageSize, headWidth } = one
   const net = await VGG.create({ ...run, variant, classes, imageSize, headWidth, initialisation: 'he', seed: 1 })
@@ -73,7 +75,7 @@ export async function openOurs(one: Case, run: Run): Promise<Ours> {
       return once
     }
     return {
-      name: 'vggnet',
+      name,
       net,
       images,
       readySeconds,

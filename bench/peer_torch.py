@@ -1,53 +1,186 @@
-"""The rival of step.ts on a CPU: PyTorch on the same cores, contiguous and channels_last, float32.
+"""The rival of step.ts: PyTorch on a card (cuda) or on the processor (cpu). Answers requests, one line of JSON each, so that
+step.ts can run the two in turns:
 
-    THP_MEM_ALLOC_ENABLE=1 python bench/peer_torch.py --variant D --image-size 224 --batch 8 --mode training
+    {"do": "versions"}                                  card, torch, cuDNN
+    {"do": "ceilings", "precision": "bf16"}             a product of 8192^3 of random numbers, a copy of 4 GiB
+    {"do": "prepare", "way": "compile", "layout": "channels_last", "variant": "D", "imageSize": 224, "batch": 256, ...}
+    {"do": "round", "milliseconds": 400}                milliseconds of one run, in as many runs as fit
+
+Ways: eager, compile, and graphs (compiled and captured as CUDA graphs). Images and labels lie on the device before the clock
+starts. bf16 is autocast; only inference by compile and graphs has its weights in bf16, which autocast would convert each
+time. On a card cudnn.benchmark is on and SGD is fused. The number of threads is OMP_NUM_THREADS.
+
+    peer_torch.py cuda|cpu
 """
 
-import argparse
+import gc
+import json
+import os
+import sys
 import time
 
 import torch
 from torch import nn
 
-from vgg_torch import BLOCKS, network
+from vgg_torch import network
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--variant", default="D", choices=BLOCKS)
-parser.add_argument("--image-size", type=int, default=224)
-parser.add_argument("--batch", type=int, default=8)
-parser.add_argument("--head-width", type=int, default=4096)
-parser.add_argument("--classes", type=int, default=1000)
-parser.add_argument("--mode", default="training", choices=["training", "inference"])
-parser.add_argument("--rounds", type=int, default=6)
-flags = parser.parse_args()
+DEVICE = sys.argv[1]
+LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+# on a card graphs are captured in the first runs
+WARMING_RUNS = 4 if DEVICE == "cuda" else 1
+WITHOUT_GRADIENTS = torch.no_grad if DEVICE == "cuda" else torch.inference_mode
+DTYPES = {"bf16": torch.bfloat16, "tf32": torch.float32, "float32": torch.float32}
 
 
-for order in (torch.contiguous_format, torch.channels_last):
-    torch.manual_seed(0)
-    net = network(flags.variant, flags.image_size, flags.head_width, flags.classes).to(memory_format=order)
-    images = torch.randn(flags.batch, 3, flags.image_size, flags.image_size).to(memory_format=order)
-    labels = torch.arange(flags.batch) % flags.classes
-    optimizer = torch.optim.SGD(net.parameters(), lr=1e-4, momentum=0.9, weight_decay=5e-4)
+def wait():
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
 
-    def step():
+
+def seconds_of(run, runs):
+    wait()
+    start = time.perf_counter()
+    for _ in range(runs):
+        run()
+    wait()
+    return (time.perf_counter() - start) / runs
+
+
+def best_of(run, runs):
+    run()
+    run()
+    return min(seconds_of(run, runs) for _ in range(5))
+
+
+def precise(precision):
+    """Products of float32 operands on tensor cores (tf32) or not."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "float32"
+
+
+def ceilings(precision):
+    precise(precision)
+    side, elements = (8192, 2**30) if DEVICE == "cuda" else (256, 2**20)
+    a, b = (torch.randn(side, side, device=DEVICE, dtype=DTYPES[precision]) for _ in range(2))
+    # ten in a row: what the card sustains, not its first burst
+    product = best_of(lambda: a @ b, 10)
+    source = torch.randn(elements, device=DEVICE)
+    target = torch.empty_like(source)
+    copy = best_of(lambda: target.copy_(source), 5)
+    moved = 2 * source.numel() * source.element_size()
+    return {"flopsPerSecond": 2 * side**3 / product, "bytesPerSecond": moved / copy}
+
+
+def wrapped(way, net):
+    if way == "eager":
+        return net
+    return torch.compile(net, mode="reduce-overhead" if way == "graphs" else None)
+
+
+def training(net, way, precision, images, labels):
+    optimizer = torch.optim.SGD(
+        net.parameters(), lr=1e-4, momentum=0.9, weight_decay=5e-4, fused=True if DEVICE == "cuda" else None
+    )
+    call = wrapped(way, net.train())
+
+    def run():
         optimizer.zero_grad(set_to_none=True)
-        nn.functional.cross_entropy(net(images), labels).backward()
+        if way == "graphs":
+            torch.compiler.cudagraph_mark_step_begin()
+        with torch.autocast(DEVICE, dtype=torch.bfloat16, enabled=precision == "bf16"):
+            loss = nn.functional.cross_entropy(call(images), labels)
+        loss.backward()
         optimizer.step()
 
-    def infer():
-        with torch.inference_mode():
-            net(images)
+    return run
 
-    run = net.train() and step if flags.mode == "training" else net.eval() and infer
-    run()
-    seconds = []
-    for _ in range(flags.rounds):
-        start = time.perf_counter()
+
+def inference(net, way, precision, images):
+    converted = precision == "bf16" and way != "eager"
+    net = net.eval()
+    call = wrapped(way, net.to(torch.bfloat16) if converted else net)
+    images = images.to(torch.bfloat16) if converted else images
+
+    def run():
+        with WITHOUT_GRADIENTS(), torch.autocast(DEVICE, dtype=torch.bfloat16, enabled=precision == "bf16" and not converted):
+            if way == "graphs":
+                torch.compiler.cudagraph_mark_step_begin()
+            call(images)
+
+    return run
+
+
+def prepare(request):
+    start = time.perf_counter()
+    batch, side, precision = request["batch"], request["imageSize"], request.get("precision", "bf16")
+    classes = request.get("classes", 1000)
+    torch.backends.cudnn.benchmark = True
+    precise(precision)
+    torch.manual_seed(0)
+    net = network(request["variant"], side, request.get("headWidth", 4096), classes)
+    layout = LAYOUTS[request["layout"]]
+    net = net.to(device=DEVICE, memory_format=layout)
+    images = torch.randn(batch, 3, side, side, device=DEVICE).to(memory_format=layout)
+    if request["mode"] == "training":
+        labels = torch.arange(batch, device=DEVICE) % classes
+        run = training(net, request["way"], precision, images, labels)
+    else:
+        run = inference(net, request["way"], precision, images)
+    for _ in range(WARMING_RUNS):
         run()
-        seconds.append(time.perf_counter() - start)
-    seconds.sort()
-    size = f"{flags.image_size}x{flags.image_size}"
-    print(
-        f"torch {torch.__version__} {flags.variant} {size} batch {flags.batch} {flags.mode} {order}: "
-        f"best {flags.batch / seconds[0]:.2f}, median {flags.batch / seconds[len(seconds) // 2]:.2f} images/s"
-    )
+    wait()
+    ready = time.perf_counter() - start
+    return Rounds(run), {"ready": ready}
+
+
+def forget():
+    gc.collect()
+    torch._dynamo.reset()
+    if DEVICE == "cuda":
+        torch.cuda.empty_cache()
+
+
+class Rounds:
+    """Rounds of one network; the time of a run is known from the round before."""
+
+    def __init__(self, run):
+        self.run, self.once = run, seconds_of(run, 1)
+
+    def round(self, milliseconds):
+        runs = max(1, round(milliseconds / 1e3 / self.once))
+        if runs > 1:
+            self.run()
+        self.once = seconds_of(self.run, runs)
+        return {"milliseconds": self.once * 1e3, "runs": runs}
+
+
+def versions():
+    card = torch.cuda.get_device_name(0) if DEVICE == "cuda" else "cpu"
+    return {"card": card, "torch": torch.__version__, "cudnn": torch.backends.cudnn.version()}
+
+
+def serve():
+    # what libraries print must not come between the answers
+    answers, sys.stdout = os.fdopen(os.dup(1), "w"), sys.stderr
+    os.dup2(2, 1)
+    rounds = None
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            if request["do"] == "prepare":
+                rounds = None
+                forget()
+                rounds, answer = prepare(request)
+            elif request["do"] == "round":
+                answer = rounds.round(request["milliseconds"])
+            elif request["do"] == "ceilings":
+                answer = ceilings(request["precision"])
+                forget()
+            else:
+                answer = versions()
+        except Exception as error:  # said to step.ts, which goes on with the next case
+            answer = {"error": f"{type(error).__name__}: {error}"[:500]}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    serve()

@@ -2,36 +2,69 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import pc from 'picocolors'
-import { type Case, caseText, type Goal, goalOverLeast, type Way } from './cases.js'
+import {
+  type Case,
+  caseText,
+  type Goal,
+  goalOfScaling,
+  goalOverLeast,
+  judged,
+  type Layout,
+  type PeerName,
+  type Verdict,
+} from './cases.js'
 import { type Machine, machineText } from './machine.js'
+import { mostForeignLoad } from './processes.js'
 import type { Ceilings, Stored } from './roofline.js'
 import { type Pass, poorShare, type StageRow } from './stages.js'
 import type { Times } from './turns.js'
 
 export interface PeerFound extends Partial<Times> {
-  readonly way: Way
+  readonly peer: PeerName
+  /** The better of the two, where both were tried. */
+  readonly layout?: Layout
   readonly imagesPerSecond?: number
-  /** Our images per second over its own, by the medians. */
+  /** How many times as fast we are: the median of the rounds' ratios. */
   readonly ratio?: number
+  /** Ours in these turns. */
+  readonly ours?: Times
   readonly readySeconds?: number
+  /** Of its process so far, in the host's memory; on a card one process has several peers. */
+  readonly peakMegabytes?: number
+  /** The share of the machine's processors that was in other hands, the mean over the rounds. */
+  readonly foreignLoad?: number
   readonly error?: string
 }
 
 export interface CaseFound {
   readonly case: Case
   readonly device?: string
+  readonly threads?: number
   readonly ours?: Times & {
     imagesPerSecond: number
     bestImagesPerSecond: number
     readySeconds: number
     aloneMs: number
+    peakMegabytes: number
   }
   readonly peers: readonly PeerFound[]
-  readonly goal?: Goal
+  readonly goals?: readonly Goal[]
+  readonly foreignLoad?: number
   /** Of the layers, by the measured ceilings. */
   readonly leastMs?: number
   readonly overLeast?: number
   readonly stages?: readonly StageRow[]
+  readonly error?: string
+}
+
+export interface ScalingFound {
+  readonly case: Case
+  readonly threads: number
+  readonly imagesPerSecond?: number
+  readonly oneThreadImagesPerSecond?: number
+  /** The second over the first, by the medians. */
+  readonly scaling?: number
+  readonly foreignLoad?: number
   readonly error?: string
 }
 
@@ -40,6 +73,7 @@ export interface Found {
   readonly precision: Stored
   ceilings?: Ceilings
   readonly cases: CaseFound[]
+  scaling?: ScalingFound[]
 }
 
 /** Whole at any time: another program may read it while the benchmark runs. */
@@ -63,18 +97,48 @@ export function headLines({
   return [...lines, `measured ceilings: product ${number(product, 0)} TFLOP/s, copy ${number(copy, 2)} TB/s`]
 }
 
-function peerText({ way, imagesPerSecond, minimumMs, medianMs, ratio, error }: PeerFound, goal?: Goal): string {
-  if (imagesPerSecond === undefined || minimumMs === undefined || medianMs === undefined || ratio === undefined)
-    return `  PyTorch ${way}: ${error ?? 'not measured'}`
-  const text = `  PyTorch ${way}: ${number(medianMs, 3)} ms (least ${number(minimumMs, 3)}), ${rate(imagesPerSecond)} images/s`
-  const compared = `ours ${number(ratio, 2)}x`
-  if (goal?.way !== way) return `${text}, ${compared}`
-  const judged = `${compared}, goal ${goal.ratio}x`
-  return `${text}, ${ratio >= goal.ratio ? pc.green(judged) : pc.red(`${judged} !`)}`
+const paint: Record<Verdict, (text: string) => string> = { reached: pc.green, enough: pc.yellow, missed: pc.red }
+
+function verdictText(ratio: number, goal: Pick<Goal, 'ratio' | 'floor'>): string {
+  const verdict = judged(ratio, goal)
+  const words = { reached: 'reached', enough: `at least ${goal.floor}x is reached`, missed: 'missed !' }[verdict]
+  return paint[verdict](`${number(ratio, 2)}x, goal ${goal.ratio}x: ${words}`)
 }
 
-/** The first line is the documented one of a single case. */
-export function caseLines({ case: one, device, ours, peers, goal, leastMs, overLeast, error }: CaseFound): string[] {
+function peerText(found: PeerFound, goals: readonly Goal[]): string {
+  const { peer, layout, imagesPerSecond, minimumMs, medianMs, ratio, error } = found
+  if (imagesPerSecond === undefined || minimumMs === undefined || medianMs === undefined || ratio === undefined)
+    return `  ${peer}: ${error ?? 'not measured'}`
+  const name = layout ? `${peer}, ${layout}` : peer
+  const text = `  ${name}: ${number(medianMs, 3)} ms (least ${number(minimumMs, 3)}), ${rate(imagesPerSecond)} images/s`
+  const goal = goals.find((one) => one.peer === peer)
+  return `${text}, ours ${goal ? verdictText(ratio, goal) : `${number(ratio, 2)}x`}`
+}
+
+function foreignText(share: number): string {
+  const text = `foreign load ${number(100 * share, 0)} %`
+  return share > mostForeignLoad ? pc.red(`${text} ! (a quieter machine tells more)`) : text
+}
+
+/** Ours is to be at most PyTorch's in the same precision. */
+function memoryText(own: number, peers: readonly PeerFound[]): string {
+  const measured = peers.filter(({ peakMegabytes }) => peakMegabytes !== undefined)
+  const others = measured.map(({ peer, peakMegabytes = 0 }) => `, ${peer} ${number(peakMegabytes, 0)} MB`)
+  const text = `peak memory ${number(own, 0)} MB${others.join('')}`
+  const same = measured.find(({ peer }) => peer === 'PyTorch float32')?.peakMegabytes
+  if (same === undefined) return text
+  return own <= same ? pc.green(`${text}: no more than PyTorch`) : pc.red(`${text}: more than PyTorch !`)
+}
+
+// What matters on a processor only.
+function processorLine({ ours, peers, threads, foreignLoad }: CaseFound): string {
+  const words = [`${threads} threads`, memoryText(ours?.peakMegabytes ?? Number.NaN, peers)]
+  return `  ${[...words, ...(foreignLoad === undefined ? [] : [foreignText(foreignLoad)])].join('; ')}`
+}
+
+/** For people. */
+export function caseLines(found: CaseFound): string[] {
+  const { case: one, device, ours, peers, goals = [], leastMs, overLeast, error } = found
   const what = `vggnet ${caseText(one)}`
   if (ours === undefined) return [`${what}: ${error}`]
   const { bestImagesPerSecond, imagesPerSecond, medianMs, minimumMs, aloneMs, readySeconds } = ours
@@ -84,10 +148,21 @@ export function caseLines({ case: one, device, ours, peers, goal, leastMs, overL
   ]
   if (leastMs !== undefined && overLeast !== undefined) {
     const judged = `${number(overLeast, 2)}x the least time of its layers, ${number(leastMs, 2)} ms`
-    const within = one.mode === 'inference' || goal === undefined || overLeast <= goalOverLeast
+    const within = one.mode === 'inference' || goals.length === 0 || overLeast <= goalOverLeast
     lines.push(`  ${within ? judged : pc.red(`${judged} ! (goal ${goalOverLeast}x)`)}`)
   }
-  return [...lines, ...peers.map((peer) => peerText(peer, goal))]
+  if (device === 'cpu') lines.push(processorLine(found))
+  return [...lines, ...peers.map((peer) => peerText(peer, goals))]
+}
+
+export function scalingLine({ case: one, threads, scaling, error, ...found }: ScalingFound): string {
+  const what = `vggnet ${caseText(one)}, ${threads} threads beside one`
+  const { imagesPerSecond, oneThreadImagesPerSecond, foreignLoad } = found
+  if (scaling === undefined || imagesPerSecond === undefined || oneThreadImagesPerSecond === undefined)
+    return `${what}: ${error ?? 'not measured'}`
+  const rates = `${rate(imagesPerSecond)} and ${rate(oneThreadImagesPerSecond)} images/s`
+  const verdict = threads === 2 ? verdictText(scaling, goalOfScaling) : `${number(scaling, 2)}x`
+  return `${what}: ${rates}, ${verdict}; ${foreignText(foreignLoad ?? 0)}`
 }
 
 function passText(pass: Pass | undefined): string {

@@ -1,83 +1,50 @@
-// Images per second of a whole network: npm run bench -- --variant D --image-size 224 --batch 8 --mode training
-// On a CPU bench/peer_torch.py takes the same flags and prints the same line for PyTorch; run the two in turns.
-// npm run bench -- --device cuda: VGG-16 and VGG-11 in ten cases, in turns with PyTorch (bench/peer_card.py).
-import { type Case, cardCases, storedOf } from './cases.js'
-import { readFlags } from './flags.js'
+// Images per second of a whole network, beside others: npm run bench. --help says the rest.
+import { openCard } from './card.js'
+import { type Case, scalingCases, storedOf } from './cases.js'
+import { namedCase, readFlags } from './flags.js'
+import { caseRecords, scalingRecord } from './json-lines.js'
 import { machineOf } from './machine.js'
-import { because, measure, prepareSeconds } from './measure.js'
-import { caseLines, type Found, headLines, stageLines, writeFound } from './report.js'
-import type { Ceilings } from './roofline.js'
-import { Torch } from './torch.js'
+import { openProcessor } from './processor.js'
+import { caseLines, type Found, headLines, scalingLine, stageLines, writeFound } from './report.js'
+import type { Say, Session } from './session.js'
 
 const flags = readFlags(process.argv.slice(2))
-const start = performance.now()
-const secondsLeft = () => (flags.limit ?? Number.POSITIVE_INFINITY) - (performance.now() - start) / 1000
-const { device } = flags
-const onCard = device.startsWith('cuda')
-const stored = flags.precision ?? storedOf(device)
-let torch = onCard || flags.peer ? new Torch(flags.peer ?? 'python3') : undefined
+const lines = flags.json === true
+const say: Say = lines ? console.error : console.log
 
-function chosenCases(): readonly Case[] {
-  const { variant, batch, mode } = flags
-  if (onCard && [variant, batch, mode, flags.imageSize].every((flag) => flag === undefined)) return cardCases
-  return [
-    {
-      variant: variant ?? 'D',
-      imageSize: flags.imageSize ?? 224,
-      batch: batch ?? 8,
-      mode: mode ?? 'training',
-      headWidth: flags.headWidth ?? 4096,
-      classes: flags.classes ?? 1000,
-    },
-  ]
-}
-
-async function versionsOfTorch(): Promise<Record<string, string>> {
-  if (torch === undefined) return {}
-  try {
-    const found = await torch.versions(prepareSeconds({ secondsLeft }))
-    return { torch: String(found.torch), 'cudnn-of-torch': String(found.cudnn) }
-  } catch (error) {
-    console.log(`No PyTorch: ${because(error)}`)
-    torch = undefined
-    return {}
-  }
-}
-
-async function ceilingsOf(): Promise<Ceilings | undefined> {
-  if (flags.ceilings) return flags.ceilings
-  try {
-    return await torch?.ceilings(stored, prepareSeconds({ secondsLeft }))
-  } catch (error) {
-    console.log(`No ceilings: ${because(error)}; --ceilings TFLOPS,TBS gives them`)
-    return undefined
-  }
-}
-
-const cases = chosenCases()
-try {
-  const machine = machineOf(await versionsOfTorch())
-  const ceilings = await ceilingsOf()
-  const found: Found = { machine, precision: stored, ...(ceilings && { ceilings }), cases: [] }
-  if (cases.length > 1 || ceilings) console.log(headLines(found).join('\n'))
-  const settings = {
-    run: { device, ...(flags.precision && { precision: stored }) },
-    stored,
-    rounds: flags.rounds,
-    milliseconds: flags.milliseconds ?? (onCard ? 400 : 0),
-    ...(torch && !flags.alone && { rival: torch }),
-    ...(ceilings && { ceilings }),
-    stages: flags.stages ?? false,
-    secondsLeft,
-  }
+async function measureCases(session: Session, cases: readonly Case[], found: Found): Promise<void> {
   for (const one of cases) {
-    const result = await measure(one, settings)
+    const result = await session.measure(one)
     found.cases.push(result)
-    console.log(caseLines(result).join('\n'))
-    if (result.stages) console.log(stageLines(result.stages).join('\n'))
-    if (flags.json) writeFound(flags.json, found)
+    say(caseLines(result).join('\n'))
+    if (result.stages) say(stageLines(result.stages).join('\n'))
+    if (typeof flags.json === 'string') writeFound(flags.json, found)
+    if (lines) for (const record of caseRecords(result, found)) console.log(JSON.stringify(record))
     if (result.error) process.exitCode = 1
   }
+}
+
+async function measureScalings(session: Session, cases: readonly Case[], found: Found): Promise<void> {
+  found.scaling = []
+  for (const one of cases) {
+    const result = await session.scaling(one)
+    found.scaling.push(result)
+    say(scalingLine(result))
+    if (typeof flags.json === 'string') writeFound(flags.json, found)
+    if (lines) console.log(JSON.stringify(scalingRecord(result, found)))
+    if (result.error) process.exitCode = 1
+  }
+}
+
+const named = namedCase(flags)
+const session = await (flags.device.startsWith('cuda') ? openCard : openProcessor)(flags, say)
+try {
+  const { ceilings, versions } = session
+  const precision = flags.precision ?? storedOf(flags.device)
+  const found: Found = { machine: machineOf(versions), precision, ...(ceilings && { ceilings }), cases: [] }
+  say(headLines(found).join('\n'))
+  if (flags.scaling) await measureScalings(session, named ? [named] : scalingCases, found)
+  else await measureCases(session, named ? [named] : session.cases, found)
 } finally {
-  torch?.close()
+  session.close()
 }

@@ -1,86 +1,73 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import type { Case, Way } from './cases.js'
-import type { Ceilings, Stored } from './roofline.js'
+import type { Case, Layout, Way } from './cases.js'
+import { type Answer, PeerProcess } from './peer-process.js'
+import type { Ceilings, Mode, Stored } from './roofline.js'
 import type { Contender } from './turns.js'
 
-type Answer = Record<string, unknown>
+/** How PyTorch runs a case. */
+export interface TorchRun {
+  readonly way: Way
+  readonly layout: Layout
+  readonly precision: Stored
+}
 
-/** PyTorch in a process of its own: peer_card.py, which answers one line for each line. */
+/** A contender that is ready for its rounds. */
+export interface Prepared extends Contender {
+  /** From the question to the end of the runs that warm it up. */
+  readonly readySeconds: number
+}
+
+const words = (device: 'cuda' | 'cpu') => [fileURLToPath(new URL('peer_torch.py', import.meta.url)), device]
+
+/** PyTorch in a process of its own: peer_torch.py, which answers one line for each line. */
 export class Torch {
-  readonly #python: string
-  #child: ChildProcess | undefined
-  #lines: AsyncIterator<string> | undefined
+  readonly #process: PeerProcess
+  readonly #secondsOfRound: (milliseconds: number) => number
 
-  constructor(python: string) {
-    this.#python = python
+  private constructor(process: PeerProcess, secondsOfRound: (milliseconds: number) => number) {
+    this.#process = process
+    this.#secondsOfRound = secondsOfRound
+  }
+
+  static onCard(python: string): Torch {
+    const process = new PeerProcess({ program: python, words: words('cuda'), between: 'waiting' })
+    return new Torch(process, (milliseconds) => 30 + milliseconds / 100)
+  }
+
+  /** With huge pages; 0 threads are as many as PyTorch takes. */
+  static onProcessor(python: string, threads: number): Torch {
+    const environment = { THP_MEM_ALLOC_ENABLE: '1', ...(threads > 0 && { OMP_NUM_THREADS: String(threads) }) }
+    const process = new PeerProcess({ program: python, words: words('cpu'), environment, between: 'stopped' })
+    // one run of a large batch on one thread of a busy machine
+    return new Torch(process, () => 900)
+  }
+
+  get pid(): number | undefined {
+    return this.#process.pid
   }
 
   async versions(seconds: number): Promise<Answer> {
-    return this.#ask({ do: 'versions' }, seconds)
+    return this.#process.ask({ do: 'versions' }, seconds)
   }
 
   async ceilings(precision: Stored, seconds: number): Promise<Ceilings> {
-    return (await this.#ask({ do: 'ceilings', precision }, seconds)) as unknown as Ceilings
+    return (await this.#process.ask({ do: 'ceilings', precision }, seconds)) as unknown as Ceilings
   }
 
   /** Its network and graphs are there until the next one is prepared. */
-  async prepare(
-    one: Case,
-    way: Way,
-    precision: Stored,
-    seconds: number,
-  ): Promise<Contender & { readySeconds: number }> {
-    const { ready } = await this.#ask({ do: 'prepare', way, precision, ...one }, seconds)
+  async prepare(one: Case & { mode: Mode }, run: TorchRun, seconds: number): Promise<Prepared> {
+    const { ready } = await this.#process.ask({ do: 'prepare', ...run, ...one }, seconds)
     return {
-      name: way,
+      name: run.way,
       readySeconds: Number(ready),
-      round: async (milliseconds) =>
-        Number((await this.#ask({ do: 'round', milliseconds }, 30 + milliseconds / 100)).milliseconds),
+      round: async (milliseconds) => {
+        const seconds = this.#secondsOfRound(milliseconds)
+        return Number((await this.#process.ask({ do: 'round', milliseconds }, seconds)).milliseconds)
+      },
     }
   }
 
   close(): void {
-    this.#child?.kill('SIGKILL')
-    this.#child = undefined
-  }
-
-  #start(): { child: ChildProcess; lines: AsyncIterator<string> } {
-    if (this.#child && this.#lines) return { child: this.#child, lines: this.#lines }
-    const script = fileURLToPath(new URL('peer_card.py', import.meta.url))
-    const child = spawn(this.#python, [script], { stdio: ['pipe', 'pipe', 'inherit'] })
-    const { stdin, stdout } = child
-    if (!stdin || !stdout) throw new Error(`${this.#python} could not be started`)
-    child.on('error', () => stdout.destroy())
-    stdin.on('error', () => undefined)
-    const lines = createInterface({ input: stdout })[Symbol.asyncIterator]()
-    ;[this.#child, this.#lines] = [child, lines]
-    return { child, lines }
-  }
-
-  // A process that is late or gone is ended; the next question starts another.
-  async #ask(request: object, seconds: number): Promise<Answer> {
-    const { child, lines } = this.#start()
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`no answer from PyTorch in ${seconds.toFixed(0)} s`)), seconds * 1000)
-    })
-    try {
-      child.stdin?.write(`${JSON.stringify(request)}\n`)
-      const { value, done } = await Promise.race([lines.next(), late])
-      if (done) throw new Error(`${this.#python} bench/peer_card.py ended: is PyTorch there?`)
-      const answer = JSON.parse(value) as Answer
-      if (typeof answer.error === 'string') throw new TorchError(answer.error)
-      return answer
-    } catch (error) {
-      if (!(error instanceof TorchError)) this.close()
-      throw error
-    } finally {
-      clearTimeout(timer)
-    }
+    this.#process.close()
   }
 }
-
-/** PyTorch said no: its process is still good. */
-class TorchError extends Error {}

@@ -1,4 +1,4 @@
-/** One that runs a case: this library, or PyTorch in one of its ways. */
+/** One that runs a case: this library, PyTorch in one of its ways, or another. */
 export interface Contender {
   readonly name: string
   /** Milliseconds of one run, the mean of as many runs as fit. */
@@ -8,12 +8,29 @@ export interface Contender {
 export interface Times {
   readonly minimumMs: number
   readonly medianMs: number
+  /** Of each round, in order. */
+  readonly roundsMs: readonly number[]
 }
 
-export function timesOf(milliseconds: readonly number[]): Times {
-  const sorted = [...milliseconds].sort((a, b) => a - b)
+/** Of an even count the mean of the two in the middle; NaN of nothing. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
   const at = (index: number) => sorted[index] ?? Number.NaN
-  return { minimumMs: at(0), medianMs: at(Math.floor(sorted.length / 2)) }
+  return (at(Math.floor((sorted.length - 1) / 2)) + at(Math.floor(sorted.length / 2))) / 2
+}
+
+export const timesOf = (milliseconds: readonly number[]): Times => ({
+  minimumMs: milliseconds.length === 0 ? Number.NaN : Math.min(...milliseconds),
+  medianMs: median(milliseconds),
+  roundsMs: milliseconds,
+})
+
+/**
+ * How many times as fast `ours` is as `theirs`: the median over the rounds of the two's ratio in one round, which what slows
+ * both of them down for a while does not change.
+ */
+export function medianRatio(ours: Times, theirs: Times): number {
+  return median(ours.roundsMs.map((own, round) => (theirs.roundsMs[round] ?? Number.NaN) / own))
 }
 
 /** Rounds in turns, so that a clock that falls or a busy neighbour meets everybody. */

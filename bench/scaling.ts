@@ -1,0 +1,39 @@
+// What more threads bring: one thread and several, in turns.
+import type { Case } from './cases.js'
+import { because } from './measure.js'
+import { type Ours, openOurs, type Run } from './ours.js'
+import { LoadWatch, mean } from './processes.js'
+import type { ScalingFound } from './report.js'
+import { inTurns, type Times } from './turns.js'
+
+export interface ScalingSettings {
+  readonly run: Run & { readonly threads: number }
+  readonly rounds: number
+  readonly milliseconds: number
+}
+
+/** What was found, also where it is an error. */
+export async function measureScaling(one: Case, { run, rounds, milliseconds }: ScalingSettings): Promise<ScalingFound> {
+  const { threads } = run
+  const opened: Ours[] = []
+  try {
+    for (const count of [1, threads]) opened.push(await openOurs(one, { ...run, threads: count }, `${count} threads`))
+    const watch = new LoadWatch()
+    const watched = opened.map((ours) => watch.watched(ours))
+    const found = await inTurns(watched, rounds, milliseconds)
+    const [single, several] = opened.map(({ name }) => (found.get(name) as Times).medianMs) as [number, number]
+    const perSecond = (time: number) => (1000 * one.batch) / time
+    return {
+      case: one,
+      threads,
+      imagesPerSecond: perSecond(several),
+      oneThreadImagesPerSecond: perSecond(single),
+      scaling: single / several,
+      foreignLoad: mean(watch.shares),
+    }
+  } catch (error) {
+    return { case: one, threads, error: because(error) }
+  } finally {
+    for (const { net } of opened) net.dispose()
+  }
+}
