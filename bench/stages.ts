@@ -17,6 +17,8 @@ export interface StageRow {
   readonly backward?: Pass
 }
 
+type Profile = Awaited<ReturnType<VGG['profile']>>
+
 /** A stage that reaches less of its own least time is marked. */
 export const poorShare = 0.4
 
@@ -32,7 +34,17 @@ export function passOf(milliseconds: number, works: readonly Work[], ceilings: C
   return { ...pass, share: (1000 * leastSeconds(works, ceilings)) / milliseconds }
 }
 
-/** The best of several profiles, stage by stage. */
+/** A stage's least milliseconds of several profiles. */
+export async function bestProfile(net: Pick<VGG, 'profile'>, images: Tensor, rounds: number): Promise<Profile> {
+  const profiles: Profile[] = []
+  for (let round = 0; round < rounds; round++) profiles.push(await net.profile(images))
+  return (profiles[0] ?? []).map((stage, index) => {
+    const best = (part: 'forwardMs' | 'backwardMs') => Math.min(...profiles.map((rows) => rows[index]?.[part] ?? 0))
+    return { ...stage, forwardMs: best('forwardMs'), backwardMs: best('backwardMs') }
+  })
+}
+
+/** Where the time of each stage goes. */
 export async function stageRows(
   net: VGG,
   images: Tensor,
@@ -43,15 +55,12 @@ export async function stageRows(
   const [batch = 0, height = 0, width = 0] = images.shape
   const { layers } = describe({ layers: net.layers, shape: [batch, net.channels, height, width], device: 'cpu' })
   const works = new Map(layerWorks(layers, stored, 'training').map((work) => [work.name, work]))
-  const profiles: Awaited<ReturnType<VGG['profile']>>[] = []
-  for (let round = 0; round < rounds; round++) profiles.push(await net.profile(images))
-  return (profiles[0] ?? []).map(({ name }, index) => {
-    const best = (part: 'forwardMs' | 'backwardMs') => Math.min(...profiles.map((rows) => rows[index]?.[part] ?? 0))
+  return (await bestProfile(net, images, rounds)).map(({ name, forwardMs, backwardMs }) => {
     // 'conv1_2+pool1' is one stage of two layers
     const parts = name.split('+').flatMap((layer) => works.get(layer) ?? [])
     const passes = (direction: 'forward' | 'backward') => parts.flatMap((part) => part[direction])
-    const forward = passOf(best('forwardMs'), passes('forward'), ceilings)
-    if (best('backwardMs') === 0) return { name, forward }
-    return { name, forward, backward: passOf(best('backwardMs'), passes('backward'), ceilings) }
+    const forward = passOf(forwardMs, passes('forward'), ceilings)
+    if (backwardMs === 0) return { name, forward }
+    return { name, forward, backward: passOf(backwardMs, passes('backward'), ceilings) }
   })
 }

@@ -1,0 +1,156 @@
+// Each shape of convolution in VGG, direction by direction: npm run bench:layers. A stage is timed as the network runs it: a
+// convolution with its bias and ReLU, and the pool behind it where one follows.
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { type Description, describe, Network, Tensor, VGG } from 'vggnet'
+import { machineOf, machineText } from './machine.js'
+import { imagesOf } from './ours.js'
+import { bestProfile } from './stages.js'
+
+interface Flags {
+  readonly variant: 'A' | 'B' | 'D' | 'E'
+  readonly imageSize: number
+  readonly batch: number
+  readonly threads?: number
+  readonly rounds: number
+  readonly json?: true
+}
+
+type Stage = Description['stages'][number]
+
+const directions = ['forward', 'input gradient', 'weight gradient'] as const
+
+interface Pass {
+  readonly stage: string
+  /** Of the images that come in, n c h w, and the channels that go out. */
+  readonly shape: readonly number[]
+  readonly direction: (typeof directions)[number]
+  readonly algorithm: string
+  readonly milliseconds: number
+  readonly gigaflopsPerSecond: number
+  /** Of the measured peak; above 1 where an algorithm needs fewer operations than a direct convolution. */
+  readonly share: number
+}
+
+function whole(value: string): number {
+  const read = Number(value)
+  if (!(Number.isInteger(read) && read > 0)) throw new InvalidArgumentError('Expected an integer above 0.')
+  return read
+}
+
+const flags = new Command('npm run bench:layers --')
+  .description(
+    "Each shape of convolution on a processor, each direction: milliseconds, effective GFLOP/s (a direct convolution's operations over the time), algorithm, and the share of the measured peak, that of a large matrix product (sgemm).",
+  )
+  .addOption(new Option('--variant <name>', "D has all shapes of A's").choices(['A', 'B', 'D', 'E']).default('D'))
+  .option('--image-size <pixels>', 'side of the images', whole, 224)
+  .option('--batch <n>', 'images', whole, 8)
+  .option('--threads <n>', 'default: one for each processor', whole)
+  .option('--rounds <n>', 'of which the best counts', whole, 5)
+  .option('--json', 'a line of JSON for each shape and direction')
+  .parse()
+  .opts<Flags>()
+const { variant, imageSize, batch, rounds } = flags
+const run = { device: 'cpu', seed: 1, ...(flags.threads && { threads: flags.threads }) } as const
+
+/** GFLOP/s of multiply-adds in milliseconds. */
+const rateOf = (multiplyAdds: number, milliseconds: number) => (2 * multiplyAdds) / milliseconds / 1e6
+
+/** GFLOP/s of a linear layer that multiplies 2048 x 2048 by 2048 x 2048: the most that this machine was seen to do. */
+async function productPeak(): Promise<number> {
+  const side = 2048
+  const each = (value: number) => Array.from({ length: side }, () => value)
+  const net = await Network.create({
+    ...run,
+    layers: [
+      { kind: 'input', channels: side, mean: each(0), scale: each(1) },
+      { kind: 'linear', name: 'product', outputs: side, window: [1, 1] },
+    ],
+  })
+  try {
+    const stages = await bestProfile(net, Tensor.randn([side, side, 1, 1], { seed: 1 }), 2 * rounds)
+    const times = stages.filter(({ name }) => name === 'product').map(({ forwardMs }) => forwardMs)
+    return rateOf(side ** 3, Math.min(...times))
+  } finally {
+    net.dispose()
+  }
+}
+
+const shapeOf = ({ input, output }: Stage) => [...input, output[1] ?? 0]
+
+/** The first stage of each shape of convolution. */
+function differentStages(stages: readonly Stage[]): Stage[] {
+  const first = new Map<string, Stage>()
+  for (const stage of stages) {
+    const shape = shapeOf(stage).join()
+    if (stage.kind.startsWith('convolution') && !first.has(shape)) first.set(shape, stage)
+  }
+  return [...first.values()]
+}
+
+/** 'conv1_2' of 'conv1_2+pool1'. */
+const layerOf = ({ name }: Stage) => name.split('+')[0] ?? name
+
+const layersOf = (net: VGG) => [...new Set(net.parameters.map(({ name }) => name.slice(0, name.lastIndexOf('.'))))]
+
+/** Milliseconds of each stage while just these layers learn: the others' weight gradients are left out. */
+async function timesWhere(net: VGG, images: Tensor, learning: readonly string[]) {
+  net.unfreeze()
+  net.freeze(layersOf(net).filter((name) => !learning.includes(name)))
+  return new Map((await bestProfile(net, images, rounds)).map((stage) => [stage.name, stage]))
+}
+
+async function* passesOf(net: VGG, images: Tensor, stages: readonly Stage[], peak: number): AsyncGenerator<Pass> {
+  const [lowest] = layersOf(net)
+  // the lowest layer learns, so that all above it hand a gradient down
+  const handingDown = await timesWhere(net, images, [lowest ?? ''])
+  for (const stage of stages) {
+    const learning = await timesWhere(net, images, [layerOf(stage)])
+    const times = [
+      learning.get(stage.name)?.forwardMs,
+      layerOf(stage) === lowest ? undefined : handingDown.get(stage.name)?.backwardMs,
+      learning.get(stage.name)?.backwardMs,
+    ]
+    const algorithms = stage.algorithm.split('/')
+    for (const [index, direction] of directions.entries()) {
+      const milliseconds = times[index]
+      if (milliseconds === undefined) continue
+      const gigaflopsPerSecond = rateOf(stage.multiplyAdds, milliseconds)
+      yield {
+        stage: stage.name,
+        shape: shapeOf(stage),
+        direction,
+        algorithm: algorithms[index] ?? stage.algorithm,
+        milliseconds,
+        gigaflopsPerSecond,
+        share: gigaflopsPerSecond / peak,
+      }
+    }
+  }
+}
+
+function passText({ stage, shape, direction, algorithm, milliseconds, gigaflopsPerSecond, share }: Pass): string {
+  const [, channels, height, width, outputs] = shape
+  const sizes = `${channels} -> ${outputs}, ${height}x${width}`.padEnd(22)
+  const figures = `${milliseconds.toFixed(2).padStart(9)}${gigaflopsPerSecond.toFixed(0).padStart(9)}`
+  const percent = `${(100 * share).toFixed(0)} %`.padStart(8)
+  return `${stage.padEnd(16)}${sizes}${direction.padEnd(17)}${figures}${percent}  ${algorithm}`
+}
+
+const peak = await productPeak()
+const net = await VGG.create({ ...run, variant, imageSize, classes: 10, headWidth: 64, initialisation: 'he' })
+try {
+  const machine = { ...machineOf({}), threads: net.run.threads }
+  const shape = [batch, net.channels, imageSize, imageSize]
+  const stages = differentStages(describe({ layers: net.layers, shape, device: 'cpu', training: true }).stages)
+  const images = imagesOf({ variant, imageSize, batch, mode: 'training', headWidth: 64, classes: 10 })
+  if (!flags.json) {
+    console.log(`${machineText(machine)}, batch ${batch}`)
+    console.log(`measured peak: ${peak.toFixed(0)} GFLOP/s, a product of 2048 x 2048 with 2048 x 2048 (sgemm)`)
+    console.log(`${''.padEnd(55)}${'ms'.padStart(9)}${'GFLOP/s'.padStart(9)}${'of peak'.padStart(8)}  algorithm`)
+  }
+  for await (const pass of passesOf(net, images, stages, peak)) {
+    console.log(flags.json ? JSON.stringify({ ...pass, peakGigaflopsPerSecond: peak, machine }) : passText(pass))
+  }
+} finally {
+  net.dispose()
+}
