@@ -57,9 +57,10 @@ export function takeCarriedBuilds(root, oneDnn) {
   const hash = nativeHash(root)
   if (!existsSync(hashFile) || readFileSync(hashFile, 'utf8').trim() !== hash) return false
   const products = productsOf(root, builds.release)
-  const [addon, dnnl, gomp] = products
+  const [addon, dnnl, gomp, turbojpeg] = products
   takeProduct(path.join(built, 'vggnet.node'), addon)
   takeProduct(path.join(built, 'libgomp.so.1'), gomp)
+  takeProduct(path.join(built, 'libturbojpeg.so.0'), turbojpeg)
   takeProduct(path.join(oneDnn, 'lib', 'libdnnl.so.3'), dnnl)
   writeStamp(stampFileOf(root, builds.release.folder), hash, products)
   takeProduct(path.join(built, 'libvggnet_cuda.so'), cudaProduct(root))

