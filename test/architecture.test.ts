@@ -20,7 +20,7 @@ const lib = scripts.filter((file) => file.path.startsWith('lib/'))
 
 describe('native', () => {
   // arrows point down this list only
-  const order = ['addon', 'network', 'backend', 'layer', 'tensor']
+  const order = ['addon', 'photograph', 'network', 'backend', 'layer', 'tensor']
   const includes = native.flatMap((file) =>
     [...file.text.matchAll(/^\s*#\s*include\s*(["<])([^">]+)[">]/gm)].map(([, quote, name]) => {
       return { from: file.path, name, own: quote === '"' }
@@ -57,6 +57,14 @@ describe('native', () => {
   ])('$library stays in $home', ({ library, headers, home }) => {
     const strangers = includes.filter(({ from, name }) => headers.test(name) && !from.startsWith(home))
     expect(strangers.map(({ from, name }) => `${from} includes <${name}>: ${library} belongs in ${home}`)).toEqual([])
+  })
+
+  test('TurboJPEG is known to photograph/jpeg.cpp only', () => {
+    const users = native.filter((file) => /photograph\/turbojpeg\.hpp|\btj3\w+\(/.test(file.text))
+    expect(users.map((file) => file.path).sort()).toEqual([
+      'native/photograph/jpeg.cpp',
+      'native/photograph/turbojpeg.hpp',
+    ])
   })
 
   // What else includes its headers compiles without them; the frontend's take half a minute.

@@ -5,6 +5,8 @@
 #include "addon/describe.hpp"
 #include "addon/environment.hpp"
 #include "addon/network_object.hpp"
+#include "addon/photograph.hpp"
+#include "photograph/jpeg.hpp"
 
 namespace vggnet::addon {
 
@@ -30,6 +32,7 @@ Napi::Value build_info(const Napi::CallbackInfo& info) {
     Napi::Object result = Napi::Object::New(env);
     result.Set("buildId", VGGNET_BUILD_ID);
     result.Set("oneDnn", backend->library());
+    result.Set("libjpegTurbo", jpeg_library());
     result.Set("isa", backend->instruction_set());
     result.Set("threads", backend->threads());
     result.Set("compiler", "g++ " __VERSION__);
@@ -49,6 +52,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   environment->network_class = Napi::Persistent(network);
   exports.Set("Network", network);
   exports.Set("describe", Napi::Function::New(env, describe));
+  exports.Set("decodeJpeg", Napi::Function::New(env, decode_jpeg));
+  exports.Set("rescale", Napi::Function::New(env, rescale));
   exports.Set("buildInfo", Napi::Function::New(env, build_info));
   exports.Set("endWork", Napi::Function::New(env, [](const Napi::CallbackInfo& info) { Worker::end_all(info.Env()); }));
   exports.Set("setErrorClass", Napi::Function::New(env, set_error_class));

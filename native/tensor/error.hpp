@@ -22,6 +22,7 @@ inline constexpr const char* kNotFinite = "NOT_FINITE";
 inline constexpr const char* kOutOfMemory = "OUT_OF_MEMORY";
 inline constexpr const char* kDeviceUnavailable = "DEVICE_UNAVAILABLE";
 inline constexpr const char* kDeviceLost = "DEVICE_LOST";
+inline constexpr const char* kFileFormat = "FILE_FORMAT";
 inline constexpr const char* kInternal = "INTERNAL";
 
 // For what only a mistake in this code can break; user input is checked with a typed error before.

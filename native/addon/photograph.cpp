@@ -1,0 +1,156 @@
+#include "addon/photograph.hpp"
+
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "addon/convert.hpp"
+#include "addon/environment.hpp"
+#include "photograph/jpeg.hpp"
+#include "photograph/rescale.hpp"
+
+namespace vggnet::addon {
+namespace {
+
+// Beyond it products of sides would not be exact, and sums of places no 32-bit numbers.
+constexpr int64_t kLongestSide = 1 << 24;
+
+// Makes pixels on a thread of libuv's pool, and puts them into an array when they are made: until then the array is its
+// owner's, who may give its memory away. Deletes itself.
+class PixelWork : public Napi::AsyncWorker {
+ public:
+  using Fill = std::function<void(uint8_t*)>;
+
+  PixelWork(Napi::Env env, const Napi::Uint8Array& into, Fill fill)
+      : AsyncWorker(env), fill_(std::move(fill)), deferred_(env), size_(into.ByteLength()), into_(Napi::Persistent(into)) {}
+
+  // Holds a value until the promise is settled.
+  void keep(const Napi::Object& value) { kept_ = Napi::Persistent(value); }
+  Napi::Promise promise() const { return deferred_.Promise(); }
+
+ private:
+  void Execute() override {
+    try {
+      pixels_ = std::make_unique_for_overwrite<uint8_t[]>(size_);
+      fill_(pixels_.get());
+    } catch (const Error& error) {
+      code_ = error.code();
+      SetError(error.what());
+    } catch (const std::bad_alloc&) {
+      code_ = kOutOfMemory;
+      SetError("the process has no memory left for this picture");
+    }
+  }
+
+  void OnOK() override {
+    settle([&] {
+      Napi::Uint8Array into = into_.Value();
+      if (into.ByteLength() != size_) {
+        deferred_.Reject(make_error(Env(), kInvalidArgument, "Expected an array that keeps its memory until its pixels are there"));
+        return;
+      }
+      std::memcpy(into.Data(), pixels_.get(), size_);
+      deferred_.Resolve(Env().Undefined());
+    });
+  }
+  void OnError(const Napi::Error& error) override {
+    settle([&] { deferred_.Reject(make_error(Env(), code_, error.Message())); });
+  }
+
+  // In a worker thread that is being terminated nothing can be settled, and nobody waits.
+  template <class Body>
+  static void settle(Body body) {
+    try {
+      body();
+    } catch (const Napi::Error&) {
+    }
+  }
+
+  Fill fill_;
+  Napi::Promise::Deferred deferred_;
+  const size_t size_;
+  Napi::Reference<Napi::Uint8Array> into_;
+  Napi::ObjectReference kept_;
+  std::unique_ptr<uint8_t[]> pixels_;
+  const char* code_ = kInternal;
+};
+
+int64_t side_of(const Napi::Object& given, const char* field) {
+  const int64_t side = count_of(given, field);
+  if (side == 0 || side > kLongestSide)
+    throw Error(kInvalidArgument, std::string("Expected 1 to ") + std::to_string(kLongestSide) + " for " + field +
+                                      " but received " + std::to_string(side));
+  return side;
+}
+
+PictureCut cut_of(const Napi::Object& given) {
+  const Napi::Object source = object_of(given, "source"), view = object_of(given, "view"), cut = object_of(given, "cut");
+  const PictureCut found{side_of(source, "height"), side_of(source, "width"), side_of(view, "height"),
+                         side_of(view, "width"),    count_of(view, "top"),    count_of(view, "left"),
+                         side_of(cut, "height"),    side_of(cut, "width"),    static_cast<int>(count_of(cut, "channels"))};
+  if (found.channels != 1 && found.channels != 3)
+    throw Error(kInvalidArgument, "Expected 1 or 3 for channels but received " + std::to_string(found.channels));
+  if (found.top > found.height - found.cut_height || found.left > found.width - found.cut_width)
+    throw Error(kShapeMismatch, "Expected a cut within the rescaled picture");
+  return found;
+}
+
+Napi::Uint8Array bytes_of(const Napi::Object& given, const char* field) {
+  const Napi::Value value = given.Get(field);
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array)
+    throw Error(kInvalidArgument, std::string("Expected a Uint8Array for ") + field);
+  return value.As<Napi::Uint8Array>();
+}
+
+Napi::Uint8Array bytes_of(const Napi::Object& given, const char* field, int64_t wanted) {
+  const Napi::Uint8Array array = bytes_of(given, field);
+  if (static_cast<int64_t>(array.ByteLength()) != wanted)
+    throw Error(kShapeMismatch, "Expected " + std::to_string(wanted) + " bytes for " + field + " but received " +
+                                    std::to_string(array.ByteLength()));
+  return array;
+}
+
+Napi::Uint8Array target_of(const Napi::Object& given, const PictureCut& cut) {
+  return bytes_of(given, "into", cut.cut_height * cut.cut_width * cut.channels);
+}
+
+}  // namespace
+
+Napi::Value decode_jpeg(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Napi::Object given = object_of(info);
+    const PictureCut cut = cut_of(given);
+    const Napi::Uint8Array array = bytes_of(given, "bytes");
+    // They may be the user's, who may write to them or hand them to another thread meanwhile.
+    std::vector<uint8_t> bytes(array.Data(), array.Data() + array.ByteLength());
+    auto* work = new PixelWork(info.Env(), target_of(given, cut), [cut, bytes = std::move(bytes)](uint8_t* into) {
+      vggnet::decode_jpeg(bytes.data(), bytes.size(), cut, into);
+    });
+    work->Queue();
+    return work->promise();
+  });
+}
+
+Napi::Value rescale(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Napi::Object given = object_of(info);
+    const PictureCut cut = cut_of(given);
+    const Napi::Uint8Array array = bytes_of(given, "pixels", cut.source_height * cut.source_width * cut.channels);
+    auto* work = new PixelWork(info.Env(), target_of(given, cut), [cut, pixels = array.Data()](uint8_t* into) {
+      const auto axis = [](int64_t source, int64_t size, int64_t from, int64_t count) {
+        return Axis{source, static_cast<double>(source), size, from, count};
+      };
+      const PixelBlock all{pixels, cut.source_width * cut.channels, 0, 0, cut.source_height, cut.source_width};
+      vggnet::rescale(all, taps_of(axis(cut.source_height, cut.height, cut.top, cut.cut_height)),
+                      taps_of(axis(cut.source_width, cut.width, cut.left, cut.cut_width)), cut.channels, into);
+    });
+    work->keep(array);
+    work->Queue();
+    return work->promise();
+  });
+}
+
+}  // namespace vggnet::addon

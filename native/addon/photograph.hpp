@@ -1,0 +1,13 @@
+#pragma once
+// Pictures, on libuv's threads. Their pixels go into an array that is given: `into`.
+#include <napi.h>
+
+namespace vggnet::addon {
+
+// The cut of a JPEG: bytes, which are copied, and the fields of a cut.
+Napi::Value decode_jpeg(const Napi::CallbackInfo&);
+
+// The cut of pixels, which must stay as they are until the promise is settled, and the fields of a cut.
+Napi::Value rescale(const Napi::CallbackInfo&);
+
+}  // namespace vggnet::addon

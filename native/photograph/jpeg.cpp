@@ -1,0 +1,104 @@
+#include "photograph/jpeg.hpp"
+
+#include <algorithm>
+#include <memory>
+
+#include "photograph/rescale.hpp"
+#include "photograph/turbojpeg.hpp"
+#include "tensor/error.hpp"
+
+namespace vggnet {
+namespace {
+
+using namespace turbojpeg;
+
+// A progressive file of a few bytes can ask for thousands of scans of a large picture; libvips has the same limit.
+constexpr int kMostScans = 100;
+
+class Decoder {
+ public:
+  Decoder() : handle_(tj3Init(kDecompress)) {
+    if (!handle_) throw Error(kFileFormat, tj3GetErrorStr(nullptr));
+  }
+  ~Decoder() { tj3Destroy(handle_); }
+  Decoder(const Decoder&) = delete;
+
+  void check(int status) const {
+    if (status != 0) throw Error(kFileFormat, tj3GetErrorStr(handle_));
+  }
+  void set(Parameter parameter, int value) const { check(tj3Set(handle_, parameter, value)); }
+  int get(Parameter parameter) const { return tj3Get(handle_, parameter); }
+  void* handle() const { return handle_; }
+
+ private:
+  void* handle_;
+};
+
+// Halvings by the decoder, as sharp does it: so many that both ways give nearly the same picture.
+int denominator_of(const PictureCut& cut) {
+  const double shrink = std::min(static_cast<double>(cut.source_width) / static_cast<double>(cut.width),
+                                 static_cast<double>(cut.source_height) / static_cast<double>(cut.height));
+  const int denominator = shrink >= 8 ? 8 : shrink >= 4 ? 4 : shrink >= 2 ? 2 : 1;
+  return denominator > 1 && static_cast<int>(shrink) == denominator ? denominator / 2 : denominator;
+}
+
+// Width of an iMCU; 0: of a picture whose parts are not decoded singly.
+int imcu_width(int subsampling) {
+  switch (subsampling) {
+    case k444:
+    case kGrey:
+    case k440:
+      return 8;
+    case k422:
+    case k420:
+      return 16;
+    default:
+      return 0;
+  }
+}
+
+// What is decoded for some rows and columns of the scaled picture. Colours of half the width are smoothed across iMCUs:
+// only from one further at each side are the bytes those of the whole picture.
+Region region_of(const Taps& rows, const Taps& columns, int64_t height, int64_t width, int imcu) {
+  if (imcu == 0) return {0, 0, static_cast<int>(width), static_cast<int>(height)};
+  const int64_t left = std::max<int64_t>(columns.from / imcu - 1, 0) * imcu;
+  const int64_t right = std::min<int64_t>(((columns.until + imcu - 1) / imcu + 1) * imcu, width);
+  return {static_cast<int>(left), static_cast<int>(rows.from), static_cast<int>(right - left),
+          static_cast<int>(rows.until - rows.from)};
+}
+
+}  // namespace
+
+const char* jpeg_library() { return VGGNET_LIBJPEG_TURBO; }
+
+void decode_jpeg(const uint8_t* bytes, size_t size, const PictureCut& cut, uint8_t* into) {
+  const Decoder decoder;
+  decoder.set(kStopOnWarning, 1);
+  decoder.set(kScanLimit, kMostScans);
+  decoder.check(tj3DecompressHeader(decoder.handle(), bytes, size));
+  if (decoder.get(kWidth) != cut.source_width || decoder.get(kHeight) != cut.source_height)
+    throw Error(kFileFormat, "the library reads another size");
+
+  const int denominator = denominator_of(cut);
+  const auto scaled = [&](int64_t side) { return (side + denominator - 1) / denominator; };
+  const auto axis = [&](int64_t source, int64_t side, int64_t from, int64_t count) {
+    return Axis{scaled(source), static_cast<double>(source) / denominator, side, from, count};
+  };
+  const Taps rows = taps_of(axis(cut.source_height, cut.height, cut.top, cut.cut_height));
+  const Taps columns = taps_of(axis(cut.source_width, cut.width, cut.left, cut.cut_width));
+  const Region region = region_of(rows, columns, scaled(cut.source_height), scaled(cut.source_width),
+                                  imcu_width(decoder.get(kSubsampling)) / denominator);
+  decoder.check(tj3SetScalingFactor(decoder.handle(), {1, denominator}));
+  // To ask for all of it is an error where the library knows no iMCU.
+  if (region.width != scaled(cut.source_width) || region.height != scaled(cut.source_height))
+    decoder.check(tj3SetCroppingRegion(decoder.handle(), region));
+
+  const int64_t row_bytes = static_cast<int64_t>(region.width) * cut.channels;
+  const auto pixels = std::make_unique_for_overwrite<uint8_t[]>(row_bytes * region.height);
+  decoder.check(tj3Decompress8(decoder.handle(), bytes, size, pixels.get(), static_cast<int>(row_bytes),
+                               cut.channels == 1 ? kGreyPixels : kRgb));
+  rescale({pixels.get(), row_bytes, region.y, region.x, region.y + region.height, region.x + region.width}, rows, columns,
+          cut.channels, into);
+}
+
+}  // namespace vggnet
