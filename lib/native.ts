@@ -4,6 +4,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { VggError } from './error.js'
 import { loadFailure, machine } from './load-failure.js'
+import type { NativePictures } from './native-pictures.js'
 import type { Layer } from './network/layer.js'
 
 // The types below mirror native/addon; every promise is settled by the network's own thread, in the order of the calls.
@@ -149,6 +150,7 @@ export interface Description {
 export interface BuildInfo {
   buildId: string
   oneDnn: string
+  libjpegTurbo: string
   isa: string
   threads: number
   debug: boolean
@@ -181,7 +183,7 @@ export interface CudaReport {
   cards: { device: string; name: string; architecture: string; bytes: number; freeBytes: number }[]
 }
 
-export interface Native {
+export interface Native extends NativePictures {
   Network: {
     create(
       options: NativeDevice & {

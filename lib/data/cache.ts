@@ -1,6 +1,6 @@
 import path from 'node:path'
-import sharp from 'sharp'
 import { VggError } from '../error.js'
+import { native } from '../native.js'
 import { callback, filePath, instanceOf, optional, readOptions, unexpected } from '../options.js'
 import type { Random } from '../random.js'
 import { drawColourShift } from './colour.js'
@@ -228,14 +228,7 @@ async function takeView(pixels: Uint8Array, kept: PictureSize, view: View, cut: 
     }
     return
   }
-  // As decodeView does, from where the pixels are.
-  const { data } = await sharp(pixels, { raw: { height: kept.height, width: kept.width, channels } })
-    .resize(view.width, view.height, { fit: 'fill', kernel: 'linear' })
-    .extract({ top: view.top, left: view.left, height: cut.height, width: cut.width })
-    .toColourspace(channels === 1 ? 'b-w' : 'srgb')
-    .raw({ depth: 'uchar' })
-    .toBuffer({ resolveWithObject: true })
-  into.set(data)
+  await native().rescale({ pixels, source: kept, view, cut, into })
 }
 
 async function prepare(shards: ShardFolder, count: number, options: PrepareOptions = {}): Promise<CacheReport> {

@@ -53,9 +53,9 @@ export interface PhotoOptions {
   /** Pixels of the largest picture taken, before and after rescaling. Default 268402689, as in sharp. */
   pixelLimit?: number
   /**
-   * Pictures decoded at once, over all reads together: what bounds the memory. Default: one for each processor, but no
-   * more than libuv's pool has threads, in which sharp decodes, each picture in one of them: 4, or what the environment
-   * variable UV_THREADPOOL_SIZE says. A network does not compute in that pool. On the CPU its threads (one for each
+   * Pictures decoded at once, over all reads together, while as many more files are read: what bounds the memory.
+   * Default: one for each processor, but no more than libuv's pool has threads, each of which decodes a picture: 4, or
+   * what the environment variable UV_THREADPOOL_SIZE says. A network does not compute in that pool. On the CPU its threads (one for each
    * processor, passive while they wait) and the decoding ones are more than the processors, and share them by turns.
    */
   workers?: number
@@ -114,10 +114,16 @@ class Gate {
     if (next === undefined) this.#free += 1
     else next()
   }
-}
 
-/** What became of one picture. */
-type Decoded = { readonly pixels: Uint8Array } | { readonly fault: unknown }
+  async pass<Result>(body: () => Promise<Result>): Promise<Result> {
+    await this.enter()
+    try {
+      return await body()
+    } finally {
+      this.leave()
+    }
+  }
+}
 
 /** Chooses the view of picture `place` of a read, once its size is known. */
 type ChooseView = (size: PictureSize, place: number) => View
@@ -141,14 +147,19 @@ export function photoDataset(list: PhotoList, options: PhotoOptions): Dataset {
   const [height, width] = viewing.crop
   const cut: Cut = { height, width, channels }
   const bytes = height * width * channels
-  const gate = new Gate(workers)
+  // While some are decoded, as many others are read from their files, which takes little but waiting.
+  const reading = new Gate(2 * workers)
+  const decoding = new Gate(workers)
 
-  async function decoded(index: number, place: number, choose: ChooseView): Promise<Decoded> {
+  /** Why there is no such picture; undefined where it is in `into`. */
+  async function faultOf(index: number, place: number, choose: ChooseView, into: Uint8Array): Promise<unknown> {
     try {
       const picture = await openPicture(await pictureBytes(sources[index] ?? '', pixelLimit), pixelLimit)
-      return { pixels: await decodeView(picture, choose(picture.size, place), cut, pixelLimit) }
+      const view = choose(picture.size, place)
+      await decoding.pass(() => decodeView(picture, view, cut, pixelLimit, into))
+      return undefined
     } catch (fault) {
-      return { fault }
+      return fault
     }
   }
 
@@ -157,17 +168,18 @@ export function photoDataset(list: PhotoList, options: PhotoOptions): Dataset {
     const running: Promise<void>[] = []
     let stopped = false
     for (const [place, index] of indices.entries()) {
-      await gate.enter()
+      await reading.enter()
       // All before `place` have begun: the first of the faults is the same whatever the workers.
       if (stopped) {
-        gate.leave()
+        reading.leave()
         break
       }
-      running[place] = decoded(index, place, choose).then((picture) => {
-        gate.leave()
-        if ('pixels' in picture) return into.set(picture.pixels, place * bytes)
-        faults.set(place, picture.fault)
-        stopped ||= onUnreadable === 'throw' || !isOfPicture(picture.fault)
+      const target = into.subarray(place * bytes, (place + 1) * bytes)
+      running[place] = faultOf(index, place, choose, target).then((fault) => {
+        reading.leave()
+        if (fault === undefined) return
+        faults.set(place, fault)
+        stopped ||= onUnreadable === 'throw' || !isOfPicture(fault)
       })
     }
     await Promise.all(running)

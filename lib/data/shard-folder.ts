@@ -4,12 +4,13 @@ import path from 'node:path'
 import sharp from 'sharp'
 import { systemCode, writeError } from '../checkpoint/atomic-file.js'
 import { VggError } from '../error.js'
+import { native } from '../native.js'
 import { decodeView, openPicture, type PhotoSource, pictureBytes } from './decode.js'
 import { removeUnfinished, Shard, type ShardPicture, writeShard } from './shard.js'
 import { type PictureSize, rescaledSize, type SmallestSide } from './view.js'
 
-/** Part of a shard's name: raise it whenever decode.ts or shard.ts give other bytes than before. */
-const formatVersion = 1
+/** Part of a shard's name: raise it whenever decode.ts, native/photograph or shard.ts give other bytes than before. */
+const formatVersion = 2
 
 /** 64 MB at the paper's S = 256. */
 export const picturesPerShard = 256
@@ -113,7 +114,8 @@ export class ShardFolder {
     const { smallestSide, channels, pixelLimit } = this.#settings
     const { sharp: wrapper = '', vips = '' } = sharp.versions
     const hash = createHash('sha256')
-    hash.update(JSON.stringify([formatVersion, wrapper, vips, smallestSide, channels, pixelLimit]))
+    const { libjpegTurbo } = native().buildInfo()
+    hash.update(JSON.stringify([formatVersion, wrapper, vips, libjpegTurbo, smallestSide, channels, pixelLimit]))
     const first = number * picturesPerShard
     const identities = this.#sources.slice(first, first + picturesPerShard).map(identityOf)
     for (const identity of await Promise.all(identities)) hash.update(identity)

@@ -216,8 +216,8 @@ describe('what is no whole picture', () => {
       decodeView(await openPicture(bytes, 1e6), view, { height: 20, width: 30, channels: 3 }, 1e6)
     const plain = await of(whole)
     expect(await of(Buffer.concat([whole, Buffer.alloc(64)]))).toEqual(plain)
-    // the mark is out of sight: decoded to the end
-    expect(await of(Buffer.concat([whole, Buffer.alloc(8192)]))).toEqual(plain)
+    // the mark is out of sight: decoded to the end, by sharp
+    expect(apart(await of(Buffer.concat([whole, Buffer.alloc(8192)])), plain)).toBeLessThanOrEqual(1)
   })
 
   test('a PNG with a wrong byte in its middle is damaged, not truncated', async () => {

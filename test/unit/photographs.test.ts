@@ -81,7 +81,8 @@ describe('read', () => {
       await data.read(indices, into)
       expect([...indices].map((_, place) => into[place * imageBytes(data) + 100])).toEqual([...indices])
       expect(reads).toBe(8)
-      expect(most).toBeLessThanOrEqual(workers)
+      // as many are read as others are decoded
+      expect(most).toBeLessThanOrEqual(2 * workers)
       expect(most).toBeGreaterThan(workers === 1 ? 0 : 1)
     }
   })
@@ -99,7 +100,8 @@ describe('read', () => {
     const data = photoDataset(listOf(Array.from({ length: 6 }, () => source)), { crop: 8, workers: 2 })
     const reads = [0, 1, 2].map(() => data.read(all(6), new Uint8Array(6 * imageBytes(data))))
     expect(await Promise.all(reads)).toEqual([[], [], []])
-    expect(most).toBe(2)
+    // and as many decoded
+    expect(most).toBe(4)
   })
 })
 
