@@ -60,7 +60,8 @@ export async function runProgram(
   const program = body
     .replaceAll('vggnet-lib/', `${pathToFileURL('lib')}/`)
     .replaceAll('vggnet-test/', `${pathToFileURL('test')}/`)
-  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program])
+  const words = ['--expose-gc', '--import', 'tsx', '--input-type=module', '--eval', program]
+  const child = spawn(process.execPath, words)
   const [out, error]: [Buffer[], Buffer[]] = [[], []]
   child.stdout.on('data', (data: Buffer) => out.push(data))
   child.stderr.on('data', (data: Buffer) => error.push(data))

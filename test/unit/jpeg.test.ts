@@ -1,0 +1,279 @@
+import sharp from 'sharp'
+import { describe, expect, test } from 'vitest'
+import { type Cut, decodeView, defaultPixelLimit, openPicture, type Picture } from '../../lib/data/decode.js'
+import { native } from '../../lib/native.js'
+import { Random } from '../../lib/random.js'
+import { baseline, coarseNoise, type Sampling, samplings } from '../setup/jpegs.js'
+import { flat, packed, pixelsOf } from '../setup/photos.js'
+import { rescaled } from '../setup/rescaled.js'
+
+interface Place {
+  readonly height: number
+  readonly width: number
+  readonly top: number
+  readonly left: number
+}
+
+const open = (bytes: Uint8Array) => openPicture(bytes, defaultPixelLimit)
+const bySharp = ({ plain: _, ...picture }: Picture): Picture => picture
+
+/** Straight from native code. `size`: as it is, and rescaled to `top` x `left`. */
+async function cutOf(bytes: Uint8Array, size: Place, view: Place, channels: 1 | 3): Promise<Uint8Array> {
+  const { height, width, top, left } = view
+  const into = new Uint8Array(height * width * channels)
+  await native().decodeJpeg({
+    bytes,
+    source: size,
+    view: { height: size.top, width: size.left, top, left },
+    cut: { height, width, channels },
+    into,
+  })
+  return into
+}
+
+/** Mean and largest difference, in levels. */
+function apart(one: Uint8Array, other: Uint8Array): { mean: number; most: number } {
+  expect(one.length).toBe(other.length)
+  let [sum, most] = [0, 0]
+  for (const [place, value] of one.entries()) {
+    const difference = Math.abs(value - (other[place] ?? 999))
+    sum += difference
+    most = Math.max(most, difference)
+  }
+  return { mean: sum / one.length, most }
+}
+
+const window = (whole: Uint8Array, width: number, { height, width: across, top, left }: Place, channels: number) =>
+  Buffer.concat(
+    Array.from({ length: height }, (_, row) => {
+      const start = ((top + row) * width + left) * channels
+      return whole.subarray(start, start + across * channels)
+    }),
+  )
+
+const files: [string, Sampling, boolean][] = [
+  ...samplings.map((sampling): [string, Sampling, boolean] => [`${sampling}, baseline`, sampling, false]),
+  ['4:4:4, progressive', '4:4:4', true],
+  ['4:2:0, progressive', '4:2:0', true],
+]
+
+async function fileOf(sampling: Sampling, progressive: boolean, [height, width]: readonly [number, number]) {
+  const pixels = await coarseNoise(height, width, height)
+  if (!progressive) return baseline(pixels, sampling)
+  return packed(pixels).jpeg({ progressive, chromaSubsampling: sampling, quality: 90 }).toBuffer()
+}
+
+describe.each(files)('%s', (_, sampling, progressive) => {
+  const sides = [
+    [97, 131],
+    [64, 48],
+    [33, 200],
+    [150, 17],
+  ] as const
+  const channels = sampling === 'grey' ? 1 : 3
+
+  test('whole and as it is: the bytes that sharp gives', async () => {
+    for (const [height, width] of sides) {
+      const bytes = await fileOf(sampling, progressive, [height, width])
+      const got = await cutOf(
+        bytes,
+        { height, width, top: height, left: width },
+        { height, width, top: 0, left: 0 },
+        channels,
+      )
+      // sharp has mozjpeg's decoder, which is libjpeg-turbo's
+      expect(
+        Buffer.compare(
+          got,
+          await sharp(bytes)
+            .toColourspace(channels === 1 ? 'b-w' : 'srgb')
+            .raw()
+            .toBuffer(),
+        ),
+      ).toBe(0)
+    }
+  })
+
+  // Decoded from parts of the file, wherever they begin and end, and halved, quartered, in eighths by the decoder.
+  test.each([1, 1.37, 0.6, 3, 3.9, 5.5, 9, 17])('shrunk by %d, a cut is that window of the whole', async (shrink) => {
+    const random = new Random(7)
+    for (const [height, width] of sides) {
+      const bytes = await fileOf(sampling, progressive, [height, width])
+      const size = { height, width, top: Math.ceil(height / shrink), left: Math.ceil(width / shrink) }
+      const all = { height: size.top, width: size.left, top: 0, left: 0 }
+      const whole = await cutOf(bytes, size, all, channels)
+      for (let time = 0; time < 12; time++) {
+        const [rows, columns] = [1 + random.integer(all.height), 1 + random.integer(all.width)]
+        const [top, left] = [random.integer(all.height - rows + 1), random.integer(all.width - columns + 1)]
+        const place = { height: rows, width: columns, top, left }
+        const cut = await cutOf(bytes, size, place, channels)
+        expect(Buffer.compare(cut, window(whole, all.width, place, channels)), JSON.stringify(place)).toBe(0)
+      }
+    }
+  })
+})
+
+/** Smooth, as photographs are. */
+const waves = (height: number, width: number) =>
+  pixelsOf([height, width, 3], (row, column, channel) => {
+    return 128 + 60 * Math.sin((row + 2 * column + 40 * channel) / 17) + 50 * Math.cos((3 * row - column) / 29)
+  })
+
+describe('the whole way', () => {
+  // Of what the decoder does not shrink, and of what it does: there it means squares of pixels first.
+  test.each([
+    ['enlarged', 500, 0.3, 1],
+    ['somewhat smaller', 256, 0.3, 1],
+    ['by half and some more', 149, 0.3, 1],
+    ['halved by the decoder', 100, 0.8, 4],
+    ['in eighths', 33, 2, 8],
+  ])('%s: what real numbers make of all pixels', async (_, smallest, mean, most) => {
+    for (const [height, width] of [
+      [375, 501],
+      [433, 375],
+    ] as const) {
+      const bytes = baseline(waves(height, width), '4:2:0', 95)
+      const scale = smallest / Math.min(height, width)
+      const view = { height: Math.round(height * scale), width: Math.round(width * scale), top: 3, left: 5 }
+      const cut: Cut = { height: 24, width: 22, channels: 3 }
+      const picture = await open(bytes)
+      expect(picture.plain).toBeDefined()
+      const ours = await decodeView(picture, view, cut, defaultPixelLimit)
+      const one = { source: [height, width], view: [view.height, view.width] } as const
+      const exact = rescaled(await sharp(bytes).raw().toBuffer(), one, 3)
+      const differences = apart(ours, window(Uint8Array.from(exact, Math.round), view.width, { ...view, ...cut }, 3))
+      expect(differences.mean).toBeLessThan(mean)
+      expect(differences.most).toBeLessThanOrEqual(most)
+    }
+  })
+})
+
+describe('beside sharp', () => {
+  // Where it enlarges, and where it shrinks much, sharp's picture lies up to half a pixel aside; and where libjpeg halves
+  // an odd number of pixels, it ends half a one too early.
+  test.each([300, 256, 200, 149, 100])('the same picture, rescaled to %d', async (smallest) => {
+    const bytes = baseline(waves(376, 500), '4:2:0', 95)
+    const picture = await open(bytes)
+    const view = { height: smallest, width: Math.round((500 * smallest) / 376), top: 3, left: 5 }
+    const cut: Cut = { height: 90, width: 80, channels: 3 }
+    const [ours, theirs] = await Promise.all(
+      [picture, bySharp(picture)].map((one) => decodeView(one, view, cut, defaultPixelLimit)),
+    )
+    const { mean, most } = apart(ours as Uint8Array, theirs as Uint8Array)
+    expect(mean).toBeLessThan(1.5)
+    expect(most).toBeLessThanOrEqual(6)
+  })
+
+  test('grey as one channel and as three, byte for byte where nothing is rescaled', async () => {
+    const bytes = baseline(await coarseNoise(40, 60), 'grey')
+    const picture = await open(bytes)
+    const view = { height: 40, width: 60, top: 11, left: 13 }
+    for (const channels of [1, 3] as const) {
+      const cut = { height: 20, width: 31, channels }
+      const ours = await decodeView(picture, view, cut, 1e6)
+      expect([...ours]).toEqual([...(await decodeView(bySharp(picture), view, cut, 1e6))])
+    }
+  })
+
+  test('colours as grey, profiles, orientations and inks are its own', async () => {
+    const pixels = waves(40, 60)
+    const view = { height: 30, width: 40, top: 2, left: 3 }
+    const turned = await packed(pixels).jpeg().withMetadata({ orientation: 6 }).toBuffer()
+    expect((await open(turned)).size).toEqual({ height: 60, width: 40 })
+    const inks = await packed(flat(40, 60, [180, 90, 60]))
+      .toColourspace('cmyk')
+      .jpeg()
+      .toBuffer()
+    const profile = await packed(pixels).withIccProfile('p3').jpeg().toBuffer()
+    for (const bytes of [turned, inks, profile]) expect((await open(bytes)).plain).toBeUndefined()
+    const colours = await open(baseline(pixels, '4:4:4'))
+    expect(colours.plain).toBeDefined()
+    const cut: Cut = { height: 10, width: 12, channels: 1 }
+    const grey = await decodeView(colours, view, cut, 1e6)
+    expect([...grey]).toEqual([...(await decodeView(bySharp(colours), view, cut, 1e6))])
+  })
+})
+
+describe('what is damaged', () => {
+  const view = { height: 100, width: 150, top: 40, left: 30 }
+  const cut: Cut = { height: 40, width: 60, channels: 3 }
+  const reaction = (picture: Picture) =>
+    decodeView(picture, view, cut, defaultPixelLimit).then(
+      (pixels) => ({ pixels, message: '' }),
+      (error: Error) => ({ pixels: new Uint8Array(0), message: error.message }),
+    )
+
+  test('is decoded or refused as by sharp alone', async () => {
+    const whole = baseline(await coarseNoise(200, 300), '4:2:0')
+    const scan = whole.indexOf(Buffer.of(0xff, 0xda)) + 14
+    const random = new Random(4)
+    const counts = { refused: 0, decoded: 0 }
+    for (let time = 0; time < 60; time++) {
+      const bytes = Buffer.from(whole)
+      bytes[scan + random.integer(whole.length - scan - 2)] = random.integer(256)
+      const picture = await open(bytes)
+      expect(picture.plain).toBeDefined()
+      const [ours, theirs] = [await reaction(picture), await reaction(bySharp(picture))]
+      expect(ours.message).toBe(theirs.message)
+      counts[ours.message ? 'refused' : 'decoded'] += 1
+      if (!ours.message) expect(apart(ours.pixels, theirs.pixels).mean).toBeLessThan(1)
+    }
+    expect(counts.decoded).toBeGreaterThan(0)
+  })
+
+  test('is refused by native code at a warning already, and its own fault is no such one', async () => {
+    const whole = baseline(await coarseNoise(60, 80), '4:2:0')
+    const size = { height: 60, width: 80, top: 60, left: 80 }
+    const all = { height: 60, width: 80, top: 0, left: 0 }
+    const rest = whole.subarray(0, whole.length * 0.7)
+    await expect(cutOf(rest, size, all, 3)).rejects.toMatchObject({ code: 'FILE_FORMAT', name: 'VggError' })
+    await expect(cutOf(new Uint8Array(0), size, all, 3)).rejects.toMatchObject({ code: 'FILE_FORMAT' })
+    // of another size than it was said to be
+    await expect(cutOf(whole, { ...size, height: 61 }, all, 3)).rejects.toMatchObject({ code: 'FILE_FORMAT' })
+    await expect(cutOf(whole, size, { ...all, top: 1 }, 3)).rejects.toMatchObject({ code: 'SHAPE_MISMATCH' })
+  })
+
+  test('a header that looks whole and is not, is said in the same words', async () => {
+    const bytes = Buffer.from(baseline(await coarseNoise(60, 80), '4:2:0'))
+    // the number of the first Huffman table's codes: more than there can be
+    const table = bytes.indexOf(Buffer.of(0xff, 0xc4))
+    bytes.fill(0xff, table + 5, table + 21)
+    const fault = async (picture: () => Promise<Picture>) =>
+      picture()
+        .then((one) => decodeView(one, { height: 60, width: 80, top: 0, left: 0 }, { ...cut, width: 80 }, 1e6))
+        .then(
+          () => 'decoded',
+          (error: Error) => error.message,
+        )
+    const alone = () => sharp(bytes).metadata()
+    const message = await fault(() => open(bytes))
+    await expect(alone()).rejects.toThrow()
+    expect(message).toBe('its header is damaged or cut off')
+  })
+
+  test('more scans than anybody needs are left to sharp', async () => {
+    const progressive = await packed(await coarseNoise(40, 40))
+      .jpeg({ progressive: true })
+      .toBuffer()
+    const scan = progressive.lastIndexOf(Buffer.of(0xff, 0xda))
+    const last = progressive.subarray(scan, -2)
+    const many = Buffer.concat([
+      progressive.subarray(0, -2),
+      ...new Array<Buffer>(200).fill(last),
+      Buffer.of(0xff, 0xd9),
+    ])
+    const size = { height: 40, width: 40, top: 40, left: 40 }
+    await expect(cutOf(many, size, { ...size, top: 0, left: 0 }, 3)).rejects.toMatchObject({ code: 'FILE_FORMAT' })
+  })
+})
+
+test('bytes that change hands after the call are those of the call', async () => {
+  const bytes = Uint8Array.from(baseline(await coarseNoise(300, 400), '4:2:0'))
+  const size = { height: 300, width: 400, top: 300, left: 400 }
+  const all = { height: 300, width: 400, top: 0, left: 0 }
+  const before = await cutOf(bytes, size, all, 3)
+  const later = cutOf(bytes, size, all, 3)
+  structuredClone(bytes, { transfer: [bytes.buffer] })
+  expect(bytes.length).toBe(0)
+  expect(Buffer.compare(await later, before)).toBe(0)
+})
