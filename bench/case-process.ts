@@ -19,8 +19,7 @@ async function found(task: Task) {
   })
 }
 
-// An exit, unlike a signal, ends the peers too.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+// The one who asked is gone. An exit ends the peers too.
 process.once('disconnect', () => process.exit(1))
 process.once('message', async (task) => {
   const answer = await found(task as Task)

@@ -55,14 +55,27 @@ function answerTo<Answer>(task: Task): Promise<Answer> {
   const child = fork(fileURLToPath(new URL('case-process.ts', import.meta.url)), {
     // the standard output may be for programs
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    detached: true,
   })
   child.stdout?.pipe(process.stderr)
   return new Promise((resolve, reject) => {
     child.once('message', (answer) => resolve(answer as Answer))
     child.once('error', reject)
-    child.once('exit', (code, signal) => reject(new Error(`the process of the case ended: ${signal ?? code}`)))
+    child.once('exit', (code, signal) => {
+      endGroup(child.pid)
+      reject(new Error(`the process of the case ended: ${signal ?? code}`))
+    })
     child.send(task)
   })
+}
+
+// A peer that was standing still when its asker was killed would stand there for ever.
+function endGroup(leader: number | undefined): void {
+  try {
+    if (leader !== undefined) process.kill(-leader, 'SIGKILL')
+  } catch {
+    // nobody is left
+  }
 }
 
 export async function openProcessor(flags: Flags, say: Say): Promise<Session> {
