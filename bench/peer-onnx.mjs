@@ -31,10 +31,8 @@ async function prepare({ model, shape }) {
   )
   const images = new Tensor('float32', pixels, shape)
   run = () => session.run({ [session.inputNames[0]]: images })
-  await run()
-  const ready = (performance.now() - start) / 1000
   once = await millisecondsOf(run, 1)
-  return { ready }
+  return { ready: (performance.now() - start) / 1000 }
 }
 
 async function round({ milliseconds }) {

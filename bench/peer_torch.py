@@ -126,10 +126,8 @@ def prepare(request):
     else:
         run = inference(net, request["way"], precision, images)
     for _ in range(WARMING_RUNS):
-        run()
-    wait()
-    ready = time.perf_counter() - start
-    return Rounds(run), {"ready": ready}
+        once = seconds_of(run, 1)
+    return Rounds(run, once), {"ready": time.perf_counter() - start}
 
 
 def forget():
@@ -140,10 +138,10 @@ def forget():
 
 
 class Rounds:
-    """Rounds of one network; the time of a run is known from the round before."""
+    """Rounds of one network; the seconds of a run are known from the round before, at first from `once`."""
 
-    def __init__(self, run):
-        self.run, self.once = run, seconds_of(run, 1)
+    def __init__(self, run, once):
+        self.run, self.once = run, once
 
     def round(self, milliseconds):
         runs = max(1, round(milliseconds / 1e3 / self.once))
