@@ -91,9 +91,21 @@ export function goalsOf(one: Case, device: string): readonly Goal[] {
   return processorGoals.find((row) => sameCase(row.case, one))?.goals ?? []
 }
 
-export type Verdict = 'reached' | 'enough' | 'missed'
+/** More of a processor in other hands makes a figure doubtful. */
+export const mostForeignLoad = 0.15
 
-export function judged(ratio: number, { ratio: wanted, floor }: Pick<Goal, 'ratio' | 'floor'>): Verdict {
+export type Verdict = 'reached' | 'enough' | 'missed' | 'disturbed'
+
+/**
+ * 'enough': the floor only. Where others took much of the machine nothing is said for or against: threads that wait for each
+ * other suffer more than their share of it.
+ */
+export function judged(
+  ratio: number,
+  { ratio: wanted, floor }: Pick<Goal, 'ratio' | 'floor'>,
+  foreignLoad: number | undefined,
+): Verdict {
+  if ((foreignLoad ?? 0) > mostForeignLoad) return 'disturbed'
   if (ratio >= wanted) return 'reached'
   return ratio >= floor ? 'enough' : 'missed'
 }

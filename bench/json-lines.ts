@@ -19,9 +19,9 @@ const ownRecord = ({ case: one, threads, ours }: CaseFound, { precision, machine
   machine,
 })
 
-function goalRecord(found: CaseFound, peer: PeerName, ratio: number) {
+function goalRecord(found: CaseFound, peer: PeerName, ratio: number, foreignLoad: number | undefined) {
   const goal = found.goals?.find((one) => one.peer === peer)
-  return goal && { goal: goal.ratio, floor: goal.floor, verdict: judged(ratio, goal) }
+  return goal && { goal: goal.ratio, floor: goal.floor, verdict: judged(ratio, goal, foreignLoad) }
 }
 
 function peerRecord(found: CaseFound, head: Head, peer: PeerFound, own: Times) {
@@ -36,7 +36,7 @@ function peerRecord(found: CaseFound, head: Head, peer: PeerFound, own: Times) {
     peerMedianMs: medianMs,
     peerPeakMegabytes: peer.peakMegabytes,
     ratio,
-    ...goalRecord(found, peer.peer, ratio),
+    ...goalRecord(found, peer.peer, ratio, peer.foreignLoad),
     foreignLoad: peer.foreignLoad,
   }
 }
@@ -57,6 +57,6 @@ export const scalingRecord = ({ case: one, scaling, ...rest }: ScalingFound, { p
   ...rest,
   scaling,
   ...(scaling !== undefined &&
-    rest.threads === 2 && { goal: goalOfScaling.ratio, verdict: judged(scaling, goalOfScaling) }),
+    rest.threads === 2 && { goal: goalOfScaling.ratio, verdict: judged(scaling, goalOfScaling, rest.foreignLoad) }),
   machine,
 })

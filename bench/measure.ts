@@ -41,6 +41,10 @@ async function ownTimes(ours: Ours, { rounds, milliseconds }: Settings): Promise
   return { times: times.get(ours.name) as Times, shares: watch.shares }
 }
 
+// A card has its own load.
+const foreignLoadOf = ({ net }: Ours, shares: readonly number[]) =>
+  net.device === 'cpu' ? { foreignLoad: mean(shares) } : {}
+
 async function besideOne(ours: Ours, one: Case, rival: Rival, settings: Settings): Promise<[Found, PeerFound]> {
   const { rounds, milliseconds, secondsLeft, prepareSeconds } = settings
   const opponent = await rival.prepare(Math.min(prepareSeconds, secondsLeft()))
@@ -57,7 +61,7 @@ async function besideOne(ours: Ours, one: Case, rival: Rival, settings: Settings
       ours: mine,
       readySeconds: opponent.readySeconds,
       peakMegabytes: peakMegabytes(opponent.pid),
-      foreignLoad: mean(watch.shares),
+      ...foreignLoadOf(ours, watch.shares),
     }
     return [{ times: mine, shares: watch.shares }, peer]
   } finally {
@@ -109,7 +113,10 @@ async function measuredWith(ours: Ours, one: Case, settings: Settings): Promise<
     },
     peers,
     goals: goalsOf(one, ours.net.device),
-    foreignLoad: mean([first, ...others].flatMap(({ shares }) => shares)),
+    ...foreignLoadOf(
+      ours,
+      [first, ...others].flatMap(({ shares }) => shares),
+    ),
     ...leastOf(one, ours, times, settings),
     ...(stages &&
       one.mode === 'training' && { stages: await stageRows(ours.net, ours.images, stored, ceilings, rounds) }),

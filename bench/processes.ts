@@ -12,9 +12,6 @@ export interface Usage {
   readonly own: number
 }
 
-/** More of the machine in other hands makes a figure doubtful. */
-export const mostForeignLoad = 0.15
-
 /** The first line of /proc/stat. */
 export function machineUsage(stat: string): Pick<Usage, 'total' | 'busy'> {
   // the last two, time of guests, are in the first two already

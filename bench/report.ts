@@ -10,11 +10,11 @@ import {
   goalOverLeast,
   judged,
   type Layout,
+  mostForeignLoad,
   type PeerName,
   type Verdict,
 } from './cases.js'
 import { type Machine, machineText } from './machine.js'
-import { mostForeignLoad } from './processes.js'
 import type { Ceilings, Stored } from './roofline.js'
 import { type Pass, poorShare, type StageRow } from './stages.js'
 import type { Times } from './turns.js'
@@ -97,11 +97,21 @@ export function headLines({
   return [...lines, `measured ceilings: product ${number(product, 0)} TFLOP/s, copy ${number(copy, 2)} TB/s`]
 }
 
-const paint: Record<Verdict, (text: string) => string> = { reached: pc.green, enough: pc.yellow, missed: pc.red }
+const paint: Record<Verdict, (text: string) => string> = {
+  reached: pc.green,
+  enough: pc.yellow,
+  missed: pc.red,
+  disturbed: pc.yellow,
+}
 
-function verdictText(ratio: number, goal: Pick<Goal, 'ratio' | 'floor'>): string {
-  const verdict = judged(ratio, goal)
-  const words = { reached: 'reached', enough: `at least ${goal.floor}x is reached`, missed: 'missed !' }[verdict]
+function verdictText(ratio: number, goal: Pick<Goal, 'ratio' | 'floor'>, foreignLoad: number | undefined): string {
+  const verdict = judged(ratio, goal, foreignLoad)
+  const words = {
+    reached: 'reached',
+    enough: `at least ${goal.floor}x is reached`,
+    missed: 'missed !',
+    disturbed: `not judged, foreign load ${number(100 * (foreignLoad ?? 0), 0)} %`,
+  }[verdict]
   return paint[verdict](`${number(ratio, 2)}x, goal ${goal.ratio}x: ${words}`)
 }
 
@@ -112,12 +122,12 @@ function peerText(found: PeerFound, goals: readonly Goal[]): string {
   const name = layout ? `${peer}, ${layout}` : peer
   const text = `  ${name}: ${number(medianMs, 3)} ms (least ${number(minimumMs, 3)}), ${rate(imagesPerSecond)} images/s`
   const goal = goals.find((one) => one.peer === peer)
-  return `${text}, ours ${goal ? verdictText(ratio, goal) : `${number(ratio, 2)}x`}`
+  return `${text}, ours ${goal ? verdictText(ratio, goal, found.foreignLoad) : `${number(ratio, 2)}x`}`
 }
 
 function foreignText(share: number): string {
   const text = `foreign load ${number(100 * share, 0)} %`
-  return share > mostForeignLoad ? pc.red(`${text} ! (a quieter machine tells more)`) : text
+  return share > mostForeignLoad ? pc.red(`${text} ! (more than ${number(100 * mostForeignLoad, 0)} %)`) : text
 }
 
 /** Ours is to be at most PyTorch's in the same precision. */
@@ -161,7 +171,7 @@ export function scalingLine({ case: one, threads, scaling, error, ...found }: Sc
   if (scaling === undefined || imagesPerSecond === undefined || oneThreadImagesPerSecond === undefined)
     return `${what}: ${error ?? 'not measured'}`
   const rates = `${rate(imagesPerSecond)} and ${rate(oneThreadImagesPerSecond)} images/s`
-  const verdict = threads === 2 ? verdictText(scaling, goalOfScaling) : `${number(scaling, 2)}x`
+  const verdict = threads === 2 ? verdictText(scaling, goalOfScaling, foreignLoad) : `${number(scaling, 2)}x`
   return `${what}: ${rates}, ${verdict}; ${foreignText(foreignLoad ?? 0)}`
 }
 

@@ -132,7 +132,10 @@ describe('goals', () => {
 
   test('are reached, or just their floor, or missed', () => {
     const goal = { ratio: 3, floor: 2.6 }
-    expect([3, 2.99, 2.6, 2.59].map((ratio) => judged(ratio, goal))).toEqual(['reached', 'enough', 'enough', 'missed'])
+    const verdicts = [3, 2.99, 2.6, 2.59].map((ratio) => judged(ratio, goal, 0.15))
+    expect(verdicts).toEqual(['reached', 'enough', 'enough', 'missed'])
+    expect([3, 2.59].map((ratio) => judged(ratio, goal, 0.16))).toEqual(['disturbed', 'disturbed'])
+    expect(judged(3, goal, undefined)).toBe('reached')
   })
 })
 
