@@ -4,6 +4,7 @@
 
 #include "backend/cpu/convolution_matrix.hpp"
 #include "backend/cpu/convolution_primitive.hpp"
+#include "backend/cpu/convolution_winograd.hpp"
 #include "backend/cpu/stages.hpp"
 
 namespace vggnet::cpu {
@@ -18,6 +19,8 @@ std::unique_ptr<ConvolutionEngine> make_engine(const Convolution& layer, const S
                                                int64_t limit) {
   if (MatrixConvolution::pays(layer, input, context) && limit >= input.n)
     return std::make_unique<MatrixConvolution>(layer, input, context);
+  if (WinogradConvolution::pays(layer, input, context))
+    return std::make_unique<WinogradConvolution>(layer, input, context, limit);
   return std::make_unique<PrimitiveConvolution>(layer, input, context, limit);
 }
 

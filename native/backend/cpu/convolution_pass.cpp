@@ -1,7 +1,6 @@
 #include "backend/cpu/convolution_pass.hpp"
 
 #include <algorithm>
-#include <optional>
 
 namespace vggnet::cpu {
 namespace {
@@ -11,34 +10,20 @@ using Tag = dnnl::memory::format_tag;
 using dnnl::algorithm;
 
 constexpr auto kFloat = dnnl::memory::data_type::f32;
-constexpr int64_t kMegabyte = 1 << 20;
 
-Tag weights_tag(const ConvolutionProblem& problem, algorithm chosen, Direction direction) {
+Tag weights_tag(const ConvolutionProblem& problem, Direction direction) {
   const bool wide = block() == 16;
   if (problem.plain) return wide ? Tag::Ohwi16o : Tag::Ohwi8o;
-  // The one direct pass that wants the blocks the other way round; its weights are reordered when they have changed.
-  if (direction == Direction::input_gradient && chosen == algorithm::convolution_direct) {
+  // The one pass that wants the blocks the other way round; its weights are reordered when they have changed.
+  if (direction == Direction::input_gradient) {
     if (!wide) return Tag::OIhw8o8i;
     return problem.kernel == 1 ? Tag::IOhw16o16i : Tag::OIhw16o16i;
   }
   return wide ? Tag::OIhw16i16o : Tag::OIhw8i8o;
 }
 
-// Tiles of 4x4 outputs cost the same whether they are full or not, and the transform of the weights the same for every
-// call; in multiply-adds of a direct convolution for each pair of channels. Measured at 512 channels on Zen 4.
-bool winograd_pays(const ConvolutionProblem& problem, Direction direction, int64_t images) {
-  const int64_t pixels = images * problem.h * problem.w;
-  const int64_t tiles = images * ((problem.h + 3) / 4) * ((problem.w + 3) / 4);
-  if (direction == Direction::weight_gradient) return 18 * pixels > 57 * tiles + 3400;
-  return 18 * pixels > 122 * tiles + 3000;
-}
-
-// What a piece may use: so much scratch as stays in or near the cache, and so many pixels that the next step over the
-// piece finds it there. The weight gradient instead gains from every image that shares its accumulators.
-int64_t scratch_limit(Direction direction) {
-  return (direction == Direction::weight_gradient ? 512 : 160) * kMegabyte;
-}
-
+// So many pixels that the next step over a piece finds it in or near the cache. The weight gradient instead gains from
+// every image that shares its accumulators.
 int64_t pixel_limit(const ConvolutionProblem& problem, Direction direction) {
   if (direction == Direction::weight_gradient && problem.h * problem.w <= 56 * 56) return problem.n * 56 * 56;
   return 2 * 224 * 224;
@@ -47,35 +32,13 @@ int64_t pixel_limit(const ConvolutionProblem& problem, Direction direction) {
 }  // namespace
 
 ConvolutionPass::ConvolutionPass(const ConvolutionProblem& problem, Direction direction, int64_t limit)
-    : problem_(problem), direction_(direction), limit_(std::min(problem.n, limit)) {
+    : problem_(problem), direction_(direction) {
   const int64_t pixels = std::max<int64_t>(1, pixel_limit(problem, direction) / (problem.h * problem.w));
-  limit_ = std::min(limit_, pixels);
-  if (!choose_winograd()) {
-    algorithm_ = algorithm::convolution_direct;
-    piece_ = limit_;
-  }
+  piece_ = std::min({problem.n, limit, pixels});
   weights_ = checked("memory::desc", [&] {
     return Desc({problem.outputs, problem.channels, problem.kernel, problem.kernel}, kFloat,
-                weights_tag(problem, algorithm_, direction));
+                weights_tag(problem, direction));
   });
-}
-
-// The largest piece within the limits: all that is allowed, or a power of two.
-bool ConvolutionPass::choose_winograd() {
-  if (problem_.exact || problem_.plain || problem_.kernel != 3 || block() != 16) return false;
-  algorithm_ = algorithm::convolution_winograd;
-  int64_t power = 1;
-  while (power * 2 < limit_) power *= 2;
-  for (piece_ = limit_; piece_ >= 1; piece_ = piece_ > power ? power : piece_ / 2) {
-    if (!winograd_pays(problem_, direction_, piece_)) return false;
-    try {
-      const auto scratch = describe(algorithm_, piece_).scratchpad_desc().get_size();
-      if (static_cast<int64_t>(scratch) <= scratch_limit(direction_)) return true;
-    } catch (const dnnl::error&) {
-      return false;  // no such implementation for this shape
-    }
-  }
-  return false;
 }
 
 Desc ConvolutionPass::x_desc(int64_t images) const {
@@ -86,37 +49,37 @@ Desc ConvolutionPass::y_desc(int64_t images) const {
   return blocked_images(images, problem_.outputs, problem_.h, problem_.w);
 }
 
-dnnl::primitive_desc ConvolutionPass::describe(algorithm chosen, int64_t images) const {
+dnnl::primitive_desc ConvolutionPass::describe(int64_t images) const {
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   const dnnl::memory::dims size = {problem_.outputs, problem_.channels, problem_.kernel, problem_.kernel};
   const dnnl::memory::dims stride = {1, 1}, padding = {problem_.kernel / 2, problem_.kernel / 2};
-  const Desc x = x_desc(images), y = y_desc(images), w(size, kFloat, weights_tag(problem_, chosen, direction_));
+  const Desc x = x_desc(images), y = y_desc(images), w(size, kFloat, weights_tag(problem_, direction_));
   const Desc bias = problem_.bias ? Desc({problem_.outputs}, kFloat, Tag::a) : Desc();
   const auto kind = dnnl::prop_kind::forward_training;
+  const auto direct = algorithm::convolution_direct;
   if (direction_ == Direction::forward) {
     if (problem_.relu) {
       dnnl::post_ops relu;
       relu.append_eltwise(algorithm::eltwise_relu, 0, 0);
       attributes.set_post_ops(relu);
     }
-    return dnnl::convolution_forward::primitive_desc(engine(), kind, chosen, x, w, bias, y, stride, padding, padding,
+    return dnnl::convolution_forward::primitive_desc(engine(), kind, direct, x, w, bias, y, stride, padding, padding,
                                                      attributes);
   }
-  // The hint may be the direct forward pass whatever is chosen: Winograd takes nothing from it.
-  const dnnl::convolution_forward::primitive_desc hint(engine(), kind, algorithm::convolution_direct, x,
+  const dnnl::convolution_forward::primitive_desc hint(engine(), kind, direct, x,
                                                        Desc(size, kFloat, Tag::any), bias, y, stride, padding, padding);
   if (direction_ == Direction::input_gradient)
-    return dnnl::convolution_backward_data::primitive_desc(engine(), chosen, x, w, y, stride, padding, padding, hint,
+    return dnnl::convolution_backward_data::primitive_desc(engine(), direct, x, w, y, stride, padding, padding, hint,
                                                            attributes);
-  return dnnl::convolution_backward_weights::primitive_desc(engine(), chosen, x, w, bias, y, stride, padding, padding,
+  return dnnl::convolution_backward_weights::primitive_desc(engine(), direct, x, w, bias, y, stride, padding, padding,
                                                             hint, attributes);
 }
 
 void ConvolutionPass::prepare(int64_t images) {
   if (prepared_.contains(images)) return;
   checked("convolution", [&] {
-    const dnnl::primitive_desc described = describe(algorithm_, images);
+    const dnnl::primitive_desc described = describe(images);
     const int64_t scratch = static_cast<int64_t>(described.scratchpad_desc().get_size());
     prepared_[images] = {dnnl::primitive(described), x_desc(images), y_desc(images), scratch};
     scratch_bytes_ = std::max(scratch_bytes_, scratch);

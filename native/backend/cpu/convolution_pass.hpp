@@ -1,5 +1,5 @@
 #pragma once
-// One direction of a convolution over a batch, piece by piece, as primitives of oneDNN.
+// One direction of a direct convolution over a batch, piece by piece, as primitives of oneDNN.
 #include <map>
 #include <unordered_map>
 #include <vector>
@@ -14,7 +14,7 @@ enum class Direction { forward, input_gradient, weight_gradient };
 struct ConvolutionProblem {
   int64_t n, channels, outputs, h, w;
   int kernel;
-  bool plain, relu, bias, exact;
+  bool plain, relu, bias;
 };
 
 class ConvolutionPass {
@@ -24,7 +24,6 @@ class ConvolutionPass {
 
   int64_t piece() const { return piece_; }  // images; the last piece of a range may be smaller
   int64_t scratch_bytes() const { return scratch_bytes_; }
-  bool winograd() const { return algorithm_ == dnnl::algorithm::convolution_winograd; }
   const dnnl::memory::desc& weights() const { return weights_; }
 
   // Makes what runs on `images` images at once; sizes met in a range of `images`.
@@ -42,16 +41,14 @@ class ConvolutionPass {
     int64_t scratch_bytes;
   };
 
-  dnnl::primitive_desc describe(dnnl::algorithm, int64_t images) const;
-  bool choose_winograd();
+  dnnl::primitive_desc describe(int64_t images) const;
   void prepare(int64_t images);
   dnnl::memory::desc x_desc(int64_t images) const;
   dnnl::memory::desc y_desc(int64_t images) const;
 
   ConvolutionProblem problem_;
   Direction direction_;
-  int64_t limit_, piece_ = 1, scratch_bytes_ = 0;
-  dnnl::algorithm algorithm_ = dnnl::algorithm::convolution_direct;
+  int64_t piece_, scratch_bytes_ = 0;
   dnnl::memory::desc weights_;
   std::map<int64_t, Prepared> prepared_;  // by number of images
 };

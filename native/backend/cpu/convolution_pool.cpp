@@ -15,7 +15,8 @@ Convolution without_relu(Convolution layer) {
   return layer;
 }
 
-constexpr int64_t kBufferBytes = 128 << 20;  // of the full-size output of a piece; one image may be larger
+// Of the full-size output of a piece, that the pool finds in the cache; one image may be larger.
+constexpr int64_t kBufferBytes = 16 << 20;
 
 class ConvolutionPoolStage final : public Stage {
  public:

@@ -8,10 +8,9 @@
 namespace vggnet::cpu {
 namespace {
 
-ConvolutionProblem problem_of(const Convolution& layer, const Shape& input, const Context& context, bool plain) {
+ConvolutionProblem problem_of(const Convolution& layer, const Shape& input, bool plain) {
   return {.n = input.n, .channels = plain ? input.c : padded(input.c), .outputs = padded(layer.outputs), .h = input.h,
-          .w = input.w, .kernel = layer.kernel, .plain = plain, .relu = !layer.relu.empty(), .bias = true,
-          .exact = context.exact};
+          .w = input.w, .kernel = layer.kernel, .plain = plain, .relu = !layer.relu.empty(), .bias = true};
 }
 
 VGGNET_VECTOR void add_chunk(const float* __restrict from, float* __restrict to, int64_t count) {
@@ -44,8 +43,6 @@ void grow(const float* from, int64_t planes, int64_t h, int64_t w, int64_t lane,
   }
 }
 
-const char* name_of(const ConvolutionPass& pass) { return pass.winograd() ? "winograd" : "direct"; }
-
 }  // namespace
 
 PrimitiveConvolution::PrimitiveConvolution(const Convolution& layer, const Shape& input, const Context& context,
@@ -61,12 +58,12 @@ PrimitiveConvolution::PrimitiveConvolution(const Convolution& layer, const Shape
       mask_scale_(context.mask_scale),
       read_channels_(plain_ ? input.c : padded(input.c)),
       blocked_(input, plain_ ? Storage::activation : context.input_storage),
-      forward_(problem_of(layer, input, context, plain_), Direction::forward, limit) {
+      forward_(problem_of(layer, input, plain_), Direction::forward, limit) {
   VGGNET_ASSERT(!mask_input_ || !is_plain(input, context.input_storage));
   forward_.prepare_range(input.n);
   forward_pieces_ = pieces_of(0, input.n, forward_.piece());
   if (!context.training) return;
-  ConvolutionProblem problem = problem_of(layer, input, context, plain_);
+  ConvolutionProblem problem = problem_of(layer, input, plain_);
   problem.bias = wants_bias_gradient_;
   if (context.wants_parameter_gradients) {
     problem.h = grown_h_;
@@ -76,8 +73,7 @@ PrimitiveConvolution::PrimitiveConvolution(const Convolution& layer, const Shape
     backward_pieces_ = pieces_of(0, input.n, weight_gradient_->piece());
   }
   if (!context.wants_input_gradient) return;
-  problem = problem_of(layer, input, context, false);
-  problem.exact |= plain_;  // widened weights are made for the direct pass only
+  problem = problem_of(layer, input, false);
   const int64_t within = weight_gradient_ ? weight_gradient_->piece() : limit;
   input_gradient_.emplace(problem, Direction::input_gradient, within);
   if (!weight_gradient_) backward_pieces_ = pieces_of(0, input.n, input_gradient_->piece());
@@ -95,10 +91,10 @@ void PrimitiveConvolution::describe(Requirements& requirements) const {
                                     grown_bytes(read_channels_) + grown_bytes(outputs_);
   requirements.prepared_bytes = derives_weights() ? static_cast<int64_t>(input_gradient_->weights().get_size()) : 0;
   requirements.input_in_backward = weight_gradient_ || (input_gradient_ && mask_input_);
-  requirements.algorithm = name_of(forward_);
+  requirements.algorithm = "direct";
   if (backward_pieces_.empty()) return;
-  requirements.algorithm += std::string("/") + (input_gradient_ ? name_of(*input_gradient_) : "-");
-  requirements.algorithm += std::string("/") + (weight_gradient_ ? name_of(*weight_gradient_) : "-");
+  requirements.algorithm += input_gradient_ ? "/direct" : "/-";
+  requirements.algorithm += weight_gradient_ ? "/direct" : "/-";
 }
 
 int64_t PrimitiveConvolution::scratch_bytes() const {

@@ -1,5 +1,5 @@
 #pragma once
-// A convolution by oneDNN's primitives, Winograd or direct.
+// A direct convolution by oneDNN's primitives.
 #include <optional>
 
 #include "backend/cpu/convolution.hpp"

@@ -4,8 +4,7 @@
 //   ... on a plain image  [outputs / b][kernel h][kernel w][inputs][b outputs], inputs not padded
 //   linear weights        [outputs][inputs / b][window h][window w][b]: the order of a window in a blocked tensor
 //   biases                [outputs]
-// Counts are rounded up to 16 floats: each parameter begins at a multiple of 64 bytes, which Winograd's weight gradient
-// needs for its streaming stores.
+// Counts are rounded up to 16 floats: each parameter begins at a multiple of 64 bytes, a line of the cache.
 #include "layer/layer.hpp"
 
 namespace vggnet::cpu {

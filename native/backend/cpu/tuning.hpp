@@ -1,0 +1,17 @@
+#pragma once
+// Sizes that suit a processor's caches. They change what is summed when, so no result beyond rounding.
+#include <cstdint>
+
+namespace vggnet::cpu {
+
+struct Tuning {
+  // Bytes of the planes that one thread computes on alone, and of those that all threads share (winograd_pass.hpp).
+  int64_t own_block = 512 << 10, shared_block = 12 << 20;
+  // Bytes of the planes of a weight gradient, as a share of its sums: each block reads and writes all of these.
+  double gradient_block = 2;
+};
+
+// Of this process: what is prepared from now on goes by it.
+Tuning& tuning();
+
+}  // namespace vggnet::cpu

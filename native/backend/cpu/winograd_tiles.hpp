@@ -1,0 +1,46 @@
+#pragma once
+// What the passes of Winograd's algorithm share: who works on a block of tiles, and where its tiles lie.
+#include "backend/cpu/blocked.hpp"
+#include "backend/cpu/winograd_pass.hpp"
+
+namespace vggnet::cpu {
+
+// Consecutive planes begin in different sets of the caches: 36 stores to one set would evict each other.
+constexpr int64_t kPlaneGap = 16;
+
+// The threads that work on one block, and this one among them.
+struct Team {
+  int part, parts;
+
+  template <class Work>
+  void each(int64_t count, Work work) const {
+    for (int64_t i = count * part / parts, end = count * (part + 1) / parts; i < end; ++i) work(i);
+  }
+  void meet() const {
+    if (parts == 1) return;
+#pragma omp barrier
+  }
+};
+
+struct Place {
+  int64_t image;
+  TileAt at;
+};
+
+inline Place place_of(const WinogradProblem& problem, int64_t tile) {
+  const int64_t across = (problem.w + kSide - 1) / kSide, within = tile % problem.tiles_per_image();
+  return {tile / problem.tiles_per_image(),
+          {problem.h, problem.w, within / across * kSide, within % across * kSide}};
+}
+
+// work(block of channels, index of the tile in the block of tiles, place) for each
+template <class Work>
+void each_tile(const Team& team, const WinogradProblem& problem, int64_t channels, int64_t first, int64_t tiles,
+               Work work) {
+  team.each(channels / block() * tiles,
+            [&](int64_t i) { work(i / tiles, i % tiles, place_of(problem, first + i % tiles)); });
+}
+
+inline int64_t map_floats(const WinogradProblem& problem) { return problem.h * problem.w * block(); }
+
+}  // namespace vggnet::cpu
