@@ -183,6 +183,16 @@ export interface CudaReport {
   cards: { device: string; name: string; architecture: string; bytes: number; freeBytes: number }[]
 }
 
+/** Sizes that the CPU's convolutions go by; native/backend/cpu_tuning.hpp says what they are. */
+export interface CpuTuning {
+  /** bytes, 65536 to 2^30 */
+  ownBlock: number
+  /** bytes, 65536 to 2^30 */
+  sharedBlock: number
+  /** a share, 0.125 to 16 */
+  gradientBlock: number
+}
+
 export interface Native extends NativePictures {
   Network: {
     create(
@@ -210,6 +220,9 @@ export interface Native extends NativePictures {
   findCudaFiles(where: { folders: readonly string[] }): CudaFile[]
   /** Opens the driver and the libraries as far as they are there. */
   cudaReport(): CudaReport
+  cpuTuning(): CpuTuning
+  /** For networks and shapes that are prepared from now on. Throws INVALID_ARGUMENT. */
+  setCpuTuning(tuning: CpuTuning): void
   setErrorClass(errorClass: typeof VggError): void
   /** Ends the threads of all networks of this thread, each after the call that is running. */
   endWork(): void

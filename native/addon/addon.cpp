@@ -6,6 +6,7 @@
 #include "addon/environment.hpp"
 #include "addon/network_object.hpp"
 #include "addon/photograph.hpp"
+#include "addon/tuning.hpp"
 #include "photograph/jpeg.hpp"
 
 namespace vggnet::addon {
@@ -60,6 +61,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("setCudaPlaces", Napi::Function::New(env, set_cuda_places));
   exports.Set("findCudaFiles", Napi::Function::New(env, find_cuda_files));
   exports.Set("cudaReport", Napi::Function::New(env, cuda_report));
+  exports.Set("cpuTuning", Napi::Function::New(env, cpu_tuning));
+  exports.Set("setCpuTuning", Napi::Function::New(env, set_cpu_tuning));
   return exports;
 }
 

@@ -35,11 +35,6 @@ int64_t panels(int64_t blocks) { return (blocks + 1) / 2; }
 
 }  // namespace
 
-Tuning& tuning() {
-  static Tuning value;
-  return value;
-}
-
 const WinogradKernels* winograd_kernels() {
   static const WinogradKernels* const value = []() -> const WinogradKernels* {
     if (block() == 16) return &kWinogradAvx512;

@@ -4,7 +4,7 @@
 // thread takes blocks of its own; otherwise all threads share the planes of one block, and meet between the steps.
 #include <vector>
 
-#include "backend/cpu/tuning.hpp"
+#include "backend/cpu_tuning.hpp"
 #include "backend/cpu/winograd.hpp"
 
 namespace vggnet::cpu {

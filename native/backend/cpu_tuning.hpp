@@ -1,5 +1,5 @@
 #pragma once
-// Sizes that suit a processor's caches. They change what is summed when, so no result beyond rounding.
+// Sizes that suit a processor's caches. They change in what order is summed, and no result beyond that rounding.
 #include <cstdint>
 
 namespace vggnet::cpu {
@@ -11,7 +11,8 @@ struct Tuning {
   double gradient_block = 2;
 };
 
-// Of this process: what is prepared from now on goes by it.
-Tuning& tuning();
+// Of this process: what is prepared from now on goes by it. From any thread.
+Tuning tuning();
+void set_tuning(const Tuning&);  // throws INVALID_ARGUMENT
 
 }  // namespace vggnet::cpu
