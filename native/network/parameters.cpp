@@ -12,6 +12,7 @@ namespace vggnet {
 namespace {
 
 constexpr uint32_t kInitialisationStream = 0xFFFFFFFFu;  // apart from every dropout stream
+constexpr int64_t kOutputsAtOnce = 128;  // 13 MB of fc6
 constexpr int64_t kLeastCount = 16;  // a network without parameters still has an address
 
 double standard_deviation(Initialisation scheme, const Parameter& weight) {
@@ -23,16 +24,18 @@ double standard_deviation(Initialisation scheme, const Parameter& weight) {
   return 0;
 }
 
-// Four deviates for each Philox call: element e comes from counter e / 4, whatever the number of threads.
-void fill_normal(std::vector<float>& values, double deviation, uint64_t seed, uint32_t array) {
+// Four deviates for each Philox call: element e comes from counter e / 4, whatever the number of threads. The first value
+// is element `begin`, a multiple of 4.
+void fill_normal(std::vector<float>& values, int64_t begin, double deviation, uint64_t seed, uint32_t array) {
   const int64_t groups = static_cast<int64_t>(values.size() + 3) / 4;
   const auto fill = [&](int64_t first, int64_t last) {
-    for (int64_t group = first; group < last; ++group) {
+    for (int64_t i = first; i < last; ++i) {
+      const int64_t group = begin / 4 + i;
       const Philox bits = philox(seed, static_cast<uint32_t>(group), array, static_cast<uint32_t>(group >> 32), kInitialisationStream);
       const auto a = normal_pair(bits.word[0], bits.word[1]), b = normal_pair(bits.word[2], bits.word[3]);
       const double four[4] = {a[0], a[1], b[0], b[1]};
-      for (int64_t i = group * 4; i < std::min<int64_t>(group * 4 + 4, static_cast<int64_t>(values.size())); ++i)
-        values[i] = static_cast<float>(deviation * four[i - group * 4]);
+      for (int64_t j = i * 4; j < std::min<int64_t>(i * 4 + 4, static_cast<int64_t>(values.size())); ++j)
+        values[j] = static_cast<float>(deviation * four[j - i * 4]);
     }
   };
   const int64_t workers = std::clamp<int64_t>(std::thread::hardware_concurrency(), 1, 1 + groups / 65536);
@@ -87,11 +90,18 @@ int64_t Parameters::logical_count() const {
 void Parameters::initialise(Initialisation scheme, uint64_t seed) {
   uint32_t array = 0;
   for (const ParameterEntry& entry : entries_) {
-    std::vector<float> values(entry.parameter.count());
-    if (entry.parameter.is_weight) fill_normal(values, standard_deviation(scheme, entry.parameter), seed, array);
+    const double deviation = entry.parameter.is_weight ? standard_deviation(scheme, entry.parameter) : 0;
+    for (int64_t first = 0; first < entry.parameter.outputs; first += kOutputsAtOnce) {
+      Parameter part = entry.parameter, before = entry.parameter;
+      part.outputs = std::min(kOutputsAtOnce, entry.parameter.outputs - first);
+      before.outputs = first;
+      std::vector<float> values(part.count());
+      if (part.is_weight) fill_normal(values, before.count(), deviation, seed, array);
+      put(Role::parameter, part, entry.offset + backend_.stored_count(before), values);
+    }
     ++array;
-    write(Role::parameter, entry.parameter.name, values);
   }
+  changed();
 }
 
 std::vector<float> Parameters::read(Role role, const std::string& name) {
@@ -111,10 +121,16 @@ void Parameters::write(Role role, const std::string& name, const std::vector<flo
     throw Error(kShapeMismatch, "Expected " + std::to_string(place.parameter.count()) + " values for the " +
                                     name_of(role) + " '" + name + "' but received " + std::to_string(logical.size()));
   check_finite(std::string("the ") + name_of(role) + " '" + name + "'", logical.data(), place.parameter.count());
-  std::vector<float> stored(place.stored_count);
-  backend_.store(place.parameter, logical.data(), stored.data());
-  backend_.upload(stored.data(), arena(role) + place.offset, place.stored_count * int64_t{sizeof(float)});
+  put(role, place.parameter, place.offset, logical);
   if (role == Role::parameter) changed();
+}
+
+void Parameters::put(Role role, const Parameter& parameter, int64_t offset, const std::vector<float>& logical) {
+  float* const to = arena(role) + offset;
+  if (backend_.host_addresses_memory()) return backend_.store(parameter, logical.data(), to);
+  std::vector<float> stored(backend_.stored_count(parameter));
+  backend_.store(parameter, logical.data(), stored.data());
+  backend_.upload(stored.data(), to, static_cast<int64_t>(stored.size()) * int64_t{sizeof(float)});
 }
 
 std::optional<std::string> Parameters::first_not_finite(Role role) {

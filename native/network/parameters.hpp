@@ -49,6 +49,8 @@ class Parameters {
   std::vector<Segment> segments(const std::map<std::string, float>& rates, const std::set<std::string>& frozen) const;
 
  private:
+  void put(Role, const Parameter&, int64_t offset, const std::vector<float>& logical);
+
   Backend& backend_;
   std::vector<ParameterEntry> entries_;
   int64_t stored_count_ = 0;
