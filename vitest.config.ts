@@ -9,7 +9,8 @@ export default defineConfig({
     // Processes, not worker threads: OpenMP reads its environment once per process, and a crash of native code stays
     // in one file of tests.
     pool: 'forks',
-    env: { OMP_WAIT_POLICY: 'passive' },
+    // the same arithmetic for everybody, whatever `vggnet tune` has kept here
+    env: { OMP_WAIT_POLICY: 'passive', VGGNET_TUNING: 'off' },
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },

@@ -1,3 +1,5 @@
+import { median } from '../lib/tuning/choice.js'
+
 /** One that runs a case: this library, PyTorch in one of its ways, or another. */
 export interface Contender {
   readonly name: string
@@ -10,13 +12,6 @@ export interface Times {
   readonly medianMs: number
   /** Of each round, in order. */
   readonly roundsMs: readonly number[]
-}
-
-/** Of an even count the mean of the two in the middle; NaN of nothing. */
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  const at = (index: number) => sorted[index] ?? Number.NaN
-  return (at(Math.floor((sorted.length - 1) / 2)) + at(Math.floor(sorted.length / 2))) / 2
 }
 
 export const timesOf = (milliseconds: readonly number[]): Times => ({

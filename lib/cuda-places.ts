@@ -117,8 +117,3 @@ export function cudaPlaces(): CudaPlaces {
   const around = { env, cache: cacheFolder(env), list: listFolder, suffice, python }
   return { ...found, ...cure, folders: cudaFolders(around) }
 }
-
-/** Tells native code where libraries of CUDA are, where `device` may be a card. Call it before a device is opened. */
-export function prepareDevice(device: string): void {
-  if (device !== 'cpu') installation().native.setCudaPlaces(cudaPlaces())
-}

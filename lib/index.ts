@@ -29,7 +29,7 @@ export type { SmallestSide } from './data/view.js'
 export { type ErrorCode, VggError } from './error.js'
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate/evaluate.js'
 export type { ClassResult, Metrics } from './evaluate/metrics.js'
-export type { BuildInfo, Description, Precision } from './native.js'
+export type { BuildInfo, CpuTuning, Description, Precision } from './native.js'
 export type {
   Augment,
   BackwardOptions,

@@ -90,7 +90,10 @@ function addRunFlags(command: Command): Command {
     .option('--out <folder>', 'of the run (default: the first of runs/1, runs/2, ... that is free)')
     .option('--resume <folder>', 'go on with the run in this folder, as it was begun; alone, or with --json')
     .addOption(
-      new Option('--differences <what>', 'of data, device or threads, where a run goes on: not bit for bit then')
+      new Option(
+        '--differences <what>',
+        'of data, device, threads or tuning, where a run goes on: not bit for bit then',
+      )
         .choices(['refuse', 'accept'])
         .default('refuse'),
     )

@@ -1,6 +1,6 @@
-import { prepareDevice } from '../cuda-places.js'
 import { type Description, native } from '../native.js'
 import { arrayOf, boolean, type Check, integer, readOptions, unexpected, withDefault } from '../options.js'
+import { prepareDevice } from '../prepare-device.js'
 import { namesOf } from './arguments.js'
 import { checkedLayers } from './check.js'
 import { type Layer, tensorNames } from './layer.js'

@@ -1,4 +1,3 @@
-import { prepareDevice } from '../cuda-places.js'
 import { VggError } from '../error.js'
 import { type NativeNetwork, native, type Precision } from '../native.js'
 import {
@@ -12,6 +11,7 @@ import {
   unexpected,
   withDefault,
 } from '../options.js'
+import { prepareDevice } from '../prepare-device.js'
 import { type Layer, parameterCount } from './layer.js'
 import { recordRun } from './opened-run.js'
 
@@ -87,7 +87,8 @@ export async function openNative(
   }
   prepareDevice(run.device)
   const network = await native().Network.create({ layers, ...run })
-  recordRun(network, { seed: run.seed, threads: network.threads, exact: run.exact })
+  const tuning = network.device === 'cpu' ? native().cpuTuning() : null
+  recordRun(network, { seed: run.seed, threads: network.threads, exact: run.exact, tuning })
   if (scheme === 'none') return network
   try {
     await network.initialise({ scheme, seed: run.seed })

@@ -1,5 +1,5 @@
 import { VggError } from '../error.js'
-import type { NativeNetwork } from '../native.js'
+import type { CpuTuning, NativeNetwork } from '../native.js'
 
 /** What a network was opened with that its results depend on, besides device, precision and determinism. */
 export interface OpenedRun {
@@ -8,6 +8,8 @@ export interface OpenedRun {
   /** Of the cpu, as they are: one for each processor where none were asked for. */
   readonly threads: number
   readonly exact: boolean
+  /** Of the cpu, by which sums are ordered; null on a card. */
+  readonly tuning: CpuTuning | null
 }
 
 const runs = new WeakMap<NativeNetwork, OpenedRun>()

@@ -11,9 +11,8 @@ import {
 } from '../../bench/cases.js'
 import { namedCase, readFlags, wantsPeers } from '../../bench/flags.js'
 import { caseRecords, scalingRecord } from '../../bench/json-lines.js'
-import { foreignShare, machineUsage, processUsage } from '../../bench/processes.js'
 import type { CaseFound } from '../../bench/report.js'
-import { inTurns, median, medianRatio, timesOf } from '../../bench/turns.js'
+import { inTurns, medianRatio, timesOf } from '../../bench/turns.js'
 
 describe('the command line', () => {
   const read = (...words: string[]) => readFlags(words)
@@ -49,10 +48,7 @@ describe('the command line', () => {
 })
 
 describe('rounds', () => {
-  test('the median of an even count lies between the two in the middle', () => {
-    expect(median([3, 1, 2])).toBe(2)
-    expect(median([4, 1, 3, 2])).toBe(2.5)
-    expect(median([])).toBeNaN()
+  test('have a least and a median', () => {
     expect(timesOf([5, 3, 4])).toEqual({ minimumMs: 3, medianMs: 4, roundsMs: [5, 3, 4] })
     expect(timesOf([]).minimumMs).toBeNaN()
   })
@@ -76,26 +72,6 @@ describe('rounds', () => {
     const found = await inTurns([contender('a', 1), contender('b', 2)], 2, 0)
     expect(order).toEqual(['a', 'b', 'a', 'b'])
     expect(found.get('b')).toEqual({ minimumMs: 2, medianMs: 2, roundsMs: [2, 2] })
-  })
-})
-
-describe('foreign load', () => {
-  test('is what the machine did beyond the processes that are measured', () => {
-    // 100 ticks in all: 60 user, of them 45 ours; 10 system, of them 5 ours; 10 stolen; 20 idle or waiting
-    const before = { ...machineUsage('cpu  1000 10 200 5000 300 7 8 40 0 0\ncpu0 1'), own: 500 }
-    const after = { ...machineUsage('cpu  1060 10 210 5015 305 7 8 50 0 0\ncpu0 1'), own: 550 }
-    expect(after.total - before.total).toBe(100)
-    expect(foreignShare(before, after)).toBeCloseTo(0.3)
-  })
-
-  test('is never below nothing, and nothing where no time has passed', () => {
-    const at = (total: number, busy: number, own: number) => ({ total, busy, own })
-    expect(foreignShare(at(0, 0, 0), at(100, 50, 52))).toBe(0)
-    expect(foreignShare(at(5, 5, 5), at(5, 5, 5))).toBe(0)
-  })
-
-  test('a process may have any name', () => {
-    expect(processUsage('7 (a b) R (c) S 1 7 7 0 -1 4194304 99 0 0 0 31 11 5 5 20 0 1')).toBe(42)
   })
 })
 
