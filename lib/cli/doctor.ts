@@ -6,6 +6,7 @@ import { bytesText } from '../table.js'
 import { type CudaExamination, examineCuda, examineCudaApart } from './cuda-examination.js'
 import { type Examination, examine } from './examination.js'
 import type { Trial } from './trial.js'
+import { tuningFacts } from './tuning-text.js'
 
 const examples = `
 To be pasted into a bug report. The exit code is 0 where every device that this installation is built for computes.
@@ -71,7 +72,7 @@ function deviceFacts({ device, name, architecture, bytes, freeBytes, precision, 
 }
 
 function text(found: Examination, width: number): string {
-  const { system, processor, memory, addon, cuda, devices } = found
+  const { system, processor, memory, addon, cuda, tuning, devices } = found
   const { name, processors } = processor
   const cores = processors === 1 ? '1 processor' : `${processors} processors`
   const built = `build ${addon.buildId}${addon.debug ? ' with sanitizers' : ''}, ${addon.compiler}, ${addon.oneDnn}`
@@ -83,6 +84,7 @@ function text(found: Examination, width: number): string {
     ['memory', [`${bytesText(memory.bytes)}, ${bytesText(memory.freeBytes)} free`]],
     ['addon', addon.obstacle === '' ? [addon.path, built, used] : addon.obstacle.split('\n')],
   ]
+  if (tuning !== undefined) sections.push(['tuning', tuningFacts(tuning)])
   if (cuda !== undefined) {
     const { library, driver } = cuda
     const lies = library.obstacle.includes(library.path) ? '' : library.path

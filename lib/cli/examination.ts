@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { availableParallelism, cpus, release, totalmem, type } from 'node:os'
 import process from 'node:process'
+import { type TuningInForce, tuningInForce } from '../kept-tuning.js'
 import { machine } from '../load-failure.js'
 import { installation } from '../native.js'
 import { packageVersion } from '../package.js'
@@ -28,6 +29,8 @@ export interface Examination {
   }
   /** Undefined where the addon does not load. */
   cuda?: Omit<CudaExamination, 'devices'>
+  /** Of the cpu's convolutions; undefined where the addon does not load. */
+  tuning?: TuningInForce
   devices: Trial[]
 }
 
@@ -67,9 +70,10 @@ export async function examine(examineCuda: () => Promise<CudaExamination>): Prom
   const here = await machineOf()
   const addon = addonOf()
   if (addon.obstacle !== '') return { works: false, ...here, addon, devices: [] }
+  const tuning = tuningInForce()
   const cpu = await tried({ device: 'cpu', name: here.processor.name, architecture: addon.isa, ...here.memory })
   const { devices: cards, ...cuda } = await examineCuda()
   // No failure: a machine without a card, and an installation that was not built for cards.
   const expected = cuda.library.path !== '' && cuda.driver.obstacle === '' ? [cpu, ...cards] : [cpu]
-  return { works: expected.every(({ works }) => works), ...here, addon, cuda, devices: [cpu, ...cards] }
+  return { works: expected.every(({ works }) => works), ...here, addon, cuda, tuning, devices: [cpu, ...cards] }
 }

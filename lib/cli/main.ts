@@ -9,8 +9,9 @@ import { addEvaluate } from './evaluate.js'
 import { exitCode, failureText } from './failure.js'
 import { addReport } from './report.js'
 import { addTrain } from './train.js'
+import { addTune } from './tune.js'
 
-const commands = [addDescribe, addCheck, addTrain, addEvaluate, addClassify, addReport, addDoctor]
+const commands = [addDescribe, addCheck, addTrain, addEvaluate, addClassify, addReport, addDoctor, addTune]
 
 const ending = `
 Exit codes: 0 done, 1 failure, 2 wrong use (an unknown option, a value out of range), 130 interrupted.
@@ -19,7 +20,7 @@ NO_COLOR=1 turns colours off. 'vggnet help COMMAND' shows a command's options an
 
 async function run(): Promise<void> {
   const program = new Command('vggnet')
-    .description('VGG networks (Simonyan & Zisserman 2015): describe, check, train, evaluate, classify, report')
+    .description('VGG networks (Simonyan & Zisserman 2015): describe, check, train, evaluate, classify, report, tune')
     .version(packageVersion())
     .showSuggestionAfterError()
     .addHelpText('after', ending)

@@ -66,6 +66,7 @@ describe('vggnet doctor', () => {
       'processor',
       'memory',
       'addon',
+      'tuning',
       'CUDA',
       'driver',
       'libraries',

@@ -9,7 +9,7 @@ describe('help', () => {
       expect(stdout).toContain(word)
   })
 
-  test.each(['describe', 'train', 'classify', 'doctor'])('%s has examples', async (command) => {
+  test.each(['describe', 'train', 'classify', 'doctor', 'tune'])('%s has examples', async (command) => {
     const { code, stdout } = await vggnet([command, '--help'])
     expect(code).toBe(0)
     expect(stdout).toMatch(new RegExp(`Examples:\\n +\\$ vggnet ${command}`))
