@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
+import { closeSync, constants, openSync, readSync } from 'node:fs'
 import path from 'node:path'
 import { cacheFolder } from './cuda-places.js'
 import { type CpuTuning, native } from './native.js'
@@ -43,21 +43,29 @@ export const tuningFormat = 1
 export const tuningFile = (env: Readonly<Record<string, string | undefined>>): string =>
   path.join(cacheFolder(env), 'tuning.json')
 
-const longestFile = 65536
+const longestFile = 4096
 
-/** As os.cpus() has it, of the first processor only: each takes its time. Empty where the system does not tell. */
-function processorName(): string {
-  const file = openSync('/proc/cpuinfo', 'r')
+/** As many bytes as asked for, or all, as text; never waits, as a pipe that nobody writes to would have it. */
+function startOf(file: string, bytes: number): string {
+  const opened = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
-    const start = Buffer.alloc(512)
-    const text = start.toString('latin1', 0, readSync(file, start))
-    return /^model name\s*:\s*(.*?)\s*$/m.exec(text)?.[1] ?? ''
+    const start = Buffer.alloc(bytes)
+    return start.toString('utf8', 0, readSync(opened, start))
   } finally {
-    closeSync(file)
+    closeSync(opened)
   }
 }
 
-/** This machine, with this build. @throws NATIVE_LOAD_FAILED, and what node:fs throws */
+/** As os.cpus() has it, of the first processor only: each takes its time. Empty where the system does not tell. */
+function processorName(): string {
+  try {
+    return /^model name\s*:\s*(.*?)\s*$/m.exec(startOf('/proc/cpuinfo', 512))?.[1] ?? ''
+  } catch {
+    return ''
+  }
+}
+
+/** This machine, with this build. @throws UNSUPPORTED_PLATFORM, NATIVE_LOAD_FAILED */
 export function tunedMachine(): TunedMachine {
   const { threads, isa, buildId } = native().buildInfo()
   return { processor: processorName(), threads, isa, buildId }
@@ -89,19 +97,20 @@ export function keptIn(text: string, here: TunedMachine): { tuning: CpuTuning } 
 
 const because = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
+const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT'
+
 /** Puts the kept tuning into force. @returns why not, in words; empty where it is */
 function apply(file: string): string {
   const ignored = (reason: string) => `${file} is ignored: ${reason}`
   try {
-    const found = statSync(file, { throwIfNoEntry: false })
-    if (found === undefined) return 'none is kept: `vggnet tune` measures this machine'
-    // no pipe that nobody writes to, nor anything that takes long
-    if (!found.isFile() || found.size > longestFile) return ignored('it is damaged: no small file')
-    const kept = keptIn(readFileSync(file, 'utf8'), tunedMachine())
+    const text = startOf(file, longestFile + 1)
+    if (text.length > longestFile) return ignored(`it is damaged: more than ${longestFile} bytes`)
+    const kept = keptIn(text, tunedMachine())
     if ('reason' in kept) return ignored(kept.reason)
     native().setCpuTuning(kept.tuning)
     return ''
   } catch (error) {
+    if (isMissing(error)) return 'none is kept: `vggnet tune` measures this machine'
     return ignored(because(error))
   }
 }

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander'
 import pc from 'picocolors'
 import { VggError } from '../error.js'
 import { type TuningInForce, tuningFile, tuningInForce } from '../kept-tuning.js'
-import { type Column, tableLines } from '../table.js'
+import { type Column, countedText, tableLines } from '../table.js'
 import { forgetTuning, keepTuning } from '../tuning/keep.js'
 import { type Measured, type MeasuredDial, measureTuning } from '../tuning/measure.js'
 import { Interrupted } from './failure.js'
@@ -11,7 +11,7 @@ import { dialNames, dialText, tuningFacts } from './tuning-text.js'
 import { waitingOn } from './waiting.js'
 
 const examples = `
-Measures with what sizes of blocks the processor's convolutions are fastest here, in about half a minute on two cores and
+Measures with what sizes of blocks the processor's convolutions are fastest here, in under a minute on two cores and
 1 GB of memory, and keeps the sizes in the per-user cache, for this processor, count of threads and build. A size replaces
 the default only where it is at least 2 % faster. Results depend on the sizes by rounding only; VGGNET_TUNING=off leaves
 them out of use. Exit code 1 where other programs took so much of the machine that nothing is kept.
@@ -122,12 +122,17 @@ function dialLines({ name, direction, shapes, standard, chosen, candidates }: Me
   return ['', pc.bold(`${titles}   ${direction}`), pc.dim(rule), ...body]
 }
 
-function text({ machine, rounds, dials, foreignLoad, kept, file, obstacle }: Tuned): string {
+function ending({ kept, file, obstacle }: Tuned): string {
+  if (!kept)
+    return pc.red(`Nothing is kept: ${obstacle}. Again when the machine is quiet, or with --foreign-load PERCENT`)
+  const unused = process.env.VGGNET_TUNING === 'off' ? '; VGGNET_TUNING=off leaves it out of use' : ''
+  return `Kept in ${file}, for what begins from now on${unused}`
+}
+
+function text(found: Tuned): string {
+  const { machine, rounds, dials, foreignLoad } = found
   const { processor, threads, buildId } = machine
   const load = `foreign load ${(100 * foreignLoad).toFixed(1)} %`
-  const ending = kept
-    ? `Kept in ${file}, for what begins from now on${process.env.VGGNET_TUNING === 'off' ? '; VGGNET_TUNING=off leaves it out of use' : ''}`
-    : pc.red(`Nothing is kept: ${obstacle}. Again when the machine is quiet, or with --foreign-load PERCENT`)
-  const head = `${processor}, ${threads} threads, build ${buildId}, ${rounds} rounds, ${load}`
-  return [head, ...dials.flatMap(dialLines), '', ending].join('\n')
+  const head = `${processor}, ${countedText(threads, 'thread')}, build ${buildId}, ${countedText(rounds, 'round')}, ${load}`
+  return [head, ...dials.flatMap(dialLines), '', ending(found)].join('\n')
 }

@@ -64,12 +64,6 @@ const checks = {
   onProgress: withDefault(callback<NonNullable<MeasureOptions['onProgress']>>(), () => undefined),
 }
 
-/** One size with its value: a network that was prepared while the value was in force. */
-interface Contender {
-  readonly value: number
-  readonly net: Network
-}
-
 /** Calls of one turn, of which the fastest counts: the first finds caches full of another's figures. */
 const callsOfTurn = 2
 
@@ -121,31 +115,27 @@ async function inTurns(
   },
 ): Promise<number[][]> {
   const images = Tensor.randn([shape.batch, shape.channels, shape.side, shape.side], { seed: 1 })
-  const contenders: Contender[] = []
+  const nets: Network[] = []
   try {
-    for (const value of values) {
-      const net = await prepared(shape, { ...tuning, [dial.name]: value }, images)
-      contenders.push({ value, net })
-    }
+    for (const value of values) nets.push(await prepared(shape, { ...tuning, [dial.name]: value }, images))
     const times = values.map((): number[] => [])
     for (let round = 0; round < rounds; round++) {
-      for (let place = 0; place < contenders.length; place++) {
+      for (let place = 0; place < nets.length; place++) {
         turn()
-        const at = (round + place) % contenders.length
-        const { net } = contenders[at]!
-        times[at]!.push(await turnOf(net, images, dial.direction))
+        const at = (round + place) % nets.length
+        times[at]!.push(await turnOf(nets[at]!, images, dial.direction))
       }
     }
     return times
   } finally {
-    for (const { net } of contenders) net.dispose()
+    for (const net of nets) net.dispose()
   }
 }
 
 const ascending = (a: number, b: number): number => a - b
 
 /**
- * Measures which sizes suit this machine's convolutions best; about half a minute on two cores, and 1 GB of memory.
+ * Measures which sizes suit this machine's convolutions best; under a minute on two cores, and up to 1 GB of memory.
  * Whatever its end, the tuning in force is what it was before.
  * @throws ABORTED, INVALID_ARGUMENT, OUT_OF_MEMORY, UNSUPPORTED_PLATFORM, NATIVE_LOAD_FAILED
  */
@@ -170,12 +160,9 @@ export async function measureTuning(options: MeasureOptions = {}): Promise<Measu
       }
       const times: number[][][] = []
       for (const shape of shapes) times.push(await inTurns(shape, dial, { values, tuning, rounds, turn }))
-      const candidates = values.map(
-        (value, at): Candidate => ({
-          value,
-          milliseconds: times.map((ofShape) => ofShape[at] ?? []),
-        }),
-      )
+      const candidates = values.map((value, at): Candidate => {
+        return { value, milliseconds: times.map((ofShape) => ofShape[at] ?? []) }
+      })
       const beside = compared(candidates, standard[name])
       const best = chosen(beside, standard[name])
       found.push({ name, direction, shapes, standard: standard[name], chosen: best, candidates: beside })

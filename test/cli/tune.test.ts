@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -86,7 +86,11 @@ test.each<[string, (kept: KeptTuning) => string, RegExp]>([
     (kept) => JSON.stringify({ ...kept, tuning: { ...standard, gradientBlock: 1000 } }),
     /is ignored: Expected gradientBlock from 0\.125 to 16 /,
   ],
-  ['far too long', (kept) => JSON.stringify(kept) + ' '.repeat(100_000), /is ignored: it is damaged: no small file$/],
+  [
+    'far too long',
+    (kept) => JSON.stringify(kept) + ' '.repeat(100_000),
+    /is ignored: it is damaged: more than 4096 bytes$/,
+  ],
 ])('a file that is %s is left out in words', async (_, damage, reason) => {
   const { cache, file, inForce } = ownCache()
   mkdirSync(cache, { recursive: true })
@@ -95,10 +99,17 @@ test.each<[string, (kept: KeptTuning) => string, RegExp]>([
   expect(await inForce()).toMatchObject({ tuning: standard, source: 'default', reason: expect.stringMatching(reason) })
 })
 
+test('a pipe in the place of the file is left out, and not waited for', async () => {
+  const { cache, file, inForce } = ownCache()
+  mkdirSync(cache, { recursive: true })
+  execFileSync('mkfifo', [file])
+  expect((await inForce()).reason).toMatch(/is ignored: it is damaged: no JSON$/)
+})
+
 test('a folder in the place of the file is left out in words', async () => {
   const { file, inForce } = ownCache()
   mkdirSync(file, { recursive: true })
-  expect((await inForce()).reason).toMatch(/is ignored: it is damaged: no small file$/)
+  expect((await inForce()).reason).toMatch(/is ignored: EISDIR/)
 })
 
 test('Ctrl-C leaves the file as it was', async () => {
