@@ -1,10 +1,8 @@
 // Images per second that reach a network, without one: random 224 crops of photographs, beside PyTorch's DataLoader.
 //   npx tsx bench/loader.ts --peer <a Python with torch, pillow and numpy>
-import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import path from 'node:path'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { Command, InvalidArgumentError } from 'commander'
 import sharp from 'sharp'
@@ -14,6 +12,7 @@ import { Loader } from '../lib/data/loader.js'
 import { type PhotoList, photoDataset } from '../lib/data/photographs.js'
 import { Random } from '../lib/random.js'
 import { machineOf, machineText } from './machine.js'
+import { PeerProcess } from './peer-process.js'
 import { type Contender, inTurns, timesOf } from './turns.js'
 
 interface Flags {
@@ -127,60 +126,30 @@ function ours(name: string, data: Dataset): Contender {
   }
 }
 
-/** bench/peer_loader.py in processes of its own, which answers a line for each line, and stands still in between. */
-class Peer {
-  readonly #child: ChildProcess
-  readonly #lines: AsyncIterator<string>
+/** PyTorch's DataLoader: bench/peer_loader.py, whose workers would go on reading ahead in another's turn. */
+function dataLoader(python: string, folder: string, elements: 'uint8' | 'float32'): PeerProcess {
+  const script = fileURLToPath(new URL('peer_loader.py', import.meta.url))
+  const smallest = flags.jitter ? ['256', '512'] : ['256', '256']
+  const words = [script, folder, String(flags.batch), String(flags.workers), ...smallest, elements]
+  return new PeerProcess({ program: python, words, between: 'stopped', signalled: 'group' })
+}
 
-  constructor(python: string, folder: string, floats: boolean) {
-    const script = fileURLToPath(new URL('peer_loader.py', import.meta.url))
-    const smallest = flags.jitter ? ['256', '512'] : ['256', '256']
-    const words = [
-      script,
-      folder,
-      String(flags.batch),
-      String(flags.workers),
-      ...smallest,
-      floats ? 'float32' : 'uint8',
-    ]
-    this.#child = spawn(python, words, { stdio: ['pipe', 'pipe', 'inherit'], detached: true })
-    if (!this.#child.stdout) throw new Error(`${python} could not be started`)
-    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]()
-  }
+/** Besides a round: reading what is ready, and the start of the processes. */
+const patience = 60
 
-  async ask(request: object): Promise<Record<string, string | number>> {
-    this.#signal('SIGCONT')
-    this.#child.stdin?.write(`${JSON.stringify(request)}\n`)
-    const { value, done } = await this.#lines.next()
-    if (done) throw new Error('bench/peer_loader.py ended: are torch, pillow and numpy there?')
-    // Its workers would go on reading ahead in another's turn.
-    this.#signal('SIGSTOP')
-    return JSON.parse(value)
-  }
-
-  contender(name: string): Contender {
-    return {
-      name,
-      round: async (milliseconds) => {
-        const answer = await this.ask({ do: 'round', milliseconds })
-        note(name, Number(answer.processor))
-        return Number(answer.milliseconds)
-      },
-    }
-  }
-
-  close(): void {
-    this.#signal('SIGKILL')
-  }
-
-  // The group: the workers of the DataLoader are processes too.
-  #signal(signal: NodeJS.Signals): void {
-    if (this.#child.pid !== undefined && this.#child.exitCode === null) process.kill(-this.#child.pid, signal)
+function contenderOf(peer: PeerProcess, name: string): Contender {
+  return {
+    name,
+    async round(milliseconds) {
+      const answer = await peer.ask({ do: 'round', milliseconds }, milliseconds / 1000 + patience)
+      note(name, Number(answer.processor))
+      return Number(answer.milliseconds)
+    },
   }
 }
 
 const folder = await mkdtemp(path.join(tmpdir(), 'vggnet-bench-loader-'))
-const peers: Peer[] = []
+const peers: PeerProcess[] = []
 try {
   const list = await makePictures(path.join(folder, 'pictures'), flags.pictures)
   const smallestSide = flags.jitter ? ([256, 512] as const) : 256
@@ -191,11 +160,11 @@ try {
   const making = (performance.now() - begun) / flags.pictures
   const contenders = [ours('decoding', photoDataset(list, options)), ours('from the cache', cached)]
   let versions = {}
-  for (const elements of flags.peer === undefined ? [] : ['uint8', 'float32']) {
-    const peer = new Peer(flags.peer ?? '', path.join(folder, 'pictures'), elements === 'float32')
+  for (const elements of flags.peer === undefined ? [] : (['uint8', 'float32'] as const)) {
+    const peer = dataLoader(flags.peer ?? '', path.join(folder, 'pictures'), elements)
     peers.push(peer)
-    versions = await peer.ask({ do: 'versions' })
-    contenders.push(peer.contender(`DataLoader, ${elements}`))
+    versions = await peer.ask({ do: 'versions' }, patience)
+    contenders.push(contenderOf(peer, `DataLoader, ${elements}`))
   }
   const found = await inTurns(contenders, flags.rounds, flags.seconds * 1000)
   console.log(machineText(machineOf({ sharp: sharp.versions.sharp ?? '', vips: sharp.versions.vips, ...versions })))

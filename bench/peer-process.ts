@@ -16,6 +16,8 @@ export interface PeerCommand {
   readonly environment?: Readonly<Record<string, string>>
   /** What it does while it has nothing to answer: a stopped process cannot disturb others with threads that spin. */
   readonly between: 'waiting' | 'stopped'
+  /** What is stopped and ended: it alone, or its process group, where it has processes of its own. Default: alone. */
+  readonly signalled?: 'alone' | 'group'
 }
 
 // As it was before vggnet is loaded, which sets OMP_WAIT_POLICY: the peers have their own defaults.
@@ -51,11 +53,11 @@ export class PeerProcess {
       )
     })
     try {
-      if (this.#command.between === 'stopped') child.kill('SIGCONT')
+      if (this.#command.between === 'stopped') this.#signal('SIGCONT')
       child.stdin?.write(`${JSON.stringify(request)}\n`)
       const { value, done } = await Promise.race([lines.next(), late, failed])
       if (done) throw new Error(`${this.#name} ended`)
-      if (this.#command.between === 'stopped') child.kill('SIGSTOP')
+      if (this.#command.between === 'stopped') this.#signal('SIGSTOP')
       const answer = JSON.parse(value) as Answer
       if (typeof answer.error === 'string') throw new PeerError(answer.error)
       return answer
@@ -69,8 +71,15 @@ export class PeerProcess {
 
   close(): void {
     running.delete(this)
-    this.#running?.child.kill('SIGKILL')
+    this.#signal('SIGKILL')
     this.#running = undefined
+  }
+
+  #signal(signal: NodeJS.Signals): void {
+    const child = this.#running?.child
+    if (child?.pid === undefined || child.exitCode !== null) return
+    if (this.#command.signalled === 'group') process.kill(-child.pid, signal)
+    else child.kill(signal)
   }
 
   get #name(): string {
@@ -83,6 +92,7 @@ export class PeerProcess {
     const child = spawn(program, words, {
       stdio: ['pipe', 'pipe', 'inherit'],
       env: { ...environmentAtStart, ...environment },
+      detached: this.#command.signalled === 'group',
     })
     child.stdin.on('error', () => undefined)
     const failed = new Promise<never>((_, reject) => child.once('error', reject))

@@ -7,9 +7,11 @@ also division by 255 and Normalize, which a network there needs, and which ours 
     peer_loader.py FOLDER BATCH WORKERS LEAST_SIDE MOST_SIDE uint8|float32
 """
 
+import ctypes
 import json
 import os
 import random
+import signal
 import sys
 import time
 
@@ -63,7 +65,13 @@ def processor_seconds():
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def die_with_parent(*_):
+    """Also where this process stands still, as it does while others have their turns."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 def main():
+    die_with_parent()
     folder, batch, workers, least, most = sys.argv[1], *map(int, sys.argv[2:6])
     loader = torch.utils.data.DataLoader(
         Photographs(folder, least, most, sys.argv[6] == "float32"),
@@ -72,6 +80,7 @@ def main():
         num_workers=workers,
         persistent_workers=True,
         drop_last=False,
+        worker_init_fn=die_with_parent,
     )
 
     def endless():

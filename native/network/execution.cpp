@@ -230,7 +230,7 @@ std::vector<StageTime> Execution::profile() {
     times.push_back({name_of(planned.layer), backend_.milliseconds([&] { forward_stage(i); }), 0,
                      multiply_adds(planned.layer, planned.input_shape)});
   }
-  if (plan_.options.training && !plan_.has_loss()) {  // any gradient takes as long
+  if (plan_.stages[layers() - 1].in_backward && !plan_.has_loss()) {  // any gradient takes as long
     const Tensor& gradient = gradients_[plan_.logits];
     backend_.write(std::vector<float>(gradient.shape.count()).data(), gradient);
   }

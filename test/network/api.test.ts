@@ -79,4 +79,11 @@ describeOnEach('a network', (device) => {
     expect(stages.map(({ name }) => name)).toContain('conv2_1')
     for (const { forwardMs, backwardMs } of stages) expect(forwardMs >= 0 && backwardMs >= 0).toBe(true)
   })
+
+  it('times them where every layer is frozen', async () => {
+    net.freeze(net.parameters.map(({ name }) => name.split('.')[0] ?? ''))
+    const stages = await net.profile(smallBatch(2).images)
+    net.unfreeze()
+    expect(stages.map(({ backwardMs }) => backwardMs)).toEqual(stages.map(() => 0))
+  })
 })

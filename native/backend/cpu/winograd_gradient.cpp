@@ -73,7 +73,8 @@ void WinogradWeightGradient::run(int64_t images, const float* x, const float* dy
     team.each(outputs, [&](int64_t k) {
       if (!add) std::fill_n(bias + k * b, b, 0.0f);
       const float* from = w + kPlanes * w_plane + k * stride;
-      for (int64_t i = 0; i < stride; ++i) bias[k * b + i % b] += from[i];
+      for (int64_t t = 0; t < stride; t += b)
+        for (int64_t i = 0; i < b; ++i) bias[k * b + i] += from[t + i];
     });
     team.meet();
   };
@@ -83,12 +84,12 @@ void WinogradWeightGradient::run(int64_t images, const float* x, const float* dy
     const int thread = omp_get_thread_num(), threads = omp_get_num_threads();
     float* const planes = static_cast<float*>(scratch);
     if (blocks.shared) {
-      for (int64_t i = 0; i < count; ++i) add_block(i, accumulate || i > 0, Team{thread, threads}, planes, sums);
+      for (int64_t i = 0; i < count; ++i) add_block(i, accumulate || i > 0, Team{threads}, planes, sums);
     } else {
       float* const own = sums + thread * copy_floats();
       const int64_t begin = count * thread / threads, end = count * (thread + 1) / threads;
       for (int64_t i = begin; i < end; ++i)
-        add_block(i, accumulate || i > begin, Team{0, 1}, planes + thread * floats, own);
+        add_block(i, accumulate || i > begin, Team{1}, planes + thread * floats, own);
       if (begin == end && !accumulate) std::fill_n(own, copy_floats(), 0.0f);
       // OpenMP may have given fewer threads than it may.
       if (thread == 0 && !accumulate)

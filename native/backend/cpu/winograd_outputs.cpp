@@ -20,13 +20,13 @@ void each_block(const TileBlocks& blocks, int64_t all, int64_t floats, float* sc
   const auto tiles_of = [&](int64_t b) { return std::min(blocks.tiles, all - b * blocks.tiles); };
 #pragma omp parallel
   {
-    const int thread = omp_get_thread_num(), threads = omp_get_num_threads();
+    const int thread = omp_get_thread_num();
     if (blocks.shared) {
-      for (int64_t b = 0; b < count; ++b) run(b * blocks.tiles, tiles_of(b), Team{thread, threads}, scratch);
+      for (int64_t b = 0; b < count; ++b) run(b * blocks.tiles, tiles_of(b), Team{omp_get_num_threads()}, scratch);
     } else {
 #pragma omp for schedule(dynamic, 1)
       for (int64_t b = 0; b < count; ++b)
-        run(b * blocks.tiles, tiles_of(b), Team{0, 1}, scratch + thread * floats);
+        run(b * blocks.tiles, tiles_of(b), Team{1}, scratch + thread * floats);
     }
   }
 }
@@ -45,8 +45,10 @@ const WinogradKernels* winograd_kernels() {
 }
 
 int64_t WinogradOutputs::weights_bytes() const {
-  return 4 * kPlanes * (problem_.channels * problem_.outputs + kPlaneGap);
+  return 4 * kPlanes * plane();
 }
+
+int64_t WinogradOutputs::plane() const { return problem_.channels * problem_.outputs + kPlaneGap; }
 
 int64_t WinogradOutputs::block_floats(int64_t tiles) const {
   return kPlanes * ((problem_.channels + problem_.outputs) * tiles + 2 * kPlaneGap);
@@ -65,24 +67,26 @@ int64_t WinogradOutputs::scratch_bytes(int64_t images) const {
   return 4 * block_floats(blocks.tiles) * (blocks.shared ? 1 : omp_get_max_threads());
 }
 
+// Where row `c` of `k`'s block of outputs lies in the panels of the first plane, and how far the next row is.
+WinogradOutputs::Rows WinogradOutputs::rows_of(float* weights, int64_t k, int64_t c) const {
+  const int64_t b = block(), outputs = problem_.outputs / b, first = k / 2 * 2;
+  const int64_t width = std::min<int64_t>(2, outputs - first) * b;
+  return {weights + first * b * problem_.channels + c * b * width + k % 2 * b, width};
+}
+
 void WinogradOutputs::transform_weights(const float* stored, float* weights) const {
-  const WinogradKernels& kernels = *winograd_kernels();
   const int64_t b = block(), inputs = problem_.channels / b, outputs = problem_.outputs / b;
-  const int64_t plane = problem_.channels * problem_.outputs + kPlaneGap;
 #pragma omp parallel for collapse(2) schedule(static)
   for (int64_t k = 0; k < outputs; ++k) {
     for (int64_t c = 0; c < inputs; ++c) {
-      const int64_t width = std::min<int64_t>(2, outputs - k / 2 * 2) * b;
-      float* const to = weights + k / 2 * 2 * b * problem_.channels + c * b * width + k % 2 * b;
-      kernels.transform_weights(stored + (k * inputs + c) * 9 * b * b, to, plane, width);
+      const Rows rows = rows_of(weights, k, c);
+      winograd_kernels()->transform_weights(stored + (k * inputs + c) * 9 * b * b, rows.first, plane(), rows.width);
     }
   }
 }
 
 void WinogradOutputs::transform_turned_weights(const float* stored, float* weights) const {
-  const WinogradKernels& kernels = *winograd_kernels();
   const int64_t b = block(), inputs = problem_.channels / b, outputs = problem_.outputs / b;
-  const int64_t plane = problem_.channels * problem_.outputs + kPlaneGap;
 #pragma omp parallel for collapse(2) schedule(static)
   for (int64_t k = 0; k < outputs; ++k) {
     for (int64_t c = 0; c < inputs; ++c) {
@@ -91,9 +95,8 @@ void WinogradOutputs::transform_turned_weights(const float* stored, float* weigh
       for (int64_t tap = 0; tap < 9; ++tap)
         for (int64_t i = 0; i < b; ++i)
           for (int64_t o = 0; o < b; ++o) turned[((8 - tap) * b + o) * b + i] = from[(tap * b + i) * b + o];
-      const int64_t width = std::min<int64_t>(2, outputs - k / 2 * 2) * b;
-      float* const to = weights + k / 2 * 2 * b * problem_.channels + c * b * width + k % 2 * b;
-      kernels.transform_weights(turned, to, plane, width);
+      const Rows rows = rows_of(weights, k, c);
+      winograd_kernels()->transform_weights(turned, rows.first, plane(), rows.width);
     }
   }
 }
@@ -102,7 +105,7 @@ void WinogradOutputs::run(int64_t images, const float* x, const float* weights, 
                           void* scratch) const {
   const WinogradKernels& kernels = *winograd_kernels();
   const int64_t b = block(), inputs = problem_.channels / b, outputs = problem_.outputs / b;
-  const int64_t map = map_floats(problem_), u_plane = problem_.channels * problem_.outputs + kPlaneGap;
+  const int64_t map = map_floats(problem_), u_plane = plane();
   const TileBlocks blocks = blocks_of(images);
   each_block(blocks, images * problem_.tiles_per_image(), block_floats(blocks.tiles), static_cast<float*>(scratch),
              [&](int64_t first, int64_t tiles, const Team& team, float* planes) {

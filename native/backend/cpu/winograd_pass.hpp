@@ -50,8 +50,15 @@ class WinogradOutputs {
   void run(int64_t images, const float* x, const float* weights, const ImagesFinish&, float* y, void* scratch) const;
 
  private:
+  struct Rows {
+    float* first;
+    int64_t width;
+  };
+
   TileBlocks blocks_of(int64_t images) const;
   int64_t block_floats(int64_t tiles) const;
+  int64_t plane() const;  // floats of transformed weights
+  Rows rows_of(float* weights, int64_t k, int64_t c) const;
 
   WinogradProblem problem_;
   Tuning tuning_;

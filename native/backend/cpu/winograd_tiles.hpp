@@ -8,13 +8,22 @@ namespace vggnet::cpu {
 // Consecutive planes begin in different sets of the caches: 36 stores to one set would evict each other.
 constexpr int64_t kPlaneGap = 16;
 
-// The threads that work on one block, and this one among them.
-struct Team {
-  int part, parts;
+constexpr int64_t kTurns = 8;
 
+// The threads that work on one block: this one alone, or all of a parallel region, each of which makes the same calls.
+struct Team {
+  int parts;
+
+  // Each does a few at a time: who is held up by another program does fewer.
   template <class Work>
   void each(int64_t count, Work work) const {
-    for (int64_t i = count * part / parts, end = count * (part + 1) / parts; i < end; ++i) work(i);
+    if (parts == 1) {
+      for (int64_t i = 0; i < count; ++i) work(i);
+      return;
+    }
+    const int64_t few = count / (parts * kTurns) + 1;
+#pragma omp for schedule(dynamic, few) nowait
+    for (int64_t i = 0; i < count; ++i) work(i);
   }
   void meet() const {
     if (parts == 1) return;
