@@ -29,8 +29,9 @@ export async function replaceHead(net: VGG, options: HeadOptions): Promise<VGG> 
   if (!(net instanceof VGG)) throw unexpected('a VGG', 'net', net)
   const { classes } = readOptions(options, 'replaceHead options', { ...runChecks, ...headChecks })
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
-  const { device, precision, deterministic, run, configuration } = net
-  const same = { device: device as 'cpu' | `cuda:${number}`, deterministic, ...run }
+  const { device, precision, deterministic, configuration } = net
+  const { seed, threads, exact } = net.run
+  const same = { device: device as 'cpu' | `cuda:${number}`, deterministic, seed, threads, exact }
   // another device has its own precision
   const ownPrecision = given.device === undefined ? { precision } : {}
   const made = await VGG.create({ ...configuration, ...same, ...ownPrecision, ...given, classes })
