@@ -1,4 +1,12 @@
-import { combinedCases, convolutionCases, type LayerCase, layerCases, linearCases, winogradCases } from '../cases.js'
+import {
+  combinedCases,
+  convolutionCases,
+  type LayerCase,
+  layerCases,
+  linearCases,
+  tileBlockCases,
+  winogradCases,
+} from '../cases.js'
 import { gradientTolerance, outputTolerance, type Precision, type Tolerance } from '../compare.js'
 import { onEachDevice, precisionOf } from '../devices.js'
 import { checkCase, type Tolerances } from './run-case.js'
@@ -26,6 +34,13 @@ function winograd(precision: Precision, { shape: [n, , h, w] }: LayerCase): Tole
 
 onEachDevice('layers, Winograd', [...convolutionCases, ...combinedCases, ...winogradCases], (device, testCase) =>
   checkCase(device, testCase, false, winograd(precisionOf(device), testCase)),
+)
+
+onEachDevice(
+  'layers, Winograd in blocks of tiles',
+  tileBlockCases,
+  (device, testCase) => checkCase(device, testCase, false, winograd(precisionOf(device), testCase)),
+  ['cpu'],
 )
 
 // Single layers: behind more of them a number may lie on the other side of a ReLU's edge than the reference's.

@@ -5,7 +5,7 @@ import { describe as describePlan } from '../../lib/network/describe.js'
 import type { Network } from '../../lib/network/network.js'
 import { Tensor } from '../../lib/tensor.js'
 import { layersOf } from '../../lib/vgg/vgg.js'
-import { type LayerCase, winogradCases } from '../cases.js'
+import { type LayerCase, tileBlockCases, winogradCases } from '../cases.js'
 import { expectClose } from '../compare.js'
 import { imagesOf, networkOf } from '../device/run-case.js'
 import { formulaValues } from '../reference/formula.js'
@@ -26,10 +26,13 @@ test.runIf(hasKernels)('every convolution of VGG-16 but the first takes Winograd
   expect(others).toEqual(Array.from({ length: 12 }, () => 'winograd/winograd/winograd'))
 })
 
-test.runIf(hasKernels).each(winogradCases)('the case of the layer tests takes it too: $name', ({ layers, shape }) => {
-  const { stages } = describePlan({ layers, shape: [...shape], training: true })
-  expect(stages.find(({ name }) => name.startsWith('conv'))?.algorithm).toBe('winograd/-/winograd')
-})
+test.runIf(hasKernels).each([...winogradCases, ...tileBlockCases])(
+  'the case of the layer tests takes it too: $name',
+  ({ layers, shape }) => {
+    const { stages } = describePlan({ layers, shape: [...shape], training: true })
+    expect(stages.find(({ name }) => name.startsWith('conv'))?.algorithm).toBe('winograd/-/winograd')
+  },
+)
 
 interface Results {
   readonly output: Float32Array
