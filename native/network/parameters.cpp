@@ -91,14 +91,11 @@ void Parameters::initialise(Initialisation scheme, uint64_t seed) {
   uint32_t array = 0;
   for (const ParameterEntry& entry : entries_) {
     const double deviation = entry.parameter.is_weight ? standard_deviation(scheme, entry.parameter) : 0;
-    for (int64_t first = 0; first < entry.parameter.outputs; first += kOutputsAtOnce) {
-      Parameter part = entry.parameter, before = entry.parameter;
-      part.outputs = std::min(kOutputsAtOnce, entry.parameter.outputs - first);
-      before.outputs = first;
+    for_each_part(entry, [&](const Parameter& part, int64_t first, int64_t offset) {
       std::vector<float> values(part.count());
-      if (part.is_weight) fill_normal(values, before.count(), deviation, seed, array);
-      put(Role::parameter, part, entry.offset + backend_.stored_count(before), values);
-    }
+      if (part.is_weight) fill_normal(values, first, deviation, seed, array);
+      put(Role::parameter, part, offset, values.data());
+    });
     ++array;
   }
   changed();
@@ -121,16 +118,27 @@ void Parameters::write(Role role, const std::string& name, const std::vector<flo
     throw Error(kShapeMismatch, "Expected " + std::to_string(place.parameter.count()) + " values for the " +
                                     name_of(role) + " '" + name + "' but received " + std::to_string(logical.size()));
   check_finite(std::string("the ") + name_of(role) + " '" + name + "'", logical.data(), place.parameter.count());
-  put(role, place.parameter, place.offset, logical);
+  for_each_part(place, [&](const Parameter& part, int64_t first, int64_t offset) {
+    put(role, part, offset, logical.data() + first);
+  });
   if (role == Role::parameter) changed();
 }
 
-void Parameters::put(Role role, const Parameter& parameter, int64_t offset, const std::vector<float>& logical) {
-  float* const to = arena(role) + offset;
-  if (backend_.host_addresses_memory()) return backend_.store(parameter, logical.data(), to);
-  std::vector<float> stored(backend_.stored_count(parameter));
-  backend_.store(parameter, logical.data(), stored.data());
-  backend_.upload(stored.data(), to, static_cast<int64_t>(stored.size()) * int64_t{sizeof(float)});
+template <class Visit>
+void Parameters::for_each_part(const ParameterEntry& entry, const Visit& visit) const {
+  for (int64_t first = 0; first < entry.parameter.outputs; first += kOutputsAtOnce) {
+    Parameter part = entry.parameter, before = entry.parameter;
+    part.outputs = std::min(kOutputsAtOnce, entry.parameter.outputs - first);
+    before.outputs = first;
+    visit(part, before.count(), entry.offset + backend_.stored_count(before));
+  }
+}
+
+// By upload even where the host addresses the memory: a backend may keep copies of what is uploaded.
+void Parameters::put(Role role, const Parameter& part, int64_t offset, const float* logical) {
+  std::vector<float> stored(backend_.stored_count(part));
+  backend_.store(part, logical, stored.data());
+  backend_.upload(stored.data(), arena(role) + offset, static_cast<int64_t>(stored.size()) * int64_t{sizeof(float)});
 }
 
 std::optional<std::string> Parameters::first_not_finite(Role role) {

@@ -49,7 +49,10 @@ class Parameters {
   std::vector<Segment> segments(const std::map<std::string, float>& rates, const std::set<std::string>& frozen) const;
 
  private:
-  void put(Role, const Parameter&, int64_t offset, const std::vector<float>& logical);
+  // visit(part, of its first logical element, of its first stored one): an entry in parts of some outputs each.
+  template <class Visit>
+  void for_each_part(const ParameterEntry&, const Visit& visit) const;
+  void put(Role, const Parameter& part, int64_t offset, const float* logical);
 
   Backend& backend_;
   std::vector<ParameterEntry> entries_;
