@@ -47,3 +47,8 @@ export class VggError extends Error {
     this.code = code
   }
 }
+
+/** Throws ABORTED where the signal was given; `doing` is what it ended. */
+export function throwIfAborted(signal: AbortSignal | undefined, doing: string): void {
+  if (signal?.aborted) throw new VggError('ABORTED', `${doing} was aborted`, { cause: signal.reason })
+}

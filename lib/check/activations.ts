@@ -1,4 +1,4 @@
-import { throwIfAborted } from '../evaluate/evaluate.js'
+import { throwIfAborted } from '../error.js'
 import { describe } from '../network/describe.js'
 import type { Layer } from '../network/layer.js'
 import type { Tensor } from '../tensor.js'

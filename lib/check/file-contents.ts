@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { throwIfAborted } from '../evaluate/evaluate.js'
+import { throwIfAborted } from '../error.js'
 
 /** The files behind a dataset, picture by picture: what `readFolder` and `readList` find. */
 export interface PictureFiles {

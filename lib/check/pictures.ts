@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readPictures } from '../data/batch.js'
 import { type Dataset, imageBytes } from '../data/dataset.js'
-import { VggError } from '../error.js'
-import { throwIfAborted } from '../evaluate/evaluate.js'
+import { throwIfAborted, VggError } from '../error.js'
 
 /** The part of the data that a picture is in. */
 export type Part = 'training' | 'validation'

@@ -1,8 +1,7 @@
 import { readPictures } from '../data/batch.js'
 import { type Dataset, datasetCheck, imageBytes, imageText } from '../data/dataset.js'
 import { sampleOf } from '../data/split.js'
-import { VggError } from '../error.js'
-import { throwIfAborted } from '../evaluate/evaluate.js'
+import { throwIfAborted, VggError } from '../error.js'
 import type { Initialisation } from '../network/open.js'
 import {
   type Check,

@@ -1,7 +1,6 @@
 import type { Dataset } from '../data/dataset.js'
 import { type Batch, Loader } from '../data/loader.js'
-import { VggError } from '../error.js'
-import { throwIfAborted } from '../evaluate/evaluate.js'
+import { throwIfAborted, VggError } from '../error.js'
 import type { VGG } from '../vgg/vgg.js'
 
 /** How long training will take, from three steps. */

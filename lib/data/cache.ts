@@ -1,5 +1,5 @@
 import path from 'node:path'
-import { VggError } from '../error.js'
+import { throwIfAborted, VggError } from '../error.js'
 import { native } from '../native.js'
 import { callback, filePath, instanceOf, optional, readOptions, unexpected } from '../options.js'
 import type { Random } from '../random.js'
@@ -238,7 +238,7 @@ async function prepare(shards: ShardFolder, count: number, options: PrepareOptio
   // Each process begins elsewhere: two that start together make different shards.
   for (let turn = 0; turn < shards.count; turn++) {
     const number = (process.pid + turn) % shards.count
-    if (signal?.aborted) throw new VggError('ABORTED', 'The making of the cache was aborted', { cause: signal.reason })
+    throwIfAborted(signal, 'The making of the cache')
     const shard = await shards.shard(number)
     const size = shards.sizeOf(number)
     for (let place = 0; shard && place < size; place++) if (shard.entry(place)) pictures += 1

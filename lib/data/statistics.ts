@@ -1,4 +1,4 @@
-import { VggError } from '../error.js'
+import { throwIfAborted, VggError } from '../error.js'
 import { callback, instanceOf, integer, optional, readOptions, seed, unexpected, withDefault } from '../options.js'
 import type { LeftOut } from './batch.js'
 import { type ColourShift, colourShiftOf } from './colour.js'
@@ -57,7 +57,7 @@ export async function statisticsOf(data: Dataset, options: StatisticsOptions = {
   const unreadable: LeftOut[] = []
   let pictures = 0
   for await (const read of batchesOf(chosen ? subset(data, chosen) : data, batch)) {
-    if (signal?.aborted) throw new VggError('ABORTED', 'The statistics were aborted', { cause: signal.reason })
+    throwIfAborted(signal, 'The making of the statistics')
     sums.add(await read.images.data())
     pictures += read.labels.length
     unreadable.push(...read.unreadable.map((one) => ({ ...one, index: chosen?.[one.index] ?? one.index })))

@@ -1,7 +1,7 @@
 import type { LeftOut, Pictures } from '../data/batch.js'
 import { type Dataset, datasetCheck } from '../data/dataset.js'
 import { batchesOf } from '../data/loader.js'
-import { VggError } from '../error.js'
+import { throwIfAborted, VggError } from '../error.js'
 import { Network } from '../network/network.js'
 import { instanceOf, integer, optional, readOptions, withDefault } from '../options.js'
 import { type Metrics, Tally } from './metrics.js'
@@ -21,11 +21,6 @@ export interface Evaluation extends Metrics {
 }
 
 const checks = { batch: withDefault(integer(1), 256), signal: optional(instanceOf(AbortSignal)) }
-
-/** Throws ABORTED where the signal was given; `doing` is what it ended. */
-export function throwIfAborted(signal: AbortSignal | undefined, doing: string): void {
-  if (signal?.aborted) throw new VggError('ABORTED', `${doing} was aborted`, { cause: signal.reason })
-}
 
 /**
  * Runs a network over labelled pictures of its own size and says how often it is right.

@@ -1,6 +1,5 @@
 import type { Batch, Loader } from '../data/loader.js'
-import { VggError } from '../error.js'
-import { throwIfAborted } from '../evaluate/evaluate.js'
+import { throwIfAborted, VggError } from '../error.js'
 import type { Network } from '../network/network.js'
 import { notFiniteError } from './not-finite.js'
 import type { Saver } from './saver.js'

@@ -1,4 +1,4 @@
-import { VggError } from '../error.js'
+import { throwIfAborted } from '../error.js'
 import { type TunedMachine, tunedMachine, tuningInForce } from '../kept-tuning.js'
 import { type CpuTuning, native } from '../native.js'
 import { Network } from '../network/network.js'
@@ -155,7 +155,7 @@ export async function measureTuning(options: MeasureOptions = {}): Promise<Measu
       const { name, direction, shapes } = dial
       const values = valuesOf(dial)
       const turn = () => {
-        if (signal?.aborted) throw new VggError('ABORTED', 'The measuring was aborted', { cause: signal.reason })
+        throwIfAborted(signal, 'The measuring')
         onProgress(name, done++, turns)
       }
       const times: number[][][] = []
