@@ -1,7 +1,8 @@
 // The benchmark on a card: all cases in this process, PyTorch in one other.
+import { messageOf } from '../lib/error.js'
 import { cardCases, storedOf } from './cases.js'
 import type { Flags } from './flags.js'
-import { because, measure } from './measure.js'
+import { measure } from './measure.js'
 import { cardRivals } from './rivals.js'
 import type { Ceilings } from './roofline.js'
 import type { Say, Session } from './session.js'
@@ -22,7 +23,7 @@ export async function openCard(flags: Flags, say: Say): Promise<Session> {
       const found = await torch?.versions(Math.min(prepareSeconds, secondsLeft()))
       return { torch: String(found?.torch), 'cudnn-of-torch': String(found?.cudnn) }
     } catch (error) {
-      say(`No PyTorch: ${because(error)}`)
+      say(`No PyTorch: ${messageOf(error)}`)
       torch?.close()
       torch = undefined
       return {}
@@ -34,7 +35,7 @@ export async function openCard(flags: Flags, say: Say): Promise<Session> {
     try {
       return await torch?.ceilings(stored, Math.min(prepareSeconds, secondsLeft()))
     } catch (error) {
-      say(`No ceilings: ${because(error)}; --ceilings TFLOPS,TBS gives them`)
+      say(`No ceilings: ${messageOf(error)}; --ceilings TFLOPS,TBS gives them`)
       return undefined
     }
   }

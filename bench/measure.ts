@@ -1,5 +1,6 @@
 // One case: this library, its rivals in turns with it, and what the layers could take at best.
 import { describe } from 'vggnet'
+import { messageOf } from '../lib/error.js'
 import { type Case, goalsOf } from './cases.js'
 import { type Ours, openOurs, type Run } from './ours.js'
 import { LoadWatch, mean, peakMegabytes } from './processes.js'
@@ -23,9 +24,6 @@ export interface Settings {
   readonly stages: boolean
   readonly secondsLeft: () => number
 }
-
-/** What an error says, for a report that goes on. */
-export const because = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 const perSecond = ({ batch }: Case, milliseconds: number) => (1000 * batch) / milliseconds
 
@@ -80,7 +78,7 @@ async function besideRivals(ours: Ours, one: Case, settings: Settings) {
       own.push(mine)
       peers.push(peer)
     } catch (error) {
-      peers.push({ peer: rival.name, error: because(error) })
+      peers.push({ peer: rival.name, error: messageOf(error) })
     }
   }
   return { own: own.sort((a, b) => a.times.medianMs - b.times.medianMs), peers }
@@ -134,6 +132,6 @@ export async function measure(one: Case, settings: Settings): Promise<CaseFound>
       ours.net.dispose()
     }
   } catch (error) {
-    return { case: one, peers: [], error: because(error) }
+    return { case: one, peers: [], error: messageOf(error) }
   }
 }

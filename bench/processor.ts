@@ -3,10 +3,10 @@ import { fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { messageOf } from '../lib/error.js'
 import { defaultPeersFolder, peersAreThere, peerVersions, placesIn } from '../scripts/setup/peers.mjs'
 import { type Case, processorCases, storedOf } from './cases.js'
 import { type Flags, wantsPeers } from './flags.js'
-import { because } from './measure.js'
 import type { Run } from './ours.js'
 import type { CaseFound, ScalingFound } from './report.js'
 import type { Peers } from './rivals.js'
@@ -43,7 +43,7 @@ async function findPeers(flags: Flags, say: Say): Promise<{ peers: Peers; versio
     const versions = await torch.versions(120)
     return { peers: { ...peers, python }, versions: { torch: String(versions.torch), ...runtime } }
   } catch (error) {
-    say(`No PyTorch: ${because(error)}`)
+    say(`No PyTorch: ${messageOf(error)}`)
     return { peers, versions: runtime }
   } finally {
     torch.close()
@@ -99,11 +99,11 @@ export async function openProcessor(flags: Flags, say: Say): Promise<Session> {
     ...(ceilings && { ceilings }),
     cases: processorCases,
     measure: (one) =>
-      answerTo<CaseFound>(taskOf('case', one)).catch((error) => ({ case: one, peers: [], error: because(error) })),
+      answerTo<CaseFound>(taskOf('case', one)).catch((error) => ({ case: one, peers: [], error: messageOf(error) })),
     scaling: (one) => {
       const task = taskOf('scaling', one)
       const { threads } = task.run
-      return answerTo<ScalingFound>(task).catch((error) => ({ case: one, threads, error: because(error) }))
+      return answerTo<ScalingFound>(task).catch((error) => ({ case: one, threads, error: messageOf(error) }))
     },
     close: () => undefined,
   }

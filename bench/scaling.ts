@@ -1,6 +1,6 @@
 // What more threads bring: one thread and several, in turns.
+import { messageOf } from '../lib/error.js'
 import type { Case } from './cases.js'
-import { because } from './measure.js'
 import { type Ours, openOurs, type Run } from './ours.js'
 import { LoadWatch, mean } from './processes.js'
 import type { ScalingFound } from './report.js'
@@ -32,7 +32,7 @@ export async function measureScaling(one: Case, { run, rounds, milliseconds }: S
       foreignLoad: mean(watch.shares),
     }
   } catch (error) {
-    return { case: one, threads, error: because(error) }
+    return { case: one, threads, error: messageOf(error) }
   } finally {
     for (const { net } of opened) net.dispose()
   }

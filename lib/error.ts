@@ -52,3 +52,6 @@ export class VggError extends Error {
 export function throwIfAborted(signal: AbortSignal | undefined, doing: string): void {
   if (signal?.aborted) throw new VggError('ABORTED', `${doing} was aborted`, { cause: signal.reason })
 }
+
+/** What an error says; of what is no Error, its text. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

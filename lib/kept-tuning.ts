@@ -1,6 +1,7 @@
 import { closeSync, constants, openSync, readSync } from 'node:fs'
 import path from 'node:path'
 import { cacheFolder } from './cuda-places.js'
+import { messageOf } from './error.js'
 import { type CpuTuning, native } from './native.js'
 import { isObject } from './options.js'
 
@@ -95,8 +96,6 @@ export function keptIn(text: string, here: TunedMachine): { tuning: CpuTuning } 
   return { reason: 'it is damaged: a size is no number' }
 }
 
-const because = (error: unknown): string => (error instanceof Error ? error.message : String(error))
-
 const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT'
 
 /** Puts the kept tuning into force. @returns why not, in words; empty where it is */
@@ -111,7 +110,7 @@ function apply(file: string): string {
     return ''
   } catch (error) {
     if (isMissing(error)) return 'none is kept: `vggnet tune` measures this machine'
-    return ignored(because(error))
+    return ignored(messageOf(error))
   }
 }
 
@@ -121,7 +120,7 @@ function applied(env: NodeJS.ProcessEnv): Pick<TuningInForce, 'file' | 'reason'>
     const file = tuningFile(env)
     return { file, reason: env.VGGNET_TUNING === 'off' ? 'VGGNET_TUNING=off' : apply(file) }
   } catch (error) {
-    return { file: '', reason: `no folder for the cache: ${because(error)}` }
+    return { file: '', reason: `no folder for the cache: ${messageOf(error)}` }
   }
 }
 

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { VggError } from './error.js'
+import { messageOf, VggError } from './error.js'
 import { loadFailure, machine } from './load-failure.js'
 import type { NativePictures } from './native-pictures.js'
 import type { Layer } from './network/layer.js'
@@ -277,7 +277,7 @@ function load(): Installation {
     process.once('exit', () => native.endWork())
     return { root, checkout, binary, native }
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
+    const reason = messageOf(cause)
     const failure = loadFailure([{ place, reason }], here, checkout)
     failure.cause = cause
     throw failure

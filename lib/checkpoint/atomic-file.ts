@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { copyFile, type FileHandle, link, open, realpath, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { VggError } from '../error.js'
+import { messageOf, VggError } from '../error.js'
 
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'its folder does not exist',
@@ -23,7 +23,7 @@ export function systemCode(error: unknown): string | undefined {
 }
 
 function reasonOf(cause: unknown): string {
-  return reasons[systemCode(cause) ?? ''] ?? (cause instanceof Error ? cause.message : String(cause))
+  return reasons[systemCode(cause) ?? ''] ?? messageOf(cause)
 }
 
 /** The error for a file or folder that could not be written. */

@@ -1,4 +1,4 @@
-import { VggError } from '../error.js'
+import { messageOf, VggError } from '../error.js'
 import { checkClassNames } from '../network/arguments.js'
 import { checkedLayers } from '../network/check.js'
 import { endsOf, type Layer, type Parameter } from '../network/layer.js'
@@ -29,7 +29,7 @@ export function modelFrom(json: string | undefined): Model {
     layersOfModel(model)
     return model as Model
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
+    const reason = messageOf(cause)
     throw new VggError('FILE_FORMAT', `The description of the model is not valid: ${reason}`, { cause })
   }
 }

@@ -1,4 +1,4 @@
-import { VggError } from '../error.js'
+import { messageOf, VggError } from '../error.js'
 import { isObject } from '../options.js'
 
 // The format: 8 bytes length of the header (little endian), the header (JSON), the tensors' bytes without gaps.
@@ -159,7 +159,7 @@ function parsedJson(json: Uint8Array): Record<string, unknown> {
     throw new Error('it is not an object')
   } catch (cause) {
     if (cause instanceof VggError) throw cause
-    throw malformed(`the header is not JSON: ${cause instanceof Error ? cause.message : cause}`, cause)
+    throw malformed(`the header is not JSON: ${messageOf(cause)}`, cause)
   }
 }
 

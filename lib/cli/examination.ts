@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { availableParallelism, cpus, release, totalmem, type } from 'node:os'
 import process from 'node:process'
+import { messageOf } from '../error.js'
 import { type TuningInForce, tuningInForce } from '../kept-tuning.js'
 import { machine } from '../load-failure.js'
 import { installation } from '../native.js'
@@ -57,7 +58,7 @@ function addonOf(): Examination['addon'] {
     const { native, binary: path } = installation()
     return { path, ...native.buildInfo(), obstacle: '' }
   } catch (error) {
-    const obstacle = error instanceof Error ? error.message : String(error)
+    const obstacle = messageOf(error)
     return { path: '', buildId: '', compiler: '', debug: false, oneDnn: '', isa: '', threads: 0, obstacle }
   }
 }

@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander'
 import pc from 'picocolors'
-import { VggError } from '../error.js'
+import { messageOf, VggError } from '../error.js'
 
 /** The user stopped the command; what could be saved is saved, and `message` says how to go on. */
 export class Interrupted extends Error {}
@@ -28,7 +28,7 @@ export function failureText(error: unknown): string | undefined {
 }
 
 function sentenceOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error)
+  const message = messageOf(error)
   // commander puts its suggestion on a line of its own
   return error instanceof CommanderError ? message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ') : message
 }

@@ -1,3 +1,4 @@
+import { messageOf } from '../error.js'
 import { Network } from '../network/network.js'
 import type { Device } from '../network/open.js'
 import { Tensor } from '../tensor.js'
@@ -54,7 +55,7 @@ export async function tried(candidate: Candidate): Promise<Trial> {
       ...candidate,
       precision: '',
       works: false,
-      obstacle: error instanceof Error ? error.message : String(error),
+      obstacle: messageOf(error),
     }
   }
 }

@@ -1,6 +1,6 @@
 import { closeSync, fdatasync, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs'
 import { promisify } from 'node:util'
-import { VggError } from '../error.js'
+import { messageOf, VggError } from '../error.js'
 import { filePath } from '../options.js'
 
 /**
@@ -68,7 +68,7 @@ export class AppendFile {
 
   #failure(cause: unknown): VggError {
     if (cause instanceof VggError) return cause
-    const reason = cause instanceof Error ? cause.message : String(cause)
+    const reason = messageOf(cause)
     return new VggError('FILE_WRITE', `Could not write ${this.path}: ${reason}`, { cause })
   }
 }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { systemCode } from '../checkpoint/atomic-file.js'
-import { VggError } from '../error.js'
+import { messageOf, VggError } from '../error.js'
 import {
   arrayOf,
   type Check,
@@ -171,7 +171,7 @@ export async function readRawLog(path: string): Promise<{ lines: RawLine[]; torn
     try {
       lines.push({ text, line: lineOf(value) })
     } catch (cause) {
-      const message = cause instanceof Error ? cause.message : String(cause)
+      const message = messageOf(cause)
       throw new VggError('FILE_FORMAT', `${path}, line ${index + 1}: ${message}`, { cause })
     }
   }

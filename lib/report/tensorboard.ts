@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import path from 'node:path'
-import { VggError } from '../error.js'
+import { messageOf, VggError } from '../error.js'
 import { filePath, integer, optional, readOptions, withDefault } from '../options.js'
 import type { EpochEvent, StepEvent } from '../train/events.js'
 import { AppendFile } from './append-file.js'
@@ -97,7 +97,7 @@ async function entriesOf(folder: string): Promise<string[]> {
   try {
     return await readdir(folder)
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
+    const reason = messageOf(cause)
     throw new VggError('FILE_WRITE', `Could not write TensorBoard events in ${folder}: ${reason}`, { cause })
   }
 }

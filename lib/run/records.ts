@@ -1,5 +1,5 @@
 import path from 'node:path'
-import { VggError } from '../error.js'
+import { messageOf, VggError } from '../error.js'
 import { packageVersion } from '../package.js'
 import { RunLog } from '../report/run-log.js'
 import { TensorBoardLog } from '../report/tensorboard.js'
@@ -46,7 +46,7 @@ export class Records {
     const aborted = error instanceof VggError && error.code === 'ABORTED'
     this.#log.end({
       ended: aborted ? 'interrupted' : 'failed',
-      message: error instanceof Error ? error.message : String(error),
+      message: messageOf(error),
     })
   }
 

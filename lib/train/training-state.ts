@@ -1,6 +1,6 @@
 import type { Tables, TrainingRecord } from '../checkpoint/training-file.js'
 import type { LoaderState } from '../data/loader.js'
-import { VggError } from '../error.js'
+import { messageOf, VggError } from '../error.js'
 import type { Evaluation } from '../evaluate/evaluate.js'
 import type { ClassResult } from '../evaluate/metrics.js'
 import { type Check, integer, isObject, positive, readOptions, unexpected } from '../options.js'
@@ -119,7 +119,7 @@ export function decodeState(text: string, tables: Tables): TrainingState {
     const best = schedule.best ?? Number.NEGATIVE_INFINITY
     return { ...state, schedule: { ...schedule, best }, history } as unknown as TrainingState
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
+    const reason = messageOf(cause)
     throw new VggError('FILE_FORMAT', `The state of the training is not valid: ${reason}`, { cause })
   }
 }
