@@ -8,7 +8,7 @@ import { examined, type Prepared, prepared } from './check.js'
 import { commandText } from './command-text.js'
 import { addConfigFlag } from './config.js'
 import { descriptionOf } from './description.js'
-import { Interrupted } from './failure.js'
+import { stoppable } from './stopping.js'
 import { addTrainFlags, type TrainFlags } from './train-flags.js'
 import { runOutput } from './train-output.js'
 
@@ -21,37 +21,25 @@ export function addTrain(program: Command): void {
   addConfigFlag(addTrainFlags(command)).action(runTrain)
 }
 
-async function runTrain(data: string | undefined, flags: TrainFlags, command: Command): Promise<void> {
-  if (flags.resume !== undefined) checkAlone(data, command)
+async function runTrain(data: string | undefined, flags: TrainFlags, asked: Command): Promise<void> {
+  if (flags.resume !== undefined) checkAlone(data, asked)
   const { folder, file, sources } = flags.resume === undefined ? await newRun(data, flags) : await oldRun(flags.resume)
-  const stopping = new AbortController()
   const output = runOutput(folder, flags.json === true)
-  const stop = (): void => {
-    if (stopping.signal.aborted) process.exit(130)
-    stopping.abort()
+  const { differences } = flags
+  const command = commandText(process.argv.slice(2))
+  const trained = async (signal: AbortSignal): Promise<void> => {
+    try {
+      const report = await runAll(folder, file, { ...output.hooks, differences, signal, command }, sources)
+      output.end(report, placesIn(folder).model)
+    } catch (error) {
+      output.pause()
+      throw error
+    }
+  }
+  await stoppable(trained, `go on with:\n  ${commandText(['train', '--resume', folder])}`, () => {
     output.pause()
     console.error('Stopping after the steps under way; again to leave at once ...')
-  }
-  process.on('SIGINT', stop)
-  process.on('SIGTERM', stop)
-  try {
-    const { differences } = flags
-    const hooks = {
-      ...output.hooks,
-      differences,
-      signal: stopping.signal,
-      command: commandText(process.argv.slice(2)),
-    }
-    const report = await runAll(folder, file, hooks, sources)
-    output.end(report, placesIn(folder).model)
-  } catch (error) {
-    output.pause()
-    if (!(error instanceof VggError) || error.code !== 'ABORTED') throw error
-    throw new Interrupted(`Interrupted; go on with:\n  ${commandText(['train', '--resume', folder])}`)
-  } finally {
-    process.off('SIGINT', stop)
-    process.off('SIGTERM', stop)
-  }
+  })
 }
 
 const besideResume = ['resume', 'differences', 'json']

@@ -1,12 +1,11 @@
 import { type Command, Option } from 'commander'
 import pc from 'picocolors'
-import { VggError } from '../error.js'
 import { type TuningInForce, tuningFile, tuningInForce } from '../kept-tuning.js'
 import { type Column, countedText, tableLines } from '../table.js'
 import { forgetTuning, keepTuning } from '../tuning/keep.js'
 import { type Measured, type MeasuredDial, measureTuning } from '../tuning/measure.js'
-import { Interrupted } from './failure.js'
 import { given, number } from './flags.js'
+import { stoppable } from './stopping.js'
 import { dialNames, dialText, tuningFacts } from './tuning-text.js'
 import { waitingOn } from './waiting.js'
 
@@ -72,35 +71,15 @@ interface Tuned extends Measured {
 async function tuned({ rounds, foreignLoad }: Flags): Promise<Tuned> {
   const file = tuningFile(process.env)
   const { tuning, source } = tuningInForce()
-  const found = await watched(file, (signal) => {
+  const found = await stoppable((signal) => {
     const waiting = waitingOn(process.stderr)
     const onProgress = (name: MeasuredDial['name'], done: number, of: number) =>
       waiting.update(`measuring the ${dialNames[name]}:`, done, of)
     return measureTuning({ ...given({ rounds, foreignLoad }), signal, onProgress }).finally(() => waiting.end())
-  })
+  }, `${file} is as it was`)
   const kept = found.obstacle === ''
   if (kept) await keepTuning(file, found)
   return { kept, file, before: { tuning, source }, ...found }
-}
-
-/** Work that Ctrl-C ends after the turn under way, and a second one at once. @throws Interrupted */
-async function watched<T>(file: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const stopping = new AbortController()
-  const stop = (): void => {
-    if (stopping.signal.aborted) process.exit(130)
-    stopping.abort()
-  }
-  process.on('SIGINT', stop)
-  process.on('SIGTERM', stop)
-  try {
-    return await work(stopping.signal)
-  } catch (error) {
-    if (!(error instanceof VggError) || error.code !== 'ABORTED') throw error
-    throw new Interrupted(`Interrupted; ${file} is as it was`)
-  } finally {
-    process.off('SIGINT', stop)
-    process.off('SIGTERM', stop)
-  }
 }
 
 function dialLines({ name, direction, shapes, standard, chosen, candidates }: MeasuredDial): string[] {
