@@ -29,7 +29,14 @@ export type { SmallestSide } from './data/view.js'
 export { type ErrorCode, VggError } from './error.js'
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate/evaluate.js'
 export type { ClassResult, Metrics } from './evaluate/metrics.js'
-export type { BuildInfo, CpuTuning, Description, Precision } from './native.js'
+export type { BuildInfo, CpuTuning } from './native.js'
+export type {
+  DescribedLayer,
+  DescribedParameter,
+  DescribedStage,
+  Description,
+  Precision,
+} from './native-description.js'
 export type {
   Augment,
   BackwardOptions,
@@ -51,7 +58,8 @@ export type {
   SpatialMeanLayer,
 } from './network/layer.js'
 export { parameterCount, parametersOf } from './network/layer.js'
-export { Network, type NetworkOptions } from './network/network.js'
+export { Network } from './network/network.js'
+export type { NetworkOptions } from './network/network-parts.js'
 export type { Device, Initialisation, RunOptions } from './network/open.js'
 export type { OpenedRun } from './network/opened-run.js'
 export { Random, type RandomState } from './random.js'

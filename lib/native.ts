@@ -4,6 +4,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { messageOf, VggError } from './error.js'
 import { loadFailure, machine } from './load-failure.js'
+import type { DescribedParameter, Description, Precision } from './native-description.js'
 import type { NativePictures } from './native-pictures.js'
 import type { Layer } from './network/layer.js'
 
@@ -24,16 +25,6 @@ export interface NativeTensor {
   shape: number[]
 }
 
-export interface NativeParameter {
-  name: string
-  layer: string
-  role: 'weight' | 'bias'
-  shape: number[]
-  count: number
-  fanIn: number
-  fanOut: number
-}
-
 export interface NativeLoss {
   /** Mean over the images that `batch` counts. */
   loss: number
@@ -52,9 +43,6 @@ export interface NativeUpdate {
 /** The arrays that a network holds for each parameter. */
 export type ParameterArray = 'parameter' | 'gradient' | 'velocity'
 
-/** How a device stores activations and multiplies. */
-export type Precision = 'bf16' | 'tf32' | 'float32'
-
 /** Where to compute; native code resolves `auto`. */
 export interface NativeDevice {
   device: string
@@ -72,7 +60,7 @@ export interface NativeNetwork {
   readonly precision: Precision
   readonly deterministic: boolean
   readonly threads: number
-  readonly parameters: NativeParameter[]
+  readonly parameters: DescribedParameter[]
   trainingStep(): number
   setTrainingStep(step: number): Promise<void>
   initialise(call: { scheme: 'glorot' | 'he' | 'paper'; seed: number }): Promise<void>
@@ -103,48 +91,6 @@ export interface NativeNetwork {
     training: boolean
   }): Promise<{ name: string; forwardMs: number; backwardMs: number; multiplyAdds: number }[]>
   dispose(): void
-}
-
-/** Shapes are [n, c, h, w], whole batch; multiply-adds of the forward pass. */
-export interface DescribedLayer {
-  name: string
-  kind: string
-  input: number[]
-  output: number[]
-  multiplyAdds: number
-  parameters: number
-}
-
-export interface DescribedStage extends DescribedLayer {
-  workspaceBytes: number
-  /** Kept from forward to backward besides activations. */
-  savedBytes: number
-  /** Forward, and in training the gradients of input and weights: 'winograd/winograd/direct'. */
-  algorithm: string
-}
-
-/** What a network takes and does at one input shape; computed without allocating any of it. */
-export interface Description {
-  /** 'cpu', 'cuda'. */
-  device: string
-  precision: Precision
-  parameters: NativeParameter[]
-  parameterCount: number
-  /** Weights and biases as stored. */
-  parameterBytes: number
-  /** Gradients and velocity. */
-  optimizerBytes: number
-  /** As described, by the paper's names. */
-  layers: DescribedLayer[]
-  /** As the device runs them: a convolution and the pool behind it are one, 'conv1_2+pool1'. */
-  stages: DescribedStage[]
-  /** Uses are counted in stages: forward from 0 on, then backward. Bytes, and their place in the arena. */
-  tensors: { name: string; bytes: number; offset: number; firstUse: number; lastUse: number }[]
-  arenaBytes: number
-  workspaceBytes: number
-  totalBytes: number
-  /** Of the forward pass, for the whole batch. */
-  multiplyAdds: number
 }
 
 export interface BuildInfo {

@@ -1,4 +1,5 @@
-import { type Description, native } from '../native.js'
+import { native } from '../native.js'
+import type { Description } from '../native-description.js'
 import { arrayOf, boolean, type Check, integer, readOptions, unexpected, withDefault } from '../options.js'
 import { prepareDevice } from '../prepare-device.js'
 import { namesOf } from './arguments.js'

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import { VggError } from '../error.js'
-import type { NativeNetwork, ParameterArray, Precision } from '../native.js'
+import type { ParameterArray } from '../native.js'
+import type { Precision } from '../native-description.js'
 import { arrayOf, instanceOf, integer, optional, readOptions, text, unknownName } from '../options.js'
 import { shapeText, type Tensor } from '../tensor.js'
 import {
@@ -26,28 +27,9 @@ import { CallQueue } from './call-queue.js'
 import { checkedLayers } from './check.js'
 import { type Copied, copyParameters } from './copy.js'
 import { endsOf, type Layer, layersWithParameters, type Parameter, parametersOf, tensorNames } from './layer.js'
-import { type Initialisation, initialisation, openNative, type RunOptions, runChecks } from './open.js'
+import type { NetworkOptions, NetworkParts } from './network-parts.js'
+import { initialisation, openNative, runChecks } from './open.js'
 import { type OpenedRun, openedRun } from './opened-run.js'
-
-export interface NetworkOptions extends RunOptions {
-  /** The description: plain data, the input first. */
-  layers: readonly Layer[]
-  /** Default `glorot`. */
-  initialisation?: Initialisation
-  /** One name for each class; kept with the model. */
-  classNames?: readonly string[]
-}
-
-/** What a network is made from besides its native part; for classes that extend `Network`. */
-export interface NetworkParts {
-  readonly native: NativeNetwork
-  readonly layers: readonly Layer[]
-  readonly classNames: readonly string[]
-  /** What messages call it. */
-  readonly name: string
-  /** The layers that `initialiseFrom` copies unless told; default: all that have parameters. */
-  readonly taken?: readonly string[]
-}
 
 /**
  * A network on a device. Calls run one after another in the order in which they were made, off the event loop; each

@@ -1,5 +1,6 @@
 import { VggError } from '../error.js'
-import { type NativeNetwork, native, type Precision } from '../native.js'
+import { type NativeNetwork, native } from '../native.js'
+import type { Precision } from '../native-description.js'
 import {
   boolean,
   type Check,

@@ -1,6 +1,7 @@
 import { checkClassNames } from '../network/arguments.js'
 import type { Layer } from '../network/layer.js'
-import { Network, type NetworkParts } from '../network/network.js'
+import { Network } from '../network/network.js'
+import type { NetworkParts } from '../network/network-parts.js'
 import { type Initialisation, initialisation, openNative, type RunOptions, runChecks } from '../network/open.js'
 import {
   arrayOf,
