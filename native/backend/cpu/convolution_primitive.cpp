@@ -78,8 +78,7 @@ PrimitiveConvolution::PrimitiveConvolution(const Convolution& layer, const Shape
   input_gradient_.emplace(problem, Direction::input_gradient, within);
   if (!weight_gradient_) backward_pieces_ = pieces_of(0, input.n, input_gradient_->piece());
   for (const Piece& piece : backward_pieces_) input_gradient_->prepare_range(piece.images);
-  if (derives_weights())
-    derived_weights_ = checked("memory", [&] { return dnnl::memory(input_gradient_->weights(), engine()); });
+  derived_weights_ = checked("memory", [&] { return dnnl::memory(input_gradient_->weights(), engine()); });
 }
 
 // Workspace: the input packed into blocks, if it must be; scratch of oneDNN; gradients and grown maps
@@ -89,7 +88,7 @@ void PrimitiveConvolution::describe(Requirements& requirements) const {
   if (weight_gradient_)
     requirements.workspace_bytes += round_up(weights_bytes(), 64) + round_up(4 * outputs_, 64) +
                                     grown_bytes(read_channels_) + grown_bytes(outputs_);
-  requirements.prepared_bytes = derives_weights() ? static_cast<int64_t>(input_gradient_->weights().get_size()) : 0;
+  requirements.prepared_bytes = input_gradient_ ? static_cast<int64_t>(input_gradient_->weights().get_size()) : 0;
   requirements.input_in_backward = weight_gradient_ || (input_gradient_ && mask_input_);
   requirements.algorithm = "direct";
   if (backward_pieces_.empty()) return;
@@ -164,16 +163,14 @@ void PrimitiveConvolution::grow_piece(const Piece& piece) {
 }
 
 void PrimitiveConvolution::bind_input_gradient(const Ring& grad_output) {
-  dnnl::memory weights = weights_;
-  if (derives_weights()) weights = derived_weights_;
-  if (derives_weights() && !plain_)
+  if (!plain_)
     reorder_weights_ = checked("reorder", [&] { return dnnl::reorder(weights_, derived_weights_); });
   input_steps_.clear();
   for (const Piece& outer : backward_pieces_) {
     std::vector<Step>& steps = input_steps_.emplace_back();
     for (const Piece& piece : pieces_of(outer.first, outer.images, input_gradient_->piece())) {
       steps.push_back(step_of(*input_gradient_, piece, grad_input_, padded(shape_.c), grad_output));
-      steps.back().arguments.insert({DNNL_ARG_WEIGHTS, weights});
+      steps.back().arguments.insert({DNNL_ARG_WEIGHTS, derived_weights_});
     }
   }
 }
@@ -190,7 +187,7 @@ void PrimitiveConvolution::widen_weights() {
 }
 
 void PrimitiveConvolution::refresh() {
-  if (!derives_weights()) return;
+  if (!input_gradient_) return;
   if (plain_) return widen_weights();
   checked("reorder", [&] {
     reorder_weights_.execute(stream(), {{DNNL_ARG_FROM, weights_}, {DNNL_ARG_TO, derived_weights_}});

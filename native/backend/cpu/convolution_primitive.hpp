@@ -28,7 +28,6 @@ class PrimitiveConvolution final : public ConvolutionEngine {
   Step step_of(const ConvolutionPass&, const Piece&, const float* x, int64_t channels, const Ring& y) const;
   int64_t weights_bytes() const { return static_cast<int64_t>(forward_.weights().get_size()); }
   int64_t scratch_bytes() const;
-  bool derives_weights() const { return input_gradient_ && input_gradient_->weights() != forward_.weights(); }
   void bind_input_gradient(const Ring& grad_output);
   void bind_weight_gradient(const Ring& grad_output);
   bool grows() const { return grown_h_ != shape_.h || grown_w_ != shape_.w; }
