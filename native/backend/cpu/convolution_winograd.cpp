@@ -78,7 +78,7 @@ void WinogradConvolution::refresh() {
   if (!context_.training) output_.transform_weights(binding_.weight, weights_);
 }
 
-const float* WinogradConvolution::of_images(const Ring& ring, const Piece& piece, int64_t channels) const {
+float* WinogradConvolution::of_images(const Ring& ring, const Piece& piece, int64_t channels) const {
   return ring.base + piece.first % ring.images * channels * shape_.h * shape_.w;
 }
 
@@ -87,7 +87,7 @@ void WinogradConvolution::forward(size_t index) {
   const Piece& piece = forward_pieces_[index];
   const Ring input = {binding_.input.floats(), shape_.n};
   output_.run(piece.images, of_images(input, piece, channels_), weights_, {.bias = binding_.bias, .relu = relu_},
-              const_cast<float*>(of_images(to_, piece, outputs_)), scratch_);
+              of_images(to_, piece, outputs_), scratch_);
 }
 
 void WinogradConvolution::backward(size_t index, Gradients gradients) {
@@ -104,8 +104,7 @@ void WinogradConvolution::backward(size_t index, Gradients gradients) {
   if (index == 0) input_gradient_.transform_turned_weights(binding_.weight, weights_);
   const ImagesFinish finish = {.masked_by = context_.mask_input ? of_images(input, piece, channels_) : nullptr,
                                .scale = context_.mask_input ? context_.mask_scale : 1};
-  input_gradient_.run(piece.images, dy, weights_, finish, const_cast<float*>(of_images(grad_input, piece, channels_)),
-                      scratch_);
+  input_gradient_.run(piece.images, dy, weights_, finish, of_images(grad_input, piece, channels_), scratch_);
 }
 
 }  // namespace vggnet::cpu

@@ -27,7 +27,7 @@ class WinogradConvolution final : public ConvolutionEngine {
   int64_t made_weights_bytes() const;
   int64_t sums_bytes() const { return wants_weight_gradient() ? round_up(weight_gradient_.sums_bytes(), 64) : 0; }
   int64_t scratch_bytes() const;
-  const float* of_images(const Ring& ring, const Piece& piece, int64_t channels) const;
+  float* of_images(const Ring& ring, const Piece& piece, int64_t channels) const;
 
   const Shape shape_;
   const Context context_;
