@@ -13,7 +13,7 @@ constexpr int64_t kOwnSums = 3 << 20;
 }  // namespace
 
 int64_t WinogradWeightGradient::copy_floats() const {
-  return kPlanes * (problem_.channels * problem_.outputs + kPlaneGap) + problem_.outputs;
+  return kPlanes * weights_plane(problem_) + problem_.outputs;
 }
 
 int64_t WinogradWeightGradient::copies() const {
@@ -43,7 +43,7 @@ void WinogradWeightGradient::run(int64_t images, const float* x, const float* dy
                                  void* scratch) const {
   const WinogradKernels& kernels = *winograd_kernels();
   const int64_t b = block(), inputs = problem_.channels / b, outputs = problem_.outputs / b;
-  const int64_t map = map_floats(problem_), d_plane = problem_.channels * problem_.outputs + kPlaneGap;
+  const int64_t map = map_floats(problem_), d_plane = weights_plane(problem_);
   const int64_t all = images * problem_.tiles_per_image();
   const TileBlocks blocks = blocks_of(images);
   const int64_t count = blocks.count(all), floats = block_floats(blocks.tiles);
@@ -101,7 +101,7 @@ void WinogradWeightGradient::run(int64_t images, const float* x, const float* dy
 void WinogradWeightGradient::finish(float* sums, bool accumulate, float* grad_weight, float* grad_bias) const {
   const WinogradKernels& kernels = *winograd_kernels();
   const int64_t b = block(), inputs = problem_.channels / b, outputs = problem_.outputs / b;
-  const int64_t d_plane = problem_.channels * problem_.outputs + kPlaneGap;
+  const int64_t d_plane = weights_plane(problem_);
   const int64_t more = copies() - 1, floats = copy_floats();
   if (more > 0) {
 #pragma omp parallel for schedule(static)

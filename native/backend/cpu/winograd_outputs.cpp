@@ -45,10 +45,8 @@ const WinogradKernels* winograd_kernels() {
 }
 
 int64_t WinogradOutputs::weights_bytes() const {
-  return 4 * kPlanes * plane();
+  return 4 * kPlanes * weights_plane(problem_);
 }
-
-int64_t WinogradOutputs::plane() const { return problem_.channels * problem_.outputs + kPlaneGap; }
 
 int64_t WinogradOutputs::block_floats(int64_t tiles) const {
   return kPlanes * ((problem_.channels + problem_.outputs) * tiles + 2 * kPlaneGap);
@@ -80,7 +78,7 @@ void WinogradOutputs::transform_weights(const float* stored, float* weights) con
   for (int64_t k = 0; k < outputs; ++k) {
     for (int64_t c = 0; c < inputs; ++c) {
       const Rows rows = rows_of(weights, k, c);
-      winograd_kernels()->transform_weights(stored + (k * inputs + c) * 9 * b * b, rows.first, plane(), rows.width);
+      winograd_kernels()->transform_weights(stored + (k * inputs + c) * 9 * b * b, rows.first, weights_plane(problem_), rows.width);
     }
   }
 }
@@ -96,7 +94,7 @@ void WinogradOutputs::transform_turned_weights(const float* stored, float* weigh
         for (int64_t i = 0; i < b; ++i)
           for (int64_t o = 0; o < b; ++o) turned[((8 - tap) * b + o) * b + i] = from[(tap * b + i) * b + o];
       const Rows rows = rows_of(weights, k, c);
-      winograd_kernels()->transform_weights(turned, rows.first, plane(), rows.width);
+      winograd_kernels()->transform_weights(turned, rows.first, weights_plane(problem_), rows.width);
     }
   }
 }
@@ -105,7 +103,7 @@ void WinogradOutputs::run(int64_t images, const float* x, const float* weights, 
                           void* scratch) const {
   const WinogradKernels& kernels = *winograd_kernels();
   const int64_t b = block(), inputs = problem_.channels / b, outputs = problem_.outputs / b;
-  const int64_t map = map_floats(problem_), u_plane = plane();
+  const int64_t map = map_floats(problem_), u_plane = weights_plane(problem_);
   const TileBlocks blocks = blocks_of(images);
   each_block(blocks, images * problem_.tiles_per_image(), block_floats(blocks.tiles), static_cast<float*>(scratch),
              [&](int64_t first, int64_t tiles, const Team& team, float* planes) {

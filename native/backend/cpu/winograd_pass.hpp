@@ -57,7 +57,6 @@ class WinogradOutputs {
 
   TileBlocks blocks_of(int64_t images) const;
   int64_t block_floats(int64_t tiles) const;
-  int64_t plane() const;  // floats of transformed weights
   Rows rows_of(float* weights, int64_t k, int64_t c) const;
 
   WinogradProblem problem_;

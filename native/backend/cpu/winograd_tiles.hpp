@@ -8,6 +8,9 @@ namespace vggnet::cpu {
 // Consecutive planes begin in different sets of the caches: 36 stores to one set would evict each other.
 constexpr int64_t kPlaneGap = 16;
 
+// Floats from one plane of transformed weights, or of their gradient, to the next.
+inline int64_t weights_plane(const WinogradProblem& problem) { return problem.channels * problem.outputs + kPlaneGap; }
+
 constexpr int64_t kTurns = 8;
 
 // The threads that work on one block: this one alone, or all of a parallel region, each of which makes the same calls.
