@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
-import { homedir } from 'node:os'
 import path from 'node:path'
+import { cacheFolder } from './cache-folder.js'
 import { type CudaPlaces, type Installation, installation } from './native.js'
 
 /** Without the suffix .node: the loader of binaries would take it for the addon. */
@@ -18,13 +18,6 @@ export interface Surroundings {
   suffice(folders: readonly string[]): boolean
   /** Folders of the `nvidia` packages of the python3 in use; costs a process. */
   python(): readonly string[]
-}
-
-/** The folder of the set-up's cache, as scripts/setup/cache.mjs has it. */
-export function cacheFolder(env: Surroundings['env']): string {
-  if (env.VGGNET_CACHE) return path.resolve(env.VGGNET_CACHE)
-  const { XDG_CACHE_HOME: base } = env
-  return path.join(base && path.isAbsolute(base) ? base : path.join(homedir(), '.cache'), 'vggnet')
 }
 
 const pathList = (value: string | undefined): string[] => (value ?? '').split(path.delimiter).filter(Boolean)

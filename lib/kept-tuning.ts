@@ -1,6 +1,5 @@
-import { closeSync, constants, openSync, readSync } from 'node:fs'
 import path from 'node:path'
-import { cacheFolder } from './cuda-places.js'
+import { cacheFolder, startOf } from './cache-folder.js'
 import { messageOf } from './error.js'
 import { type CpuTuning, native } from './native.js'
 import { isObject } from './options.js'
@@ -45,17 +44,6 @@ export const tuningFile = (env: Readonly<Record<string, string | undefined>>): s
   path.join(cacheFolder(env), 'tuning.json')
 
 const longestFile = 4096
-
-/** As many bytes as asked for, or all, as text; never waits, as a pipe that nobody writes to would have it. */
-function startOf(file: string, bytes: number): string {
-  const opened = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
-  try {
-    const start = Buffer.alloc(bytes)
-    return start.toString('utf8', 0, readSync(opened, start))
-  } finally {
-    closeSync(opened)
-  }
-}
 
 /** As os.cpus() has it, of the first processor only: each takes its time. Empty where the system does not tell. */
 function processorName(): string {

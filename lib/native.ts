@@ -1,25 +1,14 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { messageOf, VggError } from './error.js'
 import { loadFailure, machine } from './load-failure.js'
 import type { Native } from './native-interface.js'
+import { packageRoot } from './package.js'
 
 export type * from './native-interface.js'
 
 const require = createRequire(import.meta.url)
-// The sources lie in lib/, the compiled files in dist/: the root is where the package's own package.json lies.
-function packageRoot(): string {
-  let folder = path.dirname(fileURLToPath(import.meta.url))
-  while (folder !== path.dirname(folder)) {
-    const file = path.join(folder, 'package.json')
-    if (existsSync(file) && JSON.parse(readFileSync(file, 'utf8')).name === 'vggnet') return folder
-    folder = path.dirname(folder)
-  }
-  throw new VggError('NATIVE_LOAD_FAILED', `Found no package.json of vggnet above ${fileURLToPath(import.meta.url)}`)
-}
-
 function binaryPath(root: string): string {
   const chosen = process.env.VGGNET_BINARY
   if (chosen) return path.resolve(chosen)

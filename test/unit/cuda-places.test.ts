@@ -1,6 +1,7 @@
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { cacheFolder, cudaFolders, cudaLibrary, type Surroundings } from '../../lib/cuda-places.js'
+import { cacheFolder } from '../../lib/cache-folder.js'
+import { cudaFolders, cudaLibrary, type Surroundings } from '../../lib/cuda-places.js'
 import { cacheFolder as cacheFolderOfSetup } from '../../scripts/setup/cache.mjs'
 
 const everywhere = ['/usr/local/cuda/lib64', '/usr/lib/x86_64-linux-gnu', '/usr/lib64']
