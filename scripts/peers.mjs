@@ -3,9 +3,10 @@
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { checkPlatform } from '../lib/wheels/platform.mjs'
 import { defaultPeersFolder, installPeers } from './setup/peers.mjs'
 import { exitOnProblem, SetupProblem } from './setup/problem.mjs'
-import { checkNode, checkPlatform } from './setup/tools.mjs'
+import { checkNode } from './setup/tools.mjs'
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..')
 

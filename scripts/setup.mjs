@@ -3,9 +3,9 @@
 // What is there is not done again; nothing is printed when there is nothing to do. Needs no package: it runs before npm ci.
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { holdLock } from '../lib/wheels/lock.mjs'
 import { compileLibrary } from './setup/compile.mjs'
 import { buildCuda } from './setup/cuda.mjs'
-import { holdLock } from './setup/lock.mjs'
 import { buildNative, builds } from './setup/native.mjs'
 import { installPackages } from './setup/packages.mjs'
 import { makePrebuild } from './setup/prebuild.mjs'
@@ -34,7 +34,10 @@ await exitOnProblem(async () => {
       `Expected ${Object.keys(parts).join(', ')} for setup but received '${unknown}'`,
     )
   }
-  await holdLock(path.join(root, '.setup.lock'), async () => {
+  const onWaiting = (owner) =>
+    process.stderr.write(`setup: waiting for another set-up of this clone (process ${owner})\n`)
+  const setUp = async () => {
     for (const name of wanted) await parts[name]()
-  })
+  }
+  await holdLock(path.join(root, 'setup'), setUp, { onWaiting })
 })

@@ -98,7 +98,9 @@ describe('native', () => {
 
 describe('lib', () => {
   // cli -> run -> check, report -> train, evaluate, tuning -> vgg, data, checkpoint -> network -> the files beside index.ts
+  // -> wheels, which the set-up shares
   const ranks: Record<string, number> = {
+    wheels: -1,
     '': 0,
     network: 1,
     vgg: 2,
@@ -128,8 +130,22 @@ describe('lib', () => {
       // the boundary to native code is described in terms of the layers that cross it: a type, nothing at run time
       .filter(({ from, to }) => !(from === 'lib/native-interface.ts' && to === 'lib/network/layer.ts'))
     const order =
-      'cli -> run -> check, report -> train, evaluate, tuning -> vgg, data, checkpoint -> network -> files beside index.ts'
+      'cli -> run -> check, report -> train, evaluate, tuning -> vgg, data, checkpoint -> network -> files beside index.ts -> wheels'
     expect(wrong.map(({ from, to }) => `${from} imports ${to}: only ${order}`)).toEqual([])
+  })
+
+  test('has in wheels/ what runs before any package or build is there, for the set-up', () => {
+    const wheels = lib.filter((file) => folderOf(file.path) === 'wheels')
+    expect(wheels.length).toBeGreaterThan(0)
+    const wrong = wheels.flatMap((file) => [
+      ...(file.path.endsWith('.mjs') ? [] : [`${file.path} needs a build: plain JavaScript with types in JSDoc`]),
+      ...[...withoutComments(file.text).matchAll(/\bfrom '([^.'][^']*)'/g)]
+        .filter(([, from]) => !from.startsWith('node:'))
+        .map(([, from]) => `${file.path} imports ${from}, which npm has yet to install`),
+    ])
+    expect(wrong).toEqual([])
+    const compiled = lib.filter((file) => file.path.endsWith('.mjs') && folderOf(file.path) !== 'wheels')
+    expect(compiled.map((file) => file.path)).toEqual([])
   })
 
   test('imports nothing of the tests, bench, scripts and examples', () => {

@@ -1,5 +1,5 @@
 // The addon, the CUDA library and dist/ without npm, cmake-js or tsc: a bare machine has none of them.
-import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { pathWithCmake, removeForeignBuild } from '../setup/cmake.mjs'
@@ -43,9 +43,9 @@ async function buildAddon(root) {
   })
 }
 
-const typescriptUnder = (folder) =>
+const filesUnder = (folder, suffix) =>
   readdirSync(folder, { recursive: true })
-    .filter((name) => name.endsWith('.ts'))
+    .filter((name) => name.endsWith(suffix))
     .map((name) => path.join(folder, name))
 
 // dist/ file by file: esbuild drops the types, as tsc would.
@@ -59,7 +59,7 @@ async function transpileLibrary(root) {
     rmSync(folder, { recursive: true, force: true })
     const { build } = createRequire(path.join(root, 'package.json'))('esbuild')
     await build({
-      entryPoints: typescriptUnder(path.join(root, 'lib')),
+      entryPoints: filesUnder(path.join(root, 'lib'), '.ts'),
       outdir: folder,
       format: 'esm',
       platform: 'node',
@@ -67,6 +67,11 @@ async function transpileLibrary(root) {
       sourcemap: true,
       logLevel: 'error',
     })
+    for (const file of filesUnder(path.join(root, 'lib'), '.mjs')) {
+      const copy = path.join(folder, path.relative(path.join(root, 'lib'), file))
+      mkdirSync(path.dirname(copy), { recursive: true })
+      copyFileSync(file, copy)
+    }
     writeStamp(stampFile, hash, products)
   })
 }

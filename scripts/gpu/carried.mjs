@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import path from 'node:path'
-import { cacheFolder } from '../setup/cache.mjs'
+import { cacheFolder } from '../../lib/wheels/cache.mjs'
 import { builds, nativeHash, productsOf } from '../setup/native.mjs'
 import { SetupProblem } from '../setup/problem.mjs'
 import { removeStamp, writeStamp } from '../setup/stamp.mjs'

@@ -1,10 +1,11 @@
 import { createReadStream, existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
 import path from 'node:path'
-import { cacheFolder } from './cache.mjs'
+import { cacheFolder, folderOf } from '../../lib/wheels/cache.mjs'
+import { pins } from '../../lib/wheels/pins.mjs'
 import { run } from './command.mjs'
 import { SetupProblem } from './problem.mjs'
 import { findNvcc } from './tools.mjs'
-import { fetched, folderOf, pins } from './wheel.mjs'
+import { fetched } from './wheel.mjs'
 
 /**
  * @typedef {{ includes: string[], libraries: string[] }} Folders to look for headers and for libraries in

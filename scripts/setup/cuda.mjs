@@ -1,11 +1,12 @@
 import path from 'node:path'
+import { checkPlatform } from '../../lib/wheels/platform.mjs'
 import { pathWithCmake, removeForeignBuild } from './cmake.mjs'
 import { announce, run } from './command.mjs'
 import { cudaEnvironment, cudaLibraries } from './cuda-libraries.mjs'
 import { nativeHash } from './native.mjs'
 import { SetupProblem } from './problem.mjs'
 import { isCurrent, removeStamp, writeStamp } from './stamp.mjs'
-import { checkPlatform, findCompiler, findNvcc } from './tools.mjs'
+import { findCompiler, findNvcc } from './tools.mjs'
 
 const folder = 'build-cuda'
 

@@ -1,9 +1,10 @@
 import path from 'node:path'
+import { checkPlatform } from '../../lib/wheels/platform.mjs'
 import { pathWithCmake, removeForeignBuild } from './cmake.mjs'
 import { announce, run } from './command.mjs'
 import { SetupProblem } from './problem.mjs'
 import { hashOf, isCurrent, removeStamp, writeStamp } from './stamp.mjs'
-import { checkPlatform, findCompiler } from './tools.mjs'
+import { findCompiler } from './tools.mjs'
 import { fetched } from './wheel.mjs'
 
 const sources = ['native', 'CMakeLists.txt', 'package-lock.json']

@@ -1,11 +1,11 @@
 // What vggnet is measured beside on a processor, in a folder of its own: PyTorch in a venv, onnxruntime-node, VGG-16 for it.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { cacheFolder } from './cache.mjs'
+import { cacheFolder } from '../../lib/wheels/cache.mjs'
+import { holdLock } from '../../lib/wheels/lock.mjs'
+import { findPython, installCommand } from '../../lib/wheels/python.mjs'
 import { announce, run } from './command.mjs'
-import { holdLock } from './lock.mjs'
 import { SetupProblem } from './problem.mjs'
-import { findPython, installCommand } from './tools.mjs'
 
 /** The versions that figures are given for. */
 export const peerVersions = { torch: '2.13.0', onnx: '1.23.2', 'onnxruntime-node': '1.30.0' }
@@ -98,7 +98,8 @@ export async function installPeers(root, folder) {
     return
   }
   mkdirSync(folder, { recursive: true })
-  await holdLock(path.join(folder, '.lock'), async () => {
+  const onWaiting = (owner) => process.stderr.write(`setup: waiting for process ${owner}, which does the same\n`)
+  const install = async () => {
     const places = placesIn(folder)
     await makeVenv(folder, places.python)
     await installTorch(places.python)
@@ -106,6 +107,7 @@ export async function installPeers(root, folder) {
     await installRuntime(folder)
     await exportModel(root, places)
     writeFileSync(finishedFile(folder), `${JSON.stringify(peerVersions)}\n`)
-  })
+  }
+  await holdLock(path.join(folder, 'peers'), install, { onWaiting })
   process.stderr.write(`setup: the peers are in ${folder}; remove it when they are not wanted any more\n`)
 }

@@ -1,7 +1,9 @@
+import { WheelProblem } from '../../lib/wheels/problem.mjs'
+
 /** What the set-up says when it cannot go on: one sentence, and `code` for programs. */
 export class SetupProblem extends Error {
   /**
-   * @param {'UNSUPPORTED_PLATFORM' | 'MISSING_TOOL' | 'DOWNLOAD_FAILED' | 'HASH_MISMATCH' | 'BUILD_FAILED'} code
+   * @param {'MISSING_TOOL' | 'DOWNLOAD_FAILED' | 'UNSUPPORTED_PLATFORM' | 'BUILD_FAILED'} code
    * @param {string} message
    * @param {string} [log] output of the command that failed, shown before the sentence
    */
@@ -13,12 +15,12 @@ export class SetupProblem extends Error {
   }
 }
 
-/** Runs `work`; a SetupProblem becomes its log, its sentence and exit code 1. */
+/** Runs `work`; a SetupProblem or WheelProblem becomes its log, its sentence and exit code 1. */
 export async function exitOnProblem(work) {
   try {
     await work()
   } catch (error) {
-    if (!(error instanceof SetupProblem)) throw error
+    if (!(error instanceof SetupProblem || error instanceof WheelProblem)) throw error
     if (error.log) process.stderr.write(`${error.log.trimEnd()}\n`)
     process.stderr.write(`setup: ${error.message} [${error.code}]\n`)
     process.exit(1)

@@ -1,25 +1,7 @@
-import { accessSync, constants } from 'node:fs'
 import path from 'node:path'
+import { installCommand, missingTool, pathOf } from '../../lib/wheels/python.mjs'
 import { run } from './command.mjs'
 import { SetupProblem } from './problem.mjs'
-
-/**
- * Throws where neither the wheels nor the build can work.
- * @param {{ platform: string, arch: string, glibc: string | undefined }} [found]
- */
-export function checkPlatform({ platform, arch, glibc } = currentPlatform()) {
-  if (platform === 'linux' && arch === 'x64' && glibc) return
-  const found = `${platform} ${arch}${platform === 'linux' && !glibc ? ' without glibc (musl)' : ''}`
-  throw new SetupProblem('UNSUPPORTED_PLATFORM', `Expected Linux on x64 with glibc for vggnet but received ${found}`)
-}
-
-function currentPlatform() {
-  const { platform, arch } = process
-  // The network part of a report looks names up, which can take seconds.
-  if (process.report) process.report.excludeNetwork = true
-  const glibc = platform === 'linux' ? process.report?.getReport().header.glibcVersionRuntime : undefined
-  return { platform, arch, glibc }
-}
 
 export function checkNode(version = process.versions.node) {
   const [major, minor] = version.split('.').map(Number)
@@ -27,50 +9,13 @@ export function checkNode(version = process.versions.node) {
   throw new SetupProblem('UNSUPPORTED_PLATFORM', `Expected Node 20.17 or later for vggnet but received ${version}`)
 }
 
-const managers = [
-  { program: 'apt-get', install: 'sudo apt-get install', names: {} },
-  { program: 'dnf', install: 'sudo dnf install', names: { 'g++': 'gcc-c++' } },
-  { program: 'zypper', install: 'sudo zypper install', names: { 'g++': 'gcc-c++' } },
-  {
-    program: 'pacman',
-    install: 'sudo pacman -S',
-    names: { 'g++': 'gcc', python3: 'python', 'python3-pip': 'python-pip' },
-  },
-]
-
-// The path of a program, or nothing. A name with a slash is a path already.
-function pathOf(program) {
-  const folders = program.includes('/') ? ['.'] : (process.env.PATH ?? '').split(path.delimiter)
-  return folders
-    .map((folder) => path.resolve(folder, program))
-    .find((file) => {
-      try {
-        accessSync(file, constants.X_OK)
-        return true
-      } catch {
-        return false
-      }
-    })
-}
-
-/** The command that installs a package (named as Debian does) with this machine's package manager. */
-export function installCommand(name) {
-  const { install, names } = managers.find(({ program }) => pathOf(program)) ?? managers[0]
-  return `${install} ${names[name] ?? name}`
-}
-
-const missing = (what, name) =>
-  new SetupProblem(
-    'MISSING_TOOL',
-    `${what} is missing and is needed to build vggnet: install it with \`${installCommand(name)}\``,
-  )
-
 /** @returns {Promise<string>} the path of a C++ compiler, g++ 11 or later ($CXX where it is set) */
 export async function findCompiler() {
   const compiler = process.env.CXX || 'g++'
   const file = pathOf(compiler)
   const { ok, stdout } = file ? await run(file, ['-dumpfullversion', '-dumpversion']) : { ok: false, stdout: '' }
-  if (!ok) throw missing(compiler === 'g++' ? 'g++' : `the compiler named by CXX (${compiler})`, 'g++')
+  if (!ok)
+    throw missingTool(compiler === 'g++' ? 'g++' : `the compiler named by CXX (${compiler})`, 'g++', 'build vggnet')
   const version = stdout.trim()
   if (Number.parseInt(version, 10) < 11) {
     throw new SetupProblem(
@@ -101,14 +46,6 @@ export async function findNvcc(homes = [process.env.CUDA_HOME, '/usr/local/cuda'
     ? `Expected nvcc 13.0 or later but received ${old.join(', ')}`
     : 'nvcc is missing and is needed to build vggnet for CUDA'
   throw new SetupProblem('MISSING_TOOL', `${said}: ${cure}`)
-}
-
-/** @returns {Promise<string>} a Python 3 that has pip */
-export async function findPython() {
-  const python = 'python3'
-  if (!(await run(python, ['--version'])).ok) throw missing('Python 3', 'python3')
-  if (!(await run(python, ['-m', 'pip', '--version'])).ok) throw missing('pip for Python 3', 'python3-pip')
-  return python
 }
 
 async function hasVersion(program, [major, minor]) {

@@ -1,8 +1,9 @@
 import { chmodSync } from 'node:fs'
 import path from 'node:path'
 import { beforeEach, expect, test, vi } from 'vitest'
+import { folderOf } from '../../lib/wheels/cache.mjs'
+import { pins } from '../../lib/wheels/pins.mjs'
 import { cudaEnvironment, cudaLibraries, places } from '../../scripts/setup/cuda-libraries.mjs'
-import { folderOf, pins } from '../../scripts/setup/wheel.mjs'
 import { newFolder, writeFiles } from './folder.js'
 
 const cudnnLibraries = ['', '_graph', '_ops', '_cnn', '_engines_runtime_compiled', '_heuristic']
@@ -110,7 +111,7 @@ test('what is nowhere is fetched, and what was passed over is said', async () =>
   const lines = said.mock.calls.join('')
   said.mockRestore()
   expect(lines).toMatch(
-    /^setup: not used: cuDNN 9\.1 in .*\nsetup: cuDNN 9\.19\.0 \(366 MB, once per user\) \.\.\. failed/,
+    /^setup: not used: cuDNN 9\.1 in .*\nsetup: cuDNN 9\.19\.0 \(367 MB, once per user\) \.\.\. failed/,
   )
 })
 

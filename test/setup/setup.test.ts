@@ -3,7 +3,7 @@ import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, stat
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest'
-import { cacheFolder } from '../../scripts/setup/cache.mjs'
+import { cacheFolder } from '../../lib/wheels/cache.mjs'
 import { builds, nativeIsCurrent } from '../../scripts/setup/native.mjs'
 import { newFolder, writeFiles } from './folder.js'
 
@@ -30,6 +30,7 @@ beforeEach(() => {
   root = newFolder()
   const copied = [
     'scripts',
+    'lib/wheels',
     'CMakeLists.txt',
     'package.json',
     'package-lock.json',
@@ -157,13 +158,6 @@ test('set-ups of one clone that run at once take turns', async () => {
   const output = both.map(({ stderr }) => stderr).join('')
   expect(output.match(/native code/g)).toHaveLength(1)
   expect(output.match(/TypeScript/g)).toHaveLength(1)
-  expect(existsSync(path.join(root, '.setup.lock'))).toBe(false)
-})
-
-test('the lock of a process that is gone holds nobody up', async () => {
-  const { pid } = (await import('node:child_process')).spawnSync('true')
-  writeFiles(root, { '.setup.lock': String(pid) })
-  expect((await setup('library')).ok).toBe(true)
 })
 
 test('the library is compiled when lib/ has changed, and dist/ keeps nothing of removed files', async () => {

@@ -21,6 +21,8 @@ with zipfile.ZipFile(f'{folder}/small_part-{version}-{tag}.whl', 'w') as archive
 
 export interface SmallWheel {
   requirement: string
+  file: string
+  bytes: number
   sha256: string
 }
 
@@ -33,6 +35,8 @@ export function makeWheel(
 ): SmallWheel {
   const pairs = Object.entries(members).map(([name, content]) => `${name}=${content}`)
   execFileSync('python3', ['-c', script, folder, version, tag, ...pairs])
-  const file = readFileSync(path.join(folder, `small_part-${version}-${tag}.whl`))
-  return { requirement: `small-part==${version}`, sha256: createHash('sha256').update(file).digest('hex') }
+  const file = `small_part-${version}-${tag}.whl`
+  const content = readFileSync(path.join(folder, file))
+  const sha256 = createHash('sha256').update(content).digest('hex')
+  return { requirement: `small-part==${version}`, file, bytes: content.length, sha256 }
 }

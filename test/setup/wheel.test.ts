@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, utimesSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { beforeEach, expect, test, vi } from 'vitest'
-import { removeForgottenFolders } from '../../scripts/setup/cache.mjs'
-import { fetchPin, folderOf, pins } from '../../scripts/setup/wheel.mjs'
+import { folderOf, removeForgotten } from '../../lib/wheels/cache.mjs'
+import { installPin, pipSource } from '../../lib/wheels/install.mjs'
+import { type Pin, pins } from '../../lib/wheels/pins.mjs'
 import { newFolder, writeFiles } from './folder.js'
 import { makeWheel, type SmallWheel } from './small-wheel.js'
 
@@ -19,13 +20,15 @@ function pinOf(wheel: SmallWheel) {
   return {
     title: 'small part 1.0',
     version: '1.0',
-    megabytes: 1,
+    unpackedBytes: 18,
     wheels: [{ ...wheel, take: 'small/data', leave: ['doc'] }],
   }
 }
 
 let links: string
 let cache: string
+
+const fetchPin = (pin: Pin, source = pipSource(cache)) => installPin({ cache, name: 'small', pin, source })
 
 beforeEach(() => {
   links = newFolder()
@@ -38,7 +41,7 @@ beforeEach(() => {
 
 test('takes the wanted part of a wheel, file modes included, and leaves nothing else in the cache', async () => {
   const pin = pinOf(makeWheel(links, '1.0', members))
-  const folder = await fetchPin({ cache, name: 'small', pin, python: 'python3' })
+  const folder = await fetchPin(pin)
   expect(folder).toBe(folderOf(cache, 'small', pin))
   expect(readdirSync(folder, { recursive: true }).sort()).toEqual(['bin', 'bin/tool', 'lib', 'lib/part.txt'])
   expect(readFileSync(path.join(folder, 'lib/part.txt'), 'utf8')).toBe('the part')
@@ -51,8 +54,7 @@ test('takes all of a wheel that is for another Python, by the options of its pin
   const wheel = makeWheel(links, '1.0', members, 'cp27-cp27mu-manylinux_2_28_x86_64')
   const whole = { ...wheel, take: '', leave: ['small/data', 'small_part-1.0.dist-info'] }
   const fetch = (options: string[]) => {
-    const pin = { title: 'small part', version: '1.0', megabytes: 1, wheels: [{ ...whole, options }] }
-    return fetchPin({ cache, name: 'small', pin, python: 'python3' })
+    return fetchPin({ title: 'small part', version: '1.0', unpackedBytes: 0, wheels: [{ ...whole, options }] })
   }
   await expect(fetch([])).rejects.toMatchObject({ code: 'DOWNLOAD_FAILED' })
   const another = ['--python-version=2.7', '--implementation=cp', '--abi=cp27mu', '--platform=manylinux_2_28_x86_64']
@@ -62,20 +64,22 @@ test('takes all of a wheel that is for another Python, by the options of its pin
 
 test('does not fetch again what is there', async () => {
   const pin = pinOf(makeWheel(links, '1.0', members))
-  const folder = await fetchPin({ cache, name: 'small', pin, python: 'python3' })
-  await expect(fetchPin({ cache, name: 'small', pin, python: 'no-such-python' })).resolves.toBe(folder)
+  const folder = await fetchPin(pin)
+  const none = () => Promise.reject(new Error('nothing was to be fetched'))
+  await expect(fetchPin(pin, none)).resolves.toBe(folder)
 })
 
 test('gives a changed pin a folder of its own', () => {
-  const pin = pinOf({ requirement: 'small-part==1.0', sha256: '00' })
-  const changed = pinOf({ requirement: 'small-part==1.0', sha256: '01' })
+  const wheel = { requirement: 'small-part==1.0', file: 'small.whl', bytes: 1 }
+  const pin = pinOf({ ...wheel, sha256: '00' })
+  const changed = pinOf({ ...wheel, sha256: '01' })
   expect(folderOf(cache, 'small', pin)).not.toBe(folderOf(cache, 'small', changed))
 })
 
 test('a wrong hash is an error that names both hashes, and leaves nothing', async () => {
-  const { requirement, sha256 } = makeWheel(links, '1.0', members)
+  const { sha256, ...wheel } = makeWheel(links, '1.0', members)
   const expected = '0'.repeat(64)
-  const failing = fetchPin({ cache, name: 'small', pin: pinOf({ requirement, sha256: expected }), python: 'python3' })
+  const failing = fetchPin(pinOf({ ...wheel, sha256: expected }))
   await expect(failing).rejects.toMatchObject({
     code: 'HASH_MISMATCH',
     message: expect.stringContaining(`Expected SHA-256 ${expected} for small-part==1.0 but received ${sha256}`),
@@ -87,34 +91,34 @@ test('a second wheel with a wrong hash takes the first with it', async () => {
   const pin = pinOf(makeWheel(links, '1.0', members))
   const second = makeWheel(links, '2.0', members)
   pin.wheels.push({ ...second, sha256: 'f'.repeat(64), take: 'small/data', leave: [] })
-  const failing = fetchPin({ cache, name: 'small', pin, python: 'python3' })
+  const failing = fetchPin(pin)
   await expect(failing).rejects.toMatchObject({ code: 'HASH_MISMATCH' })
   expect(readdirSync(cache)).toEqual([])
 })
 
-test('what pip cannot find is an error with a cure, the words of pip as its log, and leaves nothing', async () => {
-  const pin = pinOf({ requirement: 'small-part==3.0', sha256: '00' })
-  await expect(fetchPin({ cache, name: 'small', pin, python: 'python3' })).rejects.toMatchObject({
+test('what the index does not have is an error that says what it has, and leaves nothing', async () => {
+  makeWheel(links, '1.0', members)
+  const pin = pinOf({ requirement: 'small-part==3.0', file: 'small.whl', bytes: 1, sha256: '00' })
+  await expect(fetchPin(pin)).rejects.toMatchObject({
     code: 'DOWNLOAD_FAILED',
-    message: expect.stringMatching(/^pip could not download small-part==3\.0: check the network/),
-    log: expect.stringContaining('No matching distribution'),
+    message: expect.stringMatching(/^pip could not download small-part==3\.0: the package index has 1\.0 of it/),
   })
   expect(readdirSync(cache)).toEqual([])
 })
 
 test('a wheel without the wanted part is an error and leaves nothing', async () => {
   const pin = pinOf(makeWheel(links, '1.0', { 'small/elsewhere.txt': 'x' }))
-  await expect(fetchPin({ cache, name: 'small', pin, python: 'python3' })).rejects.toMatchObject({
-    code: 'DOWNLOAD_FAILED',
-    log: expect.stringContaining('nothing under small/data'),
+  await expect(fetchPin(pin)).rejects.toMatchObject({
+    code: 'FILE_FORMAT',
+    message: expect.stringContaining('there is nothing under small/data in it'),
   })
   expect(readdirSync(cache)).toEqual([])
 })
 
 test('a member whose name leaves the folder is refused', async () => {
   const pin = pinOf(makeWheel(links, '1.0', { 'small/data/../../../outside.txt': 'x' }))
-  await expect(fetchPin({ cache, name: 'small', pin, python: 'python3' })).rejects.toMatchObject({
-    log: expect.stringContaining('a name that leaves the folder'),
+  await expect(fetchPin(pin)).rejects.toMatchObject({
+    message: expect.stringContaining('a name that leaves the folder'),
   })
   expect(readdirSync(path.dirname(cache))).toEqual(['cache'])
 })
@@ -122,8 +126,9 @@ test('a member whose name leaves the folder is refused', async () => {
 test('processes that fetch the same at once all end with the same whole folder', async () => {
   const pin = pinOf(makeWheel(links, '1.0', members))
   const program = `
-    import { fetchPin } from ${JSON.stringify(path.resolve('scripts/setup/wheel.mjs'))}
-    console.log(await fetchPin({ cache: ${JSON.stringify(cache)}, name: 'small', pin: ${JSON.stringify(pin)}, python: 'python3' }))`
+    import { installPin, pipSource } from ${JSON.stringify(path.resolve('lib/wheels/install.mjs'))}
+    const [cache, pin] = ${JSON.stringify([cache, pin])}
+    console.log(await installPin({ cache, name: 'small', pin, source: pipSource(cache) }))`
   const start = () => promisify(execFile)(process.execPath, ['--input-type=module', '-e', program])
   const folders = (await Promise.all([start(), start(), start()])).map(({ stdout }) => stdout.trim())
   expect(new Set(folders)).toEqual(new Set([folderOf(cache, 'small', pin)]))
@@ -131,20 +136,31 @@ test('processes that fetch the same at once all end with the same whole folder',
   expect(readFileSync(path.join(folders[0], 'lib/part.txt'), 'utf8')).toBe('the part')
 })
 
-test('what a killed set-up left is removed after an hour, and nothing else', () => {
-  writeFiles(cache, { '.unfinished-old/a': '', '.unfinished-new/a': '', 'onednn-3.1.0-x/a': '' })
-  const longAgo = Date.now() / 1000 - 7200
-  for (const name of ['.unfinished-old', 'onednn-3.1.0-x']) utimesSync(path.join(cache, name), longAgo, longAgo)
-  mkdirSync(cache, { recursive: true })
-  removeForgottenFolders(cache)
-  expect(readdirSync(cache).sort()).toEqual(['.unfinished-new', 'onednn-3.1.0-x'])
+test('what killed installs left is removed, folders after an hour and wheels after a month, and nothing else', () => {
+  const [folders, wheels] = [
+    ['.unfinished-old', '.unfinished-new', 'onednn-3.1.0-x'],
+    ['.fetching-old.whl.part', '.fetching-new.whl'],
+  ]
+  writeFiles(cache, Object.fromEntries([...folders.map((name) => `${name}/a`), ...wheels].map((name) => [name, ''])))
+  const ago = (name: string, hours: number) => {
+    const seconds = Date.now() / 1000 - 3600 * hours
+    utimesSync(path.join(cache, name), seconds, seconds)
+  }
+  ago('.unfinished-old', 2)
+  ago('.fetching-new.whl', 2)
+  for (const name of ['.fetching-old.whl.part', 'onednn-3.1.0-x']) ago(name, 24 * 40)
+  removeForgotten(cache)
+  expect(readdirSync(cache).sort()).toEqual(['.fetching-new.whl', '.unfinished-new', 'onednn-3.1.0-x'])
 })
 
-test('each pinned wheel has one exact version and a SHA-256', () => {
-  for (const { wheels } of Object.values(pins)) {
-    for (const { requirement, sha256 } of wheels) {
+test('each pinned wheel has one exact version, the name of its file, and a SHA-256', () => {
+  for (const { wheels, version } of Object.values(pins)) {
+    for (const { requirement, file, sha256, bytes } of wheels) {
       expect(requirement).toMatch(/^[a-z0-9-]+==[0-9.]+$/)
+      expect(file.replaceAll('_', '-')).toMatch(new RegExp(`^${requirement.replace('==', '-')}-.*\\.whl$`))
       expect(sha256).toMatch(/^[0-9a-f]{64}$/)
+      expect(bytes).toBeGreaterThan(100_000)
     }
+    expect(version).toMatch(/^[0-9.]+$/)
   }
 })

@@ -1,8 +1,5 @@
-import path from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { cacheFolder } from '../../lib/cache-folder.js'
 import { cudaFolders, cudaLibrary, type Surroundings } from '../../lib/cuda-places.js'
-import { cacheFolder as cacheFolderOfSetup } from '../../scripts/setup/cache.mjs'
 
 const everywhere = ['/usr/local/cuda/lib64', '/usr/lib/x86_64-linux-gnu', '/usr/lib64']
 
@@ -92,11 +89,3 @@ describe('the CUDA library', () => {
     )
   })
 })
-
-it.each([{}, { VGGNET_CACHE: 'here' }, { XDG_CACHE_HOME: '/xdg' }, { XDG_CACHE_HOME: 'relative' }])(
-  'the cache is the one that the set-up fills (%j)',
-  (env) => {
-    expect(path.isAbsolute(cacheFolder(env))).toBe(true)
-    expect(cacheFolder(env)).toBe(cacheFolderOfSetup(env))
-  },
-)

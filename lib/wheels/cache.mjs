@@ -1,0 +1,81 @@
+import { createHash } from 'node:crypto'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { homedir } from 'node:os'
+import path from 'node:path'
+import { writeProblem } from './problem.mjs'
+
+/**
+ * The folder that all clones and installations of one user share.
+ * @param {Readonly<Record<string, string | undefined>>} [env]
+ */
+export function cacheFolder(env = process.env) {
+  if (env.VGGNET_CACHE) return path.resolve(env.VGGNET_CACHE)
+  const { XDG_CACHE_HOME: base } = env
+  // The XDG specification: a path that is not absolute is to be ignored.
+  return path.join(base && path.isAbsolute(base) ? base : path.join(homedir(), '.cache'), 'vggnet')
+}
+
+/**
+ * Where a pin's content lies once it has been fetched. A changed pin gets a folder of its own.
+ * @param {string} cache
+ * @param {string} name
+ * @param {Pick<import('./pins.mjs').Pin, 'version' | 'wheels'>} pin
+ */
+export function folderOf(cache, name, { version, wheels }) {
+  // just what decides the content, in this order: another text would be another folder
+  const content = wheels.map(({ requirement, sha256, options, take, leave }) => {
+    return { requirement, sha256, options, take, leave }
+  })
+  const key = createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 12)
+  return path.join(cache, `${name}-${version}-${key}`)
+}
+
+/** @param {string} folder @throws WheelProblem FILE_WRITE */
+export function makeFolder(folder) {
+  try {
+    mkdirSync(folder, { recursive: true })
+  } catch (error) {
+    throw writeProblem(folder, error)
+  }
+}
+
+/**
+ * Where a wheel lies while it is needed: `part` while it is fetched, then `whole`.
+ * @param {string} cache
+ * @param {{ file: string }} wheel
+ */
+export function fetchingFiles(cache, { file }) {
+  const whole = path.join(cache, `.fetching-${file}`)
+  return { whole, part: `${whole}.part` }
+}
+
+const unfinished = '.unfinished-'
+const oneHour = 3_600_000
+const oneMonth = 30 * 24 * oneHour
+
+/**
+ * A new folder inside the cache, so that what is finished in it can be renamed into place.
+ * @param {string} cache
+ */
+export function newUnfinishedFolder(cache) {
+  makeFolder(cache)
+  try {
+    return mkdtempSync(path.join(cache, unfinished))
+  } catch (error) {
+    throw writeProblem(cache, error)
+  }
+}
+
+/**
+ * Removes what installs that were killed have left: folders half unpacked after an hour, as their process may still be
+ * running, and wheels half fetched, which another install goes on with, after a month.
+ * @param {string} cache
+ */
+export function removeForgotten(cache) {
+  for (const name of readdirSync(cache)) {
+    const patience = name.startsWith(unfinished) ? oneHour : name.startsWith('.fetching-') ? oneMonth : Infinity
+    const file = path.join(cache, name)
+    const age = Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Date.now())
+    if (age > patience) rmSync(file, { recursive: true, force: true })
+  }
+}

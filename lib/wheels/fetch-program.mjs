@@ -1,0 +1,131 @@
+/**
+ * A program for Python: `REQUIREMENT SHA256 PART [OPTION ...]` lets pip find a wheel, by its own settings (index, proxies,
+ * certificates, passwords), and appends to the file PART what is missing of it, which pip alone cannot. It prints lines of
+ * JSON: `local` (a file on this machine, nothing is fetched), `file` and its hash at the index, `at` and `of` (bytes), `again`
+ * (why another attempt is made), `whole`; or, last, `unable` (this pip is another than is known here), `absent` (with the
+ * versions that there are), `failed`, `unwritable`.
+ * The flock: where the process that reads the lines is killed, this one ends with its next line, and until then nobody else
+ * may append.
+ */
+export const fetchProgram = `
+import errno, fcntl, json, logging, os, signal, sys, time
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+def say(**words):
+    try:
+        sys.stdout.write(json.dumps(words) + "\\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os._exit(1)
+
+try:
+    from pip._internal.cli.cmdoptions import make_target_python
+    from pip._internal.commands import create_command
+    from pip._internal.utils.hashes import Hashes
+    from pip._vendor.packaging.requirements import Requirement
+    from pip._vendor.requests.exceptions import RequestException
+    from pip._vendor.urllib3.exceptions import HTTPError
+    command = create_command("download")
+    command.get_default_session, command._build_package_finder, command.main_context
+except Exception as error:
+    say(unable=repr(error))
+    sys.exit()
+
+class Refusals(logging.Handler):
+    def emit(self, record):
+        if "Could not fetch" in record.getMessage():
+            sys.stderr.write(record.getMessage() + "\\n")
+
+logging.getLogger("pip._internal").addHandler(Refusals())
+logging.getLogger("pip._internal").setLevel(logging.DEBUG)
+block_bytes = 1 << 15
+
+def find(requirement, sha256, options, session):
+    finder = command._build_package_finder(
+        options=options, session=session, target_python=make_target_python(options))
+    wanted = Requirement(requirement)
+    best = finder.find_best_candidate(wanted.name, wanted.specifier, Hashes({"sha256": [sha256]})).best_candidate
+    if best is None:
+        versions = sorted({candidate.version for candidate in finder.find_all_candidates(wanted.name)})
+        say(absent=[str(version) for version in versions])
+    return best
+
+def receive(session, link, sink):
+    start = os.fstat(sink.fileno()).st_size
+    headers = {"Accept-Encoding": "identity"}
+    if start:
+        headers["Range"] = "bytes=%d-" % start
+    with session.get(link.url.split("#", 1)[0], headers=headers, stream=True) as response:
+        ranged = response.headers.get("Content-Range", "")
+        if response.status_code == 416:
+            if ranged != "bytes */%d" % start:
+                sink.truncate(0)
+            return ranged == "bytes */%d" % start
+        if response.status_code not in (200, 206):
+            raise RequestException("the server answers %d" % response.status_code)
+        if response.status_code == 200 or not ranged.startswith("bytes %d-" % start):
+            sink.truncate(0)
+            if response.status_code == 206:
+                raise RequestException("the server sends another part than was asked for")
+            start = 0
+        length = response.headers.get("Content-Length")
+        total = start + int(length) if length else None
+        said = 0
+        while True:
+            if time.monotonic() - said > 0.1:
+                say(at=start, of=total)
+                said = time.monotonic()
+            block = response.raw.read(block_bytes)
+            if not block:
+                break
+            sink.write(block)
+            start += len(block)
+        if total is not None and start < total:
+            raise RequestException("the connection ended after %d of %d bytes" % (start, total))
+    return True
+
+def fetch(session, link, part, tries):
+    with open(part, "ab", buffering=0) as sink:
+        fcntl.flock(sink, fcntl.LOCK_EX)
+        failed = 0
+        while True:
+            before = os.fstat(sink.fileno()).st_size
+            try:
+                if receive(session, link, sink):
+                    os.fsync(sink.fileno())
+                    return say(whole=os.fstat(sink.fileno()).st_size)
+                reason = "what was kept does not fit"
+            except (RequestException, HTTPError) as error:
+                reason = str(error)
+            failed = 1 if os.fstat(sink.fileno()).st_size > before else failed + 1
+            if failed > tries:
+                return say(failed=reason)
+            say(again=reason)
+            time.sleep(min(5, 0.25 * 2 ** failed))
+
+def main(requirement, sha256, part, *words):
+    options, _ = command.parse_args([
+        "--no-deps", "--only-binary=:all:", "--no-input", "--no-cache-dir", "--disable-pip-version-check",
+        *words, requirement])
+    with command.main_context():
+        session = command.get_default_session(options)
+        best = find(requirement, sha256, options, session)
+        if best is None:
+            return
+        link = best.link
+        if link.scheme == "file":
+            return say(local=link.file_path)
+        say(file=link.filename, hash=link.hash if link.hash_name == "sha256" else None)
+        if link.hash_name == "sha256" and link.hash != sha256:
+            return
+        fetch(session, link, part, options.retries)
+
+try:
+    main(*sys.argv[1:])
+except OSError as error:
+    if isinstance(error, RequestException):
+        say(failed=str(error))
+    else:
+        say(unwritable=errno.errorcode.get(error.errno, "EIO"), words=str(error))
+`

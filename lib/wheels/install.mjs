@@ -1,0 +1,92 @@
+import { existsSync, renameSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import { folderOf, makeFolder, newUnfinishedFolder, removeForgotten } from './cache.mjs'
+import { fetchWheel, wrongHash } from './fetch.mjs'
+import { holdLock } from './lock.mjs'
+import { WheelProblem, writeProblem } from './problem.mjs'
+import { findPython } from './python.mjs'
+import { unpackWheel } from './zip.mjs'
+
+/**
+ * @typedef {import('./pins.mjs').Pin} Pin
+ * @typedef {import('./pins.mjs').Wheel} Wheel
+ * @typedef {import('./fetch.mjs').Watching} Watching
+ * @typedef {(wheel: Wheel, watching: Watching) => Promise<import('./fetch.mjs').Fetched>} Source where wheels come from
+ */
+
+/**
+ * Wheels that pip fetches, by its settings. Python is looked for only where something is to be fetched.
+ * @param {string} cache
+ * @returns {Source}
+ */
+export const pipSource = (cache) => async (wheel, watching) =>
+  fetchWheel(wheel, { cache, python: await findPython(), ...watching })
+
+/**
+ * Wheels that lie in a folder, under the names that the index gives them; they are left there.
+ * @param {string} folder
+ * @returns {Source}
+ */
+export const folderSource = (folder) => async (wheel, watching) => {
+  const file = path.join(folder, wheel.file)
+  if (!existsSync(file)) throw new WheelProblem('FILE_NOT_FOUND', `there is no ${wheel.file} in ${folder}`)
+  const wrong = await wrongHash(file, wheel, watching)
+  if (wrong === '') return { file, forget: () => undefined }
+  const said = `Expected SHA-256 ${wheel.sha256} for ${file} but received ${wrong}`
+  throw new WheelProblem(
+    'HASH_MISMATCH',
+    `${said}: it is damaged, or another file of that name; nothing of it was used`,
+  )
+}
+
+// Atomic: the folder appears whole or not at all. Whoever comes second keeps what the first has put there.
+/** @param {string} finished @param {string} target */
+function putIntoPlace(finished, target) {
+  try {
+    renameSync(finished, target)
+  } catch (error) {
+    if (!existsSync(target)) throw writeProblem(target, error)
+  }
+}
+
+/**
+ * @param {{ cache: string, pin: Pin, source: Source } & Watching} what
+ * @param {string} target
+ */
+async function install({ cache, pin, source, signal, onProgress }, target) {
+  removeForgotten(cache)
+  const fetched = []
+  for (const wheel of pin.wheels) fetched.push({ wheel, ...(await source(wheel, { signal, onProgress })) })
+  const unfinished = newUnfinishedFolder(cache)
+  try {
+    const content = path.join(unfinished, 'content')
+    let bytes = 0
+    const onBytes = (/** @type {number} */ more) => {
+      bytes += more
+      onProgress?.({ doing: 'unpacking', bytes, of: pin.unpackedBytes })
+    }
+    for (const { wheel, file } of fetched) await unpackWheel(file, wheel, content, { signal, onBytes })
+    putIntoPlace(content, target)
+    for (const { forget } of fetched) forget()
+  } finally {
+    rmSync(unfinished, { recursive: true, force: true })
+  }
+}
+
+/**
+ * Fetches, checks and unpacks a pin, where the cache does not hold it yet. Of several processes that do so at once one works,
+ * and the others wait for it.
+ * @param {{ cache: string, name: string, pin: Pin, source: Source } & Watching} what
+ * @returns {Promise<string>} the folder
+ * @throws WheelProblem, or the reason of `signal`
+ */
+export async function installPin(what) {
+  const { cache, name, pin, signal, onProgress } = what
+  const target = folderOf(cache, name, pin)
+  if (existsSync(target)) return target
+  makeFolder(cache)
+  const onWaiting = (/** @type {number} */ owner) =>
+    onProgress?.({ doing: 'waiting', bytes: 0, of: 0, reason: `for process ${owner}, which does the same` })
+  await holdLock(target, () => (existsSync(target) ? undefined : install(what, target)), { onWaiting, signal })
+  return target
+}

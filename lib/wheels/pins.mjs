@@ -1,0 +1,137 @@
+// Wheels that a build or a card needs, each by its exact version and hash: the one list for the set-up and the command line.
+
+/**
+ * @typedef {{ requirement: string, file: string, bytes: number, sha256: string, take: string, leave?: string[], options?: string[] }} Wheel
+ *   `bytes`: of the wheel; `take`: the folder inside it that is wanted ('' for all of it); `leave`: what of that is not;
+ *   `options`: of pip, where it would choose the wheel by the Python that runs it
+ * @typedef {{ title: string, version: string, unpackedBytes: number, wheels: Wheel[] }} Pin `unpackedBytes`: of what is taken
+ */
+
+/** @type {Record<'onednn' | 'cmake' | 'ninja' | 'cudnn' | 'cublas' | 'nvrtc' | 'cudnn-frontend', Pin>} */
+export const pins = {
+  onednn: {
+    title: 'oneDNN 3.1.0',
+    version: '3.1.0',
+    unpackedBytes: 53_931_554,
+    wheels: [
+      {
+        requirement: 'onednn-cpu-gomp==2023.1.0',
+        file: 'onednn_cpu_gomp-2023.1.0-py2.py3-none-manylinux1_x86_64.whl',
+        bytes: 38_677_868,
+        sha256: '5635b0c0ea5d9ae0688fbab8346c465c40cb0db3a5db39ff744353ccda435cac',
+        take: 'onednn_cpu_gomp-2023.1.0.data/data',
+        leave: ['lib/libdnnl.so', 'lib/libdnnl.so.3.1'],
+      },
+      {
+        requirement: 'onednn-devel-cpu-gomp==2023.1.0',
+        file: 'onednn_devel_cpu_gomp-2023.1.0-py2.py3-none-manylinux1_x86_64.whl',
+        bytes: 184_414,
+        sha256: '1ed1468e4e32ab28a22fd8eec4765964ab44dae56ad8007618df2e28cdcb5fe0',
+        take: 'onednn_devel_cpu_gomp-2023.1.0.data/data',
+      },
+    ],
+  },
+  cmake: {
+    title: 'cmake 3.31.6',
+    version: '3.31.6',
+    unpackedBytes: 27_664_258,
+    wheels: [
+      {
+        requirement: 'cmake==3.31.6',
+        file: 'cmake-3.31.6-py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl',
+        bytes: 27_800_904,
+        sha256: '1c8b05df0602365da91ee6a3336fe57525b137706c4ab5675498f662ae1dbcec',
+        take: 'cmake/data',
+        leave: ['bin/ccmake', 'bin/cpack', 'bin/ctest', 'doc'],
+      },
+    ],
+  },
+  ninja: {
+    title: 'ninja 1.11.1',
+    version: '1.11.1.4',
+    unpackedBytes: 1_085_448,
+    wheels: [
+      {
+        requirement: 'ninja==1.11.1.4',
+        file: 'ninja-1.11.1.4-py3-none-manylinux_2_12_x86_64.manylinux2010_x86_64.whl',
+        bytes: 422_814,
+        sha256: '096487995473320de7f65d622c3f1d16c3ad174797602218ca8c967f51ec38a0',
+        take: 'ninja-1.11.1.4.data/scripts',
+      },
+    ],
+  },
+  cudnn: {
+    title: 'cuDNN 9.19.0',
+    version: '9.19.0.56',
+    unpackedBytes: 384_617_258,
+    wheels: [
+      {
+        requirement: 'nvidia-cudnn-cu13==9.19.0.56',
+        file: 'nvidia_cudnn_cu13-9.19.0.56-py3-none-manylinux_2_27_x86_64.whl',
+        bytes: 366_066_321,
+        sha256: 'd20e1734305e9d68889a96e3f35094d733ff1f83932ebe462753973e53a572bf',
+        take: 'nvidia/cudnn',
+        leave: ['lib/libcudnn_adv.so.9'],
+      },
+    ],
+  },
+  cublas: {
+    title: 'cuBLASLt 13.1.0',
+    version: '13.1.0.3',
+    unpackedBytes: 542_037_325,
+    wheels: [
+      {
+        requirement: 'nvidia-cublas==13.1.0.3',
+        file: 'nvidia_cublas-13.1.0.3-py3-none-manylinux_2_27_x86_64.whl',
+        bytes: 423_133_236,
+        sha256: 'ee8722c1f0145ab246bccb9e452153b5e0515fd094c3678df50b2a0888b8b171',
+        take: 'nvidia/cu13',
+        leave: [
+          'lib/libcublas.so.13',
+          'lib/libnvblas.so.13',
+          'include/cublas.h',
+          'include/cublas_v2.h',
+          'include/cublasXt.h',
+          'include/nvblas.h',
+        ],
+      },
+    ],
+  },
+  nvrtc: {
+    title: 'NVRTC 13.0',
+    version: '13.0.88',
+    unpackedBytes: 113_763_567,
+    wheels: [
+      {
+        requirement: 'nvidia-cuda-nvrtc==13.0.88',
+        file: 'nvidia_cuda_nvrtc-13.0.88-py3-none-manylinux2010_x86_64.manylinux_2_12_x86_64.whl',
+        bytes: 90_215_200,
+        sha256: 'ad9b6d2ead2435f11cbb6868809d2adeeee302e9bb94bcf0539c7a40d80e8575',
+        take: 'nvidia/cu13',
+        leave: ['lib/libnvrtc.alt.so.13', 'lib/libnvrtc-builtins.alt.so.13.0'],
+      },
+    ],
+  },
+  'cudnn-frontend': {
+    title: 'cuDNN frontend 1.32.0',
+    version: '1.32.0',
+    unpackedBytes: 3_066_817,
+    wheels: [
+      {
+        requirement: 'nvidia-cudnn-frontend==1.32.0',
+        file: 'nvidia_cudnn_frontend-1.32.0-cp311-cp311-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl',
+        bytes: 11_620_354,
+        sha256: 'c6006556017a4d1c914c52a556c71b1267f2d6a0500f742e7b4edef539878df0',
+        options: ['--python-version=3.11', '--implementation=cp', '--abi=cp311', '--platform=manylinux_2_28_x86_64'],
+        take: '',
+        leave: ['cudnn', 'nvidia_cudnn_frontend-1.32.0.dist-info'],
+      },
+    ],
+  },
+}
+
+/** NVIDIA's libraries that computing on a card needs. */
+export const cudaPins = /** @type {const} */ (['cudnn', 'cublas', 'nvrtc'])
+
+/** The bytes to be fetched for a pin. @param {Pin} pin */
+export const wheelBytes = ({ wheels }) => wheels.reduce((sum, { bytes }) => sum + bytes, 0)

@@ -1,0 +1,42 @@
+/**
+ * @typedef {'UNSUPPORTED_PLATFORM' | 'MISSING_TOOL' | 'DOWNLOAD_FAILED' | 'HASH_MISMATCH' | 'FILE_FORMAT' | 'FILE_WRITE'
+ *   | 'FILE_NOT_FOUND' | 'ABORTED'} WheelCode
+ */
+
+/** What is said when a wheel cannot be had: one sentence, and `code` for programs. */
+export class WheelProblem extends Error {
+  /**
+   * @param {WheelCode} code
+   * @param {string} message
+   * @param {string} [log] output of the command that failed, shown before the sentence
+   */
+  constructor(code, message, log = '') {
+    super(message)
+    this.name = 'WheelProblem'
+    this.code = code
+    this.log = log
+  }
+}
+
+/** @type {Record<string, string>} */
+const cures = {
+  ENOSPC: 'the disk is full: make room there, or name another folder with VGGNET_CACHE',
+  EDQUOT: 'your share of the disk is used up: make room there, or name another folder with VGGNET_CACHE',
+  EFBIG: 'this process may not write so large a file (ulimit -f)',
+  EACCES: 'you may not write there: name a folder of your own with VGGNET_CACHE',
+  EPERM: 'you may not write there: name a folder of your own with VGGNET_CACHE',
+  EROFS: 'it cannot be written to: name a folder of your own with VGGNET_CACHE',
+  ENOTDIR: 'a part of the path is a file: name a folder with VGGNET_CACHE',
+}
+
+/**
+ * An error of the system while `place` was written, as a sentence with its cure.
+ * @param {string} place
+ * @param {unknown} error
+ * @returns {unknown} a WheelProblem, or the error itself where it is none of the system
+ */
+export function writeProblem(place, error) {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (!/^E[A-Z0-9]+$/.test(code) || !(error instanceof Error)) return error
+  return new WheelProblem('FILE_WRITE', `could not write in ${place}: ${cures[code] ?? error.message} (${code})`)
+}

