@@ -1,5 +1,5 @@
-// node scripts/setup.mjs [packages] [native] [native-debug] [cuda] [library] [prebuild]: the named parts of the set-up, or,
-// without a name, packages, native and library.
+// node scripts/setup.mjs [packages] [native] [native-debug] [cuda] [library] [prebuild] [packing]: the named parts of the
+// set-up, or, without a name, packages, native and library.
 // What is there is not done again; nothing is printed when there is nothing to do. Needs no package: it runs before npm ci.
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -8,7 +8,8 @@ import { compileLibrary } from './setup/compile.mjs'
 import { buildCuda } from './setup/cuda.mjs'
 import { buildNative, builds } from './setup/native.mjs'
 import { installPackages } from './setup/packages.mjs'
-import { makePrebuild } from './setup/prebuild.mjs'
+import { allowPacking, forbidPacking } from './setup/packing.mjs'
+import { makePrebuild, removeStalePrebuild } from './setup/prebuild.mjs'
 import { exitOnProblem, SetupProblem } from './setup/problem.mjs'
 import { checkNode } from './setup/tools.mjs'
 
@@ -21,6 +22,7 @@ const parts = {
   cuda: () => buildCuda(root),
   library: () => compileLibrary(root),
   prebuild: () => makePrebuild(root),
+  packing: () => allowPacking(root),
 }
 const everything = ['packages', 'native', 'library']
 
@@ -37,6 +39,8 @@ await exitOnProblem(async () => {
   const onWaiting = (owner) =>
     process.stderr.write(`setup: waiting for another set-up of this clone (process ${owner})\n`)
   const setUp = async () => {
+    forbidPacking(root)
+    removeStalePrebuild(root)
     for (const name of wanted) await parts[name]()
   }
   await holdLock(path.join(root, 'setup'), setUp, { onWaiting })

@@ -114,7 +114,8 @@ void Worker::settle(Settle settle) {
 void Worker::loop() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    wake_.wait(lock, [this] { return stopping_ || !calls_.empty(); });
+    // Not wait: that of g++ 12 and later asks for GLIBCXX_3.4.30, and RHEL 9 has 3.4.29.
+    while (!wake_.wait_for(lock, std::chrono::hours(1), [this] { return stopping_ || !calls_.empty(); })) continue;
     if (stopping_) break;
     Call call = std::move(calls_.front());
     calls_.pop_front();

@@ -2,9 +2,10 @@ import { chmodSync, existsSync, readFileSync, renameSync, rmSync } from 'node:fs
 import path from 'node:path'
 import { announce, run } from './command.mjs'
 import { SetupProblem } from './problem.mjs'
-import { hashOf, isCurrent, removeStamp, writeStamp } from './stamp.mjs'
+import { hashOf, stampHolds, writeStamp } from './stamp.mjs'
 
-const sources = ['lib', 'tsconfig.json', 'tsconfig.build.json']
+// The lock file names the compiler.
+const sources = ['lib', 'tsconfig.json', 'tsconfig.build.json', 'package-lock.json']
 
 // npm does so for an installed package, and not for `npx vggnet` in the checkout.
 function makeCommandsExecutable(root, folder) {
@@ -19,9 +20,9 @@ function makeCommandsExecutable(root, folder) {
 export async function compileLibrary(root) {
   const folder = path.join(root, 'dist')
   const stampFile = path.join(folder, '.stamp')
-  const products = [path.join(folder, 'index.js')]
   const hash = hashOf(root, sources)
-  if (isCurrent(stampFile, hash, products)) return
+  // What was compiled belongs to the stamp, all of it: a file that is lost, changed or new is made good.
+  if (stampHolds(stampFile, `${hash} ${hashOf(folder, ['.'])}`)) return
   await announce('TypeScript', async () => {
     const fresh = path.join(root, 'dist.new')
     rmSync(fresh, { recursive: true, force: true })
@@ -34,9 +35,8 @@ export async function compileLibrary(root) {
       throw new SetupProblem('BUILD_FAILED', 'tsc found errors in lib/; they are above', output)
     }
     makeCommandsExecutable(root, fresh)
-    removeStamp(stampFile)
+    writeStamp(path.join(fresh, '.stamp'), `${hash} ${hashOf(fresh, ['.'])}`, [])
     rmSync(folder, { recursive: true, force: true })
     renameSync(fresh, folder)
-    writeStamp(stampFile, hash, products)
   })
 }

@@ -1,14 +1,29 @@
+import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { checkPlatform } from '../../lib/wheels/platform.mjs'
 import { pathWithCmake, removeForeignBuild } from './cmake.mjs'
 import { announce, run } from './command.mjs'
 import { cudaEnvironment, cudaLibraries } from './cuda-libraries.mjs'
-import { nativeHash } from './native.mjs'
+import { buildIdOf, nativeHash } from './native.mjs'
 import { SetupProblem } from './problem.mjs'
-import { isCurrent, removeStamp, writeStamp } from './stamp.mjs'
+import { isCurrent, removeStamp, stampedHash, writeStamp } from './stamp.mjs'
 import { findCompiler, findNvcc } from './tools.mjs'
 
 const folder = 'build-cuda'
+
+const stampFileOf = (root) => path.join(root, folder, '.stamp')
+const productOf = (root) => path.join(root, folder, 'Release', 'libvggnet_cuda.so')
+
+/** The CUDA library, where it has been built from this source; where it was built from another, stderr says so. */
+export function builtCudaLibrary(root) {
+  const product = productOf(root)
+  if (!existsSync(product)) return []
+  if (stampedHash(stampFileOf(root), [product])?.startsWith(nativeHash(root))) return [product]
+  process.stderr.write(
+    'setup: the CUDA library was built from another source and stays out of the package; `npm run build:cuda` builds it\n',
+  )
+  return []
+}
 
 async function runCmake(parameters, env) {
   const { ok, output } = await run('cmake', parameters, { env })
@@ -26,8 +41,8 @@ export async function buildCuda(root) {
   const hash = nativeHash(root)
   const key = [hash, architectures, ...Object.values(libraries)].join(' ')
   const out = path.join(root, folder)
-  const stampFile = path.join(out, '.stamp')
-  const products = [path.join(out, 'Release', 'libvggnet_cuda.so')]
+  const stampFile = stampFileOf(root)
+  const products = [productOf(root)]
   if (isCurrent(stampFile, key, products)) return
   const compiler = await findCompiler()
   const env = { PATH: await pathWithCmake() }
@@ -40,7 +55,7 @@ export async function buildCuda(root) {
       ...tools,
       ...libraries,
       CMAKE_BUILD_TYPE: 'Release',
-      VGGNET_BUILD_ID: hash.slice(0, 16),
+      VGGNET_BUILD_ID: buildIdOf(root),
       VGGNET_CUDA_ARCHITECTURES: architectures,
     }
     const words = Object.entries(definitions).map(([name, value]) => `-D${name}=${value}`)

@@ -23,6 +23,9 @@ export const builds = {
 /** The hash that names a build of the native code: over native/, CMakeLists.txt and the lock file. */
 export const nativeHash = (root) => hashOf(root, sources)
 
+/** What the binaries of this source answer when asked for their build. */
+export const buildIdOf = (root) => nativeHash(root).slice(0, 16)
+
 /** @returns {string[]} what a build makes, the addon first */
 export function productsOf(root, build) {
   const folder = path.join(root, build.folder, build.config)
@@ -75,7 +78,7 @@ export async function buildNative(root, build) {
     })
     const definitions = [
       `VGGNET_ONEDNN_DIR=${onednn}`,
-      `VGGNET_BUILD_ID=${hash.slice(0, 16)}`,
+      `VGGNET_BUILD_ID=${buildIdOf(root)}`,
       `CMAKE_CXX_COMPILER=${compiler}`,
       ...build.definitions,
     ]

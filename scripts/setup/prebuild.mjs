@@ -1,63 +1,89 @@
-import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { announce, run } from './command.mjs'
-import { buildNative, builds, nativeHash, oneDnnFolder, productsOf } from './native.mjs'
+import { builtCudaLibrary } from './cuda.mjs'
+import { manifestHolds, readManifest, sha256Of, writeManifest } from './manifest.mjs'
+import { buildIdOf, buildNative, builds, productsOf } from './native.mjs'
 import { SetupProblem } from './problem.mjs'
-import { isCurrent, removeStamp, writeStamp } from './stamp.mjs'
+import { stampHolds, writeStamp } from './stamp.mjs'
+import { compilerName } from './tools.mjs'
 
-// As prebuildify names them and node-gyp-build finds them: any Node-API version of Node, with glibc.
-const names = ['vggnet.glibc.node', 'libdnnl.so.3', 'libgomp.so.1', 'libturbojpeg.so.0']
-const oneDnnLicences = ['LICENSE', 'THIRD-PARTY-PROGRAMS']
+// As prebuildify names it and node-gyp-build finds it: any Node-API version of Node, with glibc.
+const addon = 'vggnet.glibc.node'
+
+const folderOf = (root) => path.join(root, 'prebuilds')
+const binariesIn = (folder) => path.join(folder, 'linux-x64')
+const stampFileIn = (folder) => path.join(folder, '.stamp')
+
+const buildOf = (root) => ({
+  version: JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')).version,
+  buildId: buildIdOf(root),
+})
 
 // prebuildify strips the build it is given and takes the addon out of it: it is given a copy.
-function stageBuild(root, stage) {
-  const copies = productsOf(stage, builds.release)
-  mkdirSync(path.dirname(copies[0]), { recursive: true })
+function stageBuild(root, products, stage) {
+  const out = path.dirname(productsOf(stage, builds.release)[0])
+  mkdirSync(out, { recursive: true })
   copyFileSync(path.join(root, 'package.json'), path.join(stage, 'package.json'))
-  for (const [index, source] of productsOf(root, builds.release).entries()) {
-    copyFileSync(source, copies[index])
-    chmodSync(copies[index], 0o755)
+  for (const source of products) {
+    const copy = path.join(out, path.basename(source))
+    copyFileSync(source, copy)
+    chmodSync(copy, 0o755)
   }
 }
 
-async function runPrebuildify(root) {
+async function runPrebuildify(root, stage) {
   const program = path.join(root, 'node_modules', 'prebuildify', 'bin.js')
-  const stage = path.join(root, builds.release.folder, 'prebuildify')
-  rmSync(stage, { recursive: true, force: true })
-  try {
-    stageBuild(root, stage)
-    // The build is there already, so that the program to build with is `true`.
-    const tools = ['--node-gyp', 'true', '--cache', path.join(stage, 'cache')]
-    const parameters = ['--napi', '--tag-libc', '--strip', ...tools, '--cwd', stage, '--out', root]
-    const { ok, output } = await run(process.execPath, [program, ...parameters], { cwd: root })
-    if (!ok) throw new SetupProblem('BUILD_FAILED', 'prebuildify failed; its output is above', output)
-  } finally {
-    rmSync(stage, { recursive: true, force: true })
-  }
+  // The build is there already, so that the program to build with is `true`.
+  const tools = ['--node-gyp', 'true', '--cache', path.join(stage, 'cache')]
+  const parameters = ['--napi', '--tag-libc', '--strip', ...tools, '--cwd', stage]
+  const { ok, output } = await run(process.execPath, [program, ...parameters], { cwd: root })
+  if (!ok) throw new SetupProblem('BUILD_FAILED', 'prebuildify failed; its output is above', output)
 }
 
-/** prebuilds/: the release build, stripped, and the licences of its libraries. The only native files that a packed package carries. */
+/** Removes prebuilt binaries of other sources than these, so that nobody packs them. */
+export function removeStalePrebuild(root) {
+  const folder = folderOf(root)
+  if (!existsSync(folder)) return
+  const { version, buildId } = buildOf(root)
+  const found = readManifest(binariesIn(folder))
+  if (found?.version !== version || found.buildId !== buildId) rmSync(folder, { recursive: true, force: true })
+}
+
+function prebuildIsCurrent(folder, key) {
+  return stampHolds(stampFileIn(folder), key) && manifestHolds(binariesIn(folder))
+}
+
+/**
+ * prebuilds/: the release build, and the CUDA library where it has been built from this source, stripped, with a manifest. The
+ * only native files that a packed package carries. The folder appears whole or not at all.
+ */
 export async function makePrebuild(root) {
-  const folder = path.join(root, 'prebuilds')
-  const stampFile = path.join(folder, '.stamp')
-  const products = names.map((name) => path.join(folder, 'linux-x64', name))
-  const hash = nativeHash(root)
-  if (isCurrent(stampFile, hash, products)) return
+  const folder = folderOf(root)
   await buildNative(root, builds.release)
+  const products = [...productsOf(root, builds.release), ...builtCudaLibrary(root)]
+  const build = buildOf(root)
+  const key = [build.version, build.buildId, ...products.map(sha256Of)].join(' ')
+  if (prebuildIsCurrent(folder, key)) return
+  rmSync(folder, { recursive: true, force: true })
   await announce('prebuilt binary', async () => {
-    removeStamp(stampFile)
-    rmSync(folder, { recursive: true, force: true })
-    await runPrebuildify(root)
-    const missing = products.find((product) => !existsSync(product))
-    if (missing) {
-      throw new SetupProblem('BUILD_FAILED', `prebuildify did not make ${missing}; are PREBUILD_ variables set?`)
+    const stage = path.join(root, builds.release.folder, 'prebuildify')
+    rmSync(stage, { recursive: true, force: true })
+    try {
+      stageBuild(root, products, stage)
+      await runPrebuildify(root, stage)
+      const fresh = folderOf(stage)
+      const names = [addon, ...products.slice(1).map((product) => path.basename(product))]
+      const missing = names.find((name) => !existsSync(path.join(binariesIn(fresh), name)))
+      if (missing) {
+        const target = path.join(binariesIn(folder), missing)
+        throw new SetupProblem('BUILD_FAILED', `prebuildify did not make ${target}; are PREBUILD_ variables set?`)
+      }
+      await writeManifest(binariesIn(fresh), { ...build, compiler: await compilerName() })
+      writeStamp(stampFileIn(fresh), key, [])
+      renameSync(fresh, folder)
+    } finally {
+      rmSync(stage, { recursive: true, force: true })
     }
-    const texts = path.join(folder, 'licenses')
-    mkdirSync(texts)
-    for (const name of oneDnnLicences) {
-      copyFileSync(path.join(await oneDnnFolder(), 'share', 'doc', 'onednn', name), path.join(texts, `oneDNN-${name}`))
-    }
-    copyFileSync(path.join(root, 'scripts', 'setup', 'libjpeg-turbo.txt'), path.join(texts, 'libjpeg-turbo-LICENSE'))
-    writeStamp(stampFile, hash, products)
   })
 }

@@ -43,6 +43,16 @@ export function isCurrent(stampFile, hash, products) {
   )
 }
 
+/** Whether this was stamped with no products but what `hash` itself speaks of. */
+export const stampHolds = (stampFile, hash) => isCurrent(stampFile, hash, [])
+
+/** The first line of a stamp, which tells what `products` were made from; nothing where they are not those that were stamped. */
+export function stampedHash(stampFile, products) {
+  if (!existsSync(stampFile)) return undefined
+  const [hash] = readFileSync(stampFile, 'utf8').split('\n')
+  return isCurrent(stampFile, hash, products) ? hash : undefined
+}
+
 /** Call it after success only. */
 export function writeStamp(stampFile, hash, products) {
   writeFileSync(stampFile, stampOf(hash, products))

@@ -26,6 +26,12 @@ export async function findCompiler() {
   return file
 }
 
+/** How the C++ compiler names itself: `g++ (Debian 12.2.0-14+deb12u1) 12.2.0`. */
+export async function compilerName() {
+  const { stdout } = await run(await findCompiler(), ['--version'])
+  return stdout.split('\n')[0]
+}
+
 /**
  * The CUDA compiler, 13.0 or later: the first such on the PATH and in the toolkits that lie in `homes`.
  * @returns {Promise<string>} the path of nvcc

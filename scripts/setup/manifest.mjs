@@ -1,0 +1,50 @@
+// manifest.json beside the prebuilt binaries: what the package says about them, for its loader and for whoever makes a package.
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { neededVersions } from './elf.mjs'
+
+export const manifestName = 'manifest.json'
+const format = 1
+
+/** SHA-256 of a file's content, in hex. */
+export const sha256Of = (file) => createHash('sha256').update(readFileSync(file)).digest('hex')
+
+function filesIn(folder) {
+  const names = readdirSync(folder).filter((name) => name !== manifestName)
+  return Object.fromEntries(
+    names.sort().map((name) => {
+      const file = path.join(folder, name)
+      return [name, { bytes: statSync(file).size, sha256: sha256Of(file) }]
+    }),
+  )
+}
+
+/**
+ * Writes what lies in `folder` into its manifest.json; the last thing to be done to a folder of binaries.
+ * @param {string} folder
+ * @param {{ version: string, buildId: string, compiler: string }} build the compiler brings libgomp.so.1 along
+ */
+export async function writeManifest(folder, { version, buildId, compiler }) {
+  const files = filesIn(folder)
+  const needs = await neededVersions(Object.keys(files).map((name) => path.join(folder, name)))
+  const text = JSON.stringify({ format, version, buildId, compiler, needs, files }, null, 2)
+  writeFileSync(path.join(folder, manifestName), `${text}\n`)
+}
+
+/** The manifest of a folder of binaries; nothing where there is none, or none that can be read. */
+export function readManifest(folder) {
+  const file = path.join(folder, manifestName)
+  if (!existsSync(file)) return undefined
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'))
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether the folder holds just the files of its manifest, byte for byte. */
+export function manifestHolds(folder) {
+  const manifest = readManifest(folder)
+  return manifest !== undefined && JSON.stringify(manifest.files) === JSON.stringify(filesIn(folder))
+}

@@ -1,0 +1,236 @@
+import { execFile, spawn } from 'node:child_process'
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { manifestHolds, readManifest } from '../../scripts/setup/manifest.mjs'
+import { builds, nativeHash, productsOf } from '../../scripts/setup/native.mjs'
+import { writeStamp } from '../../scripts/setup/stamp.mjs'
+import { newFolder, writeFiles } from './folder.js'
+import { addon, fillCheckout, setUp } from './small-checkout.js'
+
+const run = promisify(execFile)
+
+let made: string
+let root: string
+
+// One build for all: each test gets a copy, times included.
+beforeAll(async () => {
+  made = mkdtempSync(path.join(tmpdir(), 'vggnet-test-'))
+  fillCheckout(made)
+  expect(await setUp(made, 'native', 'library', 'prebuild')).toMatchObject({ ok: true })
+})
+afterAll(() => rmSync(made, { recursive: true, force: true }))
+
+beforeEach(async () => {
+  root = path.join(newFolder(), 'clone')
+  // cpSync would round the times, which are part of a stamp.
+  await run('cp', ['-a', made, root])
+})
+
+const inRoot = (name: string) => path.join(root, name)
+const binaries = () => inRoot('prebuilds/linux-x64')
+const tarballs = () => readdirSync(root).filter((name) => name.endsWith('.tgz'))
+
+/** What `npm pack` has the set-up do. */
+function prepare() {
+  const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> }
+  expect(scripts.prepack).toBe(scripts.prepare)
+  const [program, script, ...parts] = scripts.prepare.split(' ')
+  expect([program, script]).toEqual(['node', 'scripts/setup.mjs'])
+  return setUp(root, ...parts)
+}
+
+const npmPack = (...words: string[]) =>
+  run('npm', ['pack', ...words], { cwd: root, env: { ...process.env, CI: 'true' } }).then(
+    ({ stderr }) => ({ ok: true, stderr }),
+    ({ stderr }) => ({ ok: false, stderr: String(stderr) }),
+  )
+
+async function answerOf(folder: string): Promise<string> {
+  const program = 'console.log(require("node-gyp-build")(process.argv[1]).answer)'
+  return (await run(process.execPath, ['-e', program, folder])).stdout.trim()
+}
+
+async function unpacked(): Promise<string> {
+  const folder = newFolder()
+  await run('tar', ['-xzf', path.join(root, tarballs()[0]), '-C', folder])
+  return path.join(folder, 'package')
+}
+
+describe('what npm pack packs', () => {
+  test('is of the sources as they are now, native and lib', async () => {
+    writeFiles(root, { 'native/addon.cpp': addon('2'), 'lib/index.ts': 'export const answer: number = 2\n' })
+    expect(await npmPack()).toMatchObject({ ok: true })
+    const packed = await unpacked()
+    expect(await answerOf(packed)).toBe('2')
+    expect(readFileSync(path.join(packed, 'dist/index.js'), 'utf8')).toContain('answer = 2')
+    expect(manifestHolds(path.join(packed, 'prebuilds/linux-x64'))).toBe(true)
+    expect(readManifest(path.join(packed, 'prebuilds/linux-x64'))?.buildId).toBe(nativeHash(root).slice(0, 16))
+    expect(existsSync(path.join(packed, 'npm-pack-needs-its-scripts'))).toBe(false)
+  })
+
+  test.each([
+    ['native code', { 'native/addon.cpp': addon('wrong') }],
+    ['TypeScript', { 'lib/index.ts': "export const answer: number = 'one'\n" }],
+  ])('is nothing where the %s does not compile', async (_, sources) => {
+    writeFiles(root, sources)
+    const { ok, stderr } = await npmPack()
+    expect(ok).toBe(false)
+    expect(stderr).toContain('[BUILD_FAILED]')
+    expect(tarballs()).toEqual([])
+    // and what is old is not to be had by leaving the scripts out
+    expect(await npmPack('--ignore-scripts')).toMatchObject({ ok: false })
+    expect(tarballs()).toEqual([])
+  })
+})
+
+describe('npm pack --ignore-scripts', () => {
+  const refused = async () => {
+    const { ok, stderr } = await npmPack('--ignore-scripts')
+    expect(ok).toBe(false)
+    expect(stderr).toMatch(/ENOENT: .*npm-pack-needs-its-scripts\/\.npmignore/)
+    expect(tarballs()).toEqual([])
+  }
+
+  test('packs nothing: built, not built, right after npm pack, and after an npm that was killed while it packed', async () => {
+    await refused()
+    expect(await npmPack()).toMatchObject({ ok: true })
+    rmSync(inRoot(tarballs()[0]))
+    await refused()
+    const { pid } = (await import('node:child_process')).spawnSync('true')
+    rmSync(inRoot('.packing'), { force: true })
+    symlinkSync(`/proc/${pid}/comm`, inRoot('.packing'))
+    await refused()
+    rmSync(inRoot('prebuilds'), { recursive: true })
+    rmSync(inRoot('dist'), { recursive: true })
+    await refused()
+  })
+
+  test('is refused as soon as another set-up runs, whoever was allowed to pack', async () => {
+    expect(await prepare()).toMatchObject({ ok: true })
+    expect(readlinkSync(inRoot('.packing'))).toBe(`/proc/${process.pid}/comm`)
+    expect(existsSync(inRoot('npm-pack-needs-its-scripts/.npmignore'))).toBe(true)
+    expect(await setUp(root, 'library')).toEqual({ ok: true, stdout: '', stderr: '' })
+    await refused()
+  })
+})
+
+describe('binaries that are not what was made', () => {
+  test('are made again', async () => {
+    const file = path.join(binaries(), 'libdnnl.so.3')
+    const { atime, mtime } = statSync(file)
+    truncateSync(file, 20_000_000)
+    utimesSync(file, atime, mtime)
+    writeFiles(binaries(), { 'aaa.node': 'a stranger' })
+    expect((await prepare()).stderr).toMatch(/^setup: prebuilt binary .*\n$/)
+    expect(manifestHolds(binaries())).toBe(true)
+    expect(readdirSync(binaries())).toEqual(readdirSync(path.join(made, 'prebuilds/linux-x64')))
+    expect((await prepare()).stderr).toBe('')
+  })
+
+  test('are removed by whatever set-up first sees another native source, or another version', async () => {
+    writeFiles(root, { 'native/addon.cpp': addon('2') })
+    expect((await setUp(root, 'library')).ok).toBe(true)
+    expect(existsSync(inRoot('prebuilds'))).toBe(false)
+    expect(await prepare()).toMatchObject({ ok: true })
+    const described = JSON.parse(readFileSync(inRoot('package.json'), 'utf8'))
+    writeFiles(root, { 'package.json': JSON.stringify({ ...described, version: '99.0.0' }) })
+    expect((await setUp(root, 'library')).ok).toBe(true)
+    expect(existsSync(inRoot('prebuilds'))).toBe(false)
+  })
+
+  test('are of a build that was made with another library, as soon as there is one', async () => {
+    appendFileSync(inRoot('build/Release/libgomp.so.1'), '\0')
+    writeStamp(inRoot('build/.stamp'), nativeHash(root), productsOf(root, builds.release))
+    expect((await prepare()).stderr).toMatch(/^setup: prebuilt binary .*\n$/)
+  })
+})
+
+test('a set-up that is killed while it makes the binaries leaves them whole or not there', async () => {
+  const seen = { whole: 0, absent: 0 }
+  for (const wait of [0, 40, 120, 300]) {
+    rmSync(inRoot('prebuilds'), { recursive: true, force: true })
+    const child = spawn(process.execPath, [inRoot('scripts/setup.mjs'), 'prebuild'], {
+      stdio: 'ignore',
+      detached: true,
+    })
+    const ended = new Promise((resolve) => child.once('close', resolve))
+    while (!existsSync(inRoot('build/prebuildify')) && child.exitCode === null) await setTimeout(2)
+    await setTimeout(wait)
+    if (child.exitCode === null) process.kill(-(child.pid as number), 'SIGKILL')
+    await ended
+    if (existsSync(inRoot('prebuilds'))) expect(manifestHolds(binaries())).toBe(true)
+    seen[existsSync(inRoot('prebuilds')) ? 'whole' : 'absent']++
+  }
+  expect(seen.absent).toBeGreaterThan(0)
+  expect(await prepare()).toMatchObject({ ok: true })
+  expect(manifestHolds(binaries())).toBe(true)
+  expect(existsSync(inRoot('build/prebuildify'))).toBe(false)
+})
+
+test('the library is compiled again where dist/ is not what was compiled', async () => {
+  const harms = [
+    () => rmSync(inRoot('dist/index.d.ts')),
+    () => appendFileSync(inRoot('dist/index.js'), '\n'),
+    () => writeFiles(root, { 'dist/old/left.js': '' }),
+  ]
+  for (const harm of harms) {
+    harm()
+    expect((await prepare()).stderr).toMatch(/^setup: TypeScript .*\n$/)
+    expect((await prepare()).stderr).toBe('')
+  }
+  expect(existsSync(inRoot('dist/old'))).toBe(false)
+})
+
+describe('the CUDA library', () => {
+  // A library that strip and readelf can read; nothing here loads it.
+  function buildOne(hash: string, like = 'libturbojpeg.so.0') {
+    const file = inRoot('build-cuda/Release/libvggnet_cuda.so')
+    mkdirSync(path.dirname(file), { recursive: true })
+    copyFileSync(inRoot(`build/Release/${like}`), file)
+    writeStamp(inRoot('build-cuda/.stamp'), `${hash} 80-real includes libraries`, [file])
+  }
+  const carried = () => existsSync(path.join(binaries(), 'libvggnet_cuda.so'))
+
+  test('is carried where it is of this source, with its entry', async () => {
+    buildOne(nativeHash(root))
+    expect(await prepare()).toMatchObject({ ok: true, stderr: expect.stringContaining('prebuilt binary') })
+    expect(carried()).toBe(true)
+    expect(readManifest(binaries())?.files).toHaveProperty('libvggnet_cuda.so')
+    expect((await prepare()).stderr).toBe('')
+    // the same source for other cards
+    buildOne(nativeHash(root), 'libgomp.so.1')
+    expect((await prepare()).stderr).toMatch(/^setup: prebuilt binary .*\n$/)
+  })
+
+  test('is left out, and that is said, where it is of another source or was not finished', async () => {
+    buildOne(nativeHash(root))
+    await prepare()
+    writeFiles(root, { 'native/addon.cpp': addon('2') })
+    const said =
+      /the CUDA library was built from another source and stays out of the package; `npm run build:cuda` builds/
+    expect(await prepare()).toMatchObject({ ok: true, stderr: expect.stringMatching(said) })
+    expect(carried()).toBe(false)
+    buildOne(nativeHash(root))
+    rmSync(inRoot('build-cuda/.stamp'))
+    expect((await prepare()).stderr).toMatch(said)
+    expect(carried()).toBe(false)
+  })
+})
