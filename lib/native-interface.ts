@@ -165,6 +165,4 @@ export interface Native extends NativePictures {
   /** For networks and shapes that are prepared from now on. Throws INVALID_ARGUMENT. */
   setCpuTuning(tuning: CpuTuning): void
   setErrorClass(errorClass: typeof VggError): void
-  /** Ends the threads of all networks of this thread, each after the call that is running. */
-  endWork(): void
 }

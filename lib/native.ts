@@ -40,10 +40,11 @@ function load(): Installation {
   try {
     const binary = binaryPath(root)
     place = binary
-    const native = require(binary) as Native
+    // not require, which gives every copy of this file the same object: each has a class of errors of its own
+    const loading = { exports: {} as Native }
+    process.dlopen(loading, binary)
+    const native = loading.exports
     native.setErrorClass(VggError)
-    // process.exit does not wait for other threads before it takes their libraries apart
-    process.once('exit', () => native.endWork())
     return { root, checkout, binary, native }
   } catch (cause) {
     const reason = messageOf(cause)

@@ -56,7 +56,6 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("decodeJpeg", Napi::Function::New(env, decode_jpeg));
   exports.Set("rescale", Napi::Function::New(env, rescale));
   exports.Set("buildInfo", Napi::Function::New(env, build_info));
-  exports.Set("endWork", Napi::Function::New(env, [](const Napi::CallbackInfo& info) { Worker::end_all(info.Env()); }));
   exports.Set("setErrorClass", Napi::Function::New(env, set_error_class));
   exports.Set("setCudaPlaces", Napi::Function::New(env, set_cuda_places));
   exports.Set("findCudaFiles", Napi::Function::New(env, find_cuda_files));

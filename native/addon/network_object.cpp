@@ -103,12 +103,16 @@ Napi::Function NetworkObject::define(Napi::Env env) {
                       InstanceMethod<&NetworkObject::dispose>("dispose")});
 }
 
-NetworkObject::NetworkObject(const Napi::CallbackInfo& info)
-    : Napi::ObjectWrap<NetworkObject>(info), worker_(std::make_unique<Worker>(info.Env())) {}
+NetworkObject::NetworkObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NetworkObject>(info) {
+  guarded(info.Env(), [&] {
+    worker_ = std::make_unique<Worker>(info.Env());
+    return Napi::Value();
+  });
+}
 
 NetworkObject::~NetworkObject() {
   disposed_ = true;
-  if (!worker_->exiting()) report_memory(Env());
+  if (worker_ && !worker_->exiting()) report_memory(Env());
   worker_ = nullptr;
 }
 
@@ -128,6 +132,7 @@ Napi::Value NetworkObject::create(const Napi::CallbackInfo& info) {
     auto* pending = new Pending{Napi::Promise::Deferred::New(env), Napi::Persistent(object)};
     const Napi::Value promise = pending->deferred.Promise();
     self->deterministic_ = options.device.deterministic;
+    options.ending = &self->worker_->ending();
     Work work = [self, pending, layers = std::move(layers), options]() mutable -> Settle {
       auto make = [&] {
         const DeviceChoice choice = choose_device(options.device);

@@ -2,26 +2,32 @@
 
 #include <chrono>
 #include <set>
+#include <string>
+#include <system_error>
 #include <utility>
-#include <vector>
+
+#include "tensor/error.hpp"
 
 namespace vggnet::addon {
 namespace {
 
 constexpr std::chrono::microseconds kMoment{50};
 
-// Never destroyed: workers of other environments may outlive the main thread's.
-struct Workers {
-  std::mutex mutex;
+}  // namespace
+
+// The workers of a JavaScript thread. exit(), which process.exit comes to, runs no cleanup hooks; it destroys what is local
+// to its thread, then what the libraries keep in static memory, with which a call may be computing.
+struct Worker::OfThread {
   std::set<Worker*> all;
+  ~OfThread() {
+    for (Worker* worker : all) at_exit(worker);
+  }
 };
 
-Workers& workers() {
-  static auto& the_workers = *new Workers;
-  return the_workers;
+Worker::OfThread& Worker::of_this_thread() {
+  thread_local OfThread workers;
+  return workers;
 }
-
-}  // namespace
 
 Worker::Worker(Napi::Env env) : env_(env) {
   const auto call_settle = [](napi_env env, napi_value, void* context, void* data) {
@@ -30,25 +36,29 @@ Worker::Worker(Napi::Env env) : env_(env) {
     auto* worker = static_cast<Worker*>(context);
     if (--worker->unsettled_ == 0) napi_unref_threadsafe_function(env, worker->settle_);
     Napi::HandleScope scope(env);
-    (*settle)(env);
+    try {
+      (*settle)(env);
+    } catch (const Napi::Error&) {  // in a worker thread that is being terminated nothing can be settled, and nobody waits
+    }
   };
   napi_value name = Napi::String::New(env, "vggnet network");
   const napi_status status = napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this,
                                                              call_settle, &settle_);
   if (status != napi_ok) throw Napi::Error::New(env, "could not make a thread-safe function");
   napi_unref_threadsafe_function(env, settle_);
+  try {
+    thread_ = std::thread([this] { loop(); });
+  } catch (const std::system_error& error) {
+    napi_release_threadsafe_function(settle_, napi_tsfn_release);
+    throw Error(kOutOfMemory, std::string("the system gives no thread for another network: ") + error.what());
+  }
   // After the function above: hooks run in reverse order, so the thread has ended before the function goes.
   napi_add_env_cleanup_hook(env, at_exit, this);
-  thread_ = std::thread([this] { loop(); });
-  std::lock_guard lock(workers().mutex);
-  workers().all.insert(this);
+  of_this_thread().all.insert(this);
 }
 
 Worker::~Worker() {
-  {
-    std::lock_guard lock(workers().mutex);
-    workers().all.erase(this);
-  }
+  of_this_thread().all.erase(this);
   napi_remove_env_cleanup_hook(env_, at_exit, this);
   end_thread();
   if (!exiting_) napi_release_threadsafe_function(settle_, napi_tsfn_release);
@@ -56,19 +66,8 @@ Worker::~Worker() {
 
 void Worker::at_exit(void* data) {
   auto* worker = static_cast<Worker*>(data);
-  worker->exiting_ = true;
+  worker->exiting_ = worker->ending_ = true;
   worker->end_thread();
-}
-
-// On the environment's own thread, as its workers are made and destroyed: none of them goes meanwhile.
-void Worker::end_all(Napi::Env env) {
-  std::vector<Worker*> own;
-  {
-    std::lock_guard lock(workers().mutex);
-    for (Worker* worker : workers().all)
-      if (static_cast<napi_env>(worker->env_) == static_cast<napi_env>(env)) own.push_back(worker);
-  }
-  for (Worker* worker : own) at_exit(worker);
 }
 
 void Worker::end_thread() {

@@ -2,6 +2,7 @@
 // One thread for each network: calls run in the order made, promises are settled on the JavaScript thread.
 #include <napi.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -19,7 +20,7 @@ using Work = std::function<Settle()>;
 
 class Worker {
  public:
-  explicit Worker(Napi::Env);
+  explicit Worker(Napi::Env);  // throws OUT_OF_MEMORY where the system gives no thread
   ~Worker();  // waits for the call that is running; what has not begun is dropped
   Worker(const Worker&) = delete;
 
@@ -32,11 +33,11 @@ class Worker {
   // Runs `last` after the call that is running, refuses the others, and ends the thread. Returns at once.
   void stop(std::function<void()> last);
   bool exiting() const { return exiting_; }  // the JavaScript environment is closing
-  // Ends every thread of an environment, each after the call that is running. process.exit runs no cleanup hooks, but
-  // destroys what the libraries keep in static memory, with which a call may be computing.
-  static void end_all(Napi::Env);
+  // As exiting, for the thread: what it computes is wanted by nobody.
+  const std::atomic<bool>& ending() const { return ending_; }
 
  private:
+  struct OfThread;
   struct Call {
     Work work;
     Settle refused;
@@ -47,6 +48,7 @@ class Worker {
   void settle(Settle);
   void end_thread();
   static void at_exit(void* worker);
+  static OfThread& of_this_thread();
 
   Napi::Env env_;
   napi_threadsafe_function settle_ = nullptr;
@@ -55,6 +57,7 @@ class Worker {
   std::deque<Call> calls_;
   std::function<void()> last_;
   bool stopping_ = false, exiting_ = false;
+  std::atomic<bool> ending_ = false;
   int unsettled_ = 0;  // JavaScript thread only: keeps the event loop alive while it is above 0
   std::thread thread_;
 };

@@ -12,7 +12,8 @@ constexpr int kBeforeAll = -1;
 
 }  // namespace
 
-Execution::Execution(Backend& backend, Plan plan) : backend_(backend), plan_(std::move(plan)) {
+Execution::Execution(Backend& backend, Plan plan, const std::atomic<bool>* ending)
+    : backend_(backend), plan_(std::move(plan)), ending_(ending) {
   prepare();
   lay_out();
 }
@@ -157,6 +158,7 @@ void Execution::refresh(uint64_t parameters_version) {
 }
 
 void Execution::begin_event([[maybe_unused]] int event) {
+  if (ending_ && *ending_) throw Error(kDisposed, "the JavaScript thread of this network is ending");
 #ifdef VGGNET_DEBUG
   if (backend_.host_addresses_memory()) poison(arena_, lifetimes_, event);
 #endif

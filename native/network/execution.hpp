@@ -1,5 +1,6 @@
 #pragma once
 // A plan prepared on a device: stages with fixed shapes and, once bound, fixed addresses.
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,7 +21,7 @@ struct NamedGradient {
 
 class Execution {
  public:
-  Execution(Backend&, Plan);
+  Execution(Backend&, Plan, const std::atomic<bool>* ending = nullptr);
 
   const Plan& plan() const { return plan_; }
   const Stage& stage(size_t index) const { return *stages_[index]; }
@@ -61,7 +62,7 @@ class Execution {
   int backward_event(size_t stage) const { return static_cast<int>(2 * plan_.stages.size() - 1 - stage); }
   int last_event() const { return static_cast<int>(2 * plan_.stages.size()); }
   size_t layers() const { return stages_.size() - (plan_.has_loss() ? 1 : 0); }  // stages but the loss
-  void begin_event(int event);  // guards of a debug build
+  void begin_event(int event);  // DISPOSED where the result is wanted by nobody; guards of a debug build
   void end_event(int event, size_t stage);
   void forward_stage(size_t);
   void backward_stage(size_t, Gradients);
@@ -69,6 +70,7 @@ class Execution {
 
   Backend& backend_;
   Plan plan_;
+  const std::atomic<bool>* ending_;
   std::vector<std::unique_ptr<Stage>> stages_;
   std::vector<Lifetime> lifetimes_;
   // indices into lifetimes_; -1: not there

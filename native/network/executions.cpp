@@ -18,11 +18,13 @@ int64_t prepared_bytes(const std::list<std::unique_ptr<Execution>>& executions) 
 
 }  // namespace
 
-Executions::Executions(Backend& backend, const std::vector<Layer>& layers, Parameters& parameters, int64_t memory_limit)
+Executions::Executions(Backend& backend, const std::vector<Layer>& layers, Parameters& parameters, int64_t memory_limit,
+                       const std::atomic<bool>* ending)
     : backend_(backend),
       layers_(layers),
       parameters_(parameters),
       memory_limit_(memory_limit),
+      ending_(ending),
       run_block_(backend.allocate(sizeof(Controls) + sizeof(Results))) {}
 
 Execution& Executions::get(const Shape& images, const PlanOptions& options) {
@@ -40,13 +42,15 @@ Execution& Executions::cached(const Shape& images, const PlanOptions& options) {
   if (found != executions_.end()) {
     executions_.splice(executions_.begin(), executions_, found);
   } else {
-    executions_.push_front(std::make_unique<Execution>(backend_, make_plan(layers_, images, options)));
+    executions_.push_front(std::make_unique<Execution>(backend_, make_plan(layers_, images, options), ending_));
     while (executions_.size() > 1 &&
            (executions_.size() > kMostPlans || prepared_bytes(executions_) > kMostPreparedBytes))
       executions_.pop_back();
   }
   return *executions_.front();
 }
+
+int64_t Executions::held_bytes() const { return (arena_ ? arena_->bytes() : 0) + prepared_bytes(executions_); }
 
 int64_t Executions::bytes_beside_arena(const PlanOptions& options) const {
   int64_t bytes = parameters_.arena_bytes(Role::parameter);

@@ -1,5 +1,6 @@
 #pragma once
 // Order and memory of a computation. Not thread-safe: one thread makes all calls.
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <set>
@@ -18,6 +19,7 @@ struct NetworkOptions {
   uint64_t seed = 0;  // of dropout
   bool exact = false;
   int64_t memory_limit = 0;  // bytes; 0: what the device has
+  const std::atomic<bool>* ending = nullptr;  // while it is true, calls end with DISPOSED before their next stage
 };
 
 class Network {
@@ -41,7 +43,7 @@ class Network {
   void set_meanwhile(std::function<void()> meanwhile) { meanwhile_ = std::move(meanwhile); }
   void freeze(std::set<std::string> layers);     // just these layers; INVALID_ARGUMENT for a layer without parameters
   std::vector<StageTime> profile(const ForwardCall&);  // each stage alone, after one run that is not counted
-  int64_t held_bytes() const;                          // of the device's memory
+  int64_t held_bytes() const;                          // of the device's memory, and what stages hold
 
  private:
   PlanOptions evaluation_options(DType images) const;
