@@ -32,9 +32,21 @@ export function shown(value: unknown): string {
   return `${String(value)} (${typeof value})`
 }
 
+// Where two copies of the package are loaded, a class of one is no class of the other, and has its name.
+function isOfAnotherCopy(value: unknown, what: string): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const words = what.toLowerCase().split(/\W+/)
+  for (let of = Object.getPrototypeOf(value); of !== null; of = Object.getPrototypeOf(of)) {
+    const name = className(of)
+    if (['Tensor', 'Network', 'VGG'].includes(name) && words.includes(name.toLowerCase())) return true
+  }
+  return false
+}
+
 /** The error `Expected «what» for «name» but received «value»`. */
 export function unexpected(what: string, name: string, value: unknown): VggError {
-  return new VggError('INVALID_ARGUMENT', `Expected ${what} for ${name} but received ${shown(value)}`)
+  const origin = isOfAnotherCopy(value, what) ? ' of another copy of vggnet' : ''
+  return new VggError('INVALID_ARGUMENT', `Expected ${what} for ${name} but received ${shown(value)}${origin}`)
 }
 
 // Levenshtein, with a swap of two neighbours counted as one change.
