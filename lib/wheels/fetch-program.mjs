@@ -41,6 +41,18 @@ logging.getLogger("pip._internal").addHandler(Refusals())
 logging.getLogger("pip._internal").setLevel(logging.DEBUG)
 block_bytes = 1 << 15
 
+def words_of(error, seconds):
+    inner = error
+    while inner is not None:
+        error = inner
+        inner = getattr(error, "reason", None)
+        if not isinstance(inner, Exception):
+            inner = next((part for part in error.args if isinstance(part, Exception)), None)
+    text = str(error)
+    if "timed out" in text.lower():
+        return "nothing came for %g seconds" % seconds
+    return text.split(" object at 0x", 1)[-1].split(">: ", 1)[-1]
+
 def find(requirement, sha256, options, session):
     finder = command._build_package_finder(
         options=options, session=session, target_python=make_target_python(options))
@@ -64,7 +76,7 @@ def receive(session, link, sink):
             return ranged == "bytes */%d" % start
         if response.status_code not in (200, 206):
             raise RequestException("the server answers %d" % response.status_code)
-        if response.status_code == 200 or not ranged.startswith("bytes %d-" % start):
+        if start and not (response.status_code == 206 and ranged.startswith("bytes %d-" % start)):
             sink.truncate(0)
             if response.status_code == 206:
                 raise RequestException("the server sends another part than was asked for")
@@ -85,7 +97,7 @@ def receive(session, link, sink):
             raise RequestException("the connection ended after %d of %d bytes" % (start, total))
     return True
 
-def fetch(session, link, part, tries):
+def fetch(session, link, part, options):
     with open(part, "ab", buffering=0) as sink:
         fcntl.flock(sink, fcntl.LOCK_EX)
         failed = 0
@@ -97,9 +109,9 @@ def fetch(session, link, part, tries):
                     return say(whole=os.fstat(sink.fileno()).st_size)
                 reason = "what was kept does not fit"
             except (RequestException, HTTPError) as error:
-                reason = str(error)
+                reason = words_of(error, options.timeout)
             failed = 1 if os.fstat(sink.fileno()).st_size > before else failed + 1
-            if failed > tries:
+            if failed > options.retries:
                 return say(failed=reason)
             say(again=reason)
             time.sleep(min(5, 0.25 * 2 ** failed))
@@ -119,13 +131,13 @@ def main(requirement, sha256, part, *words):
         say(file=link.filename, hash=link.hash if link.hash_name == "sha256" else None)
         if link.hash_name == "sha256" and link.hash != sha256:
             return
-        fetch(session, link, part, options.retries)
+        fetch(session, link, part, options)
 
 try:
     main(*sys.argv[1:])
 except OSError as error:
     if isinstance(error, RequestException):
-        say(failed=str(error))
+        say(failed=words_of(error, 0))
     else:
         say(unwritable=errno.errorcode.get(error.errno, "EIO"), words=str(error))
 `

@@ -61,10 +61,9 @@ export const missingTool = (what, name, purpose) =>
 export async function findPython() {
   let found = false
   for (const python of pathsOf('python3')) {
-    // It is asked, not only looked for: a shim on the path may stand for nothing.
-    if (!(await run(python, ['--version'])).ok) continue
-    found = true
     if ((await run(python, ['-m', 'pip', '--version'])).ok) return python
+    // It is asked, not only looked for: a shim on the path may stand for nothing.
+    found ||= (await run(python, ['--version'])).ok
   }
   const [what, name] = found ? ['pip for Python 3', 'python3-pip'] : ['Python 3', 'python3']
   throw missingTool(what, name, 'fetch libraries')
