@@ -39,6 +39,7 @@ export type ErrorCode =
  * - `INTERNAL`: a fault of vggnet itself
  */
 export class VggError extends Error {
+  /** What kind of thing went wrong, for programs. */
   readonly code: ErrorCode
 
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {

@@ -1,9 +1,27 @@
+export type { ActivationReport, LayerActivations } from './check/activations.js'
+export type { ClassCount, ClassReport } from './check/classes.js'
+export type { ContradictoryPictures, DuplicateReport, SharedPicture } from './check/duplicates.js'
+export type { PictureFiles } from './check/file-contents.js'
+export type { GradientReport, LayerGradient } from './check/gradients.js'
+export type { ChannelFigures, InputReport } from './check/input.js'
 export { preflightLines } from './check/lines.js'
-export { type PreflightOptions, type PreflightProgress, type PreflightReport, preflight } from './check/preflight.js'
+export type { MemoryReport } from './check/memory.js'
+export type { UnreadablePicture } from './check/pictures.js'
+export { preflight } from './check/preflight.js'
+export type { FileReport, PreflightOptions, PreflightProgress, PreflightReport } from './check/preflight-report.js'
+export type { SpeedReport } from './check/speed.js'
+export type { Finding, Verdict } from './check/verdict.js'
 export { load, loadNetwork, save } from './checkpoint/checkpoint.js'
 export { type FoundCheckpoint, newestCheckpoint } from './checkpoint/checkpoint-folder.js'
 export { type ArrayData, arrayDataset } from './data/arrays.js'
-export { type CachedDataset, type CacheOptions, cachedDataset } from './data/cache.js'
+export type { LeftOut, Pictures } from './data/batch.js'
+export {
+  type CachedDataset,
+  type CacheOptions,
+  type CacheReport,
+  cachedDataset,
+  type PrepareOptions,
+} from './data/cache.js'
 export { type CifarOptions, type CifarParts, readCifar, readCifarFolder } from './data/cifar.js'
 export { withClasses } from './data/classes.js'
 export { type ColourShift, colourShiftOf } from './data/colour.js'
@@ -11,7 +29,13 @@ export type { Augmented, Dataset, Unreadable } from './data/dataset.js'
 export { type FolderParts, type PartOptions, readFolder } from './data/folder.js'
 export { type IdxFiles, idxDataset } from './data/idx.js'
 export { type ImageOptions, type ImageSize, readImage } from './data/image.js'
-export { datasetFrom, type EncodedOptions, type Labelled, type PixelOptions } from './data/iterable.js'
+export {
+  datasetFrom,
+  type EncodedOptions,
+  type Labelled,
+  type LabelledSource,
+  type PixelOptions,
+} from './data/iterable.js'
 export { readList } from './data/list.js'
 export { type Batch, Loader, type LoaderOptions, type LoaderState } from './data/loader.js'
 export { meanOf } from './data/mean.js'
@@ -24,7 +48,7 @@ export {
   photoDataset,
 } from './data/photographs.js'
 export { type Split, stratifiedSplit, subset } from './data/split.js'
-export { type Statistics, statisticsOf } from './data/statistics.js'
+export { type Statistics, type StatisticsOptions, statisticsOf } from './data/statistics.js'
 export type { SmallestSide } from './data/view.js'
 export { type ErrorCode, VggError } from './error.js'
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate/evaluate.js'
@@ -63,12 +87,12 @@ export type { NetworkOptions } from './network/network-parts.js'
 export type { Device, Initialisation, RunOptions } from './network/open.js'
 export type { OpenedRun } from './network/opened-run.js'
 export { Random, type RandomState } from './random.js'
-export { type LogLine, readRunLog } from './report/log-line.js'
+export { type LineOf, type LogLine, type ReadLog, readRunLog, type TrainingFacts } from './report/log-line.js'
 export { type ReportData, reportPage } from './report/page.js'
 export { collectReport, type ReportSources, writeReport } from './report/report.js'
-export { RunLog, type RunLogOptions } from './report/run-log.js'
+export { RunLog, type RunLogOptions, type RunPosition } from './report/run-log.js'
 export { TensorBoardLog, type TensorBoardOptions } from './report/tensorboard.js'
-export type { RunDescription } from './run/description.js'
+export type { DataDescription, RunDescription } from './run/description.js'
 export { beginFolder, type RunFile, readRunFile } from './run/folder.js'
 export { type PlanName, type PlanStage, stagesOf } from './run/plan.js'
 export { type PlanHooks, runAll } from './run/plan-run.js'
@@ -90,7 +114,7 @@ export { type Progress, progressOn } from './train/progress.js'
 export type { Schedule, ScheduleOption } from './train/schedule.js'
 export type { TrainOptions } from './train/settings.js'
 export { train } from './train/trainer.js'
-export type { TrainingState } from './train/training-state.js'
+export type { BestEpoch, PastEpoch, TrainingState } from './train/training-state.js'
 export { type HeadOptions, replaceHead } from './vgg/head.js'
 export type { VggConfiguration } from './vgg/layers.js'
 export type { Preprocessing } from './vgg/preprocessing.js'

@@ -88,13 +88,21 @@ export interface NativeNetwork {
   dispose(): void
 }
 
+/** What the native library was made from, and with what it computes. */
 export interface BuildInfo {
+  /** Hash of the sources it was made from. */
   buildId: string
+  /** oneDNN's version. */
   oneDnn: string
+  /** libjpeg-turbo's version. */
   libjpegTurbo: string
+  /** The instruction set in use. */
   isa: string
+  /** Threads that the processor's networks take where none are asked for. */
   threads: number
+  /** Made with sanitizers. */
   debug: boolean
+  /** Its name and version. */
   compiler: string
 }
 

@@ -65,6 +65,7 @@ export function fillNormal(values: Float32Array, seed: number, mean: number, sta
 
 /** The whole state of a `Random`: plain data, to be put into JSON. */
 export interface RandomState {
+  /** Four integers from 0 to 2^32 - 1, not all 0. */
   readonly words: readonly number[]
 }
 

@@ -8,8 +8,11 @@ export type DType = 'float32' | 'uint8' | 'int32'
 
 /** The typed array that holds elements of a type. */
 export interface ArrayOf {
+  /** 32-bit numbers: logits, features, parameters. */
   float32: Float32Array
+  /** 0 to 255: pixels. */
   uint8: Uint8Array
+  /** Labels. */
   int32: Int32Array
 }
 
@@ -67,6 +70,7 @@ export let valuesOf: <D extends DType>(tensor: Tensor<D>) => ArrayOf[D]
  * after the call has returned its promise.
  */
 export class Tensor<D extends DType = DType> {
+  /** Type of the elements. */
   readonly dtype: D
   /** Axis lengths, outermost first; frozen. */
   readonly shape: readonly number[]
@@ -103,7 +107,10 @@ export class Tensor<D extends DType = DType> {
     )
   }
 
-  /** A tensor of zeros in memory of its own. `dtype` is float32 unless stated. */
+  /**
+   * A tensor of zeros in memory of its own. `dtype` is float32 unless stated.
+   * @throws INVALID_ARGUMENT, OUT_OF_MEMORY
+   */
   static zeros(shape: readonly number[]): Tensor<'float32'>
   static zeros<D extends DType>(shape: readonly number[], options: { dtype: D }): Tensor<D>
   static zeros(shape: readonly number[], options?: { dtype?: DType }): Tensor
@@ -118,6 +125,7 @@ export class Tensor<D extends DType = DType> {
    * Normal numbers (float32) in memory of its own. Counter-based (Philox4x32-10): element i depends on the seed and
    * on i only, and is equal on every machine.
    * @param options seed: an integer from 0 to 2^53 - 1; mean: default 0; std: standard deviation, default 1
+   * @throws INVALID_ARGUMENT, OUT_OF_MEMORY
    */
   static randn(shape: readonly number[], options: { seed: number; mean?: number; std?: number }): Tensor<'float32'> {
     const checks = { seed, mean: withDefault(finite, 0), std: withDefault(nonNegative, 1) }
@@ -130,7 +138,7 @@ export class Tensor<D extends DType = DType> {
 
   /**
    * The elements in the order of the shape, last axis fastest. The array is the tensor's own memory, not a copy.
-   * A promise, because the tensor may lie in a device's memory until it is read.
+   * A promise, because the tensor may lie in a device's memory until it is read. @throws DISPOSED
    */
   async data(): Promise<ArrayOf[D]> {
     return this.#open()
@@ -138,7 +146,9 @@ export class Tensor<D extends DType = DType> {
 
   /**
    * The part from `start` to below `end` along the first axis. It shares memory with this tensor, and outlives it.
+   * @param start from 0 to `end`
    * @param end default: the length of the first axis
+   * @throws INVALID_ARGUMENT, SHAPE_MISMATCH without an axis, DISPOSED
    */
   slice(start: number, end?: number): Tensor<D> {
     const values = this.#open()
@@ -152,19 +162,31 @@ export class Tensor<D extends DType = DType> {
     return new Tensor(this.dtype, Object.freeze([to - from, ...rest]), part)
   }
 
-  /** For [n, classes]: the index of the largest in each row; for [classes]: one. The first of equals; a NaN is largest. */
+  /**
+   * For [n, classes]: the index of the largest in each row; for [classes]: one. The first of equals; a NaN is largest.
+   * @throws SHAPE_MISMATCH for other shapes, DISPOSED
+   */
   async argmax(): Promise<number[]> {
     return this.#rows('argmax').map((row) => largest(row, 1)[0]?.index ?? 0)
   }
 
-  /** The `k` largest in each row of [n, classes] or of [classes], largest first, of equals the first first. */
+  /**
+   * The `k` largest in each row of [n, classes] or of [classes], largest first, of equals the first first.
+   * @param k from 1 to the classes
+   * @returns for each row the places and the values
+   * @throws INVALID_ARGUMENT, SHAPE_MISMATCH for other shapes, DISPOSED
+   */
   async topk(k: number): Promise<{ index: number; value: number }[][]> {
     const rows = this.#rows('topk')
     integer(1, this.shape.at(-1))(k, 'k')
     return rows.map((row) => largest(row, k))
   }
 
-  /** Soft-max over the classes: over axis 1 of [n, classes] and [n, classes, h, w], over axis 0 of [classes]. */
+  /**
+   * Soft-max over the classes: over axis 1 of [n, classes] and [n, classes, h, w], over axis 0 of [classes].
+   * @returns float32 of the same shape, in memory of its own
+   * @throws INVALID_ARGUMENT unless float32, SHAPE_MISMATCH without an axis, DISPOSED
+   */
   async softmax(): Promise<Tensor<'float32'>> {
     const values = this.#open()
     if (this.dtype !== 'float32') throw unexpected('a float32 tensor', 'softmax', this)
@@ -185,6 +207,7 @@ export class Tensor<D extends DType = DType> {
     this.dispose()
   }
 
+  /** @internal */
   [inspect.custom](): string {
     return `Tensor ${this.dtype} ${shapeText(this.shape)}${this.#values === undefined ? ' (disposed)' : ''}`
   }

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const folders = ['native', 'lib', 'test', 'bench', 'scripts', 'examples']
+const folders = ['native', 'lib', 'test', 'bench', 'scripts', 'examples', 'docs']
 const longest = 300
 
 interface SourceFile {

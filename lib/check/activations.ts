@@ -15,6 +15,7 @@ export interface LayerActivations {
   readonly zeros: number
   /** Share of the channels that are 0 at all places of all pictures; 0 without a ReLU. */
   readonly deadChannels: number
+  /** What that means for training. */
   readonly verdict: Verdict
 }
 
@@ -22,9 +23,11 @@ export interface LayerActivations {
 export interface ActivationReport {
   /** Pictures that were looked at. */
   readonly pictures: number
+  /** Each convolution and linear layer. */
   readonly layers: readonly LayerActivations[]
   /** Root of the mean square of the last layer. */
   readonly logitsRms: number
+  /** What is wrong. */
   readonly findings: readonly Finding[]
 }
 

@@ -3,7 +3,9 @@ import type { Finding } from './verdict.js'
 
 /** How many pictures a class has. */
 export interface ClassCount {
+  /** Of the class. */
   readonly name: string
+  /** Training pictures. */
   readonly training: number
   /** Undefined without validation data. */
   readonly validation: number | undefined
@@ -11,6 +13,7 @@ export interface ClassCount {
 
 /** How the pictures are shared among the classes. */
 export interface ClassReport {
+  /** Each, in order. */
   readonly classes: readonly ClassCount[]
   /** Names of classes without a training picture. */
   readonly empty: readonly string[]
@@ -18,6 +21,7 @@ export interface ClassReport {
   readonly majorityShare: number
   /** Pictures of the largest class for each of the smallest that has any. */
   readonly ratio: number
+  /** What is wrong. */
   readonly findings: readonly Finding[]
 }
 

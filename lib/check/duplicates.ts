@@ -5,12 +5,15 @@ import type { Finding } from './verdict.js'
 
 /** A picture that is in both parts. */
 export interface SharedPicture {
+  /** Its name among the training pictures. */
   readonly training: string
+  /** Its name among the validation pictures. */
   readonly validation: string
 }
 
 /** Pictures of one content that are said to be of different classes. */
 export interface ContradictoryPictures {
+  /** What they are called. */
   readonly names: readonly string[]
   /** The class of each. */
   readonly classes: readonly string[]
@@ -22,14 +25,19 @@ export interface DuplicateReport {
   readonly compared: 'files' | 'pixels'
   /** Pictures compared, and how many there are. */
   readonly pictures: number
+  /** How many there are. */
   readonly of: number
   /** Validation pictures that are training pictures as well. */
   readonly shared: readonly SharedPicture[]
+  /** How many in all. */
   readonly sharedCount: number
+  /** Equal pictures of several classes: the first 50. */
   readonly contradictory: readonly ContradictoryPictures[]
+  /** How many in all. */
   readonly contradictoryCount: number
   /** Training pictures that repeat another of the same class. */
   readonly repeated: number
+  /** What is wrong. */
   readonly findings: readonly Finding[]
 }
 

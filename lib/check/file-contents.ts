@@ -7,7 +7,9 @@ import { throwIfAborted } from '../error.js'
 export interface PictureFiles {
   /** Paths, encoded pictures, or what reads them. */
   readonly sources: readonly (string | Uint8Array | (() => Promise<Uint8Array>))[]
+  /** What each is called. */
   readonly names: readonly string[]
+  /** The class of each. */
   readonly labels: Int32Array
 }
 

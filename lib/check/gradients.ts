@@ -6,23 +6,29 @@ import { type Finding, gradientVerdict, type Verdict } from './verdict.js'
 
 /** The gradient of a layer's weights, in training mode. */
 export interface LayerGradient {
+  /** 'conv1_1'. */
   readonly layer: string
   /** Euclidean norms. */
   readonly gradientNorm: number
+  /** Of the weights. */
   readonly weightNorm: number
   /** What a step at this rate, without momentum, changes of the weights: rate * gradient norm / weight norm. */
   readonly step: number
+  /** What that means for training. */
   readonly verdict: Verdict
 }
 
 /** One backward pass: the loss at the start, and gradients layer by layer. Frozen layers have none. */
 export interface GradientReport {
+  /** In the batch. */
   readonly pictures: number
   /** Mean cross-entropy in training mode; NaN where it is not finite. */
   readonly loss: number
   /** ln(classes): what a net gives that knows nothing. */
   readonly expectedLoss: number
+  /** Each that has parameters. */
   readonly layers: readonly LayerGradient[]
+  /** What is wrong. */
   readonly findings: readonly Finding[]
 }
 

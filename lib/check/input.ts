@@ -6,21 +6,27 @@ import type { Finding } from './verdict.js'
 export interface ChannelFigures {
   /** Of the pixels as they are, 0 to 255. */
   readonly mean: number
+  /** Standard deviation. */
   readonly deviation: number
+  /** The smallest value. */
   readonly least: number
+  /** The largest value. */
   readonly most: number
   /** Of what the first layer gets. */
   readonly meanAfter: number
+  /** Standard deviation. */
   readonly deviationAfter: number
 }
 
 /** What the first layer gets, against what the weights expect. */
 export interface InputReport {
+  /** Each, in order. */
   readonly channels: readonly ChannelFigures[]
   /** Root of the mean square of all channels' deviations, after mean and scale. */
   readonly deviation: number
   /** What it should be: about 65 for the paper's initialisation, else about 1. Undefined for weights that were learnt. */
   readonly expectedDeviation: number | undefined
+  /** What is wrong. */
   readonly findings: readonly Finding[]
 }
 

@@ -1,7 +1,7 @@
 import pc from 'picocolors'
 import { bytesText, countedText, countText } from '../table.js'
 import { durationText } from '../train/log.js'
-import type { PreflightReport } from './preflight.js'
+import type { PreflightReport } from './preflight-report.js'
 import type { Verdict } from './verdict.js'
 
 /** Small nets take less than a second an epoch. */

@@ -5,6 +5,7 @@ import type { Finding } from './verdict.js'
 
 /** What training takes of the device's memory, by the planner. */
 export interface MemoryReport {
+  /** Pictures of a step, as asked for. */
   readonly batch: number
   /** For training with the whole batch at once, everything counted. */
   readonly bytes: number
@@ -14,6 +15,7 @@ export interface MemoryReport {
   readonly largestBatch: number
   /** Pictures computed at a time with the micro-batch `auto`: the batch itself where it fits; 0 where nothing does. */
   readonly microBatch: number
+  /** What is wrong. */
   readonly findings: readonly Finding[]
 }
 

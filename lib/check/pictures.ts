@@ -8,10 +8,13 @@ export type Part = 'training' | 'validation'
 
 /** A picture that could not be read. */
 export interface UnreadablePicture {
-  readonly part: Part
+  /** Of the data. */
+  readonly part: 'training' | 'validation'
   /** Its number in that part. */
   readonly index: number
+  /** Its path, or what else it is called by. */
   readonly name: string
+  /** Why, in words. */
   readonly reason: string
 }
 

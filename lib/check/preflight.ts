@@ -2,7 +2,6 @@ import { readPictures } from '../data/batch.js'
 import { type Dataset, datasetCheck, imageBytes, imageText } from '../data/dataset.js'
 import { sampleOf } from '../data/split.js'
 import { throwIfAborted, VggError } from '../error.js'
-import type { Initialisation } from '../network/open.js'
 import {
   type Check,
   type Checked,
@@ -20,83 +19,17 @@ import {
 } from '../options.js'
 import { countedText } from '../table.js'
 import { VGG } from '../vgg/vgg.js'
-import { type ActivationReport, activationsOf, picturesLookedAt } from './activations.js'
-import { type ClassReport, classesOf } from './classes.js'
+import { activationsOf, picturesLookedAt } from './activations.js'
+import { classesOf } from './classes.js'
 import { type DuplicateReport, duplicatesIn, fileContents, type PartContents } from './duplicates.js'
 import type { PictureFiles } from './file-contents.js'
-import { type GradientReport, gradientsOf } from './gradients.js'
-import { type InputReport, inputOf } from './input.js'
+import { gradientsOf } from './gradients.js'
+import { inputOf } from './input.js'
 import { type MemoryReport, memoryFor } from './memory.js'
 import { type Part, type Reading, readThrough, type UnreadablePicture } from './pictures.js'
-import { type SpeedReport, speedOf } from './speed.js'
+import type { FileReport, PreflightOptions, PreflightProgress, PreflightReport } from './preflight-report.js'
+import { speedOf } from './speed.js'
 import type { Finding } from './verdict.js'
-
-/** What is to be trained, and how it is looked at. */
-export interface PreflightOptions {
-  training: Dataset
-  validation?: Dataset
-  /** The files behind them, where there are: then equal pictures are found by their files' bytes. */
-  trainingFiles?: PictureFiles
-  validationFiles?: PictureFiles
-  /** As `train` takes them, with the same defaults. */
-  batch?: number
-  microBatch?: number | 'auto'
-  epochs?: number
-  learningRate?: number
-  /** How the net's weights were made. Default: they were learnt. */
-  initialisation?: Initialisation
-  /** The net's, in bytes. */
-  memoryLimit?: number
-  /** Pictures of each part that are opened at most; more are sampled. Default 2000. */
-  limit?: number
-  /** Of the samples. Default 0. */
-  seed?: number
-  signal?: AbortSignal
-  onProgress?: (progress: PreflightProgress) => void
-}
-
-/** What the check is at. */
-export interface PreflightProgress {
-  readonly stage: 'pictures' | 'files' | 'activations' | 'gradients' | 'speed'
-  /** Pictures of this stage; undefined where it is one piece of work. */
-  readonly done?: number
-  readonly of?: number
-}
-
-/** Pictures that were opened to see whether they can be read. */
-export interface FileReport {
-  readonly checked: number
-  readonly of: number
-  /** The first 50. */
-  readonly unreadable: readonly UnreadablePicture[]
-  readonly unreadableCount: number
-  readonly findings: readonly Finding[]
-}
-
-/** What was found before a training: plain data. Figures that are not finite become null in JSON. */
-export interface PreflightReport {
-  readonly model: {
-    readonly variant: string
-    readonly classes: number
-    readonly imageSize: readonly [height: number, width: number]
-    readonly device: string
-    readonly precision: string
-  }
-  readonly pictures: { readonly training: number; readonly validation: number | undefined }
-  readonly memory: MemoryReport
-  readonly files: FileReport
-  readonly classes: ClassReport
-  readonly duplicates: DuplicateReport
-  /** Undefined where no picture could be read. */
-  readonly input: InputReport | undefined
-  /** Undefined where nothing fits into memory, or no picture could be read; `speed` also where a step fails. */
-  readonly activations: ActivationReport | undefined
-  readonly gradients: GradientReport | undefined
-  readonly speed: SpeedReport | undefined
-  /** With one of these, training cannot come to anything. */
-  readonly fatal: readonly string[]
-  readonly warnings: readonly string[]
-}
 
 const files: Check<PictureFiles> = (value, name) => {
   if (isObject(value) && Array.isArray(value.sources) && Array.isArray(value.names))

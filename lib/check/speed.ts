@@ -7,13 +7,17 @@ import type { VGG } from '../vgg/vgg.js'
 export interface SpeedReport {
   /** Pictures in each of the steps measured. */
   readonly pictures: number
+  /** Steps measured. */
   readonly steps: number
   /** Reading included. */
   readonly imagesPerSecond: number
+  /** Of a forward pass, reading included. */
   readonly evaluationImagesPerSecond: number
   /** Training and evaluation. */
   readonly secondsPerEpoch: number
+  /** Of the whole training. */
   readonly epochs: number
+  /** For all epochs. */
   readonly secondsInAll: number
 }
 

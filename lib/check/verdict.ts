@@ -2,7 +2,9 @@ import type { Initialisation } from '../network/open.js'
 
 /** What a check found: with `fatal`, training cannot come to anything; a `warning` is for the user to judge. */
 export interface Finding {
+  /** Fatal: training cannot come to anything. */
   readonly severity: 'fatal' | 'warning'
+  /** In words. */
   readonly text: string
 }
 

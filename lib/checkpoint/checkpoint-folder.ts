@@ -16,7 +16,9 @@ export const stepName = (step: number): string => `step-${String(step).padStart(
 
 /** A checkpoint that was found. */
 export interface FoundCheckpoint {
+  /** Of the file. */
   readonly path: string
+  /** Training steps done in it. */
   readonly step: number
   /** Newer ones that are damaged, and why each was passed over. */
   readonly passedOver: readonly { readonly path: string; readonly reason: string }[]

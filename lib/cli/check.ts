@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { preflightLines } from '../check/lines.js'
-import { type PreflightReport, preflight } from '../check/preflight.js'
+import { preflight } from '../check/preflight.js'
+import type { PreflightReport } from '../check/preflight-report.js'
 import { datasetsFor } from '../run/datasets.js'
 import type { RunDescription } from '../run/description.js'
 import { fitted } from '../run/fitted.js'

@@ -150,7 +150,9 @@ export async function readCifar(files: string | readonly string[], options: Cifa
 
 /** The two parts of a set as it is distributed. */
 export interface CifarParts {
+  /** data_batch_*.bin or train.bin. */
   readonly training: Dataset
+  /** test_batch.bin or test.bin; absent where there is none. */
   readonly validation?: Dataset
 }
 

@@ -7,6 +7,7 @@ export interface Unreadable {
   readonly place: number
   /** Its path, or what else it is called by. */
   readonly name: string
+  /** Why, in words. */
   readonly reason: string
 }
 
@@ -16,6 +17,7 @@ export interface Augmented {
   readonly flip?: Uint8Array
   /** n * channels: added to every pixel of the channel, in the scale 0..255. */
   readonly shift?: Float32Array
+  /** Those that could not be read. Absent: none. */
   readonly unreadable?: readonly Unreadable[]
 }
 

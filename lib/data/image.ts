@@ -4,7 +4,9 @@ import { centreView, type PictureSize, type View, viewOptionsFrom } from './view
 
 /** The size and channels that a network takes. */
 export interface ImageSize {
+  /** In pixels. */
   height: number
+  /** In pixels. */
   width: number
   /** 1: grey; 3: red, green, blue. */
   channels: 1 | 3

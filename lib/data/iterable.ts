@@ -24,7 +24,8 @@ export interface Labelled {
   readonly name?: string
 }
 
-interface GatheringOptions {
+/** How the pictures of an iterable are gathered. */
+export interface GatheringOptions {
   /** The classes, in order. Default: the names in the order of their code units, or as many as the largest number says. */
   classNames?: readonly string[]
   /** Bytes of the pictures together at most: an iterable without an end is an error, not a full memory. Default 4 GiB. */
@@ -52,9 +53,10 @@ interface Gathered {
   readonly classNames: readonly string[]
 }
 
-type Source = AsyncIterable<Labelled> | Iterable<Labelled>
+/** Where {@link datasetFrom} takes labelled pictures from: an array, a generator, a stream of objects. */
+export type LabelledSource = AsyncIterable<Labelled> | Iterable<Labelled>
 
-function isIterable(value: unknown): value is Source {
+function isIterable(value: unknown): value is LabelledSource {
   if (typeof value !== 'object' || value === null) return false
   return Symbol.asyncIterator in value || Symbol.iterator in value
 }
@@ -74,7 +76,7 @@ function labelled(item: unknown, place: number): Labelled {
   }
 }
 
-async function gather(source: Source, options: Checked<typeof gatheringChecks>): Promise<Gathered> {
+async function gather(source: LabelledSource, options: Checked<typeof gatheringChecks>): Promise<Gathered> {
   if (!isIterable(source)) throw unexpected('an iterable of { image, label }', 'source', source)
   const { classNames, memoryLimit } = options
   const images: Uint8Array[] = []
@@ -124,7 +126,7 @@ function labelsOf(labels: readonly (number | string)[], classNames: readonly str
  *
  * @throws VggError INVALID_ARGUMENT, OUT_OF_MEMORY beyond `memoryLimit`, SHAPE_MISMATCH where pixels are not of `shape`
  */
-export async function datasetFrom(source: Source, options: EncodedOptions | PixelOptions): Promise<Dataset> {
+export async function datasetFrom(source: LabelledSource, options: EncodedOptions | PixelOptions): Promise<Dataset> {
   const { classNames, memoryLimit, ...rest } = isObject(options) ? options : {}
   // First the options: an iterable may be gone through only once.
   const gathering = readOptions({ classNames, memoryLimit }, 'datasetFrom options', gatheringChecks)

@@ -59,6 +59,7 @@ const checks = {
  * A loader that is not wanted any more needs no closing: what it reads ahead ends by itself, and its errors with it.
  */
 export class Loader {
+  /** What it reads. */
   readonly data: Dataset
   /** Batches in one epoch. */
   readonly batchesPerEpoch: number

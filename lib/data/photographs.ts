@@ -23,11 +23,13 @@ export type { PhotoSource } from './decode.js'
 
 /** Labelled picture files, none of them opened yet. */
 export interface PhotoList {
+  /** Where each picture comes from. */
   readonly sources: readonly PhotoSource[]
   /** What each picture is called in messages and reports: its path. */
   readonly names: readonly string[]
   /** The class of each picture, 0 to `classNames.length - 1`. */
   readonly labels: Int32Array
+  /** One name for each class. */
   readonly classNames: readonly string[]
 }
 
@@ -266,7 +268,9 @@ export function selectPhotos(list: PhotoList, indices: Int32Array): PhotoList {
 
 /** Photographs in two parts that share none. */
 export interface PhotoParts {
+  /** What a network learns from. */
   readonly training: PhotoList
+  /** What was held out; absent where nothing was. */
   readonly validation?: PhotoList
 }
 

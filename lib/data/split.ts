@@ -31,7 +31,9 @@ export function subset(data: Dataset, indices: Int32Array): Dataset {
 
 /** A dataset in two parts that share no picture. */
 export interface Split {
+  /** What a network learns from. */
   readonly training: Dataset
+  /** What was held out. */
   readonly validation: Dataset
 }
 

@@ -2,6 +2,7 @@ import { VggError } from '../error.js'
 
 /** How one class fared. */
 export interface ClassResult {
+  /** As the data call it. */
   readonly name: string
   /** Pictures of this class. */
   readonly count: number
@@ -13,6 +14,7 @@ export interface ClassResult {
 
 /** How a network fared on labelled pictures. Accuracies are shares from 0 to 1. */
 export interface Metrics {
+  /** Pictures judged. */
   readonly count: number
   /** Mean cross-entropy in nats. */
   readonly loss: number
@@ -20,6 +22,7 @@ export interface Metrics {
   readonly top1: number
   /** Share whose own class is among the five highest scores (all of them, with five classes or fewer). */
   readonly top5: number
+  /** For each class, in their order. */
   readonly perClass: readonly ClassResult[]
   /** `confusion[truth][answer]`: number of pictures. */
   readonly confusion: readonly (readonly number[])[]

@@ -40,6 +40,7 @@ export interface UpdateOptions {
   rates?: Readonly<Record<string, number>>
 }
 
+/** How images go forward. */
 export interface ForwardOptions {
   /** Keep what `backward` needs, and apply dropout. Default false: nothing is kept. */
   training?: boolean
@@ -49,9 +50,11 @@ export interface ForwardOptions {
   inputGradient?: boolean
   /** Index of the first image in the whole batch, so that micro-batches draw its dropout masks. Default 0. */
   firstImage?: number
+  /** Mirror images and colour shifts, done on the device. Default: none. */
   augment?: Augment
 }
 
+/** How gradients go back. */
 export interface BackwardOptions {
   /** Gradients to be added at tensors that `forward` kept: name to a float32 tensor of the kept tensor's shape. */
   inject?: Readonly<Record<string, Tensor<'float32'>>>
@@ -61,9 +64,11 @@ export interface BackwardOptions {
   batch?: number
 }
 
+/** One step of training: as `UpdateOptions`, and how the batch is computed. */
 export interface StepOptions extends UpdateOptions {
   /** Images computed at a time: less memory, and the gradient of the whole batch. Default: the whole batch. */
   microBatch?: number
+  /** Mirror images and colour shifts, done on the device. Default: none. */
   augment?: Augment
 }
 

@@ -4,7 +4,9 @@ import { type Layer, type Parameter, parametersOf } from './layer.js'
 
 /** What `initialiseFrom` did: names of layers. */
 export interface Copied {
+  /** Layers whose weights and biases were taken. */
   readonly copied: readonly string[]
+  /** Layers that could not be, each with the reason in words. */
   readonly notCopied: readonly { readonly name: string; readonly reason: string }[]
 }
 

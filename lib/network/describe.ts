@@ -7,7 +7,9 @@ import { checkedLayers } from './check.js'
 import { type Layer, tensorNames } from './layer.js'
 import { device, deviceChecks, type RunOptions } from './open.js'
 
+/** What is to be planned, and for what. */
 export interface DescribeOptions {
+  /** As `layersOf` gives them, or your own. */
   layers: readonly Layer[]
   /** Of the batch of images, whatever their type: n, c, h, w. */
   shape: readonly number[]
@@ -17,7 +19,9 @@ export interface DescribeOptions {
   keep?: readonly string[]
   /** Default 'cpu'. 'cuda' needs CUDA's libraries, but no driver and no card. */
   device?: RunOptions['device']
+  /** Default: the device's own choice. */
   precision?: RunOptions['precision']
+  /** As `RunOptions` has it. Default false. */
   deterministic?: RunOptions['deterministic']
   /** Direct convolutions only. Default false. */
   exact?: boolean

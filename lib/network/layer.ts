@@ -5,34 +5,51 @@ import { unexpected } from '../options.js'
  * Always the first layer. Accepts uint8 images n, h, w, c and float32 images n, c, h, w.
  */
 export interface InputLayer {
+  /** What it is. */
   readonly kind: 'input'
+  /** Channels of the images: 1 or more. */
   readonly channels: number
+  /** Subtracted first: one number for each channel. */
   readonly mean: readonly number[]
+  /** Multiplied after that: one number for each channel. */
   readonly scale: readonly number[]
 }
 
 /** A convolution of stride 1 that keeps the resolution, with bias (Sect. 2.1). `relu` names the rectified output. */
 export interface ConvolutionLayer {
+  /** What it is. */
   readonly kind: 'convolution'
+  /** Of the layer, and of what comes out before the ReLU: 'conv1_1'. */
   readonly name: string
+  /** Channels that come out, from 1. */
   readonly outputs: number
+  /** Side of the window; a border of zeros keeps the resolution. */
   readonly kernel: 1 | 3
+  /** Name of the rectified output: 'relu1_1'. Absent: no ReLU. */
   readonly relu?: string
 }
 
 /** The maximum of 2 x 2 with stride 2; an odd last row or column is dropped. */
 export interface MaxPoolLayer {
+  /** What it is. */
   readonly kind: 'max-pool'
+  /** 'pool1'. */
   readonly name: string
 }
 
 /** a / (k + alpha * sum of a^2 over `size` neighbouring channels)^beta; alpha is not divided by `size`. */
 export interface LocalNormLayer {
+  /** What it is. */
   readonly kind: 'local-norm'
+  /** 'norm1'. */
   readonly name: string
+  /** Channels in the sum, odd: 5. */
   readonly size: number
+  /** 2, or 1 in Caffe's AlexNet. */
   readonly k: number
+  /** 1e-4. */
   readonly alpha: number
+  /** 0.75. */
   readonly beta: number
 }
 
@@ -42,17 +59,25 @@ export interface LocalNormLayer {
  * `dropout` is the share of the outputs set to 0 in training, after the ReLU.
  */
 export interface LinearLayer {
+  /** What it is. */
   readonly kind: 'linear'
+  /** Of the layer, and of what comes out before the ReLU: 'fc6'. */
   readonly name: string
+  /** Numbers that come out, from 1. */
   readonly outputs: number
+  /** What it sees at a time, in places of its input: [7, 7] for fc6 at 224, [1, 1] for fc7 and fc8. */
   readonly window: readonly [height: number, width: number]
+  /** Name of the rectified output: 'relu6'. Absent: no ReLU. */
   readonly relu?: string
+  /** From 0 to below 1; 0.5 in the paper. Absent: none. */
   readonly dropout?: number
 }
 
 /** The mean of a class map over space: n, c, h, w becomes n, c, 1, 1. */
 export interface SpatialMeanLayer {
+  /** What it is. */
   readonly kind: 'spatial-mean'
+  /** 'mean'. */
   readonly name: string
 }
 
@@ -61,7 +86,9 @@ export type Layer = InputLayer | ConvolutionLayer | MaxPoolLayer | LocalNormLaye
 
 /** One array of weights or biases: 'conv1_1.weight' [64, 3, 3, 3] (o, i, h, w), 'fc6.bias' [4096]. */
 export interface Parameter {
+  /** Layer and role. */
   readonly name: string
+  /** In logical order; the columns of a linear weight follow c, h, w. */
   readonly shape: readonly number[]
   /** The product of the shape. */
   readonly count: number
@@ -76,6 +103,7 @@ const parameter = (name: string, shape: readonly number[]): Parameter => ({
 /**
  * The parameters that a description asks for, in order: for each convolution and linear layer its weight and bias.
  * The columns of a linear weight follow c, h, w.
+ * @param layers a description whose input comes first
  */
 export function parametersOf(layers: readonly Layer[]): Parameter[] {
   let channels = 0
@@ -93,7 +121,7 @@ export function parametersOf(layers: readonly Layer[]): Parameter[] {
   return found
 }
 
-/** The number of all weights and biases. */
+/** The number of all weights and biases: 138,357,544 of D with 1000 classes. */
 export const parameterCount = (layers: readonly Layer[]): number =>
   parametersOf(layers).reduce((sum, { count }) => sum + count, 0)
 

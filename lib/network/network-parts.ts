@@ -12,7 +12,7 @@ export interface NetworkOptions extends RunOptions {
   classNames?: readonly string[]
 }
 
-/** What a network is made from besides its native part; for classes that extend `Network`. */
+/** What a network is made from; for classes that extend `Network`. */
 export interface NetworkParts {
   readonly native: NativeNetwork
   readonly layers: readonly Layer[]

@@ -37,7 +37,9 @@ import { type OpenedRun, openedRun } from './opened-run.js'
  * for what does not fit; the network stays usable after an error.
  */
 export class Network {
+  /** The description: plain data, the input first. */
   readonly layers: readonly Layer[]
+  /** All weights and biases, in the order of the layers. */
   readonly parameters: readonly Parameter[]
   /** One name for each class, or empty. */
   readonly classNames: readonly string[]
@@ -62,7 +64,7 @@ export class Network {
   readonly #calls: CallQueue
   #frozen: ReadonlySet<string> = new Set()
 
-  /** Programs call `Network.create` or `VGG.create`. */
+  /** @internal Programs call `Network.create` or `VGG.create`. */
   constructor({ native, layers, classNames, name, taken }: NetworkParts) {
     this.layers = layers
     this.parameters = parametersOf(layers)
@@ -81,7 +83,10 @@ export class Network {
     this.#calls = new CallQueue(native, name)
   }
 
-  /** @throws DEVICE_UNAVAILABLE, OUT_OF_MEMORY, UNSUPPORTED_PLATFORM, NATIVE_LOAD_FAILED, INVALID_ARGUMENT */
+  /**
+   * A network of layers of your own, with random weights.
+   * @throws DEVICE_UNAVAILABLE, OUT_OF_MEMORY, UNSUPPORTED_PLATFORM, NATIVE_LOAD_FAILED, INVALID_ARGUMENT, SHAPE_MISMATCH
+   */
   static async create(options: NetworkOptions): Promise<Network> {
     const checks = { ...runChecks, layers: checkedLayers, initialisation, classNames: optional(arrayOf(text)) }
     const read = readOptions(options, 'Network.create options', checks)
@@ -96,6 +101,7 @@ export class Network {
     return this.#calls.native.trainingStep()
   }
 
+  /** Sets that number, as a training does that goes on from a file: an integer from 0. */
   async setTrainingStep(step: number): Promise<void> {
     await this.#calls.call(integer(0)(step, 'step'), (native, to) => native.setTrainingStep(to))
   }
@@ -103,7 +109,7 @@ export class Network {
   /**
    * The logits of a batch: [n, classes], or a class map [n, classes, h, w] for images larger than the network's
    * (dense evaluation, Sect. 3.2).
-   * @param images uint8 [n, h, w, c] or float32 [n, c, h, w]
+   * @param images uint8 [n, h, w, c] or float32 [n, c, h, w], pixels from 0 to 255
    */
   async forward(images: Tensor, options?: ForwardOptions): Promise<Tensor<'float32'>> {
     const { output } = await this.#forward(images, options, 'forward options')
@@ -145,7 +151,7 @@ export class Network {
     return { ...('labels' in start && { loss }), ...(inputGradient && { inputGradient: tensorOf(inputGradient) }) }
   }
 
-  /** The gradient that the last `backward` left, in logical order: [o, i, h, w] for a convolution. */
+  /** The gradient that the last `backward` left, in logical order: [o, i, h, w] for a convolution. @throws STATE */
   async gradient(name: string): Promise<Tensor<'float32'>> {
     return this.#read('gradient', name)
   }
@@ -155,15 +161,17 @@ export class Network {
     return this.#read('parameter', name)
   }
 
+  /** Replaces a parameter by a copy of `values`, which have its shape; the momentum buffer stays as it is. */
   async setParameter(name: string, values: Tensor<'float32'>): Promise<void> {
     await this.#write('parameter', name, values)
   }
 
-  /** The momentum buffer of a parameter. */
+  /** A copy of the momentum buffer of a parameter, v of `update`: 0 before the first one. */
   async velocity(name: string): Promise<Tensor<'float32'>> {
     return this.#read('velocity', name)
   }
 
+  /** Replaces the momentum buffer of a parameter by a copy of `values`, which have its shape. */
   async setVelocity(name: string, values: Tensor<'float32'>): Promise<void> {
     await this.#write('velocity', name, values)
   }
@@ -224,7 +232,10 @@ export class Network {
     )
   }
 
-  /** Milliseconds of each stage on these images, run one by one in training mode. Changes no parameter. */
+  /**
+   * Milliseconds of each stage on these images, run one by one in training mode, and the multiply-adds of its forward
+   * pass. Changes no parameter.
+   */
   async profile(
     images: Tensor,
   ): Promise<{ name: string; forwardMs: number; backwardMs: number; multiplyAdds: number }[]> {
@@ -237,10 +248,12 @@ export class Network {
     this.#calls.dispose()
   }
 
+  /** As `dispose`: `using net = await VGG.create(...)` disposes at the end of the block (Node 24, or compiled by tsc). */
   [Symbol.dispose](): void {
     this.dispose()
   }
 
+  /** @internal */
   [inspect.custom](): string {
     return `${this.#name}: ${this.#trainable.length} layers with parameters on ${this.device}`
   }

@@ -7,6 +7,7 @@ export interface OpenedRun {
   readonly seed: number
   /** Of the cpu, as they are: one for each processor where none were asked for. */
   readonly threads: number
+  /** Direct convolutions only. */
   readonly exact: boolean
   /** Of the cpu, by which sums are ordered; null on a card. */
   readonly tuning: CpuTuning | null

@@ -129,7 +129,10 @@ const events = {
 
 type Events = typeof events
 
-/** One line of a run's log. */
+/**
+ * One line of a run's log, told apart by `event`: `start`, `resume`, `step`, `epoch`, `skipped`, `checkpoint`,
+ * `notFinite` or `end`. Each has `time` (ISO 8601, UTC) and `step` (steps done); figures that JSON cannot hold are NaN.
+ */
 export type LogLine = { [E in keyof Events]: { readonly event: E } & Readonly<Given<Checked<Events[E]>>> }[keyof Events]
 
 /** The line of one kind of event. */
@@ -137,6 +140,7 @@ export type LineOf<E extends LogLine['event']> = Extract<LogLine, { event: E }>
 
 /** The log of a run, as it was read. */
 export interface ReadLog {
+  /** All that are whole, in order. */
   readonly lines: readonly LogLine[]
   /** The last line had been written only in part (the machine went down); it is not among `lines`. */
   readonly torn: boolean

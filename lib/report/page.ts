@@ -13,21 +13,29 @@ import { style } from './style.js'
 export interface ReportData {
   /** When the report was made, ISO 8601. */
   readonly made: string
+  /** What the log tells. */
   readonly course: Course
   /** The model on the validation pictures. */
   readonly judged?: {
     /** 'best.safetensors' */
     readonly model: string
+    /** As `evaluate` counts. */
     readonly metrics: Metrics
+    /** The surest of the wrong answers. */
     readonly mistakes: readonly ShownMistake[]
+    /** Pictures left out. */
     readonly unreadable: readonly LeftOutFile[]
   }
   /** Why there is no judgement. */
   readonly notJudged?: string
+  /** The windows of the first layer. */
   readonly filters?: ShownFilters
 }
 
-/** The report as one page of HTML that needs nothing but itself: no network, no script. Pure. */
+/**
+ * The report as one page of HTML that needs nothing but itself: no network, no script. Pure.
+ * @param data what `collectReport` gathered
+ */
 export function reportPage({ made, course, judged, notJudged, filters: first }: ReportData): string {
   const title = course.facts === undefined ? 'Training' : `${course.facts.model} on ${course.facts.data}`
   const judgement = judged && [

@@ -23,6 +23,7 @@ export interface ReportSources {
   batch?: number
   /** Mistakes to be shown. Default 24. */
   mistakes?: number
+  /** Ends it: it rejects with ABORTED. */
   signal?: AbortSignal
 }
 

@@ -66,7 +66,7 @@ export class RunLog {
     return new RunLog(new AppendFile(path, 'existing'), everySteps, from, kept)
   }
 
-  /** Functions for the options of `train`. */
+  /** Functions for the options of `train`: `{ ...log.callbacks }`. */
   get callbacks(): { onStep(event: StepEvent): void; onEpoch(event: EpochEvent): void } {
     return { onStep: (event) => this.step(event), onEpoch: (event) => this.epoch(event) }
   }
@@ -76,7 +76,10 @@ export class RunLog {
     this.#write({ event: this.#from === undefined ? 'start' : 'resume', step: this.#step, ...facts })
   }
 
-  /** A finished step: written if its turn has come. */
+  /**
+   * A finished step: written if its turn has come.
+   * @param event as `train` gives it
+   */
   step({ step, epoch, loss, images, correct, learningRate, imagesPerSecond }: StepEvent): void {
     this.#step = step
     if (step !== 1 && step % this.#everySteps !== 0) return
@@ -110,7 +113,10 @@ export class RunLog {
     this.#write({ event: 'notFinite', ...found, step: this.#step })
   }
 
-  /** The end, whatever it was: a `TrainReport`, or what stopped the training. */
+  /**
+   * The end, whatever it was.
+   * @param how a `TrainReport`, or what stopped the training
+   */
   end({ ended, message, seconds, imagesPerSecond }: Omit<LineOf<'end'>, 'event' | 'time' | 'step'>): void {
     this.#write({ event: 'end', step: this.#step, ended, message, seconds, imagesPerSecond })
   }
@@ -120,6 +126,7 @@ export class RunLog {
     await this.#file.sync()
   }
 
+  /** Closes the file; call it once, at the end. */
   close(): void {
     this.#file.close()
   }

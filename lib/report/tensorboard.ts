@@ -27,6 +27,7 @@ const checks = { everySteps: withDefault(integer(1), 10), fromStep: optional(int
  * Each start of a training, and each going on, has a file of its own, `events.out.tfevents.<seconds>.<host>.<process>`.
  */
 export class TensorBoardLog {
+  /** Of the event file. */
   readonly path: string
   readonly #file: AppendFile
   readonly #everySteps: number
@@ -38,7 +39,11 @@ export class TensorBoardLog {
     this.#everySteps = everySteps
   }
 
-  /** @param folder the folder of the run. @throws VggError FILE_WRITE, INVALID_ARGUMENT */
+  /**
+   * A new event file, beside those that are there.
+   * @param folder of the run
+   * @throws VggError FILE_WRITE, INVALID_ARGUMENT
+   */
   static async open(folder: string, options: TensorBoardOptions = {}): Promise<TensorBoardLog> {
     const { everySteps, fromStep } = readOptions(options, 'TensorBoardLog options', checks)
     const name = await fileName(filePath(folder, 'folder'))
@@ -54,7 +59,10 @@ export class TensorBoardLog {
     return { onStep: (event) => this.step(event), onEpoch: (event) => this.epoch(event) }
   }
 
-  /** A finished step: written if its turn has come. One that comes once more, as the training went back, takes over. */
+  /**
+   * A finished step: written if its turn has come. One that comes once more, as the training went back, takes over.
+   * @param event as `train` gives it
+   */
   step({ step, loss }: StepEvent): void {
     if (step <= this.#last) this.#write(step, { session: 'start' })
     this.#last = step
@@ -76,6 +84,7 @@ export class TensorBoardLog {
     this.#write(event.steps, { scalars })
   }
 
+  /** Closes the file; call it once, at the end. */
   close(): void {
     this.#file.close()
   }

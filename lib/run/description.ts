@@ -21,62 +21,108 @@ export type DataDescription =
 
 /** What one training is made of, from the pictures to the model: plain data, kept as run.json in the run's folder. */
 export interface RunDescription {
+  /** Where the pictures are. */
   readonly data: DataDescription
   /** Share of the pictures held out where the data have no part for validation, 0 to below 1. */
   readonly validation: number
+  /** The classes expected, in this order. Default: those found. */
   readonly classNames?: readonly string[]
+  /** How photographs become pictures of one size, as `PhotoOptions` has it. */
   readonly photographs: {
+    /** The paper's S. Default: 256/224 of the crop. */
     readonly smallestSide?: SmallestSide
+    /** Cut anywhere in training. */
     readonly randomCrop: boolean
+    /** Mirror every second picture. */
     readonly flip: boolean
     /** The random shift; true: as it fits the training pictures. */
     readonly colour: boolean | ColourShift
+    /** Left out and counted, or the end. */
     readonly onUnreadable: 'skip' | 'throw'
     /** A folder for decoded pictures. */
     readonly cache?: string
+    /** Pictures decoded at once. */
     readonly workers?: number
   }
   /** For pictures of one size. */
   readonly shift: number
+  /** Value of the pixels that come in at the border, 0 to 255. */
   readonly background: number
+  /** As `VGG.create` takes it; what is left out follows from the data or has its default. */
   readonly model: {
+    /** By letter or name, or a row. */
     readonly variant: string | VariantRow
+    /** Default: those of the data. */
     readonly classes?: number
+    /** Default: those of the data, 3 for photographs. */
     readonly channels?: number
+    /** Default 224, or that of the data. */
     readonly imageSize?: readonly [height: number, width: number]
+    /** Multiplier of the convolutions' channels. */
     readonly width?: number
+    /** Outputs of fc6 and fc7. */
     readonly headWidth?: number
+    /** Of fc6 and fc7. */
     readonly dropout?: number
+    /** Of A-LRN. */
     readonly localNorm?: 'literal' | 'caffe'
+    /** How weights start. */
     readonly initialisation: Initialisation
+    /** Default: the mean of the training pictures. */
     readonly meanRgb?: readonly number[]
+    /** Of each channel, after the mean. */
     readonly scale?: readonly number[]
   }
+  /** Where the weights come from, besides chance. */
   readonly start: {
     /** A model that training goes on from, with a new last layer where the classes are others. */
     readonly from?: string
     /** A model of A whose layers the paper's deeper nets take (Sect. 3.1). */
     readonly transplant?: string
   }
+  /** Layers, blocks, `convolutions` or `head` that do not learn. */
   readonly freeze: readonly string[]
+  /** Multipliers of the rate, by the same names. */
   readonly rates: Readonly<Record<string, number>>
+  /** As `train` takes it. */
   readonly training: {
+    /** Passes through the data. */
     readonly epochs: number
+    /** Pictures of a step. */
     readonly batch: number
+    /** Pictures computed at a time. */
     readonly microBatch?: number | 'auto'
+    /** At the start. */
     readonly learningRate: number
+    /** From 0 to below 1. */
     readonly momentum: number
+    /** L2 multiplier. */
     readonly weightDecay: number
+    /** How the rate changes. */
     readonly schedule?: ScheduleOption
+    /** What follows a loss or gradient that is not finite. */
     readonly onNotFinite: 'stop' | 'skip' | 'back'
   }
-  readonly checkpoints: { readonly keep: number; readonly minutes: number }
+  /** How many are left, and so many minutes apart. */
+  readonly checkpoints: {
+    /** Besides the best, from 1. */
+    readonly keep: number
+    /** Above 0. */
+    readonly minutes: number
+  }
+  /** As `RunOptions` has it. */
   readonly device: {
+    /** Where it computes. */
     readonly device: Device
+    /** Default: the device's own choice. */
     readonly precision?: Precision
+    /** Equal runs give equal bits. */
     readonly deterministic?: true
+    /** On the cpu. */
     readonly threads?: number
+    /** Direct convolutions only. */
     readonly exact?: true
   }
+  /** Of weights, dropout, order, crops, flips, colours and the division. */
   readonly seed: number
 }

@@ -19,10 +19,13 @@ export const placesIn = (folder: string) => ({
 
 /** run.json: what a run is made of, written once, before anything else. */
 export interface RunFile {
+  /** Of this file; a newer one is refused. */
   readonly format: 1
   /** Of the package that began it. */
   readonly vggnet: string
+  /** The paper's way of training, where one was asked for. */
   readonly plan?: PlanName | undefined
+  /** What was asked for. */
   readonly description: RunDescription
 }
 

@@ -7,6 +7,7 @@ import { type PlanStage, stagesOf } from './plan.js'
 import { type RunHooks, runIn } from './run.js'
 import { findSources, type Sources } from './sources.js'
 
+/** What a run says as it goes, whether it is one training or a plan of several. */
 export interface PlanHooks extends RunHooks {
   /** Before each training of a plan that is not done yet; numbers from 1. */
   onStage?: (stage: PlanStage, number: number, of: number) => void

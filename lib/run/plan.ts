@@ -16,6 +16,7 @@ export type PlanName = 'paper' | 'paper-transplant'
 export interface PlanStage {
   /** Of its folder, in the plan's folder: '2-D-256'. */
   readonly name: string
+  /** What it is made of. */
   readonly description: RunDescription
 }
 

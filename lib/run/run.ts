@@ -16,7 +16,9 @@ import { openNetwork } from './start.js'
 export interface RunHooks {
   /** Before the first step: the network, its pictures, and the steps and whole epochs that were done before. */
   onStart?: (net: VGG, data: Datasets, done: Pick<TrainingState, 'step' | 'epochsDone'> | undefined) => void
+  /** After each step. */
   onStep?: (event: StepEvent) => void
+  /** After each epoch, its validation included. */
   onEpoch?: (event: EpochEvent) => void
   /** What is worth saying, and no error. */
   onNotice?: (text: string) => void

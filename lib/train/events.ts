@@ -6,13 +6,17 @@ export interface StepEvent {
   readonly step: number
   /** Steps of the whole training, if the schedule does not end it before. */
   readonly steps: number
+  /** The epoch it belongs to. */
   readonly epoch: number
+  /** Of the whole training. */
   readonly epochs: number
   /** Mean cross-entropy of the batch, before the update. */
   readonly loss: number
   /** Pictures in the batch, and how many the network had right (top-1) before the update. */
   readonly images: number
+  /** Right (top-1) before the update. */
   readonly correct: number
+  /** Of this step. */
   readonly learningRate: number
   /** The numbers of the pictures in the data. */
   readonly indices: Int32Array
@@ -24,13 +28,17 @@ export interface StepEvent {
 
 /** A picture that could not be read. */
 export interface Skipped {
+  /** Its path, or what else it is called by. */
   readonly name: string
+  /** Why, in words. */
   readonly reason: string
 }
 
 /** A finished epoch. Accuracies are shares from 0 to 1. */
 export interface EpochEvent {
+  /** Its number. */
   readonly epoch: number
+  /** Of the whole training. */
   readonly epochs: number
   /** Steps since the training began. */
   readonly steps: number
@@ -44,6 +52,7 @@ export interface EpochEvent {
   readonly validation: Evaluation | undefined
   /** Training pictures that could not be read: the first 100, and how many in all. */
   readonly skipped: readonly Skipped[]
+  /** How many in all. */
   readonly skippedCount: number
   /** Steps that changed nothing, because loss or gradient was not finite. */
   readonly refused: number
@@ -55,7 +64,9 @@ export interface EpochEvent {
 
 /** A step whose loss or gradient was not finite: the device has changed nothing. */
 export interface RefusedEvent {
+  /** Its number. */
   readonly step: number
+  /** The epoch it belongs to. */
   readonly epoch: number
   /** Names pictures and the first bad layer. */
   readonly message: string
@@ -65,9 +76,11 @@ export interface RefusedEvent {
 
 /** A checkpoint that lies on the disk. */
 export interface CheckpointEvent {
+  /** Of the file. */
   readonly path: string
   /** Steps done, and whole epochs. */
   readonly step: number
+  /** Whole epochs done. */
   readonly epochsDone: number
   /** Whether it is the best so far, and `best.safetensors` as well. */
   readonly best: boolean
@@ -77,15 +90,19 @@ export interface CheckpointEvent {
 
 /** Layers that a training must not change, and the proof that it did not. */
 export interface FrozenProof {
+  /** Names of the layers. */
   readonly layers: readonly string[]
   /** SHA-256 of their parameters before the first step (of the first process), and after the last. */
   readonly before: string
+  /** After the last step: equal. */
   readonly after: string
 }
 
-/** What a training did. */
+/** What a training did: what `train` resolves to. */
 export interface TrainReport {
+  /** Every epoch, those of earlier processes included. */
   readonly history: readonly EpochEvent[]
+  /** Steps done since the training began. */
   readonly steps: number
   /** Of this process. */
   readonly seconds: number

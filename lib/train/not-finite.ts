@@ -5,7 +5,10 @@ import { type Check, fraction, integer, isObject, readOptions, unexpected, withD
 /** What follows a loss or gradient that is not finite. */
 export type NotFinite = 'stop' | 'skip' | { readonly back: number; readonly times: number }
 
-/** As the user states it. */
+/**
+ * What follows a loss or gradient that is not finite, as `TrainOptions` explains it. `back` is a factor of the rate, above 0
+ * and below 1 (0.1); `times` how often it may go back, from 1 (3).
+ */
 export type NotFiniteOption = 'stop' | 'skip' | 'back' | { readonly back: number; readonly times?: number }
 
 const factor: Check<number> = (value, name) => {

@@ -3,7 +3,7 @@ import type { Conditions } from './conditions.js'
 import { EpochSums } from './epoch-sums.js'
 import type { EpochEvent } from './events.js'
 import { afterEpoch, type Schedule, type ScheduleState, scheduleStart } from './schedule.js'
-import type { Best, PastEpoch, TrainingState } from './training-state.js'
+import type { BestEpoch, PastEpoch, TrainingState } from './training-state.js'
 
 /** Where a training stands: after the last step that is done, whatever is under way. */
 export class Standing {
@@ -15,7 +15,7 @@ export class Standing {
   rateFactor = 1
   timesBack = 0
   sums = new EpochSums()
-  best: Best | null = null
+  best: BestEpoch | null = null
   frozenBefore: string | null = null
   #history: EpochEvent[] = []
 

@@ -13,10 +13,12 @@ import type { ScheduleState } from './schedule.js'
 export type PastEpoch = Omit<EpochEvent, 'imagesPerSecond' | 'seconds'>
 
 /** The best epoch so far. */
-export interface Best {
+export interface BestEpoch {
   /** Top-1 on the validation data, 0 to 1. */
   readonly accuracy: number
+  /** Its number, from 1. */
   readonly epoch: number
+  /** Steps done after it. */
   readonly step: number
 }
 
@@ -28,18 +30,23 @@ export interface TrainingState {
   readonly epochsDone: number
   /** Of the network: what dropout is drawn by. */
   readonly trainingStep: number
+  /** Where reading stands: what the next batch is. */
   readonly loader: LoaderState
+  /** What the schedule remembers. @internal */
   readonly schedule: ScheduleState
   /** What going back has made of the rate, and how often. */
   readonly rateFactor: number
+  /** How often the training went back (`onNotFinite`). */
   readonly timesBack: number
-  /** Of the epoch under way. */
+  /** Of the epoch under way. @internal */
   readonly sums: SumsState
+  /** Every whole epoch so far, without its times. */
   readonly history: readonly PastEpoch[]
-  readonly best: Best | null
+  /** The epoch of the best validation accuracy; null without validation data, and before the first one. */
+  readonly best: BestEpoch | null
   /** SHA-256 of the frozen layers before the first step; null where none are frozen. */
   readonly frozenBefore: string | null
-  /** What must be the same when it is resumed. */
+  /** What must be the same when it is resumed. @internal */
   readonly conditions: Conditions
 }
 

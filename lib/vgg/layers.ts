@@ -4,10 +4,13 @@ import type { Variant } from './variants.js'
 
 /** Every choice that makes a VGG net; plain data, saved with the model. */
 export interface VggConfiguration {
+  /** The row of Table 1. */
   readonly variant: Variant
+  /** Outputs of fc8. */
   readonly classes: number
   /** Channels of the images. */
   readonly channels: number
+  /** In pixels. */
   readonly imageSize: readonly [height: number, width: number]
   /** Share of the outputs of fc6 and fc7 that are set to 0 in training. */
   readonly dropout: number
@@ -19,6 +22,7 @@ export interface VggConfiguration {
   readonly meanRgb: readonly number[]
   /** Multiplier of each pixel after that, by channel. */
   readonly scale: readonly number[]
+  /** Whose parameters the normalisation of A-LRN has. */
   readonly localNorm: 'literal' | 'caffe'
   /** What was done to photographs beforehand; no part of the network. */
   readonly preprocessing?: Preprocessing

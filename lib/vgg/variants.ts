@@ -15,16 +15,21 @@ export type BlockEntry = 1 | 3 | 'LRN'
 
 /** A row of Table 1: what stands in each block. A max-pool follows every block, three linear layers follow the last. */
 export interface Variant {
+  /** The paper's letter, or the name of a row of your own. */
   readonly name: string
   /** Output channels of the convolutions, block by block. */
   readonly channels: readonly number[]
+  /** The layers of each block, in order. */
   readonly blocks: readonly (readonly BlockEntry[])[]
 }
 
 /** A row of the user's own; `name` defaults to 'custom', `channels` to the paper's when there are five blocks. */
 export interface VariantRow {
+  /** Default 'custom'. */
   readonly name?: string
+  /** Of each block. Default: the paper's 64, 128, 256, 512, 512, for five blocks. */
   readonly channels?: readonly number[]
+  /** The layers of each block, in order: [[3], [3], [3, 3], [3, 3], [3, 3]] is A. A 1 x 1 convolution is a 1, 'LRN' a normalisation. */
   readonly blocks: readonly (readonly BlockEntry[])[]
 }
 

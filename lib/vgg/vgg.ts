@@ -55,6 +55,7 @@ export interface ModelOptions {
   preprocessing?: Preprocessing
 }
 
+/** A VGG net, and where it computes. */
 export interface VggOptions extends ModelOptions, RunOptions {}
 
 const size = integer(1, 2 ** 20)
@@ -110,7 +111,10 @@ function configurationOf(model: Checked<typeof modelChecks>): VggConfiguration {
   return { ...rest, meanRgb, scale, ...(before && { preprocessing: before }) }
 }
 
-/** The layers of the net that `VGG.create` would make of these options; nothing is allocated. */
+/**
+ * The layers of the net that `VGG.create` would make of these options; nothing is allocated.
+ * @throws INVALID_ARGUMENT, SHAPE_MISMATCH
+ */
 export const layersOf = (options: ModelOptions): readonly Layer[] =>
   vggLayers(configurationOf(readOptions(options, 'VGG options', modelChecks)))
 
@@ -120,7 +124,10 @@ const takenFromA = ['conv1_1', 'conv2_1', 'conv3_1', 'conv3_2', 'fc6', 'fc7', 'f
 // A subclass's static method must take what its base's takes; this base has no static methods.
 const Base: new (parts: NetworkParts) => Network = Network
 
-/** A VGG net (Simonyan & Zisserman 2015): one of the six of Table 1, or of a table row of the user's own. */
+/**
+ * A VGG net (Simonyan & Zisserman 2015): one of the six of Table 1, or of a table row of the user's own. A {@link Network},
+ * and all that one does.
+ */
 export class VGG extends Base {
   #configuration: VggConfiguration
   /** The paper's letter, or the name of the user's row. */

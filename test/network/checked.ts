@@ -1,4 +1,5 @@
-import { type PreflightOptions, type PreflightReport, preflight } from '../../lib/check/preflight.js'
+import { preflight } from '../../lib/check/preflight.js'
+import type { PreflightOptions, PreflightReport } from '../../lib/check/preflight-report.js'
 import { type Dataset, imageBytes } from '../../lib/data/dataset.js'
 import type { VggOptions } from '../../lib/vgg/vgg.js'
 import { smallNet, stripes } from '../setup/stripes.js'
