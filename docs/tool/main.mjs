@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { holdLock } from '../../scripts/setup/lock.mjs'
+import { holdLock } from '../../lib/wheels/lock.mjs'
 import { installPackages } from '../../scripts/setup/packages.mjs'
 import { exitOnProblem, SetupProblem } from '../../scripts/setup/problem.mjs'
 import { referencePages } from './reference.mjs'
@@ -24,7 +24,8 @@ function isCheck() {
 
 async function installTool() {
   try {
-    await holdLock(path.join(root, '.setup.lock'), () => installPackages(path.join(root, 'docs', 'tool')))
+    const tool = path.join(root, 'docs', 'tool')
+    await holdLock(tool, () => installPackages(tool))
   } catch (error) {
     if (!(error instanceof SetupProblem) || !offline.test(error.log)) throw error
     process.stderr.write(`${error.log.trimEnd()}\ndocs: the packages of docs/tool cannot be had: no registry answers\n`)
