@@ -3,7 +3,8 @@ import { SetupProblem } from './problem.mjs'
 
 const families = ['GLIBC', 'GLIBCXX', 'CXXABI', 'GCC']
 
-function isHigher(version, other) {
+/** Whether a version like 3.4.30 is later than another. */
+export function isHigher(version, other) {
   const [left, right] = [version, other].map((text) => text.split('.').map(Number))
   const different = left.findIndex((part, index) => part !== (right[index] ?? 0))
   return different !== -1 && left[different] > (right[different] ?? 0)
