@@ -2,50 +2,11 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import path from 'node:path'
 import { cacheFolder } from './cache-folder.js'
+import { type CudaSearch, type Surroundings, searchForCuda, unfitCudnn } from './cuda-folders.js'
 import { type CudaPlaces, type Installation, installation } from './native.js'
 
 /** Without the suffix .node: the loader of binaries would take it for the addon. */
 const libraryName = 'libvggnet_cuda.so'
-
-/** What the search for NVIDIA's libraries depends on. */
-export interface Surroundings {
-  readonly env: Readonly<Record<string, string | undefined>>
-  /** The folder that all clones of one user share. */
-  readonly cache: string
-  /** Names of what a folder holds; none where it does not exist. */
-  list(folder: string): readonly string[]
-  /** Whether these folders hold all that is needed. */
-  suffice(folders: readonly string[]): boolean
-  /** Folders of the `nvidia` packages of the python3 in use; costs a process. */
-  python(): readonly string[]
-}
-
-const pathList = (value: string | undefined): string[] => (value ?? '').split(path.delimiter).filter(Boolean)
-
-/** The newest first: the cache keeps what older versions of vggnet were built with. */
-function cachedFolders({ cache, list }: Surroundings): string[] {
-  const newestFirst = (a: string, b: string): number => b.localeCompare(a, 'en', { numeric: true })
-  return list(cache)
-    .filter((name) => !name.startsWith('.'))
-    .sort(newestFirst)
-    .map((name) => path.join(cache, name, 'lib'))
-    .filter((folder) => list(folder).some((name) => /^lib(cudnn|cublasLt|nvrtc)[._]/.test(name)))
-}
-
-/** The folders that are searched for NVIDIA's libraries, in order; python3 is asked only where the others lack some. */
-export function cudaFolders(around: Surroundings): string[] {
-  const { env, suffice } = around
-  const installed = [
-    ...pathList(env.VGGNET_CUDA_LIBRARIES).map((folder) => path.resolve(folder)),
-    ...cachedFolders(around),
-    ...[env.CUDA_HOME, env.CUDA_PATH, '/usr/local/cuda'].flatMap((home) => (home ? [path.join(home, 'lib64')] : [])),
-    ...pathList(env.LD_LIBRARY_PATH).map((folder) => path.resolve(folder)),
-    '/usr/lib/x86_64-linux-gnu',
-    '/usr/lib64',
-  ]
-  const folders = suffice(installed) ? installed : [...installed, ...around.python()]
-  return [...new Set(folders)]
-}
 
 /** The CUDA library of this installation, or why there is none. */
 export function cudaLibrary(
@@ -66,8 +27,11 @@ export function cudaLibrary(
   return { library, noLibrary }
 }
 
-const filesCure = (checkout: boolean): string =>
-  `${checkout ? '`npm run build:cuda` fetches it, or ' : ''}VGGNET_CUDA_LIBRARIES=FOLDER:FOLDER names where it lies`
+/** What is to be done where a library is missing, and what there was that could not be taken. */
+export function filesCure({ passedOver }: Pick<CudaSearch, 'passedOver'>): string {
+  const cure = '`npx vggnet cuda install` fetches it, or VGGNET_CUDA_LIBRARIES=FOLDER:FOLDER names where it lies'
+  return [...passedOver.map((reason) => `not used: ${reason}`), cure].join('; ')
+}
 
 function listFolder(folder: string): readonly string[] {
   try {
@@ -98,15 +62,33 @@ function pythonFolders(): readonly string[] {
   return status === 0 ? stdout.split('\n').filter(Boolean) : []
 }
 
-/** Where this process looks for libraries of CUDA. */
-export function cudaPlaces(): CudaPlaces {
-  const installed = installation()
-  const { env } = process
-  const found = cudaLibrary(installed, env, existsSync)
-  const cure = { filesCure: filesCure(installed.checkout) }
+/** Why a cuDNN cannot serve; one that cannot be read is left to whoever opens it. */
+function unfit(folder: string): string {
+  try {
+    return unfitCudnn(folder)
+  } catch {
+    return ''
+  }
+}
+
+/**
+ * Where NVIDIA's libraries are looked for on this machine.
+ * @throws UNSUPPORTED_PLATFORM, NATIVE_LOAD_FAILED
+ */
+export function cudaSearch(): CudaSearch {
+  const { native } = installation()
   const suffice = (folders: readonly string[]): boolean =>
-    installed.native.findCudaFiles({ folders }).every(({ needed, path }) => !needed || path !== '')
-  const python = found.library === '' ? () => [] : pythonFolders
-  const around = { env, cache: cacheFolder(env), list: listFolder, suffice, python }
-  return { ...found, ...cure, folders: cudaFolders(around) }
+    native.findCudaFiles({ folders }).every(({ needed, path }) => !needed || path !== '')
+  const { env } = process
+  return searchForCuda({ env, cache: cacheFolder(env), list: listFolder, suffice, unfit, python: pythonFolders })
+}
+
+/**
+ * Where this process looks for libraries of CUDA; for NVIDIA's only where there is something that needs them.
+ * @throws UNSUPPORTED_PLATFORM, NATIVE_LOAD_FAILED
+ */
+export function cudaPlaces(): CudaPlaces {
+  const found = cudaLibrary(installation(), process.env, existsSync)
+  const search = found.library === '' ? { searched: [], passedOver: [] } : cudaSearch()
+  return { ...found, folders: search.searched.map(({ folder }) => folder), filesCure: filesCure(search) }
 }

@@ -15,6 +15,9 @@ export type ErrorCode =
   | 'FILE_WRITE'
   | 'FOLDER_IN_USE'
   | 'RESUME_MISMATCH'
+  | 'MISSING_TOOL'
+  | 'DOWNLOAD_FAILED'
+  | 'HASH_MISMATCH'
   | 'ABORTED'
   | 'INTERNAL'
 
@@ -35,6 +38,8 @@ export type ErrorCode =
  * - `FILE_NOT_FOUND`, `FILE_FORMAT`, `FILE_WRITE`: a file is missing, is not what it should be, could not be written
  * - `FOLDER_IN_USE`: another process, named in the message, writes there
  * - `RESUME_MISMATCH`: a training cannot go on bit for bit, because of the differences that the message names
+ * - `MISSING_TOOL`: a program that is needed (Python, pip) is not there; the command that installs it
+ * - `DOWNLOAD_FAILED`, `HASH_MISMATCH`: NVIDIA's libraries could not be fetched, or are others than were asked for
  * - `ABORTED`: an `AbortSignal` ended the call
  * - `INTERNAL`: a fault of vggnet itself
  */

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { cudaPlaces } from '../cuda-places.js'
+import { cudaPlaces, cudaSearch } from '../cuda-places.js'
 import { type CudaFile, type CudaReport, native } from '../native.js'
 import { type Trial, tried } from './trial.js'
 
@@ -17,8 +17,8 @@ export interface CudaExamination {
 const noCard = { device: 'cuda', name: '', architecture: '', bytes: 0, freeBytes: 0 }
 
 function filesOf(): Pick<CudaExamination, 'files' | 'searched'> & { path: string } {
-  const { library: path, folders: searched } = cudaPlaces()
-  return { path, searched, files: native().findCudaFiles({ folders: searched }) }
+  const searched = cudaSearch().searched.map(({ folder }) => folder)
+  return { path: cudaPlaces().library, searched, files: native().findCudaFiles({ folders: searched }) }
 }
 
 /** Opens all that there is of CUDA in this process, which may not survive it. */

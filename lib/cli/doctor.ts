@@ -1,10 +1,10 @@
 import path from 'node:path'
-import { stripVTControlCharacters } from 'node:util'
 import { type Command, Option } from 'commander'
 import pc from 'picocolors'
 import { bytesText } from '../table.js'
 import { type CudaExamination, examineCuda, examineCudaApart } from './cuda-examination.js'
 import { type Examination, examine } from './examination.js'
+import { section } from './sections.js'
 import type { Trial } from './trial.js'
 import { tuningFacts } from './tuning-text.js'
 
@@ -29,27 +29,6 @@ export function addDoctor(program: Command): void {
       console.log(flags.json ? JSON.stringify(found, null, 2) : text(found, process.stdout.columns || 80))
       process.exitCode = found.works ? 0 : 1
     })
-}
-
-/** Words in lines of at most `width`; a longer one (a path) has a line of its own, a command in backquotes is one. */
-function wrapped(words: string, width: number): string[] {
-  const lines: string[] = []
-  for (const word of words.match(/(?:`[^`]*`|\S)+/g) ?? []) {
-    const last = lines.at(-1)
-    if (last === undefined || stripVTControlCharacters(`${last} ${word}`).length > width) lines.push(word)
-    else lines[lines.length - 1] = `${last} ${word}`
-  }
-  return lines
-}
-
-const titleWidth = 11
-
-/** A title, and behind it its facts, each on lines of its own. */
-function section(title: string, facts: readonly string[], width: number): string {
-  const lines = facts.flatMap((fact) => (fact === '' ? [] : wrapped(fact, width - titleWidth)))
-  return lines
-    .map((line, index) => `${pc.bold((index === 0 ? title : '').padEnd(titleWidth))}${line}`.trimEnd())
-    .join('\n')
 }
 
 /** The files by folder: seven parts of cuDNN lie in one. */

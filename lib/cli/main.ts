@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { packageVersion } from '../package.js'
 import { addCheck } from './check.js'
 import { addClassify } from './classify.js'
+import { addCuda } from './cuda.js'
 import { addDescribe } from './describe.js'
 import { addDoctor } from './doctor.js'
 import { addEvaluate } from './evaluate.js'
@@ -11,7 +12,7 @@ import { addReport } from './report.js'
 import { addTrain } from './train.js'
 import { addTune } from './tune.js'
 
-const commands = [addDescribe, addCheck, addTrain, addEvaluate, addClassify, addReport, addDoctor, addTune]
+const commands = [addDescribe, addCheck, addTrain, addEvaluate, addClassify, addReport, addDoctor, addTune, addCuda]
 
 const ending = `
 Exit codes: 0 done, 1 failure, 2 wrong use (an unknown option, a value out of range), 130 interrupted.
@@ -20,7 +21,9 @@ NO_COLOR=1 turns colours off. 'vggnet help COMMAND' shows a command's options an
 
 async function run(): Promise<void> {
   const program = new Command('vggnet')
-    .description('VGG networks (Simonyan & Zisserman 2015): describe, check, train, evaluate, classify, report, tune')
+    .description(
+      'VGG networks (Simonyan & Zisserman 2015): describe, check, train, evaluate, classify, report, tune, CUDA',
+    )
     .version(packageVersion())
     .showSuggestionAfterError()
     .addHelpText('after', ending)

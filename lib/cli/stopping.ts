@@ -12,7 +12,7 @@ const signals = ['SIGINT', 'SIGTERM'] as const
  */
 export async function stoppable<T>(
   work: (signal: AbortSignal) => Promise<T>,
-  words: string,
+  words: string | (() => string),
   onStop?: () => void,
 ): Promise<T> {
   const stopping = new AbortController()
@@ -26,7 +26,7 @@ export async function stoppable<T>(
     return await work(stopping.signal)
   } catch (error) {
     if (!(error instanceof VggError) || error.code !== 'ABORTED') throw error
-    throw new Interrupted(`Interrupted; ${words}`)
+    throw new Interrupted(`Interrupted; ${typeof words === 'string' ? words : words()}`)
   } finally {
     for (const signal of signals) process.off(signal, stop)
   }

@@ -133,5 +133,14 @@ export const pins = {
 /** NVIDIA's libraries that computing on a card needs. */
 export const cudaPins = /** @type {const} */ (['cudnn', 'cublas', 'nvrtc'])
 
+/** Their files; a name that ends in a dot stands for any further version. @type {Record<(typeof cudaPins)[number], string[]>} */
+export const cudaLibraryFiles = {
+  cudnn: ['', '_graph', '_ops', '_cnn', '_engines_precompiled', '_engines_runtime_compiled', '_heuristic'].map(
+    (name) => `libcudnn${name}.so.9`,
+  ),
+  cublas: ['libcublasLt.so.13'],
+  nvrtc: ['libnvrtc.so.13', 'libnvrtc-builtins.so.13.'],
+}
+
 /** The bytes to be fetched for a pin. @param {Pin} pin */
 export const wheelBytes = ({ wheels }) => wheels.reduce((sum, { bytes }) => sum + bytes, 0)

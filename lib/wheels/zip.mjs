@@ -2,7 +2,7 @@
 import { createWriteStream } from 'node:fs'
 import { mkdir, open } from 'node:fs/promises'
 import path from 'node:path'
-import { Transform } from 'node:stream'
+import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { crc32, createInflateRaw } from 'node:zlib'
 import { WheelProblem, writeProblem } from './problem.mjs'
@@ -16,6 +16,15 @@ import { WheelProblem, writeProblem } from './problem.mjs'
 async function bytesAt(file, position, length) {
   const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, position)
   return buffer.subarray(0, bytesRead)
+}
+
+const blockBytes = 1 << 18
+
+/** @param {FileHandle} file @param {number} start @param {number} length */
+async function* blocksOf(file, start, length) {
+  for (let at = start; at < start + length; at += blockBytes) {
+    yield await bytesAt(file, at, Math.min(blockBytes, start + length - at))
+  }
 }
 
 const endLength = 22
@@ -79,9 +88,11 @@ async function extract(file, member, target, { signal, onBytes }) {
   const start = offset + 30 + header.readUInt16LE(26) + header.readUInt16LE(28)
   await mkdir(path.dirname(target), { recursive: true })
   const sink = createWriteStream(target, { mode: mode & 0o111 ? 0o755 : 0o644, flush: true })
-  if (packed === 0) return pipeline([], checked(member, onBytes), sink)
-  const source = file.createReadStream({ start, end: start + packed - 1, autoClose: false, highWaterMark: 1 << 18 })
-  const filters = [...(method === deflated ? [createInflateRaw({ chunkSize: 1 << 18 })] : []), checked(member, onBytes)]
+  const source = Readable.from(blocksOf(file, start, packed))
+  const filters = [
+    ...(method === deflated ? [createInflateRaw({ chunkSize: blockBytes })] : []),
+    checked(member, onBytes),
+  ]
   await pipeline([source, ...filters, sink], { signal })
 }
 

@@ -1,7 +1,7 @@
 import { createReadStream, existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
 import path from 'node:path'
 import { cacheFolder, folderOf } from '../../lib/wheels/cache.mjs'
-import { pins } from '../../lib/wheels/pins.mjs'
+import { cudaLibraryFiles, pins } from '../../lib/wheels/pins.mjs'
 import { run } from './command.mjs'
 import { SetupProblem } from './problem.mjs'
 import { findNvcc } from './tools.mjs'
@@ -19,9 +19,7 @@ const parts = [
   {
     name: 'cudnn',
     headers: ['cudnn.h', 'cudnn_graph.h'],
-    libraries: ['', '_graph', '_ops', '_cnn', '_engines_precompiled', '_engines_runtime_compiled', '_heuristic'].map(
-      (name) => `libcudnn${name}.so.9`,
-    ),
+    libraries: cudaLibraryFiles.cudnn,
     version: ['cudnn_version.h', 'CUDNN_MAJOR', 'CUDNN_MINOR'],
     needed: '9.8',
     // cuDNN 9 is built for CUDA 12 and for CUDA 13, under the same names.
@@ -30,11 +28,11 @@ const parts = [
   {
     name: 'cublas',
     headers: ['cublasLt.h'],
-    libraries: ['libcublasLt.so.13'],
+    libraries: cudaLibraryFiles.cublas,
     version: ['cublas_api.h', 'CUBLAS_VER_MAJOR', 'CUBLAS_VER_MINOR'],
     needed: '13.0',
   },
-  { name: 'nvrtc', headers: ['nvrtc.h'], libraries: ['libnvrtc.so.13', 'libnvrtc-builtins.so.13.'] },
+  { name: 'nvrtc', headers: ['nvrtc.h'], libraries: cudaLibraryFiles.nvrtc },
   {
     name: 'cudnn-frontend',
     headers: ['cudnn_frontend.h'],

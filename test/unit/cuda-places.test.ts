@@ -1,64 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { cudaFolders, cudaLibrary, type Surroundings } from '../../lib/cuda-places.js'
-
-const everywhere = ['/usr/local/cuda/lib64', '/usr/lib/x86_64-linux-gnu', '/usr/lib64']
-
-/** Surroundings with these folders: path to names. Enough is there where a folder holds libcudnn.so.9. */
-function around(folders: Record<string, string[]>, env: Surroundings['env'] = {}) {
-  let asked = 0
-  const surroundings: Surroundings = {
-    env,
-    cache: '/cache',
-    list: (folder) => folders[folder] ?? [],
-    suffice: (searched) => searched.some((folder) => folders[folder]?.includes('libcudnn.so.9')),
-    python() {
-      asked += 1
-      return ['/python/nvidia/cudnn/lib']
-    },
-  }
-  return { folders: cudaFolders(surroundings), asked }
-}
-
-describe("the folders searched for NVIDIA's libraries", () => {
-  it('are those of the variable, the cache, CUDA_HOME, the loader and the system, in this order, each once', () => {
-    const env = {
-      VGGNET_CUDA_LIBRARIES: '/mine:/other::',
-      CUDA_HOME: '/opt/cuda',
-      CUDA_PATH: '/opt/cuda',
-      LD_LIBRARY_PATH: '/module/lib:/usr/lib64',
-    }
-    const { folders } = around({ '/cache': ['cudnn-1'], '/cache/cudnn-1/lib': ['libcudnn.so.9'] }, env)
-    expect(folders).toEqual([
-      '/mine',
-      '/other',
-      '/cache/cudnn-1/lib',
-      '/opt/cuda/lib64',
-      '/usr/local/cuda/lib64',
-      '/module/lib',
-      '/usr/lib64',
-      '/usr/lib/x86_64-linux-gnu',
-    ])
-  })
-
-  it('are, of the cache, those with such a library, the newest first, none that is unfinished', () => {
-    const { folders } = around({
-      '/cache': ['.unfinished-a', 'cublas-13.1', 'cudnn-9.9.1', 'cudnn-9.19.0', 'empty', 'nvrtc-13.0', 'onednn-3.1.0'],
-      '/cache/.unfinished-a/lib': ['libcudnn.so.9'],
-      '/cache/cublas-13.1/lib': ['libcublasLt.so.13'],
-      '/cache/cudnn-9.9.1/lib': ['libcudnn_graph.so.9'],
-      '/cache/cudnn-9.19.0/lib': ['libcudnn_graph.so.9', 'libcudnn.so.9'],
-      '/cache/nvrtc-13.0/lib': ['libnvrtc.so.13'],
-      '/cache/onednn-3.1.0/lib': ['libdnnl.so.3'],
-    })
-    const cached = ['nvrtc-13.0', 'cudnn-9.19.0', 'cudnn-9.9.1', 'cublas-13.1'].map((name) => `/cache/${name}/lib`)
-    expect(folders).toEqual([...cached, ...everywhere])
-  })
-
-  it('are asked of python3 only where the others do not suffice', () => {
-    expect(around({})).toEqual({ folders: [...everywhere, '/python/nvidia/cudnn/lib'], asked: 1 })
-    expect(around({ '/usr/lib64': ['libcudnn.so.9'] })).toEqual({ folders: everywhere, asked: 0 })
-  })
-})
+import type { Surroundings } from '../../lib/cuda-folders.js'
+import { cudaLibrary, filesCure } from '../../lib/cuda-places.js'
 
 describe('the CUDA library', () => {
   const installed = { root: '/vggnet', checkout: true, binary: '/vggnet/build/Release/vggnet.node' }
@@ -88,4 +30,12 @@ describe('the CUDA library', () => {
         'it, and VGGNET_CUDA_BINARY names it',
     )
   })
+})
+
+it('where a library is missing, the cure is the same command everywhere, and what was not used is said', () => {
+  const cure = '`npx vggnet cuda install` fetches it, or VGGNET_CUDA_LIBRARIES=FOLDER:FOLDER names where it lies'
+  expect(filesCure({ passedOver: [] })).toBe(cure)
+  expect(filesCure({ passedOver: ['cuDNN in /a is old', 'b'] })).toBe(
+    `not used: cuDNN in /a is old; not used: b; ${cure}`,
+  )
 })

@@ -1,0 +1,23 @@
+import { stripVTControlCharacters } from 'node:util'
+import pc from 'picocolors'
+
+/** Words in lines of at most `width`; a longer one (a path) has a line of its own, a command in backquotes is one. */
+function wrapped(words: string, width: number): string[] {
+  const lines: string[] = []
+  for (const word of words.match(/(?:`[^`]*`|\S)+/g) ?? []) {
+    const last = lines.at(-1)
+    if (last === undefined || stripVTControlCharacters(`${last} ${word}`).length > width) lines.push(word)
+    else lines[lines.length - 1] = `${last} ${word}`
+  }
+  return lines
+}
+
+const titleWidth = 11
+
+/** A title, and behind it its facts, each on lines of its own. */
+export function section(title: string, facts: readonly string[], width: number): string {
+  const lines = facts.flatMap((fact) => (fact === '' ? [] : wrapped(fact, width - titleWidth)))
+  return lines
+    .map((line, index) => `${pc.bold((index === 0 ? title : '').padEnd(titleWidth))}${line}`.trimEnd())
+    .join('\n')
+}

@@ -1,0 +1,225 @@
+import { spawn } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { fetchingFiles, folderOf } from '../../lib/wheels/cache.mjs'
+import { cudaLibraryFiles, cudaPins, pins } from '../../lib/wheels/pins.mjs'
+import { start, vggnet } from '../setup/command.js'
+import { newFolder, writeFiles } from '../setup/folder.js'
+import { type Manners, pipOf, startIndex } from '../setup/wheel-index.js'
+
+const [cudnnWheel] = pins.cudnn.wheels
+const newCache = () => path.join(newFolder(), 'cache')
+
+/** An index that serves bytes of no meaning as the first wheel. */
+async function startCudnnIndex(manners: Manners) {
+  const folder = newFolder()
+  writeFileSync(path.join(folder, cudnnWheel?.file ?? ''), Buffer.alloc(3_000_000, 'bytes'))
+  return startIndex(folder, cudnnWheel ?? { requirement: '', file: '', bytes: 0, sha256: '' }, manners)
+}
+
+/** Empty files with the names of a pin's libraries, in a folder as the cache has it; a number for each dot at an end. */
+function fakeLibraries(cache: string, part: (typeof cudaPins)[number], leave: string[] = []): string {
+  const folder = path.join(folderOf(cache, part, pins[part]), 'lib')
+  const names = cudaLibraryFiles[part].map((name) => name.replace(/\.$/, '.0')).filter((name) => !leave.includes(name))
+  writeFiles(folder, Object.fromEntries(names.map((name) => [name, 'x'.repeat(1000)])))
+  return folder
+}
+
+test.each(['install', 'status', 'remove'])('vggnet cuda %s has examples', async (command) => {
+  const { code, stdout } = await vggnet(['cuda', command, '--help'])
+  expect(code).toBe(0)
+  expect(stdout).toMatch(new RegExp(`Examples:\\n +\\$ vggnet cuda ${command}`))
+})
+
+describe('vggnet cuda install', () => {
+  test('says sizes and how far it is, keeps what it has at Ctrl-C, and goes on from there', async () => {
+    const cache = newCache()
+    const index = await startCudnnIndex({ bytesPerSecond: 300_000 })
+    const environment = { ...pipOf(index), VGGNET_CACHE: cache }
+    const part = fetchingFiles(cache, { file: cudnnWheel?.file ?? '' }).part
+    const interrupt = async (bytes: number) => {
+      const { child, ended } = start('lib/cli/main.ts', ['cuda', 'install'], environment)
+      onTestFinished(() => {
+        child.kill('SIGKILL')
+      })
+      while ((statSync(part, { throwIfNoEntry: false })?.size ?? 0) < bytes) await pause(20)
+      child.kill('SIGINT')
+      return ended
+    }
+    const first = await interrupt(200_000)
+    expect(first.code).toBe(130)
+    expect(first.stdout).toContain(
+      `NVIDIA's libraries, into ${cache}:\n  cuDNN 9.19.0     366 MB to fetch; 385 MB on disk\n`,
+    )
+    expect(first.stdout).toMatch(/ {2}together {9}879 MB to fetch; 1\.04 GB on disk, .* free\n$/)
+    expect(first.stderr).toMatch(/^cuDNN 9\.19\.0: 0 of 3\.00 MB\n/)
+    const kept = statSync(part).size
+    expect(first.stderr).toContain(
+      `Interrupted; ${(kept / 1e6).toFixed(2)} MB of 879 MB are kept in ${cache}: \`npx vggnet cuda install\` goes on\n`,
+    )
+    expect(readdirSync(cache)).toEqual([path.basename(part)])
+    expect((await interrupt(kept + 100_000)).code).toBe(130)
+    expect(index.starts).toEqual([0, kept])
+    const { stdout } = await vggnet(['cuda', 'status'], environment)
+    expect(stdout.replaceAll(/\s+/g, ' ')).toContain('MB fetched by an install that was interrupted, in')
+    const removed = await vggnet(['cuda', 'remove'], environment)
+    expect(removed).toMatchObject({ code: 0, stdout: expect.stringContaining(path.basename(part)) })
+    expect(readdirSync(cache)).toEqual([])
+  })
+
+  test('an error is one line behind what pip says, with exit code 1', async () => {
+    const environment = { VGGNET_CACHE: newCache(), PIP_NO_INDEX: '1', PIP_FIND_LINKS: newFolder() }
+    const { code, stderr } = await vggnet(['cuda', 'install', '--json'], environment)
+    expect(stderr).toMatch(/(^|\n)vggnet: DOWNLOAD_FAILED: pip could not download nvidia-cudnn-cu13==[^\n]+\n$/)
+    expect(code).toBe(1)
+  })
+
+  test('without Python it says which files to put where', async () => {
+    const cache = newCache()
+    const { code, stdout, stderr } = await vggnet(['cuda', 'install'], { VGGNET_CACHE: cache, PATH: newFolder() })
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^vggnet: MISSING_TOOL: Python 3 is missing and is needed to fetch libraries: install .*\n$/)
+    for (const name of cudaPins) {
+      for (const { file, sha256, requirement } of pins[name].wheels) {
+        for (const word of [file, sha256, requirement]) expect(stdout).toContain(word)
+      }
+      for (const name of cudaLibraryFiles.cudnn) expect(stdout).toContain(name)
+    }
+    expect(stdout).toContain(`checks them and unpacks them into ${cache}.`)
+    expect(stdout.split('\n').filter((line) => line.length > 80 && !/^ {2}nvidia_|into \//.test(line))).toEqual([])
+  })
+
+  test('--manual says the same, as JSON too', async () => {
+    const cache = newCache()
+    const { code, stdout } = await vggnet(['cuda', 'install', '--manual', '--json'], { VGGNET_CACHE: cache })
+    const { libraries, ...rest } = JSON.parse(stdout)
+    expect({ code, rest }).toEqual({ code: 0, rest: { cache } })
+    expect(libraries.map(({ folder }: { folder: string }) => folder)).toEqual([
+      'nvidia/cudnn/lib',
+      ...Array(2).fill('nvidia/cu13/lib'),
+    ])
+    expect(libraries[0].wheels).toMatchObject([{ file: cudnnWheel?.file, bytes: 366_066_321 }])
+  })
+
+  test('--from a folder without the wheels names the one that is missing', async () => {
+    const [cache, from] = [newCache(), newFolder()]
+    const { code, stderr } = await vggnet(['cuda', 'install', '--from', from], { VGGNET_CACHE: cache, PATH: '' })
+    expect(stderr).toMatch(new RegExp(`^vggnet: FILE_NOT_FOUND: there is no ${cudnnWheel?.file} in ${from}\n$`))
+    expect({ code, kept: readdirSync(cache) }).toEqual({ code: 1, kept: [] })
+  })
+
+  test('has nothing to do where all is there', async () => {
+    const cache = newCache()
+    for (const part of cudaPins) fakeLibraries(cache, part)
+    const environment = { VGGNET_CACHE: cache, PATH: '' }
+    const { code, stdout } = await vggnet(['cuda', 'install'], environment)
+    expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining(`All is in ${cache} already.`) })
+    const { libraries } = JSON.parse((await vggnet(['cuda', 'install', '--json'], environment)).stdout)
+    expect(libraries.map(({ fetched }: { fetched: boolean }) => fetched)).toEqual([false, false, false])
+  })
+
+  test.each([['--from', 'x', '--manual'], ['--form', 'x'], ['extra']])('%s %s is wrong use', async (...words) => {
+    const { code, stderr } = await vggnet(['cuda', 'install', ...words], { VGGNET_CACHE: newCache() })
+    expect(stderr).toMatch(/^vggnet: INVALID_ARGUMENT: [^\n]+\n$/)
+    expect(code).toBe(2)
+  })
+})
+
+describe('vggnet cuda status', () => {
+  async function status(environment: NodeJS.ProcessEnv) {
+    const { code, stdout, stderr } = await vggnet(['cuda', 'status', '--json'], environment)
+    expect(stderr).toBe('')
+    return { code, found: JSON.parse(stdout) }
+  }
+
+  test('tells version, place and size of each, and the next thing to do', async () => {
+    const cache = newCache()
+    const folders = cudaPins.map((part) => fakeLibraries(cache, part))
+    const environment = { VGGNET_CACHE: cache, VGGNET_CUDA_BINARY: '/nowhere/libvggnet_cuda.so' }
+    const { code, found } = await status(environment)
+    expect(code).toBe(0)
+    expect(found).toMatchObject({ ready: true, cache, bytesBegun: 0, passedOver: [] })
+    const place = { found: true, from: "vggnet's cache", missing: [] }
+    expect(found.libraries).toEqual([
+      { name: 'cuDNN', needed: true, version: '9.19.0.56', folder: folders[0], bytes: 7000, ...place },
+      { name: 'cuBLASLt', needed: true, version: '13.1.0.3', folder: folders[1], bytes: 1000, ...place },
+      { name: 'NVRTC', needed: false, version: '13.0.88', folder: folders[2], bytes: 2000, ...place },
+    ])
+    expect(found.next).toBe('there is no file /nowhere/libvggnet_cuda.so, which VGGNET_CUDA_BINARY names')
+    const { stdout } = await vggnet(['cuda', 'status'], environment)
+    for (const title of ['cuDNN', 'cuBLASLt', 'NVRTC', 'vggnet', 'driver', 'next'])
+      expect(stdout).toMatch(new RegExp(`^${title} +\\S`, 'm'))
+    expect(stdout.split('\n').filter((line) => line.length > 80 && line.trim().includes(' '))).toEqual([])
+  })
+
+  test('passes over a cuDNN that is half there, and one for CUDA 12, and says so', async () => {
+    const [cache, half, foreign] = [newCache(), newFolder(), newFolder()]
+    for (const part of cudaPins) fakeLibraries(cache, part)
+    writeFiles(half, { 'libcudnn.so.9': '', 'libcudnn_graph.so.9': '' })
+    const names = cudaLibraryFiles.cudnn.map((name): [string, string] => [name, 'libcublasLt.so.12'])
+    writeFiles(foreign, Object.fromEntries(names))
+    const { code, found } = await status({ VGGNET_CACHE: cache, VGGNET_CUDA_LIBRARIES: `${half}:${foreign}` })
+    expect(code).toBe(0)
+    expect(found.libraries[0].from).toBe("vggnet's cache")
+    expect(found.passedOver).toEqual([
+      `cuDNN in ${foreign} is for CUDA 12, and that for CUDA 13 is needed`,
+      expect.stringContaining(`cuDNN in ${half} is not complete: libcudnn_ops.so.9, `),
+    ])
+  })
+
+  test('fails where a part is missing, which it names', async () => {
+    const cache = newCache()
+    for (const part of cudaPins) fakeLibraries(cache, part, ['libcudnn_ops.so.9'])
+    const { code, found } = await status({ VGGNET_CACHE: cache, PATH: '' })
+    const [cudnn] = found.libraries
+    // a machine that has another cuDNN uses that one
+    if (cudnn.folder.startsWith(cache)) {
+      expect({ code, next: found.next }).toEqual({ code: 1, next: '`npx vggnet cuda install` fetches what is missing' })
+      expect(cudnn).toMatchObject({ found: false, missing: ['libcudnn_ops.so.9'] })
+    } else expect(found.passedOver.join()).toContain('libcudnn_ops.so.9 is missing')
+  })
+})
+
+test('vggnet cuda remove takes what install has put there, in any version, and nothing else; whoever uses it goes on', async () => {
+  const cache = newCache()
+  const [cudnn] = cudaPins.map((part) => fakeLibraries(cache, part))
+  const old = 'cublas-13.0.2.14-0123456789ab'
+  const others = ['cudnn-frontend-1.32.0-3382c1f928e5', 'cudnn-mine', 'onednn-3.1.0-9cf5b6476b0b', 'plans']
+  for (const name of [old, ...others]) mkdirSync(path.join(cache, name))
+  const begun = fetchingFiles(cache, { file: pins.nvrtc.wheels[0]?.file ?? '' }).part
+  const foreign = path.join(cache, '.fetching-onednn_cpu_gomp-2023.1.0-py3-none-any.whl')
+  for (const file of [begun, foreign]) writeFileSync(file, 'x')
+  const program = `
+import mmap, sys
+file = open(sys.argv[1], 'rb')
+held = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+print('held', flush=True)
+sys.stdin.read()
+print(len(held[:]))`
+  const holder = spawn('python3', ['-c', program, path.join(cudnn ?? '', 'libcudnn.so.9')])
+  onTestFinished(() => {
+    holder.kill('SIGKILL')
+  })
+  let said = ''
+  holder.stdout.on('data', (text) => {
+    said += text
+  })
+  await expect.poll(() => said).toBe('held\n')
+  const { code, stdout } = await vggnet(['cuda', 'remove', '--json'], { VGGNET_CACHE: cache })
+  const { removed, bytes, holders } = JSON.parse(stdout)
+  expect(code).toBe(0)
+  expect(bytes).toBe(10_001)
+  expect(holders).toEqual([holder.pid])
+  expect(removed.map(({ folder }: { folder: string }) => path.basename(folder)).sort()).toEqual(
+    [...cudaPins.map((part) => path.basename(folderOf(cache, part, pins[part]))), old, path.basename(begun)].sort(),
+  )
+  expect(readdirSync(cache).sort()).toEqual([path.basename(foreign), ...others])
+  holder.stdin.end()
+  await expect.poll(() => said).toBe('held\n1000\n')
+  expect((await vggnet(['cuda', 'remove'], { VGGNET_CACHE: cache })).stdout).toBe(
+    `There is nothing of NVIDIA's in ${cache}\n`,
+  )
+  expect(existsSync(cache)).toBe(true)
+})
