@@ -3,10 +3,8 @@ import { existsSync, readdirSync } from 'node:fs'
 import path from 'node:path'
 import { cacheFolder } from './cache-folder.js'
 import { type CudaSearch, type Surroundings, searchForCuda, unfitCudnn } from './cuda-folders.js'
+import { cudaLibraryName } from './manifest.js'
 import { type CudaPlaces, type Installation, installation } from './native.js'
-
-/** Without the suffix .node: the loader of binaries would take it for the addon. */
-const libraryName = 'libvggnet_cuda.so'
 
 /** The CUDA library of this installation, or why there is none. */
 export function cudaLibrary(
@@ -17,12 +15,12 @@ export function cudaLibrary(
   const { VGGNET_CUDA_BINARY: chosen } = env
   const candidates = chosen
     ? [path.resolve(chosen)]
-    : [path.join(path.dirname(binary), libraryName), path.join(root, 'build-cuda', 'Release', libraryName)]
+    : [path.join(path.dirname(binary), cudaLibraryName), path.join(root, 'build-cuda', 'Release', cudaLibraryName)]
   const library = candidates.find(exists) ?? ''
   if (chosen) return { library, noLibrary: `there is no file ${candidates[0]}, which VGGNET_CUDA_BINARY names` }
   const noLibrary = checkout
-    ? `this checkout has no CUDA library (${libraryName}): \`npm run build:cuda\` builds it`
-    : `this installation has no CUDA library (${libraryName}): \`npm run build:cuda\` in a checkout of vggnet ` +
+    ? `this checkout has no CUDA library (${cudaLibraryName}): \`npm run build:cuda\` builds it`
+    : `this installation has no CUDA library (${cudaLibraryName}): \`npm run build:cuda\` in a checkout of vggnet ` +
       'builds it, and VGGNET_CUDA_BINARY names it'
   return { library, noLibrary }
 }

@@ -1,3 +1,6 @@
+// first: what comes after may use what an older Node lacks
+import './node-check.js'
+
 export type { ActivationReport, LayerActivations } from './check/activations.js'
 export type { ClassCount, ClassReport } from './check/classes.js'
 export type { ContradictoryPictures, DuplicateReport, SharedPicture } from './check/duplicates.js'
@@ -86,6 +89,7 @@ export { Network } from './network/network.js'
 export type { NetworkOptions } from './network/network-parts.js'
 export type { Device, Initialisation, RunOptions } from './network/open.js'
 export type { OpenedRun } from './network/opened-run.js'
+export {} from './node-check.js'
 export { Random, type RandomState } from './random.js'
 export { type LineOf, type LogLine, type ReadLog, readRunLog, type TrainingFacts } from './report/log-line.js'
 export { type ReportData, reportPage } from './report/page.js'
