@@ -54,7 +54,7 @@ describe('vggnet doctor', () => {
     expect(found.addon.obstacle).toContain('/nowhere/vggnet.node')
     const { code: again, stdout } = await vggnet(['doctor'], { VGGNET_BINARY: '/nowhere/vggnet.node' })
     expect(again).toBe(1)
-    expect(stdout).toContain('Could not load the native binary of vggnet.')
+    expect(stdout).toContain('Could not load the native binary of vggnet 0.')
   })
 
   test('as text fits 80 columns but for paths, and has no colours in a pipe', async () => {

@@ -48,7 +48,7 @@ test('measures, keeps what it found, shows it and removes it', { timeout: 180_00
   }
   const kept: KeptTuning = JSON.parse(readFileSync(file, 'utf8'))
   expect(kept).toMatchObject({ format: 1, machine: tunedMachine(), tuning: found.tuning })
-  expect(readdirSync(cache)).toEqual(['tuning.json'])
+  expect(readdirSync(cache).sort()).toEqual(['binaries.json', 'tuning.json'])
 
   const changed = { ...standard, gradientBlock: 1 }
   writeFileSync(file, JSON.stringify({ ...kept, tuning: changed }))
@@ -63,7 +63,7 @@ test('measures, keeps what it found, shows it and removes it', { timeout: 180_00
 })
 
 test('keeps nothing where others took more of the machine than they may', { timeout: 180_000 }, async () => {
-  const { cache, tune } = ownCache()
+  const { file, tune } = ownCache()
   const busy = spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' })
   onTestFinished(() => {
     busy.kill('SIGKILL')
@@ -71,7 +71,7 @@ test('keeps nothing where others took more of the machine than they may', { time
   const { code, stdout } = await tune('--rounds', '1', '--foreign-load', '1')
   expect(stdout).toMatch(/Nothing is kept: other programs took [\d.]+ % of the machine meanwhile, and up to 1 % /)
   expect(stdout).toMatch(/^512\.0 KiB .* default/m)
-  expect({ code, kept: existsSync(cache) }).toEqual({ code: 1, kept: false })
+  expect({ code, kept: existsSync(file) }).toEqual({ code: 1, kept: false })
 })
 
 test.each<[string, (kept: KeptTuning) => string, RegExp]>([
@@ -127,7 +127,7 @@ test('Ctrl-C leaves the file as it was', async () => {
   const { code, stdout, stderr } = await ended
   expect({ code, stdout, stderr }).toEqual({ code: 130, stdout: '', stderr: `Interrupted; ${file} is as it was\n` })
   expect(readFileSync(file, 'utf8')).toBe('as it was')
-  expect(readdirSync(cache)).toEqual(['tuning.json'])
+  expect(readdirSync(cache).sort()).toEqual(['binaries.json', 'tuning.json'])
 })
 
 test.each([
@@ -137,8 +137,8 @@ test.each([
   ['--show', '--rounds', '3'],
   ['--rounds', 'many'],
 ])('%s %s is wrong use', async (...words) => {
-  const { cache, tune } = ownCache()
+  const { file, tune } = ownCache()
   const { code, stderr } = await tune(...words)
   expect(stderr).toMatch(/^vggnet: INVALID_ARGUMENT: [^\n]+\n$/)
-  expect({ code, kept: existsSync(cache) }).toEqual({ code: 2, kept: false })
+  expect({ code, kept: existsSync(file) }).toEqual({ code: 2, kept: false })
 })

@@ -1,0 +1,116 @@
+// When a process is started to load an unknown binary, and when none is.
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { expect, test } from 'vitest'
+import { packageVersion } from '../../lib/package.js'
+import { newFolder } from '../setup/folder.js'
+import { binariesIn, installedCopy, linked, loadedIn, writeManifestIn } from './installed-copy.js'
+
+/** A binary that nobody knows, and a cache of its own. */
+function unknownBinary() {
+  const binary = binariesIn(newFolder())
+  const cache = path.join(newFolder(), 'cache')
+  return { binary, cache, env: { VGGNET_BINARY: binary, VGGNET_CACHE: cache } }
+}
+
+test('an unknown binary is tried in a process of its own once; not again until it is changed', async () => {
+  const { binary, cache, env } = unknownBinary()
+  expect(await loadedIn({ env })).toMatchObject({ code: 0, outcome: 'works', children: 1 })
+  expect(Object.keys(JSON.parse(readFileSync(path.join(cache, 'binaries.json'), 'utf8')).loaded)).toEqual([binary])
+  expect(await loadedIn({ env })).toMatchObject({ outcome: 'works', children: 0 })
+  utimesSync(binary, 1, 1)
+  expect(await loadedIn({ env })).toMatchObject({ outcome: 'works', children: 1 })
+  const library = path.join(path.dirname(binary), 'libgomp.so.1')
+  utimesSync(library, 2, 2)
+  expect(await loadedIn({ env })).toMatchObject({ outcome: 'works', children: 1 })
+  expect(await loadedIn({ env })).toMatchObject({ outcome: 'works', children: 0 })
+})
+
+test("a package's own binary with the right content needs no process, the first time neither", async () => {
+  const { project, binaries } = installedCopy()
+  await writeManifestIn(binaries, { version: packageVersion(), buildId: 'of no importance' })
+  const cache = path.join(newFolder(), 'cache')
+  const env = { VGGNET_CACHE: cache }
+  expect(await loadedIn({ cwd: project, env })).toMatchObject({ outcome: 'works', children: 0 })
+  expect(existsSync(path.join(cache, 'binaries.json'))).toBe(true)
+  expect(await loadedIn({ cwd: project, env })).toMatchObject({ outcome: 'works', children: 0 })
+})
+
+test.each([
+  ['a file', (cache: string) => writeFileSync(cache, '')],
+  [
+    'with a damaged record',
+    (cache: string) => {
+      mkdirSync(cache, { recursive: true })
+      writeFileSync(path.join(cache, 'binaries.json'), '{"loaded": [1')
+    },
+  ],
+])('a cache that is %s: it loads all the same', async (_, make) => {
+  const { binary } = unknownBinary()
+  const cache = path.join(newFolder(), 'cache')
+  make(cache)
+  const env = { VGGNET_BINARY: binary, VGGNET_CACHE: cache }
+  expect(await loadedIn({ env })).toMatchObject({ code: 0, stderr: '', outcome: 'works', children: 1 })
+})
+
+test('a user without a home: it loads all the same', async () => {
+  const { binary } = unknownBinary()
+  const env = { VGGNET_BINARY: binary, VGGNET_CACHE: '', XDG_CACHE_HOME: '', HOME: '/nonexistent/home' }
+  expect(await loadedIn({ env })).toMatchObject({ stderr: '', outcome: 'works', children: 1 })
+})
+
+test('four worker threads at once, the first ever', async () => {
+  const { env } = unknownBinary()
+  const program = `
+    const { parentPort } = require('node:worker_threads')
+    import('vggnet')
+      .then(({ describe, layersOf }) => describe({ layers: layersOf({ variant: 'A', classes: 2 }), shape: [1, 3, 224, 224], device: 'cpu' }))
+      .then(({ device }) => parentPort.postMessage(device), (error) => parentPort.postMessage(error.message))`
+  const afterImport = `
+    const { Worker } = await import('node:worker_threads')
+    const { once } = await import('node:events')
+    const workers = [1, 2, 3, 4].map(() => new Worker(${JSON.stringify(program)}, { eval: true, execArgv: [] }))
+    const said = await Promise.all(workers.map((worker) => once(worker, 'message')))
+    if (said.some(([device]) => device !== 'cpu')) throw new Error(String(said))`
+  // the main thread loads it last, and knows it by then
+  expect(await loadedIn({ env, afterImport })).toMatchObject({ code: 0, outcome: 'works', message: '', children: 0 })
+})
+
+test('in an application that is no plain Node no process is started: it would be that application anew', async () => {
+  const { env } = unknownBinary()
+  const application = path.join(newFolder(), 'application')
+  linked(process.execPath, application)
+  expect(await loadedIn({ env, node: [application] })).toMatchObject({ code: 0, outcome: 'works', children: 0 })
+})
+
+test('where no process may be started it loads all the same', async () => {
+  const { env } = unknownBinary()
+  const permission = process.allowedNodeEnvironmentFlags.has('--permission')
+    ? '--permission'
+    : '--experimental-permission'
+  const flags = [permission, '--allow-fs-read=*', '--allow-fs-write=*', '--allow-addons', '--no-warnings']
+  expect(await loadedIn({ env, flags })).toMatchObject({ code: 0, outcome: 'works' })
+})
+
+test('what Node is told in the environment is not for the trial: a debugger, a preload', async () => {
+  const { env } = unknownBinary()
+  const preload = path.join(newFolder(), 'preload.cjs')
+  writeFileSync(preload, "if (process.argv.length < 3 && process.execArgv.includes('-e')) process.exit(3)")
+  const NODE_OPTIONS = `--require ${preload}`
+  expect(await loadedIn({ env: { ...env, NODE_OPTIONS } })).toMatchObject({ code: 0, outcome: 'works', children: 1 })
+})
+
+test('under node --test', () => {
+  const { env } = unknownBinary()
+  const file = path.join(newFolder(), 'a.test.mjs')
+  const text = `import test from 'node:test'; import { VGG } from ${JSON.stringify(path.resolve('dist/index.js'))}
+    test('x', async () => (await VGG.create({ variant: 'A', classes: 2, imageSize: 32, width: 0.0625, headWidth: 4, device: 'cpu' })).dispose())`
+  writeFileSync(file, text)
+  const { NODE_OPTIONS: _, ...rest } = process.env
+  const { status, stdout } = spawnSync(process.execPath, ['--test', file], {
+    env: { ...rest, ...env },
+    encoding: 'utf8',
+  })
+  expect({ status, stdout }).toMatchObject({ status: 0, stdout: expect.stringMatching(/pass 1$/m) })
+})
