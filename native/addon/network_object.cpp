@@ -9,12 +9,6 @@
 
 namespace vggnet::addon {
 
-// A promise and what keeps its network alive. Belongs to the JavaScript thread, which deletes it when it settles.
-struct NetworkObject::Pending {
-  Napi::Promise::Deferred deferred;
-  Napi::ObjectReference self;
-};
-
 namespace {
 
 struct Failure {
@@ -44,7 +38,7 @@ template <class Compute, class Convert>
 Napi::Value NetworkObject::call(Napi::Env env, Compute compute, Convert convert, std::function<void()> ahead) {
   check_alive();
   using Answer = std::invoke_result_t<Compute, Network&>;
-  auto* pending = new Pending{Napi::Promise::Deferred::New(env), Napi::Persistent(Value())};
+  const auto pending = wait(env);
   const Napi::Value promise = pending->deferred.Promise();
   Work work = [this, pending, compute = std::move(compute), convert]() mutable -> Settle {
     auto run = [&]() -> Answer {
@@ -57,17 +51,17 @@ Napi::Value NetworkObject::call(Napi::Env env, Compute compute, Convert convert,
       training_step_ = network_->training_step();
     }
     return [this, pending, outcome, convert](Napi::Env env) {
-      std::unique_ptr<Pending> owned(pending);
+      const Waiting settled = taken(pending);
       report_memory(env);
       if (const auto* failure = std::get_if<Failure>(outcome.get()))
-        owned->deferred.Reject(make_error(env, failure->code, failure->message));
+        pending->deferred.Reject(make_error(env, failure->code, failure->message));
       else
-        owned->deferred.Resolve(convert(env, std::get<Answer>(*outcome)));
+        pending->deferred.Resolve(convert(env, std::get<Answer>(*outcome)));
     };
   };
-  Settle refused = [pending](Napi::Env env) {
-    std::unique_ptr<Pending> owned(pending);
-    owned->deferred.Reject(make_error(env, kDisposed, "the network was disposed before this call began"));
+  Settle refused = [this, pending](Napi::Env env) {
+    const Waiting settled = taken(pending);
+    pending->deferred.Reject(make_error(env, kDisposed, "the network was disposed before this call began"));
   };
   // std::function copies its target, and a call's data is large: keep one copy behind a pointer.
   auto shared = std::make_shared<decltype(work)>(std::move(work));
@@ -129,7 +123,7 @@ Napi::Value NetworkObject::create(const Napi::CallbackInfo& info) {
 
     const Napi::Object object = env.GetInstanceData<Environment>()->network_class.New({});
     NetworkObject* self = Unwrap(object);
-    auto* pending = new Pending{Napi::Promise::Deferred::New(env), Napi::Persistent(object)};
+    const auto pending = self->wait(env);
     const Napi::Value promise = pending->deferred.Promise();
     self->deterministic_ = options.device.deterministic;
     options.ending = &self->worker_->ending();
@@ -147,15 +141,15 @@ Napi::Value NetworkObject::create(const Napi::CallbackInfo& info) {
       if (std::holds_alternative<Failure>(*outcome)) self->network_ = nullptr;
       else self->held_bytes_ = self->network_->held_bytes();
       return [self, pending, outcome](Napi::Env env) {
-        std::unique_ptr<Pending> owned(pending);
+        const Waiting settled = self->taken(pending);
         if (const auto* failure = std::get_if<Failure>(outcome.get()))
-          return owned->deferred.Reject(make_error(env, failure->code, failure->message));
+          return pending->deferred.Reject(make_error(env, failure->code, failure->message));
         self->publish(env);
         self->report_memory(env);
-        owned->deferred.Resolve(self->Value());
+        pending->deferred.Resolve(self->Value());
       };
     };
-    self->worker_->post(std::move(work), [pending](Napi::Env) { delete pending; });
+    self->worker_->post(std::move(work), [self, pending](Napi::Env) { self->taken(pending); });
     return promise;
   });
 }
@@ -168,6 +162,12 @@ void NetworkObject::publish(Napi::Env env) {
   Value().Set("deterministic", deterministic_);
   Value().Set("threads", network_->threads());
   Value().Set("parameters", to_js(env, network_->parameters().entries()));
+}
+
+NetworkObject::Waiting NetworkObject::taken(Waiting::iterator pending) {
+  Waiting one;
+  one.splice(one.begin(), waiting_, pending);
+  return one;
 }
 
 void NetworkObject::check_alive() const {

@@ -3,6 +3,7 @@
 #include <napi.h>
 
 #include <atomic>
+#include <list>
 #include <memory>
 #include <string>
 
@@ -18,7 +19,12 @@ class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
   ~NetworkObject() override;
 
  private:
-  struct Pending;
+  // A promise and what keeps its network alive. Used on the JavaScript thread only.
+  struct Pending {
+    Napi::Promise::Deferred deferred;
+    Napi::ObjectReference self;
+  };
+  using Waiting = std::list<Pending>;
 
   static Napi::Value create(const Napi::CallbackInfo&);
   Napi::Value initialise(const Napi::CallbackInfo&);
@@ -40,6 +46,10 @@ class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
   Napi::Value call(Napi::Env, Compute, Convert, std::function<void()> ahead = nullptr);
   template <class Compute>
   Napi::Value call(Napi::Env, Compute);  // resolves with undefined
+  Waiting::iterator wait(Napi::Env env) {
+    return waiting_.insert(waiting_.end(), {Napi::Promise::Deferred::New(env), Napi::Persistent(Value())});
+  }
+  Waiting taken(Waiting::iterator);  // with them goes what keeps the network alive
   void check_alive() const;
   void publish(Napi::Env);
   void report_memory(Napi::Env);
@@ -51,6 +61,7 @@ class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
   std::atomic<uint64_t> training_step_ = 0;
   int64_t reported_bytes_ = 0;
   bool disposed_ = false;
+  Waiting waiting_;  // in a thread that is terminated their calls settle nothing
   std::unique_ptr<Worker> worker_;  // last: ends before the network goes
 };
 

@@ -1,0 +1,86 @@
+// node life-program.mjs PART [FOLDER]: one part of a process's life.
+import { execFileSync, fork } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Tensor, VGG } from 'vggnet'
+import { imagesOf, options } from './work.mjs'
+
+const [part, folder] = process.argv.slice(2)
+const update = { learningRate: 0.01 }
+const step = (net) => net.step(imagesOf(4), [0, 1, 2, 3], update)
+const codes = (results) => results.map(({ reason }) => reason?.code ?? 'done')
+
+const parts = {
+  // nobody waits for the steps, and nobody disposes of the net
+  async 'natural end'() {
+    const net = await VGG.create(options)
+    let done = 0
+    process.on('beforeExit', () => console.log(`beforeExit after ${done}`))
+    for (let time = 0; time < 8; time++) step(net).then(() => done++)
+  },
+  // what is pending is asked for again when the process was about to end
+  async 'work from beforeExit'() {
+    const net = await VGG.create(options)
+    process.once('beforeExit', async () => console.log((await step(net)).loss > 0))
+  },
+  async disposal() {
+    const net = await VGG.create(options)
+    const before = Array.from({ length: 6 }, () => step(net))
+    await before[0]
+    net.dispose()
+    net.dispose()
+    const after = [step(net), net.forward(imagesOf(1)), net.parameter('conv1_1.weight'), net.update(update)]
+    const all = await Promise.all([before, after].map((calls) => Promise.allSettled(calls)))
+    console.log(JSON.stringify(all.map(codes)))
+    net.dispose()
+  },
+  // an exit in the midst of a step of seconds
+  async 'a long step'() {
+    const net = await VGG.create({ variant: 'A', classes: 10, imageSize: 64, device: 'cpu', threads: 1, headWidth: 64 })
+    const images = Tensor.zeros([24, 3, 64, 64])
+    const labels = new Int32Array(24)
+    await net.step(images, labels, update)
+    const start = performance.now()
+    await net.step(images, labels, update)
+    const whole = performance.now() - start
+    net.step(images, labels, update)
+    setTimeout(() => {
+      console.log(JSON.stringify({ whole, left: Date.now() }))
+      process.exit(0)
+    }, whole / 4)
+  },
+  // where the system gives no more threads
+  async 'no thread'() {
+    const net = await VGG.create(options)
+    const held = Number(/VmSize:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]) * 1024
+    // less than the stack of a thread
+    execFileSync('prlimit', ['--pid', `${process.pid}`, `--as=${held + 7 * 2 ** 20}:`])
+    const results = await Promise.allSettled([VGG.create(options), VGG.create(options), VGG.create(options)])
+    execFileSync('prlimit', ['--pid', `${process.pid}`, '--as=unlimited:'])
+    const loss = (await step(net)).loss
+    const later = await VGG.create(options)
+    console.log(JSON.stringify([codes(results), loss > 0, (await step(later)).loss > 0]))
+  },
+  // dies, and leaves a child behind that computes
+  parent() {
+    const child = fork(fileURLToPath(import.meta.url), ['child', folder], { execArgv: [] })
+    child.on('message', () => process.kill(process.pid, 'SIGKILL'))
+  },
+  async child() {
+    const net = await VGG.create(options)
+    let alone = false
+    process.once('disconnect', () => {
+      alone = true
+    })
+    for (let time = 0; !alone; time++) {
+      const done = step(net)
+      if (time === 2) process.send('busy')
+      await done
+    }
+    const last = await step(net)
+    process.on('exit', (code) => writeFileSync(path.join(folder, 'left'), JSON.stringify([code, last.loss > 0])))
+  },
+}
+
+await parts[part]()

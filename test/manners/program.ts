@@ -1,0 +1,42 @@
+import { spawn } from 'node:child_process'
+import path from 'node:path'
+import { root } from '../setup/command.js'
+
+/** How a process ended, and what it said. */
+export interface Ended {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly out: string
+  readonly error: string
+}
+
+/** Longer than any of them takes on a busy machine: one that is still there hangs, and is killed. */
+const longest = 60_000
+
+/** A program of this folder as a process; it uses the package as its users do, from dist/. */
+export function startProgram(
+  name: string,
+  words: readonly (string | number)[],
+  { flags = [], env = {}, limit = longest }: { flags?: string[]; env?: NodeJS.ProcessEnv; limit?: number } = {},
+) {
+  const program = path.join(root, 'test/manners', name)
+  const child = spawn(process.execPath, [...flags, program, ...words.map(String)], {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: limit,
+    killSignal: 'SIGKILL',
+  })
+  const said = { out: '', error: '' }
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said.out += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said.error += text
+  })
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (code, signal) => resolve({ code, signal, ...said }))
+  })
+  return { child, ended }
+}
