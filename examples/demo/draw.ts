@@ -1,6 +1,6 @@
 import pc from 'picocolors'
 import type { Metrics } from 'vggnet'
-import type { Classified } from './classify.js'
+import type { Classified } from './classify.ts'
 
 /** Half the picture's side: two dots of the drawing share a character cell. */
 const dots = 16

@@ -16,9 +16,9 @@ import {
   train,
   VGG,
 } from 'vggnet'
-import { classifyTen } from './classify.js'
-import { readDigits } from './digits.js'
-import { confusionLines, digitLines } from './draw.js'
+import { classifyTen } from './classify.ts'
+import { readDigits } from './digits.ts'
+import { confusionLines, digitLines } from './draw.ts'
 
 const heldOut = 2000
 

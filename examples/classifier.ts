@@ -1,0 +1,57 @@
+// Of the server: pictures that come while the network computes are its next batch.
+import { readImage, Tensor, type VGG } from 'vggnet'
+
+/** The likeliest classes, the first first; probabilities from 0 to 1. */
+export type Answer = { class: string; probability: number }[]
+
+interface Waiting {
+  pixels: Uint8Array
+  resolve(answer: Answer): void
+  reject(error: unknown): void
+}
+
+/** Gathers pictures while the network computes, and hands it all of them at once. */
+export class Classifier {
+  readonly #waiting: Waiting[] = []
+  readonly #net: VGG
+  readonly #batch: number
+  #busy = false
+
+  constructor(net: VGG, batch: number) {
+    this.#net = net
+    this.#batch = batch
+  }
+
+  async classify(file: Uint8Array): Promise<Answer> {
+    const [height, width] = this.#net.imageSize
+    const pixels = await readImage(file, { height, width, channels: this.#net.channels === 1 ? 1 : 3 })
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ pixels, resolve, reject })
+      if (!this.#busy) void this.#work()
+    })
+  }
+
+  async #work(): Promise<void> {
+    this.#busy = true
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.splice(0, this.#batch)
+      try {
+        const answers = await this.#answers(batch.map(({ pixels }) => pixels))
+        for (const [place, one] of batch.entries()) one.resolve(answers[place] ?? [])
+      } catch (error) {
+        for (const one of batch) one.reject(error)
+      }
+    }
+    this.#busy = false
+  }
+
+  async #answers(pictures: readonly Uint8Array[]): Promise<Answer[]> {
+    const { imageSize, channels, classes, classNames } = this.#net
+    const images = Tensor.from(Buffer.concat(pictures), [pictures.length, ...imageSize, channels])
+    const probabilities = await (await this.#net.forward(images)).softmax()
+    const rows = await probabilities.topk(Math.min(3, classes))
+    return rows.map((row) =>
+      row.map(({ index, value }) => ({ class: classNames[index] ?? `${index}`, probability: value })),
+    )
+  }
+}

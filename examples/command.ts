@@ -1,0 +1,32 @@
+// What the examples' command lines have in common: flags with defaults, --help, and errors in one sentence.
+import { parseArgs } from 'node:util'
+import { VggError } from 'vggnet'
+
+/** A flag's text as a whole number. */
+export function wholeNumber(text: string, flag: string, [least, most]: readonly [number, number]): number {
+  const value = Number(text)
+  if (text.trim() !== '' && Number.isInteger(value) && value >= least && value <= most) return value
+  throw new VggError(
+    'INVALID_ARGUMENT',
+    `Expected a whole number from ${least} to ${most} for --${flag} but received '${text}'`,
+  )
+}
+
+/** Runs an example with its flags, each a text; wrong use ends with exit code 2, a VggError with 1. */
+export async function command<Flag extends string>(
+  usage: string,
+  defaults: Readonly<Record<Flag, string>>,
+  run: (flags: Record<Flag, string>) => Promise<void>,
+): Promise<void> {
+  try {
+    const texts = Object.fromEntries(Object.keys(defaults).map((flag) => [flag, { type: 'string' as const }]))
+    const { values } = parseArgs({ options: { ...texts, help: { type: 'boolean' } } })
+    if (values.help) console.log(usage)
+    else await run({ ...defaults, ...values } as Record<Flag, string>)
+  } catch (error) {
+    const isWrongUse = error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
+    if (!isWrongUse && !(error instanceof VggError)) throw error
+    console.error(isWrongUse ? `${error.message}\n${usage}` : `${error.message} [${(error as VggError).code}]`)
+    process.exitCode = isWrongUse ? 2 : 1
+  }
+}

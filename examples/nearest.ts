@@ -1,0 +1,59 @@
+// Features: the activations of fc7 (App. B of the paper), of length 1, say how alike pictures are. Each picture asked about
+// is shown with its nearest ones; most are of its class, though the model never saw those classes.
+// Run: npx tsx examples/nearest.ts [--queries 200] [--model FILE]   (Node 22.18 and later: node examples/nearest.ts)
+import { type Dataset, Tensor, type VGG } from 'vggnet'
+import { command, wholeNumber } from './command.ts'
+import { digitModel, digits } from './digit-model.ts'
+
+const usage = `nearest.ts [--queries N] [--layer NAME] [--model FILE]
+  --queries N   pictures that are asked about, 1 to 400 (default 200)
+  --layer NAME  whose activations are compared: relu7, relu6, pool5, ... (default relu7)
+  --model FILE  a grey 32x32 VGG net (default: one that learns the digits 0 to 4 first)`
+
+/** One row of length 1 for each picture. */
+async function featuresOf(net: VGG, data: Dataset, layer: string): Promise<Float32Array[]> {
+  const rows: Float32Array[] = []
+  const { height, width, channels } = data
+  for (let start = 0; start < data.count; start += 100) {
+    const indices = Int32Array.from({ length: Math.min(100, data.count - start) }, (_, place) => start + place)
+    const pixels = new Uint8Array(indices.length * height * width * channels)
+    await data.read(indices, pixels)
+    const images = Tensor.from(pixels, [indices.length, height, width, channels])
+    const features = (await net.features(images, [layer]))[layer]
+    const values = (await features?.data()) ?? new Float32Array()
+    const length = values.length / indices.length
+    for (const place of indices.keys()) rows.push(normalised(values.subarray(place * length, (place + 1) * length)))
+  }
+  return rows
+}
+
+function normalised(row: Float32Array): Float32Array {
+  const norm = Math.hypot(...row)
+  return norm === 0 ? row : row.map((value) => value / norm)
+}
+
+const cosine = (a: Float32Array, b: Float32Array): number => a.reduce((sum, value, i) => sum + value * (b[i] ?? 0), 0)
+
+await command(usage, { queries: '200', layer: 'relu7', model: '' }, async ({ queries, layer, model }) => {
+  const count = wholeNumber(queries, 'queries', [1, 400])
+  const net = await digitModel(model)
+  const { training, test } = await digits([5, 6, 7, 8, 9], 1000)
+  const known = await featuresOf(net, training, layer)
+  const asked = (await featuresOf(net, test, layer)).slice(0, count)
+  let right = 0
+  for (const [query, features] of asked.entries()) {
+    const near = known
+      .map((other, index) => ({ index, likeness: cosine(features, other) }))
+      .sort((a, b) => b.likeness - a.likeness)
+      .slice(0, 5)
+    const nameOf = (label = -1): string => training.classNames[label] ?? '?'
+    const truth = test.labels[query]
+    if (training.labels[near[0]?.index ?? -1] === truth) right += 1
+    if (query >= 5) continue
+    const shown = near.map(({ index, likeness }) => `${nameOf(training.labels[index])} (${likeness.toFixed(3)})`)
+    console.log(`a ${nameOf(truth)} is nearest to ${shown.join(', ')}`)
+  }
+  const share = ((100 * right) / asked.length).toFixed(1)
+  console.log(`${share} % of ${asked.length} have one of their own class nearest; by chance 20 % would`)
+  net.dispose()
+})

@@ -1,0 +1,67 @@
+// The gradient of an answer with respect to the picture: where the net looked. A picture beside the strength of its pixels,
+// in a PNG file and as letters.
+// Run: npx tsx examples/saliency.ts [--digit 4] [--out saliency.png]   (Node 22.18 and later: node examples/saliency.ts)
+import sharp from 'sharp'
+import { Tensor, type VGG } from 'vggnet'
+import { command, wholeNumber } from './command.ts'
+import { digitModel, digits } from './digit-model.ts'
+
+const usage = `saliency.ts [--digit N] [--out FILE] [--model FILE]
+  --digit N     the class of the picture, 0 to 4 (default 4)
+  --out FILE    where the PNG goes (default saliency.png)
+  --model FILE  a grey 32x32 VGG net of the digits (default: one that learns 0 to 4 first)`
+
+const side = 32
+
+/** What a net answers, and for each pixel how much the answer's score hangs on it, 0 to 255. */
+async function lookedAt(net: VGG, pixels: Uint8Array): Promise<{ answer: number; strength: Uint8Array }> {
+  // only a forward pass in training keeps what backward needs; its dropout is drawn anew each time, so several are averaged
+  const sum = new Float64Array(pixels.length)
+  const image = Tensor.from(pixels, [1, side, side, 1])
+  const [answer = 0] = await (await net.forward(image)).argmax()
+  for (let time = 0; time < 8; time++) {
+    await net.setTrainingStep(time)
+    await net.forward(image, { training: true, inputGradient: true })
+    const score = new Float32Array(net.classes)
+    score[answer] = 1 // of this class's logit, instead of a loss
+    const { inputGradient } = await net.backward({ gradient: Tensor.from(score, [1, net.classes]) })
+    const gradient = await inputGradient?.data()
+    gradient?.forEach((value, pixel) => {
+      sum[pixel] = (sum[pixel] ?? 0) + Math.abs(value)
+    })
+  }
+  const largest = Math.max(...sum)
+  return { answer, strength: Uint8Array.from(sum, (value) => (largest === 0 ? 0 : (255 * value) / largest)) }
+}
+
+/** Rows of letters, dark to light, two columns for a pixel; every second row, as letters are high. */
+function letters(pixels: Uint8Array): string[] {
+  const row = (y: number): string =>
+    Array.from({ length: side }, (_, x) => ' .:-=+*#%@'[Math.floor((pixels[y * side + x] ?? 0) / 25.6)] ?? ' ').join('')
+  return Array.from({ length: side / 2 }, (_, half) => row(2 * half))
+}
+
+await command(usage, { digit: '4', out: 'saliency.png', model: '' }, async ({ digit, out, model }) => {
+  const wanted = wholeNumber(digit, 'digit', [0, 4])
+  const net = await digitModel(model)
+  const { test } = await digits([0, 1, 2, 3, 4], 1500)
+  const pixels = new Uint8Array(side * side)
+  await test.read(Int32Array.of(test.labels.indexOf(wanted)), pixels)
+  const { answer, strength } = await lookedAt(net, pixels)
+  net.dispose()
+  const [picture, seen] = [letters(pixels), letters(strength)]
+  for (const [row, line] of picture.entries()) console.log(`${line}  |  ${seen[row]}`)
+  console.log(`a ${wanted} is taken for a ${net.classNames[answer] ?? answer}; on the right what the answer hangs on`)
+
+  const both = Buffer.alloc(2 * side * side)
+  for (let y = 0; y < side; y++) {
+    both.set(pixels.subarray(y * side, (y + 1) * side), 2 * y * side)
+    both.set(strength.subarray(y * side, (y + 1) * side), (2 * y + 1) * side)
+  }
+  const raw = { width: 2 * side, height: side, channels: 1 } as const
+  await sharp(both, { raw })
+    .resize(16 * side, 8 * side, { kernel: 'nearest' })
+    .png()
+    .toFile(out)
+  console.log(`written to ${out}`)
+})
