@@ -3,7 +3,7 @@ import path from 'node:path'
 import { folderOf, makeFolder, newUnfinishedFolder, removeForgotten } from './cache.mjs'
 import { fetchWheel, wrongHash } from './fetch.mjs'
 import { holdLock } from './lock.mjs'
-import { WheelProblem, writeProblem } from './problem.mjs'
+import { isSystemError, WheelProblem, writeProblem } from './problem.mjs'
 import { findPython } from './python.mjs'
 import { unpackWheel } from './zip.mjs'
 
@@ -30,7 +30,10 @@ export const pipSource = (cache) => async (wheel, watching) =>
 export const folderSource = (folder) => async (wheel, watching) => {
   const file = path.join(folder, wheel.file)
   if (!existsSync(file)) throw new WheelProblem('FILE_NOT_FOUND', `there is no ${wheel.file} in ${folder}`)
-  const wrong = await wrongHash(file, wheel, watching)
+  const wrong = await wrongHash(file, wheel, watching).catch((error) => {
+    if (!isSystemError(error)) throw error
+    throw new WheelProblem('FILE_FORMAT', `could not read ${file}: ${error.message}`)
+  })
   if (wrong === '') return { file, forget: () => undefined }
   const said = `Expected SHA-256 ${wheel.sha256} for ${file} but received ${wrong}`
   throw new WheelProblem(
@@ -45,7 +48,7 @@ function putIntoPlace(finished, target) {
   try {
     renameSync(finished, target)
   } catch (error) {
-    if (!existsSync(target)) throw writeProblem(target, error)
+    if (!existsSync(target)) throw error
   }
 }
 
@@ -68,6 +71,8 @@ async function install({ cache, pin, source, signal, onProgress }, target) {
     for (const { wheel, file } of fetched) await unpackWheel(file, wheel, content, { signal, onBytes })
     putIntoPlace(content, target)
     for (const { forget } of fetched) forget()
+  } catch (error) {
+    throw writeProblem(cache, error)
   } finally {
     rmSync(unfinished, { recursive: true, force: true })
   }

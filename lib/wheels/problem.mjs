@@ -26,8 +26,12 @@ const cures = {
   EACCES: 'you may not write there: name a folder of your own with VGGNET_CACHE',
   EPERM: 'you may not write there: name a folder of your own with VGGNET_CACHE',
   EROFS: 'it cannot be written to: name a folder of your own with VGGNET_CACHE',
+  ENOENT: 'the folder cannot be made there (a disk that is read-only?): name another one with VGGNET_CACHE',
   ENOTDIR: 'a part of the path is a file: name a folder with VGGNET_CACHE',
 }
+
+/** Whether an error is one of the system, with a code such as ENOSPC. @param {Error} error */
+export const isSystemError = (error) => 'code' in error && /^E[A-Z0-9]+$/.test(String(error.code))
 
 /**
  * An error of the system while `place` was written, as a sentence with its cure.
@@ -36,7 +40,7 @@ const cures = {
  * @returns {unknown} a WheelProblem, or the error itself where it is none of the system
  */
 export function writeProblem(place, error) {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (!/^E[A-Z0-9]+$/.test(code) || !(error instanceof Error)) return error
+  if (!(error instanceof Error) || !isSystemError(error)) return error
+  const code = 'code' in error ? String(error.code) : ''
   return new WheelProblem('FILE_WRITE', `could not write in ${place}: ${cures[code] ?? error.message} (${code})`)
 }

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { crc32, createInflateRaw } from 'node:zlib'
-import { WheelProblem, writeProblem } from './problem.mjs'
+import { isSystemError, WheelProblem } from './problem.mjs'
 
 /**
  * @typedef {import('node:fs/promises').FileHandle} FileHandle
@@ -119,7 +119,7 @@ function wantedOf(members, { take, leave = [] }) {
  * @param {{ take: string, leave?: string[] }} wheel
  * @param {string} folder
  * @param {{ signal?: AbortSignal, onBytes?: (bytes: number) => void }} [options] `onBytes` is told of each block written
- * @throws WheelProblem FILE_FORMAT, FILE_WRITE
+ * @throws WheelProblem FILE_FORMAT; errors of the system
  */
 export async function unpackWheel(wheelFile, wheel, folder, { signal, onBytes = () => undefined } = {}) {
   const file = await open(wheelFile)
@@ -131,8 +131,8 @@ export async function unpackWheel(wheelFile, wheel, folder, { signal, onBytes = 
     }
   } catch (error) {
     signal?.throwIfAborted()
-    const problem = writeProblem(folder, error)
-    if (problem instanceof WheelProblem || !(error instanceof Error)) throw problem
+    // those of the system are for the caller, who knows what was to be written
+    if (!(error instanceof Error) || isSystemError(error)) throw error
     throw new WheelProblem('FILE_FORMAT', `could not unpack ${path.basename(wheelFile)}: ${error.message}`)
   } finally {
     await file.close()

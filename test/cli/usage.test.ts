@@ -9,8 +9,8 @@ describe('help', () => {
       expect(stdout).toContain(word)
   })
 
-  test.each(['describe', 'train', 'classify', 'doctor', 'tune'])('%s has examples', async (command) => {
-    const { code, stdout } = await vggnet([command, '--help'])
+  test.each(['describe', 'train', 'classify', 'doctor', 'tune', 'cuda install'])('%s has examples', async (command) => {
+    const { code, stdout } = await vggnet([...command.split(' '), '--help'])
     expect(code).toBe(0)
     expect(stdout).toMatch(new RegExp(`Examples:\\n +\\$ vggnet ${command}`))
   })

@@ -70,6 +70,15 @@ test('a Python without pip is told from no Python', async () => {
   await expect(findPython()).rejects.toThrow(/^pip for Python 3 is missing .* install python3-pip`$/)
 })
 
+test('a Python with pip serves where the first one, as in some venvs, has none', async () => {
+  const [venv, system] = [newFolder(), newFolder()]
+  writeFiles(venv, { python3: '#!/bin/sh\ntest "$1" = --version\n' })
+  writeFiles(system, { python3: '#!/bin/sh\n' })
+  for (const folder of [venv, system]) chmodSync(path.join(folder, 'python3'), 0o755)
+  vi.stubEnv('PATH', [venv, system].join(path.delimiter))
+  await expect(findPython()).resolves.toBe(path.join(system, 'python3'))
+})
+
 test('an old g++ is refused with the version found', async () => {
   vi.stubEnv('CXX', path.join(folderWithProgram('g++-9', '9.4.0'), 'g++-9'))
   await expect(findCompiler()).rejects.toThrow('Expected g++ 11 or later but received 9.4.0')
