@@ -19,6 +19,8 @@ export function sizeText(bytes: number): string {
   return `${amount.toFixed(amount < 10 ? 2 : amount < 100 ? 1 : 0)} ${unit}`
 }
 
+const whole = (bytes: number): string => (bytes / 1e6).toFixed(0)
+
 /**
  * What is said of the moment.
  * @param speed bytes a second; 0: not known yet
@@ -26,7 +28,7 @@ export function sizeText(bytes: number): string {
 function words(title: string, { doing, bytes, of, reason }: Progress, speed: number): string {
   if (doing === 'waiting') return `${title}: waiting ${reason}`
   if (doing === 'trying again') return `${title}: trying again, ${reason}`
-  const share = `${title}: ${doing === 'fetching' ? '' : `${doing} `}${(bytes / 1e6).toFixed(0)} of ${sizeText(of)}`
+  const share = `${title}: ${doing === 'fetching' ? '' : `${doing} `}${whole(bytes)} of ${whole(of)} MB`
   if (doing !== 'fetching' || speed === 0) return share
   return `${share}, ${(speed / 1e6).toFixed(1)} MB/s, ${durationText((of - bytes) / speed)} left`
 }
