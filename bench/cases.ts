@@ -1,14 +1,8 @@
 // What is measured: a network, a batch, and what is done with it; and how fast that is to be beside its rivals.
-import type { Mode, Stored } from './roofline.js'
+import type { Case } from '../lib/benchmark/case.js'
+import type { Stored } from './roofline.js'
 
-export interface Case {
-  readonly variant: string
-  readonly imageSize: number
-  readonly batch: number
-  readonly mode: Mode
-  readonly headWidth: number
-  readonly classes: number
-}
+export type { Case }
 
 /** How PyTorch runs a case; see peer_torch.py. */
 export type Way = 'eager' | 'compile' | 'graphs'

@@ -1,8 +1,9 @@
 // The command line of `npm run bench`.
 import { Command, InvalidArgumentError, Option } from 'commander'
-import type { Device, Precision } from 'vggnet'
+import type { Mode } from '../lib/benchmark/case.js'
+import type { Device, Precision } from '../lib/index.js'
 import type { Case } from './cases.js'
-import type { Ceilings, Mode } from './roofline.js'
+import type { Ceilings } from './roofline.js'
 
 export interface Flags {
   readonly variant?: string

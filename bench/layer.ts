@@ -1,9 +1,9 @@
 // Each shape of convolution in VGG, direction by direction: npm run bench:layers. A stage is timed as the network runs it: a
 // convolution with its bias and ReLU, and the pool behind it where one follows.
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { type Description, describe, Network, Tensor, VGG } from 'vggnet'
+import { imagesOf } from '../lib/benchmark/ours.js'
+import { type Description, describe, Network, Tensor, VGG } from '../lib/index.js'
 import { machineOf, machineText } from './machine.js'
-import { imagesOf } from './ours.js'
 import { bestProfile } from './stages.js'
 
 interface Flags {

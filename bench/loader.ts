@@ -6,6 +6,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command, InvalidArgumentError } from 'commander'
 import sharp from 'sharp'
+import { type Contender, inTurns, timesOf } from '../lib/benchmark/turns.js'
 import { cachedDataset } from '../lib/data/cache.js'
 import type { Dataset } from '../lib/data/dataset.js'
 import { Loader } from '../lib/data/loader.js'
@@ -13,7 +14,6 @@ import { type PhotoList, photoDataset } from '../lib/data/photographs.js'
 import { Random } from '../lib/random.js'
 import { machineOf, machineText } from './machine.js'
 import { PeerProcess } from './peer-process.js'
-import { type Contender, inTurns, timesOf } from './turns.js'
 
 interface Flags {
   readonly pictures: number

@@ -1,14 +1,15 @@
 // One case: this library, its rivals in turns with it, and what the layers could take at best.
-import { describe } from 'vggnet'
+
+import { type Ours, openOurs, type Run } from '../lib/benchmark/ours.js'
+import { LoadWatch, mean, peakMegabytes } from '../lib/benchmark/processes.js'
+import { inTurns, medianRatio, type Times } from '../lib/benchmark/turns.js'
 import { messageOf } from '../lib/error.js'
+import { describe } from '../lib/index.js'
 import { type Case, goalsOf } from './cases.js'
-import { type Ours, openOurs, type Run } from './ours.js'
-import { LoadWatch, mean, peakMegabytes } from './processes.js'
 import type { CaseFound, PeerFound } from './report.js'
 import type { Rival } from './rivals.js'
 import { type Ceilings, leastSecondsOf, type Stored } from './roofline.js'
 import { stageRows } from './stages.js'
-import { inTurns, medianRatio, type Times } from './turns.js'
 
 export interface Settings {
   readonly run: Run

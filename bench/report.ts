@@ -2,6 +2,7 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import pc from 'picocolors'
+import type { Times } from '../lib/benchmark/turns.js'
 import {
   type Case,
   caseText,
@@ -17,7 +18,6 @@ import {
 import { type Machine, machineText } from './machine.js'
 import type { Ceilings, Stored } from './roofline.js'
 import { type Pass, poorShare, type StageRow } from './stages.js'
-import type { Times } from './turns.js'
 
 export interface PeerFound extends Partial<Times> {
   readonly peer: PeerName

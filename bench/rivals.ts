@@ -1,11 +1,11 @@
 // Whom a case takes turns with.
 import { fileURLToPath } from 'node:url'
+import { inTurns } from '../lib/benchmark/turns.js'
 import { placesIn } from '../scripts/setup/peers.mjs'
 import { type Case, exportedCase, type Layout, layouts, type PeerName, sameCase, waysOf } from './cases.js'
 import { PeerProcess } from './peer-process.js'
 import type { Stored } from './roofline.js'
 import { type Prepared, Torch } from './torch.js'
-import { inTurns } from './turns.js'
 
 /** A rival that is ready. */
 export interface Opponent extends Prepared {

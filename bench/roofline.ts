@@ -1,5 +1,6 @@
 // The least time that each layer can take on a card: the greater of its operations at the card's rate of products and its
 // bytes at the card's rate of copying, each byte read or written once. Both rates are measured, not taken from a data sheet.
+import type { Mode } from '../lib/benchmark/case.js'
 
 export interface Ceilings {
   /** Of a large product in the network's precision, floating-point operations per second. */
@@ -29,8 +30,6 @@ export interface LayerWork {
   readonly forward: readonly Work[]
   readonly backward: readonly Work[]
 }
-
-export type Mode = 'training' | 'inference'
 
 /** How values are kept between layers. Parameters and their gradients are float32 always. */
 export type Stored = 'bf16' | 'tf32' | 'float32'

@@ -1,10 +1,11 @@
 // What more threads bring: one thread and several, in turns.
+
+import { type Ours, openOurs, type Run } from '../lib/benchmark/ours.js'
+import { LoadWatch, mean } from '../lib/benchmark/processes.js'
+import { inTurns, type Times } from '../lib/benchmark/turns.js'
 import { messageOf } from '../lib/error.js'
 import type { Case } from './cases.js'
-import { type Ours, openOurs, type Run } from './ours.js'
-import { LoadWatch, mean } from './processes.js'
 import type { ScalingFound } from './report.js'
-import { inTurns, type Times } from './turns.js'
 
 export interface ScalingSettings {
   readonly run: Run & { readonly threads: number }

@@ -1,5 +1,5 @@
 // Where the time of a training step goes: each stage alone and uncaptured, beside the least time it can take.
-import { describe, type Tensor, type VGG } from 'vggnet'
+import { describe, type Tensor, type VGG } from '../lib/index.js'
 import { type Ceilings, layerWorks, leastSeconds, type Stored, type Work } from './roofline.js'
 
 export interface Pass {

@@ -1,8 +1,9 @@
 import { fileURLToPath } from 'node:url'
+import type { Mode } from '../lib/benchmark/case.js'
+import type { Contender } from '../lib/benchmark/turns.js'
 import type { Case, Layout, Way } from './cases.js'
 import { type Answer, PeerProcess } from './peer-process.js'
-import type { Ceilings, Mode, Stored } from './roofline.js'
-import type { Contender } from './turns.js'
+import type { Ceilings, Stored } from './roofline.js'
 
 /** How PyTorch runs a case. */
 export interface TorchRun {

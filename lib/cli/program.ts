@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { packageVersion } from '../package.js'
+import { addBench } from './bench.js'
 import { addCheck } from './check.js'
 import { addClassify } from './classify.js'
 import { addCuda } from './cuda.js'
@@ -11,7 +12,18 @@ import { addReport } from './report.js'
 import { addTrain } from './train.js'
 import { addTune } from './tune.js'
 
-const commands = [addDescribe, addCheck, addTrain, addEvaluate, addClassify, addReport, addDoctor, addTune, addCuda]
+const commands = [
+  addDescribe,
+  addCheck,
+  addTrain,
+  addEvaluate,
+  addClassify,
+  addReport,
+  addDoctor,
+  addTune,
+  addBench,
+  addCuda,
+]
 
 const ending = `
 Exit codes: 0 done, 1 failure, 2 wrong use (an unknown option, a value out of range), 130 interrupted.
@@ -21,7 +33,7 @@ NO_COLOR=1 turns colours off. 'vggnet help COMMAND' shows a command's options an
 async function parse(): Promise<void> {
   const program = new Command('vggnet')
     .description(
-      'VGG networks (Simonyan & Zisserman 2015): describe, check, train, evaluate, classify, report, tune, CUDA',
+      'VGG networks (Simonyan & Zisserman 2015): describe, check, train, evaluate, classify, report, tune, bench, CUDA',
     )
     .version(packageVersion())
     .showSuggestionAfterError()

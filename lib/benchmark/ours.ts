@@ -1,12 +1,14 @@
-import { type Device, Tensor, VGG } from 'vggnet'
-import type { Case } from './cases.js'
-import type { Stored } from './roofline.js'
+import type { Precision } from '../native-description.js'
+import type { Device } from '../network/open.js'
+import { Tensor } from '../tensor.js'
+import { VGG } from '../vgg/vgg.js'
+import type { Case } from './case.js'
 import type { Contender } from './turns.js'
 
 export interface Run {
   readonly device: Device
   /** Absent: the device's own choice. */
-  readonly precision?: Stored
+  readonly precision?: Precision
   /** Absent: one for each processor. */
   readonly threads?: number
 }
@@ -54,8 +56,9 @@ async function timed(run: () => Promise<unknown>, way: typeof pipelined, count: 
 /** Images and labels lie in this process before the clock starts; the copy to the device is part of a run. */
 export async function openOurs(one: Case, run: Run, name = 'vggnet'): Promise<Ours> {
   const start = now()
-  const { variant, classes, imageSize, headWidth } = one
-  const net = await VGG.create({ ...run, variant, classes, imageSize, headWidth, initialisation: 'he', seed: 1 })
+  const { variant, classes, imageSize, width = 1, headWidth } = one
+  const shape = { variant, classes, imageSize, width, headWidth } as const
+  const net = await VGG.create({ ...run, ...shape, initialisation: 'he', seed: 1 })
   try {
     const images = imagesOf(one)
     const labels = Array.from({ length: one.batch }, (_, index) => index % classes)
