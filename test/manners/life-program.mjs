@@ -1,6 +1,6 @@
 // node life-program.mjs PART [FOLDER]: one part of a process's life.
 import { execFileSync, fork } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Tensor, VGG } from 'vggnet'
@@ -18,6 +18,21 @@ const parts = {
     let done = 0
     process.on('beforeExit', () => console.log(`beforeExit after ${done}`))
     for (let time = 0; time < 8; time++) step(net).then(() => done++)
+  },
+  // the process's threads, before and after ten nets of one thread have worked
+  async 'threads of nets'() {
+    const threads = () => readdirSync('/proc/self/task').length
+    const own = { ...options, threads: 1 }
+    const first = await VGG.create(own)
+    await step(first)
+    const before = threads()
+    const nets = await Promise.all(Array.from({ length: 10 }, () => VGG.create(own)))
+    await Promise.all(nets.map(step))
+    await Promise.all(nets.map((net) => net.parameter('conv1_1.weight')))
+    const during = threads() - before
+    for (const net of nets) net.dispose()
+    for (let time = 0; time < 100 && threads() > before; time++) await new Promise((done) => setTimeout(done, 20))
+    console.log(JSON.stringify([during, threads() - before]))
   },
   // what is pending is asked for again when the process was about to end
   async 'work from beforeExit'() {

@@ -23,6 +23,10 @@ test('a net disposed of in the midst of its calls finishes each or ends it with 
   expect(after).toEqual(['DISPOSED', 'DISPOSED', 'DISPOSED', 'DISPOSED'])
 })
 
+test('a net of one thread has one thread, and leaves none', async () => {
+  expect(JSON.parse(await said('threads of nets'))).toEqual([10, 0])
+})
+
 test('process.exit waits for a layer, not for a step', async () => {
   const { ended } = startProgram('life-program.mjs', ['a long step'])
   const { code, out } = await ended

@@ -7,7 +7,7 @@ import { startProgram } from './program.js'
 const flags = ['--expose-gc', '--max-semi-space-size=4']
 
 test.each(counts.memory)(
-  '$count times "$work" leave resident memory within $percent %',
+  '$count times $work leave resident memory within $percent %',
   async (row) => {
     const words = [newFolder(), row.work, row.warm, row.count]
     const { ended } = startProgram('memory-program.mjs', words, { flags, limit: 3_000_000 })

@@ -79,9 +79,11 @@ class CpuBackend final : public Backend {
 
   int64_t stored_count(const Parameter& parameter) const override { return cpu::stored_count(parameter); }
   void store(const Parameter& parameter, const float* logical, float* stored) const override {
+    use_threads();
     cpu::store(parameter, logical, stored);
   }
   void load(const Parameter& parameter, const float* stored, float* logical) const override {
+    use_threads();
     cpu::load(parameter, stored, logical);
   }
 
