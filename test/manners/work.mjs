@@ -1,4 +1,5 @@
 // What a process can be busy with, each by a name: small nets, because what happens around them is tested.
+import { randomUUID } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import sharp from 'sharp'
@@ -30,8 +31,11 @@ export async function computed() {
   return JSON.stringify({ losses, logits })
 }
 
+// A name that no other process or thread takes.
+const newName = (folder, ending) => path.join(folder, `${randomUUID()}.${ending}`)
+
 async function photographs(folder) {
-  const file = path.join(folder, 'photograph.jpg')
+  const file = newName(folder, 'jpg')
   const noise = { type: 'gaussian', mean: 128, sigma: 40 }
   await writeFile(
     file,
@@ -56,7 +60,7 @@ export async function works(folder) {
   const net = await VGG.create(options)
   const [images, labels] = [imagesOf(4), labelsOf(4)]
   const photos = await photographs(folder)
-  const file = path.join(folder, `${process.pid}-${Math.random()}.safetensors`)
+  const file = newName(folder, 'safetensors')
   const data = arrayDataset({
     images: new Uint8Array(20 * side * side * 3).map((_, index) => (index * 7919) % 256),
     shape: [20, side, side, 3],
