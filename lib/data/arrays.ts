@@ -1,5 +1,5 @@
 import { VggError } from '../error.js'
-import { unexpected } from '../options.js'
+import { arrayOf, type Check, instanceOf, optional, readOptions, text, unexpected } from '../options.js'
 import { type Dataset, imageBytes, type Unreadable } from './dataset.js'
 
 /** Labelled pictures in memory. */
@@ -49,20 +49,32 @@ function numbered(labels: ArrayLike<number>): string[] {
   return Array.from({ length: classes }, (_, index) => String(index))
 }
 
+const isArrayLike = (value: unknown): value is ArrayLike<number> =>
+  Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value)
+
+const labelArray: Check<ArrayLike<number>> = (value, name) => {
+  if (isArrayLike(value)) return value
+  throw unexpected('an array of integers', name, value)
+}
+
+const checks = {
+  images: instanceOf(Uint8Array),
+  shape: arrayOf<number>((side) => side as number),
+  labels: labelArray,
+  classNames: optional(arrayOf(text)),
+}
+
 /**
  * A dataset of pictures that are in memory already.
  *
  * @throws VggError SHAPE_MISMATCH where lengths and shape differ, INVALID_ARGUMENT for a label that is no class.
  */
 export function arrayDataset(source: ArrayData): Dataset {
-  const { images } = source
-  if (!(images instanceof Uint8Array)) {
-    throw unexpected('a Uint8Array', 'images', images)
-  }
-  checkShape(source.shape, images.length)
-  const [count = 0, height = 0, width = 0, channels = 0] = source.shape
-  const classNames = [...(source.classNames ?? numbered(source.labels))]
-  const labels = checkedLabels(source.labels, count, classNames.length)
+  const { images, shape, classNames: given, labels: numbers } = readOptions(source, 'arrayDataset options', checks)
+  checkShape(shape, images.length)
+  const [count = 0, height = 0, width = 0, channels = 0] = shape
+  const classNames = [...(given ?? numbered(numbers))]
+  const labels = checkedLabels(numbers, count, classNames.length)
   const bytes = imageBytes({ height, width, channels })
   async function read(indices: Int32Array, into: Uint8Array): Promise<readonly Unreadable[]> {
     indices.forEach((index, place) => {

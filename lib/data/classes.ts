@@ -1,14 +1,15 @@
 import { VggError } from '../error.js'
+import { arrayOf, text } from '../options.js'
 import type { Dataset } from './dataset.js'
 
 /**
  * The same pictures with their classes counted as a model counts them: by name.
  *
  * @param classNames the model's; none: the classes are the same by their numbers
- * @throws VggError SHAPE_MISMATCH for a class that the model does not know
+ * @throws VggError INVALID_ARGUMENT; SHAPE_MISMATCH for a class that the model does not know
  */
 export function withClasses(data: Dataset, classNames: readonly string[]): Dataset {
-  if (classNames.length === 0) return data
+  if (arrayOf(text)(classNames, 'classNames').length === 0) return data
   const places = data.classNames.map((name) => classNames.indexOf(name))
   const unknown = data.classNames.filter((_, index) => places[index] === -1)
   if (unknown.length > 0) {

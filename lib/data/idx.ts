@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { VggError } from '../error.js'
+import { arrayOf, filePath, optional, readOptions, text } from '../options.js'
 import { type ArrayData, arrayDataset } from './arrays.js'
 import type { Dataset } from './dataset.js'
 import { fileError } from './file-error.js'
@@ -125,12 +126,15 @@ export interface IdxFiles extends Pick<ArrayData, 'classNames'> {
   labels: string
 }
 
+const checks = { images: filePath, labels: filePath, classNames: optional(arrayOf(text)) }
+
 /**
  * The pictures and labels of two IDX files, read into memory.
  *
- * @throws VggError FILE_NOT_FOUND, FILE_FORMAT, or SHAPE_MISMATCH where the two files do not hold equally many.
+ * @throws VggError INVALID_ARGUMENT, FILE_NOT_FOUND, FILE_FORMAT, or SHAPE_MISMATCH where the two files do not hold equally many.
  */
 export async function idxDataset(files: IdxFiles): Promise<Dataset> {
+  const { classNames } = readOptions(files, 'idxDataset options', checks)
   const images = await readIdx(files.images)
   const labels = await readIdx(files.labels)
   if (images.shape.length < 3) {
@@ -149,5 +153,10 @@ export async function idxDataset(files: IdxFiles): Promise<Dataset> {
     throw new VggError('SHAPE_MISMATCH', message)
   }
   const [count = 0, height = 0, width = 0, channels = 1] = images.shape
-  return arrayDataset({ ...files, images: images.data, shape: [count, height, width, channels], labels: labels.data })
+  return arrayDataset({
+    images: images.data,
+    shape: [count, height, width, channels],
+    labels: labels.data,
+    ...(classNames && { classNames }),
+  })
 }

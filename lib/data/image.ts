@@ -1,4 +1,6 @@
 import { VggError } from '../error.js'
+import { type Check, integer, readOptions } from '../options.js'
+import { channelsCheck } from './dataset.js'
 import { type Cut, decodeView, defaultPixelLimit, openPicture, pictureBytes } from './decode.js'
 import { centreView, type PictureSize, type View, viewOptionsFrom } from './view.js'
 
@@ -20,6 +22,12 @@ export interface ImageOptions {
    */
   smallestSide?: number
 }
+
+const side = integer(1, 65535)
+
+/** Read by viewOptionsFrom afterwards. */
+const asGiven: Check<unknown> = (value) => value
+const checks = { smallestSide: asGiven }
 
 /** As small as covers the size, and the middle of it. */
 function coveringView(size: PictureSize, { height, width }: PictureSize): Omit<View, 'smallestSide'> {
@@ -49,8 +57,9 @@ export async function readImage(
   size: ImageSize,
   options: ImageOptions = {},
 ): Promise<Uint8Array> {
-  const { height, width, channels } = size
-  const smallestSide = options.smallestSide
+  const [height, width] = [side(size.height, 'height'), side(size.width, 'width')]
+  const channels = channelsCheck(size.channels, 'channels')
+  const { smallestSide } = readOptions(options, 'readImage options', checks)
   const scaled = smallestSide === undefined ? undefined : viewOptionsFrom({ crop: [height, width], smallestSide })
   const cut: Cut = { height, width, channels }
   const name = typeof source === 'string' ? source : 'the picture'

@@ -1,4 +1,5 @@
 import { VggError } from '../error.js'
+import { integer } from '../options.js'
 import { type Dataset, imageBytes, imageText, type Unreadable } from './dataset.js'
 
 /** Copies each row of the small pictures in `from` into the middle of the larger ones in `into`. */
@@ -24,10 +25,11 @@ function copyCentred(
  *
  * @param size the size wanted; equal to the dataset's gives the dataset itself
  * @param background value of the new pixels, 0 (black) to 255
- * @throws VggError SHAPE_MISMATCH where the pictures are larger than that: nothing is cropped or squashed.
+ * @throws VggError INVALID_ARGUMENT; SHAPE_MISMATCH where the pictures are larger than that: nothing is cropped or squashed.
  */
 export function paddedDataset(data: Dataset, size: { height: number; width: number }, background = 0): Dataset {
-  const { height, width } = size
+  const [height, width] = [integer(1)(size.height, 'height'), integer(1)(size.width, 'width')]
+  integer(0, 255)(background, 'background')
   if (height < data.height || width < data.width) {
     const message = `Expected pictures of at most ${height}x${width} but the data's are ${imageText(data)}`
     throw new VggError('SHAPE_MISMATCH', message)
@@ -37,7 +39,7 @@ export function paddedDataset(data: Dataset, size: { height: number; width: numb
     const small = new Uint8Array(indices.length * imageBytes(data))
     const unreadable = await data.read(indices, small)
     into.fill(background)
-    copyCentred(small, data, into, size)
+    copyCentred(small, data, into, { height, width })
     return unreadable
   }
   const { count, channels, labels, classNames } = data

@@ -13,7 +13,7 @@ import {
 } from '../options.js'
 import type { Random } from '../random.js'
 import { type ColourShift, colourShiftCheck, drawColourShift } from './colour.js'
-import type { Augmented, Dataset, Unreadable } from './dataset.js'
+import { type Augmented, channelsCheck, type Dataset, type Unreadable } from './dataset.js'
 import { type Cut, decodeView, defaultPixelLimit, openPicture, type PhotoSource, pictureBytes } from './decode.js'
 import { namedFault } from './image.js'
 import { stratifiedIndices } from './split.js'
@@ -63,11 +63,6 @@ export interface PhotoOptions {
   workers?: number
 }
 
-const eitherChannels: Check<1 | 3> = (value, name) => {
-  if (value === 1 || value === 3) return value
-  throw unexpected('1 or 3', name, value)
-}
-
 /** Read by viewOptionsFrom afterwards. */
 const asGiven: Check<unknown> = (value) => value
 
@@ -80,7 +75,7 @@ function poolThreads(): number {
 const checks = {
   crop: asGiven,
   smallestSide: asGiven,
-  channels: withDefault(eitherChannels, 3),
+  channels: withDefault(channelsCheck, 3),
   randomCrop: asGiven,
   flip: withDefault(boolean, true),
   colour: optional(colourShiftCheck),
