@@ -1,12 +1,13 @@
 import path from 'node:path'
 import { type Command, Option } from 'commander'
 import pc from 'picocolors'
-import { bytesText } from '../table.js'
+import { bytesText, countedText } from '../table.js'
 import { type CudaExamination, examineCuda, examineCudaApart } from './cuda-examination.js'
 import { type Examination, examine } from './examination.js'
 import { section } from './sections.js'
 import type { Trial } from './trial.js'
 import { tuningFacts } from './tuning-text.js'
+import type { Verdict } from './verdicts.js'
 
 const examples = `
 To be pasted into a bug report. The exit code is 0 where every device that this installation is built for computes.
@@ -50,18 +51,56 @@ function deviceFacts({ device, name, architecture, bytes, freeBytes, precision, 
   return [`${device} ${verdict}: ${name}, ${architecture}, ${bytesText(bytes)}, ${bytesText(freeBytes)} free`, obstacle]
 }
 
+function processorFacts({ processor, addon }: Examination): string[] {
+  const { name, processors, online, affinity, quota, instructionSets } = processor
+  const budget = addon.threads > 0 ? `${countedText(addon.threads, 'thread')} by default` : ''
+  const confined = processors < online ? `${processors} of ${online} (affinity ${affinity})` : ''
+  return [
+    [name, ...instructionSets].filter(Boolean).join(', '),
+    [countedText(online, 'processor'), confined, quota === null ? '' : `the control group gives ${quota}`, budget]
+      .filter(Boolean)
+      .join(', '),
+  ]
+}
+
+function memoryFacts({ bytes, freeBytes, limitBytes }: Examination['memory']): string[] {
+  const limit = limitBytes === null ? '' : `the control group gives ${bytesText(limitBytes)}`
+  return [[bytesText(bytes), `${bytesText(freeBytes)} free`, limit].filter(Boolean).join(', ')]
+}
+
+function addonFacts(addon: Examination['addon']): string[] {
+  if (addon.obstacle !== '') return addon.obstacle.split('\n')
+  const beside = addon.libraries.filter(({ name }) => !name.endsWith('node')).map(({ name }) => name)
+  return [
+    addon.path,
+    `build ${addon.buildId}${addon.debug ? ' with sanitizers' : ''}, ${addon.compiler}, for ${addon.isa}`,
+    `${addon.oneDnn}, libjpeg-turbo ${addon.libjpegTurbo.replace(/^\D*/, '')}; beside it: ${beside.join(', ')}`,
+    ...addon.libraries.flatMap(({ name, fault }) => (fault === '' ? [] : [pc.red(`${name} ${fault}`)])),
+  ]
+}
+
+const marks = {
+  works: { title: 'works', paint: pc.green },
+  fails: { title: 'fails', paint: pc.red },
+  hint: { title: 'note', paint: pc.yellow },
+} as const
+
+/** A sentence, and what to type on a line of its own. */
+function verdictText({ kind, text: words, cure }: Verdict, width: number): string {
+  const { title, paint } = marks[kind]
+  return section(paint(title), [words, cure && `-> ${cure}`], width)
+}
+
 function text(found: Examination, width: number): string {
-  const { system, processor, memory, addon, cuda, tuning, devices } = found
-  const { name, processors } = processor
-  const cores = processors === 1 ? '1 processor' : `${processors} processors`
-  const built = `build ${addon.buildId}${addon.debug ? ' with sanitizers' : ''}, ${addon.compiler}, ${addon.oneDnn}`
-  const used = `${addon.isa}, ${addon.threads} threads`
+  const { system, paths, memory, addon, cuda, tuning, devices, verdicts } = found
   const sections: [string, string[]][] = [
-    ['vggnet', [found.vggnet]],
-    ['system', [`${system.name}, ${system.kernel} ${system.arch}, glibc ${system.glibc}, Node ${system.node}`]],
-    ['processor', [[name, cores].filter(Boolean).join(', ')]],
-    ['memory', [`${bytesText(memory.bytes)}, ${bytesText(memory.freeBytes)} free`]],
-    ['addon', addon.obstacle === '' ? [addon.path, built, used] : addon.obstacle.split('\n')],
+    ['vggnet', [`${found.vggnet}${paths.checkout ? ', a checkout' : ''}`, paths.root]],
+    ['system', [`${system.name}, ${system.kernel} ${system.arch}, glibc ${system.glibc || 'none'}`]],
+    ['Node', [`${system.node}, ${paths.node}`]],
+    ['cache', [paths.cache, paths.cacheWritable ? '' : 'cannot be written']],
+    ['processor', processorFacts(found)],
+    ['memory', memoryFacts(memory)],
+    ['addon', addonFacts(addon)],
   ]
   if (tuning !== undefined) sections.push(['tuning', tuningFacts(tuning)])
   if (cuda !== undefined) {
@@ -77,7 +116,8 @@ function text(found: Examination, width: number): string {
   devices.forEach((device, index) => {
     sections.push([index === 0 ? 'devices' : '', deviceFacts(device)])
   })
-  return sections.map(([title, facts]) => section(title, facts, width)).join('\n')
+  const lines = sections.map(([title, facts]) => section(title, facts, width))
+  return [...lines, '', ...verdicts.map((verdict) => verdictText(verdict, width))].join('\n')
 }
 
 const cardsText = (count: number): string => `${count} ${count === 1 ? 'card' : 'cards'} visible`

@@ -14,10 +14,11 @@ function wrapped(words: string, width: number): string[] {
 
 const titleWidth = 11
 
+/** Of the width of a title; colours take none. */
+const padded = (title: string): string => title + ' '.repeat(titleWidth - stripVTControlCharacters(title).length)
+
 /** A title, and behind it its facts, each on lines of its own. */
 export function section(title: string, facts: readonly string[], width: number): string {
   const lines = facts.flatMap((fact) => (fact === '' ? [] : wrapped(fact, width - titleWidth)))
-  return lines
-    .map((line, index) => `${pc.bold((index === 0 ? title : '').padEnd(titleWidth))}${line}`.trimEnd())
-    .join('\n')
+  return lines.map((line, index) => `${pc.bold(padded(index === 0 ? title : ''))}${line}`.trimEnd()).join('\n')
 }

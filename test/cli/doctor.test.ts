@@ -1,8 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Examination } from '../../lib/cli/examination.js'
+import { instructionSets, limitsHere } from '../../lib/cli/limits.js'
+import { verdictsOf } from '../../lib/cli/verdicts.js'
 import { native } from '../../lib/native.js'
 import { vggnet } from '../setup/command.js'
 
@@ -78,5 +81,150 @@ describe('vggnet doctor', () => {
     const long = stdout.split('\n').filter((line) => line.length > 80 && line.trim().includes(' '))
     expect(long).toEqual([])
     expect(stdout).not.toContain('\u001b')
+  })
+
+  test('tells what it may use of the machine, and the paths', async () => {
+    const { found } = await examined({ VGGNET_CACHE: '/nowhere/cache' })
+    const { processor, memory, paths, addon } = found
+    expect(processor.processors).toBeLessThanOrEqual(processor.online)
+    expect(processor.affinity).toMatch(/^[\d,-]+$/)
+    expect(memory).toHaveProperty('limitBytes')
+    expect(paths).toMatchObject({ checkout: true, node: process.execPath, cache: '/nowhere/cache' })
+    expect(addon.libraries.map(({ name }) => name).sort()).toEqual([
+      'libdnnl.so.3',
+      'libgomp.so.1',
+      'libturbojpeg.so.0',
+    ])
+    expect(addon.libraries.every(({ path: file, fault }) => existsSync(file) && fault === '')).toBe(true)
+  })
+
+  test('sees the processors that it is confined to', async (context) => {
+    const { status, stdout } = spawnSync('taskset', [
+      '-c',
+      '0',
+      process.execPath,
+      '--import',
+      'tsx',
+      'lib/cli/main.ts',
+      'doctor',
+      '--json',
+    ])
+    if (status !== 0) return context.skip('no taskset, or no processor 0')
+    expect(JSON.parse(stdout.toString()).processor).toMatchObject({ processors: 1, affinity: '0' })
+  })
+
+  test('ends in verdicts: what works, what does not, what to type', async () => {
+    const good = (await vggnet(['doctor'])).stdout.split('\n\n')
+    expect(good).toHaveLength(2)
+    expect(good[1]).toMatch(/^works {6}device 'cpu': a small multiplication comes out right$/m)
+    const bad = (await vggnet(['doctor'], { VGGNET_BINARY: '/nowhere/vggnet.node' })).stdout.split('\n\n')
+    expect(bad[1]).toMatch(/^fails {6}vggnet does not load, and nothing can be computed\n +-> unset VGGNET_BINARY/)
+  })
+})
+
+describe('verdicts', () => {
+  const trial = {
+    name: 'x',
+    architecture: 'y',
+    bytes: 1,
+    freeBytes: 1,
+    precision: 'float32',
+    works: true,
+    obstacle: '',
+  }
+  const found: Omit<Examination, 'verdicts'> = {
+    works: true,
+    vggnet: '1.0.0',
+    system: { name: '', kernel: '', arch: 'x64', glibc: '2.36', node: '22.0.0' },
+    paths: { root: '/a', checkout: false, node: '/usr/bin/node', cache: '/c', cacheWritable: true },
+    processor: { name: 'x', processors: 8, online: 8, affinity: '0-7', quota: null, instructionSets: ['AVX2'] },
+    memory: { bytes: 1, freeBytes: 1, limitBytes: null },
+    addon: {
+      path: '/a/x.node',
+      buildId: 'b',
+      compiler: 'g++',
+      debug: false,
+      oneDnn: '',
+      libjpegTurbo: '',
+      libraries: [],
+      isa: 'avx2',
+      threads: 8,
+      obstacle: '',
+    },
+    devices: [{ ...trial, device: 'cpu' }],
+  }
+  const texts = (change: Partial<Examination>) =>
+    verdictsOf({ ...found, ...change }).map(({ kind, text, cure }) => `${kind}: ${text} -> ${cure}`)
+
+  test('a machine on which all is well has one', () => {
+    expect(texts({})).toEqual(["works: device 'cpu': a small multiplication comes out right -> "])
+  })
+
+  test.each<[string, Partial<Examination>, RegExp]>([
+    [
+      'a wrong result',
+      { devices: [{ ...trial, device: 'cpu', works: false, obstacle: 'a multiplication gives 2 instead of 3' }] },
+      /^fails: device 'cpu' does not compute: a multiplication gives 2 instead of 3 -> `npx vggnet doctor --json`/,
+    ],
+    [
+      'a tight control group',
+      { processor: { ...found.processor, quota: 1.5 } },
+      /^hint: the control group gives 1.5 processors, and 8 threads .* -> `threads: 1`/,
+    ],
+    [
+      'an old processor',
+      { processor: { ...found.processor, instructionSets: [] } },
+      /^hint: the processor has no AVX2/,
+    ],
+    [
+      'a cache that cannot be written',
+      { paths: { ...found.paths, cacheWritable: false } },
+      /^hint: the cache \/c cannot be written: .* -> VGGNET_CACHE=FOLDER/,
+    ],
+    [
+      'a changed file',
+      { addon: { ...found.addon, libraries: [{ name: 'libgomp.so.1', path: '', fault: 'is missing from /a' }] } },
+      /^hint: libgomp\.so\.1 is missing from \/a -> install the package anew/,
+    ],
+  ])('%s', (_, change, expected) => {
+    expect(texts(change)).toContainEqual(expect.stringMatching(expected))
+  })
+})
+
+describe('limits', () => {
+  const limits = (files: Record<string, string>) => limitsHere((file) => files[file])
+
+  test('of a control group of version 2, and those around it', () => {
+    const files = {
+      '/proc/self/cgroup': '0::/a/b\n',
+      '/proc/self/status': 'Name:\tnode\nCpus_allowed_list:\t0-3,6\n',
+      '/sys/fs/cgroup/a/cpu.max': '150000 100000\n',
+      '/sys/fs/cgroup/a/b/cpu.max': 'max 100000\n',
+      '/sys/fs/cgroup/a/memory.max': 'max\n',
+      '/sys/fs/cgroup/a/b/memory.max': '2147483648\n',
+    }
+    expect(limits(files)).toEqual({ processors: 1.5, bytes: 2 ** 31, affinity: '0-3,6' })
+  })
+
+  test('of control groups of version 1', () => {
+    const files = {
+      '/proc/self/cgroup': '4:memory:/m\n3:cpu:/c\n',
+      '/sys/fs/cgroup/cpu/c/cpu.cfs_quota_us': '50000\n',
+      '/sys/fs/cgroup/cpu/c/cpu.cfs_period_us': '100000\n',
+      '/sys/fs/cgroup/memory/memory.limit_in_bytes': '9223372036854771712\n',
+      '/sys/fs/cgroup/memory/m/memory.limit_in_bytes': '1073741824\n',
+    }
+    expect(limits(files)).toEqual({ processors: 0.5, bytes: 2 ** 30, affinity: null })
+  })
+
+  test('none', () => {
+    expect(limits({})).toEqual({ processors: null, bytes: null, affinity: null })
+    const files = { '/proc/self/cgroup': '4:memory:/\n3:cpu:/\n', '/sys/fs/cgroup/cpu/cpu.cfs_quota_us': '-1\n' }
+    expect(limits(files)).toEqual({ processors: null, bytes: null, affinity: null })
+  })
+
+  test('instruction sets are those of the processor', () => {
+    expect(instructionSets(() => 'processor : 0\nflags\t\t: fpu avx2 avx512f\n')).toEqual(['AVX2', 'AVX-512'])
+    expect(instructionSets(() => undefined)).toEqual([])
   })
 })
