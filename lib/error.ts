@@ -33,8 +33,8 @@ export type ErrorCode =
  * - `OUT_OF_MEMORY`: names the bytes, and the largest batch that fits
  * - `DEVICE_UNAVAILABLE`: the device asked for is not there; what was tried, and the cure
  * - `DEVICE_LOST`: the card stopped working in this process; every later call on it fails at once: start the process again
- * - `UNSUPPORTED_PLATFORM`: not Linux on x64
- * - `NATIVE_LOAD_FAILED`: the binary is missing or does not load
+ * - `UNSUPPORTED_PLATFORM`: not Linux on x64 with glibc 2.34 or later, or not Node 20.17 or later; found, required, cure
+ * - `NATIVE_LOAD_FAILED`: the binary is missing, damaged, of another build or does not load; what was tried, and the cure
  * - `FILE_NOT_FOUND`, `FILE_FORMAT`, `FILE_WRITE`: a file is missing, is not what it should be, could not be written
  * - `FOLDER_IN_USE`: another process, named in the message, writes there
  * - `RESUME_MISMATCH`: a training cannot go on bit for bit, because of the differences that the message names

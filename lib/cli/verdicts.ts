@@ -28,7 +28,8 @@ function cardVerdicts({ cuda, devices }: Facts): Verdict[] {
   if (cuda === undefined) return []
   const cards = devices.filter(({ device }) => device !== 'cpu')
   const { driver, library } = cuda
-  if (driver.path === '') {
+  // where the process that looked at it was ended, nothing is known of the driver
+  if (driver.path === '' && driver.obstacle !== '') {
     const text = 'no NVIDIA driver, so that no card can be used'
     return [{ kind: 'hint', text, cure: "where there is a card: NVIDIA's driver, R580 or later" }]
   }
