@@ -28,12 +28,14 @@ const pathOf = (program: string) => execFileSync('sh', ['-c', `command -v ${prog
 
 /**
  * @param folder an empty one, outside any checkout
- * @param programs name to file of what the search path is to hold besides npm, npx and a shell; `node` at least
+ * @param programs name to file of what the search path is to hold besides npm, npx and a shell with what every Linux has; `node` at least
  */
 export function newUser(folder: string, programs: Readonly<Record<string, string>>): User {
   const [work, bin, home] = ['work', 'bin', 'home'].map((name) => path.join(folder, name))
   for (const place of [work, bin, home]) mkdirSync(place)
-  const found = { npm: pathOf('npm'), npx: pathOf('npx'), sh: pathOf('sh'), ...programs }
+  // sed, dirname and uname: pnpm makes commands of shell lines that call them
+  const always = ['npm', 'npx', 'sh', 'sed', 'dirname', 'uname'].map((name) => [name, pathOf(name)])
+  const found: Record<string, string> = { ...Object.fromEntries(always), ...programs }
   for (const [name, file] of Object.entries(found)) symlinkSync(file, path.join(bin, name))
   writeFileSync(path.join(work, 'package.json'), '{ "name": "consumer", "private": true, "type": "module" }\n')
   copyFileSync(path.join(root, 'test/package/program.ts'), path.join(work, 'program.ts'))
