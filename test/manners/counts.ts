@@ -2,14 +2,16 @@
 interface Counts {
   /** Work to work once, how often before resident memory is read first, and how often then; the growth allowed. */
   readonly memory: readonly { work: string; warm: number; count: number; percent: number }[]
-  /** Terminations of a worker thread in the midst of each work. */
+  /** Terminations of a worker thread in the midst of each of these works. */
   readonly terminations: number
+  readonly terminated: readonly string[]
   /** Times that eight worker threads load the package at once. */
   readonly loads: number
   /** Random moments at which a process ends, of each way, work and place. */
   readonly moments: number
-  /** Works whose processes are ended. */
+  /** Works whose processes are ended, and where they are done unless there is one place only. */
   readonly ended: readonly string[]
+  readonly places: readonly string[]
   /** Works that must leak nothing in the debug build, and those in whose midst threads are terminated there. */
   readonly leaks: { readonly done: readonly string[]; readonly terminated: readonly string[] }
 }
@@ -17,15 +19,16 @@ interface Counts {
 // A sample's process is young: what V8 and malloc keep for themselves still comes to a few megabytes in a hundred.
 const sample: Counts = {
   memory: [
-    { work: 'step', warm: 300, count: 700, percent: 6 },
-    { work: 'create and forward', warm: 150, count: 150, percent: 6 },
-    { work: 'create and drop', warm: 300, count: 300, percent: 8 },
+    { work: 'step', warm: 200, count: 500, percent: 6 },
+    { work: 'create and drop', warm: 200, count: 300, percent: 8 },
     { work: 'other batch sizes', warm: 80, count: 80, percent: 6 },
   ],
   terminations: 2,
+  terminated: ['step', 'create', 'decode'],
   loads: 1,
   moments: 1,
   ended: ['step'],
+  places: ['main'],
   leaks: { done: ['create and drop'], terminated: ['step'] },
 }
 
@@ -43,9 +46,11 @@ const whole: Counts = {
     { work: 'decode', warm: 1_000, count: 2_500, percent: 2 },
   ],
   terminations: 100,
+  terminated: ['step', 'forward', 'create', 'save', 'decode', 'train'],
   loads: 10,
   moments: 10,
   ended: ['step', 'forward', 'create', 'train', 'save', 'decode'],
+  places: ['main', 'worker'],
   leaks: {
     done: ['create', 'create and forward', 'create and drop', 'step', 'save and load', 'train', 'decode'],
     terminated: ['step', 'forward', 'create', 'save', 'decode', 'train'],

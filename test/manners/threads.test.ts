@@ -3,10 +3,8 @@ import { newFolder } from '../setup/folder.js'
 import { counts, isWhole } from './counts.js'
 import { startProgram } from './program.js'
 
-const works = ['step', 'forward', 'create', 'save', 'decode', 'train']
-
 test(`eight worker threads load it at once, others are terminated ${counts.terminations} times in mid-work: all else is right`, async () => {
-  const words = [newFolder(), counts.loads, counts.terminations, ...works]
+  const words = [newFolder(), counts.loads, counts.terminations, ...counts.terminated]
   const { ended } = startProgram('threads-program.mjs', words, { flags: ['--expose-gc'], limit: 3_000_000 })
   const { code, signal, out, error } = await ended
   expect({ code, signal, error }).toEqual({ code: 0, signal: null, error: '' })
