@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import path from 'node:path'
 import { cacheFolder } from './cache-folder.js'
 import { type CudaSearch, type Surroundings, searchForCuda, unfitCudnn } from './cuda-folders.js'
-import { cudaLibraryName } from './manifest.js'
+import { cudaLibraryName, type Manifest, manifestOf, sizeFault } from './manifest.js'
 import { type CudaPlaces, type Installation, installation } from './native.js'
 
 /** The CUDA library of this installation, or why there is none. */
@@ -23,6 +23,19 @@ export function cudaLibrary(
     : `this installation has no CUDA library (${cudaLibraryName}): \`npm run build:cuda\` in a checkout of vggnet ` +
       'builds it, and VGGNET_CUDA_BINARY names it'
   return { library, noLibrary }
+}
+
+/** Why a CUDA library is not to be opened: opening a truncated one can end the process; empty where it may be. */
+function damage(library: string): string {
+  let manifest: Manifest | undefined
+  try {
+    if (library !== '') manifest = manifestOf(library)
+  } catch {
+    // beside the addon's own binary that is for its loader to say
+    return ''
+  }
+  const fault = manifest && sizeFault(path.dirname(library), path.basename(library), manifest)
+  return fault ? `${library} is damaged, it ${fault.text}: install the package anew` : ''
 }
 
 /** What is to be done where a library is missing, and what there was that could not be taken. */
@@ -86,7 +99,9 @@ export function cudaSearch(): CudaSearch {
  * @throws UNSUPPORTED_PLATFORM, NATIVE_LOAD_FAILED
  */
 export function cudaPlaces(): CudaPlaces {
-  const found = cudaLibrary(installation(), process.env, existsSync)
+  const there = cudaLibrary(installation(), process.env, existsSync)
+  const noLibrary = damage(there.library)
+  const found = noLibrary === '' ? there : { library: '', noLibrary }
   const search = found.library === '' ? { searched: [], passedOver: [] } : cudaSearch()
   return { ...found, folders: search.searched.map(({ folder }) => folder), filesCure: filesCure(search) }
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
+import { isObject } from './options.js'
 
 /** The CUDA library; without the suffix .node: the loader of binaries would take it for the addon. */
 export const cudaLibraryName = 'libvggnet_cuda.so'
@@ -24,8 +25,10 @@ export function manifestOf(binary: string): Manifest | undefined {
   } catch {
     return undefined
   }
-  const manifest = JSON.parse(text) as Manifest
-  return Object.hasOwn(manifest.files, path.basename(binary)) ? manifest : undefined
+  const manifest: unknown = JSON.parse(text)
+  // a file of that name may be another program's
+  if (!isObject(manifest) || !isObject(manifest.files)) return undefined
+  return Object.hasOwn(manifest.files, path.basename(binary)) ? (manifest as unknown as Manifest) : undefined
 }
 
 /** The files of a manifest that the addon is loaded with; the CUDA library is loaded when it is asked for. */

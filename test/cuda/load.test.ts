@@ -2,8 +2,8 @@ import { readdirSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { native } from '../../lib/native.js'
+import type { Outcome } from '../loading/cuda/attempts.js'
 import { root, start } from '../setup/command.js'
-import type { Outcome } from './loading/attempts.js'
 
 // The library as it was built, with NVIDIA's own libraries.
 const env = { VGGNET_CUDA_BINARY: path.join(root, 'build-cuda/Release/libvggnet_cuda.so') }
@@ -18,7 +18,7 @@ test('the folders that npm run test:cuda found are named', () => {
 // In a process of its own: cuDNN ends the process where it misses something.
 test.skipIf(hasDriver)('without a driver the library loads and plans; what computes is refused in words', async () => {
   const words = ['--plan', 'cuda', '--open', 'cuda', '--open', 'auto']
-  const { code, stdout, stderr } = await start('test/cuda/loading/attempts.ts', words, env).ended
+  const { code, stdout, stderr } = await start('test/loading/cuda/attempts.ts', words, env).ended
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   const outcomes: Outcome[] = JSON.parse(stdout)
   const reason = 'no NVIDIA driver was found (libcuda.so.1)'

@@ -274,3 +274,26 @@ test('code that a bundler took elsewhere is told what to do', async () => {
   expect(stderr).toMatch(/Found no package\.json of vggnet above .*bundle\/package\.js: a bundler/)
   expect(stderr).toContain('Cure: have the bundler leave vggnet where it is (external: vggnet)')
 })
+
+test('a truncated CUDA library of the package is not opened, and the processor computes all the same', async () => {
+  const copy = installedCopy()
+  await writeManifestIn(copy.binaries, build)
+  const manifest = path.join(copy.binaries, 'manifest.json')
+  const { files, ...rest } = JSON.parse(readFileSync(manifest, 'utf8'))
+  const library = { 'libvggnet_cuda.so': { bytes: 5000, sha256: '0' } }
+  writeFileSync(manifest, JSON.stringify({ ...rest, files: { ...files, ...library } }))
+  writeFileSync(path.join(copy.binaries, 'libvggnet_cuda.so'), '\u007fELF')
+  const afterImport = `
+    const layers = [{ kind: 'input', channels: 1, mean: [0], scale: [1] }, { kind: 'convolution', name: 'c', outputs: 1, kernel: 1 }]
+    const { describe } = await import('vggnet')
+    try {
+      describe({ layers, shape: [1, 1, 2, 2], device: 'cuda' })
+    } catch (error) {
+      console.error(error.message)
+    }`
+  const { outcome, stderr } = await loadedIn({ cwd: copy.project, env: freshCache(), afterImport })
+  expect({ outcome, stderr }).toEqual({
+    outcome: 'works',
+    stderr: `device 'cuda' is not available: ${copy.binaries}/libvggnet_cuda.so is damaged, it has 4 bytes instead of 5000: install the package anew\n`,
+  })
+})

@@ -1,6 +1,15 @@
 // The package as npm would have installed it, of this checkout's own files, and programs that import it by its name.
 import { spawn } from 'node:child_process'
-import { copyFileSync, cpSync, linkSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs'
+import {
+  copyFileSync,
+  cpSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import path from 'node:path'
 import { writeManifest } from '../../scripts/setup/manifest.mjs'
 import { root } from '../setup/command.js'
@@ -50,9 +59,15 @@ export function installedCopy(): InstalledCopy {
   return { project, root: own, binaries }
 }
 
-/** Beside the binaries as they are now. */
-export const writeManifestIn = (folder: string, build: { version: string; buildId: string }): Promise<void> =>
-  writeManifest(folder, { ...build, compiler: 'g++' })
+let pristine: string | undefined
+
+/** The manifest of the binaries as the build made them; their hashes are taken once. */
+export async function writeManifestIn(folder: string, build: { version: string; buildId: string }): Promise<void> {
+  const file = path.join(folder, 'manifest.json')
+  if (pristine === undefined) await writeManifest(folder, { ...build, compiler: 'g++' })
+  pristine ??= readFileSync(file, 'utf8')
+  writeFileSync(file, JSON.stringify({ ...JSON.parse(pristine), ...build }))
+}
 
 export interface Loaded {
   /** Undefined where a signal ended the process. */

@@ -5,15 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Examination } from '../../lib/cli/examination.js'
 import { native } from '../../lib/native.js'
 import { start, vggnet } from '../setup/command.js'
-import type { Outcome } from './loading/attempts.js'
-import {
-  abortingLibrary,
-  cudaLibrary,
-  cudnnParts,
-  driverFolder,
-  emptyLibrary,
-  nvidiaFiles,
-} from './loading/stand-ins.js'
+import type { Outcome } from './cuda/attempts.js'
+import { abortingLibrary, cudaLibrary, cudnnParts, driverFolder, emptyLibrary, nvidiaFiles } from './cuda/stand-ins.js'
 
 let folder = ''
 const at = (...names: string[]): string => path.join(folder, ...names)
@@ -63,7 +56,7 @@ function environmentOf({ driver, library = 'nothing', env = {} }: Conditions): N
 /** What comes of opening devices in a process of its own, which has to outlive it. */
 async function outcomes(words: string[], conditions: Conditions): Promise<Outcome[]> {
   const environment = environmentOf(conditions)
-  const { code, stdout, stderr } = await start('test/cuda/loading/attempts.ts', words, environment).ended
+  const { code, stdout, stderr } = await start('test/loading/cuda/attempts.ts', words, environment).ended
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   return JSON.parse(stdout)
 }
