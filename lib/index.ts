@@ -1,5 +1,5 @@
 // first: what comes after may use what an older Node lacks
-import './node-check.js'
+import './native/node-check.js'
 
 export type { ActivationReport, LayerActivations } from './check/activations.js'
 export type { ClassCount, ClassReport } from './check/classes.js'
@@ -56,14 +56,14 @@ export type { SmallestSide } from './data/view.js'
 export { type ErrorCode, VggError } from './error.js'
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate/evaluate.js'
 export type { ClassResult, Metrics } from './evaluate/metrics.js'
-export type { BuildInfo, CpuTuning } from './native.js'
+export type { BuildInfo, CpuTuning } from './native/native.js'
 export type {
   DescribedLayer,
   DescribedParameter,
   DescribedStage,
   Description,
   Precision,
-} from './native-description.js'
+} from './native/native-description.js'
 export type {
   Augment,
   BackwardOptions,
@@ -89,7 +89,6 @@ export { Network } from './network/network.js'
 export type { NetworkOptions } from './network/network-parts.js'
 export type { Device, Initialisation, RunOptions } from './network/open.js'
 export type { OpenedRun } from './network/opened-run.js'
-export {} from './node-check.js'
 export { Random, type RandomState } from './random.js'
 export { type LineOf, type LogLine, type ReadLog, readRunLog, type TrainingFacts } from './report/log-line.js'
 export { type ReportData, reportPage } from './report/page.js'

@@ -97,23 +97,25 @@ describe('native', () => {
 })
 
 describe('lib', () => {
-  // cli -> run -> benchmark, check, report -> train, evaluate, tuning -> vgg, data, checkpoint -> network -> the files beside index.ts
-  // -> wheels, which the set-up shares
+  // cli -> run -> benchmark, check, report -> train, evaluate, tuning -> vgg, data, checkpoint -> network -> device -> native
+  // -> the files beside index.ts -> wheels, which the set-up shares
   const ranks: Record<string, number> = {
     wheels: -1,
     '': 0,
-    network: 1,
-    vgg: 2,
-    data: 2,
-    checkpoint: 2,
-    train: 3,
-    evaluate: 3,
-    tuning: 3,
-    benchmark: 4,
-    check: 4,
-    report: 4,
-    run: 5,
-    cli: 6,
+    native: 1,
+    device: 2,
+    network: 3,
+    vgg: 4,
+    data: 4,
+    checkpoint: 4,
+    train: 5,
+    evaluate: 5,
+    tuning: 5,
+    benchmark: 6,
+    check: 6,
+    report: 6,
+    run: 7,
+    cli: 8,
   }
   const folderOf = (file: string) => (file.split('/').length > 2 ? file.split('/')[1] : '')
 
@@ -129,9 +131,9 @@ describe('lib', () => {
       .filter(({ from, to }) => to.startsWith('lib/') && folderOf(from) !== folderOf(to))
       .filter(({ from, to }) => ranks[folderOf(to)] > ranks[folderOf(from)] || to === 'lib/index.ts')
       // the boundary to native code is described in terms of the layers that cross it: a type, nothing at run time
-      .filter(({ from, to }) => !(from === 'lib/native-interface.ts' && to === 'lib/network/layer.ts'))
+      .filter(({ from, to }) => !(from === 'lib/native/native-interface.ts' && to === 'lib/network/layer.ts'))
     const order =
-      'cli -> run -> benchmark, check, report -> train, evaluate, tuning -> vgg, data, checkpoint -> network -> files beside index.ts -> wheels'
+      'cli -> run -> benchmark, check, report -> train, evaluate, tuning -> vgg, data, checkpoint -> network -> device -> native -> files beside index.ts -> wheels'
     expect(wrong.map(({ from, to }) => `${from} imports ${to}: only ${order}`)).toEqual([])
   })
 
@@ -167,16 +169,16 @@ describe('lib', () => {
     expect(lost).toEqual([])
   })
 
-  test('loads the binary in lib/native.ts only', () => {
+  test('loads the binary in lib/native/native.ts only', () => {
     const loaders = lib.filter((file) => /node-gyp-build|\.node['"`]|\bdlopen\b|bindings\(/.test(file.text))
-    expect(loaders.map((file) => file.path)).toEqual(['lib/native.ts'])
+    expect(loaders.map((file) => file.path)).toEqual(['lib/native/native.ts'])
   })
 
   test('has an index.ts of re-exports only', () => {
     const index = lib.find((file) => file.path === 'lib/index.ts')
     expect(index, 'lib/index.ts is missing').toBeDefined()
     const rest = withoutComments(index?.text ?? '')
-      .replace(/^import '\.\/node-check\.js'$/m, '')
+      .replace(/^import '\.\/native\/node-check\.js'$/m, '')
       .replaceAll(/^export (type )?(\*( as \w+)?|\{[^}]*\}) from '[^']+';?$/gm, '')
     expect(rest.trim(), 'lib/index.ts holds more than the check of Node and `export { ... } from`').toBe('')
   })

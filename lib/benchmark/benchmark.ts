@@ -1,6 +1,6 @@
 import { throwIfAborted } from '../error.js'
-import { native } from '../native.js'
-import type { Precision } from '../native-description.js'
+import { native } from '../native/native.js'
+import type { Precision } from '../native/native-description.js'
 import type { Device } from '../network/open.js'
 import {
   type Check,

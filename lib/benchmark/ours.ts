@@ -1,4 +1,4 @@
-import type { Precision } from '../native-description.js'
+import type { Precision } from '../native/native-description.js'
 import type { Device } from '../network/open.js'
 import { Tensor } from '../tensor.js'
 import { VGG } from '../vgg/vgg.js'

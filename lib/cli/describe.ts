@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import pc from 'picocolors'
-import type { Description } from '../native-description.js'
+import type { Description } from '../native/native-description.js'
 import { describe } from '../network/describe.js'
 import { amountText, bytesText, type Column, countText, tableLines } from '../table.js'
 import { variantLetter } from '../vgg/variants.js'

@@ -1,6 +1,6 @@
 import path from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import type { Precision } from '../native-description.js'
+import type { Precision } from '../native/native-description.js'
 import type { Device, RunOptions } from '../network/open.js'
 import type { VggOptions } from '../vgg/vgg.js'
 

@@ -1,6 +1,6 @@
 import path from 'node:path'
 import { throwIfAborted, VggError } from '../error.js'
-import { native } from '../native.js'
+import { native } from '../native/native.js'
 import { callback, filePath, instanceOf, optional, readOptions, unexpected } from '../options.js'
 import type { Random } from '../random.js'
 import { drawColourShift } from './colour.js'

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import sharp, { type Metadata } from 'sharp'
 import { VggError } from '../error.js'
-import { native } from '../native.js'
+import { native } from '../native/native.js'
 import { type JpegHeader, plainJpeg } from './jpeg.js'
 import type { PictureSize, View } from './view.js'
 

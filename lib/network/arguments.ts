@@ -1,5 +1,5 @@
 import { VggError } from '../error.js'
-import type { NativeImages, NativeTensor, NativeUpdate } from '../native.js'
+import type { NativeImages, NativeTensor, NativeUpdate } from '../native/native.js'
 import {
   boolean,
   type Check,

@@ -1,4 +1,4 @@
-import type { NativeNetwork } from '../native.js'
+import type { NativeNetwork } from '../native/native.js'
 import { shapeText, type Tensor, valuesOf } from '../tensor.js'
 import { type Layer, type Parameter, parametersOf } from './layer.js'
 

@@ -1,4 +1,4 @@
-import type { NativeNetwork } from '../native.js'
+import type { NativeNetwork } from '../native/native.js'
 import type { Layer } from './layer.js'
 import type { Initialisation, RunOptions } from './open.js'
 

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { VggError } from '../error.js'
-import type { ParameterArray } from '../native.js'
-import type { Precision } from '../native-description.js'
+import type { ParameterArray } from '../native/native.js'
+import type { Precision } from '../native/native-description.js'
 import { arrayOf, instanceOf, integer, optional, readOptions, text, unknownName } from '../options.js'
 import { shapeText, type Tensor } from '../tensor.js'
 import {

@@ -1,6 +1,7 @@
+import { prepareDevice } from '../device/prepare-device.js'
 import { VggError } from '../error.js'
-import { type NativeNetwork, native } from '../native.js'
-import type { Precision } from '../native-description.js'
+import { type NativeNetwork, native } from '../native/native.js'
+import type { Precision } from '../native/native-description.js'
 import {
   boolean,
   type Check,
@@ -12,7 +13,6 @@ import {
   unexpected,
   withDefault,
 } from '../options.js'
-import { prepareDevice } from '../prepare-device.js'
 import { type Layer, parameterCount } from './layer.js'
 import { recordRun } from './opened-run.js'
 

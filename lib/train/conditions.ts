@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Dataset } from '../data/dataset.js'
 import { VggError } from '../error.js'
-import type { Precision } from '../native-description.js'
+import type { Precision } from '../native/native-description.js'
 import type { Network } from '../network/network.js'
 import type { OpenedRun } from '../network/opened-run.js'
 import { isObject } from '../options.js'

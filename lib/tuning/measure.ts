@@ -1,6 +1,6 @@
+import { type TunedMachine, tunedMachine, tuningInForce } from '../device/kept-tuning.js'
 import { throwIfAborted } from '../error.js'
-import { type TunedMachine, tunedMachine, tuningInForce } from '../kept-tuning.js'
-import { type CpuTuning, native } from '../native.js'
+import { type CpuTuning, native } from '../native/native.js'
 import { Network } from '../network/network.js'
 import {
   type Check,

@@ -3,8 +3,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
-import { type KeptTuning, type TuningInForce, tunedMachine } from '../../lib/kept-tuning.js'
-import { native } from '../../lib/native.js'
+import { type KeptTuning, type TuningInForce, tunedMachine } from '../../lib/device/kept-tuning.js'
+import { native } from '../../lib/native/native.js'
 import { start, vggnet } from '../setup/command.js'
 import { newFolder } from '../setup/folder.js'
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
-import { native } from '../../lib/native.js'
+import { native } from '../../lib/native/native.js'
 import { packageVersion } from '../../lib/package.js'
 import { start, vggnet } from '../setup/command.js'
 

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { nodeFloor, nodeObstacle } from '../../lib/node-floor.js'
+import { nodeFloor, nodeObstacle } from '../../lib/native/node-floor.js'
 import { root } from '../setup/command.js'
 import { oldNode } from '../setup/old-node.js'
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { VGG } from '../../lib/index.js'
-import { native } from '../../lib/native.js'
+import { native } from '../../lib/native/native.js'
 import { Network } from '../../lib/network/network.js'
 import { Tensor } from '../../lib/tensor.js'
 import { cards, describeOnEach, opening, precisionOf, skipOnStandIn } from '../devices.js'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { Description } from '../../lib/native-description.js'
+import type { Description } from '../../lib/native/native-description.js'
 import { describe as describePlan } from '../../lib/network/describe.js'
 import { layersOf } from '../../lib/vgg/vgg.js'
 

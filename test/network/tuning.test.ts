@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { newestCheckpoint } from '../../lib/checkpoint/checkpoint-folder.js'
-import { type CpuTuning, native } from '../../lib/native.js'
+import { type CpuTuning, native } from '../../lib/native/native.js'
 import { describe as describeNetwork } from '../../lib/network/describe.js'
 import { Network } from '../../lib/network/network.js'
 import { Tensor } from '../../lib/tensor.js'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { readPictures } from '../../lib/data/batch.js'
-import { installation } from '../../lib/native.js'
+import { installation } from '../../lib/native/native.js'
 import { describe as describePlan } from '../../lib/network/describe.js'
 import type { Network } from '../../lib/network/network.js'
 import { Tensor } from '../../lib/tensor.js'

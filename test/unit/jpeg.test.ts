@@ -1,7 +1,7 @@
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
 import { type Cut, decodeView, defaultPixelLimit, openPicture, type Picture } from '../../lib/data/decode.js'
-import { native } from '../../lib/native.js'
+import { native } from '../../lib/native/native.js'
 import { Random } from '../../lib/random.js'
 import { baseline, coarseNoise, type Sampling, samplings } from '../setup/jpegs.js'
 import { flat, packed, pixelsOf } from '../setup/photos.js'

@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import path from 'node:path'
-import { cacheFolder } from './cache-folder.js'
+import { cacheFolder } from '../cache-folder.js'
+import { cudaLibraryName, type Manifest, manifestOf, sizeFault } from '../native/manifest.js'
+import { type CudaPlaces, type Installation, installation } from '../native/native.js'
 import { type CudaSearch, type Surroundings, searchForCuda, unfitCudnn } from './cuda-folders.js'
-import { cudaLibraryName, type Manifest, manifestOf, sizeFault } from './manifest.js'
-import { type CudaPlaces, type Installation, installation } from './native.js'
 
 /** The CUDA library of this installation, or why there is none. */
 export function cudaLibrary(

@@ -1,7 +1,7 @@
-import type { VggError } from './error.js'
+import type { VggError } from '../error.js'
+import type { Layer } from '../network/layer.js'
 import type { DescribedParameter, Description, Precision } from './native-description.js'
 import type { NativePictures } from './native-pictures.js'
-import type { Layer } from './network/layer.js'
 
 // The types below mirror native/addon; every promise is settled by the network's own thread, in the order of the calls.
 

@@ -1,4 +1,4 @@
-import { VggError } from './error.js'
+import { VggError } from '../error.js'
 import { type Cause, causeOf, type Installed } from './load-cure.js'
 import { nodeFloor } from './node-floor.js'
 

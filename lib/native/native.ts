@@ -1,12 +1,12 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
+import { messageOf, VggError } from '../error.js'
+import { packageRoot, packageVersion } from '../package.js'
 import { obstacleTo } from './binary-check.js'
-import { messageOf, VggError } from './error.js'
 import { fingerprintOf, isKnown, remember } from './known-binaries.js'
 import { type Attempt, loadFailure, machine, unsupported } from './load-failure.js'
 import type { Native } from './native-interface.js'
-import { packageRoot, packageVersion } from './package.js'
 
 export type * from './native-interface.js'
 

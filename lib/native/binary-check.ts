@@ -1,8 +1,8 @@
 import path from 'node:path'
+import { messageOf } from '../error.js'
+import { packageVersion } from '../package.js'
 import { triedApart } from './binary-trial.js'
-import { messageOf } from './error.js'
 import { addonFiles, type FileFault, fileFault, type Manifest, manifestName, manifestOf } from './manifest.js'
-import { packageVersion } from './package.js'
 
 const faultText = ({ name, text }: FileFault): string => `${name} ${text}`
 
