@@ -1,11 +1,10 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { type KeptTuning, type TuningInForce, tunedMachine } from '../../lib/device/kept-tuning.js'
 import { native } from '../../lib/native/native.js'
-import { start, vggnet } from '../setup/command.js'
+import { interrupted, vggnet } from '../setup/command.js'
 import { newFolder } from '../setup/folder.js'
 
 const standard = native().cpuTuning()
@@ -116,15 +115,8 @@ test('Ctrl-C leaves the file as it was', async () => {
   const { cache, environment, file } = ownCache()
   mkdirSync(cache, { recursive: true })
   writeFileSync(file, 'as it was')
-  const { child, ended } = start('lib/cli/main.ts', ['tune', '--foreign-load', '100'], environment)
-  onTestFinished(() => {
-    child.kill('SIGKILL')
-  })
   // once the addon is loaded the command is about to measure, for half a minute
-  while (!readFileSync(`/proc/${child.pid}/maps`, 'utf8').includes('vggnet.node')) await delay(50)
-  await delay(1000)
-  child.kill('SIGINT')
-  const { code, stdout, stderr } = await ended
+  const { code, stdout, stderr } = await interrupted(['tune', '--foreign-load', '100'], environment)
   expect({ code, stdout, stderr }).toEqual({ code: 130, stdout: '', stderr: `Interrupted; ${file} is as it was\n` })
   expect(readFileSync(file, 'utf8')).toBe('as it was')
   expect(readdirSync(cache).sort()).toEqual(['binaries.json', 'tuning.json'])

@@ -1,9 +1,7 @@
-import { readFileSync } from 'node:fs'
-import { setTimeout as delay } from 'node:timers/promises'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { native } from '../../lib/native/native.js'
 import { packageVersion } from '../../lib/package.js'
-import { start, vggnet } from '../setup/command.js'
+import { interrupted, vggnet } from '../setup/command.js'
 
 const tiny = ['--variant', 'A', '--image-size', '32', '--width', '0.125', '--head-width', '16', '--batch', '2']
 const bench = (...words: string[]) => vggnet(['bench', ...tiny, '--device', 'cpu', '--threads', '1', ...words])
@@ -65,15 +63,7 @@ test.each([
 })
 
 test('Ctrl-C ends it after the round under way', async () => {
-  const { child, ended } = start('lib/cli/main.ts', ['bench', ...tiny, '--device', 'cpu', '--seconds', '10'])
-  onTestFinished(() => {
-    child.kill('SIGKILL')
-  })
-  // once the addon is loaded it is about to measure
-  while (!readFileSync(`/proc/${child.pid}/maps`, 'utf8').includes('vggnet.node')) await delay(50)
-  await delay(1000)
-  child.kill('SIGINT')
-  const { code, stdout, stderr } = await ended
+  const { code, stdout, stderr } = await interrupted(['bench', ...tiny, '--device', 'cpu', '--seconds', '10'])
   const said =
     'Stopping after the round under way; again to leave at once ...\nInterrupted; nothing was measured to its end\n'
   expect({ code, stdout, stderr }).toEqual({ code: 130, stdout: '', stderr: said })

@@ -2,20 +2,12 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { options } from './small-net.mjs'
 
 const [one, other] = await Promise.all(
   process.argv.slice(2, 4).map((folder) => import(pathToFileURL(path.join(folder, 'dist/index.js')).href)),
 )
 const folder = process.argv[4]
-const options = {
-  variant: { name: 'small', channels: [16, 32], blocks: [[3], [3, 3]] },
-  classes: 5,
-  imageSize: 16,
-  headWidth: 32,
-  device: 'cpu',
-  threads: 2,
-  seed: 3,
-}
 const update = { learningRate: 0.01 }
 const imagesOf = ({ Tensor }) => Tensor.randn([4, 3, 16, 16], { seed: 1 })
 const failure = (promise) =>

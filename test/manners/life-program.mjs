@@ -4,7 +4,8 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Tensor, VGG } from 'vggnet'
-import { imagesOf, options } from './work.mjs'
+import { options } from './small-net.mjs'
+import { imagesOf } from './work.mjs'
 
 const [part, folder] = process.argv.slice(2)
 const update = { learningRate: 0.01 }

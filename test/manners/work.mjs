@@ -4,16 +4,8 @@ import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import sharp from 'sharp'
 import { arrayDataset, load, photoDataset, save, Tensor, train, VGG } from 'vggnet'
+import { options } from './small-net.mjs'
 
-export const options = {
-  variant: { name: 'small', channels: [16, 32], blocks: [[3], [3, 3]] },
-  classes: 5,
-  imageSize: 16,
-  headWidth: 32,
-  device: 'cpu',
-  threads: 2,
-  seed: 3,
-}
 const side = options.imageSize
 const how = { learningRate: 0.01, momentum: 0.9 }
 const labelsOf = (count) => Array.from({ length: count }, (_, index) => index % options.classes)

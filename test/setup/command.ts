@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 /** The root of the repository. */
@@ -37,4 +39,17 @@ export function start(script: string, words: readonly string[], environment: Nod
 /** `vggnet` with these words, to its end. */
 export function vggnet(words: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Ended> {
   return start('lib/cli/main.ts', words, environment).ended
+}
+
+/** `vggnet` with these words, interrupted as by Ctrl-C a second after it has loaded the addon. */
+export async function interrupted(words: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Ended> {
+  const { child, ended } = start('lib/cli/main.ts', words, environment)
+  try {
+    while (!readFileSync(`/proc/${child.pid}/maps`, 'utf8').includes('vggnet.node')) await delay(50)
+    await delay(1000)
+    child.kill('SIGINT')
+    return await ended
+  } finally {
+    child.kill('SIGKILL')
+  }
 }
