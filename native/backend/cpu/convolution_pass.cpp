@@ -22,11 +22,11 @@ Tag weights_tag(const ConvolutionProblem& problem, Direction direction) {
   return wide ? Tag::OIhw16i16o : Tag::OIhw8i8o;
 }
 
-// So many pixels that the next step over a piece finds it in or near the cache. The weight gradient instead gains from
-// every image that shares its accumulators.
+// So many pixels that the next pass over a piece (a ReLU, a pool) finds it in or near the cache. The weight gradient
+// instead gains from every image that shares its accumulators.
 int64_t pixel_limit(const ConvolutionProblem& problem, Direction direction) {
   if (direction == Direction::weight_gradient && problem.h * problem.w <= 56 * 56) return problem.n * 56 * 56;
-  return 2 * 224 * 224;
+  return (direction == Direction::forward ? 1 : 2) * 224 * 224;
 }
 
 }  // namespace
@@ -58,15 +58,9 @@ dnnl::primitive_desc ConvolutionPass::describe(int64_t images) const {
   const Desc bias = problem_.bias ? Desc({problem_.outputs}, kFloat, Tag::a) : Desc();
   const auto kind = dnnl::prop_kind::forward_training;
   const auto direct = algorithm::convolution_direct;
-  if (direction_ == Direction::forward) {
-    if (problem_.relu) {
-      dnnl::post_ops relu;
-      relu.append_eltwise(algorithm::eltwise_relu, 0, 0);
-      attributes.set_post_ops(relu);
-    }
+  if (direction_ == Direction::forward)
     return dnnl::convolution_forward::primitive_desc(engine(), kind, direct, x, w, bias, y, stride, padding, padding,
                                                      attributes);
-  }
   const dnnl::convolution_forward::primitive_desc hint(engine(), kind, direct, x,
                                                        Desc(size, kFloat, Tag::any), bias, y, stride, padding, padding);
   if (direction_ == Direction::input_gradient)

@@ -14,7 +14,7 @@ enum class Direction { forward, input_gradient, weight_gradient };
 struct ConvolutionProblem {
   int64_t n, channels, outputs, h, w;
   int kernel;
-  bool plain, relu, bias;
+  bool plain, bias;
 };
 
 class ConvolutionPass {

@@ -9,7 +9,7 @@
 namespace vggnet::cpu {
 namespace {
 
-// The ReLU comes after the pool: a quarter of the work, and unlike oneDNN's it lets NaN through.
+// The ReLU comes after the pool: a quarter of the work.
 Convolution without_relu(Convolution layer) {
   layer.relu.clear();
   return layer;

@@ -10,7 +10,7 @@ namespace {
 
 ConvolutionProblem problem_of(const Convolution& layer, const Shape& input, bool plain) {
   return {.n = input.n, .channels = plain ? input.c : padded(input.c), .outputs = padded(layer.outputs), .h = input.h,
-          .w = input.w, .kernel = layer.kernel, .plain = plain, .relu = !layer.relu.empty(), .bias = true};
+          .w = input.w, .kernel = layer.kernel, .plain = plain, .bias = true};
 }
 
 VGGNET_VECTOR void add_chunk(const float* __restrict from, float* __restrict to, int64_t count) {
@@ -53,6 +53,7 @@ PrimitiveConvolution::PrimitiveConvolution(const Convolution& layer, const Shape
       grown_h_(grown(input, layer.kernel, input.h)),
       grown_w_(grown(input, layer.kernel, input.w)),
       plain_(is_plain(input, context.input_storage) && convolves_plain(input.c, layer.kernel)),
+      relu_(!layer.relu.empty()),
       mask_input_(context.mask_input),
       wants_bias_gradient_(context.wants_bias_gradient),
       mask_scale_(context.mask_scale),
@@ -117,6 +118,7 @@ PrimitiveConvolution::Step PrimitiveConvolution::step_of(const ConvolutionPass& 
 void PrimitiveConvolution::bind(const Binding& binding, Ring output, Ring grad_output) {
   char* const workspace = static_cast<char*>(binding.workspace);
   scratch_ = workspace + round_up(blocked_.workspace_bytes(), 64);
+  output_ = output;
   grad_output_ = grad_output;
   blocked_.bind(binding.input.floats(), workspace);
   input_ = blocked_.workspace_bytes() > 0 ? reinterpret_cast<float*>(workspace) : binding.input.floats();
@@ -199,6 +201,13 @@ void PrimitiveConvolution::forward(size_t piece) {
   if (piece == 0) blocked_.data();
   const Step& step = forward_steps_[piece];
   forward_.run(step.piece.images, step.arguments);
+  if (!relu_) return;
+  float* const y = output_of(step.piece);  // oneDNN's ReLU would turn NaN into 0
+  rectify(y, y, step.piece.images * outputs_ * shape_.h * shape_.w);
+}
+
+float* PrimitiveConvolution::output_of(const Piece& piece) const {
+  return output_.base + piece.first % output_.images * outputs_ * shape_.h * shape_.w;
 }
 
 void PrimitiveConvolution::backward(size_t piece, Gradients gradients) {

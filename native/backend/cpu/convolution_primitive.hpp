@@ -32,6 +32,7 @@ class PrimitiveConvolution final : public ConvolutionEngine {
   void bind_weight_gradient(const Ring& grad_output);
   bool grows() const { return grown_h_ != shape_.h || grown_w_ != shape_.w; }
   int64_t grown_bytes(int64_t channels) const;
+  float* output_of(const Piece&) const;
   void grow_piece(const Piece&);
   void mask_piece(const Piece&);
   void widen_weights();
@@ -41,7 +42,7 @@ class PrimitiveConvolution final : public ConvolutionEngine {
   const int64_t outputs_;  // padded
   const int kernel_;
   const int64_t grown_h_, grown_w_;  // of the maps that the weight gradient sees
-  const bool plain_, mask_input_, wants_bias_gradient_;
+  const bool plain_, relu_, mask_input_, wants_bias_gradient_;
   const float mask_scale_;
   const int64_t read_channels_;  // as the convolution reads them: plain or padded
   BlockedInput blocked_;
@@ -51,7 +52,7 @@ class PrimitiveConvolution final : public ConvolutionEngine {
   char* scratch_ = nullptr;
   const float *input_ = nullptr, *weight_ = nullptr;
   float *grad_input_ = nullptr, *grown_input_ = nullptr, *grown_grad_output_ = nullptr;
-  Ring grad_output_ = {nullptr, 1};
+  Ring output_ = {nullptr, 1}, grad_output_ = {nullptr, 1};
   float *grad_weight_ = nullptr, *grad_bias_ = nullptr;
   dnnl::memory derived_weights_;
   dnnl::memory weights_, weight_target_, weight_buffer_, bias_target_, bias_buffer_;

@@ -46,7 +46,7 @@ VGGNET_INLINE float power_of(float base, float exponent) {
   const float n = (limited + 12582912.0f) - 12582912.0f, r = (limited - n) * 0.6931471806f;
   const float e = 1 + r * (1 + r * (0.5f + r * (1.0f / 6 + r * (1.0f / 24 + r * (1.0f / 120 + r * (1.0f / 720))))));
   const float result = e * std::bit_cast<float>((static_cast<int32_t>(n) + 127) << 23);
-  return base <= std::numeric_limits<float>::max() ? result : 1 / base;  // infinity to 0, NaN to NaN
+  return base <= std::numeric_limits<float>::max() ? result : base - base;  // a sum that overflowed gives NaN, not 0
 }
 
 VGGNET_INLINE void negative_power(const float* __restrict base, float beta, int64_t count, float* __restrict power) {

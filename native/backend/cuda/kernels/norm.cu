@@ -42,7 +42,8 @@ struct Norm {
 
 VGGNET_HOST_DEVICE inline int groups_reached(int channels) { return (channels + 7) / 8; }
 
-// k + alpha * sum a^2 for each channel of the group `group` of the pixel at `pixel`
+// k + alpha * sum a^2 for each channel of the group `group` of the pixel at `pixel`; NaN where the sum overflows, whose
+// negative power would be 0
 template <class T>
 VGGNET_HOST_DEVICE Floats scales(const T* pixel, int group, const Norm& norm) {
   Floats sum = {};
@@ -52,7 +53,10 @@ VGGNET_HOST_DEVICE Floats scales(const T* pixel, int group, const Norm& norm) {
     for (int i = 0; i < kLanes; ++i) terms.at[i] *= terms.at[i];
     add_window(terms, away, norm.reach, sum);
   }
-  for (int i = 0; i < kLanes; ++i) sum.at[i] = norm.k + norm.alpha * sum.at[i];
+  for (int i = 0; i < kLanes; ++i) {
+    const float scale = norm.k + norm.alpha * sum.at[i];
+    sum.at[i] = scale + (scale - scale);
+  }
   return sum;
 }
 
