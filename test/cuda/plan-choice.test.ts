@@ -35,6 +35,18 @@ describe('the plan of a convolution', () => {
     expect(choose('wrong-sums,slow', { direction })).toMatch(/chosen slow$/)
   })
 
+  test('keeps NaN', () => {
+    expect(choose('max-relu,slow')).toBe('built max-relu,slow; restored ; chosen slow')
+    expect(choose('max-relu,slow', { direction: 'weight-gradient' })).toMatch(/chosen max-relu$/)
+  })
+
+  test('has its ReLU apart where none keeps NaN, and the next process knows it', () => {
+    const cache = newFolder()
+    expect(choose('max-relu', { cache })).toBe('built max-relu; restored ; chosen max-relu, relu apart')
+    expect(choose('max-relu', { cache })).toBe('built ; restored max-relu; chosen max-relu, relu apart')
+    expect(filesIn(cache)).toHaveLength(2)
+  })
+
   test.each(['-', 'unbuildable', 'wrong,fails'])(
     'comes from the fallback where the first heuristics have none: %s',
     (plans) => {
@@ -55,9 +67,7 @@ describe('the plan of a convolution', () => {
 
   test('is not there: every plan is named, with what is wrong', () => {
     const said = choose('wrong,unfinished', { fallback: 'fails,unbuildable' })
-    expect(said).toMatch(
-      /^INTERNAL: cuDNN has no plan that is right for forward n2 c8 h6 w5 k16 3x3 p1 float32 bias relu/,
-    )
+    expect(said).toMatch(/^INTERNAL: cuDNN has no plan that is right for forward n2 c8 h6 w5 k16 3x3 p1 float32 bias;/)
     expect(said).toMatch(/; wrong: result wrong by 1\.00e-03, allowed is 1\.00e-04/)
     expect(said).toMatch(/; unfinished: result not finite in \d+ places/)
     expect(said).toMatch(/; fails: does not run; unbuildable: cannot be built$/)

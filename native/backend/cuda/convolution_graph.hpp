@@ -50,8 +50,8 @@ class ConvolutionPlan {
 class ConvolutionPlans {
  public:
   virtual ~ConvolutionPlans() = default;
-  // Chosen once for each graph among all that cuDNN offers, by time, and checked in numbers; kept on disk. Throws
-  // INTERNAL where no plan is right. The operands are for the trial: what the graph writes is lost, and x, dy and mask
+  // Chosen once for each graph among all that cuDNN offers, by time, and checked in numbers; kept on disk. NaN passes
+  // its ReLU, which is a pass of its own where cuDNN has no such plan. Throws INTERNAL where no plan is right. The operands are for the trial: what the graph writes is lost, and x, dy and mask
   // are filled with random numbers; weights and bias are only read.
   virtual ConvolutionPlan& choose(const ConvolutionGraph&, const ConvolutionOperands&, void* workspace) = 0;
 };

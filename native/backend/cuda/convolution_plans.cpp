@@ -6,6 +6,7 @@
 
 #include "backend/cuda/convolution_description.hpp"
 #include "backend/cuda/convolution_trial.hpp"
+#include "backend/cuda/kernels/elements.hpp"
 #include "backend/cuda/plan_builders.hpp"
 #include "backend/cuda/plan_cache.hpp"
 #include "tensor/error.hpp"
@@ -46,23 +47,64 @@ std::vector<uint8_t> value_of(const BuiltPlan& plan) {
   return value;
 }
 
+// In the cache instead of a plan: the ReLU is a pass of its own.
+constexpr std::string_view kReluApart = "relu apart\n";
+
+// A plan of the same graph without its ReLU, and our kernel.
+class RectifiedPlan final : public ConvolutionPlan {
+ public:
+  RectifiedPlan(Device& device, const ConvolutionGraph& graph, ConvolutionPlan& bare)
+      : device_(device), element_(element_of(graph.precision)),
+        count_(graph.n * graph.out_h() * graph.out_w() * graph.k), bare_(bare), name_(bare.name() + ", relu apart") {}
+  const std::string& name() const override { return name_; }
+
+  void run(const ConvolutionOperands& operands, void* workspace) override {
+    bare_.run(operands, workspace);
+    rectify(device_.stream(), element_, operands.y, operands.y, count_);
+  }
+
+ private:
+  Device& device_;
+  const Element element_;
+  const int64_t count_;
+  ConvolutionPlan& bare_;
+  const std::string name_;
+};
+
 class TriedPlans final : public ConvolutionPlans {
  public:
   explicit TriedPlans(Device& device)
       : device_(device), cache_(plan_cache_folder()), most_(plans_to_try()), builders_(device) {}
 
   ConvolutionPlan& choose(const ConvolutionGraph& graph, const ConvolutionOperands& operands, void* workspace) override {
-    std::unique_ptr<BuiltPlan>& plan = chosen_[graph.text()];
-    if (plan) return *plan;
-    ConvolutionTrial trial(device_, graph, operands, workspace);
-    plan = remembered(graph, trial);
-    if (plan) return *plan;
-    plan = fastest(graph, trial);
-    remember(graph, *plan);
+    std::unique_ptr<ConvolutionPlan>& plan = chosen_[graph.text()];
+    if (!plan) plan = find(graph, operands, workspace);
     return *plan;
   }
 
  private:
+  std::unique_ptr<ConvolutionPlan> find(const ConvolutionGraph& graph, const ConvolutionOperands& operands,
+                                        void* workspace) {
+    const auto known = cache_.find(key(graph));
+    const bool apart = known && std::ranges::equal(*known, kReluApart);
+    Fates fates;
+    if (!apart) {
+      ConvolutionTrial trial(device_, graph, operands, workspace);
+      if (known)
+        if (auto plan = restored(graph, *known, trial)) return plan;
+      if (auto plan = fastest(graph, trial, fates)) {
+        remember(graph, *plan);
+        return plan;
+      }
+      if (!graph.relu) throw Error(kInternal, "cuDNN has no plan that is right for " + graph.text() + fates.text());
+    }
+    ConvolutionGraph bare = graph;
+    bare.relu = false;
+    auto plan = std::make_unique<RectifiedPlan>(device_, graph, choose(bare, operands, workspace));
+    if (!apart) cache_.keep(key(graph), {kReluApart.begin(), kReluApart.end()});
+    return plan;
+  }
+
   // All that a plan depends on.
   std::string key(const ConvolutionGraph& graph) {
     const Card& card = device_.card();
@@ -70,13 +112,12 @@ class TriedPlans final : public ConvolutionPlans {
            std::to_string(card.multiprocessors) + "\ndriver " + std::to_string(card.driver) + "\n" + builders_.cudnn().version() + "\n";
   }
 
-  std::unique_ptr<BuiltPlan> remembered(const ConvolutionGraph& graph, ConvolutionTrial& trial) {
-    const auto value = cache_.find(key(graph));
-    if (!value) return nullptr;
-    const auto end = std::ranges::find(*value, '\n');
-    if (end == value->end()) return nullptr;
+  std::unique_ptr<BuiltPlan> restored(const ConvolutionGraph& graph, const std::vector<uint8_t>& value,
+                                      ConvolutionTrial& trial) {
+    const auto end = std::ranges::find(value, '\n');
+    if (end == value.end()) return nullptr;
     try {
-      auto plan = builders_.cudnn().restore(graph, std::string(value->begin(), end), std::vector<uint8_t>(end + 1, value->end()));
+      auto plan = builders_.cudnn().restore(graph, std::string(value.begin(), end), std::vector<uint8_t>(end + 1, value.end()));
       if (plan->workspace_bytes() <= workspace_bytes(graph) && !trial.fault(*plan)) return plan;
     } catch (const Error& error) {
       if (std::string_view(error.code()) == kDeviceLost) throw;
@@ -91,11 +132,10 @@ class TriedPlans final : public ConvolutionPlans {
     }
   }
 
-  std::unique_ptr<BuiltPlan> fastest(const ConvolutionGraph& graph, ConvolutionTrial& trial) {
-    Fates fates;
+  std::unique_ptr<BuiltPlan> fastest(const ConvolutionGraph& graph, ConvolutionTrial& trial, Fates& fates) {
     for (Heuristics heuristics : {Heuristics::first, Heuristics::fallback})
       if (auto plan = fastest(graph, heuristics, trial, fates)) return plan;
-    throw Error(kInternal, "cuDNN has no plan that is right for " + graph.text() + fates.text());
+    return nullptr;
   }
 
   std::unique_ptr<BuiltPlan> fastest(const ConvolutionGraph& graph, Heuristics heuristics, ConvolutionTrial& trial,
@@ -120,7 +160,7 @@ class TriedPlans final : public ConvolutionPlans {
   const PlanCache cache_;
   const int64_t most_;
   PlanBuilders builders_;  // outlive the plans
-  std::map<std::string, std::unique_ptr<BuiltPlan>> chosen_;
+  std::map<std::string, std::unique_ptr<ConvolutionPlan>> chosen_;
 };
 
 }  // namespace

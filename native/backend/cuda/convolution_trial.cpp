@@ -13,6 +13,7 @@
 namespace vggnet::cuda {
 namespace {
 
+constexpr float kNotANumber = std::numeric_limits<float>::quiet_NaN();
 constexpr int64_t kPart = 256;  // bytes; parts of the trial's memory begin at multiples
 
 // Largest relative error, in the root of the sums of squares. Rounding to bfloat16 makes 1.7e-3, which a result that is
@@ -74,19 +75,22 @@ void ConvolutionTrial::fill() {
   if (graph_.mask) fill_random_rectified(stream, element, writable(operands_.mask), counts.x, 3, 1);
   const int64_t terms = graph_.kernel_h * graph_.kernel_w * (forward ? graph_.c : graph_.k);
   fill_random(stream, element, weights_, counts.weights, 4, std::sqrt(2.0f / static_cast<float>(terms)));
-  fill_random(stream, element, bias_, graph_.k, 5, 0.5f);
+  fill_bias();
+}
+
+void ConvolutionTrial::fill_bias() {
+  fill_random(device_.stream(), element_of(graph_.precision), bias_, graph_.k, 5, 0.5f);
 }
 
 // With NaN: what a plan leaves unwritten is seen.
 void ConvolutionTrial::spoil_results() {
-  constexpr float nan = std::numeric_limits<float>::quiet_NaN();
   const Element element = element_of(graph_.precision);
   const Counts counts(graph_);
   switch (graph_.direction) {
-    case Direction::forward: return multiply(device_.stream(), element, operands_.y, nan, operands_.y, counts.y);
-    case Direction::input_gradient: return multiply(device_.stream(), element, operands_.dx, nan, operands_.dx, counts.x);
+    case Direction::forward: return multiply(device_.stream(), element, operands_.y, kNotANumber, operands_.y, counts.y);
+    case Direction::input_gradient: return multiply(device_.stream(), element, operands_.dx, kNotANumber, operands_.dx, counts.x);
     case Direction::weight_gradient:
-      return multiply(device_.stream(), Element::float32, operands_.dw, nan, operands_.dw, counts.weights);
+      return multiply(device_.stream(), Element::float32, operands_.dw, kNotANumber, operands_.dw, counts.weights);
   }
 }
 
@@ -100,7 +104,22 @@ std::optional<std::string> ConvolutionTrial::fault(ConvolutionPlan& plan) {
     if (std::string_view(error.code()) == kDeviceLost) throw;
     return error.what();
   }
-  return difference();
+  if (auto wrong = difference()) return wrong;
+  if (graph_.relu && !keeps_not_a_number(plan)) return "makes NaN zero";
+  return std::nullopt;
+}
+
+// With NaN for every bias every output is NaN, unless the ReLU is max(x, 0).
+bool ConvolutionTrial::keeps_not_a_number(ConvolutionPlan& plan) {
+  const Element element = element_of(graph_.precision);
+  multiply(device_.stream(), element, bias_, kNotANumber, bias_, graph_.k);
+  device_.clear(operands_.y, Counts(graph_).y * bytes_of(element));
+  plan.run(operands_, workspace_);
+  fill_bias();
+  check_samples(device_.stream(), graph_, operands_, scratch_, static_cast<Check*>(check_));
+  Check check;
+  device_.download(check_, &check, sizeof check);
+  return check.not_finite == checked_elements(graph_);
 }
 
 std::optional<std::string> ConvolutionTrial::difference() {

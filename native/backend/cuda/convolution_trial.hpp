@@ -18,8 +18,10 @@ class ConvolutionTrial {
 
  private:
   void fill();
+  void fill_bias();
   void spoil_results();
   std::optional<std::string> difference();
+  bool keeps_not_a_number(ConvolutionPlan&);
 
   Device& device_;
   const ConvolutionGraph graph_;

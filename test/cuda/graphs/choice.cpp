@@ -49,7 +49,10 @@ std::vector<float> result_of(const ConvolutionGraph& g, const ConvolutionOperand
     case Direction::forward:
       result.resize(g.n * g.out_h() * g.out_w() * g.k);
       for_each_product(g, [&](int64_t i, int64_t j, int64_t o) { result[o] += x[i] * w[j]; });
-      for (size_t i = 0; i < result.size(); ++i) result[i] = std::max(0.0f, result[i] + floats(operands.bias)[i % g.k]);
+      for (size_t i = 0; i < result.size(); ++i) {
+        result[i] += floats(operands.bias)[i % g.k];
+        if (g.relu && result[i] < 0) result[i] = 0;
+      }
       break;
     case Direction::input_gradient:
       result.resize(g.n * g.h * g.w * g.c);
@@ -83,6 +86,7 @@ class MadeUpPlan final : public BuiltPlan {
  private:
   void write(const ConvolutionOperands& operands) const {
     std::vector<float> result = result_of(graph_, operands);
+    if (does_ == "max-relu" && graph_.relu) for (float& value : result) value = std::max(0.0f, value);
     if (does_ == "slow") std::this_thread::sleep_for(std::chrono::milliseconds(20));
     for (float& value : result) value *= does_ == "wrong" ? 1.001f : does_ == "zero" ? 0 : 1;
     float* const out = graph_.direction == Direction::forward          ? static_cast<float*>(operands.y)

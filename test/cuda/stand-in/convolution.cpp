@@ -53,8 +53,7 @@ void forward(const ConvolutionGraph& graph, const ConvolutionOperands& operands)
            [&](int64_t place, const double* values) {
              for (int64_t k = 0; k < graph.k; ++k) {
                const double value = values[k] + (graph.bias ? load(exact, operands.bias, k) : 0);
-               // NaN is lost, as some units lose it
-               store(element_of(precision), operands.y, place * graph.k + k, !graph.relu || value > 0 ? value : 0);
+               store(element_of(precision), operands.y, place * graph.k + k, graph.relu && value < 0 ? 0 : value);
              }
            });
 }

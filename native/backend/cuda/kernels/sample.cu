@@ -133,6 +133,8 @@ int64_t check_scratch_bytes(const ConvolutionGraph& graph) {
   return std::max(of_samples, graph.sums_gradient ? of_sums : 0) + kChecks * kCheckBytes;
 }
 
+int64_t checked_elements(const ConvolutionGraph& graph) { return SampleSizes(graph).samples * kLanes; }
+
 void check_samples(Stream stream, const ConvolutionGraph& graph, const ConvolutionOperands& operands, void* scratch,
                    Check* result) {
   with_element(element_of(graph.precision), [&]<class T>(T) {

@@ -13,6 +13,7 @@ struct Check {
 };
 
 int64_t check_scratch_bytes(const ConvolutionGraph&);
+int64_t checked_elements(const ConvolutionGraph&);  // that check_samples looks at
 
 // The graph's c and k are padded counts. `result` lies in the device's memory and is overwritten.
 // Looks at y, dx or dw. Bias and weights are read as they are: forward rounds nothing on the way but y itself.
