@@ -29,7 +29,8 @@ export type ErrorCode =
  * - `SHAPE_MISMATCH`: shapes that do not fit together
  * - `DISPOSED`: a tensor or network used after `dispose`
  * - `STATE`: a call out of order, such as `backward` without `forward(x, { training: true })`
- * - `NOT_FINITE`: a loss or gradient is NaN or infinite; the message names the first bad layer, nothing was changed
+ * - `NOT_FINITE`: a loss, gradient or score is NaN or infinite; the message names the first bad layer or the image, nothing
+ *   was changed
  * - `OUT_OF_MEMORY`: names the bytes, and the largest batch that fits
  * - `DEVICE_UNAVAILABLE`: the device asked for is not there; what was tried, and the cure
  * - `DEVICE_LOST`: the card stopped working in this process; every later call on it fails at once: start the process again

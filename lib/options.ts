@@ -134,8 +134,18 @@ export const finite = numberThat('a finite number', Number.isFinite)
 export const positive = numberThat('a number above 0', (value) => value > 0 && Number.isFinite(value))
 /** A finite number >= 0. */
 export const nonNegative = numberThat('a number of at least 0', (value) => value >= 0 && Number.isFinite(value))
-/** A number p with 0 <= p < 1: a dropout rate, a momentum. */
-export const fraction = numberThat('a number from 0 to below 1', (value) => value >= 0 && value < 1)
+/** A number p with 0 <= p < 1, also when rounded to float32: a dropout rate, a momentum. */
+export const fraction = numberThat('a number from 0 to below 1', (value) => value >= 0 && Math.fround(value) < 1)
+
+/** As `check`, for a number that native code computes with: in float32 it must not become infinity, nor 0 unless it is 0. */
+export const float32 =
+  (check: Check<number>): Check<number> =>
+  (value, name) => {
+    const number = check(value, name)
+    const rounded = Math.fround(number)
+    if (Number.isFinite(rounded) && (rounded !== 0 || number === 0)) return number
+    throw unexpected('a number that float32 holds (of size 1.4e-45 to 3.4e38)', name, value)
+  }
 
 /** An integer from `min` to `max`, both included. */
 export const integer = (min: number, max: number = Number.MAX_SAFE_INTEGER): Check<number> =>

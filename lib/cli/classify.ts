@@ -4,6 +4,7 @@ import { load } from '../checkpoint/checkpoint.js'
 import { type ImageSize, readImage } from '../data/image.js'
 import { evaluationSide } from '../data/view.js'
 import { VggError } from '../error.js'
+import { checkScores } from '../evaluate/metrics.js'
 import { integer } from '../options.js'
 import { modelFile } from '../run/folder.js'
 import { Tensor } from '../tensor.js'
@@ -84,6 +85,10 @@ async function answersFor(net: VGG, files: readonly string[], top: number) {
   for (const [place, file] of files.entries()) pixels.set(await readImage(file, size, options), place * bytes)
   const images = Tensor.from(pixels, [files.length, size.height, size.width, size.channels])
   const scores = await net.forward(images)
+  const values = await scores.data()
+  files.forEach((file, row) => {
+    checkScores(values.subarray(row * net.classes, (row + 1) * net.classes), file)
+  })
   const rows = await (await scores.softmax()).topk(top)
   return files.map((file, place) => ({ file, answers: (rows[place] ?? []).map((row) => answerOf(net, row)) }))
 }

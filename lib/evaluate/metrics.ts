@@ -28,6 +28,19 @@ export interface Metrics {
   readonly confusion: readonly (readonly number[])[]
 }
 
+/**
+ * Checks the scores of one image: NaN compares as false with everything, and would pass for an answer.
+ *
+ * @param name of the image, for the message
+ * @throws VggError NOT_FINITE
+ */
+export function checkScores(scores: Float32Array, name: string): void {
+  const bad = scores.find((score) => !Number.isFinite(score))
+  if (bad === undefined) return
+  const cause = 'a weight, or the mean and scale of the network, is too large'
+  throw new VggError('NOT_FINITE', `Expected finite scores for ${name} but received ${bad}: ${cause}`)
+}
+
 /** Counts answers batch by batch. Knows nothing of networks: logits and labels go in, {@link Metrics} come out. */
 export class Tally {
   readonly #classNames: readonly string[]
@@ -66,10 +79,7 @@ export class Tally {
       const message = `Expected a class from 0 to ${logits.length - 1} for a label but received ${label}`
       throw new VggError('INVALID_ARGUMENT', message)
     }
-    // Not finite compares as false with everything and would count as right.
-    if (!logits.every(Number.isFinite)) {
-      throw new VggError('NOT_FINITE', `Expected finite scores for picture ${this.#count} but received ${own}`)
-    }
+    checkScores(logits, `image ${this.#count}`)
     const answer = indexOfLargest(logits)
     counts[answer] = (counts[answer] ?? 0) + 1
     this.#count += 1

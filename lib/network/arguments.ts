@@ -3,6 +3,7 @@ import type { NativeImages, NativeTensor, NativeUpdate } from '../native/native.
 import {
   boolean,
   type Check,
+  float32,
   fraction,
   instanceOf,
   integer,
@@ -177,16 +178,18 @@ export function namesOf(names: unknown, name: string, known: readonly string[]):
 }
 
 const updateChecks = {
-  learningRate: positive,
+  learningRate: float32(positive),
   momentum: withDefault(fraction, 0),
-  weightDecay: withDefault(nonNegative, 0),
+  weightDecay: withDefault(float32(nonNegative), 0),
 }
 
 function ratesOf(rates: unknown, layers: readonly string[]): Record<string, number> {
   if (rates === undefined) return {}
   if (!isObject(rates)) throw unexpected('an object of layer names and numbers', 'rates', rates)
   namesOf(Object.keys(rates), 'rates', layers)
-  return Object.fromEntries(Object.entries(rates).map(([name, rate]) => [name, nonNegative(rate, `rates.${name}`)]))
+  return Object.fromEntries(
+    Object.entries(rates).map(([name, rate]) => [name, float32(nonNegative)(rate, `rates.${name}`)]),
+  )
 }
 
 /** The checks of an update's options; `layers` are those that have parameters. */

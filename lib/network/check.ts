@@ -3,6 +3,7 @@ import {
   type Check,
   type Checks,
   finite,
+  float32,
   fraction,
   integer,
   isObject,
@@ -35,10 +36,10 @@ const oddSize: Check<number> = (value, name) => {
 
 const name = text
 const fields = {
-  input: { channels: size, mean: arrayOf(finite), scale: arrayOf(finite) },
+  input: { channels: size, mean: arrayOf(float32(finite)), scale: arrayOf(float32(finite)) },
   convolution: { name, outputs: size, kernel, relu: optional(text) },
   'max-pool': { name },
-  'local-norm': { name, size: oddSize, k: positive, alpha: nonNegative, beta: nonNegative },
+  'local-norm': { name, size: oddSize, k: float32(positive), alpha: float32(nonNegative), beta: float32(nonNegative) },
   linear: { name, outputs: size, window, relu: optional(text), dropout: optional(fraction) },
   'spatial-mean': { name },
 } satisfies Record<Layer['kind'], Checks>

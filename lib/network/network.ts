@@ -108,7 +108,7 @@ export class Network {
 
   /**
    * The logits of a batch: [n, classes], or a class map [n, classes, h, w] for images larger than the network's
-   * (dense evaluation, Sect. 3.2).
+   * (dense evaluation, Sect. 3.2). NaN and infinity are returned as computed.
    * @param images uint8 [n, h, w, c] or float32 [n, c, h, w], pixels from 0 to 255
    */
   async forward(images: Tensor, options?: ForwardOptions): Promise<Tensor<'float32'>> {
@@ -118,8 +118,9 @@ export class Network {
 
   /**
    * Tensors inside the network, by the paper's names: 'conv4_2' before its ReLU, 'relu4_2' after it, 'pool1', 'fc7',
-   * 'relu7', 'fc8'. Float32 [n, c, h, w]; [n, c] for a linear layer with one place. Evaluation mode unless
-   * `training` is asked for, after which `backward` can inject gradients at the same names.
+   * 'relu7', 'fc8'. Float32 [n, c, h, w]; [n, c] for a linear layer with one position. Evaluation mode unless
+   * `training` is asked for, after which `backward` can inject gradients at the same names. NaN and infinity are
+   * returned as computed.
    */
   async features(
     images: Tensor,

@@ -8,6 +8,7 @@ import {
   type Check,
   type Checked,
   callback,
+  float32,
   fraction,
   instanceOf,
   integer,
@@ -101,7 +102,9 @@ export interface TrainOptions {
 
 const rateTable: Check<Record<string, number>> = (value, name) => {
   if (!isObject(value)) throw unexpected('an object of layer names and numbers', name, value)
-  return Object.fromEntries(Object.entries(value).map(([key, rate]) => [key, nonNegative(rate, `${name}.${key}`)]))
+  return Object.fromEntries(
+    Object.entries(value).map(([key, rate]) => [key, float32(nonNegative)(rate, `${name}.${key}`)]),
+  )
 }
 
 const microBatch: Check<number | 'auto'> = (value, name) => (value === 'auto' ? value : integer(1)(value, name))
@@ -111,9 +114,9 @@ const checks = {
   epochs: withDefault(integer(1), 74),
   batch: withDefault(integer(1), 256),
   microBatch: optional(microBatch),
-  learningRate: withDefault(positive, 0.01),
+  learningRate: withDefault(float32(positive), 0.01),
   momentum: withDefault(fraction, 0.9),
-  weightDecay: withDefault(nonNegative, 5e-4),
+  weightDecay: withDefault(float32(nonNegative), 5e-4),
   rates: withDefault(rateTable, {}),
   freeze: withDefault(arrayOf(text), []),
   schedule: optional(scheduleCheck),
