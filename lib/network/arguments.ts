@@ -59,7 +59,10 @@ export interface ForwardOptions {
 export interface BackwardOptions {
   /** Gradients to be added at tensors that `forward` kept: name to a float32 tensor of the kept tensor's shape. */
   inject?: Readonly<Record<string, Tensor<'float32'>>>
-  /** Add to the gradients that are there instead of replacing them. Default false. */
+  /**
+   * Add to the gradients that are valid instead of replacing them; after an `update` or `step`, or where there were none
+   * yet, start from zero. Default false.
+   */
   accumulate?: boolean
   /** Images the loss is averaged over; default: those of this batch. */
   batch?: number

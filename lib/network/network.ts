@@ -134,12 +134,13 @@ export class Network {
 
   /**
    * Gradients of all parameters that are not frozen, after `forward(x, { training: true })`; read them with
-   * `gradient`.
+   * `gradient`. They are valid until the parameters, or which layers are frozen, change; `update` and `step` use them up.
    * @param from the labels, for soft-max with cross-entropy (mean over the batch), or the gradient of a loss of your
    *   own with respect to the logits, of their shape
    * @returns the loss when labels were given, and the gradient of the images, float32 [n, c, h, w] in their pixel
    *   scale, when `forward` was asked to prepare for it
-   * @throws STATE without a forward pass in training, NOT_FINITE naming the first bad layer
+   * @throws STATE without a forward pass in training since the last change of the parameters, or with `accumulate` where
+   *   the gradients have become invalid; NOT_FINITE naming the first bad layer
    */
   async backward(
     from: Labels | { gradient: Tensor<'float32'> },
@@ -152,7 +153,10 @@ export class Network {
     return { ...('labels' in start && { loss }), ...(inputGradient && { inputGradient: tensorOf(inputGradient) }) }
   }
 
-  /** The gradient that the last `backward` left, in logical order: [o, i, h, w] for a convolution. @throws STATE */
+  /**
+   * The gradient that the last `backward` left, in logical order: [o, i, h, w] for a convolution.
+   * @throws STATE where gradients are not valid (see `backward`), or the layer is frozen
+   */
   async gradient(name: string): Promise<Tensor<'float32'>> {
     return this.#read('gradient', name)
   }
@@ -179,7 +183,7 @@ export class Network {
 
   /**
    * SGD with momentum in Caffe's form (Sect. 3.1): v = momentum * v - rate * (gradient + decay * w); w = w + v.
-   * @throws NOT_FINITE when a gradient is not finite: nothing is changed
+   * @throws STATE where gradients are not valid (see `backward`); NOT_FINITE when one is not finite: nothing is changed
    */
   async update(options: UpdateOptions): Promise<void> {
     const argument = readOptions(options, 'update options', updateOptions(this.#trainable))

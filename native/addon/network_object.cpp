@@ -238,9 +238,7 @@ Napi::Value NetworkObject::read(const Napi::CallbackInfo& info) {
     const Role role = role_of(info[0].ToString().Utf8Value());
     return call(
         info.Env(),
-        [role, name = info[1].ToString().Utf8Value()](Network& network) {
-          return HostTensor{network.parameters().entry(name).parameter.dimensions(), network.parameters().read(role, name)};
-        },
+        [role, name = info[1].ToString().Utf8Value()](Network& network) { return network.read(role, name); },
         [](Napi::Env env, const HostTensor& tensor) { return to_js(env, tensor); });
   });
 }

@@ -120,17 +120,23 @@ ForwardAnswer Network::forward(const ForwardCall& call) {
   result.output = read_named(plan.logits);
   for (const std::string& name : call.keep) result.kept[name] = read_named(plan.tensor(name));
   if (call.training) pending_ = &execution;
+  forward_of_ = parameters_.version();
   return result;
 }
 
 BackwardAnswer Network::backward(const BackwardCall& call) {
   if (!pending_) throw Error(kState, "backward needs a forward(x, { training: true }) just before it, and has none");
+  if (forward_of_ != parameters_.version())
+    throw Error(kState, "backward needs the parameters that its forward pass saw, but they were changed: call forward again");
   Execution& execution = *pending_;
   const Plan& plan = execution.plan();
   const Shape logits = plan.tensors[plan.logits].shape;
   const bool from_labels = call.gradient.values.empty();
   if (from_labels) check_labels(call.labels, logits);
   const auto injected = injections(execution, call.inject);
+  const bool accumulates = call.accumulate && gradients_of_ != kNone;
+  if (accumulates) check_gradients("backward with accumulate");
+  gradients_of_ = kDropped;  // until all are there
 
   controls_.loss_scale = 1.0f / static_cast<float>(call.batch > 0 ? call.batch : logits.n);
   write_controls();
@@ -141,10 +147,10 @@ BackwardAnswer Network::backward(const BackwardCall& call) {
   } else {
     write_gradient(execution, call.gradient);
   }
-  const Gradients mode = call.accumulate ? Gradients::accumulate : Gradients::overwrite;
+  const Gradients mode = accumulates ? Gradients::accumulate : Gradients::overwrite;
   auto& recordings = execution.recordings;
   if (injected.empty()) {
-    backend_->run(call.accumulate ? recordings.accumulate : recordings.backward, [&] { execution.backward(mode, {}); });
+    backend_->run(accumulates ? recordings.accumulate : recordings.backward, [&] { execution.backward(mode, {}); });
   } else {
     execution.backward(mode, injected);  // takes host memory of this call: not to be replayed
   }
@@ -153,6 +159,7 @@ BackwardAnswer Network::backward(const BackwardCall& call) {
   BackwardAnswer result;
   result.loss = answer_of(read_results());
   if (!std::isfinite(result.loss.loss)) refuse_not_finite();
+  gradients_of_ = parameters_.version();
   if (execution.image_gradient()) {
     const Shape shape = plan.stages.front().input_shape;
     result.image_gradient.dimensions = {shape.n, shape.c, shape.h, shape.w};
@@ -206,6 +213,7 @@ std::string Network::first_not_finite() {
 void Network::refuse_not_finite() {
   const std::string first = first_not_finite();
   pending_ = nullptr;
+  drop_gradients();
   throw Error(kNotFinite, "training step " + std::to_string(controls_.training_step) +
                               " has led to a loss, a gradient or a weight that is not finite, so no parameter was changed; the first: " + first);
 }
@@ -214,8 +222,36 @@ void Network::freeze(std::set<std::string> layers) {
   for (const std::string& layer : layers)
     if (!parameters_.has_layer(layer))
       throw Error(kInvalidArgument, "Expected layers with parameters for freeze but received '" + layer + "'");
+  if (layers == frozen_) return;
   frozen_ = std::move(layers);
   pending_ = nullptr;
+  drop_gradients();
+}
+
+void Network::set_training_step(uint64_t step) {
+  controls_.training_step = step;
+  pending_ = nullptr;  // its dropout masks are those of the step that it saw
+}
+
+HostTensor Network::read(Role role, const std::string& name) {
+  const Parameter& parameter = parameters_.entry(name).parameter;
+  if (role == Role::gradient) {
+    check_gradients("the gradient of '" + name + "'");
+    if (frozen_.contains(parameter.layer)) throw Error(kState, "the layer '" + parameter.layer + "' is frozen: it has no gradient");
+  }
+  return {parameter.dimensions(), parameters_.read(role, name)};
+}
+
+void Network::check_gradients(const std::string& call) const {
+  if (gradients_of_ == parameters_.version()) return;
+  throw Error(kState, call + (gradients_of_ == kNone
+                                  ? " needs a backward pass before it, and there was none since the last update or step"
+                                  : " needs valid gradients, but the parameters or the frozen layers were changed, or a call "
+                                    "failed, after the backward pass: call forward and backward again"));
+}
+
+void Network::drop_gradients() {
+  if (gradients_of_ != kNone) gradients_of_ = kDropped;
 }
 
 std::vector<StageTime> Network::profile(const ForwardCall& call) {
@@ -224,6 +260,7 @@ std::vector<StageTime> Network::profile(const ForwardCall& call) {
   feed(execution, call.images, 0);
   feed_labels(execution, std::vector<int32_t>(count), 0);
   write_controls();
+  drop_gradients();
   execution.forward();
   return execution.profile();
 }

@@ -30,13 +30,18 @@ class Network {
   Precision precision() const { return backend_->precision(); }
   int threads() const { return backend_->threads(); }
   Parameters& parameters() { return parameters_; }
+  // A copy of an array, in logical order. Of a gradient: STATE unless it is valid (below).
+  HostTensor read(Role, const std::string& name);
   uint64_t training_step() const { return controls_.training_step; }
-  void set_training_step(uint64_t step) { controls_.training_step = step; }
+  void set_training_step(uint64_t);
 
-  // Keeps what backward needs if call.training; any other pass drops it.
+  // Keeps what backward needs if call.training; any other pass, and any change of the parameters, drops it.
   ForwardAnswer forward(const ForwardCall&);
-  BackwardAnswer backward(const BackwardCall&);  // STATE without a forward pass in training before it
-  void update(const UpdateCall&);                // NOT_FINITE: nothing was changed
+  // Leaves gradients, which are valid until the parameters, or which of them are frozen, change. Accumulation adds to
+  // gradients that are valid; after an update or step, or where there was no backward pass yet, it starts from zero.
+  // STATE without a forward pass in training before it, or where gradients to add to have become invalid.
+  BackwardAnswer backward(const BackwardCall&);
+  void update(const UpdateCall&);                // STATE without valid gradients; NOT_FINITE: nothing was changed
   LossAnswer step(const StepCall&);              // forward, loss, backward, update
   void send_ahead(const Images&);                // while the device computes; their forward or step must be the next call
   // What forward and step do again and again while the device computes.
@@ -72,8 +77,13 @@ class Network {
   void compute(Execution&, Gradients);
   void compute_and_update(Execution&, const std::vector<Segment>&);
   void finish_update();
+  void check_gradients(const std::string& call) const;
+  void drop_gradients();
   std::string first_not_finite();
   [[noreturn]] void refuse_not_finite();
+
+  // Instead of a version of the parameters, which count from 1: no gradients since the last update, or invalid ones.
+  static constexpr uint64_t kNone = 0, kDropped = ~uint64_t{0};
 
   std::vector<Layer> layers_;
   bool exact_;
@@ -84,6 +94,8 @@ class Network {
   Controls controls_;
   std::function<void()> meanwhile_ = [] {};
   Execution* pending_ = nullptr;  // has a forward pass in training that backward may follow
+  uint64_t forward_of_ = 0;       // version of the parameters that it saw
+  uint64_t gradients_of_ = kNone;  // version of the parameters that the gradients belong to
   Execution* last_ = nullptr;     // ran last: its images are still in the arena
 };
 

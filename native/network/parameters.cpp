@@ -104,8 +104,6 @@ void Parameters::initialise(Initialisation scheme, uint64_t seed) {
 std::vector<float> Parameters::read(Role role, const std::string& name) {
   const ParameterEntry& place = entry(name);
   std::vector<float> stored(place.stored_count), logical(place.parameter.count());
-  if (role == Role::gradient && !allocated(role))
-    throw Error(kState, "there is no gradient of '" + name + "' yet: call backward first");
   if (role == Role::velocity && !allocated(role)) return logical;
   backend_.download(arena(role) + place.offset, stored.data(), place.stored_count * int64_t{sizeof(float)});
   backend_.load(place.parameter, stored.data(), logical.data());

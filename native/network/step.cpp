@@ -21,7 +21,7 @@ Arenas Network::arenas() {
 }
 
 void Network::update(const UpdateCall& call) {
-  if (!parameters_.allocated(Role::gradient)) throw Error(kState, "update needs a backward pass before it, and has none");
+  check_gradients("update");
   set_update(call);
   write_controls();
   clear_results();
@@ -35,6 +35,7 @@ void Network::update(const UpdateCall& call) {
 
 void Network::finish_update() {
   parameters_.changed();
+  gradients_of_ = kNone;
   ++controls_.training_step;
   pending_ = nullptr;
 }
@@ -54,6 +55,7 @@ LossAnswer Network::step(const StepCall& call) {
   arenas();  // velocity is allocated before the device is busy
   controls_.loss_scale = 1.0f / static_cast<float>(total);
   clear_results();
+  drop_gradients();
 
   for (int64_t done = 0; done < total; done += chunk) {
     const int64_t count = std::min(chunk, total - done);

@@ -72,7 +72,9 @@ test('classify ends with NOT_FINITE and names the image', async () => {
   await save(net, model)
   await sharp({ create: { width: 40, height: 40, channels: 3, background: 'white' } }).toFile(image)
   const { code, stdout, stderr } = await vggnet(['classify', model, image, '--device', 'cpu'])
-  expect(stderr).toMatch(/^vggnet: NOT_FINITE: Expected finite scores for [^ ]+white\.png but received (NaN|-?Infinity)/)
+  expect(stderr).toMatch(
+    /^vggnet: NOT_FINITE: Expected finite scores for [^ ]+white\.png but received (NaN|-?Infinity)/,
+  )
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
 })
 
