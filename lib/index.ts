@@ -72,7 +72,7 @@ export type {
   StepOptions,
   UpdateOptions,
 } from './network/arguments.js'
-export type { Copied } from './network/copy.js'
+export type { Copied, CopyOptions } from './network/copy.js'
 export { type DescribeOptions, describe } from './network/describe.js'
 export type {
   ConvolutionLayer,
@@ -122,4 +122,4 @@ export { type HeadOptions, replaceHead } from './vgg/head.js'
 export type { VggConfiguration } from './vgg/layers.js'
 export type { Preprocessing } from './vgg/preprocessing.js'
 export type { BlockEntry, Variant, VariantLetter, VariantRow } from './vgg/variants.js'
-export { layersOf, type ModelOptions, VGG, type VggOptions } from './vgg/vgg.js'
+export { layersOf, layersOfA, type ModelOptions, VGG, type VggOptions } from './vgg/vgg.js'

@@ -1,12 +1,24 @@
+import { VggError } from '../error.js'
 import type { NativeNetwork } from '../native/native.js'
+import { type Check, unexpected } from '../options.js'
 import { shapeText, type Tensor, valuesOf } from '../tensor.js'
-import { type Layer, type Parameter, parametersOf } from './layer.js'
+import { namesOf } from './arguments.js'
+import { type Layer, layersWithParameters, type Parameter, parametersOf } from './layer.js'
+
+/** What `initialiseFrom` copies. */
+export interface CopyOptions {
+  /**
+   * The layers to copy, each of which must fit; or 'all': each layer of this network that the other has too, with the
+   * same shapes. `layersOfA` names those that the paper's deeper nets take from A.
+   */
+  layers: 'all' | readonly string[]
+}
 
 /** What `initialiseFrom` did: names of layers. */
 export interface Copied {
-  /** Layers whose weights and biases were taken. */
+  /** Layers whose weights and biases were copied. */
   readonly copied: readonly string[]
-  /** Layers that could not be, each with the reason in words. */
+  /** With 'all', the layers that do not fit, each with the reason. */
   readonly notCopied: readonly { readonly name: string; readonly reason: string }[]
 }
 
@@ -30,15 +42,33 @@ function obstacle(from: readonly Parameter[], to: readonly Parameter[]): string 
   return `its shapes are ${shapesText(to)} here and ${shapesText(from)} in the other network`
 }
 
-/** Which of the layers can be copied by name, and why the others cannot. Shapes decide, positions do not. */
-export function copyable(from: readonly Layer[], to: readonly Layer[], names: readonly string[]): Copied {
+/** The check of `CopyOptions.layers`; `known` are the layers with parameters. */
+export const copiedLayers =
+  (known: readonly string[]): Check<CopyOptions['layers']> =>
+  (value, name) => {
+    if (value === 'all') return value
+    if (Array.isArray(value) && value.length > 0) return namesOf(value, name, known)
+    throw unexpected("'all' or an array of layer names", name, value)
+  }
+
+/**
+ * Which of the layers can be copied by name, and why the others cannot. Shapes decide, positions do not.
+ * @throws SHAPE_MISMATCH where a layer that was named does not fit, or where none of 'all' does
+ */
+export function copyable(from: readonly Layer[], to: readonly Layer[], layers: CopyOptions['layers']): Copied {
   const source = parametersOf(from)
   const target = parametersOf(to)
-  const judged = names.map((name) => ({ name, reason: obstacle(ofLayer(source, name), ofLayer(target, name)) }))
-  return {
-    copied: judged.flatMap(({ name, reason }) => (reason === undefined ? [name] : [])),
-    notCopied: judged.flatMap(({ name, reason }) => (reason === undefined ? [] : [{ name, reason }])),
+  const names = layers === 'all' ? layersWithParameters(to) : layers
+  const compared = names.map((name) => ({ name, reason: obstacle(ofLayer(source, name), ofLayer(target, name)) }))
+  const copied = compared.flatMap(({ name, reason }) => (reason === undefined ? [name] : []))
+  const notCopied = compared.flatMap(({ name, reason }) => (reason === undefined ? [] : [{ name, reason }]))
+  const [first] = notCopied
+  if (first !== undefined && (layers !== 'all' || copied.length === 0)) {
+    const none = layers === 'all' ? 'none of its layers does; ' : ''
+    const message = `Expected layers that fit the other network, but ${none}${first.name}: ${first.reason}`
+    throw new VggError('SHAPE_MISMATCH', message)
   }
+  return { copied, notCopied }
 }
 
 /**
@@ -48,10 +78,10 @@ export function copyable(from: readonly Layer[], to: readonly Layer[], names: re
 export async function copyParameters(
   from: Source,
   to: readonly Layer[],
-  names: readonly string[],
+  layers: CopyOptions['layers'],
   together: (writes: (native: NativeNetwork) => Promise<void>) => Promise<void>,
 ): Promise<Copied> {
-  const result = copyable(from.layers, to, names)
+  const result = copyable(from.layers, to, layers)
   const parameters = result.copied.flatMap((layer) => ofLayer(parametersOf(to), layer))
   const reading = Promise.all(
     parameters.map(async ({ name }) => ({ name, data: valuesOf(await from.parameter(name)) })),

@@ -19,6 +19,4 @@ export interface NetworkParts {
   readonly classNames: readonly string[]
   /** What messages call it. */
   readonly name: string
-  /** The layers that `initialiseFrom` copies unless told; default: all that have parameters. */
-  readonly taken?: readonly string[]
 }

@@ -25,7 +25,7 @@ import {
 } from './arguments.js'
 import { CallQueue } from './call-queue.js'
 import { checkedLayers } from './check.js'
-import { type Copied, copyParameters } from './copy.js'
+import { type Copied, type CopyOptions, copiedLayers, copyParameters } from './copy.js'
 import { endsOf, type Layer, layersWithParameters, type Parameter, parametersOf, tensorNames } from './layer.js'
 import type { NetworkOptions, NetworkParts } from './network-parts.js'
 import { initialisation, openNative, runChecks } from './open.js'
@@ -59,13 +59,12 @@ export class Network {
   readonly classes: number
   readonly #name: string
   readonly #trainable: readonly string[]
-  readonly #taken: readonly string[]
   readonly #tensors: readonly string[]
   readonly #calls: CallQueue
   #frozen: ReadonlySet<string> = new Set()
 
   /** @internal Programs call `Network.create` or `VGG.create`. */
-  constructor({ native, layers, classNames, name, taken }: NetworkParts) {
+  constructor({ native, layers, classNames, name }: NetworkParts) {
     this.layers = layers
     this.parameters = parametersOf(layers)
     this.classNames = classNames
@@ -78,7 +77,6 @@ export class Network {
     this.classes = endsOf(layers).classes
     this.#name = name
     this.#trainable = layersWithParameters(layers)
-    this.#taken = taken ?? this.#trainable
     this.#tensors = tensorNames(layers)
     this.#calls = new CallQueue(native, name)
   }
@@ -226,12 +224,12 @@ export class Network {
 
   /**
    * Copies weights and biases from another network, layer by layer, by name (Sect. 3.1).
-   * @param names default: every layer of this network that has parameters; for a VGG net what the paper's deeper nets
-   *   took from A: conv1_1, conv2_1, conv3_1, conv3_2, fc6, fc7, fc8
-   * @returns the layers copied, and those that could not be, with the reason
+   * @returns the layers copied and, with `layers: 'all'`, those that do not fit
+   * @throws SHAPE_MISMATCH where a layer that was named does not fit, or none does; nothing is copied then
    */
-  async initialiseFrom(other: Network, names?: readonly string[]): Promise<Copied> {
-    const layers = names === undefined ? this.#taken : namesOf(names, 'names', this.#trainable)
+  async initialiseFrom(other: Network, options: CopyOptions): Promise<Copied> {
+    const checks = { layers: copiedLayers(this.#trainable) }
+    const { layers } = readOptions(options, 'initialiseFrom options', checks)
     return copyParameters(instanceOf(Network)(other, 'other'), this.layers, layers, (writes) =>
       this.#calls.together(writes),
     )

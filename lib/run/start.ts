@@ -1,7 +1,7 @@
 import { load } from '../checkpoint/checkpoint.js'
 import { VggError } from '../error.js'
 import { replaceHead } from '../vgg/head.js'
-import { VGG } from '../vgg/vgg.js'
+import { layersOfA, VGG } from '../vgg/vgg.js'
 import { shapeOf, sideOf } from './datasets.js'
 import type { RunDescription } from './description.js'
 import { fitted } from './fitted.js'
@@ -50,9 +50,12 @@ async function withClasses(net: VGG, description: RunDescription, { training }: 
 async function transplant(net: VGG, from: string, description: RunDescription): Promise<void> {
   const other = await load(await modelFile(from), { ...runOptions(description), device: 'cpu', precision: 'float32' })
   try {
-    const { notCopied } = await net.initialiseFrom(other)
-    const [first] = notCopied
-    if (first) throw new VggError('SHAPE_MISMATCH', `Could not take ${first.name} from ${from}: ${first.reason}`)
+    await net.initialiseFrom(other, { layers: layersOfA })
+  } catch (error) {
+    if (!(error instanceof VggError) || error.code !== 'SHAPE_MISMATCH') throw error
+    throw new VggError('SHAPE_MISMATCH', `Could not take the layers of A from ${from}: ${error.message}`, {
+      cause: error,
+    })
   } finally {
     other.dispose()
   }

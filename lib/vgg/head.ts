@@ -37,7 +37,7 @@ export async function replaceHead(net: VGG, options: HeadOptions): Promise<VGG> 
   const made = await VGG.create({ ...configuration, ...same, ...ownPrecision, ...given, classes })
   try {
     const others = layersWithParameters(net.layers).slice(0, -1)
-    await made.initialiseFrom(net, others)
+    await made.initialiseFrom(net, { layers: others })
     return made
   } catch (error) {
     made.dispose()

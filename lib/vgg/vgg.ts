@@ -119,8 +119,11 @@ function configurationOf(model: Checked<typeof modelChecks>): VggConfiguration {
 export const layersOf = (options: ModelOptions): readonly Layer[] =>
   vggLayers(configurationOf(readOptions(options, 'VGG options', modelChecks)))
 
-/** What the deeper nets of the paper take from A (Sect. 3.1). By name: by position the shapes do not agree. */
-const takenFromA = ['conv1_1', 'conv2_1', 'conv3_1', 'conv3_2', 'fc6', 'fc7', 'fc8']
+/**
+ * The layers that the paper's deeper nets take from A (Sect. 3.1): `deeper.initialiseFrom(a, { layers: layersOfA })`. By
+ * name: by position the shapes do not agree.
+ */
+export const layersOfA: readonly string[] = ['conv1_1', 'conv2_1', 'conv3_1', 'conv3_2', 'fc6', 'fc7', 'fc8']
 
 // A subclass's static method must take what its base's takes; this base has no static methods.
 const Base: new (parts: NetworkParts) => Network = Network
@@ -153,7 +156,7 @@ export class VGG extends Base {
     const layers = vggLayers(configuration)
     const native = await openNative(layers, run, model.initialisation)
     const name = `The VGG net ${configuration.variant.name}`
-    return new VGG({ native, layers, classNames: model.classNames, name, taken: takenFromA }, configuration)
+    return new VGG({ native, layers, classNames: model.classNames, name }, configuration)
   }
 
   /** Every choice that made it, defaults filled in. */

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
-import { Network, Tensor, VGG } from '../../lib/index.js'
-import { describeOnEach, precisionOf, repeatable } from '../devices.js'
+import { Tensor } from '../../lib/index.js'
+import { describeOnEach, precisionOf } from '../devices.js'
 import { difference, parametersOfNet, smallBatch, smallNetOn } from './small.js'
 
 const { images, labels } = smallBatch(12)
@@ -63,10 +63,10 @@ describeOnEach('calls on one network', (device) => {
     const copy = Float32Array.from(await images.data())
     const names = ['conv1_1', 'conv2_1', 'conv2_2', 'fc6', 'fc7', 'fc8']
     // all at once, nothing awaited between
-    const copying = to.initialiseFrom(from, names)
+    const copying = to.initialiseFrom(from, { layers: names })
     const changing = from.step(images, labels, update)
     const first = to.forward(Tensor.from(copy, [12, 2, 8, 12]))
-    const copyingAgain = to.initialiseFrom(third, names)
+    const copyingAgain = to.initialiseFrom(third, { layers: names })
     const second = to.forward(images)
     copy.fill(0)
     expect(await copying).toEqual({ copied: names, notCopied: [] })
@@ -84,7 +84,10 @@ describeOnEach('calls on one network', (device) => {
       nets.map((net) => Promise.all(Array.from({ length: 10 }, () => net.step(images, labels, update)))),
     )
     for (const found of losses) expect(found.map(({ loss }) => loss)).toEqual(expected)
-    await Promise.all([nets[0].initialiseFrom(nets[1]), nets[1].initialiseFrom(nets[0])])
+    await Promise.all([
+      nets[0].initialiseFrom(nets[1], { layers: 'all' }),
+      nets[1].initialiseFrom(nets[0], { layers: 'all' }),
+    ])
     for (const net of [alone, ...nets]) net.dispose()
   })
 })
@@ -106,7 +109,7 @@ describeOnEach('dispose', (device) => {
       net.gradient('fc8.bias'),
       net.profile(images),
       net.setTrainingStep(1),
-      net.initialiseFrom(net),
+      net.initialiseFrom(net, { layers: 'all' }),
     ]
     for (const call of calls) {
       await expect(call).rejects.toMatchObject({ code: 'DISPOSED', message: 'The VGG net small was disposed' })
@@ -120,7 +123,7 @@ describeOnEach('dispose', (device) => {
     net.freeze(['fc6'])
     const calls = Array.from({ length: 20 }, () => net.step(images, labels, update))
     const other = await smallNet()
-    const copying = net.initialiseFrom(other)
+    const copying = net.initialiseFrom(other, { layers: 'all' })
     const waiting = net.forward(images)
     net.dispose()
     for (const result of await Promise.allSettled([...calls, copying, waiting])) {
@@ -243,39 +246,6 @@ describeOnEach('training', (device) => {
     expect(await dataOf(net.forward(images, { training: true }))).not.toEqual(first)
     await net.setTrainingStep(0)
     expect(await dataOf(net.forward(images, { training: true }))).toEqual(first)
-    net.dispose()
-  })
-})
-
-describeOnEach('initialiseFrom', (device) => {
-  const smallNet = smallNetOn(device)
-  it('copies from A what the paper says, by name, and reports what it could not', async () => {
-    const options = { imageSize: 32, width: 1 / 16, headWidth: 32, ...repeatable(device), threads: 1 } as const
-    const a = await VGG.create({ ...options, variant: 'A', classes: 10, seed: 1 })
-    const d = await VGG.create({ ...options, variant: 'D', classes: 20, seed: 2 })
-    const before = await parametersOfNet(d)
-    const { copied, notCopied } = await d.initialiseFrom(a)
-    expect(copied).toEqual(['conv1_1', 'conv2_1', 'conv3_1', 'conv3_2', 'fc6', 'fc7'])
-    expect(notCopied).toEqual([{ name: 'fc8', reason: expect.stringContaining('[20, 32]') }])
-    const [source, target] = [await parametersOfNet(a), await parametersOfNet(d)]
-    for (const name of copied) expect(target[`${name}.weight`]).toEqual(source[`${name}.weight`])
-    for (const name of ['conv1_2', 'conv4_1', 'fc8']) expect(target[`${name}.weight`]).toEqual(before[`${name}.weight`])
-    a.dispose()
-    d.dispose()
-  })
-
-  it('of a network of other layers copies what it shares', async () => {
-    const layers = [
-      { kind: 'input', channels: 2, mean: [0, 0], scale: [1, 1] },
-      { kind: 'convolution', name: 'conv1_1', outputs: 4, kernel: 3 },
-      { kind: 'linear', name: 'own', outputs: 3, window: [8, 12] },
-    ] as const
-    const [own, net] = [await Network.create({ layers, ...repeatable(device), threads: 1 }), await smallNet()]
-    expect(await own.initialiseFrom(net)).toEqual({
-      copied: ['conv1_1'],
-      notCopied: [{ name: 'own', reason: 'the other network has no such layer with parameters' }],
-    })
-    own.dispose()
     net.dispose()
   })
 })

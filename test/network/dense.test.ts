@@ -36,7 +36,7 @@ describeOnEach(
 
       const input = { kind: 'input', channels: 32, mean: Array(32).fill(0), scale: Array(32).fill(1) } as const
       const head = await Network.create({ layers: [input, ...net.layers.slice(-3)], ...opening[device] })
-      await head.initialiseFrom(net, ['fc6', 'fc7', 'fc8'])
+      await head.initialiseFrom(net, { layers: ['fc6', 'fc7', 'fc8'] })
       const map = await fc8.data()
       for (let top = 0; top < 2; top++)
         for (let left = 0; left < 3; left++) {
@@ -54,7 +54,7 @@ describeOnEach(
         layers: [...net.layers, { kind: 'spatial-mean', name: 'mean' }],
         ...opening[device],
       })
-      await dense.initialiseFrom(net)
+      await dense.initialiseFrom(net, { layers: 'all' })
       const images = Tensor.randn([2, 3, 224, 224], { seed: 2, mean: 120, std: 60 })
       const [ordinary, averaged] = [await net.forward(images), await dense.forward(images)]
       expect(ordinary.shape).toEqual([2, classes])
