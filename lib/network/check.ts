@@ -17,7 +17,11 @@ import {
 } from '../options.js'
 import { endsOf, type Layer, tensorNames } from './layer.js'
 
-const size = integer(1, 2 ** 24)
+/** The most channels, outputs and positions of a window that a layer may have. */
+export const mostOutputs = 2 ** 24
+const mostLayers = 4096
+
+const size = integer(1, mostOutputs)
 
 const kernel: Check<1 | 3> = (value, name) => {
   if (value === 1 || value === 3) return value
@@ -30,8 +34,8 @@ const window: Check<[number, number]> = (value, name) => {
 }
 
 const oddSize: Check<number> = (value, name) => {
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value > 0 && value % 2 === 1) return value
-  throw unexpected('an odd integer of at least 1', name, value)
+  if (typeof value === 'number' && value % 2 === 1 && value >= 1 && value < mostOutputs) return value
+  throw unexpected(`an odd integer from 1 to ${mostOutputs - 1}`, name, value)
 }
 
 const name = text
@@ -61,6 +65,7 @@ function checkedLayer(value: unknown, place: string): Layer {
  */
 export const checkedLayers: Check<readonly Layer[]> = (value, place) => {
   if (!Array.isArray(value)) throw unexpected('an array of layers', place, value)
+  if (value.length > mostLayers) throw unexpected(`at most ${mostLayers} layers`, place, value)
   const layers = Array.from(value, (layer, index) => checkedLayer(layer, `${place}[${index}]`))
   const { channels } = endsOf(layers)
   layers.forEach((layer, index) => {

@@ -1,4 +1,5 @@
 import { checkClassNames } from '../network/arguments.js'
+import { checkedLayers, mostOutputs } from '../network/check.js'
 import type { Layer } from '../network/layer.js'
 import { Network } from '../network/network.js'
 import type { NetworkParts } from '../network/network-parts.js'
@@ -37,7 +38,7 @@ export interface ModelOptions {
   dropout?: number
   /** Outputs of fc6 and fc7; default 4096. */
   headWidth?: number
-  /** Multiplier of the convolutions' channels, above 0; default 1. */
+  /** Multiplier of the convolutions' channels: above 0, at most 2^24 channels in all layers; default 1. */
   width?: number
   /** See `Initialisation`; default `glorot`. It decides the default of `scale`. */
   initialisation?: Initialisation
@@ -100,12 +101,18 @@ function checkSize([height, width]: readonly [number, number], { blocks }: Varia
   throw unexpected(`at least ${least} pixels for ${blocks.length} blocks`, 'imageSize', [height, width])
 }
 
+function checkWidth(width: number, { channels }: Variant): void {
+  const most = mostOutputs / Math.max(...channels)
+  if (width > most) throw unexpected(`a number of at most ${most}`, 'width', width)
+}
+
 const imageNetMean = [123.68, 116.779, 103.939]
 
 function configurationOf(model: Checked<typeof modelChecks>): VggConfiguration {
   const { initialisation: scheme, classNames, preprocessing: before, ...rest } = model
   const { variant: row, channels, classes } = rest
   checkSize(rest.imageSize, row)
+  checkWidth(rest.width, row)
   checkClassNames(classNames, classes)
   const meanRgb = perChannel(rest.meanRgb ?? (channels === 3 ? imageNetMean : 127.5), 'meanRgb', channels)
   const scale = perChannel(rest.scale ?? (scheme === 'paper' ? 1 : 1 / 58), 'scale', channels)
@@ -117,7 +124,10 @@ function configurationOf(model: Checked<typeof modelChecks>): VggConfiguration {
  * @throws INVALID_ARGUMENT, SHAPE_MISMATCH
  */
 export const layersOf = (options: ModelOptions): readonly Layer[] =>
-  vggLayers(configurationOf(readOptions(options, 'VGG options', modelChecks)))
+  checkedVggLayers(configurationOf(readOptions(options, 'VGG options', modelChecks)))
+
+const checkedVggLayers = (configuration: VggConfiguration): readonly Layer[] =>
+  checkedLayers(vggLayers(configuration), 'layers')
 
 /**
  * The layers that the paper's deeper nets take from A (Sect. 3.1): `deeper.initialiseFrom(a, { layers: layersOfA })`. By
@@ -153,7 +163,7 @@ export class VGG extends Base {
     const { device, precision, deterministic, seed, threads, exact, memoryLimit, ...model } = read
     const run = { device, precision, deterministic, seed, threads, exact, memoryLimit }
     const configuration = configurationOf(model)
-    const layers = vggLayers(configuration)
+    const layers = checkedVggLayers(configuration)
     const native = await openNative(layers, run, model.initialisation)
     const name = `The VGG net ${configuration.variant.name}`
     return new VGG({ native, layers, classNames: model.classNames, name }, configuration)

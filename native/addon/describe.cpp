@@ -11,7 +11,7 @@ namespace {
 // What holds whatever the device is.
 Napi::Object layer_row(Napi::Env env, const Layer& layer, const Shape& input) {
   int64_t parameters = 0;
-  for (const Parameter& parameter : parameters_of(layer, input)) parameters += parameter.count();
+  for (const Parameter& parameter : parameters_of(layer, input.c)) parameters += parameter.count();
   const auto sizes = [&](const Shape& s) { return to_js(env, std::vector<int64_t>{s.n, s.c, s.h, s.w}); };
   Napi::Object row = Napi::Object::New(env);
   row.Set("name", name_of(layer));

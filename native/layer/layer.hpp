@@ -99,13 +99,18 @@ struct Parameter {
 std::string name_of(const Layer&);
 const char* kind_of(const Layer&);
 
-// Output shape of a layer. Every shape error of a network is thrown here (SHAPE_MISMATCH).
+// Output shape of a layer. Every shape error of a network is thrown here: SHAPE_MISMATCH, or INVALID_ARGUMENT for more
+// than kMostElements.
 Shape output_shape(const Layer&, const Shape& input);
 
-// The layer's weight and bias, or nothing.
-std::vector<Parameter> parameters_of(const Layer&, const Shape& input);
+// The layer's weight and bias, or nothing. INVALID_ARGUMENT for more than kMostElements.
+std::vector<Parameter> parameters_of(const Layer&, int64_t input_channels);
+
+// Channels that come out of a layer.
+int64_t output_channels(const Layer&, int64_t input_channels);
 
 // Multiply-adds of one forward pass over the whole batch; multiplications of a convolution or linear layer only.
+// INVALID_ARGUMENT for more than kMostOperations.
 int64_t multiply_adds(const Layer&, const Shape& input);
 
 }  // namespace vggnet

@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <numeric>
 
+#include "tensor/error.hpp"
 #include "tensor/shape.hpp"
 
 namespace vggnet {
 namespace {
+
+constexpr int64_t kMostBytes = int64_t{1} << 60;  // sums of two do not wrap
 
 bool overlap(const Lifetime& a, const Lifetime& b) { return a.first <= b.last && b.first <= a.last; }
 
@@ -28,6 +31,8 @@ int64_t place(std::vector<Lifetime>& lives) {
       if (offset + life->bytes <= other->offset) break;  // the gap before `other` is wide enough
       offset = std::max(offset, end_of(*other));
     }
+    if (offset > kMostBytes || life->bytes > kMostBytes)
+      throw Error(kOutOfMemory, "the plan of this network takes more than " + std::to_string(kMostBytes) + " bytes");
     life->offset = offset;
     arena = std::max(arena, end_of(*life));
     placed.insert(std::upper_bound(placed.begin(), placed.end(), life,

@@ -51,18 +51,21 @@ const char* name_of(Role role) {
 }  // namespace
 
 Parameters::Parameters(Backend& backend, const std::vector<Layer>& layers) : backend_(backend) {
-  // Spatial size has no part in a parameter's shape: a window is fixed by its layer.
-  Shape shape{1, std::get<Input>(layers.front()).channels, 1 << 20, 1 << 20};
+  int64_t channels = std::get<Input>(layers.front()).channels;
   bool behind_input = true;
   for (size_t i = 1; i < layers.size(); ++i) {
-    for (Parameter& parameter : parameters_of(layers[i], shape)) {
+    for (Parameter& parameter : parameters_of(layers[i], channels)) {
       parameter.reads_image = behind_input;
       const int64_t count = backend.stored_count(parameter);
       entries_.push_back({std::move(parameter), stored_count_, count});
       stored_count_ += round_up(count, 16);
+      if (stored_count_ > kMostElements)
+        throw Error(kInvalidArgument, "Expected at most " + std::to_string(kMostElements) +
+                                          " elements for all parameters, as the device stores them, but received " +
+                                          std::to_string(stored_count_) + " up to '" + entries_.back().parameter.name + "'");
     }
     behind_input = false;
-    shape.c = output_shape(layers[i], shape).c;
+    channels = output_channels(layers[i], channels);
   }
 }
 

@@ -94,7 +94,8 @@ class Planner {
       stage.context.mask_input = current().rectified;
       stage.context.mask_scale = current().mask_scale;
     }
-    const auto parameters = parameters_of(layer, shape_);
+    const auto parameters = parameters_of(layer, shape_.c);
+    multiply_adds(layer, shape_);  // refuses what is too large to be counted
     if (!parameters.empty()) stage.parameters = parameters.front().layer;
     shape_ = output_shape(layer, shape_);
     if (std::holds_alternative<SoftmaxLoss>(layer)) {

@@ -156,25 +156,6 @@ const badCalls: [string, (net: VGG) => Promise<unknown>, string, RegExp][] = [
     /Expected shape \[5\] for fc8.bias but received shape \[6\]/,
   ],
   [
-    'another network that is none',
-    (net) => net.initialiseFrom({} as never, { layers: 'all' }),
-    'INVALID_ARGUMENT',
-    /a Network for other/,
-  ],
-  ['a layer that is none', (net) => net.initialiseFrom(net, { layers: ['a'] }), 'INVALID_ARGUMENT', /received 'a'/],
-  [
-    'no layers',
-    (net) => net.initialiseFrom(net, { layers: [] }),
-    'INVALID_ARGUMENT',
-    /'all' or an array of layer names/,
-  ],
-  [
-    'no choice of layers',
-    (net) => net.initialiseFrom(net, undefined as never),
-    'INVALID_ARGUMENT',
-    /'all' or an array/,
-  ],
-  [
     'a gradient of another shape',
     async (net) => {
       await net.forward(images, { training: true })

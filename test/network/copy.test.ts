@@ -46,6 +46,17 @@ describeOnEach('initialiseFrom', (device) => {
     expect(await parametersOfNet(d)).toEqual(before)
   })
 
+  it.each<[string, unknown, unknown, RegExp]>([
+    ['another network that is none', {}, { layers: 'all' }, /a Network for other/],
+    ['a layer that is not there', undefined, { layers: ['conv9_9'] }, /received 'conv9_9'/],
+    ['no layers', undefined, { layers: [] }, /'all' or an array of layer names/],
+    ['no choice of layers', undefined, undefined, /'all' or an array of layer names for layers/],
+  ])('refuses %s', async (_, other, given, message) => {
+    using net = await smallNet()
+    const copying = net.initialiseFrom((other ?? net) as Network, given as { layers: 'all' })
+    await expect(copying).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(message) })
+  })
+
   it('of a network of other layers copies what it shares', async () => {
     const layers = [
       { kind: 'input', channels: 2, mean: [0, 0], scale: [1, 1] },
