@@ -120,7 +120,11 @@ function addStartFlags(command: Command): Command {
     )
     .option('--from <model>', 'go on from a model; a new last layer where the classes are others', file)
     .option('--transplant <model>', "take the layers of the paper's deeper nets from this model of A", file)
-    .option('--mean <values>', 'subtracted from each channel (default: mean of the training pictures)', numbers)
+    .option(
+      '--mean <values>',
+      'subtracted from each channel (default: mean of the training images, border included)',
+      numbers,
+    )
     .option('--scale <values>', 'multiplier after that (default: 1/58; 1 for paper)', numbers)
 }
 
