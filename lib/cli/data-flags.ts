@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander'
 import { VggError } from '../error.js'
 import type { DataDescription, RunDescription } from '../run/description.js'
+import type { Sources } from '../run/sources.js'
 import { file, names, number } from './flags.js'
 
 /** The flags that say where pictures are and how they are read, the same for every command that reads a dataset. */
@@ -67,4 +68,23 @@ export function dataOf(data: string | undefined, flags: DataFlags): DataDescript
 export function readingOf(flags: DataFlags): Pick<RunDescription['photographs'], 'onUnreadable' | 'cache' | 'workers'> {
   const { onUnreadable, cache, workers } = flags
   return { onUnreadable, ...(cache !== undefined && { cache }), ...(workers !== undefined && { workers }) }
+}
+
+/** @throws INVALID_ARGUMENT for a flag of photographs where the images are of one size: it would have no effect */
+export function checkReading(photographs: RunDescription['photographs'], kind: Sources['kind']): void {
+  if (kind === 'photographs') return
+  const { smallestSide, randomCrop, flip, colour, onUnreadable, cache, workers } = photographs
+  const given = {
+    '--smallest-side': smallestSide !== undefined,
+    '--no-crop': !randomCrop,
+    '--no-flip': !flip,
+    '--no-colour': !colour,
+    '--on-unreadable skip': onUnreadable === 'skip',
+    '--cache': cache !== undefined,
+    '--workers': workers !== undefined,
+  }
+  const [flag] = Object.entries(given).find(([, isGiven]) => isGiven) ?? []
+  if (flag === undefined) return
+  const message = `Expected no ${flag}, which is for photographs, with images of one size (IDX, CIFAR)`
+  throw new VggError('INVALID_ARGUMENT', message)
 }

@@ -31,11 +31,10 @@ second Ctrl-C leaves at once. 'vggnet report RUN' makes a page of it.`
 
 /** The flags that say what a training is made of. */
 export interface DescriptionFlags extends DataFlags, ModelFlags, DeviceFlags {
-  variant: string
   exact?: true
   from?: string
   transplant?: string
-  initialisation: Initialisation
+  initialisation?: Initialisation
   mean?: number[]
   scale?: number[]
   smallestSide?: number | [number, number]
@@ -103,12 +102,12 @@ function addRunFlags(command: Command): Command {
 
 function addViewFlags(command: Command): Command {
   return command
-    .optionsGroup('Photographs (each change by chance can be switched off):')
+    .optionsGroup('Photographs (each random augmentation can be switched off):')
     .option('--smallest-side <s>', 'S: 256, or 256-512 to draw from (default: image size * 256 / 224)', smallestSide)
     .option('--no-crop', 'the middle instead of a random crop')
     .option('--no-flip', 'no random mirroring')
     .option('--no-colour', 'no random shift of red, green and blue')
-    .optionsGroup('Pictures of one size (IDX, CIFAR):')
+    .optionsGroup('Images:')
     .option('--shift <pixels>', 'move each at random by up to so many pixels', number, 0)
     .option('--background <value>', 'pixels around small and moved ones, 0 (black) to 255', number, 0)
 }
@@ -116,9 +115,19 @@ function addViewFlags(command: Command): Command {
 function addStartFlags(command: Command): Command {
   return addModelFlags(command.optionsGroup('Network:'))
     .addOption(
-      new Option('--initialisation <scheme>', 'of the weights').choices(['glorot', 'he', 'paper']).default('glorot'),
+      new Option(
+        '--initialisation <scheme>',
+        'of the weights; with --from of a new last layer (default: glorot)',
+      ).choices(['glorot', 'he', 'paper']),
     )
-    .option('--from <model>', 'go on from a model; a new last layer where the classes are others', file)
+    .addOption(
+      new Option(
+        '--from <model>',
+        'go on from a model, whose network it is: of the flags above only --classes and --dropout change it, and a new last layer is made where the classes are others',
+      )
+        .argParser(file)
+        .conflicts('transplant'),
+    )
     .option('--transplant <model>', "take the layers of the paper's deeper nets from this model of A", file)
     .option(
       '--mean <values>',
@@ -140,7 +149,7 @@ function addTrainingFlags(command: Command): Command {
     .option('--batch <n>', 'pictures per step', number, 256)
     .option('--micro-batch <n>', "pictures computed at a time; 'auto': as many as fit into memory", microBatch, 'auto')
     .option('--learning-rate <rate>', 'at the start', number, 0.01)
-    .option('--rate <rate>', 'the same, in short', number)
+    .addOption(new Option('--rate <rate>', 'the same, in short').argParser(number).conflicts('learningRate'))
     .option('--momentum <m>', 'from 0 to below 1', number, 0.9)
     .option('--weight-decay <l2>', 'L2 multiplier', number, 5e-4)
     .addOption(

@@ -111,12 +111,15 @@ function configurationOf(model: Checked<typeof modelChecks>): VggConfiguration {
   return { ...rest, meanRgb, scale, ...(before && { preprocessing: before }) }
 }
 
+/** The configuration of the net that `VGG.create` would make of these options. @throws INVALID_ARGUMENT, SHAPE_MISMATCH */
+export const configurationFrom = (options: ModelOptions): VggConfiguration =>
+  configurationOf(readOptions(options, 'VGG options', modelChecks))
+
 /**
  * The layers of the net that `VGG.create` would make of these options; nothing is allocated.
  * @throws INVALID_ARGUMENT, SHAPE_MISMATCH
  */
-export const layersOf = (options: ModelOptions): readonly Layer[] =>
-  vggLayers(configurationOf(readOptions(options, 'VGG options', modelChecks)))
+export const layersOf = (options: ModelOptions): readonly Layer[] => vggLayers(configurationFrom(options))
 
 /** What the deeper nets of the paper take from A (Sect. 3.1). By name: by position the shapes do not agree. */
 const takenFromA = ['conv1_1', 'conv2_1', 'conv3_1', 'conv3_2', 'fc6', 'fc7', 'fc8']
