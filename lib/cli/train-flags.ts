@@ -31,6 +31,7 @@ second Ctrl-C leaves at once. 'vggnet report RUN' makes a page of it.`
 
 /** The flags that say what a training is made of. */
 export interface DescriptionFlags extends DataFlags, ModelFlags, DeviceFlags {
+  split: number
   exact?: true
   from?: string
   transplant?: string
@@ -102,6 +103,7 @@ function addRunFlags(command: Command): Command {
 
 function addViewFlags(command: Command): Command {
   return command
+    .option('--split <share>', 'share held out for validation, where the data have no such part; 0: none', number, 0.1)
     .optionsGroup('Photographs (each random augmentation can be switched off):')
     .option('--smallest-side <s>', 'S: 256, or 256-512 to draw from (default: image size * 256 / 224)', smallestSide)
     .option('--no-crop', 'the middle instead of a random crop')

@@ -42,6 +42,17 @@ export async function checkNew(folder: string): Promise<void> {
   throw new VggError('INVALID_ARGUMENT', message)
 }
 
+const sections = ['data', 'photographs', 'model', 'start', 'training', 'checkpoints', 'device'] as const
+
+/** Throws where a part of a description is missing that is read before its values are checked where they are used. */
+function checkSections(description: Record<string, unknown>): void {
+  const missing = sections.find((name) => !isObject(description[name]))
+  if (missing !== undefined) throw new Error(`its description has no ${missing}`)
+  const texts = { ...(description.data as object), ...(description.start as object) }
+  const wrong = Object.entries(texts).find(([, value]) => typeof value !== 'string')
+  if (wrong !== undefined) throw new Error(`its description has ${JSON.stringify(wrong[1])} for ${wrong[0]}`)
+}
+
 /**
  * Runs that were begun before the network's options were checked against the model of `start.from` record options that
  * had no effect but on the S of the plan `paper`. They go on as they were begun: with the model's own values.
@@ -49,7 +60,7 @@ export async function checkNew(folder: string): Promise<void> {
 function withoutIgnored(file: RunFile): RunFile {
   const { plan, description } = file
   const { start } = description
-  if (start?.from === undefined || start.lastLayer !== undefined) return file
+  if (start.from === undefined || start.lastLayer !== undefined) return file
   const [stage] = plan === 'paper' ? stagesOf(plan, description, String) : []
   return { ...file, description: { ...(stage?.description ?? description), model: {} } }
 }
@@ -67,6 +78,7 @@ export async function readRunFile(folder: string): Promise<RunFile> {
     const read: unknown = JSON.parse(text)
     if (!isObject(read) || !isObject(read.description)) throw new Error('it describes no run')
     if (read.format !== 1) throw new Error(`it has the format ${read.format}, which needs another vggnet`)
+    checkSections(read.description)
     return withoutIgnored(read as unknown as RunFile)
   } catch (cause) {
     throw new VggError('FILE_FORMAT', `${file}: ${(cause as Error).message}`, { cause })
