@@ -125,7 +125,7 @@ function addStartFlags(command: Command): Command {
     .addOption(
       new Option(
         '--from <model>',
-        'go on from a model, whose network it is: of the flags above only --classes and --dropout change it, and a new last layer is made where the classes are others',
+        'go on from a model; the network is its own but for --classes (with a new last layer, where they are others) and --dropout',
       )
         .argParser(file)
         .conflicts('transplant'),

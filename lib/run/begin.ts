@@ -15,18 +15,16 @@ import { withStartModel } from './start-model.js'
  *   the model is that it goes on from; FILE_WRITE; what finding the data and reading that model throw
  */
 export async function beginFolder(folder: string, file: RunFile, found?: Sources): Promise<RunFile> {
-  const { description: place } = placesIn(folder)
+  const { description: target } = placesIn(folder)
   await checkNew(folder)
   const { description } = file
-  const complete = description.start.from !== undefined
-  const written = complete
-    ? { ...file, description: await withStartModel(description, found ?? (await findSources(description))) }
-    : file
+  const sources = description.start.from === undefined ? undefined : (found ?? (await findSources(description)))
+  const written = sources ? { ...file, description: await withStartModel(description, sources) } : file
   try {
     await mkdir(folder, { recursive: true })
   } catch (cause) {
     throw new VggError('FILE_WRITE', `Could not make the folder ${folder}: ${(cause as Error).message}`, { cause })
   }
-  await writeAtomically(place, [new TextEncoder().encode(`${JSON.stringify(written, null, 2)}\n`)])
+  await writeAtomically(target, [new TextEncoder().encode(`${JSON.stringify(written, null, 2)}\n`)])
   return written
 }

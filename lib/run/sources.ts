@@ -20,7 +20,7 @@ interface Parts<T> {
 }
 
 /** Where images of one size lie. */
-interface Place {
+interface Location {
   /** A file, or a folder of CIFAR files. */
   readonly path: string
   /** Which images of that folder. */
@@ -28,7 +28,7 @@ interface Place {
 }
 
 /** Where each image of a part comes from, by which two datasets may be found to share some. */
-export interface Origin extends Place {
+export interface Origin extends Location {
   /** The index of each image in there. */
   readonly indices: Int32Array
 }
@@ -44,20 +44,20 @@ type Asked = Pick<RunDescription, 'data' | 'validation' | 'classNames' | 'seed'>
 export async function findSources({ data, validation, classNames, seed }: Asked): Promise<Sources> {
   if (validation < 0 || validation >= 1) throw unexpected('a share from 0 to below 1', '--split', validation)
   if (data.kind === 'idx') {
-    const places = { training: { path: data.images }, validation: { path: data.validationImages ?? data.images } }
-    return held(await idxParts(data, classNames), places, validation, seed)
+    const locations = { training: { path: data.images }, validation: { path: data.validationImages ?? data.images } }
+    return held(await idxParts(data, classNames), locations, validation, seed)
   }
   const options = { validation, seed, ...(classNames && { classNames }) }
   if (data.kind === 'list') return { kind: 'photographs', ...(await listParts(data, options)) }
   await checkFolder(data.path)
   const cifar = await readCifarFolder(data.path, { ...(classNames && { classNames }) })
   if (cifar) {
-    const { path: place } = data
-    const places = {
-      training: { path: place, set: 'training' },
-      validation: { path: place, set: 'validation' },
+    const { path: folder } = data
+    const locations = {
+      training: { path: folder, set: 'training' },
+      validation: { path: folder, set: 'validation' },
     } as const
-    return held({ validation: undefined, ...cifar }, places, validation, seed)
+    return held({ validation: undefined, ...cifar }, locations, validation, seed)
   }
   const { training, validation: own } = await readFolder(data.path, options)
   return { kind: 'photographs', training, validation: own }
@@ -96,15 +96,15 @@ const allOf = ({ count }: Dataset): Int32Array => Int32Array.from({ length: coun
 /** Images of one size in two parts: those of the data, or the share held out of them. */
 function held(
   { training, validation }: Parts<Dataset>,
-  places: Record<'training' | 'validation', Place>,
+  locations: Record<'training' | 'validation', Location>,
   share: number,
   seed: number,
 ): Sources {
   const heldOut = Math.round(share * training.count)
   if (validation !== undefined || heldOut === 0) {
     const origins = {
-      training: { ...places.training, indices: allOf(training) },
-      validation: validation && { ...places.validation, indices: allOf(validation) },
+      training: { ...locations.training, indices: allOf(training) },
+      validation: validation && { ...locations.validation, indices: allOf(validation) },
     }
     return { kind: 'fixed', training, validation, origins }
   }
@@ -114,8 +114,8 @@ function held(
     training: subset(training, indices.training),
     validation: subset(training, indices.validation),
     origins: {
-      training: { ...places.training, indices: indices.training },
-      validation: { ...places.training, indices: indices.validation },
+      training: { ...locations.training, indices: indices.training },
+      validation: { ...locations.training, indices: indices.validation },
     },
   }
 }
