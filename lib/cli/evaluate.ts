@@ -20,7 +20,8 @@ A model is a file that vggnet saved, or the folder of a run: its best model. A r
 without DATA, and with its own data, the images are scored that were held out; --part says otherwise. Of other data the
 validation part is scored where they have one, else all. Images that the run, or a run that it began with, was trained
 on are counted; of a model file it is not known which these are. An image is recognised by its file, also through links
-and other paths, and by its index in an IDX or CIFAR file; copies of a file are other images.
+and other paths, and by its index in an IDX or CIFAR file; copies of a file are other images. A run's own data are read
+with its own --on-unreadable, unless it is given.
 
 A single crop: the middle of the image at the scale that the model was trained with (the paper's S, the middle of a range).
 

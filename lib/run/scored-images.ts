@@ -61,7 +61,7 @@ export async function scoredImages(asked: AskedImages): Promise<ScoredImages> {
   const other = { data, validation: 0, seed: 0, ...(classNames && { classNames }) }
   const sources = await findSources(own ? run : other)
   const { part, parts } = partOf(sources, asked, own)
-  // all of them need no division
+  // to score all images the division need not be known
   if (own && file && part !== 'all') await checkUnchanged(asked.model, file, sources)
   const text = `${part === 'all' ? 'all' : `the ${part} part`} of ${own ? "the run's own" : 'the'} data`
   const { ids, unknown } = run
