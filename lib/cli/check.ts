@@ -7,7 +7,10 @@ import type { RunDescription } from '../run/description.js'
 import { fitted } from '../run/fitted.js'
 import { findSources, type Sources } from '../run/sources.js'
 import { openNetwork } from '../run/start.js'
+import { withStartModel } from '../run/start-model.js'
+import { layersNamed } from '../train/frozen.js'
 import { addConfigFlag } from './config.js'
+import { checkReading } from './data-flags.js'
 import { descriptionOf } from './description.js'
 import { given } from './flags.js'
 import { addDescriptionFlags, type DescriptionFlags } from './train-flags.js'
@@ -47,9 +50,11 @@ export interface Prepared {
   readonly sources: Sources
 }
 
-/** Finds the pictures, and fits mean and colours on them. */
-export async function prepared(asked: RunDescription): Promise<Prepared> {
-  const sources = await findSources(asked)
+/** Finds the images, and fits mean and colours on them, or completes the network by the model that it comes from. */
+export async function prepared(described: RunDescription): Promise<Prepared> {
+  const sources = await findSources(described)
+  checkReading(described.photographs, sources.kind)
+  const asked = await withStartModel(described, sources)
   const waiting = waitingOn(process.stderr)
   try {
     const onProgress = (done: number, of: number) => waiting.update('mean and colours of the pictures:', done, of)
@@ -78,6 +83,8 @@ export async function examined({ description: asked, sources }: Prepared, limit:
   const net = await openNetwork(description, sources)
   const waiting = waitingOn(process.stderr)
   try {
+    for (const name of description.freeze) layersNamed(net, name, '--freeze')
+    for (const name of Object.keys(description.rates)) layersNamed(net, name, '--rates')
     const { training, validation } = datasetsFor(sources, description, net)
     const { start, model } = description
     const { batch, microBatch, epochs, learningRate } = description.training

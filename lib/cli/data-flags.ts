@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander'
 import { VggError } from '../error.js'
 import type { DataDescription, RunDescription } from '../run/description.js'
+import { isList, type Sources } from '../run/sources.js'
 import { file, names, number } from './flags.js'
 
 /** The flags that say where pictures are and how they are read, the same for every command that reads a dataset. */
@@ -10,9 +11,8 @@ export interface DataFlags {
   valImages?: string
   valLabels?: string
   valList?: string
-  split: number
   classNames?: string[]
-  onUnreadable: 'skip' | 'throw'
+  onUnreadable?: 'skip' | 'throw'
   cache?: string
   workers?: number
 }
@@ -26,12 +26,12 @@ export function addDataFlags(command: Command): Command {
     .option('--val-images <file>', 'pictures for validation, IDX', file)
     .option('--val-labels <file>', 'their classes, IDX', file)
     .option('--val-list <file>', 'pictures for validation, where the data are a list', file)
-    .option('--split <share>', 'share held out for validation, where the data have no such part; 0: none', number, 0.1)
     .option('--class-names <names>', 'one for each class, with commas between them (IDX)', names)
     .addOption(
-      new Option('--on-unreadable <what>', 'for pictures that cannot be read')
-        .choices(['throw', 'skip'])
-        .default('throw'),
+      new Option('--on-unreadable <what>', 'for images that cannot be read (default: throw)').choices([
+        'throw',
+        'skip',
+      ]),
     )
     .option('--cache <folder>', 'keeps decoded photographs here', file)
     .option('--workers <n>', 'photographs decoded at once', number)
@@ -45,7 +45,7 @@ export function dataOf(data: string | undefined, flags: DataFlags): DataDescript
     throw refuse('Expected DATA or IDX files (--images, --labels), and received both')
   }
   if (data !== undefined) {
-    if (/\.[ct]sv$/i.test(data)) return { kind: 'list', path: data, ...(valList && { validationPath: valList }) }
+    if (isList(data)) return { kind: 'list', path: data, ...(valList && { validationPath: valList }) }
     if (valList !== undefined) throw refuse(`Expected a list as DATA for --val-list but received '${data}'`)
     return { kind: 'folder', path: data }
   }
@@ -65,6 +65,25 @@ export function dataOf(data: string | undefined, flags: DataFlags): DataDescript
 
 /** How these flags say that pictures are read. */
 export function readingOf(flags: DataFlags): Pick<RunDescription['photographs'], 'onUnreadable' | 'cache' | 'workers'> {
-  const { onUnreadable, cache, workers } = flags
+  const { onUnreadable = 'throw', cache, workers } = flags
   return { onUnreadable, ...(cache !== undefined && { cache }), ...(workers !== undefined && { workers }) }
+}
+
+/** @throws INVALID_ARGUMENT for a flag of photographs where the images are of one size: it would have no effect */
+export function checkReading(photographs: RunDescription['photographs'], kind: Sources['kind']): void {
+  if (kind === 'photographs') return
+  const { smallestSide, randomCrop, flip, colour, onUnreadable, cache, workers } = photographs
+  const given = {
+    '--smallest-side': smallestSide !== undefined,
+    '--no-crop': !randomCrop,
+    '--no-flip': !flip,
+    '--no-colour': !colour,
+    '--on-unreadable skip': onUnreadable === 'skip',
+    '--cache': cache !== undefined,
+    '--workers': workers !== undefined,
+  }
+  const [flag] = Object.entries(given).find(([, isGiven]) => isGiven) ?? []
+  if (flag === undefined) return
+  const message = `Expected no ${flag}, which is for photographs, with images of one size (IDX, CIFAR)`
+  throw new VggError('INVALID_ARGUMENT', message)
 }

@@ -1,7 +1,7 @@
 import type { Device } from '../network/open.js'
 import type { RunDescription } from '../run/description.js'
 import { dataOf, readingOf } from './data-flags.js'
-import { given } from './flags.js'
+import { defaultVariant, given } from './flags.js'
 import { type DescriptionFlags, scheduleOf } from './train-flags.js'
 
 /** What the words and flags of `vggnet train` and `vggnet check` ask for. @throws INVALID_ARGUMENT */
@@ -34,7 +34,9 @@ function modelOf(flags: DescriptionFlags): RunDescription['model'] {
   const { variant, initialisation, classes, channels, imageSize, width, headWidth, dropout, localNorm, mean, scale } =
     flags
   const shape = { classes, channels, imageSize, width, headWidth, dropout, localNorm }
-  return { variant, initialisation, ...given({ ...shape, meanRgb: mean, scale }) }
+  // a model to start from has its own; what was given beside it must be known
+  const defaults = flags.from === undefined ? { variant: defaultVariant, initialisation: 'glorot' as const } : {}
+  return { ...defaults, ...given({ variant, initialisation, ...shape, meanRgb: mean, scale }) }
 }
 
 function trainingOf(flags: DescriptionFlags): RunDescription['training'] {

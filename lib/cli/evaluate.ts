@@ -1,69 +1,113 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import pc from 'picocolors'
 import { load } from '../checkpoint/checkpoint.js'
 import { withClasses } from '../data/classes.js'
 import { evaluationSide } from '../data/view.js'
-import { type Evaluation, evaluate } from '../evaluate/evaluate.js'
+import { type Evaluation, evaluateParts } from '../evaluate/evaluate.js'
 import type { Metrics } from '../evaluate/metrics.js'
 import { datasetsFor } from '../run/datasets.js'
+import type { DataDescription, RunDescription } from '../run/description.js'
 import { modelFile } from '../run/folder.js'
-import { findSources } from '../run/sources.js'
-import { type Column, tableLines } from '../table.js'
+import { type PartName, type ScoredImages, scoredImages } from '../run/scored-images.js'
+import { type Column, countedText, tableLines } from '../table.js'
 import { deviceLine, percent } from '../train/log.js'
 import type { VGG } from '../vgg/vgg.js'
-import { addDataFlags, type DataFlags, dataOf, readingOf } from './data-flags.js'
+import { addDataFlags, checkReading, type DataFlags, dataOf, readingOf } from './data-flags.js'
 import { addDeviceFlags, type DeviceFlags, deviceOptions, given, number } from './flags.js'
 
 const examples = `
-The pictures for validation are used where the data have such a part, else all of them. A single crop: the middle of
-the picture at the scale that the model was trained with (the paper's S, the middle of a range).
+A model is a file that vggnet saved, or the folder of a run: its best model. A run knows its data and their division:
+without DATA, and with its own data, the images are scored that were held out; --part says otherwise. Of other data the
+validation part is scored where they have one, else all. Images that the run, or a run that it began with, was trained
+on are counted; of a model file it is not known which these are. An image is recognised by its file, also through links
+and other paths, and by its index in an IDX or CIFAR file; copies of a file are other images. A run's own data are read
+with its own --on-unreadable, unless it is given.
+
+A single crop: the middle of the image at the scale that the model was trained with (the paper's S, the middle of a range).
 
 Examples:
-  $ vggnet evaluate runs/photos photos
+  $ vggnet evaluate runs/photos
+  $ vggnet evaluate runs/photos --part all
+  $ vggnet evaluate runs/photos other-photos
   $ vggnet evaluate model.safetensors list.csv --json`
 
 interface Flags extends DataFlags, DeviceFlags {
+  part?: PartName
   batch: number
   threads?: number
   json?: true
 }
 
-/** `vggnet evaluate`: how often a model is right about labelled pictures. */
+/** `vggnet evaluate`: how often a model is right about labelled images. */
 export function addEvaluate(program: Command): void {
   const command = program
     .command('evaluate')
-    .description('say how often a model is right about labelled pictures')
+    .description('say how often a model is right about labelled images')
     .argument('<model>', 'a model that vggnet saved, or the folder of a run: its best model')
-    .argument('[data]', 'a folder or a list of photographs, as for train')
-  addDeviceFlags(addDataFlags(command).optionsGroup('Computing:'), 'auto')
+    .argument('[data]', "a folder or a list of images, as for train (default: the run's own data)")
+  addDataFlags(command).addOption(
+    new Option('--part <name>', "of the run's data, or of data that have such parts (default: validation)").choices([
+      'training',
+      'validation',
+      'all',
+    ]),
+  )
+  addDeviceFlags(command.optionsGroup('Computing:'), 'auto')
     .option('--threads <n>', 'threads on the cpu', number)
-    .option('--batch <n>', 'pictures computed at a time', number, 64)
-    .option('--json', 'one JSON object: protocol, count, loss, top1, top5, perClass, confusion')
+    .option('--batch <n>', 'images computed at a time', number, 64)
+    .option(
+      '--json',
+      'one JSON object: protocol, part, trainingImages, unknown, count, loss, top1, top5, perClass, confusion',
+    )
     .addHelpText('after', examples)
     .action(runEvaluate)
 }
 
 async function runEvaluate(model: string, data: string | undefined, flags: Flags): Promise<void> {
-  const { classNames } = flags
-  // nothing is held out: what is there is what the model is asked about
-  const sources = await findSources({
-    data: dataOf(data, flags),
-    validation: 0,
-    seed: 0,
-    ...(classNames && { classNames }),
-  })
+  const { classNames, part } = flags
+  const chosen = await scoredImages({ model, ...given({ data: dataGiven(data, flags), classNames, part }) })
+  const photographs = readingFor(flags, chosen)
   const net = await load(await modelFile(model), { ...deviceOptions(flags), ...given({ threads: flags.threads }) })
   try {
-    const photographs = { ...readingOf(flags), randomCrop: false, flip: false, colour: false }
-    const { training, validation } = datasetsFor(sources, { photographs, background: 0 }, net)
-    const judged = withClasses(validation ?? training, net.classNames)
-    const found = await evaluate(net, judged, { batch: flags.batch })
-    const protocol = protocolOf(net)
-    if (flags.json) console.log(JSON.stringify({ protocol, ...found }))
-    else console.log([deviceLine(net), protocol, '', ...lines(found)].join('\n'))
+    const datasets = datasetsFor(chosen.sources, { photographs, background: chosen.run?.background ?? 0 }, net)
+    const scored = chosen.parts.flatMap((name) => datasets[name] ?? []).map((one) => withClasses(one, net.classNames))
+    const found = await evaluateParts(net, scored, { batch: flags.batch })
+    const protocol = `${protocolOf(net)}; ${chosen.text}`
+    if (flags.json) console.log(JSON.stringify({ protocol, ...learntJson(chosen), ...found }))
+    else {
+      const learnt = learntLines(chosen, found.count + found.unreadable.length)
+      console.log([deviceLine(net), protocol, ...learnt, '', ...lines(found)].join('\n'))
+    }
   } finally {
     net.dispose()
   }
+}
+
+/** The data that the words and flags name; undefined where they name none. */
+function dataGiven(data: string | undefined, flags: Flags): DataDescription | undefined {
+  const { images, labels, valImages, valLabels, valList } = flags
+  const named = data ?? images ?? labels ?? valImages ?? valLabels ?? valList
+  return named === undefined ? undefined : dataOf(data, flags)
+}
+
+/** How images are read: as evaluation sees them, and the run's own as its flags said where none are given. */
+function readingFor(flags: Flags, { own, run, sources }: ScoredImages): RunDescription['photographs'] {
+  const onUnreadable = flags.onUnreadable ?? (own ? run?.photographs.onUnreadable : undefined)
+  const asked = readingOf(flags)
+  checkReading({ ...asked, randomCrop: true, flip: true, colour: true }, sources.kind)
+  return { ...asked, ...given({ onUnreadable }), randomCrop: false, flip: false, colour: false }
+}
+
+function learntJson({ part, trainingImages, unknown }: ScoredImages) {
+  return { part, trainingImages: trainingImages === 0 && unknown.length > 0 ? null : trainingImages, unknown }
+}
+
+function learntLines({ trainingImages, unknown }: ScoredImages, count: number): string[] {
+  const images = `of these ${countedText(count, 'image')}`
+  const gaps = unknown.map((text) => pc.yellow(text))
+  if (trainingImages === 0) return unknown.length > 0 ? gaps : [`the model was trained on none ${images}`]
+  const known = `${unknown.length > 0 ? 'at least ' : ''}${trainingImages}`
+  return [pc.yellow(`the model was trained on ${known} ${images}: on new ones it may do worse`), ...gaps]
 }
 
 /** A figure of the paper's tables and one of another protocol must never stand side by side unnamed. */

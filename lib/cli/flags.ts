@@ -49,15 +49,19 @@ export function numbersByName(value: string): Record<string, number> {
 }
 
 /** The flags that say what network is meant, the same for every command that makes one. */
-export type ModelFlags = Pick<
-  VggOptions,
-  'variant' | 'channels' | 'width' | 'headWidth' | 'dropout' | 'localNorm' | 'exact'
-> & { classes?: number; imageSize?: [number, number] }
+export type ModelFlags = Pick<VggOptions, 'channels' | 'width' | 'headWidth' | 'dropout' | 'localNorm' | 'exact'> & {
+  variant?: string
+  classes?: number
+  imageSize?: [number, number]
+}
+
+/** The configuration where none is named. No default of the flag: with --from it must be known whether it was given. */
+export const defaultVariant = 'A'
 
 /** Adds the flags of {@link ModelFlags}. */
 export function addModelFlags(command: Command): Command {
   return command
-    .option('--variant <name>', 'A, A-LRN, B, C, D, E, or VGG11, VGG13, VGG16, VGG19, ...', 'A')
+    .option('--variant <name>', `A, A-LRN, B, C, D, E, or VGG11, VGG13, VGG16, VGG19, ... (default: ${defaultVariant})`)
     .option('--classes <n>', 'outputs of the last layer', number)
     .option('--image-size <size>', 'side, or HEIGHTxWIDTH, from 32 up', imageSize)
     .option('--channels <n>', '3 for colour, 1 for grey', number)

@@ -31,11 +31,11 @@ second Ctrl-C leaves at once. 'vggnet report RUN' makes a page of it.`
 
 /** The flags that say what a training is made of. */
 export interface DescriptionFlags extends DataFlags, ModelFlags, DeviceFlags {
-  variant: string
+  split: number
   exact?: true
   from?: string
   transplant?: string
-  initialisation: Initialisation
+  initialisation?: Initialisation
   mean?: number[]
   scale?: number[]
   smallestSide?: number | [number, number]
@@ -103,12 +103,13 @@ function addRunFlags(command: Command): Command {
 
 function addViewFlags(command: Command): Command {
   return command
-    .optionsGroup('Photographs (each change by chance can be switched off):')
+    .option('--split <share>', 'share held out for validation, where the data have no such part; 0: none', number, 0.1)
+    .optionsGroup('Photographs (each random augmentation can be switched off):')
     .option('--smallest-side <s>', 'S: 256, or 256-512 to draw from (default: image size * 256 / 224)', smallestSide)
     .option('--no-crop', 'the middle instead of a random crop')
     .option('--no-flip', 'no random mirroring')
     .option('--no-colour', 'no random shift of red, green and blue')
-    .optionsGroup('Pictures of one size (IDX, CIFAR):')
+    .optionsGroup('Images:')
     .option('--shift <pixels>', 'move each at random by up to so many pixels', number, 0)
     .option('--background <value>', 'pixels around small and moved ones, 0 (black) to 255', number, 0)
 }
@@ -116,11 +117,25 @@ function addViewFlags(command: Command): Command {
 function addStartFlags(command: Command): Command {
   return addModelFlags(command.optionsGroup('Network:'))
     .addOption(
-      new Option('--initialisation <scheme>', 'of the weights').choices(['glorot', 'he', 'paper']).default('glorot'),
+      new Option(
+        '--initialisation <scheme>',
+        'of the weights; with --from of a new last layer (default: glorot)',
+      ).choices(['glorot', 'he', 'paper']),
     )
-    .option('--from <model>', 'go on from a model; a new last layer where the classes are others', file)
+    .addOption(
+      new Option(
+        '--from <model>',
+        'go on from a model; the network is its own but for --classes (with a new last layer, where they are others) and --dropout',
+      )
+        .argParser(file)
+        .conflicts('transplant'),
+    )
     .option('--transplant <model>', "take the layers of the paper's deeper nets from this model of A", file)
-    .option('--mean <values>', 'subtracted from each channel (default: mean of the training pictures)', numbers)
+    .option(
+      '--mean <values>',
+      'subtracted from each channel (default: mean of the training images, border included)',
+      numbers,
+    )
     .option('--scale <values>', 'multiplier after that (default: 1/58; 1 for paper)', numbers)
 }
 
@@ -136,7 +151,7 @@ function addTrainingFlags(command: Command): Command {
     .option('--batch <n>', 'pictures per step', number, 256)
     .option('--micro-batch <n>', "pictures computed at a time; 'auto': as many as fit into memory", microBatch, 'auto')
     .option('--learning-rate <rate>', 'at the start', number, 0.01)
-    .option('--rate <rate>', 'the same, in short', number)
+    .addOption(new Option('--rate <rate>', 'the same, in short').argParser(number).conflicts('learningRate'))
     .option('--momentum <m>', 'from 0 to below 1', number, 0.9)
     .option('--weight-decay <l2>', 'L2 multiplier', number, 5e-4)
     .addOption(

@@ -2,12 +2,14 @@ import type { Command } from 'commander'
 import { preflightLines } from '../check/lines.js'
 import { VggError } from '../error.js'
 import { packageVersion } from '../package.js'
-import { beginFolder, checkNew, freeFolder, placesIn, type RunFile, readRunFile } from '../run/folder.js'
+import { beginFolder } from '../run/begin.js'
+import { checkNew, freeFolder, placesIn, type RunFile, readRunFile } from '../run/folder.js'
 import { runAll, trainingsOf } from '../run/plan-run.js'
 import { examined, type Prepared, prepared } from './check.js'
 import { commandText } from './command-text.js'
 import { addConfigFlag } from './config.js'
 import { descriptionOf } from './description.js'
+import { file as absolute } from './flags.js'
 import { stoppable } from './stopping.js'
 import { addTrainFlags, type TrainFlags } from './train-flags.js'
 import { runOutput } from './train-output.js'
@@ -17,7 +19,7 @@ export function addTrain(program: Command): void {
   const command = program
     .command('train')
     .description('train a network on photographs, or on IDX or CIFAR files')
-    .argument('[data]', 'a folder with a sub-folder for each class, or a CSV or TSV of path and label')
+    .argument('[data]', 'a folder with a sub-folder for each class, or a CSV or TSV of path and label', absolute)
   addConfigFlag(addTrainFlags(command)).action(runTrain)
 }
 
@@ -64,12 +66,24 @@ interface Run {
 async function newRun(data: string | undefined, flags: TrainFlags): Promise<Run> {
   const folder = flags.out ?? (await freeFolder())
   await checkNew(folder)
+  checkPlan(flags)
   const { description, sources } = await prepared(descriptionOf(data, flags))
   const file: RunFile = { format: 1, vggnet: packageVersion(), plan: flags.plan, description }
   const [first] = trainingsOf(folder, file)
   if (flags.check && first) await lookBefore({ description: first.description, sources }, flags.json === true)
-  await beginFolder(folder, file)
-  return { folder, file, sources }
+  return { folder, file: await beginFolder(folder, file, sources), sources }
+}
+
+/** A plan sets what the paper sets; another value beside it would have no effect. */
+function checkPlan({ plan, initialisation, smallestSide }: TrainFlags): void {
+  if (plan === undefined) return
+  const ofPlan = {
+    '--initialisation': initialisation,
+    ...(plan === 'paper-transplant' && { '--smallest-side': smallestSide }),
+  }
+  const [flag] = Object.entries(ofPlan).find(([, value]) => value !== undefined) ?? []
+  if (flag === undefined) return
+  throw new VggError('INVALID_ARGUMENT', `Expected no ${flag} with --plan ${plan}, which sets it`)
 }
 
 async function oldRun(folder: string): Promise<Run> {

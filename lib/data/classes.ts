@@ -1,6 +1,7 @@
 import { VggError } from '../error.js'
 import { arrayOf, text } from '../options.js'
 import type { Dataset } from './dataset.js'
+import { wrappedDataset } from './wrapped.js'
 
 /**
  * The same pictures with their classes counted as a model counts them: by name.
@@ -17,19 +18,6 @@ export function withClasses(data: Dataset, classNames: readonly string[]): Datas
     const message = `Expected classes that the model knows (${known}) but the data have ${unknown.slice(0, 5).join(', ')}`
     throw new VggError('SHAPE_MISMATCH', message)
   }
-  const { count, height, width, channels } = data
   const labels = data.labels.map((label) => places[label] ?? -1)
-  const readAugmented = data.readAugmented?.bind(data)
-  const nameOf = data.nameOf?.bind(data)
-  return {
-    count,
-    height,
-    width,
-    channels,
-    labels,
-    classNames,
-    read: (indices, into) => data.read(indices, into),
-    ...(readAugmented && { readAugmented }),
-    ...(nameOf && { nameOf }),
-  }
+  return wrappedDataset(data, { fields: { labels, classNames } })
 }

@@ -1,6 +1,7 @@
 import { VggError } from '../error.js'
 import { integer } from '../options.js'
-import { type Dataset, imageBytes, imageText, type Unreadable } from './dataset.js'
+import { type Dataset, imageBytes, imageText } from './dataset.js'
+import { wrappedDataset } from './wrapped.js'
 
 /** Copies each row of the small pictures in `from` into the middle of the larger ones in `into`. */
 function copyCentred(
@@ -21,7 +22,8 @@ function copyCentred(
 }
 
 /**
- * The same pictures in the middle of larger ones: MNIST's 28x28 digits in the 32x32 that five poolings need.
+ * The same images in the middle of larger ones: MNIST's 28x28 digits in the 32x32 that five poolings need. Everything
+ * else (labels, names, augmentation) is that of the dataset given.
  *
  * @param size the size wanted; equal to the dataset's gives the dataset itself
  * @param background value of the new pixels, 0 (black) to 255
@@ -35,14 +37,13 @@ export function paddedDataset(data: Dataset, size: { height: number; width: numb
     throw new VggError('SHAPE_MISMATCH', message)
   }
   if (height === data.height && width === data.width) return data
-  async function read(indices: Int32Array, into: Uint8Array): Promise<readonly Unreadable[]> {
-    const small = new Uint8Array(indices.length * imageBytes(data))
-    const unreadable = await data.read(indices, small)
+  async function through<T>(into: Uint8Array, read: (pixels: Uint8Array) => Promise<T>): Promise<T> {
+    const images = into.length / (height * width * data.channels)
+    const small = new Uint8Array(images * imageBytes(data))
+    const result = await read(small)
     into.fill(background)
     copyCentred(small, data, into, { height, width })
-    return unreadable
+    return result
   }
-  const { count, channels, labels, classNames } = data
-  const nameOf = data.nameOf?.bind(data)
-  return { count, height, width, channels, labels, classNames, read, ...(nameOf && { nameOf }) }
+  return wrappedDataset(data, { fields: { height, width }, through })
 }

@@ -1,6 +1,7 @@
 import { integer, unexpected } from '../options.js'
 import { Random } from '../random.js'
 import type { Dataset } from './dataset.js'
+import { wrappedDataset } from './wrapped.js'
 
 /** The numbers of at most `limit` pictures: all, or a sample by chance in rising order. */
 export function sampleOf(count: number, limit: number, seed: number): Int32Array {
@@ -10,23 +11,10 @@ export function sampleOf(count: number, limit: number, seed: number): Int32Array
 
 /** The pictures of `data` with these indices, in this order. Labels are copied, pixels are not. */
 export function subset(data: Dataset, indices: Int32Array): Dataset {
-  const { height, width, channels, classNames } = data
   const chosen = Int32Array.from(indices, (index) => integer(0, data.count - 1)(index, 'indices'))
   const labels = chosen.map((index) => data.labels[index] ?? -1)
-  const own = (places: Int32Array) => places.map((place) => chosen[place] ?? -1)
-  const readAugmented = data.readAugmented?.bind(data)
-  const nameOf = data.nameOf?.bind(data)
-  return {
-    count: chosen.length,
-    height,
-    width,
-    channels,
-    labels,
-    classNames,
-    read: (places, into) => data.read(own(places), into),
-    ...(readAugmented && { readAugmented: (places, randoms, into) => readAugmented(own(places), randoms, into) }),
-    ...(nameOf && { nameOf: (place) => nameOf(chosen[place] ?? -1) }),
-  }
+  const fields = { count: chosen.length, labels }
+  return wrappedDataset(data, { fields, indexOf: (index) => chosen[index] ?? -1 })
 }
 
 /** A dataset in two parts that share no picture. */

@@ -30,9 +30,18 @@ const checks = { batch: withDefault(integer(1), 256), signal: optional(instanceO
  * @throws VggError SHAPE_MISMATCH where pictures or classes do not fit the network, NOT_FINITE, ABORTED, DISPOSED
  */
 export async function evaluate(net: Network, data: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
+  return evaluateParts(net, [datasetCheck(data, 'data')], options)
+}
+
+/** As `evaluate`, on several datasets of the same classes as if they were one, one after another. */
+export async function evaluateParts(
+  net: Network,
+  parts: readonly Dataset[],
+  options: EvaluateOptions,
+): Promise<Evaluation> {
   const { batch, signal } = readOptions(options, 'evaluate options', checks)
   instanceOf(Network)(net, 'net')
-  datasetCheck(data, 'data')
+  const classNames = parts[0]?.classNames ?? []
   let tally: Tally | undefined
   const unreadable: LeftOut[] = []
   // One batch is read and counted while the network computes the other.
@@ -40,11 +49,11 @@ export async function evaluate(net: Network, data: Dataset, options: EvaluateOpt
   async function countOldest(): Promise<void> {
     const scored = await inFlight.shift()
     if (scored === undefined) return
-    tally ??= new Tally(namesFor(data, scored.classes))
+    tally ??= new Tally(namesFor(classNames, scored.classes))
     tally.add(scored.logits, scored.labels)
   }
   try {
-    for await (const next of batchesOf(data, batch)) {
+    for await (const next of batchesOfParts(parts, batch)) {
       throwIfAborted(signal, 'The evaluation')
       unreadable.push(...next.unreadable)
       if (next.labels.length === 0) continue
@@ -58,7 +67,17 @@ export async function evaluate(net: Network, data: Dataset, options: EvaluateOpt
   } finally {
     await Promise.allSettled(inFlight)
   }
-  return { ...(tally ?? new Tally(data.classNames)).metrics(), unreadable }
+  return { ...(tally ?? new Tally(classNames)).metrics(), unreadable }
+}
+
+async function* batchesOfParts(parts: readonly Dataset[], batch: number): AsyncGenerator<Pictures> {
+  let before = 0
+  for (const data of parts) {
+    for await (const { unreadable, ...read } of batchesOf(data, batch)) {
+      yield { ...read, unreadable: unreadable.map((one) => ({ ...one, index: before + one.index })) }
+    }
+    before += data.count
+  }
 }
 
 interface Scored {
@@ -78,10 +97,10 @@ async function score(net: Network, batch: Pictures): Promise<Scored> {
 }
 
 /** The data may know fewer classes than the network answers with; the rest is called by number. */
-function namesFor(data: Dataset, classes: number): string[] {
-  if (data.classNames.length > classes) {
-    const message = `Expected data of at most ${classes} classes for this network but it has ${data.classNames.length}`
+function namesFor(classNames: readonly string[], classes: number): string[] {
+  if (classNames.length > classes) {
+    const message = `Expected data of at most ${classes} classes for this network but it has ${classNames.length}`
     throw new VggError('SHAPE_MISMATCH', message)
   }
-  return Array.from({ length: classes }, (_, index) => data.classNames[index] ?? String(index))
+  return Array.from({ length: classes }, (_, index) => classNames[index] ?? String(index))
 }

@@ -48,11 +48,15 @@ export interface RunDescription {
   readonly shift: number
   /** Value of the pixels that come in at the border, 0 to 255. */
   readonly background: number
-  /** As `VGG.create` takes it; what is left out follows from the data or has its default. */
+  /**
+   * As `VGG.create` takes it; what is left out follows from the data or has its default. With `start.from` the network is
+   * that of the model: what is left out is the model's, `classes`, `dropout` and, where the classes need a new last
+   * layer, `initialisation` are applied, and any other value than the model's own is refused.
+   */
   readonly model: {
-    /** By letter or name, or a row. */
-    readonly variant: string | VariantRow
-    /** Default: those of the data. */
+    /** By letter or name, or a row; left out only with `start.from`. */
+    readonly variant?: string | VariantRow
+    /** Outputs of the last layer. Default: as many as the data have classes. */
     readonly classes?: number
     /** Default: those of the data, 3 for photographs. */
     readonly channels?: number
@@ -66,8 +70,8 @@ export interface RunDescription {
     readonly dropout?: number
     /** Of A-LRN. */
     readonly localNorm?: 'literal' | 'caffe'
-    /** How weights start. */
-    readonly initialisation: Initialisation
+    /** How weights start; with `start.from` those of a new last layer. Default glorot. */
+    readonly initialisation?: Initialisation
     /** Default: the mean of the training pictures. */
     readonly meanRgb?: readonly number[]
     /** Of each channel, after the mean. */
@@ -75,8 +79,10 @@ export interface RunDescription {
   }
   /** Where the weights come from, besides chance. */
   readonly start: {
-    /** A model that training goes on from, with a new last layer where the classes are others. */
+    /** A model that training goes on from, with a new last layer where the classes are others; not with `transplant`. */
     readonly from?: string
+    /** What became of the last layer of that model; `beginFolder` records it. */
+    readonly lastLayer?: 'kept' | 'new'
     /** A model of A whose layers the paper's deeper nets take (Sect. 3.1). */
     readonly transplant?: string
   }

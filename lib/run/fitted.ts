@@ -8,8 +8,9 @@ import type { Sources } from './sources.js'
 const most = 10_000
 
 /**
- * The same description with what is fitted on the training pictures filled in: their mean, and the axes of their
- * colours (Sect. 3.1). Reads nothing where that is there already, or comes with a model to start from.
+ * The same description with what is fitted on the training images filled in: their mean, as they come to the network
+ * before any random augmentation, and the axes of their colours (Sect. 3.1). Reads nothing where both are there already,
+ * or come with a model to start from.
  */
 export async function fitted(
   description: RunDescription,
@@ -18,14 +19,12 @@ export async function fitted(
 ): Promise<RunDescription> {
   const { model, photographs, start, seed } = description
   if (start.from !== undefined) return description
-  if (sources.kind === 'fixed') {
-    // not of the border that pictures of one size are given
-    return { ...description, model: { ...model, meanRgb: model.meanRgb ?? (await meanOf(sources.training)) } }
-  }
   const shape = shapeOf(description, sources)
-  const wanted = photographs.colour === true && shape.channels === 3
+  const wanted = sources.kind === 'photographs' && photographs.colour === true && shape.channels === 3
   if (model.meanRgb !== undefined && !wanted) return description
+  // as the network sees them: images of one size with the border that they are given
   const { training } = datasetsFor(sources, description, { ...shape, preprocessing: undefined })
+  if (sources.kind === 'fixed') return { ...description, model: { ...model, meanRgb: await meanOf(training) } }
   const { mean, colour } = await statisticsOf(training, { limit: most, seed, ...watch })
   return {
     ...description,

@@ -1,11 +1,10 @@
-import { access, mkdir, readFile } from 'node:fs/promises'
+import { access, readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { writeAtomically } from '../checkpoint/atomic-file.js'
 import { newestCheckpoint } from '../checkpoint/checkpoint-folder.js'
 import { VggError } from '../error.js'
 import { isObject } from '../options.js'
 import type { RunDescription } from './description.js'
-import type { PlanName } from './plan.js'
+import { type PlanName, stagesOf } from './plan.js'
 
 /** What lies in the folder of a run. */
 export const placesIn = (folder: string) => ({
@@ -25,7 +24,7 @@ export interface RunFile {
   readonly vggnet: string
   /** The paper's way of training, where one was asked for. */
   readonly plan?: PlanName | undefined
-  /** What was asked for. */
+  /** What was asked for; with `start.from` completed by what the model has. */
   readonly description: RunDescription
 }
 
@@ -43,16 +42,27 @@ export async function checkNew(folder: string): Promise<void> {
   throw new VggError('INVALID_ARGUMENT', message)
 }
 
-/** Makes the folder of a new run. @throws INVALID_ARGUMENT where there is one already, FILE_WRITE */
-export async function beginFolder(folder: string, file: RunFile): Promise<void> {
-  const { description } = placesIn(folder)
-  await checkNew(folder)
-  try {
-    await mkdir(folder, { recursive: true })
-  } catch (cause) {
-    throw new VggError('FILE_WRITE', `Could not make the folder ${folder}: ${(cause as Error).message}`, { cause })
-  }
-  await writeAtomically(description, [new TextEncoder().encode(`${JSON.stringify(file, null, 2)}\n`)])
+const sections = ['data', 'photographs', 'model', 'start', 'training', 'checkpoints', 'device'] as const
+
+/** Throws where a part of a description is missing that is read before its values are checked where they are used. */
+function checkSections(description: Record<string, unknown>): void {
+  const missing = sections.find((name) => !isObject(description[name]))
+  if (missing !== undefined) throw new Error(`its description has no ${missing}`)
+  const texts = { ...(description.data as object), ...(description.start as object) }
+  const wrong = Object.entries(texts).find(([, value]) => typeof value !== 'string')
+  if (wrong !== undefined) throw new Error(`its description has ${JSON.stringify(wrong[1])} for ${wrong[0]}`)
+}
+
+/**
+ * Runs that were begun before the network's options were checked against the model of `start.from` record options that
+ * had no effect but on the S of the plan `paper`. They go on as they were begun: with the model's own values.
+ */
+function withoutIgnored(file: RunFile): RunFile {
+  const { plan, description } = file
+  const { start } = description
+  if (start.from === undefined || start.lastLayer !== undefined) return file
+  const [stage] = plan === 'paper' ? stagesOf(plan, description, String) : []
+  return { ...file, description: { ...(stage?.description ?? description), model: {} } }
 }
 
 /** What the run in a folder is made of. @throws FILE_NOT_FOUND, FILE_FORMAT */
@@ -68,7 +78,8 @@ export async function readRunFile(folder: string): Promise<RunFile> {
     const read: unknown = JSON.parse(text)
     if (!isObject(read) || !isObject(read.description)) throw new Error('it describes no run')
     if (read.format !== 1) throw new Error(`it has the format ${read.format}, which needs another vggnet`)
-    return read as unknown as RunFile
+    checkSections(read.description)
+    return withoutIgnored(read as unknown as RunFile)
   } catch (cause) {
     throw new VggError('FILE_FORMAT', `${file}: ${(cause as Error).message}`, { cause })
   }

@@ -2,7 +2,8 @@ import path from 'node:path'
 import { linkAtomically } from '../checkpoint/atomic-file.js'
 import { lockFolder } from '../checkpoint/folder-lock.js'
 import type { TrainReport } from '../train/events.js'
-import { beginFolder, exists, placesIn, type RunFile } from './folder.js'
+import { beginFolder } from './begin.js'
+import { exists, placesIn, type RunFile } from './folder.js'
 import { type PlanStage, stagesOf } from './plan.js'
 import { type RunHooks, runIn } from './run.js'
 import { findSources, type Sources } from './sources.js'
@@ -49,9 +50,9 @@ async function runLocked(folder: string, file: RunFile, hooks: PlanHooks, found:
     const { description, model } = placesIn(own)
     if (await exists(model)) continue
     hooks.onStage?.(stage, index + 1, stages.length)
-    if (!(await exists(description)))
-      await beginFolder(own, { ...file, plan: undefined, description: stage.description })
     sources ??= await findSources(file.description)
+    if (!(await exists(description)))
+      await beginFolder(own, { ...file, plan: undefined, description: stage.description }, sources)
     last = await runIn(own, stage.description, sources, hooks)
   }
   const final = path.join(folder, stages.at(-1)?.name ?? '.')

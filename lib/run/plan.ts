@@ -38,14 +38,16 @@ function withSide(photographs: Photographs, crop: number, ...paper: [number] | [
  * @param modelIn the model that the training in this folder of the plan ends with
  */
 export function stagesOf(plan: PlanName, base: RunDescription, modelIn: (folder: string) => string): PlanStage[] {
-  const { photographs, model, training } = base
+  const { photographs, training } = base
+  // with a model to start from, there are no weights to initialise
+  const { initialisation: _, ...model } = base.model
   const crop = Math.min(...(model.imageSize ?? [224, 224]))
   const fixed = withSide(photographs, crop, 256)
   if (plan === 'paper') {
     const description = {
       ...base,
       photographs: { ...fixed, ...photographs },
-      model: { ...model, initialisation: 'glorot' as const },
+      model: base.start.from === undefined ? { ...model, initialisation: 'glorot' as const } : base.model,
     }
     return [{ name: '.', description }]
   }
@@ -68,13 +70,13 @@ export function stagesOf(plan: PlanName, base: RunDescription, modelIn: (folder:
   const first =
     letter === 'A' ? ofA : add(`${letter}-256`, { model: random, photographs: fixed, start: { transplant: ofA } })
   const second = add(`${letter}-384`, {
-    model: random,
+    model,
     photographs: withSide(photographs, crop, 384),
     start: { from: first },
     training: smallRate,
   })
   add(`${letter}-256-512`, {
-    model: random,
+    model,
     photographs: withSide(photographs, crop, 256, 512),
     start: { from: second },
     training: smallRate,

@@ -123,7 +123,7 @@ function settingsOf(
     width: configuration.width,
     headWidth: configuration.headWidth,
     dropout: configuration.dropout,
-    initialisation: start.from ?? start.transplant ?? model.initialisation,
+    initialisation: start.from ?? start.transplant ?? model.initialisation ?? 'glorot',
     learningRate: training.learningRate,
     momentum: training.momentum,
     weightDecay: training.weightDecay,

@@ -6,32 +6,59 @@ import { type PartOptions, readFolder } from '../data/folder.js'
 import { idxDataset } from '../data/idx.js'
 import { readList } from '../data/list.js'
 import type { PhotoList } from '../data/photographs.js'
-import { stratifiedSplit } from '../data/split.js'
+import { stratifiedIndices, subset } from '../data/split.js'
 import { VggError } from '../error.js'
 import { unexpected } from '../options.js'
 import type { DataDescription, RunDescription } from './description.js'
+
+/** Whether a path is that of a list of images, by its extension. */
+export const isList = (file: string): boolean => /\.[ct]sv$/i.test(file)
 
 interface Parts<T> {
   readonly training: T
   readonly validation: T | undefined
 }
 
-/** The pictures of a run before it is known what size they are to have: files to be decoded, or pictures of one size. */
+/** Where images of one size lie. */
+interface Location {
+  /** A file, or a folder of CIFAR files. */
+  readonly path: string
+  /** Which images of that folder. */
+  readonly set?: 'training' | 'validation'
+}
+
+/** Where each image of a part comes from, by which two datasets may be found to share some. */
+export interface Origin extends Location {
+  /** The index of each image in there. */
+  readonly indices: Int32Array
+}
+
+/** The images of a run before it is known what size they are to have: files to be decoded, or images of one size. */
 export type Sources =
   | ({ readonly kind: 'photographs' } & Parts<PhotoList>)
-  | ({ readonly kind: 'fixed' } & Parts<Dataset>)
+  | ({ readonly kind: 'fixed'; readonly origins: Parts<Origin> } & Parts<Dataset>)
 
 type Asked = Pick<RunDescription, 'data' | 'validation' | 'classNames' | 'seed'>
 
 /** Finds the pictures; reads no photograph. @throws FILE_NOT_FOUND, FILE_FORMAT, INVALID_ARGUMENT */
 export async function findSources({ data, validation, classNames, seed }: Asked): Promise<Sources> {
   if (validation < 0 || validation >= 1) throw unexpected('a share from 0 to below 1', '--split', validation)
-  if (data.kind === 'idx') return { kind: 'fixed', ...held(await idxParts(data, classNames), validation, seed) }
+  if (data.kind === 'idx') {
+    const locations = { training: { path: data.images }, validation: { path: data.validationImages ?? data.images } }
+    return held(await idxParts(data, classNames), locations, validation, seed)
+  }
   const options = { validation, seed, ...(classNames && { classNames }) }
   if (data.kind === 'list') return { kind: 'photographs', ...(await listParts(data, options)) }
   await checkFolder(data.path)
   const cifar = await readCifarFolder(data.path, { ...(classNames && { classNames }) })
-  if (cifar) return { kind: 'fixed', ...held({ validation: undefined, ...cifar }, validation, seed) }
+  if (cifar) {
+    const { path: folder } = data
+    const locations = {
+      training: { path: folder, set: 'training' },
+      validation: { path: folder, set: 'validation' },
+    } as const
+    return held({ validation: undefined, ...cifar }, locations, validation, seed)
+  }
   const { training, validation: own } = await readFolder(data.path, options)
   return { kind: 'photographs', training, validation: own }
 }
@@ -64,7 +91,31 @@ async function idxParts(data: DataDescription & { kind: 'idx' }, classNames: Run
   return { training, validation: await idxDataset({ images: validationImages, labels: validationLabels, ...names }) }
 }
 
-function held({ training, validation }: Parts<Dataset>, share: number, seed: number): Parts<Dataset> {
+const allOf = ({ count }: Dataset): Int32Array => Int32Array.from({ length: count }, (_, index) => index)
+
+/** Images of one size in two parts: those of the data, or the share held out of them. */
+function held(
+  { training, validation }: Parts<Dataset>,
+  locations: Record<'training' | 'validation', Location>,
+  share: number,
+  seed: number,
+): Sources {
   const heldOut = Math.round(share * training.count)
-  return validation !== undefined || heldOut === 0 ? { training, validation } : stratifiedSplit(training, heldOut, seed)
+  if (validation !== undefined || heldOut === 0) {
+    const origins = {
+      training: { ...locations.training, indices: allOf(training) },
+      validation: validation && { ...locations.validation, indices: allOf(validation) },
+    }
+    return { kind: 'fixed', training, validation, origins }
+  }
+  const indices = stratifiedIndices(training.labels, training.classNames.length, heldOut, seed)
+  return {
+    kind: 'fixed',
+    training: subset(training, indices.training),
+    validation: subset(training, indices.validation),
+    origins: {
+      training: { ...locations.training, indices: indices.training },
+      validation: { ...locations.training, indices: indices.validation },
+    },
+  }
 }

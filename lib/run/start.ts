@@ -1,12 +1,14 @@
 import { load } from '../checkpoint/checkpoint.js'
 import { VggError } from '../error.js'
-import { replaceHead } from '../vgg/head.js'
+import { replaceHead, withDropout } from '../vgg/head.js'
+import { variant } from '../vgg/variants.js'
 import { layersOfA, VGG } from '../vgg/vgg.js'
 import { shapeOf, sideOf } from './datasets.js'
 import type { RunDescription } from './description.js'
 import { fitted } from './fitted.js'
 import { modelFile } from './folder.js'
 import type { Sources } from './sources.js'
+import { adapted } from './start-model.js'
 
 /** The network that a run begins with. */
 export async function openNetwork(description: RunDescription, sources: Sources): Promise<VGG> {
@@ -26,25 +28,37 @@ export async function openNetwork(description: RunDescription, sources: Sources)
 
 const runOptions = ({ device, seed }: RunDescription) => ({ ...device, seed })
 
-async function loadStart(from: string, description: RunDescription, sources: Sources): Promise<VGG> {
-  const net = await withClasses(await load(await modelFile(from), runOptions(description)), description, sources)
-  const { smallestSide } = description.photographs
-  if (smallestSide !== undefined) net.preprocessing = { ...net.preprocessing, smallestSide }
-  return net
+/** The model itself, or one with its weights: with a new last layer for other classes, with another dropout. */
+async function loadStart(from: string, description: RunDescription, { training }: Sources): Promise<VGG> {
+  const run = runOptions(description)
+  const { classNames } = training
+  let net = await load(await modelFile(from), run)
+  try {
+    const { model, lastLayer } = adapted(description.model, from, net, classNames)
+    const { classes, dropout, initialisation } = model
+    if (lastLayer === 'new') {
+      const head = { classes, ...(classes === classNames.length && { classNames }) }
+      net = await replaced(net, replaceHead(net, { ...head, ...(initialisation && { initialisation }), ...run }))
+    }
+    if (dropout !== net.configuration.dropout) net = await replaced(net, withDropout(net, dropout, run))
+    const { smallestSide, colour } = description.photographs
+    const changes = {
+      ...(smallestSide !== undefined && { smallestSide }),
+      ...(typeof colour === 'object' && { colour }),
+    }
+    if (Object.keys(changes).length > 0) net.preprocessing = { ...net.preprocessing, ...changes }
+    return net
+  } catch (error) {
+    net.dispose()
+    throw error
+  }
 }
 
-/** The model itself where its classes are those of the pictures; else the model with a new last layer. */
-async function withClasses(net: VGG, description: RunDescription, { training }: Sources): Promise<VGG> {
-  const { classNames } = training
-  // a model without names learns these pictures' classes by their numbers
-  const unnamed = net.classNames.length === 0
-  const fits = net.classes === classNames.length
-  if (fits && (unnamed || net.classNames.every((name, index) => name === classNames[index]))) return net
-  try {
-    return await replaceHead(net, { classes: classNames.length, classNames, ...runOptions(description) })
-  } finally {
-    net.dispose()
-  }
+/** What was made of a network, which is disposed of then. */
+async function replaced(net: VGG, made: Promise<VGG>): Promise<VGG> {
+  const other = await made
+  net.dispose()
+  return other
 }
 
 async function transplant(net: VGG, from: string, description: RunDescription): Promise<void> {
@@ -73,6 +87,7 @@ async function createNetwork(description: RunDescription, sources: Sources): Pro
   }
   return VGG.create({
     ...model,
+    variant: variant(model.variant, 'variant'),
     ...runOptions(description),
     ...shape,
     classes,

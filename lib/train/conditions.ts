@@ -14,7 +14,7 @@ export interface DataFacts {
   readonly width: number
   readonly channels: number
   readonly classNames: readonly string[]
-  /** SHA-256 of the labels, and of the pictures' names where they have any. */
+  /** See `digestOf`. */
   readonly digest: string
 }
 
@@ -32,13 +32,18 @@ export interface Conditions {
   readonly options: RecordedOptions
 }
 
-function factsOf(data: Dataset): DataFacts {
-  const { count, height, width, channels, labels, classNames } = data
-  const hash = createHash('sha256').update(labels)
+/** SHA-256 of the labels, and of the images' names where they have any. */
+export function digestOf(data: Pick<Dataset, 'labels' | 'nameOf'>): string {
+  const hash = createHash('sha256').update(data.labels)
   if (data.nameOf !== undefined) {
-    for (let index = 0; index < count; index++) hash.update(`${data.nameOf(index)}\0`)
+    for (let index = 0; index < data.labels.length; index++) hash.update(`${data.nameOf(index)}\0`)
   }
-  return { count, height, width, channels, classNames: [...classNames], digest: hash.digest('hex') }
+  return hash.digest('hex')
+}
+
+function factsOf(data: Dataset): DataFacts {
+  const { count, height, width, channels, classNames } = data
+  return { count, height, width, channels, classNames: [...classNames], digest: digestOf(data) }
 }
 
 export function conditionsOf(

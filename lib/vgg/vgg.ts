@@ -119,12 +119,15 @@ function configurationOf(model: Checked<typeof modelChecks>): VggConfiguration {
   return { ...rest, meanRgb, scale, ...(before && { preprocessing: before }) }
 }
 
+/** The configuration of the net that `VGG.create` would make of these options. @throws INVALID_ARGUMENT, SHAPE_MISMATCH */
+export const configurationFrom = (options: ModelOptions): VggConfiguration =>
+  configurationOf(readOptions(options, 'VGG options', modelChecks))
+
 /**
  * The layers of the net that `VGG.create` would make of these options; nothing is allocated.
  * @throws INVALID_ARGUMENT, SHAPE_MISMATCH
  */
-export const layersOf = (options: ModelOptions): readonly Layer[] =>
-  checkedVggLayers(configurationOf(readOptions(options, 'VGG options', modelChecks)))
+export const layersOf = (options: ModelOptions): readonly Layer[] => checkedVggLayers(configurationFrom(options))
 
 const checkedVggLayers = (configuration: VggConfiguration): readonly Layer[] =>
   checkedLayers(vggLayers(configuration), 'layers')

@@ -41,17 +41,18 @@ describe('photographs in a folder', () => {
     expect(trained).toMatchObject({ code: 0, stderr: '' })
     expect(trained.stdout).toMatch(/VGG A \(32x32x3, 3 classes, .*\): 90 pictures, 30 for validation/)
 
-    const judged = await vggnet(['evaluate', at('run'), at('photos'), '--json'])
+    const judged = await vggnet(['evaluate', at('run'), '--json'])
     expect(judged).toMatchObject({ code: 0, stderr: '' })
     const found = JSON.parse(judged.stdout)
     // S is the paper's 256 for a crop of 224, in proportion
     expect(found.protocol).toBe(
-      'protocol: single centre crop of 32x32 of the picture rescaled to a smallest side of 37',
+      "protocol: single centre crop of 32x32 of the picture rescaled to a smallest side of 37; the validation part of the run's own data",
     )
-    expect(found).toMatchObject({ count: 120, unreadable: [] })
+    expect(found).toMatchObject({ part: 'validation', trainingImages: 0, unknown: [], count: 30, unreadable: [] })
     expect(found.top1).toBeGreaterThan(0.8)
     expect(found.perClass.map(({ name }: { name: string }) => name)).toEqual(['digit-0', 'digit-1', 'digit-2'])
-    const text = await vggnet(['evaluate', at('run'), at('photos')])
+    const text = await vggnet(['evaluate', at('run'), at('photos'), '--part', 'all'])
+    expect(text.stdout).toMatch(/; all of the run's own data\nthe model was trained on 90 of these 120 images: /)
     expect(text.stdout).toMatch(/120 pictures: top-1 \d+\.\d\d %, loss /)
     expect(text.stdout).toMatch(/truth \\ answer +digit-0 +digit-1 +digit-2/)
 
@@ -73,7 +74,7 @@ describe('photographs in a folder', () => {
     expect(end.frozen.layers).toEqual(['conv1_1', 'conv2_1'])
     expect(end.frozen.after).toBe(end.frozen.before)
     const { protocol } = JSON.parse((await vggnet(['evaluate', at('tuned'), at('photos'), '--json'])).stdout)
-    expect(protocol).toMatch(/smallest side of 44$/)
+    expect(protocol).toMatch(/smallest side of 44; /)
 
     await writeDigitPhotos(at('five'), 5, 6)
     const other = ['train', at('five'), ...more, ...run, '--epochs', '1', '--no-check', '--out', at('five-run')]

@@ -9,11 +9,14 @@ describe('help', () => {
       expect(stdout).toContain(word)
   })
 
-  test.each(['describe', 'train', 'classify', 'doctor', 'tune', 'cuda install'])('%s has examples', async (command) => {
-    const { code, stdout } = await vggnet([...command.split(' '), '--help'])
-    expect(code).toBe(0)
-    expect(stdout).toMatch(new RegExp(`Examples:\\n +\\$ vggnet ${command}`))
-  })
+  test.each(['describe', 'train', 'evaluate', 'classify', 'doctor', 'tune', 'cuda install'])(
+    '%s has examples',
+    async (command) => {
+      const { code, stdout } = await vggnet([...command.split(' '), '--help'])
+      expect(code).toBe(0)
+      expect(stdout).toMatch(new RegExp(`Examples:\\n +\\$ vggnet ${command}`))
+    },
+  )
 
   test('the version is that of the package', async () => {
     expect((await vggnet(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
@@ -34,6 +37,13 @@ describe('an error is one line with its code', () => {
       ['train', '--images', 'package.json', '--labels', 'x'],
       1,
       /FILE_FORMAT: .*package\.json/,
+    ],
+    ['a division where none is made', ['evaluate', 'none', '--split', '0.1'], 2, /unknown option '--split'/],
+    [
+      'data in place of a model',
+      ['evaluate', 'test'],
+      2,
+      /INVALID_ARGUMENT: Expected a model file .* but test is a folder/,
     ],
     ['a missing model', ['classify', 'none.safetensors', 'a.png'], 1, /FILE_NOT_FOUND: .*none\.safetensors/],
     ['no picture', ['classify', 'none.safetensors'], 2, /missing required argument 'image'/],

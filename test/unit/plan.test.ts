@@ -45,7 +45,7 @@ describe('paper-transplant', () => {
       {
         name: '3-D-384',
         variant: 'D',
-        initialisation: 'paper',
+        initialisation: undefined,
         side: 384,
         rate: 0.001,
         start: { from: '/run/2-D-256/model' },
@@ -53,7 +53,7 @@ describe('paper-transplant', () => {
       {
         name: '4-D-256-512',
         variant: 'D',
-        initialisation: 'paper',
+        initialisation: undefined,
         side: [256, 512],
         rate: 0.001,
         start: { from: '/run/3-D-384/model' },
