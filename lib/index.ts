@@ -53,6 +53,7 @@ export {
 export { type Split, stratifiedSplit, subset } from './data/split.js'
 export { type Statistics, type StatisticsOptions, statisticsOf } from './data/statistics.js'
 export type { SmallestSide } from './data/view.js'
+export type { SkippedLink } from './data/walk.js'
 export { type ErrorCode, VggError } from './error.js'
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate/evaluate.js'
 export type { ClassResult, Metrics } from './evaluate/metrics.js'
