@@ -30,8 +30,9 @@ export { withClasses } from './data/classes.js'
 export { type ColourShift, colourShiftOf } from './data/colour.js'
 export type { Augmented, Dataset, Unreadable } from './data/dataset.js'
 export { type FolderParts, type PartOptions, readFolder } from './data/folder.js'
+export type { DecodingOptions, ImageFormat } from './data/formats.js'
 export { type IdxFiles, idxDataset } from './data/idx.js'
-export { type ImageOptions, type ImageSize, readImage } from './data/image.js'
+export { type ImageOptions, type ImageSize, readImage, readImageSize } from './data/image.js'
 export {
   datasetFrom,
   type EncodedOptions,
