@@ -4,7 +4,8 @@ import { VggError } from '../error.js'
 import { native } from '../native/native.js'
 import { type Decoding, formatOf, type ImageFormat } from './formats.js'
 import { type JpegHeader, plainJpeg } from './jpeg.js'
-import { drawSvg, sizeOfSvg, tooSlow } from './svg.js'
+import { drawSvg, sizeOfSvg } from './svg.js'
+import { tooSlow, unreadable } from './unreadable-image.js'
 import type { Cut, PictureSize, View } from './view.js'
 
 /** Where the bytes of a picture file come from: its path, the bytes themselves, or a function that gives them. */
@@ -29,23 +30,21 @@ const machineFaults = ['EMFILE', 'ENFILE', 'ENOMEM']
 /** What belongs to a picture besides its pixels: EXIF, profile, thumbnail. */
 const headerBytes = 1 << 26
 
-const damaged = (reason: string, cause?: unknown): VggError => new VggError('FILE_FORMAT', reason, { cause })
-
 async function fileBytes(path: string, { pixelLimit }: Decoding): Promise<Uint8Array> {
   try {
     // First what it is: to open a pipe would wait for somebody to write to it.
     const entry = await stat(path)
-    if (!entry.isFile()) throw damaged(entry.isDirectory() ? 'it is a folder' : 'it is no regular file')
+    if (!entry.isFile()) throw unreadable(entry.isDirectory() ? 'it is a folder' : 'it is no regular file')
     const most = pixelLimit * 8 + headerBytes
     if (entry.size > most) {
-      throw damaged(`it has ${entry.size} bytes, more than a picture of ${pixelLimit} pixels can need`)
+      throw unreadable(`it has ${entry.size} bytes, more than a picture of ${pixelLimit} pixels can need`)
     }
     return await readFile(path)
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? ''
     if (machineFaults.includes(code)) throw new VggError('STATE', `Could not read ${path}: ${code}`, { cause: error })
     if (code === 'ENOENT' || code === 'ENOTDIR') throw new VggError('FILE_NOT_FOUND', 'no such file', { cause: error })
-    throw error instanceof VggError ? error : damaged(`reading it failed: ${(error as Error).message}`, error)
+    throw error instanceof VggError ? error : unreadable(`reading it failed: ${(error as Error).message}`, error)
   }
 }
 
@@ -63,9 +62,9 @@ export async function pictureBytes(source: PhotoSource, decoding: Decoding): Pro
     bytes = await source()
   } catch (error) {
     if (error instanceof VggError) throw error
-    throw damaged(`its source failed: ${(error as Error)?.message ?? error}`, error)
+    throw unreadable(`its source failed: ${(error as Error)?.message ?? error}`, error)
   }
-  if (!(bytes instanceof Uint8Array)) throw damaged('its source gave no bytes')
+  if (!(bytes instanceof Uint8Array)) throw unreadable('its source gave no bytes')
   return bytes
 }
 
@@ -77,10 +76,11 @@ export async function pictureBytes(source: PhotoSource, decoding: Decoding): Pro
  */
 export async function openPicture(bytes: Uint8Array, decoding: Decoding): Promise<Picture> {
   const { formats, pixelLimit } = decoding
-  if (bytes.length === 0) throw damaged('the file is empty')
+  if (bytes.length === 0) throw unreadable('the file is empty')
   const format = formatOf(bytes)
   if (format === undefined) throw unknownFormat()
-  if (!formats.includes(format)) throw damaged(`its format is ${format}, and those allowed are ${formats.join(', ')}`)
+  if (!formats.includes(format))
+    throw unreadable(`its format is ${format}, and those allowed are ${formats.join(', ')}`)
   const plain = format === 'jpeg' && hasEnd(bytes, format) ? plainJpeg(bytes) : undefined
   if (plain || format === 'svg') {
     const { height, width } = plain ?? (await sizeOfSvg(bytes, decoding))
@@ -92,7 +92,7 @@ export async function openPicture(bytes: Uint8Array, decoding: Decoding): Promis
   return { bytes, size: autoOrient, format, deepWithProfile: depth === 'ushort' && hasProfile }
 }
 
-const unknownFormat = (cause?: unknown): VggError => damaged('it is no picture of a known format', cause)
+const unknownFormat = (cause?: unknown): VggError => unreadable('it is no picture of a known format', cause)
 
 /*
  * Why a picture cannot be decoded is said in words of our own. libvips has one buffer of messages for the whole
@@ -103,13 +103,13 @@ async function metadataOf(bytes: Uint8Array): Promise<Metadata> {
     return await sharp(bytes, { limitInputPixels: false }).metadata()
   } catch (error) {
     const unknown = (error as Error).message.includes('unsupported image format')
-    throw unknown ? unknownFormat(error) : damaged('its header is damaged or cut off', error)
+    throw unknown ? unknownFormat(error) : unreadable('its header is damaged or cut off', error)
   }
 }
 
 function checkPixels({ height, width }: PictureSize, pixelLimit: number, says: string): void {
   if (height * width <= pixelLimit) return
-  throw damaged(`${says} ${height}x${width} pixels, more than the limit of ${pixelLimit}`)
+  throw unreadable(`${says} ${height}x${width} pixels, more than the limit of ${pixelLimit}`)
 }
 
 /** How near to the end of a file its format's last mark has to be; some programs leave a few bytes behind it. */
@@ -183,12 +183,14 @@ async function pixelsBySharp(picture: Picture, channels: 1 | 3, decoding: Decodi
       .raw({ depth: 'uchar' })
       .toBuffer({ resolveWithObject: true })
     if (info.channels === channels && info.height === size.height && info.width === size.width) return data
-    const found = `${info.height}x${info.width}x${info.channels}`
-    throw new VggError('INTERNAL', `Expected ${size.height}x${size.width}x${channels} but decoding gave ${found}`)
+    const said = `${size.height}x${size.width}x${channels}`
+    throw unreadable(
+      `decoding it gave ${info.height}x${info.width}x${info.channels} values where ${said} were expected`,
+    )
   } catch (error) {
     if (error instanceof VggError) throw error
     if (performance.now() - started >= 1000 * decodeSeconds) throw tooSlow(decodeSeconds, error)
     const truncated = hasEnd(bytes, format) === false
-    throw damaged(truncated ? 'it is truncated: its end is missing' : 'it is damaged, decoding it failed', error)
+    throw unreadable(truncated ? 'it is truncated: its end is missing' : 'it is damaged, decoding it failed', error)
   }
 }

@@ -38,11 +38,11 @@ export const partChecks = {
 }
 
 /**
- * Extensions that are taken for pictures. Some of these sharp does not read (BMP, HEIC): they are pictures all the
- * same, and reported as unreadable instead of passed over in silence.
+ * Extensions that are taken for images. Some of these are not read (BMP, HEIC; SVG unless asked for): such files are
+ * reported as unreadable instead of ignored.
  */
 const pictureExtensions = new Set(
-  '.jpg .jpeg .jpe .jfif .png .webp .gif .tif .tiff .avif .bmp .heic .heif .jxl .jp2 .ppm .pgm .pnm'.split(' '),
+  '.jpg .jpeg .jpe .jfif .png .webp .gif .tif .tiff .avif .bmp .heic .heif .jxl .jp2 .ppm .pgm .pnm .svg'.split(' '),
 )
 
 const trainingNames = ['train', 'training']

@@ -4,10 +4,11 @@ import { createRequire } from 'node:module'
 import { VggError } from '../error.js'
 import { isPlainNode } from '../native/binary-trial.js'
 import type { Decoding } from './formats.js'
+import { tooSlow, unreadable } from './unreadable-image.js'
 import type { Cut, PictureSize, View } from './view.js'
 
 /** What the process is asked for: the size, or a part of the image drawn at a size. */
-interface Request extends Pick<Decoding, 'pixelLimit' | 'decodeSeconds'> {
+interface SvgRequest extends Pick<Decoding, 'pixelLimit' | 'decodeSeconds'> {
   readonly drawn?: { readonly view: Omit<View, 'smallestSide'>; readonly cut: Cut }
 }
 
@@ -34,13 +35,11 @@ process.stdin.on('data', (part) => parts.push(part)).on('end', async () => {
   process.stdout.write(await (drawn ? draw(image, drawn) : sizeOf(image)))
 })`
 
-const damaged = (reason: string, cause?: unknown): VggError => new VggError('FILE_FORMAT', reason, { cause })
-
 /** Beyond the bytes of the answer: for messages. */
 const messageBytes = 2 ** 20
 
 /** @throws VggError FILE_FORMAT, whose message is the bare reason; STATE where no process can be started */
-function answerTo(bytes: Uint8Array, request: Request): Promise<Buffer> {
+function answerTo(bytes: Uint8Array, request: SvgRequest): Promise<Buffer> {
   if (!isPlainNode()) {
     throw new VggError('STATE', 'An SVG image is drawn by a process of Node, and this application cannot start one')
   }
@@ -53,18 +52,14 @@ function answerTo(bytes: Uint8Array, request: Request): Promise<Buffer> {
     const child = execFile(process.execPath, words, options, (error, stdout) => {
       if (!error) resolve(stdout)
       else if (error.signal === 'SIGTERM') reject(tooSlow(request.decodeSeconds))
-      else if (error.signal) reject(damaged(`the process that decoded it was ended by ${error.signal}`, error))
-      else if (typeof error.code === 'number') reject(damaged('it is damaged, decoding it failed', error))
+      else if (error.signal) reject(unreadable(`the process that decoded it was ended by ${error.signal}`, error))
+      else if (typeof error.code === 'number') reject(unreadable('it is damaged, decoding it failed', error))
       else reject(new VggError('STATE', `Could not start a process to decode an SVG image: ${error.message}`))
     })
     // One that has ended does not read on; why, its exit says.
     child.stdin?.on('error', () => undefined).end(bytes)
   })
 }
-
-/** The fault of an image that takes too long. */
-export const tooSlow = (seconds: number, cause?: unknown): VggError =>
-  damaged(`decoding it took longer than the limit of ${seconds} s`, cause)
 
 /** The size of an SVG in pixels. @throws as {@link drawSvg} does */
 export async function sizeOfSvg(bytes: Uint8Array, { pixelLimit, decodeSeconds }: Decoding): Promise<PictureSize> {

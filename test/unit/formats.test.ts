@@ -92,3 +92,13 @@ describe('the same pixels give the same bytes at every size', () => {
     expect([red, green]).toEqual([200, 40])
   })
 })
+
+test('a TIFF of five channels is unreadable, and no fault of vggnet', async () => {
+  const { data, ...raw } = flat(10, 12, [90])
+  const more = Array<Uint8Array>(2).fill(data)
+  const five = packed(flat(10, 12, [90, 90, 90])).joinChannel(more, { raw })
+  await expect(readImage(await five.tiff().toBuffer(), { height: 10, width: 12, channels: 3 })).rejects.toMatchObject({
+    code: 'FILE_FORMAT',
+    message: expect.stringContaining('decoding it gave 10x12x4 values where 10x12x3 were expected'),
+  })
+})
