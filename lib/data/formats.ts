@@ -1,5 +1,11 @@
 import { arrayOf, type Check, type Checked, integer, oneOf, readOptions, unexpected, withDefault } from '../options.js'
 
+/**
+ * A format of image files. `heif` is AVIF; HEIC too where the build of sharp in use decodes it, which the one from npm
+ * does not.
+ */
+export type ImageFormat = 'jpeg' | 'png' | 'webp' | 'gif' | 'tiff' | 'heif' | 'svg'
+
 const startsWith =
   (...beginnings: readonly string[]) =>
   (head: string): boolean =>
@@ -10,21 +16,15 @@ const startsWith =
  * own, so these are at least as strict: a file that they take for another format than SVG is never SVG to libvips, which
  * wants 24 bytes of ASCII text first. In an ISO media file these begin with its size, whose first two bytes are 0.
  */
-const signatures = {
+const signatures: Readonly<Record<ImageFormat, (head: string) => boolean>> = {
   jpeg: startsWith('\xff\xd8'),
   png: startsWith('\x89PNG\r\n\x1a\n'),
-  webp: (head: string) => head.startsWith('RIFF') && head.startsWith('WEBP', 8),
+  webp: (head) => head.startsWith('RIFF') && head.startsWith('WEBP', 8),
   gif: startsWith('GIF87a', 'GIF89a'),
   tiff: startsWith('II*\0', 'MM\0*', 'II+\0', 'MM\0+'),
-  heif: (head: string) => head.startsWith('\0\0') && head.startsWith('ftyp', 4),
-  svg: (head: string) => /^[\t-~]{24}/.test(head) && /<svg/i.test(head),
+  heif: (head) => head.startsWith('\0\0') && head.startsWith('ftyp', 4),
+  svg: (head) => /^[\t-~]{24}/.test(head) && /<svg/i.test(head),
 }
-
-/**
- * A format of image files. `heif` is AVIF; HEIC too where the build of sharp in use decodes it, which the one from npm
- * does not.
- */
-export type ImageFormat = keyof typeof signatures
 
 const allFormats = Object.keys(signatures) as ImageFormat[]
 

@@ -80,7 +80,7 @@ export async function readImage(
 export async function readImageSize(
   source: string | Uint8Array,
   options: DecodingOptions = {},
-): Promise<{ height: number; width: number }> {
+): Promise<Pick<ImageSize, 'height' | 'width'>> {
   const decoding = readOptions(options, 'readImageSize options', decodingChecks)
   return named(source, async () => {
     const { height, width } = (await openPicture(await pictureBytes(source, decoding), decoding)).size
