@@ -4,8 +4,18 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import sharp from 'sharp'
-import { evaluate, load, type PhotoList, photoDataset, readFolder, readImage, Tensor, train, VGG } from 'vggnet'
+import {
+  evaluate,
+  load,
+  type PhotoList,
+  photoDataset,
+  readFolder,
+  readImage,
+  readImageSize,
+  Tensor,
+  train,
+  VGG,
+} from 'vggnet'
 import { command } from './command.ts'
 import { writeFabrics } from './fabrics.ts'
 
@@ -29,7 +39,7 @@ async function wholePicture(
   file: string,
   smallest: number,
 ): Promise<{ pixels: Uint8Array; height: number; width: number }> {
-  const { height = 1, width = 1 } = await sharp(file).metadata()
+  const { height, width } = await readImageSize(file)
   const scale = smallest / Math.min(height, width)
   const size = { height: Math.round(height * scale), width: Math.round(width * scale) }
   return { ...size, pixels: await readImage(file, { ...size, channels: 3 }) }

@@ -30,8 +30,9 @@ export { withClasses } from './data/classes.js'
 export { type ColourShift, colourShiftOf } from './data/colour.js'
 export type { Augmented, Dataset, Unreadable } from './data/dataset.js'
 export { type FolderParts, type PartOptions, readFolder } from './data/folder.js'
+export type { DecodingOptions, ImageFormat } from './data/formats.js'
 export { type IdxFiles, idxDataset } from './data/idx.js'
-export { type ImageOptions, type ImageSize, readImage } from './data/image.js'
+export { type ImageOptions, type ImageSize, readImage, readImageSize } from './data/image.js'
 export {
   datasetFrom,
   type EncodedOptions,
@@ -53,6 +54,7 @@ export {
 export { type Split, stratifiedSplit, subset } from './data/split.js'
 export { type Statistics, type StatisticsOptions, statisticsOf } from './data/statistics.js'
 export type { SmallestSide } from './data/view.js'
+export type { SkippedLink } from './data/walk.js'
 export { type ErrorCode, VggError } from './error.js'
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate/evaluate.js'
 export type { ClassResult, Metrics } from './evaluate/metrics.js'

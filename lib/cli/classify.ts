@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import pc from 'picocolors'
 import { load } from '../checkpoint/checkpoint.js'
+import type { DecodingOptions } from '../data/formats.js'
 import { type ImageSize, readImage } from '../data/image.js'
 import { evaluationSide } from '../data/view.js'
 import { VggError } from '../error.js'
@@ -10,6 +11,7 @@ import { modelFile } from '../run/folder.js'
 import { Tensor } from '../tensor.js'
 import { deviceLine, percent } from '../train/log.js'
 import type { VGG } from '../vgg/vgg.js'
+import { addDecodingFlags, type DecodingFlags, decodingOf } from './data-flags.js'
 import { addDeviceFlags, type DeviceFlags, deviceOptions, given, number } from './flags.js'
 
 const examples = `
@@ -20,7 +22,7 @@ Examples:
   $ vggnet classify digits.safetensors seven.png
   $ vggnet classify runs/photos photos/*.jpg --top 3 --json`
 
-interface Flags extends DeviceFlags {
+interface Flags extends DeviceFlags, DecodingFlags {
   top: number
   json?: true
   threads?: number
@@ -40,9 +42,9 @@ export function addClassify(program: Command): void {
     .command('classify')
     .description('say what is in pictures, by a saved model')
     .argument('<model>', 'a model that vggnet saved, or the folder of a run: its best model')
-    .argument('<image...>', 'picture files: PNG, JPEG, WebP, GIF, AVIF, TIFF, SVG')
+    .argument('<image...>', 'image files: PNG, JPEG, WebP, GIF, AVIF, TIFF; SVG where --formats has it')
     .option('--top <k>', 'the k most probable classes', number, 1)
-  addDeviceFlags(command, 'auto')
+  addDecodingFlags(addDeviceFlags(command, 'auto'))
     .option('--threads <n>', 'threads on the cpu', number)
     .option('--json', 'one JSON array: file, answers')
     .addHelpText('after', examples)
@@ -59,7 +61,7 @@ async function classify(model: string, files: string[], flags: Flags): Promise<v
     const top = integer(1, net.classes)(flags.top, '--top')
     const found: { file: string; answers: Answer[] }[] = []
     for (let start = 0; start < files.length; start += batch) {
-      found.push(...(await answersFor(net, files.slice(start, start + batch), top)))
+      found.push(...(await answersFor(net, files.slice(start, start + batch), top, decodingOf(flags))))
     }
     const nameWidth = Math.max(...files.map((file) => file.length))
     const lines = found.map(({ file, answers }) => `${file.padEnd(nameWidth)}  ${answersText(answers)}`)
@@ -76,10 +78,10 @@ function sizeOf(net: VGG): ImageSize {
   throw new VggError('SHAPE_MISMATCH', `Expected a model for 1 or 3 channels but it takes ${channels}`)
 }
 
-async function answersFor(net: VGG, files: readonly string[], top: number) {
+async function answersFor(net: VGG, files: readonly string[], top: number, decoding: DecodingOptions) {
   const size = sizeOf(net)
   const side = net.preprocessing?.smallestSide
-  const options = side === undefined ? {} : { smallestSide: evaluationSide(side) }
+  const options = { ...decoding, ...(side !== undefined && { smallestSide: evaluationSide(side) }) }
   const bytes = size.height * size.width * size.channels
   const pixels = new Uint8Array(files.length * bytes)
   for (const [place, file] of files.entries()) pixels.set(await readImage(file, size, options), place * bytes)

@@ -5,11 +5,10 @@ import { callback, filePath, instanceOf, optional, readOptions, unexpected } fro
 import type { Random } from '../random.js'
 import { drawColourShift } from './colour.js'
 import type { Augmented, Dataset, Unreadable } from './dataset.js'
-import type { Cut } from './decode.js'
 import { type PhotoList, type PhotoOptions, photoDataset, readPhotoOptions } from './photographs.js'
 import type { Shard } from './shard.js'
 import { picturesPerShard, ShardFolder } from './shard-folder.js'
-import { centreView, drawView, type PictureSize, type View } from './view.js'
+import { type Cut, centreView, drawView, type PictureSize, type View } from './view.js'
 
 /** How photographs are kept decoded. */
 export interface CacheOptions extends PhotoOptions {
@@ -77,13 +76,12 @@ export function cachedDataset(list: PhotoList, options: CacheOptions): CachedDat
   const direct = photoDataset(list, rest)
   const strange = list.sources.findIndex((source) => typeof source === 'function')
   if (strange >= 0) throw unexpected('a path or bytes', `sources[${strange}]`, list.sources[strange])
-  const { viewing, channels, pixelLimit, workers } = readPhotoOptions(rest)
+  const given = readPhotoOptions(rest)
+  const { viewing, channels } = given
   const shards = new ShardFolder(list.sources, {
+    ...given,
     folder: path.resolve(filePath(folder, 'cache')),
     smallestSide: viewing.smallestSide,
-    channels,
-    pixelLimit,
-    workers,
   })
 
   const cut: Cut = { height: direct.height, width: direct.width, channels }

@@ -1,9 +1,8 @@
-import type { Dirent } from 'node:fs'
-import { readdir, realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { VggError } from '../error.js'
 import { arrayOf, filePath, fraction, optional, readOptions, seed, text, withDefault } from '../options.js'
 import { type PhotoList, type PhotoParts, splitPhotos } from './photographs.js'
+import { entriesOf, FolderWalk, type SkippedLink } from './walk.js'
 
 /** How the pictures of a folder or a list are divided. */
 export interface PartOptions {
@@ -23,8 +22,13 @@ export interface PartOptions {
 
 /** What a folder holds. */
 export interface FolderParts extends PhotoParts {
-  /** Files and links that were passed over: hidden ones, other extensions than a picture's, neither file nor folder. */
+  /** Entries that were ignored: hidden ones, other extensions than an image's, neither file nor folder. */
   readonly ignored: number
+  /**
+   * Links that were not followed: to a folder that contains the link, to a folder that is read already in the same part,
+   * or to nothing. A process warning of the type VggDataWarning names them too.
+   */
+  readonly skippedLinks: readonly SkippedLink[]
 }
 
 export const partChecks = {
@@ -34,76 +38,18 @@ export const partChecks = {
 }
 
 /**
- * Extensions that are taken for pictures. Some of these sharp does not read (BMP, HEIC): they are pictures all the
- * same, and reported as unreadable instead of passed over in silence.
+ * Extensions that are taken for images. Some of these are not read (BMP, HEIC; SVG unless asked for): such files are
+ * reported as unreadable instead of ignored.
  */
 const pictureExtensions = new Set(
-  '.jpg .jpeg .jpe .jfif .png .webp .gif .tif .tiff .avif .bmp .heic .heif .jxl .jp2 .ppm .pgm .pnm'.split(' '),
+  '.jpg .jpeg .jpe .jfif .png .webp .gif .tif .tiff .avif .bmp .heic .heif .jxl .jp2 .ppm .pgm .pnm .svg'.split(' '),
 )
 
 const trainingNames = ['train', 'training']
 /** Where there are several the first of these is the validation part. */
 const validationNames = ['val', 'validation', 'valid', 'test', 'testing']
 
-/** Files and folders of one folder, links followed. */
-interface Entries {
-  /** Paths of picture files, sorted. */
-  readonly pictures: readonly string[]
-  /** Names of folders, sorted. */
-  readonly folders: readonly string[]
-  readonly ignored: number
-}
-
-/** By code units: the same order on every machine, whatever its language. */
-const inOrder = (names: readonly string[]): string[] => [...names].sort()
-
-type Kind = 'file' | 'folder' | 'other'
-
-async function kindOf(entry: Dirent, place: string): Promise<Kind> {
-  if (entry.isFile()) return 'file'
-  if (entry.isDirectory()) return 'folder'
-  if (!entry.isSymbolicLink()) return 'other'
-  try {
-    const target = await stat(place)
-    if (target.isDirectory()) return 'folder'
-    return target.isFile() ? 'file' : 'other'
-  } catch {
-    // A link to nowhere that is called like a picture is a missing picture: to be reported when it is read.
-    return 'file'
-  }
-}
-
-async function entriesOf(folder: string): Promise<Entries> {
-  const pictures: string[] = []
-  const folders: string[] = []
-  let ignored = 0
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
-    const place = path.join(folder, entry.name)
-    const kind = entry.name.startsWith('.') ? 'other' : await kindOf(entry, place)
-    if (kind === 'folder') folders.push(entry.name)
-    else if (kind === 'file' && pictureExtensions.has(path.extname(entry.name).toLowerCase())) pictures.push(place)
-    else ignored += 1
-  }
-  return { pictures: inOrder(pictures), folders: inOrder(folders), ignored }
-}
-
-/** All pictures below a folder. A folder that links lead to more than once, or in a circle, is walked once. */
-async function picturesBelow(folder: string): Promise<{ pictures: string[]; ignored: number }> {
-  const walked = new Set<string>()
-  const pictures: string[] = []
-  let ignored = 0
-  const waiting = [folder]
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    const real = await realpath(next)
-    if (walked.has(real)) continue
-    walked.add(real)
-    const entries = await entriesOf(next)
-    ignored += entries.ignored
-    for (const picture of entries.pictures) pictures.push(picture)
-    for (const name of entries.folders.toReversed()) waiting.push(path.join(next, name))
-  }
-  return { pictures, ignored }
-}
+const isImageName = (name: string): boolean => pictureExtensions.has(path.extname(name).toLowerCase())
 
 const wrong = (message: string): VggError => new VggError('FILE_FORMAT', message)
 
@@ -113,15 +59,16 @@ const few = (names: readonly string[]): string =>
 interface Part {
   readonly list: PhotoList
   readonly ignored: number
+  readonly skippedLinks: readonly SkippedLink[]
   /** Classes with a folder but no picture in it. */
   readonly empty: readonly string[]
 }
 
 /** The pictures of a folder that has a sub-folder for each class. */
 async function readClasses(folder: string, expected?: readonly string[]): Promise<Part> {
-  const top = await entriesOf(folder)
+  const top = await entriesOf(folder, isImageName)
   if (top.folders.length === 0) {
-    const found = top.pictures.length === 0 ? 'no picture' : `${top.pictures.length} pictures`
+    const found = top.images.length === 0 ? 'no picture' : `${top.images.length} pictures`
     throw wrong(
       `Expected a sub-folder for each class in ${folder} (such as cat/1.jpg and dog/1.jpg), or train/ and val/ with ` +
         `such sub-folders, but it has no sub-folder and ${found}`,
@@ -134,19 +81,34 @@ async function readClasses(folder: string, expected?: readonly string[]): Promis
   const labels: number[] = []
   const empty: string[] = []
   // Pictures beside the class folders belong to no class.
-  let ignored = top.ignored + top.pictures.length
-  for (const name of top.folders) {
-    const below = await picturesBelow(path.join(folder, name))
-    ignored += below.ignored
-    if (below.pictures.length === 0) empty.push(name)
+  let ignored = top.ignored + top.images.length
+  const walk = new FolderWalk(isImageName)
+  const found = await walk.imagesBelow(folder, top)
+  const skippedLinks = [...top.broken, ...walk.skipped]
+  warnOf(skippedLinks)
+  for (const [index, name] of top.folders.entries()) {
+    const below = found[index]
+    ignored += below?.ignored ?? 0
+    if (!below?.images.length) empty.push(name)
     const label = classNames.indexOf(name)
-    for (const picture of below.pictures) {
-      sources.push(picture)
+    for (const image of below?.images ?? []) {
+      sources.push(image)
       labels.push(label)
     }
   }
   if (sources.length === 0) throw wrong(`Expected pictures in the folders of ${folder} but found none`)
-  return { list: { sources, names: sources, labels: Int32Array.from(labels), classNames }, ignored, empty }
+  return {
+    list: { sources, names: sources, labels: Int32Array.from(labels), classNames },
+    ignored,
+    skippedLinks,
+    empty,
+  }
+}
+
+function warnOf(links: readonly SkippedLink[]): void {
+  if (links.length === 0) return
+  const named = few(links.map(({ path, reason }) => `${path} (${reason})`))
+  process.emitWarning(`Links that were not followed: ${named}`, 'VggDataWarning')
 }
 
 /** Classes that training needs: at least two, and pictures of each. */
@@ -202,8 +164,11 @@ async function readable<T>(folder: string, read: () => Promise<T>): Promise<T> {
  * val/ (also validation/, valid/, test/) with such sub-folders each. Nothing is opened yet. Classes are in the order of
  * their names' code units, pictures in the order of their paths.
  *
- * Links to files and folders are followed. Hidden files and others than pictures, by extension, are passed over and
- * counted. Where there is no validation part, a share of each class is held out as the options say.
+ * Links to files are followed, and links to folders that are not read yet: a folder that several paths lead to is read
+ * once, under its own path or else under the first link to it, so that its images are of one class. Links that are not
+ * followed (to a folder that contains the link, to a folder that is read already, to nothing) are in `skippedLinks` and
+ * in a process warning. A link to nothing that is named as an image is a missing image, reported when it is read.
+ * Hidden files and others than images, by extension, are ignored and counted. Where there is no validation part, a share of each class is held out as the options say.
  *
  * @throws VggError FILE_NOT_FOUND; FILE_FORMAT where there are no classes, only one, one without a picture in the
  *   training part, or other classes in val/ than in train/; INVALID_ARGUMENT
@@ -213,12 +178,13 @@ export async function readFolder(folder: string, options: PartOptions = {}): Pro
   const given = readOptions(options, 'readFolder options', partChecks)
   const expected = given.classNames
   return readable(folder, async () => {
-    const parts = partsOf((await entriesOf(folder)).folders)
+    const parts = partsOf((await entriesOf(folder, isImageName)).folders)
     const place = parts === undefined ? folder : path.join(folder, parts.training)
     const training = await readClasses(place, expected)
     if (expected === undefined) checkTrainable(training, place)
     if (parts?.validation === undefined) {
-      return { ...splitPhotos(training.list, given.validation, given.seed), ignored: training.ignored }
+      const { ignored, skippedLinks } = training
+      return { ...splitPhotos(training.list, given.validation, given.seed), ignored, skippedLinks }
     }
     const beside = path.join(folder, parts.validation)
     const validation = await readClasses(beside, expected)
@@ -227,6 +193,7 @@ export async function readFolder(folder: string, options: PartOptions = {}): Pro
       training: training.list,
       validation: validation.list,
       ignored: training.ignored + validation.ignored,
+      skippedLinks: [...training.skippedLinks, ...validation.skippedLinks],
     }
   })
 }

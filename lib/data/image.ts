@@ -1,8 +1,9 @@
 import { VggError } from '../error.js'
 import { type Check, integer, readOptions } from '../options.js'
 import { channelsCheck } from './dataset.js'
-import { type Cut, decodeView, defaultPixelLimit, openPicture, pictureBytes } from './decode.js'
-import { centreView, type PictureSize, type View, viewOptionsFrom } from './view.js'
+import { decodeView, openPicture, pictureBytes } from './decode.js'
+import { type DecodingOptions, decodingChecks } from './formats.js'
+import { type Cut, centreView, type PictureSize, type View, viewOptionsFrom } from './view.js'
 
 /** The size and channels that a network takes. */
 export interface ImageSize {
@@ -14,8 +15,8 @@ export interface ImageSize {
   channels: 1 | 3
 }
 
-/** How a single picture is brought to a network's size. */
-export interface ImageOptions {
+/** How a single picture is read and brought to a network's size. */
+export interface ImageOptions extends DecodingOptions {
   /**
    * The picture's smallest side is rescaled to this (the paper's Q), at least the larger side of the size, and the
    * middle is cut out. Default: as small as just covers the size.
@@ -27,7 +28,7 @@ const side = integer(1, 65535)
 
 /** Read by viewOptionsFrom afterwards. */
 const asGiven: Check<unknown> = (value) => value
-const checks = { smallestSide: asGiven }
+const checks = { smallestSide: asGiven, ...decodingChecks }
 
 /** As small as covers the size, and the middle of it. */
 function coveringView(size: PictureSize, { height, width }: PictureSize): Omit<View, 'smallestSide'> {
@@ -44,13 +45,14 @@ function coveringView(size: PictureSize, { height, width }: PictureSize): Omit<V
 }
 
 /**
- * Decodes a picture file (PNG, JPEG, WebP, GIF, AVIF, TIFF, SVG) as a network takes it: rescaled with its proportions
- * kept, so that it just covers the size or as `smallestSide` says, and the middle cut out. Never squashed. Turned as
- * its EXIF says; transparent parts become black.
+ * Decodes a picture file (PNG, JPEG, WebP, GIF, AVIF, TIFF; SVG where `formats` has it) as a network takes it: rescaled
+ * with its proportions kept, so that it just covers the size or as `smallestSide` says, and the middle cut out. Never
+ * squashed. Turned as its EXIF says; transparent parts become black; CMYK is converted by its colour profile, or a press
+ * profile where it has none (Pillow looks at no profile). Of several pages or frames the first is taken.
  *
  * @param source path of a file, or its bytes
  * @returns uint8, height x width x channels
- * @throws VggError FILE_NOT_FOUND, FILE_FORMAT where it is no picture or a damaged one, INVALID_ARGUMENT
+ * @throws VggError FILE_NOT_FOUND; FILE_FORMAT where it is no picture, a damaged one, or beyond a limit; INVALID_ARGUMENT
  */
 export async function readImage(
   source: string | Uint8Array,
@@ -59,16 +61,38 @@ export async function readImage(
 ): Promise<Uint8Array> {
   const [height, width] = [side(size.height, 'height'), side(size.width, 'width')]
   const channels = channelsCheck(size.channels, 'channels')
-  const { smallestSide } = readOptions(options, 'readImage options', checks)
+  const { smallestSide, ...decoding } = readOptions(options, 'readImage options', checks)
   const scaled = smallestSide === undefined ? undefined : viewOptionsFrom({ crop: [height, width], smallestSide })
   const cut: Cut = { height, width, channels }
-  const name = typeof source === 'string' ? source : 'the picture'
-  try {
-    const picture = await openPicture(await pictureBytes(source, defaultPixelLimit), defaultPixelLimit)
+  return named(source, async () => {
+    const picture = await openPicture(await pictureBytes(source, decoding), decoding)
     const view = scaled === undefined ? coveringView(picture.size, cut) : centreView(picture.size, scaled)
-    return await decodeView(picture, view, cut, defaultPixelLimit)
+    return decodeView(picture, view, cut, decoding)
+  })
+}
+
+/**
+ * The height and width of a picture file in pixels, turned as its EXIF says. Nothing but its header is read.
+ *
+ * @param source path of a file, or its bytes
+ * @throws VggError as {@link readImage} does
+ */
+export async function readImageSize(
+  source: string | Uint8Array,
+  options: DecodingOptions = {},
+): Promise<Pick<ImageSize, 'height' | 'width'>> {
+  const decoding = readOptions(options, 'readImageSize options', decodingChecks)
+  return named(source, async () => {
+    const { height, width } = (await openPicture(await pictureBytes(source, decoding), decoding)).size
+    return { height, width }
+  })
+}
+
+async function named<T>(source: string | Uint8Array, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read()
   } catch (error) {
-    throw namedFault(error, name)
+    throw namedFault(error, typeof source === 'string' ? source : 'the picture')
   }
 }
 

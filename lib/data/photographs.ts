@@ -14,10 +14,19 @@ import {
 import type { Random } from '../random.js'
 import { type ColourShift, colourShiftCheck, drawColourShift } from './colour.js'
 import { type Augmented, channelsCheck, type Dataset, type Unreadable } from './dataset.js'
-import { type Cut, decodeView, defaultPixelLimit, openPicture, type PhotoSource, pictureBytes } from './decode.js'
+import { decodeView, openPicture, type PhotoSource, pictureBytes } from './decode.js'
+import { type DecodingOptions, decodingChecks } from './formats.js'
 import { namedFault } from './image.js'
 import { stratifiedIndices } from './split.js'
-import { centreView, drawView, type PictureSize, type SmallestSide, type View, viewOptionsFrom } from './view.js'
+import {
+  type Cut,
+  centreView,
+  drawView,
+  type PictureSize,
+  type SmallestSide,
+  type View,
+  viewOptionsFrom,
+} from './view.js'
 
 export type { PhotoSource } from './decode.js'
 
@@ -34,7 +43,7 @@ export interface PhotoList {
 }
 
 /** How photographs become pictures of one size (Sect. 3.1 of the paper). */
-export interface PhotoOptions {
+export interface PhotoOptions extends DecodingOptions {
   /** Side of what the network sees, in pixels, or [height, width]: 224 in the paper. */
   crop: number | readonly [height: number, width: number]
   /**
@@ -52,8 +61,6 @@ export interface PhotoOptions {
   colour?: ColourShift
   /** What is done about a picture that cannot be read: reject (default), or leave it out and say so. */
   onUnreadable?: 'skip' | 'throw'
-  /** Pixels of the largest picture taken, before and after rescaling. Default 268402689, as in sharp. */
-  pixelLimit?: number
   /**
    * Pictures decoded at once, over all reads together, while as many more files are read: what bounds the memory.
    * Default: one for each processor, but no more than libuv's pool has threads, each of which decodes a picture: 4, or
@@ -80,7 +87,7 @@ const checks = {
   flip: withDefault(boolean, true),
   colour: optional(colourShiftCheck),
   onUnreadable: withDefault(oneOf('throw', 'skip'), 'throw'),
-  pixelLimit: withDefault(integer(1), defaultPixelLimit),
+  ...decodingChecks,
   workers: withDefault(integer(1, 1024), Math.min(poolThreads(), availableParallelism())),
 }
 
@@ -132,14 +139,15 @@ type ChooseView = (size: PictureSize, place: number) => View
  * `readAugmented` gives it as training does: S, crop, flip and colour shift are drawn from the picture's own generator,
  * in this order and always all but the colours, so that to switch one off leaves the others as they are.
  *
- * A picture that cannot be read (missing, empty, damaged, truncated, no picture, too large) makes a read reject with
+ * A picture that cannot be read (missing, empty, damaged, truncated, of no allowed format, too large, too slow) makes a read reject with
  * FILE_NOT_FOUND or FILE_FORMAT, path and reason; of several the first in the order asked for. With `skip` it is
  * returned among the unreadable, and its pixels are 0.
  *
  * @throws VggError INVALID_ARGUMENT, SHAPE_MISMATCH where sources, names and labels are not equally many
  */
 export function photoDataset(list: PhotoList, options: PhotoOptions): Dataset {
-  const { viewing, channels, flip, colour, onUnreadable, pixelLimit, workers } = readPhotoOptions(options)
+  const given = readPhotoOptions(options)
+  const { viewing, channels, flip, colour, onUnreadable, workers } = given
   const { sources, names, labels, classNames } = checkedList(list)
   const [height, width] = viewing.crop
   const cut: Cut = { height, width, channels }
@@ -151,9 +159,9 @@ export function photoDataset(list: PhotoList, options: PhotoOptions): Dataset {
   /** Why there is no such picture; undefined where it is in `into`. */
   async function faultOf(index: number, place: number, choose: ChooseView, into: Uint8Array): Promise<unknown> {
     try {
-      const picture = await openPicture(await pictureBytes(sources[index] ?? '', pixelLimit), pixelLimit)
+      const picture = await openPicture(await pictureBytes(sources[index] ?? '', given), given)
       const view = choose(picture.size, place)
-      await decoding.pass(() => decodeView(picture, view, cut, pixelLimit, into))
+      await decoding.pass(() => decodeView(picture, view, cut, given, into))
       return undefined
     } catch (fault) {
       return fault

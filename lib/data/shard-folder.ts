@@ -6,21 +6,21 @@ import { systemCode, writeError } from '../checkpoint/atomic-file.js'
 import { VggError } from '../error.js'
 import { native } from '../native/native.js'
 import { decodeView, openPicture, type PhotoSource, pictureBytes } from './decode.js'
+import type { Decoding } from './formats.js'
 import { removeUnfinished, Shard, type ShardPicture, writeShard } from './shard.js'
 import { type PictureSize, rescaledSize, type SmallestSide } from './view.js'
 
 /** Part of a shard's name: raise it whenever decode.ts, native/photograph or shard.ts give other bytes than before. */
-const formatVersion = 2
+const formatVersion = 3
 
 /** 64 MB at the paper's S = 256. */
 export const picturesPerShard = 256
 
 /** How pictures are decoded into shards. */
-export interface ShardSettings {
+export interface ShardSettings extends Decoding {
   readonly folder: string
   readonly smallestSide: SmallestSide
   readonly channels: 1 | 3
-  readonly pixelLimit: number
   /** Pictures decoded at once. */
   readonly workers: number
 }
@@ -111,11 +111,12 @@ export class ShardFolder {
   }
 
   async #key(number: number): Promise<string> {
-    const { smallestSide, channels, pixelLimit } = this.#settings
+    const { smallestSide, channels, formats, pixelLimit } = this.#settings
     const { sharp: wrapper = '', vips = '' } = sharp.versions
     const hash = createHash('sha256')
     const { libjpegTurbo } = native().buildInfo()
-    hash.update(JSON.stringify([formatVersion, wrapper, vips, libjpegTurbo, smallestSide, channels, pixelLimit]))
+    const libraries = [wrapper, vips, libjpegTurbo]
+    hash.update(JSON.stringify([formatVersion, libraries, smallestSide, channels, [...formats].sort(), pixelLimit]))
     const first = number * picturesPerShard
     const identities = this.#sources.slice(first, first + picturesPerShard).map(identityOf)
     for (const identity of await Promise.all(identities)) hash.update(identity)
@@ -136,14 +137,15 @@ export class ShardFolder {
   }
 
   async #decode(index: number): Promise<Decoded> {
-    const { smallestSide, channels, pixelLimit } = this.#settings
+    const settings = this.#settings
+    const { smallestSide, channels } = settings
     try {
-      const picture = await openPicture(await pictureBytes(this.#sources[index] ?? '', pixelLimit), pixelLimit)
+      const picture = await openPicture(await pictureBytes(this.#sources[index] ?? '', settings), settings)
       const kept = keptSize(picture.size, smallestSide)
       if (!kept) return { picture: undefined }
       const { height, width } = kept
       const view = { height, width, top: 0, left: 0 }
-      const pixels = await decodeView(picture, view, { height, width, channels }, pixelLimit)
+      const pixels = await decodeView(picture, view, { height, width, channels }, settings)
       return { picture: { pixels, height, width, original: picture.size } }
     } catch (fault) {
       const unreadable = fault instanceof VggError && ['FILE_FORMAT', 'FILE_NOT_FOUND'].includes(fault.code)
@@ -155,8 +157,7 @@ export class ShardFolder {
 type Decoded = { readonly picture: ShardPicture | undefined } | { readonly fault: unknown }
 
 /**
- * S where it is fixed, and what is smaller is not kept at all: to enlarge a part gives other bytes than to enlarge all
- * and take the part (libvips rounds one value in a million otherwise), and the cache promises the same ones. Of a range
+ * S where it is fixed, and what is smaller is not kept at all: enlarged it would take more room than its file. Of a range
  * the largest, and what is smaller as it is: views are rescaled from it anyway.
  */
 function keptSize(size: PictureSize, smallestSide: SmallestSide): PictureSize | undefined {

@@ -7,6 +7,12 @@ export interface PictureSize {
   readonly width: number
 }
 
+/** What is cut out of a rescaled picture. */
+export interface Cut extends PictureSize {
+  /** 1: grey; 3: red, green, blue. */
+  readonly channels: 1 | 3
+}
+
 /** The paper's S: the smallest side of the rescaled picture, fixed or drawn for each picture from [least, most]. */
 export type SmallestSide = number | readonly [least: number, most: number]
 

@@ -21,7 +21,7 @@ try {
 const patience = 60_000
 
 /** Whether `execPath -e` runs a program. In Electron, or an application in one file, it would start the application anew. */
-function isPlainNode(): boolean {
+export function isPlainNode(): boolean {
   const { electron, bun, deno } = process.versions
   if (electron || bun || deno || process.getBuiltinModule?.('node:sea')?.isSea()) return false
   return /^node(js)?[\d.]*$/.test(path.basename(process.execPath))

@@ -1,4 +1,5 @@
 import type { ColourShift } from '../data/colour.js'
+import type { DecodingOptions } from '../data/formats.js'
 import type { SmallestSide } from '../data/view.js'
 import type { Precision } from '../native/native-description.js'
 import type { Device, Initialisation } from '../network/open.js'
@@ -28,7 +29,7 @@ export interface RunDescription {
   /** The classes expected, in this order. Default: those found. */
   readonly classNames?: readonly string[]
   /** How photographs become pictures of one size, as `PhotoOptions` has it. */
-  readonly photographs: {
+  readonly photographs: Readonly<DecodingOptions> & {
     /** The paper's S. Default: 256/224 of the crop. */
     readonly smallestSide?: SmallestSide
     /** Cut anywhere in training. */

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { folderOf } from './cache.mjs'
 import { holdLock } from './lock.mjs'
@@ -10,9 +10,9 @@ import { writeProblem } from './problem.mjs'
  * @typedef {{ folder: string, bytes: number }} Removed
  */
 
-/** The bytes of a file or of all files under a folder. @param {string} file @returns {number} */
+/** The bytes of a file or of all files under a folder; links are counted as they are, not followed. @param {string} file @returns {number} */
 function bytesUnder(file) {
-  const found = statSync(file, { throwIfNoEntry: false })
+  const found = lstatSync(file, { throwIfNoEntry: false })
   if (!found?.isDirectory()) return found?.size ?? 0
   return readdirSync(file).reduce((sum, name) => sum + bytesUnder(path.join(file, name)), 0)
 }

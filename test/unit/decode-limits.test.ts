@@ -1,0 +1,129 @@
+import { writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { readImage, readImageSize } from '../../lib/data/image.js'
+import { photoDataset } from '../../lib/data/photographs.js'
+import { svgBomb, tiffBomb } from '../setup/bombs.js'
+import { start } from '../setup/command.js'
+import { newFolder } from '../setup/folder.js'
+import { all, claimsToBe, gradient, listOf, packed } from '../setup/photos.js'
+
+const size = { height: 8, width: 8, channels: 3 } as const
+const deadline = 30_000
+
+/** What a process finds that reads these files at the same time; it is killed at the deadline. */
+async function readApart(files: readonly Uint8Array[], options: object = {}) {
+  const folder = newFolder()
+  const names = files.map((_, index) => path.join(folder, `${index}.jpg`))
+  for (const [index, bytes] of files.entries()) writeFileSync(names[index] ?? '', bytes)
+  const { child, ended } = start('test/setup/read-images.ts', [JSON.stringify(names), JSON.stringify(options)])
+  const timer = setTimeout(() => child.kill('SIGKILL'), deadline)
+  const { code, stdout, stderr } = await ended
+  clearTimeout(timer)
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  return JSON.parse(stdout) as { found: { bytes?: number; code?: string; message?: string }[]; peakMegabytes: number }
+}
+
+const png = () => packed(gradient(30, 40)).png().toBuffer()
+const svg = (content = '') =>
+  Buffer.from(`<svg xmlns="http://www.w3.org/2000/svg" width="20" height="10">${content}</svg>`)
+
+describe('SVG', () => {
+  test('is refused before it is drawn or measured, whatever its file is called', async () => {
+    const { found } = await readApart([...Array(8).fill(svgBomb()), svgBomb(''), await png()])
+    const refusal = {
+      code: 'FILE_FORMAT',
+      message: expect.stringMatching(
+        /^Expected a picture for .*\.jpg but its format is svg, and those allowed are jpeg, png, webp, gif, tiff, heif$/,
+      ),
+    }
+    expect(found).toEqual([...Array(9).fill(refusal), { bytes: 64 * 64 * 3 }])
+  })
+
+  test('where it is allowed, is ended by the time limit, and holds up no other image', async () => {
+    const options = { formats: ['svg', 'png'], decodeSeconds: 1 }
+    const { found } = await readApart([...Array(4).fill(svgBomb()), svgBomb(''), await png()], options)
+    const refusal = {
+      code: 'FILE_FORMAT',
+      message: expect.stringMatching(/\.jpg but decoding it took longer than the limit of 1 s$/),
+    }
+    expect(found).toEqual([...Array(5).fill(refusal), { bytes: 64 * 64 * 3 }])
+  })
+
+  test('where it is allowed, is drawn at the size that is wanted, on black', async () => {
+    const half = svg('<rect width="10" height="10" fill="#c80000"/>')
+    const allowed = { formats: ['svg'] } as const
+    expect(await readImageSize(half, allowed)).toEqual({ height: 10, width: 20 })
+    const pixels = await readImage(half, { height: 40, width: 80, channels: 3 }, allowed)
+    const row = [...Array(40).fill([200, 0, 0]), ...Array(40).fill([0, 0, 0])].flat()
+    expect([...pixels]).toEqual(Array(40).fill(row).flat())
+    const middle = await readImage(half, { height: 10, width: 10, channels: 1 }, { ...allowed, smallestSide: 20 })
+    expect(middle).toHaveLength(100)
+    expect(new Set(middle.subarray(0, 5)).size).toBe(1)
+  })
+
+  test('that is damaged, or larger than the limit', async () => {
+    const allowed = { formats: ['svg'] } as const
+    const damaged = { code: 'FILE_FORMAT', message: expect.stringContaining('it is damaged, decoding it failed') }
+    await expect(readImage(svg('<rect'), size, allowed)).rejects.toMatchObject(damaged)
+    await expect(readImage(svg(), size, { ...allowed, pixelLimit: 199 })).rejects.toThrow(
+      'its header says 10x20 pixels, more than the limit of 199',
+    )
+  })
+})
+
+describe('what takes too much', () => {
+  test('a TIFF of 256 million pixels in 20 KB is stopped at the time limit', async () => {
+    const { found } = await readApart([tiffBomb(16000), await png()], { decodeSeconds: 1 })
+    const message = expect.stringMatching(/0\.jpg but decoding it took longer than the limit of 1 s$/)
+    expect(found).toEqual([{ code: 'FILE_FORMAT', message }, { bytes: 64 * 64 * 3 }])
+    expect((await readImage(tiffBomb(200), size)).length).toBe(192)
+  })
+
+  test('a progressive JPEG of 16000x16000 and a PNG of 60000x50000 are refused by their headers', async () => {
+    const jpeg = await packed(gradient(40, 50)).jpeg({ progressive: true }).toBuffer()
+    const frame = jpeg.indexOf(Buffer.of(0xff, 0xc2))
+    jpeg.writeUInt16BE(16000, frame + 5)
+    jpeg.writeUInt16BE(16000, frame + 7)
+    const { found, peakMegabytes } = await readApart([jpeg, await claimsToBe(60000, 50000)], { pixelLimit: 25e6 })
+    expect(found).toEqual([
+      { code: 'FILE_FORMAT', message: expect.stringMatching(/16000x16000 pixels, more than the limit of 25000000$/) },
+      { code: 'FILE_FORMAT', message: expect.stringMatching(/60000x50000 pixels, more than the limit of 25000000$/) },
+    ])
+    expect(peakMegabytes).toBeLessThan(400)
+  })
+
+  test('counts as unreadable: an error, or left out', async () => {
+    const sources = [await png(), svg(), await packed(gradient(60, 60)).png().toBuffer()]
+    const view = { crop: 8, pixelLimit: 2000 }
+    await expect(photoDataset(listOf(sources), view).read(all(3), new Uint8Array(3 * 192))).rejects.toMatchObject({
+      code: 'FILE_FORMAT',
+      message: expect.stringContaining('Expected a picture for picture 1 but its format is svg'),
+    })
+    const lenient = photoDataset(listOf(sources), { ...view, onUnreadable: 'skip' })
+    const skipped = await lenient.read(all(3), new Uint8Array(3 * 192))
+    expect(skipped.map(({ place, reason }) => [place, reason])).toEqual([
+      [1, expect.stringContaining('its format is svg')],
+      [2, 'its header says 60x60 pixels, more than the limit of 2000'],
+    ])
+    const allowed = photoDataset(listOf(sources), { crop: 8, formats: ['svg', 'png'] })
+    expect(await allowed.read(all(3), new Uint8Array(3 * 192))).toEqual([])
+  })
+})
+
+test('options that are none are refused', async () => {
+  const bytes = await png()
+  for (const [options, message] of [
+    [{ formats: ['jpg'] }, "Expected one of jpeg, png, webp, gif, tiff, heif, svg for formats[0] but received 'jpg'"],
+    [{ formats: [] }, 'Expected at least one format for formats but received [] (array)'],
+    [{ formats: 'png' }, "Expected an array for formats but received 'png' (string)"],
+    [{ decodeSeconds: 0 }, 'Expected an integer from 1 to 3600 for decodeSeconds but received 0 (number)'],
+    [{ pixelLimit: 1.5 }, 'Expected an integer of at least 1 for pixelLimit but received 1.5 (number)'],
+    [{ decodeSecond: 1 }, "did you mean 'decodeSeconds'?"],
+  ] as const) {
+    const error = { code: 'INVALID_ARGUMENT', message: expect.stringContaining(message) }
+    await expect(readImage(bytes, size, options as object)).rejects.toMatchObject(error)
+    await expect(readImageSize(bytes, options as object)).rejects.toMatchObject(error)
+    expect(() => photoDataset(listOf([bytes]), { crop: 8, ...options } as never)).toThrow(message)
+  }
+})
