@@ -61,10 +61,9 @@ function answerTo<Answer>(task: Task): Promise<Answer> {
   return new Promise((resolve, reject) => {
     child.once('message', (answer) => resolve(answer as Answer))
     child.once('error', reject)
-    child.once('exit', (code, signal) => {
-      endGroup(child.pid)
-      reject(new Error(`the process of the case ended: ${signal ?? code}`))
-    })
+    child.once('exit', () => endGroup(child.pid))
+    // after the answer, which may still be under way at the exit
+    child.once('close', (code, signal) => reject(new Error(`the process of the case ended: ${signal ?? code}`)))
     child.send(task)
   })
 }

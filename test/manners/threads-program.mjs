@@ -9,8 +9,8 @@ const open = (file, workerData) => new Worker(new URL(file, import.meta.url), { 
 
 async function answer() {
   const worker = open('computing-worker.mjs')
-  const [said] = await once(worker, 'message')
-  await once(worker, 'exit')
+  // both at once: a message that is read at the exit comes in one tick with it
+  const [[said]] = await Promise.all([once(worker, 'message'), once(worker, 'exit')])
   return said
 }
 
