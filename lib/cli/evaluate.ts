@@ -1,12 +1,11 @@
 import type { Command } from 'commander'
 import pc from 'picocolors'
-import { load } from '../checkpoint/checkpoint.js'
 import { withClasses } from '../data/classes.js'
 import { evaluationSide } from '../data/view.js'
 import { type Evaluation, evaluate } from '../evaluate/evaluate.js'
 import type { Metrics } from '../evaluate/metrics.js'
 import { datasetsFor } from '../run/datasets.js'
-import { modelFile } from '../run/folder.js'
+import { loadModel } from '../run/folder.js'
 import { findSources } from '../run/sources.js'
 import { type Column, tableLines } from '../table.js'
 import { deviceLine, percent } from '../train/log.js'
@@ -52,7 +51,7 @@ async function runEvaluate(model: string, data: string | undefined, flags: Flags
     seed: 0,
     ...(classNames && { classNames }),
   })
-  const net = await load(await modelFile(model), { ...deviceOptions(flags), ...given({ threads: flags.threads }) })
+  const net = await loadModel(model, { ...deviceOptions(flags), ...given({ threads: flags.threads }) })
   try {
     const photographs = { ...readingOf(flags), randomCrop: false, flip: false, colour: false }
     const { training, validation } = datasetsFor(sources, { photographs, background: 0 }, net)

@@ -1,11 +1,10 @@
-import { load } from '../checkpoint/checkpoint.js'
 import { VggError } from '../error.js'
 import { replaceHead } from '../vgg/head.js'
 import { VGG } from '../vgg/vgg.js'
 import { shapeOf, sideOf } from './datasets.js'
 import type { RunDescription } from './description.js'
 import { fitted } from './fitted.js'
-import { modelFile } from './folder.js'
+import { loadModel } from './folder.js'
 import type { Sources } from './sources.js'
 
 /** The network that a run begins with. */
@@ -27,7 +26,7 @@ export async function openNetwork(description: RunDescription, sources: Sources)
 const runOptions = ({ device, seed }: RunDescription) => ({ ...device, seed })
 
 async function loadStart(from: string, description: RunDescription, sources: Sources): Promise<VGG> {
-  const net = await withClasses(await load(await modelFile(from), runOptions(description)), description, sources)
+  const net = await withClasses(await loadModel(from, runOptions(description)), description, sources)
   const { smallestSide } = description.photographs
   if (smallestSide !== undefined) net.preprocessing = { ...net.preprocessing, smallestSide }
   return net
@@ -48,7 +47,7 @@ async function withClasses(net: VGG, description: RunDescription, { training }: 
 }
 
 async function transplant(net: VGG, from: string, description: RunDescription): Promise<void> {
-  const other = await load(await modelFile(from), { ...runOptions(description), device: 'cpu', precision: 'float32' })
+  const other = await loadModel(from, { ...runOptions(description), device: 'cpu', precision: 'float32' })
   try {
     const { notCopied } = await net.initialiseFrom(other)
     const [first] = notCopied
