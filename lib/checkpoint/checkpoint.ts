@@ -25,11 +25,11 @@ export async function save(network: Network, path: string): Promise<void> {
   const { parameters } = instanceOf(Network)(network, 'network')
   filePath(path, 'path')
   // all reads are made now, so that no later step comes between
-  const values = await Promise.all(parameters.map(({ name }) => network.parameter(name)))
+  const reads = parameters.map(async ({ name }) => [name, valuesOf(await network.parameter(name))] as const)
   const infos = parameters.map(({ name, shape }): TensorInfo => ({ name, dtype: 'F32', shape }))
   const model = JSON.stringify(modelOf(network))
   const metadata = { format, version: versions.model, model, run: JSON.stringify(runOf(network)) }
-  const data = new Map(values.map((tensor, index) => [infos[index]?.name ?? '', valuesOf(tensor)]))
+  const data = new Map(await Promise.all(reads))
   await writeAtomically(path, await encodeWithChecksums(infos, data, metadata))
 }
 

@@ -25,8 +25,10 @@ export class TensorReader {
 
   /** Reads the next tensor and keeps nothing of it. @throws FILE_FORMAT where it is damaged */
   async verify(entry: Entry): Promise<void> {
-    const block = new Uint8Array(Math.min(blockBytes, entry.end - entry.begin))
-    await this.#follow(entry, (from, to) => block.subarray(0, to - from))
+    const largest = Math.min(blockBytes, entry.end - entry.begin)
+    // one is read while the other is verified
+    const [even, odd] = [new Uint8Array(largest), new Uint8Array(largest)]
+    await this.#follow(entry, (from, to) => ((from / blockBytes) % 2 === 0 ? even : odd).subarray(0, to - from))
   }
 
   /** Leaves the next tensor out; it is read only where later ones cannot be verified without it. @throws FILE_FORMAT */
@@ -37,9 +39,15 @@ export class TensorReader {
 
   async #follow({ name, begin, end }: Entry, part: (from: number, to: number) => Uint8Array): Promise<void> {
     const length = end - begin
-    for (let from = 0; from < length; from += blockBytes) {
+    const filled = async (from: number): Promise<Uint8Array> => {
       const bytes = part(from, Math.min(length, from + blockBytes))
       await this.#file.fill(bytes, begin + from)
+      return bytes
+    }
+    let next = filled(0)
+    for (let from = 0; from < length; from += blockBytes) {
+      const bytes = await next
+      if (from + blockBytes < length) next = filled(from + blockBytes)
       this.#verification.add(bytes)
     }
     this.#verification.finish(name)
