@@ -14,12 +14,6 @@ const pattern = /^step-(\d{8,})\.safetensors$/
 /** The name of the checkpoint after so many steps. */
 export const stepName = (step: number): string => `step-${String(step).padStart(8, '0')}.safetensors`
 
-/** A file that could not be used, and why. */
-export interface PassedOver {
-  readonly path: string
-  readonly reason: string
-}
-
 /** A checkpoint that was found. */
 export interface FoundCheckpoint {
   /** Of the file. */
@@ -27,7 +21,7 @@ export interface FoundCheckpoint {
   /** Training steps done in it. */
   readonly step: number
   /** Newer ones that could not be used, and why. */
-  readonly passedOver: readonly PassedOver[]
+  readonly passedOver: readonly { readonly path: string; readonly reason: string }[]
 }
 
 /** The checkpoints in a folder by their steps, the newest first. */
@@ -67,7 +61,7 @@ export interface Usable<F, T> {
   /** Undefined where none can be used. */
   readonly found: { readonly file: F; readonly value: T } | undefined
   /** Those before it. */
-  readonly passedOver: readonly PassedOver[]
+  readonly passedOver: FoundCheckpoint['passedOver']
 }
 
 /**
@@ -79,7 +73,7 @@ export async function firstUsable<F extends { readonly path: string }, T>(
   files: readonly F[],
   use: (path: string) => Promise<T>,
 ): Promise<Usable<F, T>> {
-  const passedOver: PassedOver[] = []
+  const passedOver: { path: string; reason: string }[] = []
   for (const file of files) {
     try {
       return { found: { file, value: await use(file.path) }, passedOver }

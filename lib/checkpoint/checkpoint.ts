@@ -81,11 +81,11 @@ export const warn = (message: string): void => process.emitWarning(message, 'Vgg
 async function readParameters(network: Network, file: OpenFile): Promise<void> {
   const reader = new TensorReader(file)
   for (const entry of file.tensors) {
-    if (!file.parameters.has(entry)) await reader.pass(entry)
-    else
-      await network.setParameter(
-        entry.name,
-        Tensor.from(new Float32Array((await reader.read(entry)).buffer), entry.shape),
-      )
+    if (file.parameters.has(entry)) {
+      const { buffer } = await reader.read(entry)
+      await network.setParameter(entry.name, Tensor.from(new Float32Array(buffer), entry.shape))
+    } else {
+      await reader.pass(entry)
+    }
   }
 }

@@ -58,6 +58,6 @@ function allocated({ name, begin, end }: Entry): Uint8Array<ArrayBuffer> {
   try {
     return new Uint8Array(end - begin)
   } catch (cause) {
-    throw new VggError('OUT_OF_MEMORY', `There is no memory for the ${end - begin} bytes of ${name}`, { cause })
+    throw new VggError('OUT_OF_MEMORY', `Expected memory for the ${end - begin} bytes of ${name} but there is none`, { cause })
   }
 }

@@ -50,8 +50,8 @@ const damages: [string, (file: string) => unknown, RegExp][] = [
     /9007199254740992/,
   ],
   ['nothing in it', (file) => writeFile(file, ''), /it has 0 bytes/],
-  ['a folder in its place', (file) => mkdirSync(file), /is not a file/],
-  ['a pipe in its place', (file) => spawnSync('mkfifo', [file]), /is not a file/],
+  ['a folder of its name', (file) => mkdirSync(file), /is not a file/],
+  ['a pipe of its name', (file) => spawnSync('mkfifo', [file]), /is not a file/],
   ['a link to nothing', (file) => symlinkSync('absent', file), /There is no file/],
   ['a link to itself', (file) => symlinkSync(file, file), /Could not open .*ELOOP/],
 ]
