@@ -58,6 +58,8 @@ function allocated({ name, begin, end }: Entry): Uint8Array<ArrayBuffer> {
   try {
     return new Uint8Array(end - begin)
   } catch (cause) {
-    throw new VggError('OUT_OF_MEMORY', `Expected memory for the ${end - begin} bytes of ${name} but there is none`, { cause })
+    throw new VggError('OUT_OF_MEMORY', `Expected memory for the ${end - begin} bytes of ${name} but there is none`, {
+      cause,
+    })
   }
 }
