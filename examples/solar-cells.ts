@@ -17,7 +17,8 @@ const images = path.join(folder, 'elpv_dataset', 'data')
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 function python(...words: string[]): void {
-  execFileSync('python3', words, { stdio: ['ignore', 'ignore', 'inherit'] })
+  // isolated: a pip.py of the working folder is not pip
+  execFileSync('python3', ['-I', ...words], { stdio: ['ignore', 'ignore', 'inherit'] })
 }
 
 /** Whole or not at all: what an interrupted fetch leaves has another name. */

@@ -50,3 +50,12 @@ function scaled(amount: number, base: number, units: readonly string[]): string 
   }
   return `${unit === 0 ? value : value.toFixed(value < 100 ? 2 : 1)}${units[unit]}`
 }
+
+const mostListed = 10
+
+/** The first numbers of a list, and how many more there are: `3, 4, 7`, or with ` and 2 more` after the tenth. */
+export function listText(numbers: readonly number[]): string {
+  const more = numbers.length - mostListed
+  const first = numbers.slice(0, mostListed).join(', ')
+  return more > 0 ? `${first} and ${countText(more)} more` : first
+}

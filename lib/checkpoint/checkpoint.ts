@@ -5,40 +5,38 @@ import { filePath, instanceOf, readOptions } from '../options.js'
 import { Tensor, valuesOf } from '../tensor.js'
 import { VGG } from '../vgg/vgg.js'
 import { writeAtomically } from './atomic-file.js'
+import { encodeWithChecksums } from './checksum.js'
 import { createModel, modelOf } from './model.js'
 import { format, type OpenFile, versions, withFile } from './open-file.js'
-import { encodeHeader, type TensorInfo, tensorBytes } from './safetensors.js'
+import type { TensorInfo } from './safetensors.js'
+import { TensorReader } from './tensor-reader.js'
 
 /** What the parameters were computed with: a record, which `load` does not go by. */
 const runOf = ({ device, precision, deterministic }: Network) => ({ device, precision, deterministic })
 
 /**
  * Saves a model: its parameters, configuration, mean RGB and scale, class names, and what device and precision it was
- * computed with, as a safetensors file. The
- * parameters are those at the call, whatever steps follow. Written to a temporary file beside it, synced and renamed:
- * when it fails, a file that was there before is as it was. Equal models on equal devices give
- * equal bytes.
+ * computed with, as a safetensors file with checksums of all of this. The parameters are those at the call, whatever steps
+ * follow. Written to a temporary file beside it, synced and renamed: when it fails, a file that was there before is as it
+ * was. Equal models on equal devices give equal bytes.
  * @throws FILE_WRITE, DISPOSED, INVALID_ARGUMENT
  */
 export async function save(network: Network, path: string): Promise<void> {
   const { parameters } = instanceOf(Network)(network, 'network')
   filePath(path, 'path')
   // all reads are made now, so that no later step comes between
-  const values = await Promise.all(parameters.map(({ name }) => network.parameter(name)))
+  const reads = parameters.map(async ({ name }) => [name, valuesOf(await network.parameter(name))] as const)
   const infos = parameters.map(({ name, shape }): TensorInfo => ({ name, dtype: 'F32', shape }))
   const model = JSON.stringify(modelOf(network))
   const metadata = { format, version: versions.model, model, run: JSON.stringify(runOf(network)) }
-  const { header, entries } = encodeHeader(infos, metadata)
-  const data = new Map(parameters.map(({ name }, index) => [name, values[index]]))
-  const parts = entries.map((entry) => {
-    const tensor = data.get(entry.name)
-    return tensorBytes(entry, tensor && valuesOf(tensor))
-  })
-  await writeAtomically(path, [header, ...parts])
+  const data = new Map(await Promise.all(reads))
+  await writeAtomically(path, await encodeWithChecksums(infos, data, metadata))
 }
 
 /**
  * Loads a VGG net that `save` wrote, or that of a checkpoint of a training. What may differ between runs is chosen anew.
+ * The file is verified by its checksums while it is read. A model of an older vggnet has none: it is loaded, and a
+ * warning of the process (`process.on('warning')`, name `VggFileWarning`) says that it could not be verified.
  * @throws FILE_NOT_FOUND, FILE_FORMAT for a file that is damaged or of something else, and what `VGG.create` throws
  */
 export async function load(path: string, options: RunOptions = {}): Promise<VGG> {
@@ -58,7 +56,11 @@ export async function loadNetwork(path: string, options: RunOptions = {}): Promi
   readOptions(options, 'load options', runChecks)
   return withFile(filePath(path, 'path'), async (file) => {
     const network = await createModel(file.model, options)
-    return filled(network, (into) => readParameters(into, file))
+    await filled(network, (into) => readParameters(into, file))
+    if (file.checksums.covers === 'nothing') {
+      warn(`${path} has no checksums and could not be verified; save writes a model with them`)
+    }
+    return network
   })
 }
 
@@ -73,9 +75,17 @@ export async function filled(network: Network, fill: (network: Network) => Promi
   }
 }
 
+/** A warning of the process about a file, which `vggnet` prints on stderr. */
+export const warn = (message: string): void => process.emitWarning(message, 'VggFileWarning')
+
 async function readParameters(network: Network, file: OpenFile): Promise<void> {
-  for (const entry of file.parameters) {
-    const bytes = await file.read(entry)
-    await network.setParameter(entry.name, Tensor.from(new Float32Array(bytes.buffer), entry.shape))
+  const reader = new TensorReader(file)
+  for (const entry of file.tensors) {
+    if (file.parameters.has(entry)) {
+      const { buffer } = await reader.read(entry)
+      await network.setParameter(entry.name, Tensor.from(new Float32Array(buffer), entry.shape))
+    } else {
+      await reader.pass(entry)
+    }
   }
 }

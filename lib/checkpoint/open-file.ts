@@ -1,7 +1,8 @@
 import { type FileHandle, open, stat } from 'node:fs/promises'
-import { VggError } from '../error.js'
+import { messageOf, VggError } from '../error.js'
 import { parametersOf } from '../network/layer.js'
 import { systemCode } from './atomic-file.js'
+import { type Checksums, checksumsOf } from './checksum.js'
 import { checkEntries, layersOfModel, type Model, modelFrom } from './model.js'
 import { type Entry, headerLength, lengthBytes, parseHeader } from './safetensors.js'
 
@@ -18,6 +19,9 @@ export const versions = { model: '1', training: '2' } as const
 export const velocityPrefix = 'velocity/'
 export const tablePrefix = 'table/'
 
+/** Of all tables together: a thousand epochs of a thousand classes take 600 MB. */
+const largestTables = 2 ** 30
+
 /** A file of a newer vggnet: it is whole, and yet cannot be read. */
 export class NewerFormat extends VggError {}
 
@@ -25,12 +29,12 @@ export class NewerFormat extends VggError {}
 export interface OpenFile {
   readonly model: Model
   readonly metadata: Readonly<Record<string, string>>
-  /** In the order of their bytes. */
-  readonly parameters: readonly Entry[]
-  readonly velocities: readonly Entry[]
-  readonly tables: readonly Entry[]
-  /** The bytes of a tensor. */
-  read(entry: Entry): Promise<Uint8Array<ArrayBuffer>>
+  /** All, in the order of their bytes. */
+  readonly tensors: readonly Entry[]
+  readonly parameters: ReadonlySet<Entry>
+  readonly checksums: Checksums
+  /** Fills `bytes`, which begin at byte `begin` of the tensors. @throws FILE_FORMAT */
+  fill(bytes: Uint8Array, begin: number): Promise<void>
 }
 
 /**
@@ -67,42 +71,69 @@ async function opened(path: string): Promise<FileHandle> {
   }
 }
 
-async function readBytes(handle: FileHandle, position: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(length)
-  let filled = 0
-  while (filled < length) {
-    const { bytesRead } = await handle.read(bytes, filled, length - filled, position + filled)
-    if (bytesRead === 0)
-      throw new VggError('FILE_FORMAT', `The file ended at byte ${position + filled} while being read`)
+async function fill(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let filled = 0; filled < bytes.length; ) {
+    const at = position + filled
+    const { bytesRead } = await handle.read(bytes, filled, bytes.length - filled, at).catch((cause) => {
+      throw new VggError('FILE_FORMAT', `It could not be read at byte ${at}: ${messageOf(cause)}`, { cause })
+    })
+    if (bytesRead === 0) throw new VggError('FILE_FORMAT', `The file ended at byte ${at} while being read`)
     filled += bytesRead
   }
-  return bytes
 }
 
 async function readHeader(handle: FileHandle): Promise<OpenFile> {
   const { size } = await handle.stat()
-  const length = headerLength(await readBytes(handle, 0, Math.min(size, lengthBytes)), size)
-  const start = lengthBytes + length
-  const { tensors, metadata } = parseHeader(await readBytes(handle, lengthBytes, length), size - start)
+  const beginning = new Uint8Array(Math.min(size, lengthBytes))
+  await fill(handle, beginning, 0)
+  const json = new Uint8Array(headerLength(beginning, size))
+  await fill(handle, json, lengthBytes)
+  const start = lengthBytes + json.length
+  const contents = parseHeader(json, size - start)
+  const { tensors, metadata } = contents
+  checkFormat(metadata)
+  // before the version, whose digit may be what is damaged
+  const checksums = checksumsOf(contents)
   checkVersion(metadata)
   const model = modelFrom(metadata.model)
-  const ofTraining = metadata.version === versions.training
-  const starting = (prefix: string) => tensors.filter(({ name }) => ofTraining && name.startsWith(prefix))
-  const [velocities, tables] = [starting(velocityPrefix), starting(tablePrefix)]
-  const parameters = tensors.filter((entry) => !velocities.includes(entry) && !tables.includes(entry))
-  const described = parametersOf(layersOfModel(model))
-  checkEntries(parameters, described)
-  if (ofTraining) checkEntries(velocities, described, velocityPrefix)
-  const read = ({ begin, end }: Entry) => readBytes(handle, start + begin, end - begin)
-  return { model, metadata, parameters, velocities, tables, read }
+  const parameters = new Set(checkedParameters(tensors, metadata.version, model))
+  return { model, metadata, tensors, parameters, checksums, fill: (bytes, begin) => fill(handle, bytes, start + begin) }
 }
 
-function checkVersion(metadata: Readonly<Record<string, string>>): void {
-  if (metadata.format !== format) {
-    const other = metadata.format === undefined ? 'no format' : `the format '${metadata.format}'`
-    throw new VggError('FILE_FORMAT', `Expected a model of vggnet, but the metadata names ${other}`)
+/** The tensors that are parameters, once all are known to be those that the model needs. @throws FILE_FORMAT */
+function checkedParameters(tensors: readonly Entry[], version: string | undefined, model: Model): readonly Entry[] {
+  const described = parametersOf(layersOfModel(model))
+  if (version !== versions.training) {
+    checkEntries(tensors, described)
+    return tensors
   }
-  const { version } = metadata
+  const [velocities, tables, parameters]: [Entry[], Entry[], Entry[]] = [[], [], []]
+  for (const entry of tensors) {
+    if (entry.name.startsWith(velocityPrefix)) velocities.push(entry)
+    else if (entry.name.startsWith(tablePrefix)) tables.push(entry)
+    else parameters.push(entry)
+  }
+  checkEntries(parameters, described)
+  checkEntries(velocities, described, velocityPrefix)
+  checkTables(tables)
+  return parameters
+}
+
+function checkTables(tables: readonly Entry[]): void {
+  const other = tables.find(({ dtype }) => dtype !== 'I32')
+  if (other !== undefined) throw new VggError('FILE_FORMAT', `Expected ${other.name} as I32 but found ${other.dtype}`)
+  const bytes = tables.reduce((sum, { begin, end }) => sum + end - begin, 0)
+  if (bytes <= largestTables) return
+  throw new VggError('FILE_FORMAT', `Expected tables of at most ${largestTables} bytes but found ${bytes}`)
+}
+
+function checkFormat({ format: found }: Readonly<Record<string, string>>): void {
+  if (found === format) return
+  const other = found === undefined ? 'no format' : `the format '${found}'`
+  throw new VggError('FILE_FORMAT', `Expected a model of vggnet, but the metadata names ${other}`)
+}
+
+function checkVersion({ version }: Readonly<Record<string, string>>): void {
   if (Object.values(versions).some((known) => known === version)) return
   const message = `Expected version 1 or 2 of the format but found ${version}; it needs another vggnet`
   if (Number(version) > 2) throw new NewerFormat('FILE_FORMAT', message)

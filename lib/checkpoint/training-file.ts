@@ -1,12 +1,12 @@
-// no named import: where Node has no crc32 lib/native/node-check.ts is to say so, not the linker
-import zlib from 'node:zlib'
 import { VggError } from '../error.js'
 import type { Network } from '../network/network.js'
 import { packageVersion } from '../package.js'
 import { Tensor, valuesOf } from '../tensor.js'
+import { encodeWithChecksums } from './checksum.js'
 import { modelOf } from './model.js'
 import { format, type OpenFile, tablePrefix, velocityPrefix, versions, withFile } from './open-file.js'
-import { type Entry, encodeHeader, type TensorData, type TensorInfo, tensorBytes } from './safetensors.js'
+import type { Entry, TensorData, TensorInfo } from './safetensors.js'
+import { TensorReader } from './tensor-reader.js'
 
 /** Integers, by name, of any shape: kept apart from the plain data, for they may be many. */
 export type Tables = ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Int32Array }>
@@ -53,12 +53,7 @@ export async function encodeTraining(
     data.set(`${tablePrefix}${name}`, table.data)
   }
   const texts = { format, version: versions.training, ...described, training: state, vggnet: packageVersion() }
-  // of the same order and length as with the right checksum
-  const { entries } = encodeHeader(infos, { ...texts, checksum: checksumText(0) })
-  const parts = entries.map((entry) => tensorBytes(entry, data.get(entry.name)))
-  const checksum = new Checksum(texts)
-  for (const part of parts) await checksum.add(part)
-  return [encodeHeader(infos, { ...texts, checksum: checksumText(checksum.value) }).header, ...parts]
+  return encodeWithChecksums(infos, data, texts)
 }
 
 /** Names of the arrays in a file, and their shapes. */
@@ -71,38 +66,19 @@ export function shapesOf(network: Network): ReadonlyMap<string, readonly number[
   )
 }
 
-const checksumText = (value: number): string => value.toString(16).padStart(8, '0')
-
-/** CRC-32 of the texts of a file and of its tensors: a bit that fell over on the disk is found. */
-class Checksum {
-  value: number
-
-  constructor({ model, run, training }: Readonly<Record<string, string | undefined>>) {
-    this.value = zlib.crc32(JSON.stringify([model, run, training]))
-  }
-
-  async add(bytes: Uint8Array): Promise<void> {
-    for (let from = 0; from < bytes.length; from += sliceBytes) {
-      this.value = zlib.crc32(bytes.subarray(from, from + sliceBytes), this.value)
-      // a few milliseconds each: the event loop has its turn between them
-      if (bytes.length > sliceBytes) await new Promise((resolve) => setImmediate(resolve))
-    }
-  }
-}
-
-const sliceBytes = 2 ** 22
-
-/** The plain data of a training file. @throws FILE_FORMAT where it is a model only */
-export function trainingText({ metadata }: OpenFile): string {
+/** The plain data of a training file. @throws FILE_FORMAT where it is a model only, or has no checksum */
+export function trainingText({ metadata, checksums }: OpenFile): string {
   const { training } = metadata
-  if (metadata.version === versions.training && training !== undefined) return training
+  if (metadata.version === versions.training && training !== undefined) {
+    if (checksums.covers !== 'nothing') return training
+    throw new VggError('FILE_FORMAT', 'Expected a checkpoint with its checksum but found none: it is damaged')
+  }
   const message = 'Expected a checkpoint of a training but found a model only; load takes it'
   throw new VggError('FILE_FORMAT', message)
 }
 
 /**
- * Reads all of a training file, and checks it against its checksum: tables are returned, arrays are given to `take`
- * one after another, before the checksum is known.
+ * Reads all of a training file and verifies it: tables are returned, arrays are given to `take` one after another.
  * @throws FILE_FORMAT
  */
 export async function readTraining(
@@ -111,16 +87,13 @@ export async function readTraining(
 ): Promise<Tables> {
   trainingText(file)
   const tables = new Map<string, { shape: readonly number[]; data: Int32Array }>()
-  const checksum = new Checksum(file.metadata)
-  const entries = [...file.parameters, ...file.velocities, ...file.tables].sort((a, b) => a.begin - b.begin)
-  for (const entry of entries) {
-    const bytes = await file.read(entry)
-    await checksum.add(bytes)
-    if (entry.dtype === 'F32') await take(entry, new Float32Array(bytes.buffer))
-    else tables.set(entry.name.slice(tablePrefix.length), { shape: entry.shape, data: new Int32Array(bytes.buffer) })
+  const reader = new TensorReader(file)
+  for (const entry of file.tensors) {
+    const { buffer } = await reader.read(entry)
+    if (entry.dtype === 'F32') await take(entry, new Float32Array(buffer))
+    else tables.set(entry.name.slice(tablePrefix.length), { shape: entry.shape, data: new Int32Array(buffer) })
   }
-  if (checksumText(checksum.value) === file.metadata.checksum) return tables
-  throw new VggError('FILE_FORMAT', 'Its bytes do not agree with its checksum: it is damaged')
+  return tables
 }
 
 /** Writes an array of a training file into a network. */
@@ -130,9 +103,11 @@ export async function writeArray(network: Network, { name, shape }: Entry, data:
   return network.setVelocity(name.slice(velocityPrefix.length), values)
 }
 
-/** Reads a file to its end. @throws FILE_NOT_FOUND, FILE_FORMAT saying what is wrong */
+/** Reads a checkpoint of a training to its end and verifies it. @throws FILE_NOT_FOUND, FILE_FORMAT saying what is wrong */
 export async function checkWhole(path: string): Promise<void> {
   await withFile(path, async (file) => {
-    await readTraining(file, async () => undefined)
+    trainingText(file)
+    const reader = new TensorReader(file)
+    for (const entry of file.tensors) await reader.verify(entry)
   })
 }

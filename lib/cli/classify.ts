@@ -1,13 +1,12 @@
 import type { Command } from 'commander'
 import pc from 'picocolors'
-import { load } from '../checkpoint/checkpoint.js'
 import type { DecodingOptions } from '../data/formats.js'
 import { type ImageSize, readImage } from '../data/image.js'
 import { evaluationSide } from '../data/view.js'
 import { VggError } from '../error.js'
 import { checkScores } from '../evaluate/metrics.js'
 import { integer } from '../options.js'
-import { modelFile } from '../run/folder.js'
+import { loadModel } from '../run/folder.js'
 import { Tensor } from '../tensor.js'
 import { deviceLine, percent } from '../train/log.js'
 import type { VGG } from '../vgg/vgg.js'
@@ -55,7 +54,7 @@ export function addClassify(program: Command): void {
 const batch = 16
 
 async function classify(model: string, files: string[], flags: Flags): Promise<void> {
-  const net = await load(await modelFile(model), { ...deviceOptions(flags), ...given({ threads: flags.threads }) })
+  const net = await loadModel(model, { ...deviceOptions(flags), ...given({ threads: flags.threads }) })
   if (process.stderr.isTTY && !flags.json) console.error(pc.dim(deviceLine(net)))
   try {
     const top = integer(1, net.classes)(flags.top, '--top')

@@ -7,8 +7,9 @@ import { file } from './flags.js'
 const installing = `
 Fetches cuDNN, cuBLASLt and NVRTC (879 MB; 1.04 GB unpacked) through pip, by its own settings (PIP_INDEX_URL, PIP_CERT,
 HTTPS_PROXY, pip.conf), into the per-user cache: $VGGNET_CACHE, or $XDG_CACHE_HOME/vggnet, or ~/.cache/vggnet. No root.
-Each file is checked by its SHA-256. What is there is not fetched again; after Ctrl-C or a cut connection the next
-install goes on where this one stopped.
+Python runs isolated (-I, in the root folder): nothing of the working folder, the cache, PYTHONPATH or ~/.local is
+imported. Each file is checked by its SHA-256. What is there is not fetched again; after Ctrl-C or a cut connection
+the next install goes on where this one stopped.
 
 Examples:
   $ vggnet cuda install

@@ -1,13 +1,12 @@
 import { type Command, Option } from 'commander'
 import pc from 'picocolors'
-import { load } from '../checkpoint/checkpoint.js'
 import { withClasses } from '../data/classes.js'
 import { evaluationSide } from '../data/view.js'
 import { type Evaluation, evaluateParts } from '../evaluate/evaluate.js'
 import type { Metrics } from '../evaluate/metrics.js'
 import { datasetsFor } from '../run/datasets.js'
 import type { DataDescription, RunDescription } from '../run/description.js'
-import { modelFile } from '../run/folder.js'
+import { loadModel } from '../run/folder.js'
 import { type PartName, type ScoredImages, scoredImages } from '../run/scored-images.js'
 import { type Column, countedText, tableLines } from '../table.js'
 import { deviceLine, percent } from '../train/log.js'
@@ -67,7 +66,7 @@ async function runEvaluate(model: string, data: string | undefined, flags: Flags
   const { classNames, part } = flags
   const chosen = await scoredImages({ model, ...given({ data: dataGiven(data, flags), classNames, part }) })
   const photographs = readingFor(flags, chosen)
-  const net = await load(await modelFile(model), { ...deviceOptions(flags), ...given({ threads: flags.threads }) })
+  const net = await loadModel(model, { ...deviceOptions(flags), ...given({ threads: flags.threads }) })
   try {
     const datasets = datasetsFor(chosen.sources, { photographs, background: chosen.run?.background ?? 0 }, net)
     const scored = chosen.parts.flatMap((name) => datasets[name] ?? []).map((one) => withClasses(one, net.classNames))

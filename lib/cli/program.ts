@@ -11,6 +11,7 @@ import { exitCode, failureText } from './failure.js'
 import { addReport } from './report.js'
 import { addTrain } from './train.js'
 import { addTune } from './tune.js'
+import { printWarnings } from './warnings.js'
 
 const commands = [
   addDescribe,
@@ -51,9 +52,12 @@ export async function run(): Promise<void> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     process.exit(error.code === 'EPIPE' ? 0 : 1)
   })
+  printWarnings()
   try {
     await parse()
   } catch (error) {
+    // the warnings before it are on their way
+    await new Promise((resolve) => setImmediate(resolve))
     process.exitCode = exitCode(error)
     const text = failureText(error)
     if (text !== undefined) console.error(text)

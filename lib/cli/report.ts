@@ -1,11 +1,10 @@
 import path from 'node:path'
 import type { Command } from 'commander'
-import { load } from '../checkpoint/checkpoint.js'
 import { withClasses } from '../data/classes.js'
 import { VggError } from '../error.js'
 import { collectReport, writeReport } from '../report/report.js'
 import { datasetsFor } from '../run/datasets.js'
-import { bestModel, exists, placesIn, readRunFile } from '../run/folder.js'
+import { exists, loadBest, placesIn, readRunFile } from '../run/folder.js'
 import { trainingsOf } from '../run/plan-run.js'
 import { findSources } from '../run/sources.js'
 import { addDeviceFlags, type DeviceFlags, deviceOptions, given } from './flags.js'
@@ -40,9 +39,9 @@ export function addReport(program: Command): void {
 /** The best model so far answers; before the first there are the curves alone. */
 async function pageOf(folder: string, flags: Flags): Promise<string> {
   const { description } = await readRunFile(folder)
-  const model = await bestModel(folder)
-  if (model === undefined) return writeReport(folder, await collectReport(folder))
-  const net = await load(model, deviceOptions(flags))
+  const best = await loadBest(folder, deviceOptions(flags))
+  if (best === undefined) return writeReport(folder, await collectReport(folder))
+  const { net, path: model } = best
   try {
     const { validation } = datasetsFor(await findSources(description), description, net)
     const modelName = path.relative(folder, model)

@@ -4,6 +4,7 @@ import path from 'node:path'
 import { cacheFolder } from '../cache-folder.js'
 import { cudaLibraryName, type Manifest, manifestOf, sizeFault } from '../native/manifest.js'
 import { type CudaPlaces, type Installation, installation } from '../native/native.js'
+import { listingSites } from '../wheels/python.mjs'
 import { type CudaSearch, type Surroundings, searchForCuda, unfitCudnn } from './cuda-folders.js'
 
 /** The CUDA library of this installation, or why there is none. */
@@ -52,25 +53,20 @@ function listFolder(folder: string): readonly string[] {
   }
 }
 
-// No import: with -c the working folder comes first on sys.path, and a file there must not be run. os is loaded already.
-const pythonProgram = `
-import sys
-os = sys.modules["os"]
-for place in [place for place in sys.path if place]:
-    nvidia = os.path.join(place, "nvidia")
-    for name in sorted(os.listdir(nvidia)) if os.path.isdir(nvidia) else []:
-        folder = os.path.join(nvidia, name, "lib")
-        if os.path.isdir(folder):
-            print(folder)
-`
-
+/** The `lib` folders of the `nvidia` packages of the python3 in use. */
 function pythonFolders(): readonly string[] {
-  const { status, stdout } = spawnSync('python3', ['-c', pythonProgram], {
+  const { words, cwd } = listingSites
+  const { status, stdout } = spawnSync('python3', words, {
+    cwd,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore'],
     timeout: 5000,
   })
-  return status === 0 ? stdout.split('\n').filter(Boolean) : []
+  const packages = status === 0 ? stdout.split('\n').filter(Boolean) : []
+  return packages
+    .map((site) => path.join(site, 'nvidia'))
+    .flatMap((nvidia) => [...listFolder(nvidia)].sort().map((name) => path.join(nvidia, name, 'lib')))
+    .filter((folder) => existsSync(folder))
 }
 
 /** Why a cuDNN cannot serve; one that cannot be read is left to whoever opens it. */

@@ -15,10 +15,12 @@ export interface Course {
   readonly skipped: LineOf<'skipped'>['files']
   readonly notFinite: readonly LineOf<'notFinite'>[]
   readonly torn: boolean
+  /** Numbers of the lines that are damaged, from 1. */
+  readonly damaged: readonly number[]
 }
 
 /** The course of a training, from the lines of its log. Pure. */
-export function courseOf({ lines, torn }: ReadLog): Course {
+export function courseOf({ lines, torn, damaged }: ReadLog): Course {
   const first = linesOf(lines, 'start')[0] ?? linesOf(lines, 'resume')[0]
   const steps: LineOf<'step'>[] = []
   const epochs: LineOf<'epoch'>[] = []
@@ -44,6 +46,7 @@ export function courseOf({ lines, torn }: ReadLog): Course {
     skipped: linesOf(lines, 'skipped').flatMap(({ files }) => files),
     notFinite: linesOf(lines, 'notFinite'),
     torn,
+    damaged,
   }
 }
 

@@ -144,6 +144,8 @@ export interface ReadLog {
   readonly lines: readonly LogLine[]
   /** The last line had been written only in part (the machine went down); it is not among `lines`. */
   readonly torn: boolean
+  /** Numbers, from 1, of other lines that cannot be read, as after a power cut; they are not among `lines`. */
+  readonly damaged: readonly number[]
 }
 
 /** A line with the text it had in the file. */
@@ -153,38 +155,54 @@ export interface RawLine {
   readonly line: LogLine | undefined
 }
 
+/** A log with the text of each line. */
+export interface RawLog {
+  readonly lines: readonly RawLine[]
+  readonly torn: boolean
+  /** Lines that cannot be read, by their numbers from 1, and why. */
+  readonly damaged: readonly { readonly number: number; readonly reason: string }[]
+}
+
 /**
- * Reads a run's log. A torn last line is passed over, events and fields of a newer version too.
- * @throws VggError FILE_NOT_FOUND, FILE_FORMAT with the number of the line
+ * Reads a run's log. Lines that are damaged are left out and numbered; events and fields of a newer version are left out
+ * as well. A line that is there twice, to the millisecond of its time, counts once.
+ * @throws VggError FILE_NOT_FOUND; FILE_FORMAT with the number of the line where not one line can be read
  */
 export async function readRunLog(path: string): Promise<ReadLog> {
-  const { lines, torn } = await readRawLog(path)
-  return { lines: lines.flatMap(({ line }) => line ?? []), torn }
+  const { lines, torn, damaged } = await readRawLog(path)
+  const [first] = damaged
+  if (first !== undefined && lines.length === 0) {
+    throw new VggError('FILE_FORMAT', `${path}, line ${first.number}: ${first.reason}`)
+  }
+  return { lines: lines.flatMap(({ line }) => line ?? []), torn, damaged: damaged.map(({ number }) => number) }
 }
 
-/** As {@link readRunLog}, with the text of each line. */
-export async function readRawLog(path: string): Promise<{ lines: RawLine[]; torn: boolean }> {
-  const texts = (await textOf(path)).split('\n')
-  // behind the last line break there is nothing, or a line that was not finished
-  const rest = texts.pop() ?? ''
-  if (rest !== '') texts.push(rest)
+/** As {@link readRunLog}, with the text of each line. @throws VggError FILE_NOT_FOUND */
+export async function readRawLog(path: string): Promise<RawLog> {
+  const texts = linesIn(await bytesOf(path))
+  // after the last line break there is nothing, or a line that was not finished
+  if (texts.at(-1)?.length === 0) texts.pop()
   const lines: RawLine[] = []
-  for (const [index, text] of texts.entries()) {
-    const value = parsed(text)
-    if (value === undefined && index === texts.length - 1) return { lines, torn: true }
+  const damaged: { number: number; reason: string }[] = []
+  const known = new Set<string>()
+  for (const [index, bytes] of texts.entries()) {
+    const parsed = parsedLine(bytes)
+    if (parsed === undefined && index === texts.length - 1) return { lines, torn: true, damaged }
     try {
-      lines.push({ text, line: lineOf(value) })
-    } catch (cause) {
-      const message = messageOf(cause)
-      throw new VggError('FILE_FORMAT', `${path}, line ${index + 1}: ${message}`, { cause })
+      const { text, value } = parsed ?? { text: '', value: undefined }
+      const line = lineOf(value)
+      if (line === undefined || !known.has(text)) lines.push({ text, line })
+      known.add(text)
+    } catch (error) {
+      damaged.push({ number: index + 1, reason: messageOf(error) })
     }
   }
-  return { lines, torn: false }
+  return { lines, torn: false, damaged }
 }
 
-async function textOf(path: string): Promise<string> {
+async function bytesOf(path: string): Promise<Buffer> {
   try {
-    return await readFile(path, 'utf8')
+    return await readFile(path)
   } catch (cause) {
     const missing = systemCode(cause) === 'ENOENT' || systemCode(cause) === 'ENOTDIR'
     const message = missing ? `There is no log at ${path}` : `Could not read ${path}: ${(cause as Error).message}`
@@ -192,9 +210,23 @@ async function textOf(path: string): Promise<string> {
   }
 }
 
-function parsed(text: string): unknown {
+function linesIn(bytes: Buffer): Buffer[] {
+  const lines: Buffer[] = []
+  let start = 0
+  for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, start)) {
+    lines.push(bytes.subarray(start, end))
+    start = end + 1
+  }
+  return [...lines, bytes.subarray(start)]
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Undefined for what is no text of JSON. */
+function parsedLine(bytes: Buffer): { text: string; value: unknown } | undefined {
   try {
-    return JSON.parse(text)
+    const text = utf8.decode(bytes)
+    return { text, value: JSON.parse(text) }
   } catch {
     return undefined
   }

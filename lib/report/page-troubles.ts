@@ -1,4 +1,4 @@
-import { countText } from '../table.js'
+import { countText, listText } from '../table.js'
 import type { Course } from './course.js'
 import { type Html, html, named, wide } from './html.js'
 
@@ -16,7 +16,7 @@ export interface LeftOutFile {
   readonly reason: string
 }
 
-/** What did not go well: files left out, numbers that were not finite, a log that ends in the middle of a line. Pure. */
+/** What did not go well: files left out, numbers that were not finite, damaged lines of the log. Pure. */
 export function troubles(course: Course, unreadable: readonly LeftOutFile[]): Html | undefined {
   const parts = [
     files('Training files left out', course.skipped),
@@ -24,6 +24,8 @@ export function troubles(course: Course, unreadable: readonly LeftOutFile[]): Ht
     notFinite(course),
     course.torn &&
       html`<p class="note">The last line of the log was not written whole, as when a machine goes down.</p>`,
+    course.damaged.length > 0 &&
+      html`<p class="note">Lines of the log that are damaged and were left out: ${listText(course.damaged)}.</p>`,
   ].filter((part) => part instanceof Object)
   if (parts.length === 0) return undefined
   return html`<section><h2>Troubles</h2>${parts}</section>`

@@ -1,9 +1,10 @@
-import { writeAtomically } from '../checkpoint/atomic-file.js'
+import { linkAtomically, writeAtomically } from '../checkpoint/atomic-file.js'
 import { VggError } from '../error.js'
 import { integer, optional, readOptions, withDefault } from '../options.js'
+import { listText } from '../table.js'
 import type { EpochEvent, StepEvent } from '../train/events.js'
 import { AppendFile } from './append-file.js'
-import { type LineOf, type LogLine, type RawLine, readRawLog, type TrainingFacts } from './log-line.js'
+import { type LineOf, type LogLine, type RawLine, type RawLog, readRawLog, type TrainingFacts } from './log-line.js'
 
 /** Where a training goes on: what its checkpoint holds. */
 export interface RunPosition {
@@ -17,7 +18,10 @@ export interface RunPosition {
 export interface RunLogOptions {
   /** A line for the first step and every so many, from 1. Default 10. */
   everySteps?: number
-  /** Go on with the log that is there, behind this position; later lines are dropped. Default: a new log. */
+  /**
+   * Go on with the log that is there, after this position: later lines are dropped. Lines that are damaged are left out,
+   * wherever they are; the file as it was stays as `<path>.left`, and `notice` says so. Default: a new log.
+   */
   from?: RunPosition
 }
 
@@ -25,6 +29,12 @@ const position = (value: unknown, name: string): RunPosition =>
   readOptions(value, name, { step: integer(0), epochs: integer(0) })
 
 const checks = { everySteps: withDefault(integer(1), 10), from: optional(position) }
+
+/** What is kept of a log that is gone on with. */
+interface Continued {
+  readonly kept: readonly RawLine[]
+  readonly notice: string | undefined
+}
 
 type Body<L> = L extends LogLine ? Omit<L, 'time'> : never
 
@@ -37,16 +47,24 @@ export class RunLog {
   readonly #file: AppendFile
   readonly #everySteps: number
   readonly #from: RunPosition | undefined
+  /** What was wrong with the log that is gone on with, in a sentence; undefined where nothing was. */
+  readonly notice: string | undefined
   /** Files that a line has named. */
   readonly #named: Set<string>
   #step: number
   /** Steps done at the last checkpoint. */
   #checkpoint: number
 
-  private constructor(file: AppendFile, everySteps: number, from: RunPosition | undefined, kept: readonly RawLine[]) {
+  private constructor(
+    file: AppendFile,
+    everySteps: number,
+    from: RunPosition | undefined,
+    { kept, notice }: Continued,
+  ) {
     this.#file = file
     this.#everySteps = everySteps
     this.#from = from
+    this.notice = notice
     this.#step = from?.step ?? 0
     this.#checkpoint = this.#step
     const files = kept.flatMap(({ line }) => (line?.event === 'skipped' ? line.files : []))
@@ -54,16 +72,19 @@ export class RunLog {
   }
 
   /**
-   * @throws VggError FILE_WRITE, also where there is a log and `from` is not given; FILE_FORMAT where it is given and the
-   *   log is damaged; INVALID_ARGUMENT
+   * @throws VggError FILE_WRITE, also where there is a log and `from` is not given; INVALID_ARGUMENT
    */
   static async open(path: string, options: RunLogOptions = {}): Promise<RunLog> {
     const { everySteps, from } = readOptions(options, 'RunLog options', checks)
-    if (from === undefined) return new RunLog(new AppendFile(path, 'new'), everySteps, from, [])
-    const kept = linesBefore(await linesOf(path), from)
+    if (from === undefined) {
+      return new RunLog(new AppendFile(path, 'new'), everySteps, from, { kept: [], notice: undefined })
+    }
+    const { lines, notice } = await linesOf(path)
+    const kept = linesBefore(lines, from)
     const text = kept.map((line) => `${line.text}\n`).join('')
+    if (notice !== undefined) await linkAtomically(path, `${path}.left`)
     await writeAtomically(path, [new TextEncoder().encode(text)])
-    return new RunLog(new AppendFile(path, 'existing'), everySteps, from, kept)
+    return new RunLog(new AppendFile(path, 'existing'), everySteps, from, { kept, notice })
   }
 
   /** Functions for the options of `train`: `{ ...log.callbacks }`. */
@@ -137,13 +158,16 @@ export class RunLog {
   }
 }
 
-/** A log that somebody took away does not keep a training from going on. */
-async function linesOf(path: string): Promise<RawLine[]> {
+/** A log that is damaged, or that somebody took away, does not keep a training from going on. */
+async function linesOf(path: string): Promise<Pick<RawLog, 'lines'> & Pick<RunLog, 'notice'>> {
   try {
-    return (await readRawLog(path)).lines
+    const { lines, damaged } = await readRawLog(path)
+    if (damaged.length === 0) return { lines, notice: undefined }
+    const which = listText(damaged.map(({ number }) => number))
+    return { lines, notice: `left out damaged lines of ${path}: ${which}; the log as it was is ${path}.left` }
   } catch (error) {
-    if (error instanceof VggError && error.code === 'FILE_NOT_FOUND') return []
-    throw error
+    if (!(error instanceof VggError) || error.code !== 'FILE_NOT_FOUND') throw error
+    return { lines: [], notice: undefined }
   }
 }
 

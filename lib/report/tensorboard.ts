@@ -84,6 +84,11 @@ export class TensorBoardLog {
     this.#write(event.steps, { scalars })
   }
 
+  /** Waits until the events are on the disk: before a checkpoint is, after whose step a resumed training writes anew. */
+  async sync(): Promise<void> {
+    await this.#file.sync()
+  }
+
   /** Closes the file; call it once, at the end. */
   close(): void {
     this.#file.close()

@@ -1,8 +1,11 @@
 import { access, readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { newestCheckpoint } from '../checkpoint/checkpoint-folder.js'
+import { load, warn } from '../checkpoint/checkpoint.js'
+import { checkpointsIn, firstUsable } from '../checkpoint/checkpoint-folder.js'
 import { VggError } from '../error.js'
+import type { RunOptions } from '../network/open.js'
 import { isObject } from '../options.js'
+import type { VGG } from '../vgg/vgg.js'
 import type { RunDescription } from './description.js'
 import { type PlanName, stagesOf } from './plan.js'
 
@@ -93,17 +96,40 @@ export async function freeFolder(): Promise<string> {
   }
 }
 
-/** The model of a run that is best on the validation data, else the last; undefined where there is none yet. */
-export async function bestModel(folder: string): Promise<string | undefined> {
+/**
+ * Uses the model of a run that is best on the validation data, else the last; undefined where there is none yet. One that
+ * cannot be used is passed over for the next, with a warning of the process.
+ * @throws what `use` throws for a file of a newer format, and where no file is to blame
+ */
+async function useBest<T>(folder: string, use: (file: string) => Promise<T>) {
   const { best, model, checkpoints } = placesIn(folder)
-  for (const file of [best, model]) if (await exists(file)) return file
-  return (await newestCheckpoint(checkpoints))?.path
+  const files = (await Promise.all([best, model].map(async (file) => ((await exists(file)) ? [file] : [])))).flat()
+  const candidates = [...files.map((file) => ({ path: file })), ...(await checkpointsIn(checkpoints))]
+  const { found, passedOver } = await firstUsable(candidates, use)
+  for (const { path: file, reason } of passedOver) warn(`passed over ${file}: ${reason}`)
+  return found
 }
 
-/** The model that is meant by a file, or by the folder of a run. @throws FILE_NOT_FOUND */
-export async function modelFile(given: string): Promise<string> {
-  if (!(await exists(placesIn(given).description))) return given
-  const found = await bestModel(given)
-  if (found !== undefined) return found
-  throw new VggError('FILE_NOT_FOUND', `The run in ${given} has no model yet`)
+/** A model of a run, and the file that it was loaded from. */
+export interface LoadedModel {
+  readonly net: VGG
+  readonly path: string
 }
+
+/** Loads the model of a run as {@link useBest} finds it. @throws as that does */
+export async function loadBest(folder: string, options: RunOptions): Promise<LoadedModel | undefined> {
+  const found = await useBest(folder, (file) => load(file, options))
+  return found && { net: found.value, path: found.file.path }
+}
+
+/** Uses the model that is meant by a file, or by the folder of a run. @throws FILE_NOT_FOUND, and what `use` throws */
+export async function useModel<T>(given: string, use: (file: string) => Promise<T>): Promise<T> {
+  if (!(await exists(placesIn(given).description))) return use(given)
+  const found = await useBest(given, use)
+  if (found !== undefined) return found.value
+  throw new VggError('FILE_NOT_FOUND', `The run in ${given} has no model that can be used`)
+}
+
+/** Loads the model that is meant by a file, or by the folder of a run. @throws FILE_NOT_FOUND, and what `load` throws */
+export const loadModel = (given: string, options: RunOptions): Promise<VGG> =>
+  useModel(given, (file) => load(file, options))

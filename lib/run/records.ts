@@ -50,8 +50,13 @@ export class Records {
     })
   }
 
-  sync(): Promise<void> {
-    return this.#log.sync()
+  /** What was wrong with the log, in a sentence; undefined where nothing was. */
+  get notice(): string | undefined {
+    return this.#log.notice
+  }
+
+  async sync(): Promise<void> {
+    await Promise.all([this.#log.sync(), this.#board.sync()])
   }
 
   close(): void {

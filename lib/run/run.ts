@@ -1,5 +1,5 @@
 import { save } from '../checkpoint/checkpoint.js'
-import { newestCheckpoint } from '../checkpoint/checkpoint-folder.js'
+import { newestUsable } from '../checkpoint/checkpoint-folder.js'
 import type { EpochEvent, StepEvent, TrainReport } from '../train/events.js'
 import { loadTraining } from '../train/load-training.js'
 import { train } from '../train/trainer.js'
@@ -42,13 +42,13 @@ export async function runIn(
   hooks: RunHooks,
 ): Promise<TrainReport> {
   const { model, checkpoints } = placesIn(folder)
-  const newest = await newestCheckpoint(checkpoints)
+  const options = { ...description.device, seed: description.seed }
+  const newest = await newestUsable(checkpoints, (file) => loadTraining(file, options))
   for (const { path, reason } of newest?.passedOver ?? []) hooks.onNotice?.(`passed over ${path}: ${reason}`)
-  const begun = newest && (await loadTraining(newest.path, { ...description.device, seed: description.seed }))
-  const net = begun?.net ?? (await openNetwork(description, sources))
+  const net = newest?.value.net ?? (await openNetwork(description, sources))
   try {
     const data = datasetsFor(sources, description, net)
-    const report = await recorded(folder, description, { net, data, state: begun?.state }, hooks)
+    const report = await recorded(folder, description, { net, data, state: newest?.value.state }, hooks)
     await save(net, model)
     return report
   } finally {
@@ -66,6 +66,7 @@ async function recorded(
   const { checkpoints } = placesIn(folder)
   const { keep, minutes } = description.checkpoints
   const records = await openRecords(folder, description, begun, hooks.command)
+  if (records.notice !== undefined) hooks.onNotice?.(records.notice)
   hooks.onStart?.(net, data, state)
   try {
     const report = await train(net, data.training, {

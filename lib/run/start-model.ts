@@ -1,11 +1,11 @@
-import { withFile } from '../checkpoint/open-file.js'
+import { type OpenFile, withFile } from '../checkpoint/open-file.js'
 import { VggError } from '../error.js'
 import { fraction, integer } from '../options.js'
 import type { VggConfiguration } from '../vgg/layers.js'
 import { type VariantLetter, variant, variants } from '../vgg/variants.js'
 import { configurationFrom } from '../vgg/vgg.js'
 import type { RunDescription } from './description.js'
-import { modelFile } from './folder.js'
+import { useModel } from './folder.js'
 import type { Sources } from './sources.js'
 
 /** What a run needs to know of the model that it goes on from, besides its weights. */
@@ -17,12 +17,13 @@ export interface StartModel {
 
 /** Of the model in a file or in the folder of a run; reads no weights. @throws FILE_NOT_FOUND, FILE_FORMAT */
 export async function readStartModel(from: string): Promise<StartModel> {
-  return withFile(await modelFile(from), async ({ model }) => {
+  const read = async ({ model }: OpenFile): Promise<StartModel> => {
     if (model.kind !== 'VGG')
       throw new VggError('FILE_FORMAT', 'Expected a VGG net but found a network of other layers')
     const { kind, classNames = [], ...options } = model
     return { configuration: configurationFrom(options), classNames }
-  })
+  }
+  return useModel(from, (file) => withFile(file, read))
 }
 
 /** What belongs to the weights of a model, so that no other value can be had with them; and the flags that set it. */

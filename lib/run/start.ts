@@ -1,4 +1,3 @@
-import { load } from '../checkpoint/checkpoint.js'
 import { VggError } from '../error.js'
 import { replaceHead, withDropout } from '../vgg/head.js'
 import { variant } from '../vgg/variants.js'
@@ -6,7 +5,7 @@ import { layersOfA, VGG } from '../vgg/vgg.js'
 import { shapeOf, sideOf } from './datasets.js'
 import type { RunDescription } from './description.js'
 import { fitted } from './fitted.js'
-import { modelFile } from './folder.js'
+import { loadModel } from './folder.js'
 import type { Sources } from './sources.js'
 import { adapted } from './start-model.js'
 
@@ -32,7 +31,7 @@ const runOptions = ({ device, seed }: RunDescription) => ({ ...device, seed })
 async function loadStart(from: string, description: RunDescription, { training }: Sources): Promise<VGG> {
   const run = runOptions(description)
   const { classNames } = training
-  let net = await load(await modelFile(from), run)
+  let net = await loadModel(from, run)
   try {
     const { model, lastLayer } = adapted(description.model, from, net, classNames)
     const { classes, dropout, initialisation } = model
@@ -62,7 +61,7 @@ async function replaced(net: VGG, made: Promise<VGG>): Promise<VGG> {
 }
 
 async function transplant(net: VGG, from: string, description: RunDescription): Promise<void> {
-  const other = await load(await modelFile(from), { ...runOptions(description), device: 'cpu', precision: 'float32' })
+  const other = await loadModel(from, { ...runOptions(description), device: 'cpu', precision: 'float32' })
   try {
     await net.initialiseFrom(other, { layers: layersOfA })
   } catch (error) {

@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8'
 import type { Tables, TrainingRecord } from '../checkpoint/training-file.js'
 import type { LoaderState } from '../data/loader.js'
 import { messageOf, VggError } from '../error.js'
@@ -120,6 +121,7 @@ const checks = {
 export function decodeState(text: string, tables: Tables): TrainingState {
   try {
     const { classes, schedule, ...state } = readOptions(JSON.parse(text), 'the state of a training', checks)
+    checkRoom(classes.length, state.history.filter((epoch) => isObject(epoch) && epoch.validation !== undefined).length)
     const history = state.history.map((epoch) => withConfusion(epoch as StoredEpoch, classes as string[], tables))
     if (!isObject(state.conditions.network))
       throw unexpected('an object', 'conditions.network', state.conditions.network)
@@ -129,6 +131,13 @@ export function decodeState(text: string, tables: Tables): TrainingState {
     const reason = messageOf(cause)
     throw new VggError('FILE_FORMAT', `The state of the training is not valid: ${reason}`, { cause })
   }
+}
+
+/** @throws where the confusion matrices of so many epochs are larger than all that this process may hold */
+function checkRoom(classes: number, epochs: number): void {
+  const { heap_size_limit: bytes } = getHeapStatistics()
+  if (8 * epochs * classes ** 2 <= bytes) return
+  throw unexpected(`confusion matrices that fit into ${bytes} bytes`, 'history', `${epochs} of ${classes} classes`)
 }
 
 type StoredEpoch = Omit<PastEpoch, 'validation'> & {

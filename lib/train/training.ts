@@ -1,6 +1,6 @@
 import type { Dataset } from '../data/dataset.js'
 import { Loader } from '../data/loader.js'
-import { VggError } from '../error.js'
+import { messageOf, VggError } from '../error.js'
 import { evaluate } from '../evaluate/evaluate.js'
 import type { Network } from '../network/network.js'
 import type { Conditions } from './conditions.js'
@@ -108,7 +108,13 @@ export class Training {
     if (last === undefined) throw error
     const timesBack = standing.timesBack + 1
     const rateFactor = standing.rateFactor * onNotFinite.back
-    standing.restore(await goBackTo(last, this.#net))
+    const state = await goBackTo(last, this.#net).catch((cause) => {
+      // the network may hold a part of the checkpoint: by this code it is not saved
+      throw new VggError('NOT_FINITE', `${error.message}; the training could not go back: ${messageOf(cause)}`, {
+        cause,
+      })
+    })
+    standing.restore(state)
     // the checkpoint may be from before another time
     Object.assign(standing, { timesBack, rateFactor })
     this.#loader.restore(standing.loader)

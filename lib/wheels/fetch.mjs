@@ -4,9 +4,9 @@ import { createReadStream, existsSync, readdirSync, renameSync, rmSync, statSync
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { fetchingFiles, makeFolder, newUnfinishedFolder } from './cache.mjs'
-import { run } from './command.mjs'
 import { fetchProgram } from './fetch-program.mjs'
 import { WheelProblem, writeProblem } from './problem.mjs'
+import { isolated, runPython } from './python.mjs'
 
 /**
  * @typedef {import('./pins.mjs').Wheel} Wheel
@@ -49,17 +49,17 @@ export async function wrongHash(file, wheel, { signal, onProgress }) {
 /**
  * Runs the program for Python, each of its lines as an object.
  * @param {string} python
- * @param {string[]} words
- * @param {string} cwd
+ * @param {string[]} parameters
  * @param {(line: Record<string, any>) => void} onLine
  * @param {AbortSignal} [signal] ends it; what it has received is kept
  * @returns {Promise<string>} what it said on stderr
  */
-async function converse(python, words, cwd, onLine, signal) {
+async function converse(python, parameters, onLine, signal) {
   signal?.throwIfAborted()
   // detached: Ctrl-C at a terminal is for this process, which ends the other in an order that is known
+  const { words, cwd } = isolated(['-c', fetchProgram, ...parameters])
   const options = { cwd, detached: true, stdio: /** @type {any} */ (['ignore', 'pipe', 'pipe']) }
-  const child = spawn(python, ['-c', fetchProgram, ...words], options)
+  const child = spawn(python, words, options)
   const stop = () => child.kill('SIGKILL')
   signal?.addEventListener('abort', stop)
   let log = ''
@@ -113,7 +113,7 @@ async function downloadByPip(python, wheel, cache, target, signal) {
       folder,
       wheel.requirement,
     ]
-    const { ok, output } = await run(python, parameters, { cwd: folder, signal })
+    const { ok, output } = await runPython(python, parameters, { signal })
     signal?.throwIfAborted()
     const [file] = ok ? readdirSync(folder).filter((name) => name.endsWith('.whl')) : []
     if (!file) throw failure(wheel, {}, output, folder)
@@ -136,7 +136,6 @@ async function receive(wheel, { cache, python, part, signal, onProgress }) {
   const log = await converse(
     python,
     words,
-    cache,
     (line) => {
       last = line
       const bytes = line.at ?? 0

@@ -26,11 +26,13 @@ function isExecutable(file) {
 }
 
 /**
- * The paths of a program, in the order of the search path. A name with a slash is a path already.
+ * The paths of a program, in the order of the search path. A name with a slash is a path already. Entries of the search
+ * path that are relative or empty are skipped: they name the working folder, whose files are not to be executed.
  * @param {string} program
  */
 function pathsOf(program) {
-  const folders = program.includes('/') ? ['.'] : (process.env.PATH ?? '').split(path.delimiter)
+  const searched = (process.env.PATH ?? '').split(path.delimiter).filter((folder) => path.isAbsolute(folder))
+  const folders = program.includes('/') ? ['.'] : searched
   return [...new Set(folders.map((folder) => path.resolve(folder, program)))].filter(isExecutable)
 }
 
@@ -54,6 +56,37 @@ export const missingTool = (what, name, purpose) =>
   )
 
 /**
+ * How Python is started so that it executes no code but its own and its packages': isolated (`-I` leaves out the working
+ * folder, the packages of the user's home and all PYTHON* variables), and in the root folder. Paths must be absolute.
+ * @param {readonly string[]} words
+ */
+export const isolated = (words) => ({ words: ['-I', ...words], cwd: '/' })
+
+/**
+ * Runs an isolated Python, as `run` does.
+ * @param {string} python
+ * @param {readonly string[]} parameters
+ * @param {{ env?: NodeJS.ProcessEnv, signal?: AbortSignal }} [options]
+ */
+export function runPython(python, parameters, options) {
+  const { words, cwd } = isolated(parameters)
+  return run(python, words, { ...options, cwd })
+}
+
+/**
+ * How Python prints the folders of its packages: PYTHONPATH's, the user's and its own. An isolated one does not search the
+ * first two; they are named all the same, and no code in them is executed.
+ */
+export const listingSites = isolated([
+  '-c',
+  `
+import os, site, sys
+own = sys.prefix == sys.base_prefix and "PYTHONNOUSERSITE" not in os.environ
+sites = [*os.environ.get("PYTHONPATH", "").split(":"), *([site.getusersitepackages()] if own else []), *sys.path]
+print("\\n".join(filter(os.path.isabs, sites)))`,
+])
+
+/**
  * A Python 3 that has pip: the first such on the search path, as a venv before others may have none.
  * @returns {Promise<string>} its path
  * @throws WheelProblem MISSING_TOOL
@@ -61,9 +94,9 @@ export const missingTool = (what, name, purpose) =>
 export async function findPython() {
   let found = false
   for (const python of pathsOf('python3')) {
-    if ((await run(python, ['-m', 'pip', '--version'])).ok) return python
+    if ((await runPython(python, ['-m', 'pip', '--version'])).ok) return python
     // It is asked, not only looked for: a shim on the path may stand for nothing.
-    found ||= (await run(python, ['--version'])).ok
+    found ||= (await runPython(python, ['--version'])).ok
   }
   const [what, name] = found ? ['pip for Python 3', 'python3-pip'] : ['Python 3', 'python3']
   throw missingTool(what, name, 'fetch libraries')

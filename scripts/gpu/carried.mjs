@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { cacheFolder } from '../../lib/wheels/cache.mjs'
+import { isolated } from '../../lib/wheels/python.mjs'
 import { builds, nativeHash, productsOf } from '../setup/native.mjs'
 import { SetupProblem } from '../setup/problem.mjs'
 import { removeStamp, writeStamp } from '../setup/stamp.mjs'
@@ -21,7 +22,8 @@ function extract(archive, folder) {
   const byTar = spawnSync('tar', ['-xJf', archive, '-C', folder])
   if (byTar.status === 0) return
   const program = 'import sys, tarfile; tarfile.open(sys.argv[1]).extractall(sys.argv[2])'
-  const { status, stderr } = spawnSync('python3', ['-c', program, archive, folder], { encoding: 'utf8' })
+  const { words, cwd } = isolated(['-c', program, path.resolve(archive), path.resolve(folder)])
+  const { status, stderr } = spawnSync('python3', words, { cwd, encoding: 'utf8' })
   if (status !== 0) throw new SetupProblem('BUILD_FAILED', `${archive} could not be unpacked`, stderr ?? '')
 }
 

@@ -2,6 +2,7 @@ import { createReadStream, existsSync, readdirSync, readFileSync, realpathSync }
 import path from 'node:path'
 import { cacheFolder, folderOf } from '../../lib/wheels/cache.mjs'
 import { cudaLibraryFiles, pins } from '../../lib/wheels/pins.mjs'
+import { listingSites } from '../../lib/wheels/python.mjs'
 import { run } from './command.mjs'
 import { SetupProblem } from './problem.mjs'
 import { findNvcc } from './tools.mjs'
@@ -103,7 +104,7 @@ const toolkit = (home) => ({
 
 // Python's packages: nvidia/cu13 is CUDA 13's, as a PyTorch brings it; the frontend's headers lie beside.
 async function pythonPlaces() {
-  const { ok, stdout } = await run('python3', ['-c', 'import sys; print("\\n".join(sys.path))'])
+  const { ok, stdout } = await run('python3', listingSites.words, listingSites)
   const sites = ok ? stdout.split('\n').filter((site) => site && existsSync(path.join(site, 'nvidia', 'cu13'))) : []
   return sites.map((site) => {
     const homes = ['cudnn', 'cu13'].map((name) => path.join(site, 'nvidia', name))

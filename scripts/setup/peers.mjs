@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { cacheFolder } from '../../lib/wheels/cache.mjs'
 import { holdLock } from '../../lib/wheels/lock.mjs'
-import { findPython, installCommand } from '../../lib/wheels/python.mjs'
+import { findPython, installCommand, isolated } from '../../lib/wheels/python.mjs'
 import { announce, run } from './command.mjs'
 import { SetupProblem } from './problem.mjs'
 
@@ -31,7 +31,7 @@ export function peersAreThere(folder) {
   return found === `${JSON.stringify(peerVersions)}\n` && Object.values(placesIn(folder)).every(existsSync)
 }
 
-async function must(code, what, program, words, options) {
+async function must(code, what, program, { words, ...options }) {
   const { ok, output } = await run(program, words, options)
   if (!ok) throw new SetupProblem(code, what, output)
 }
@@ -41,21 +41,24 @@ async function makeVenv(folder, python) {
   const base = await findPython()
   const cure = `install Python's venv with \`${installCommand('python3-venv')}\``
   await announce('a venv', () =>
-    must('MISSING_TOOL', `could not make a venv: ${cure}`, base, ['-m', 'venv', '--clear', path.join(folder, 'venv')]),
+    must('MISSING_TOOL', `could not make a venv: ${cure}`, base, isolated([...venvWords, path.join(folder, 'venv')])),
   )
 }
 
 const networkCure = 'check the network (behind a proxy: HTTPS_PROXY; a mirror: PIP_INDEX_URL) and run the command again'
+const venvWords = ['-m', 'venv', '--clear']
 const pipWords = [
   ...['-m', 'pip', 'install', '--only-binary=:all:', '--no-input', '--disable-pip-version-check', '--no-cache-dir'],
 ]
 
 const pipInstall = (python, title, ...wanted) =>
   announce(title, () =>
-    must('DOWNLOAD_FAILED', `pip could not install ${wanted.join(', ')}: ${networkCure}`, python, [
-      ...pipWords,
-      ...wanted,
-    ]),
+    must(
+      'DOWNLOAD_FAILED',
+      `pip could not install ${wanted.join(', ')}: ${networkCure}`,
+      python,
+      isolated([...pipWords, ...wanted]),
+    ),
   )
 
 // An index that has builds for the processor only marks them +cpu; the common build brings CUDA's libraries along.
@@ -75,7 +78,8 @@ async function installRuntime(folder) {
   const name = `onnxruntime-node@${peerVersions['onnxruntime-node']}`
   const words = ['install', '--prefix', folder, '--ignore-scripts', '--no-save', '--no-audit', '--no-fund', name]
   await announce(name, () =>
-    must('DOWNLOAD_FAILED', `npm could not install ${name}; its output is above`, 'npm', words, {
+    must('DOWNLOAD_FAILED', `npm could not install ${name}; its output is above`, 'npm', {
+      words,
       // the processor's libraries are in the package; its script would fetch CUDA's
       env: { ONNXRUNTIME_NODE_INSTALL: 'skip' },
       cwd: folder,
@@ -87,7 +91,10 @@ async function exportModel(root, { python, model }) {
   if (existsSync(model)) return
   const script = path.join(root, 'bench', 'export_onnx.py')
   await announce('VGG-16 as ONNX (553 MB)', () =>
-    must('BUILD_FAILED', 'PyTorch could not export VGG-16; its output is above', python, [script, model]),
+    // not -I, for it imports a module beside it; that folder, and no other, is searched besides the venv
+    must('BUILD_FAILED', 'PyTorch could not export VGG-16; its output is above', python, {
+      words: ['-E', '-s', script, model],
+    }),
   )
 }
 

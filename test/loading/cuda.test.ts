@@ -1,4 +1,4 @@
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -241,7 +241,9 @@ describe("NVIDIA's libraries", () => {
 
   test('beside the python3 in use, asked where nothing else has them', async () => {
     mkdirSync(at('bin'))
-    writeFileSync(at('bin', 'python3'), `#!/bin/sh\necho '${at('nvidia')}'\n`)
+    mkdirSync(at('site', 'nvidia', 'cudnn'), { recursive: true })
+    symlinkSync(at('nvidia'), at('site', 'nvidia', 'cudnn', 'lib'))
+    writeFileSync(at('bin', 'python3'), `#!/bin/sh\necho '${at('site')}'\n`)
     chmodSync(at('bin', 'python3'), 0o755)
     const env = { VGGNET_CUDA_LIBRARIES: undefined, PATH: `${at('bin')}:${process.env.PATH}` }
     const [found] = await outcomes(['--open', 'cuda'], { driver: 'card', library: 'this', env })

@@ -2,9 +2,10 @@ import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { decode, encode } from '../../lib/checkpoint/safetensors.js'
+import { decode } from '../../lib/checkpoint/safetensors.js'
 import { load, loadNetwork, Network, save, Tensor, VGG } from '../../lib/index.js'
 import { describeOnEach, repeatable, type TestDevice } from '../devices.js'
+import { sealed } from '../setup/model-file.js'
 import { parametersOfNet, runProgram, smallBatch, smallNet, smallNetOn } from './small.js'
 
 const { images, labels } = smallBatch(6)
@@ -137,7 +138,7 @@ async function changed(change: (contents: ReturnType<typeof decode>) => Partial<
   await save(net, file('good'))
   const contents = decode(await readFile(file('good')))
   const { tensors, metadata } = { ...contents, ...change(contents) }
-  await writeFile(file(), encode(tensors, metadata))
+  await writeFile(file(), await sealed(tensors, metadata))
 }
 
 const model = (change: (model: Record<string, unknown>) => unknown) =>

@@ -1,3 +1,6 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import type { Dataset } from '../../lib/data/dataset.js'
 import { Loader } from '../../lib/data/loader.js'
@@ -15,9 +18,11 @@ const openOn = netsOpened({ dropout: 0.25 })
 
 const good = stripes(40, 1)
 
+type ReadAugmented = NonNullable<Dataset['readAugmented']>
+
 /** The pictures with these numbers are infinitely bright. */
-function withBad(...bad: number[]): Dataset {
-  const readAugmented: Dataset['readAugmented'] = async (indices, _, into) => {
+function withBad(...bad: number[]): Dataset & { readAugmented: ReadAugmented } {
+  const readAugmented: ReadAugmented = async (indices, _, into) => {
     await good.read(indices, into)
     return { shift: Float32Array.from(indices, (index) => (bad.includes(index) ? Number.POSITIVE_INFINITY : 0)) }
   }
@@ -116,6 +121,29 @@ describeOnEach('a step that is not finite', (device) => {
     await expect(training).rejects.toMatchObject({ code: 'NOT_FINITE' })
     expect(actions).toEqual(['back', 'back', 'stop'])
   })
+})
+
+test('a checkpoint that is damaged when the training goes back to it ends it, and nothing of it is saved', async () => {
+  const folder = newFolder()
+  const file = path.join(folder, 'step-00000000.safetensors')
+  const bad = withBad(7)
+  let damaged: Buffer | undefined
+  const readAugmented: ReadAugmented = async (...given) => {
+    while (!existsSync(file)) await pause(5)
+    if (damaged === undefined) {
+      damaged = readFileSync(file)
+      damaged[damaged.length - 10] ^= 4
+      writeFileSync(file, damaged)
+    }
+    return bad.readAugmented(...given)
+  }
+  const net = await openOn('cpu')()
+  const options = { ...quick, onNotFinite: { back: 0.5 }, checkpoint: { folder } }
+  await expect(train(net, { ...bad, readAugmented }, options)).rejects.toMatchObject({
+    code: 'NOT_FINITE',
+    message: expect.stringMatching(/^Step \d+ .*; the training could not go back: .*velocity\/\S+ does not agree with/),
+  })
+  expect(readdirSync(folder)).toEqual([path.basename(file)])
 })
 
 describe('a policy is refused', () => {

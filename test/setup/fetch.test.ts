@@ -20,6 +20,7 @@ import { folderSource, installPin } from '../../lib/wheels/install.mjs'
 import type { Pin, Wheel } from '../../lib/wheels/pins.mjs'
 import { newFolder, writeFiles } from './folder.js'
 import { makeWheel, type SmallWheel } from './small-wheel.js'
+import { unknownPip } from './unknown-pip.js'
 import { type Manners, pipOf, startIndex, type WheelIndex } from './wheel-index.js'
 
 const names = Array.from({ length: 10 }, (_, number) => `lib/part-${number}`)
@@ -48,8 +49,8 @@ async function serve(manners: Manners = {}): Promise<void> {
   vi.stubEnv('PIP_RETRIES', '1')
 }
 
-const install = (watching: Watching = {}) => {
-  const source = (wanted: Wheel, how: Watching) => fetchWheel(wanted, { cache, python: 'python3', ...how })
+const install = (watching: Watching = {}, python = 'python3') => {
+  const source = (wanted: Wheel, how: Watching) => fetchWheel(wanted, { cache, python, ...how })
   return installPin({ cache, name: 'small', pin, source, ...watching })
 }
 const part = () => fetchingFiles(cache, wheel).part
@@ -212,17 +213,9 @@ test("goes through pip's proxy", async () => {
 
 test('a pip that is built otherwise than those known here downloads by itself', async () => {
   await serve()
-  const site = newFolder()
-  writeFiles(site, {
-    'sitecustomize.py': `
-import sys
-if "-c" in sys.orig_argv:
-    sys.modules["pip._internal.cli.cmdoptions"] = None
-`,
-  })
-  vi.stubEnv('PYTHONPATH', site)
+  const python = path.join(unknownPip(), 'python3')
   writeFiles(cache, { [path.basename(part())]: 'x'.repeat(1000) })
-  expectWhole(await install())
+  expectWhole(await install({}, python))
   expect(index.starts).toEqual([0])
 })
 

@@ -64,7 +64,7 @@ test('the install command is that of the package manager at hand', async () => {
 
 test('a Python without pip is told from no Python', async () => {
   const folder = newFolder()
-  writeFiles(folder, { python3: '#!/bin/sh\ntest "$1" = --version\n' })
+  writeFiles(folder, { python3: '#!/bin/sh\ntest "$*" = "-I --version"\n' })
   chmodSync(path.join(folder, 'python3'), 0o755)
   vi.stubEnv('PATH', folder)
   await expect(findPython()).rejects.toThrow(/^pip for Python 3 is missing .* install python3-pip`$/)
@@ -72,7 +72,7 @@ test('a Python without pip is told from no Python', async () => {
 
 test('a Python with pip serves where the first one, as in some venvs, has none', async () => {
   const [venv, system] = [newFolder(), newFolder()]
-  writeFiles(venv, { python3: '#!/bin/sh\ntest "$1" = --version\n' })
+  writeFiles(venv, { python3: '#!/bin/sh\ntest "$*" = "-I --version"\n' })
   writeFiles(system, { python3: '#!/bin/sh\n' })
   for (const folder of [venv, system]) chmodSync(path.join(folder, 'python3'), 0o755)
   vi.stubEnv('PATH', [venv, system].join(path.delimiter))

@@ -56,6 +56,7 @@ function reportWith(name: string): ReportData {
     skipped: [{ name, reason: name }],
     notFinite: [{ event: 'notFinite', time, step: 4, at: 4, message: name, action: 'skip' }],
     torn: true,
+    damaged: [3, 7],
   }
   const metrics = metricsOf(
     [
@@ -178,7 +179,7 @@ describe('reportPage', () => {
   })
 
   test('a log without a line, and a training without validation', () => {
-    const nothing = { facts: undefined, started: undefined, last: undefined, end: undefined, torn: false }
+    const nothing = { facts: undefined, started: undefined, last: undefined, end: undefined, torn: false, damaged: [] }
     const course = { ...nothing, resumes: [], steps: [], epochs: [], skipped: [], notFinite: [] }
     expect(reportPage({ made: time, course })).toMatch(/The log is empty.*no finished step yet/s)
     const begun = reportPage({ made: time, course: { ...course, started: time, last: time, epochs: [epochLine(1)] } })

@@ -170,6 +170,7 @@ describe('TensorBoardLog', () => {
     const log = await TensorBoardLog.open(newFolder())
     log.close()
     expect(() => log.step(stepEvent(1))).toThrow(/was closed/)
+    await expect(log.sync()).rejects.toThrow(/was closed/)
   })
 })
 
