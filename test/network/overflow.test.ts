@@ -44,7 +44,8 @@ describeOnEach('a layer whose outputs overflow', (device) => {
     for (const layer of layersOf(variant)) {
       using net = await withHuge(layer, { ...options, variant, exact })
       const scores = await (await net.forward(images)).data()
-      expect(scores.some(Number.isFinite), `${layer}: ${scores}`).toBe(false)
+      for (const image of [scores.subarray(0, 4), scores.subarray(4)])
+        expect(image.every(Number.isFinite), `${layer}: ${image}`).toBe(false)
       const { relu6 } = await net.features(images, ['relu6'])
       const seen = (await relu6?.data()) ?? new Float32Array()
       if (layer.startsWith('conv')) expect(seen.every(Number.isFinite), `relu6 of ${layer}`).toBe(false)
