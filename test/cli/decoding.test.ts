@@ -21,7 +21,7 @@ test('formats and limits: refused by default, taken by flags, kept in run.json, 
   expect(refused.stderr).toMatch(
     /FILE_FORMAT: .*digit-1\/drawn\.svg but its format is svg, and those allowed are jpeg,/,
   )
-  expect(refused.stderr).toMatch(/VggDataWarning: Links that were not followed: .*photos\/digit-0\/up \(it leads to/)
+  expect(refused.stderr).toMatch(/vggnet: Links that were not followed: .*photos\/digit-0\/up \(it leads to/)
   const limits = ['--formats', 'png,svg', '--pixel-limit', '5000', '--decode-seconds', '20']
   const trained = await vggnet([...words, ...limits, '--out', at('run')])
   expect(trained).toMatchObject({ code: 0, stdout: expect.stringContaining('9 pictures') })
