@@ -58,6 +58,17 @@ export type { SkippedLink } from './data/walk.js'
 export { type ErrorCode, VggError } from './error.js'
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate/evaluate.js'
 export type { ClassResult, Metrics } from './evaluate/metrics.js'
+export type {
+  ConvolutionLayer,
+  InputLayer,
+  Layer,
+  LinearLayer,
+  LocalNormLayer,
+  MaxPoolLayer,
+  Parameter,
+  SpatialMeanLayer,
+} from './layer.js'
+export { parameterCount, parametersOf } from './layer.js'
 export type { BuildInfo, CpuTuning } from './native/native.js'
 export type {
   DescribedLayer,
@@ -76,17 +87,6 @@ export type {
 } from './network/arguments.js'
 export type { Copied, CopyOptions } from './network/copy.js'
 export { type DescribeOptions, describe } from './network/describe.js'
-export type {
-  ConvolutionLayer,
-  InputLayer,
-  Layer,
-  LinearLayer,
-  LocalNormLayer,
-  MaxPoolLayer,
-  Parameter,
-  SpatialMeanLayer,
-} from './network/layer.js'
-export { parameterCount, parametersOf } from './network/layer.js'
 export { Network } from './network/network.js'
 export type { NetworkOptions } from './network/network-parts.js'
 export type { Device, Initialisation, RunOptions } from './network/open.js'

@@ -1,5 +1,5 @@
 import type { VggError } from '../error.js'
-import type { Layer } from '../network/layer.js'
+import type { Layer } from '../layer.js'
 import type { DescribedParameter, Description, Precision } from './native-description.js'
 import type { NativePictures } from './native-pictures.js'
 

@@ -1,10 +1,10 @@
 import { prepareDevice } from '../device/prepare-device.js'
+import { type Layer, tensorNames } from '../layer.js'
 import { native } from '../native/native.js'
 import type { Description } from '../native/native-description.js'
 import { arrayOf, boolean, type Check, integer, readOptions, unexpected, withDefault } from '../options.js'
 import { namesOf } from './arguments.js'
 import { checkedLayers } from './check.js'
-import { type Layer, tensorNames } from './layer.js'
 import { device, deviceChecks, type RunOptions } from './open.js'
 
 /** What is to be planned, and for what. */

@@ -1,5 +1,6 @@
 import { prepareDevice } from '../device/prepare-device.js'
 import { VggError } from '../error.js'
+import { type Layer, parameterCount } from '../layer.js'
 import { type NativeNetwork, native } from '../native/native.js'
 import type { Precision } from '../native/native-description.js'
 import {
@@ -13,7 +14,6 @@ import {
   unexpected,
   withDefault,
 } from '../options.js'
-import { type Layer, parameterCount } from './layer.js'
 import { recordRun } from './opened-run.js'
 
 /** Where a network computes: the processor, an NVIDIA card, or the best that is there. */

@@ -1,4 +1,4 @@
-import { unexpected } from '../options.js'
+import { unexpected } from './options.js'
 
 /**
  * The input: y = (x - mean[c]) * scale[c], with x in the caller's pixel scale (0..255 for uint8 images).
