@@ -1,5 +1,5 @@
 // first: what comes after may use what an older Node lacks
-import './native/node-check.js'
+import './platform/load/node-check.js'
 
 export type { ActivationReport, LayerActivations } from './check/activations.js'
 export type { ClassCount, ClassReport } from './check/classes.js'
@@ -69,14 +69,6 @@ export type {
   SpatialMeanLayer,
 } from './layer.js'
 export { parameterCount, parametersOf } from './layer.js'
-export type { BuildInfo, CpuTuning } from './native/native.js'
-export type {
-  DescribedLayer,
-  DescribedParameter,
-  DescribedStage,
-  Description,
-  Precision,
-} from './native/native-description.js'
 export type {
   Augment,
   BackwardOptions,
@@ -91,6 +83,14 @@ export { Network } from './network/network.js'
 export type { NetworkOptions } from './network/network-parts.js'
 export type { Device, Initialisation, RunOptions } from './network/open.js'
 export type { OpenedRun } from './network/opened-run.js'
+export type { BuildInfo, CpuTuning } from './platform/native.js'
+export type {
+  DescribedLayer,
+  DescribedParameter,
+  DescribedStage,
+  Description,
+  Precision,
+} from './platform/native-description.js'
 export { Random, type RandomState } from './random.js'
 export { type LineOf, type LogLine, type ReadLog, readRunLog, type TrainingFacts } from './report/log-line.js'
 export { type ReportData, reportPage } from './report/page.js'

@@ -97,44 +97,59 @@ describe('native', () => {
 })
 
 describe('lib', () => {
-  // Each folder imports from those before it.
+  // A file belongs to the longest entry that it lies in; imports between entries go down this list only.
   const order = [
-    'wheels',
-    '',
-    'files',
-    'native',
-    'device',
-    'network',
-    'data',
-    'vgg',
-    'checkpoint',
-    'evaluate',
-    'train',
-    'tuning',
-    'benchmark',
-    'check',
-    'report',
-    'run',
-    'cli',
+    ...['cli'],
+    ...['run', 'report', 'check', 'benchmark', 'tuning', 'train', 'evaluate', 'checkpoint', 'vgg'],
+    ...['data', 'network'],
+    ...[
+      'platform/cuda',
+      'platform',
+      'platform/load',
+      'platform/package.ts',
+      'platform/cache-folder.ts',
+      'platform/wheels',
+    ],
+    ...['files', ''],
   ]
-  const folderOf = (file: string) => (file.split('/').length > 2 ? file.split('/')[1] : '')
+  const folderOf = (file: string) => path.posix.dirname(file).split('/').slice(1).join('/')
+  const roomOf = (file: string) =>
+    [`${folderOf(file)}/${path.posix.basename(file)}`, folderOf(file)].find((room) => order.includes(room))
+  const rank = (file: string) => order.indexOf(roomOf(file) ?? '')
+  const imports = lib.flatMap((file) => importsOf(file).map((to) => ({ from: file.path, to })))
 
   test('has files, each in a folder of the order', () => {
     expect(lib.length).toBeGreaterThan(0)
-    expect(lib.map((file) => file.path).filter((name) => !order.includes(folderOf(name)))).toEqual([])
+    expect(lib.map((file) => file.path).filter((name) => roomOf(name) === undefined)).toEqual([])
+    const rooms = new Set(lib.map((file) => roomOf(file.path)))
+    expect(order.filter((room) => !rooms.has(room))).toEqual([])
   })
 
   test('imports downwards or within one folder', () => {
-    const wrong = lib
-      .filter((file) => file.path !== 'lib/index.ts')
-      .flatMap((file) => importsOf(file).map((to) => ({ from: file.path, to })))
-      .filter(({ from, to }) => to.startsWith('lib/') && folderOf(from) !== folderOf(to))
-      .filter(({ from, to }) => order.indexOf(folderOf(to)) > order.indexOf(folderOf(from)) || to === 'lib/index.ts')
-    expect(wrong.map(({ from, to }) => `${from} imports ${to}: only ${order.join(' <- ')}`)).toEqual([])
+    const wrong = imports
+      .filter(({ from, to }) => from !== 'lib/index.ts' && to.startsWith('lib/'))
+      .filter(({ from, to }) => rank(to) < rank(from) || to === 'lib/index.ts')
+    expect(wrong.map(({ from, to }) => `${from} imports ${to}: only ${order.join(' > ')}`)).toEqual([])
   })
 
-  test('has in wheels/ what runs before any package or build is there, for the set-up', () => {
-    const wheels = lib.filter((file) => folderOf(file.path) === 'wheels')
+  // In each folder: a file counts as itself, a folder as all that lies in it.
+  test('has no folder in a cycle of imports', () => {
+    const cycles = foldersOf(lib).flatMap((folder) => {
+      const childOf = (file: string) => file.slice(0, `${file}/`.indexOf('/', folder.length + 1))
+      const graph = new Map<string, string[]>()
+      for (const { from, to } of imports) {
+        if (![from, to].every((file) => file.startsWith(`${folder}/`))) continue
+        const known = graph.get(childOf(from)) ?? []
+        if (childOf(from) !== childOf(to) && !known.includes(childOf(to)))
+          graph.set(childOf(from), [...known, childOf(to)])
+      }
+      return cyclesOf(graph)
+    })
+    expect(cycles.map((cycle) => cycle.join(' -> '))).toEqual([])
+  })
+
+  test('has in platform/wheels/ what runs before any package or build is there, for the set-up', () => {
+    const wheels = lib.filter((file) => folderOf(file.path) === 'platform/wheels')
     expect(wheels.length).toBeGreaterThan(0)
     const wrong = wheels.flatMap((file) => [
       ...(file.path.endsWith('.mjs') ? [] : [`${file.path} needs a build: plain JavaScript with types in JSDoc`]),
@@ -143,7 +158,7 @@ describe('lib', () => {
         .map(([, from]) => `${file.path} imports ${from}, which npm has yet to install`),
     ])
     expect(wrong).toEqual([])
-    const compiled = lib.filter((file) => file.path.endsWith('.mjs') && folderOf(file.path) !== 'wheels')
+    const compiled = lib.filter((file) => file.path.endsWith('.mjs') && folderOf(file.path) !== 'platform/wheels')
     expect(compiled.map((file) => file.path)).toEqual([])
   })
 
@@ -165,16 +180,16 @@ describe('lib', () => {
     expect(lost).toEqual([])
   })
 
-  test('loads the binary in lib/native/native.ts only', () => {
+  test('loads the binary in lib/platform/native.ts only', () => {
     const loaders = lib.filter((file) => /node-gyp-build|\.node['"`]|\bdlopen\b|bindings\(/.test(file.text))
-    expect(loaders.map((file) => file.path)).toEqual(['lib/native/native.ts'])
+    expect(loaders.map((file) => file.path)).toEqual(['lib/platform/native.ts'])
   })
 
   test('has an index.ts of re-exports only', () => {
     const index = lib.find((file) => file.path === 'lib/index.ts')
     expect(index, 'lib/index.ts is missing').toBeDefined()
     const rest = withoutComments(index?.text ?? '')
-      .replace(/^import '\.\/native\/node-check\.js'$/m, '')
+      .replace(/^import '\.\/platform\/load\/node-check\.js'$/m, '')
       .replaceAll(/^export (type )?(\*( as \w+)?|\{[^}]*\}) from '[^']+';?$/gm, '')
     expect(rest.trim(), 'lib/index.ts holds more than the check of Node and `export { ... } from`').toBe('')
   })
@@ -227,6 +242,11 @@ function sourcesUnder(folder: string): SourceFile[] {
     if (!/\.(cpp|hpp|h|cu|cuh|[cm]?[jt]s|py|sh|cmake)$/.test(entry.name)) return []
     return [{ path: name, text: readFileSync(path.join(root, name), 'utf8') }]
   })
+}
+
+/** The folders of the files, each once. */
+function foldersOf(files: readonly SourceFile[]): string[] {
+  return [...new Set(files.map((file) => path.posix.dirname(file.path)))].sort()
 }
 
 /** Files of this repository that a script imports or re-exports, types included, as paths from the root. */

@@ -1,6 +1,4 @@
 import { throwIfAborted } from '../error.js'
-import { native } from '../native/native.js'
-import type { Precision } from '../native/native-description.js'
 import type { Device } from '../network/open.js'
 import {
   type Check,
@@ -15,6 +13,8 @@ import {
   unexpected,
   withDefault,
 } from '../options.js'
+import { native } from '../platform/native.js'
+import type { Precision } from '../platform/native-description.js'
 import type { Case, Mode } from './case.js'
 import { openOurs, type Run } from './ours.js'
 import { LoadWatch, mean } from './processes.js'

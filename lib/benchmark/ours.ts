@@ -1,5 +1,5 @@
-import type { Precision } from '../native/native-description.js'
 import type { Device } from '../network/open.js'
+import type { Precision } from '../platform/native-description.js'
 import { Tensor } from '../tensor.js'
 import { VGG } from '../vgg/vgg.js'
 import type { Case } from './case.js'

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
-import { cudaPlaces, cudaSearch } from '../device/cuda-places.js'
-import { type CudaFile, type CudaReport, native } from '../native/native.js'
+import { cudaPlaces, cudaSearch } from '../platform/cuda/places.js'
+import { type CudaFile, type CudaReport, native } from '../platform/native.js'
 import { type Trial, tried } from './trial.js'
 
 /** What there is of CUDA. Texts are empty where there is nothing to say. */

@@ -1,4 +1,4 @@
-import { cudaLibraryFiles, cudaPins, pins } from '../wheels/pins.mjs'
+import { cudaLibraryFiles, cudaPins, pins } from '../platform/wheels/pins.mjs'
 import { sizeText } from './cuda-progress.js'
 
 /** What `vggnet cuda install --manual --json` prints. */

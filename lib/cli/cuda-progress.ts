@@ -1,7 +1,7 @@
 import { SingleBar } from 'cli-progress'
 import pc from 'picocolors'
+import type { Progress } from '../platform/wheels/fetch.mjs'
 import { durationText } from '../train/log.js'
-import type { Progress } from '../wheels/fetch.mjs'
 
 /** Tells how far an install is. */
 export interface InstallProgress {

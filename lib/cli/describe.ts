@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import pc from 'picocolors'
-import type { Description } from '../native/native-description.js'
 import { describe } from '../network/describe.js'
+import type { Description } from '../platform/native-description.js'
 import { amountText, bytesText, type Column, countText, tableLines } from '../table.js'
 import { variantLetter } from '../vgg/variants.js'
 import { layersOf } from '../vgg/vgg.js'

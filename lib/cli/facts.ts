@@ -1,4 +1,4 @@
-import type { TuningInForce } from '../device/kept-tuning.js'
+import type { TuningInForce } from '../platform/kept-tuning.js'
 import type { CudaExamination } from './cuda-examination.js'
 import type { Trial } from './trial.js'
 

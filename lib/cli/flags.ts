@@ -1,7 +1,7 @@
 import path from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import type { Precision } from '../native/native-description.js'
 import type { Device, RunOptions } from '../network/open.js'
+import type { Precision } from '../platform/native-description.js'
 import type { VggOptions } from '../vgg/vgg.js'
 
 /** A number as written on a command line; its range is for the option that takes it. */

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { packageVersion } from '../package.js'
+import { packageVersion } from '../platform/package.js'
 import { addBench } from './bench.js'
 import { addCheck } from './check.js'
 import { addClassify } from './classify.js'

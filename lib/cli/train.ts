@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { preflightLines } from '../check/lines.js'
 import { VggError } from '../error.js'
-import { packageVersion } from '../package.js'
+import { packageVersion } from '../platform/package.js'
 import { beginFolder } from '../run/begin.js'
 import { checkNew, freeFolder, placesIn, type RunFile, readRunFile } from '../run/folder.js'
 import { runAll, trainingsOf } from '../run/plan-run.js'

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
 import pc from 'picocolors'
-import { type TuningInForce, tuningFile, tuningInForce } from '../device/kept-tuning.js'
+import { type TuningInForce, tuningFile, tuningInForce } from '../platform/kept-tuning.js'
 import { type Column, countedText, tableLines } from '../table.js'
 import { forgetTuning, keepTuning } from '../tuning/keep.js'
 import { type Measured, type MeasuredDial, measureTuning } from '../tuning/measure.js'

@@ -1,5 +1,5 @@
-import type { TuningInForce } from '../device/kept-tuning.js'
-import type { CpuTuning } from '../native/native.js'
+import type { TuningInForce } from '../platform/kept-tuning.js'
+import type { CpuTuning } from '../platform/native.js'
 import { bytesText } from '../table.js'
 
 /** What people read for the sizes of a tuning. */

@@ -1,6 +1,6 @@
 import pc from 'picocolors'
 import { VggError } from '../error.js'
-import { WheelProblem } from '../wheels/problem.mjs'
+import { WheelProblem } from '../platform/wheels/problem.mjs'
 
 /** Work on wheels, whose problems become errors of vggnet; what pip said goes to stderr before. */
 export async function withWheels<T>(work: () => Promise<T>): Promise<T> {

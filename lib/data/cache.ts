@@ -1,7 +1,7 @@
 import path from 'node:path'
 import { throwIfAborted, VggError } from '../error.js'
-import { native } from '../native/native.js'
 import { callback, filePath, instanceOf, optional, readOptions, unexpected } from '../options.js'
+import { native } from '../platform/native.js'
 import type { Random } from '../random.js'
 import { drawColourShift } from './colour.js'
 import type { Augmented, Dataset, Unreadable } from './dataset.js'

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import sharp, { type Metadata } from 'sharp'
 import { VggError } from '../error.js'
-import { native } from '../native/native.js'
+import { native } from '../platform/native.js'
 import { type Decoding, formatOf, type ImageFormat } from './formats.js'
 import { type JpegHeader, plainJpeg } from './jpeg.js'
 import { drawSvg, sizeOfSvg } from './svg.js'

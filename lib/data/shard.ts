@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { endianness } from 'node:os'
 import path from 'node:path'
-// no named import: where Node has no crc32 lib/native/node-check.ts is to say so, not the linker
+// no named import: where Node has no crc32 lib/platform/load/node-check.ts is to say so, not the linker
 import zlib from 'node:zlib'
 import type { PictureSize } from './view.js'
 

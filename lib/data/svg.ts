@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { VggError } from '../error.js'
-import { isPlainNode } from '../native/binary-trial.js'
+import { isPlainNode } from '../platform/load/binary-trial.js'
 import type { Decoding } from './formats.js'
 import { tooSlow, unreadable } from './unreadable-image.js'
 import type { Cut, PictureSize, View } from './view.js'

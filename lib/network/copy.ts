@@ -1,7 +1,7 @@
 import { VggError } from '../error.js'
 import { type Layer, layersWithParameters, type Parameter, parametersOf } from '../layer.js'
-import type { NativeNetwork } from '../native/native.js'
 import { type Check, unexpected } from '../options.js'
+import type { NativeNetwork } from '../platform/native.js'
 import { shapeText, type Tensor, valuesOf } from '../tensor.js'
 import { namesOf } from './arguments.js'
 

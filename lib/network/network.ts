@@ -1,9 +1,9 @@
 import { inspect } from 'node:util'
 import { VggError } from '../error.js'
 import { endsOf, type Layer, layersWithParameters, type Parameter, parametersOf, tensorNames } from '../layer.js'
-import type { ParameterArray } from '../native/native.js'
-import type { Precision } from '../native/native-description.js'
 import { arrayOf, instanceOf, integer, optional, readOptions, text, unknownName } from '../options.js'
+import type { ParameterArray } from '../platform/native.js'
+import type { Precision } from '../platform/native-description.js'
 import { shapeText, type Tensor } from '../tensor.js'
 import {
   type BackwardOptions,

@@ -1,4 +1,4 @@
-import type { CpuTuning } from '../native/native.js'
+import type { CpuTuning } from '../platform/native.js'
 
 /** A convolution of 3x3. */
 export interface Shape {

@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises'
 import path from 'node:path'
-import { type KeptTuning, tuningFormat } from '../device/kept-tuning.js'
 import { systemCode, writeAtomically, writeError } from '../files/atomic-file.js'
+import { type KeptTuning, tuningFormat } from '../platform/kept-tuning.js'
 import type { Measured } from './measure.js'
 
 /** Keeps what was measured, whole or not at all; processes that begin later go by it. @throws FILE_WRITE */

@@ -1,6 +1,4 @@
-import { type TunedMachine, tunedMachine, tuningInForce } from '../device/kept-tuning.js'
 import { throwIfAborted } from '../error.js'
-import { type CpuTuning, native } from '../native/native.js'
 import { Network } from '../network/network.js'
 import {
   type Check,
@@ -12,6 +10,8 @@ import {
   unexpected,
   withDefault,
 } from '../options.js'
+import { type TunedMachine, tunedMachine, tuningInForce } from '../platform/kept-tuning.js'
+import { type CpuTuning, native } from '../platform/native.js'
 import { Tensor } from '../tensor.js'
 import { type Candidate, type Compared, chosen, compared } from './choice.js'
 import { type Dial, dials, type Shape } from './dials.js'

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import type { Examination } from '../../lib/cli/examination.js'
 import { instructionSets, limitsHere } from '../../lib/cli/limits.js'
 import { verdictsOf } from '../../lib/cli/verdicts.js'
-import { native } from '../../lib/native/native.js'
+import { native } from '../../lib/platform/native.js'
 import { vggnet } from '../setup/command.js'
 
 async function examined(

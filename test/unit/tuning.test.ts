@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type KeptTuning, keptIn, type TunedMachine, tuningFile } from '../../lib/device/kept-tuning.js'
+import { type KeptTuning, keptIn, type TunedMachine, tuningFile } from '../../lib/platform/kept-tuning.js'
 import { type Candidate, chosen, compared, median } from '../../lib/tuning/choice.js'
 import { disturbance, foreignShare, machineUsage, processUsage } from '../../lib/tuning/foreign-load.js'
 

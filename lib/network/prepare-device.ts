@@ -1,6 +1,6 @@
-import { native } from '../native/native.js'
-import { cudaPlaces } from './cuda-places.js'
-import { tuningInForce } from './kept-tuning.js'
+import { cudaPlaces } from '../platform/cuda/places.js'
+import { tuningInForce } from '../platform/kept-tuning.js'
+import { native } from '../platform/native.js'
 
 /**
  * Makes native code ready for a device, before it is opened or planned for: where it may be the processor, the kept

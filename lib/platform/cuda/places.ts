@@ -2,10 +2,10 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import path from 'node:path'
 import { cacheFolder } from '../cache-folder.js'
-import { cudaLibraryName, type Manifest, manifestOf, sizeFault } from '../native/manifest.js'
-import { type CudaPlaces, type Installation, installation } from '../native/native.js'
+import { cudaLibraryName, type Manifest, manifestOf, sizeFault } from '../load/manifest.js'
+import { type CudaPlaces, type Installation, installation } from '../native.js'
 import { listingSites } from '../wheels/python.mjs'
-import { type CudaSearch, type Surroundings, searchForCuda, unfitCudnn } from './cuda-folders.js'
+import { type CudaSearch, type Surroundings, searchForCuda, unfitCudnn } from './folders.js'
 
 /** The CUDA library of this installation, or why there is none. */
 export function cudaLibrary(

@@ -1,5 +1,5 @@
 import path from 'node:path'
-import { cudaOfCudnn, libraryVersion } from './cuda-versions.js'
+import { cudaOfCudnn, libraryVersion } from './versions.js'
 
 /** What the search for NVIDIA's libraries depends on. */
 export interface Surroundings {

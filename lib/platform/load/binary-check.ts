@@ -1,5 +1,5 @@
 import path from 'node:path'
-import { messageOf } from '../error.js'
+import { messageOf } from '../../error.js'
 import { packageVersion } from '../package.js'
 import { triedApart } from './binary-trial.js'
 import { addonFiles, type FileFault, fileFault, type Manifest, manifestName, manifestOf } from './manifest.js'

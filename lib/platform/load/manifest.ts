@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
-import { isObject } from '../options.js'
+import { isObject } from '../../options.js'
 
 /** The CUDA library; without the suffix .node: the loader of binaries would take it for the addon. */
 export const cudaLibraryName = 'libvggnet_cuda.so'

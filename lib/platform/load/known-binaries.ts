@@ -1,8 +1,8 @@
 // Binaries that have been seen to load: what is known need not be tried before.
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { isObject } from '../../options.js'
 import { cacheFolder, startOf } from '../cache-folder.js'
-import { isObject } from '../options.js'
 import { manifestName } from './manifest.js'
 
 /** In the per-user cache; where none can be written, every binary is new each time. */

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { VggError } from './error.js'
+import { VggError } from '../error.js'
 
 interface Package {
   /** The folder of package.json. */

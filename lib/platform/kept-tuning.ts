@@ -1,8 +1,8 @@
 import path from 'node:path'
-import { cacheFolder, startOf } from '../cache-folder.js'
 import { messageOf } from '../error.js'
-import { type CpuTuning, native } from '../native/native.js'
 import { isObject } from '../options.js'
+import { cacheFolder, startOf } from './cache-folder.js'
+import { type CpuTuning, native } from './native.js'
 
 /** What a tuning was measured with; it is of no use with another. */
 export interface TunedMachine {

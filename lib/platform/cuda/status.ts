@@ -1,10 +1,10 @@
 import { readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
-import { native } from '../native/native.js'
+import { native } from '../native.js'
 import { cudaLibraryFiles, cudaPins } from '../wheels/pins.mjs'
-import type { SearchedFolder } from './cuda-folders.js'
-import { cudaSearch } from './cuda-places.js'
-import { type CudaPart, libraryVersion } from './cuda-versions.js'
+import type { SearchedFolder } from './folders.js'
+import { cudaSearch } from './places.js'
+import { type CudaPart, libraryVersion } from './versions.js'
 
 /** One of NVIDIA's libraries on this machine. Texts are empty where there is nothing to say. */
 export interface LibraryStatus {

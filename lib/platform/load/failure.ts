@@ -1,5 +1,5 @@
-import { VggError } from '../error.js'
-import { type Cause, causeOf, type Installed } from './load-cure.js'
+import { VggError } from '../../error.js'
+import { type Cause, causeOf, type Installed } from './cure.js'
 import { nodeFloor } from './node-floor.js'
 
 /** Of the binaries that come with the package: Ubuntu 22.04, Debian 12, RHEL 9. */
