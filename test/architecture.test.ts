@@ -100,7 +100,7 @@ describe('lib', () => {
   // A file belongs to the longest entry that it lies in; imports between entries go down this list only.
   const order = [
     ...['cli'],
-    ...['run', 'report', 'check', 'benchmark', 'tuning', 'train', 'evaluate', 'checkpoint', 'vgg'],
+    ...['run', 'report', 'check', 'measure', 'train', 'evaluate', 'checkpoint', 'vgg'],
     ...['data', 'network'],
     ...[
       'platform/cuda',

@@ -1,7 +1,7 @@
 import { cpus } from 'node:os'
 import type { Command } from 'commander'
 import pc from 'picocolors'
-import { type BenchmarkReport, benchmark, type Measured } from '../benchmark/benchmark.js'
+import { type BenchmarkReport, benchmark, type Measured } from '../measure/benchmark.js'
 import { Network } from '../network/network.js'
 import type { Device } from '../network/open.js'
 import { native } from '../platform/native.js'

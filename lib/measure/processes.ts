@@ -1,6 +1,6 @@
 // What Linux tells of processes: the load of others meanwhile, and the most memory that one has held.
 import { readFileSync } from 'node:fs'
-import { foreignShare, usageOf } from '../tuning/foreign-load.js'
+import { foreignShare, usageOf } from './foreign-load.js'
 import type { Contender } from './turns.js'
 
 /** Watches what others make of the machine while contenders have their rounds. */

@@ -2,7 +2,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { systemCode, writeAtomically, writeError } from '../files/atomic-file.js'
 import { type KeptTuning, tuningFormat } from '../platform/kept-tuning.js'
-import type { Measured } from './measure.js'
+import type { Measured } from './tuning.js'
 
 /** Keeps what was measured, whole or not at all; processes that begin later go by it. @throws FILE_WRITE */
 export async function keepTuning(

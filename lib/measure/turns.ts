@@ -1,4 +1,4 @@
-import { median } from '../tuning/choice.js'
+import { median } from './choice.js'
 
 /** One that runs a case: this library, PyTorch in one of its ways, or another. */
 export interface Contender {
