@@ -101,7 +101,7 @@ describe('lib', () => {
   const order = [
     ...['cli'],
     ...['run', 'report', 'check', 'measure', 'train', 'evaluate', 'checkpoint', 'vgg'],
-    ...['data', 'network'],
+    ...['data/cache', 'data/sources', 'data', 'data/images', 'network'],
     ...[
       'platform/cuda',
       'platform',

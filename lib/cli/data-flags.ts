@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import type { DecodingOptions, ImageFormat } from '../data/formats.js'
+import type { DecodingOptions, ImageFormat } from '../data/images/formats.js'
 import { VggError } from '../error.js'
 import type { DataDescription, RunDescription } from '../run/description.js'
 import { isList, type Sources } from '../run/sources.js'

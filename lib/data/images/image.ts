@@ -1,6 +1,5 @@
-import { VggError } from '../error.js'
-import { type Check, integer, readOptions } from '../options.js'
-import { channelsCheck } from './dataset.js'
+import { VggError } from '../../error.js'
+import { type Check, integer, readOptions, unexpected } from '../../options.js'
 import { decodeView, openPicture, pictureBytes } from './decode.js'
 import { type DecodingOptions, decodingChecks } from './formats.js'
 import { type Cut, centreView, type PictureSize, type View, viewOptionsFrom } from './view.js'
@@ -22,6 +21,12 @@ export interface ImageOptions extends DecodingOptions {
    * middle is cut out. Default: as small as just covers the size.
    */
   smallestSide?: number
+}
+
+/** The check of the channels of pictures. */
+export const channelsCheck: Check<1 | 3> = (value, name) => {
+  if (value === 1 || value === 3) return value
+  throw unexpected('1 or 3', name, value)
 }
 
 const side = integer(1, 65535)

@@ -1,10 +1,10 @@
 import { createReadStream } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
-import { VggError } from '../error.js'
-import { arrayOf, filePath, optional, readOptions, text } from '../options.js'
+import { VggError } from '../../error.js'
+import { arrayOf, filePath, optional, readOptions, text } from '../../options.js'
+import type { Dataset } from '../dataset.js'
 import { type ArrayData, arrayDataset } from './arrays.js'
-import type { Dataset } from './dataset.js'
 import { fileError } from './file-error.js'
 
 /** What an IDX file holds: unsigned bytes in row-major order. */

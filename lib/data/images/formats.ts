@@ -1,4 +1,13 @@
-import { arrayOf, type Check, type Checked, integer, oneOf, readOptions, unexpected, withDefault } from '../options.js'
+import {
+  arrayOf,
+  type Check,
+  type Checked,
+  integer,
+  oneOf,
+  readOptions,
+  unexpected,
+  withDefault,
+} from '../../options.js'
 
 /**
  * A format of image files. `heif` is AVIF; HEIC too where the build of sharp in use decodes it, which the one from npm

@@ -1,14 +1,14 @@
 import path from 'node:path'
-import { throwIfAborted, VggError } from '../error.js'
-import { callback, filePath, instanceOf, optional, readOptions, unexpected } from '../options.js'
-import { native } from '../platform/native.js'
-import type { Random } from '../random.js'
-import { drawColourShift } from './colour.js'
-import type { Augmented, Dataset, Unreadable } from './dataset.js'
-import { type PhotoList, type PhotoOptions, photoDataset, readPhotoOptions } from './photographs.js'
+import { throwIfAborted, VggError } from '../../error.js'
+import { callback, filePath, instanceOf, optional, readOptions, unexpected } from '../../options.js'
+import { native } from '../../platform/native.js'
+import type { Random } from '../../random.js'
+import type { Augmented, Dataset, Unreadable } from '../dataset.js'
+import { drawColourShift } from '../images/colour.js'
+import { type Cut, centreView, drawView, type PictureSize, type View } from '../images/view.js'
+import { type PhotoList, type PhotoOptions, photoDataset, readPhotoOptions } from '../sources/photographs.js'
 import type { Shard } from './shard.js'
 import { picturesPerShard, ShardFolder } from './shard-folder.js'
-import { type Cut, centreView, drawView, type PictureSize, type View } from './view.js'
 
 /** How photographs are kept decoded. */
 export interface CacheOptions extends PhotoOptions {

@@ -1,6 +1,6 @@
-import { VggError } from '../error.js'
-import { arrayOf, finite, isObject, nonNegative, unexpected } from '../options.js'
-import type { Random } from '../random.js'
+import { VggError } from '../../error.js'
+import { arrayOf, finite, isObject, nonNegative, unexpected } from '../../options.js'
+import type { Random } from '../../random.js'
 
 /**
  * The random colour shift of Krizhevsky et al. 2012, Sect. 4.1, that the paper takes over (Sect. 3.1): along the

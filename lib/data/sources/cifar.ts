@@ -2,10 +2,10 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
-import { VggError } from '../error.js'
-import { arrayOf, filePath, oneOf, optional, readOptions, text, unexpected } from '../options.js'
+import { VggError } from '../../error.js'
+import { arrayOf, filePath, oneOf, optional, readOptions, text, unexpected } from '../../options.js'
+import type { Dataset } from '../dataset.js'
 import { arrayDataset } from './arrays.js'
-import type { Dataset } from './dataset.js'
 import { fileError } from './file-error.js'
 
 const side = 32

@@ -1,6 +1,6 @@
-import { VggError } from '../error.js'
-import { arrayOf, type Check, instanceOf, optional, readOptions, text, unexpected } from '../options.js'
-import { type Dataset, imageBytes, type Unreadable } from './dataset.js'
+import { VggError } from '../../error.js'
+import { arrayOf, type Check, instanceOf, optional, readOptions, text, unexpected } from '../../options.js'
+import { type Dataset, imageBytes, type Unreadable } from '../dataset.js'
 
 /** Labelled pictures in memory. */
 export interface ArrayData {

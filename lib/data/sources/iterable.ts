@@ -1,4 +1,4 @@
-import { VggError } from '../error.js'
+import { VggError } from '../../error.js'
 import {
   arrayOf,
   type Checked,
@@ -9,9 +9,9 @@ import {
   text,
   unexpected,
   withDefault,
-} from '../options.js'
+} from '../../options.js'
+import type { Dataset } from '../dataset.js'
 import { arrayDataset } from './arrays.js'
-import type { Dataset } from './dataset.js'
 import { type PhotoOptions, photoDataset, readPhotoOptions } from './photographs.js'
 
 /** One labelled picture of an iterable. */

@@ -1,4 +1,4 @@
-import { VggError } from '../error.js'
+import { VggError } from '../../error.js'
 
 /** The fault of an image file that cannot be read; its message is the bare reason, to which the caller adds the name. */
 export const unreadable = (reason: string, cause?: unknown): VggError => new VggError('FILE_FORMAT', reason, { cause })

@@ -1,11 +1,11 @@
 import { readFile, stat } from 'node:fs/promises'
 import sharp, { type Metadata } from 'sharp'
-import { VggError } from '../error.js'
-import { native } from '../platform/native.js'
+import { VggError } from '../../error.js'
+import { native } from '../../platform/native.js'
 import { type Decoding, formatOf, type ImageFormat } from './formats.js'
 import { type JpegHeader, plainJpeg } from './jpeg.js'
 import { drawSvg, sizeOfSvg } from './svg.js'
-import { tooSlow, unreadable } from './unreadable-image.js'
+import { tooSlow, unreadable } from './unreadable.js'
 import type { Cut, PictureSize, View } from './view.js'
 
 /** Where the bytes of a picture file come from: its path, the bytes themselves, or a function that gives them. */

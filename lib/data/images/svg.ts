@@ -1,10 +1,10 @@
 // librsvg cannot be interrupted, not even while it works out how large an image is: a process of its own can be killed.
 import { execFile } from 'node:child_process'
 import { createRequire } from 'node:module'
-import { VggError } from '../error.js'
-import { isPlainNode } from '../platform/load/binary-trial.js'
+import { VggError } from '../../error.js'
+import { isPlainNode } from '../../platform/load/binary-trial.js'
 import type { Decoding } from './formats.js'
-import { tooSlow, unreadable } from './unreadable-image.js'
+import { tooSlow, unreadable } from './unreadable.js'
 import type { Cut, PictureSize, View } from './view.js'
 
 /** What the process is asked for: the size, or a part of the image drawn at a size. */

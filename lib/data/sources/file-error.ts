@@ -1,4 +1,4 @@
-import { VggError } from '../error.js'
+import { VggError } from '../../error.js'
 
 /**
  * The error for a file of pictures or labels that could not be read: FILE_NOT_FOUND, or FILE_FORMAT.

@@ -4,7 +4,7 @@ import { endianness } from 'node:os'
 import path from 'node:path'
 // no named import: where Node has no crc32 lib/platform/load/node-check.ts is to say so, not the linker
 import zlib from 'node:zlib'
-import type { PictureSize } from './view.js'
+import type { PictureSize } from '../images/view.js'
 
 // A shard file: decoded pictures, found by their place.
 //   0   8 bytes   the letters VGGSHARD

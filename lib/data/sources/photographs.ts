@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { VggError } from '../error.js'
+import { VggError } from '../../error.js'
 import {
   arrayOf,
   boolean,
@@ -10,14 +10,13 @@ import {
   readOptions,
   unexpected,
   withDefault,
-} from '../options.js'
-import type { Random } from '../random.js'
-import { type ColourShift, colourShiftCheck, drawColourShift } from './colour.js'
-import { type Augmented, channelsCheck, type Dataset, type Unreadable } from './dataset.js'
-import { decodeView, openPicture, type PhotoSource, pictureBytes } from './decode.js'
-import { type DecodingOptions, decodingChecks } from './formats.js'
-import { namedFault } from './image.js'
-import { stratifiedIndices } from './split.js'
+} from '../../options.js'
+import type { Random } from '../../random.js'
+import type { Augmented, Dataset, Unreadable } from '../dataset.js'
+import { type ColourShift, colourShiftCheck, drawColourShift } from '../images/colour.js'
+import { decodeView, openPicture, type PhotoSource, pictureBytes } from '../images/decode.js'
+import { type DecodingOptions, decodingChecks } from '../images/formats.js'
+import { channelsCheck, namedFault } from '../images/image.js'
 import {
   type Cut,
   centreView,
@@ -26,9 +25,10 @@ import {
   type SmallestSide,
   type View,
   viewOptionsFrom,
-} from './view.js'
+} from '../images/view.js'
+import { stratifiedIndices } from '../split.js'
 
-export type { PhotoSource } from './decode.js'
+export type { PhotoSource } from '../images/decode.js'
 
 /** Labelled picture files, none of them opened yet. */
 export interface PhotoList {

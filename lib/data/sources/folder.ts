@@ -1,6 +1,6 @@
 import path from 'node:path'
-import { VggError } from '../error.js'
-import { arrayOf, filePath, fraction, optional, readOptions, seed, text, withDefault } from '../options.js'
+import { VggError } from '../../error.js'
+import { arrayOf, filePath, fraction, optional, readOptions, seed, text, withDefault } from '../../options.js'
 import { type PhotoList, type PhotoParts, splitPhotos } from './photographs.js'
 import { entriesOf, FolderWalk, type SkippedLink } from './walk.js'
 

@@ -1,5 +1,5 @@
-import { arrayOf, boolean, type Check, integer, unexpected } from '../options.js'
-import type { Random } from '../random.js'
+import { arrayOf, boolean, type Check, integer, unexpected } from '../../options.js'
+import type { Random } from '../../random.js'
 
 /** Height and width in pixels. */
 export interface PictureSize {
