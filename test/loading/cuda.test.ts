@@ -2,7 +2,7 @@ import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, w
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Examination } from '../../lib/cli/examination.js'
+import type { Examination } from '../../lib/cli/doctor/examination.js'
 import { native } from '../../lib/platform/native.js'
 import { start, vggnet } from '../setup/command.js'
 import type { Outcome } from './cuda/attempts.js'
