@@ -2,7 +2,7 @@ import type { VggError } from '../error.js'
 import type { Layer } from '../layer.js'
 import type { DescribedParameter, Description, Precision } from './native-description.js'
 
-// The types below mirror native/addon; every promise of a network is settled by the network's own thread, in the order of the calls.
+// The types below mirror native/addon; a network's promises are settled by its own thread, in the order of the calls.
 
 /** Images in the order of their type: uint8 n, h, w, c or float32 n, c, h, w. */
 export interface NativeImages {
