@@ -1,5 +1,5 @@
 // What is measured: a network, a batch, and what is done with it; and how fast that is to be beside its rivals.
-import type { Case } from '../lib/benchmark/case.js'
+import type { Case } from '../lib/measure/case.js'
 import type { Stored } from './roofline.js'
 
 export type { Case }

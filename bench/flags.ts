@@ -1,7 +1,7 @@
 // The command line of `npm run bench`.
 import { Command, InvalidArgumentError, Option } from 'commander'
-import type { Mode } from '../lib/benchmark/case.js'
 import type { Device, Precision } from '../lib/index.js'
+import type { Mode } from '../lib/measure/case.js'
 import type { Case } from './cases.js'
 import type { Ceilings } from './roofline.js'
 

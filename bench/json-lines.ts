@@ -1,6 +1,6 @@
 // What a run has found, for programs: a record for each case and peer.
 
-import type { Times } from '../lib/benchmark/turns.js'
+import type { Times } from '../lib/measure/turns.js'
 import type { PeerName } from './cases.js'
 import { caseText, goalOfScaling, judged } from './cases.js'
 import type { CaseFound, Found, PeerFound, ScalingFound } from './report.js'

@@ -1,8 +1,8 @@
 // Each shape of convolution in VGG, direction by direction: npm run bench:layers. A stage is timed as the network runs it: a
 // convolution with its bias and ReLU, and the pool behind it where one follows.
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { imagesOf } from '../lib/benchmark/ours.js'
 import { type Description, describe, Network, Tensor, VGG } from '../lib/index.js'
+import { imagesOf } from '../lib/measure/ours.js'
 import { machineOf, machineText } from './machine.js'
 import { bestProfile } from './stages.js'
 

@@ -1,10 +1,10 @@
 // One case: this library, its rivals in turns with it, and what the layers could take at best.
 
-import { type Ours, openOurs, type Run } from '../lib/benchmark/ours.js'
-import { LoadWatch, mean, peakMegabytes } from '../lib/benchmark/processes.js'
-import { inTurns, medianRatio, type Times } from '../lib/benchmark/turns.js'
 import { messageOf } from '../lib/error.js'
 import { describe } from '../lib/index.js'
+import { type Ours, openOurs, type Run } from '../lib/measure/ours.js'
+import { LoadWatch, mean, peakMegabytes } from '../lib/measure/processes.js'
+import { inTurns, medianRatio, type Times } from '../lib/measure/turns.js'
 import { type Case, goalsOf } from './cases.js'
 import type { CaseFound, PeerFound } from './report.js'
 import type { Rival } from './rivals.js'

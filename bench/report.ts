@@ -2,7 +2,7 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import pc from 'picocolors'
-import type { Times } from '../lib/benchmark/turns.js'
+import type { Times } from '../lib/measure/turns.js'
 import {
   type Case,
   caseText,

@@ -1,6 +1,6 @@
 // Whom a case takes turns with.
 import { fileURLToPath } from 'node:url'
-import { inTurns } from '../lib/benchmark/turns.js'
+import { inTurns } from '../lib/measure/turns.js'
 import { placesIn } from '../scripts/setup/peers.mjs'
 import { type Case, exportedCase, type Layout, layouts, type PeerName, sameCase, waysOf } from './cases.js'
 import { PeerProcess } from './peer-process.js'

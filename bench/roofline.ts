@@ -1,6 +1,6 @@
 // The least time that each layer can take on a card: the greater of its operations at the card's rate of products and its
 // bytes at the card's rate of copying, each byte read or written once. Both rates are measured, not taken from a data sheet.
-import type { Mode } from '../lib/benchmark/case.js'
+import type { Mode } from '../lib/measure/case.js'
 
 export interface Ceilings {
   /** Of a large product in the network's precision, floating-point operations per second. */

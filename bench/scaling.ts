@@ -1,9 +1,9 @@
 // What more threads bring: one thread and several, in turns.
 
-import { type Ours, openOurs, type Run } from '../lib/benchmark/ours.js'
-import { LoadWatch, mean } from '../lib/benchmark/processes.js'
-import { inTurns, type Times } from '../lib/benchmark/turns.js'
 import { messageOf } from '../lib/error.js'
+import { type Ours, openOurs, type Run } from '../lib/measure/ours.js'
+import { LoadWatch, mean } from '../lib/measure/processes.js'
+import { inTurns, type Times } from '../lib/measure/turns.js'
 import type { Case } from './cases.js'
 import type { ScalingFound } from './report.js'
 

@@ -1,5 +1,5 @@
 // first: what comes after may use what an older Node lacks
-import './native/node-check.js'
+import './platform/load/node-check.js'
 
 export type { ActivationReport, LayerActivations } from './check/activations.js'
 export type { ClassCount, ClassReport } from './check/classes.js'
@@ -16,7 +16,6 @@ export type { SpeedReport } from './check/speed.js'
 export type { Finding, Verdict } from './check/verdict.js'
 export { load, loadNetwork, save } from './checkpoint/checkpoint.js'
 export { type FoundCheckpoint, newestCheckpoint } from './checkpoint/checkpoint-folder.js'
-export { type ArrayData, arrayDataset } from './data/arrays.js'
 export type { LeftOut, Pictures } from './data/batch.js'
 export {
   type CachedDataset,
@@ -24,48 +23,51 @@ export {
   type CacheReport,
   cachedDataset,
   type PrepareOptions,
-} from './data/cache.js'
-export { type CifarOptions, type CifarParts, readCifar, readCifarFolder } from './data/cifar.js'
+} from './data/cache/cache.js'
 export { withClasses } from './data/classes.js'
-export { type ColourShift, colourShiftOf } from './data/colour.js'
 export type { Augmented, Dataset, Unreadable } from './data/dataset.js'
-export { type FolderParts, type PartOptions, readFolder } from './data/folder.js'
-export type { DecodingOptions, ImageFormat } from './data/formats.js'
-export { type IdxFiles, idxDataset } from './data/idx.js'
-export { type ImageOptions, type ImageSize, readImage, readImageSize } from './data/image.js'
+export { type ColourShift, colourShiftOf } from './data/images/colour.js'
+export type { DecodingOptions, ImageFormat } from './data/images/formats.js'
+export { type ImageOptions, type ImageSize, readImage, readImageSize } from './data/images/image.js'
+export type { SmallestSide } from './data/images/view.js'
+export { type Batch, Loader, type LoaderOptions, type LoaderState } from './data/loader.js'
+export { paddedDataset } from './data/padded.js'
+export { type ArrayData, arrayDataset } from './data/sources/arrays.js'
+export { type CifarOptions, type CifarParts, readCifar, readCifarFolder } from './data/sources/cifar.js'
+export { type FolderParts, type PartOptions, readFolder } from './data/sources/folder.js'
+export { type IdxFiles, idxDataset } from './data/sources/idx.js'
 export {
   datasetFrom,
   type EncodedOptions,
   type Labelled,
   type LabelledSource,
   type PixelOptions,
-} from './data/iterable.js'
-export { readList } from './data/list.js'
-export { type Batch, Loader, type LoaderOptions, type LoaderState } from './data/loader.js'
-export { meanOf } from './data/mean.js'
-export { paddedDataset } from './data/padded.js'
+} from './data/sources/iterable.js'
+export { readList } from './data/sources/list.js'
 export {
   type PhotoList,
   type PhotoOptions,
   type PhotoParts,
   type PhotoSource,
   photoDataset,
-} from './data/photographs.js'
+} from './data/sources/photographs.js'
+export type { SkippedLink } from './data/sources/walk.js'
 export { type Split, stratifiedSplit, subset } from './data/split.js'
-export { type Statistics, type StatisticsOptions, statisticsOf } from './data/statistics.js'
-export type { SmallestSide } from './data/view.js'
-export type { SkippedLink } from './data/walk.js'
+export { meanOf, type Statistics, type StatisticsOptions, statisticsOf } from './data/statistics.js'
 export { type ErrorCode, VggError } from './error.js'
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate/evaluate.js'
 export type { ClassResult, Metrics } from './evaluate/metrics.js'
-export type { BuildInfo, CpuTuning } from './native/native.js'
 export type {
-  DescribedLayer,
-  DescribedParameter,
-  DescribedStage,
-  Description,
-  Precision,
-} from './native/native-description.js'
+  ConvolutionLayer,
+  InputLayer,
+  Layer,
+  LinearLayer,
+  LocalNormLayer,
+  MaxPoolLayer,
+  Parameter,
+  SpatialMeanLayer,
+} from './layer.js'
+export { parameterCount, parametersOf } from './layer.js'
 export type {
   Augment,
   BackwardOptions,
@@ -76,21 +78,18 @@ export type {
 } from './network/arguments.js'
 export type { Copied, CopyOptions } from './network/copy.js'
 export { type DescribeOptions, describe } from './network/describe.js'
-export type {
-  ConvolutionLayer,
-  InputLayer,
-  Layer,
-  LinearLayer,
-  LocalNormLayer,
-  MaxPoolLayer,
-  Parameter,
-  SpatialMeanLayer,
-} from './network/layer.js'
-export { parameterCount, parametersOf } from './network/layer.js'
 export { Network } from './network/network.js'
 export type { NetworkOptions } from './network/network-parts.js'
 export type { Device, Initialisation, RunOptions } from './network/open.js'
 export type { OpenedRun } from './network/opened-run.js'
+export type { BuildInfo, CpuTuning } from './platform/native.js'
+export type {
+  DescribedLayer,
+  DescribedParameter,
+  DescribedStage,
+  Description,
+  Precision,
+} from './platform/native-description.js'
 export { Random, type RandomState } from './random.js'
 export { type LineOf, type LogLine, type ReadLog, readRunLog, type TrainingFacts } from './report/log-line.js'
 export { type ReportData, reportPage } from './report/page.js'

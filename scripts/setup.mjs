@@ -3,7 +3,7 @@
 // What is there is not done again; nothing is printed when there is nothing to do. Needs no package: it runs before npm ci.
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { holdLock } from '../lib/wheels/lock.mjs'
+import { holdLock } from '../lib/platform/wheels/lock.mjs'
 import { compileLibrary } from './setup/compile.mjs'
 import { buildCuda } from './setup/cuda.mjs'
 import { buildNative, builds } from './setup/native.mjs'

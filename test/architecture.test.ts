@@ -97,48 +97,52 @@ describe('native', () => {
 })
 
 describe('lib', () => {
-  // cli -> run -> benchmark, check, report -> train, evaluate, tuning -> vgg, data, checkpoint -> network -> device -> native
-  // -> the files beside index.ts -> wheels, which the set-up shares
-  const ranks: Record<string, number> = {
-    wheels: -1,
-    '': 0,
-    native: 1,
-    device: 2,
-    network: 3,
-    vgg: 4,
-    data: 4,
-    checkpoint: 4,
-    train: 5,
-    evaluate: 5,
-    tuning: 5,
-    benchmark: 6,
-    check: 6,
-    report: 6,
-    run: 7,
-    cli: 8,
-  }
-  const folderOf = (file: string) => (file.split('/').length > 2 ? file.split('/')[1] : '')
+  // Arrows point down this list only. A file with an entry of its own counts as a folder; '' is the files beside index.ts.
+  const order = [
+    ...['cli', 'cli/commands', 'cli/cuda', 'cli/doctor', 'cli/flags', 'cli/terminal'],
+    ...['run', 'report', 'check', 'measure', 'train', 'evaluate', 'checkpoint', 'vgg'],
+    ...['data/cache', 'data/sources', 'data', 'data/images', 'network'],
+    ...['platform/cuda', 'platform', 'platform/load', 'platform/package.ts', 'platform/cache-folder.ts'],
+    ...['platform/wheels', 'files', ''],
+  ]
+  const folderOf = (file: string) => path.posix.dirname(file).split('/').slice(1).join('/')
+  const roomOf = (file: string) =>
+    [`${folderOf(file)}/${path.posix.basename(file)}`, folderOf(file)].find((room) => order.includes(room))
+  const rank = (file: string) => order.indexOf(roomOf(file) ?? '')
+  const imports = lib.flatMap((file) => importsOf(file).map((to) => ({ from: file.path, to })))
 
   test('has files, each in a folder of the order', () => {
     expect(lib.length).toBeGreaterThan(0)
-    expect(lib.map((file) => file.path).filter((name) => !(folderOf(name) in ranks))).toEqual([])
+    expect(lib.map((file) => file.path).filter((name) => roomOf(name) === undefined)).toEqual([])
+    const rooms = new Set(lib.map((file) => roomOf(file.path)))
+    expect(order.filter((room) => !rooms.has(room))).toEqual([])
   })
 
   test('imports downwards or within one folder', () => {
-    const wrong = lib
-      .filter((file) => file.path !== 'lib/index.ts')
-      .flatMap((file) => importsOf(file).map((to) => ({ from: file.path, to })))
-      .filter(({ from, to }) => to.startsWith('lib/') && folderOf(from) !== folderOf(to))
-      .filter(({ from, to }) => ranks[folderOf(to)] > ranks[folderOf(from)] || to === 'lib/index.ts')
-      // the boundary to native code is described in terms of the layers that cross it: a type, nothing at run time
-      .filter(({ from, to }) => !(from === 'lib/native/native-interface.ts' && to === 'lib/network/layer.ts'))
-    const order =
-      'cli -> run -> benchmark, check, report -> train, evaluate, tuning -> vgg, data, checkpoint -> network -> device -> native -> files beside index.ts -> wheels'
-    expect(wrong.map(({ from, to }) => `${from} imports ${to}: only ${order}`)).toEqual([])
+    const wrong = imports
+      .filter(({ from, to }) => from !== 'lib/index.ts' && to.startsWith('lib/'))
+      .filter(({ from, to }) => rank(to) < rank(from) || to === 'lib/index.ts')
+    expect(wrong.map(({ from, to }) => `${from} imports ${to}: only ${order.join(' > ')}`)).toEqual([])
   })
 
-  test('has in wheels/ what runs before any package or build is there, for the set-up', () => {
-    const wheels = lib.filter((file) => folderOf(file.path) === 'wheels')
+  // Within each folder, a file stands for itself and a folder for all that lies in it.
+  test('has no folder in a cycle of imports', () => {
+    const cycles = foldersOf(lib).flatMap((folder) => {
+      const childOf = (file: string) => file.slice(0, `${file}/`.indexOf('/', folder.length + 1))
+      const graph = new Map<string, string[]>()
+      for (const { from, to } of imports) {
+        if (![from, to].every((file) => file.startsWith(`${folder}/`))) continue
+        const known = graph.get(childOf(from)) ?? []
+        if (childOf(from) !== childOf(to) && !known.includes(childOf(to)))
+          graph.set(childOf(from), [...known, childOf(to)])
+      }
+      return cyclesOf(graph)
+    })
+    expect(cycles.map((cycle) => cycle.join(' -> '))).toEqual([])
+  })
+
+  test('has in platform/wheels/ what runs before any package or build is there, for the set-up', () => {
+    const wheels = lib.filter((file) => folderOf(file.path) === 'platform/wheels')
     expect(wheels.length).toBeGreaterThan(0)
     const wrong = wheels.flatMap((file) => [
       ...(file.path.endsWith('.mjs') ? [] : [`${file.path} needs a build: plain JavaScript with types in JSDoc`]),
@@ -147,7 +151,7 @@ describe('lib', () => {
         .map(([, from]) => `${file.path} imports ${from}, which npm has yet to install`),
     ])
     expect(wrong).toEqual([])
-    const compiled = lib.filter((file) => file.path.endsWith('.mjs') && folderOf(file.path) !== 'wheels')
+    const compiled = lib.filter((file) => file.path.endsWith('.mjs') && folderOf(file.path) !== 'platform/wheels')
     expect(compiled.map((file) => file.path)).toEqual([])
   })
 
@@ -169,16 +173,16 @@ describe('lib', () => {
     expect(lost).toEqual([])
   })
 
-  test('loads the binary in lib/native/native.ts only', () => {
+  test('loads the binary in lib/platform/native.ts only', () => {
     const loaders = lib.filter((file) => /node-gyp-build|\.node['"`]|\bdlopen\b|bindings\(/.test(file.text))
-    expect(loaders.map((file) => file.path)).toEqual(['lib/native/native.ts'])
+    expect(loaders.map((file) => file.path)).toEqual(['lib/platform/native.ts'])
   })
 
   test('has an index.ts of re-exports only', () => {
     const index = lib.find((file) => file.path === 'lib/index.ts')
     expect(index, 'lib/index.ts is missing').toBeDefined()
     const rest = withoutComments(index?.text ?? '')
-      .replace(/^import '\.\/native\/node-check\.js'$/m, '')
+      .replace(/^import '\.\/platform\/load\/node-check\.js'$/m, '')
       .replaceAll(/^export (type )?(\*( as \w+)?|\{[^}]*\}) from '[^']+';?$/gm, '')
     expect(rest.trim(), 'lib/index.ts holds more than the check of Node and `export { ... } from`').toBe('')
   })
@@ -231,6 +235,11 @@ function sourcesUnder(folder: string): SourceFile[] {
     if (!/\.(cpp|hpp|h|cu|cuh|[cm]?[jt]s|py|sh|cmake)$/.test(entry.name)) return []
     return [{ path: name, text: readFileSync(path.join(root, name), 'utf8') }]
   })
+}
+
+/** The folders of the files, each once. */
+function foldersOf(files: readonly SourceFile[]): string[] {
+  return [...new Set(files.map((file) => path.posix.dirname(file.path)))].sort()
 }
 
 /** Files of this repository that a script imports or re-exports, types included, as paths from the root. */

@@ -1,4 +1,4 @@
-import type { InputLayer, Layer } from '../lib/network/layer.js'
+import type { InputLayer, Layer } from '../lib/layer.js'
 import { elementCount, type Shape } from './reference/tensor.js'
 
 /** One case for correctness and for speed: a short network at one input shape. */

@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { holdLock } from '../../lib/wheels/lock.mjs'
+import { holdLock } from '../../lib/platform/wheels/lock.mjs'
 import { installPackages } from '../../scripts/setup/packages.mjs'
 import { exitOnProblem, SetupProblem } from '../../scripts/setup/problem.mjs'
 import { referencePages } from './reference.mjs'

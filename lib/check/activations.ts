@@ -1,6 +1,6 @@
 import { throwIfAborted } from '../error.js'
+import type { Layer } from '../layer.js'
 import { describe } from '../network/describe.js'
-import type { Layer } from '../network/layer.js'
 import type { Tensor } from '../tensor.js'
 import type { VGG } from '../vgg/vgg.js'
 import { activationVerdict, type Circumstances, type Finding, limits, mendFor, type Verdict } from './verdict.js'

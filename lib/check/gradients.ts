@@ -1,5 +1,5 @@
 import { VggError } from '../error.js'
-import { layersWithParameters } from '../network/layer.js'
+import { layersWithParameters } from '../layer.js'
 import type { Tensor } from '../tensor.js'
 import type { VGG } from '../vgg/vgg.js'
 import { type Finding, gradientVerdict, type Verdict } from './verdict.js'

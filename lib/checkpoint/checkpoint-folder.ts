@@ -1,8 +1,8 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { messageOf, VggError } from '../error.js'
+import { isTemporary, syncFolder, systemCode, writeError } from '../files/atomic-file.js'
 import { filePath } from '../options.js'
-import { isTemporary, syncFolder, systemCode, writeError } from './atomic-file.js'
 import { NewerFormat } from './open-file.js'
 import { checkWhole } from './training-file.js'
 

@@ -1,4 +1,4 @@
-// no named import: where Node has no crc32 lib/native/node-check.ts is to say so, not the linker
+// no named import: where Node has no crc32 lib/platform/load/node-check.ts is to say so, not the linker
 import zlib from 'node:zlib'
 import { VggError } from '../error.js'
 import {

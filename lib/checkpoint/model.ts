@@ -1,7 +1,7 @@
 import { messageOf, VggError } from '../error.js'
+import { endsOf, type Layer, type Parameter } from '../layer.js'
 import { checkClassNames } from '../network/arguments.js'
 import { checkedLayers } from '../network/check.js'
-import { endsOf, type Layer, type Parameter } from '../network/layer.js'
 import { Network } from '../network/network.js'
 import type { NetworkOptions } from '../network/network-parts.js'
 import type { RunOptions } from '../network/open.js'

@@ -1,6 +1,6 @@
 import { VggError } from '../error.js'
 import type { Network } from '../network/network.js'
-import { packageVersion } from '../package.js'
+import { packageVersion } from '../platform/package.js'
 import { Tensor, valuesOf } from '../tensor.js'
 import { encodeWithChecksums } from './checksum.js'
 import { modelOf } from './model.js'

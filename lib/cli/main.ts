@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { nodeObstacle } from '../native/node-floor.js'
+import { nodeObstacle } from '../platform/load/node-floor.js'
 
 // Before all else is imported: that may use what an older Node lacks.
 const obstacle = nodeObstacle(process.versions.node, process.execPath)

@@ -1,17 +1,16 @@
 import { Command } from 'commander'
-import { packageVersion } from '../package.js'
-import { addBench } from './bench.js'
-import { addCheck } from './check.js'
-import { addClassify } from './classify.js'
-import { addCuda } from './cuda.js'
-import { addDescribe } from './describe.js'
-import { addDoctor } from './doctor.js'
-import { addEvaluate } from './evaluate.js'
-import { exitCode, failureText } from './failure.js'
-import { addReport } from './report.js'
-import { addTrain } from './train.js'
-import { addTune } from './tune.js'
-import { printWarnings } from './warnings.js'
+import { packageVersion } from '../platform/package.js'
+import { addBench } from './commands/bench.js'
+import { addCheck } from './commands/check.js'
+import { addClassify } from './commands/classify.js'
+import { addCuda } from './commands/cuda.js'
+import { addDescribe } from './commands/describe.js'
+import { addDoctor } from './commands/doctor.js'
+import { addEvaluate } from './commands/evaluate.js'
+import { addReport } from './commands/report.js'
+import { addTrain } from './commands/train.js'
+import { addTune } from './commands/tune.js'
+import { exitCode, failureText } from './terminal/failure.js'
 
 const commands = [
   addDescribe,
@@ -44,6 +43,16 @@ async function parse(): Promise<void> {
   for (const add of commands) add(program)
   if (process.argv.length <= 2) program.help({ error: true })
   await program.parseAsync()
+}
+
+/** Prints the warnings of vggnet as one line each on the standard error output; those of others as Node prints them. */
+function printWarnings(): void {
+  const others = process.listeners('warning')
+  process.removeAllListeners('warning')
+  process.on('warning', (warning) => {
+    if (warning.name.startsWith('Vgg')) console.error(`vggnet: ${warning.message}`)
+    else for (const print of others) print(warning)
+  })
 }
 
 /** `vggnet` with the words of this process, to its end. */

@@ -1,7 +1,7 @@
 import type { Random } from '../random.js'
 import { Tensor } from '../tensor.js'
 import { type Augmented, type Dataset, imageBytes, type Unreadable } from './dataset.js'
-import { shiftImages } from './shift.js'
+import { shiftImages } from './images/shift.js'
 
 /** A picture that was to be in a batch and is not: `place` is its place among the pictures wanted. */
 export interface LeftOut extends Unreadable {

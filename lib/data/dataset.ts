@@ -66,12 +66,6 @@ export function imageText(data: Pick<Dataset, 'height' | 'width' | 'channels'>):
   return `${data.height}x${data.width} with ${data.channels} ${data.channels === 1 ? 'channel' : 'channels'}`
 }
 
-/** The check of the channels of pictures. */
-export const channelsCheck: Check<1 | 3> = (value, name) => {
-  if (value === 1 || value === 3) return value
-  throw unexpected('1 or 3', name, value)
-}
-
 /** Lets through what looks like a {@link Dataset}. */
 export const datasetCheck: Check<Dataset> = (value, name) => {
   const looksRight = isObject(value) && typeof value.read === 'function' && typeof value.count === 'number'

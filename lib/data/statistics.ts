@@ -1,8 +1,8 @@
 import { throwIfAborted, VggError } from '../error.js'
 import { callback, instanceOf, integer, optional, readOptions, seed, unexpected, withDefault } from '../options.js'
 import type { LeftOut } from './batch.js'
-import { type ColourShift, colourShiftOf } from './colour.js'
 import { type Dataset, datasetCheck } from './dataset.js'
+import { type ColourShift, colourShiftOf } from './images/colour.js'
 import { batchesOf } from './loader.js'
 import { sampleOf, subset } from './split.js'
 
@@ -68,6 +68,17 @@ export async function statisticsOf(data: Dataset, options: StatisticsOptions = {
   const covariance = sums.covariance(pixels)
   const colour = data.channels === 3 ? colourShiftOf(covariance) : undefined
   return { mean: sums.mean(pixels), covariance, ...(colour && { colour }), pictures, unreadable }
+}
+
+/**
+ * The mean of every channel over all pixels of all images, 0 to 255: what the paper subtracts (section 2.1). Take it of
+ * images of the network's size: a border that is added afterwards has its share in the mean. Reads the whole dataset
+ * once; `statisticsOf` gives the colour shift besides, from the same reading.
+ *
+ * @throws VggError as `statisticsOf`
+ */
+export async function meanOf(data: Dataset): Promise<number[]> {
+  return (await statisticsOf(data)).mean
 }
 
 function nothingRead(unreadable: readonly LeftOut[]): VggError {

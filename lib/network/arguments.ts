@@ -1,5 +1,4 @@
 import { VggError } from '../error.js'
-import type { NativeImages, NativeTensor, NativeUpdate } from '../native/native.js'
 import {
   boolean,
   type Check,
@@ -16,6 +15,7 @@ import {
   unknownName,
   withDefault,
 } from '../options.js'
+import type { NativeImages, NativeTensor, NativeUpdate } from '../platform/native.js'
 import { elementCount, shapeText, Tensor, valuesOf } from '../tensor.js'
 
 /** The classes of a batch, one integer for each image: from 0 to classes - 1. */

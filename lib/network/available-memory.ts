@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { prepareDevice } from '../device/prepare-device.js'
-import { native } from '../native/native.js'
+import { native } from '../platform/native.js'
+import { prepareDevice } from './prepare-device.js'
 
 /** The text of a file, or undefined where there is none to read. */
 type Read = (path: string) => string | undefined

@@ -1,5 +1,5 @@
 import { VggError } from '../error.js'
-import type { NativeNetwork } from '../native/native.js'
+import type { NativeNetwork } from '../platform/native.js'
 import { copyOfCall } from './arguments.js'
 
 /**

@@ -1,3 +1,4 @@
+import { endsOf, type Layer, tensorNames } from '../layer.js'
 import {
   arrayOf,
   type Check,
@@ -15,7 +16,6 @@ import {
   text,
   unexpected,
 } from '../options.js'
-import { endsOf, type Layer, tensorNames } from './layer.js'
 
 /** The most channels, outputs and positions of a window that a layer may have. */
 export const mostOutputs = 2 ** 24

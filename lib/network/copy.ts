@@ -1,9 +1,9 @@
 import { VggError } from '../error.js'
-import type { NativeNetwork } from '../native/native.js'
+import { type Layer, layersWithParameters, type Parameter, parametersOf } from '../layer.js'
 import { type Check, unexpected } from '../options.js'
+import type { NativeNetwork } from '../platform/native.js'
 import { shapeText, type Tensor, valuesOf } from '../tensor.js'
 import { namesOf } from './arguments.js'
-import { type Layer, layersWithParameters, type Parameter, parametersOf } from './layer.js'
 
 /** What `initialiseFrom` copies. */
 export interface CopyOptions {

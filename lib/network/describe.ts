@@ -1,11 +1,11 @@
-import { prepareDevice } from '../device/prepare-device.js'
-import { native } from '../native/native.js'
-import type { Description } from '../native/native-description.js'
+import { type Layer, tensorNames } from '../layer.js'
 import { arrayOf, boolean, type Check, integer, readOptions, unexpected, withDefault } from '../options.js'
+import { native } from '../platform/native.js'
+import type { Description } from '../platform/native-description.js'
 import { namesOf } from './arguments.js'
 import { checkedLayers } from './check.js'
-import { type Layer, tensorNames } from './layer.js'
 import { device, deviceChecks, type RunOptions } from './open.js'
+import { prepareDevice } from './prepare-device.js'
 
 /** What is to be planned, and for what. */
 export interface DescribeOptions {

@@ -1,8 +1,8 @@
 import { VggError } from '../error.js'
+import { endsOf, parameterCount } from '../layer.js'
 import { integer, unexpected } from '../options.js'
 import { availableBytes } from './available-memory.js'
 import { type DescribeOptions, describe } from './describe.js'
-import { endsOf, parameterCount } from './layer.js'
 import type { Network } from './network.js'
 
 /** What is to fit, and into what. */

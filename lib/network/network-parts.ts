@@ -1,5 +1,5 @@
-import type { NativeNetwork } from '../native/native.js'
-import type { Layer } from './layer.js'
+import type { Layer } from '../layer.js'
+import type { NativeNetwork } from '../platform/native.js'
 import type { Initialisation, RunOptions } from './open.js'
 
 /** What a network of layers of your own is to be. */

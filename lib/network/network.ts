@@ -1,8 +1,9 @@
 import { inspect } from 'node:util'
 import { VggError } from '../error.js'
-import type { ParameterArray } from '../native/native.js'
-import type { Precision } from '../native/native-description.js'
+import { endsOf, type Layer, layersWithParameters, type Parameter, parametersOf, tensorNames } from '../layer.js'
 import { arrayOf, instanceOf, integer, optional, readOptions, text, unknownName } from '../options.js'
+import type { ParameterArray } from '../platform/native.js'
+import type { Precision } from '../platform/native-description.js'
 import { shapeText, type Tensor } from '../tensor.js'
 import {
   type BackwardOptions,
@@ -26,7 +27,6 @@ import {
 import { CallQueue } from './call-queue.js'
 import { checkedLayers } from './check.js'
 import { type Copied, type CopyOptions, copiedLayers, copyParameters } from './copy.js'
-import { endsOf, type Layer, layersWithParameters, type Parameter, parametersOf, tensorNames } from './layer.js'
 import type { NetworkOptions, NetworkParts } from './network-parts.js'
 import { initialisation, openNative, runChecks } from './open.js'
 import { type OpenedRun, openedRun } from './opened-run.js'

@@ -1,7 +1,5 @@
-import { prepareDevice } from '../device/prepare-device.js'
 import { VggError } from '../error.js'
-import { type NativeNetwork, native } from '../native/native.js'
-import type { Precision } from '../native/native-description.js'
+import { type Layer, parameterCount } from '../layer.js'
 import {
   boolean,
   type Check,
@@ -13,8 +11,10 @@ import {
   unexpected,
   withDefault,
 } from '../options.js'
-import { type Layer, parameterCount } from './layer.js'
+import { type NativeNetwork, native } from '../platform/native.js'
+import type { Precision } from '../platform/native-description.js'
 import { recordRun } from './opened-run.js'
+import { prepareDevice } from './prepare-device.js'
 
 /** Where a network computes: the processor, an NVIDIA card, or the best that is there. */
 export type Device = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`

@@ -1,5 +1,5 @@
 import { VggError } from '../error.js'
-import type { CpuTuning, NativeNetwork } from '../native/native.js'
+import type { CpuTuning, NativeNetwork } from '../platform/native.js'
 
 /** What a network was opened with that its results depend on, besides device, precision and determinism. */
 export interface OpenedRun {

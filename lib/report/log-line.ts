@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import { systemCode } from '../checkpoint/atomic-file.js'
 import { messageOf, VggError } from '../error.js'
+import { systemCode } from '../files/atomic-file.js'
 import {
   arrayOf,
   type Check,

@@ -1,7 +1,7 @@
 import path from 'node:path'
-import { writeAtomically } from '../checkpoint/atomic-file.js'
 import { type Dataset, datasetCheck } from '../data/dataset.js'
 import { VggError } from '../error.js'
+import { writeAtomically } from '../files/atomic-file.js'
 import { Network } from '../network/network.js'
 import { filePath, instanceOf, optional, readOptions, text, withDefault } from '../options.js'
 import { courseOf } from './course.js'

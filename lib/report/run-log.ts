@@ -1,9 +1,9 @@
-import { linkAtomically, writeAtomically } from '../checkpoint/atomic-file.js'
 import { VggError } from '../error.js'
+import { AppendFile } from '../files/append-file.js'
+import { linkAtomically, writeAtomically } from '../files/atomic-file.js'
 import { integer, optional, readOptions, withDefault } from '../options.js'
 import { listText } from '../table.js'
 import type { EpochEvent, StepEvent } from '../train/events.js'
-import { AppendFile } from './append-file.js'
 import { type LineOf, type LogLine, type RawLine, type RawLog, readRawLog, type TrainingFacts } from './log-line.js'
 
 /** Where a training goes on: what its checkpoint holds. */

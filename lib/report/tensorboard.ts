@@ -2,9 +2,9 @@ import { readdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import path from 'node:path'
 import { messageOf, VggError } from '../error.js'
+import { AppendFile } from '../files/append-file.js'
 import { filePath, integer, optional, readOptions, withDefault } from '../options.js'
 import type { EpochEvent, StepEvent } from '../train/events.js'
-import { AppendFile } from './append-file.js'
 import { type EventContent, encodeEvent, tfRecord } from './event-record.js'
 
 /** How event files are kept. */

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises'
-import { writeAtomically } from '../checkpoint/atomic-file.js'
 import { VggError } from '../error.js'
+import { writeAtomically } from '../files/atomic-file.js'
 import { checkNew, placesIn, type RunFile } from './folder.js'
 import { findSources, type Sources } from './sources.js'
 import { withStartModel } from './start-model.js'

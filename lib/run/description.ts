@@ -1,8 +1,8 @@
-import type { ColourShift } from '../data/colour.js'
-import type { DecodingOptions } from '../data/formats.js'
-import type { SmallestSide } from '../data/view.js'
-import type { Precision } from '../native/native-description.js'
+import type { ColourShift } from '../data/images/colour.js'
+import type { DecodingOptions } from '../data/images/formats.js'
+import type { SmallestSide } from '../data/images/view.js'
 import type { Device, Initialisation } from '../network/open.js'
+import type { Precision } from '../platform/native-description.js'
 import type { ScheduleOption } from '../train/schedule.js'
 import type { VariantRow } from '../vgg/variants.js'
 

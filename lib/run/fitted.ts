@@ -1,5 +1,4 @@
-import { meanOf } from '../data/mean.js'
-import { type StatisticsOptions, statisticsOf } from '../data/statistics.js'
+import { meanOf, type StatisticsOptions, statisticsOf } from '../data/statistics.js'
 import { datasetsFor, shapeOf } from './datasets.js'
 import type { RunDescription } from './description.js'
 import type { Sources } from './sources.js'

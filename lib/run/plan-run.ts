@@ -1,6 +1,6 @@
 import path from 'node:path'
-import { linkAtomically } from '../checkpoint/atomic-file.js'
-import { lockFolder } from '../checkpoint/folder-lock.js'
+import { linkAtomically } from '../files/atomic-file.js'
+import { lockFolder } from '../files/folder-lock.js'
 import type { TrainReport } from '../train/events.js'
 import { beginFolder } from './begin.js'
 import { exists, placesIn, type RunFile } from './folder.js'

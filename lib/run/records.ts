@@ -1,6 +1,6 @@
 import path from 'node:path'
 import { messageOf, VggError } from '../error.js'
-import { packageVersion } from '../package.js'
+import { packageVersion } from '../platform/package.js'
 import { RunLog } from '../report/run-log.js'
 import { TensorBoardLog } from '../report/tensorboard.js'
 import type { CheckpointEvent, EpochEvent, RefusedEvent, StepEvent, TrainReport } from '../train/events.js'

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import type { Dataset } from '../data/dataset.js'
 import { VggError } from '../error.js'
-import type { Precision } from '../native/native-description.js'
 import type { Network } from '../network/network.js'
 import type { OpenedRun } from '../network/opened-run.js'
 import { isObject } from '../options.js'
+import type { Precision } from '../platform/native-description.js'
 import type { RecordedOptions } from './recorded-options.js'
 
 /** What tells a dataset from another one without reading its pictures. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { layersWithParameters } from '../network/layer.js'
+import { layersWithParameters } from '../layer.js'
 import type { Network } from '../network/network.js'
 import { unknownName } from '../options.js'
 import { valuesOf } from '../tensor.js'

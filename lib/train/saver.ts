@@ -1,5 +1,4 @@
 import path from 'node:path'
-import { linkAtomically, writeAtomically } from '../checkpoint/atomic-file.js'
 import {
   bestName,
   checkpointsIn,
@@ -9,9 +8,10 @@ import {
   stepName,
   tidy,
 } from '../checkpoint/checkpoint-folder.js'
-import { type FolderLock, lockFolder } from '../checkpoint/folder-lock.js'
 import { type Arrays, describeNetwork, encodeTraining, readArrays, shapesOf } from '../checkpoint/training-file.js'
 import { VggError } from '../error.js'
+import { linkAtomically, writeAtomically } from '../files/atomic-file.js'
+import { type FolderLock, lockFolder } from '../files/folder-lock.js'
 import type { Network } from '../network/network.js'
 import type { CheckpointSettings } from './checkpoint-options.js'
 import type { CheckpointEvent } from './events.js'

@@ -1,7 +1,7 @@
 import { type Dataset, datasetCheck, imageText } from '../data/dataset.js'
 import { VggError } from '../error.js'
+import { layersWithParameters, parameterCount } from '../layer.js'
 import { microBatchFor } from '../network/fitting-batch.js'
-import { layersWithParameters, parameterCount } from '../network/layer.js'
 import { Network } from '../network/network.js'
 import {
   arrayOf,

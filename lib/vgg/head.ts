@@ -1,4 +1,4 @@
-import { layersWithParameters } from '../network/layer.js'
+import { layersWithParameters } from '../layer.js'
 import { type Initialisation, initialisation, type RunOptions, runChecks } from '../network/open.js'
 import { arrayOf, integer, readOptions, text, unexpected, withDefault } from '../options.js'
 import { VGG, type VggOptions } from './vgg.js'

@@ -1,4 +1,4 @@
-import type { Layer } from '../network/layer.js'
+import type { Layer } from '../layer.js'
 import type { Preprocessing } from './preprocessing.js'
 import type { Variant } from './variants.js'
 

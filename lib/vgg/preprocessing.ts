@@ -1,5 +1,5 @@
-import { type ColourShift, colourShiftCheck } from '../data/colour.js'
-import type { SmallestSide } from '../data/view.js'
+import { type ColourShift, colourShiftCheck } from '../data/images/colour.js'
+import type { SmallestSide } from '../data/images/view.js'
 import { type Check, integer, optional, readOptions, unexpected } from '../options.js'
 
 /**

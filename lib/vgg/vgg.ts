@@ -1,6 +1,6 @@
+import type { Layer } from '../layer.js'
 import { checkClassNames } from '../network/arguments.js'
 import { checkedLayers, mostOutputs } from '../network/check.js'
-import type { Layer } from '../network/layer.js'
 import { Network } from '../network/network.js'
 import type { NetworkParts } from '../network/network-parts.js'
 import { type Initialisation, initialisation, openNative, type RunOptions, runChecks } from '../network/open.js'

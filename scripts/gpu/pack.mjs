@@ -93,7 +93,7 @@ async function packNode(carry) {
 }
 
 // What decides which packages and headers there are.
-const pinFiles = ['package-lock.json', 'lib/wheels/pins.mjs', 'scripts/gpu/pack.mjs']
+const pinFiles = ['package-lock.json', 'lib/platform/wheels/pins.mjs', 'scripts/gpu/pack.mjs']
 
 async function packPackages(root, carry) {
   const archive = path.join(carry, 'packages.tar.xz')

@@ -1,9 +1,9 @@
 // What vggnet is measured beside on a processor, in a folder of its own: PyTorch in a venv, onnxruntime-node, VGG-16 for it.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { cacheFolder } from '../../lib/wheels/cache.mjs'
-import { holdLock } from '../../lib/wheels/lock.mjs'
-import { findPython, installCommand, isolated } from '../../lib/wheels/python.mjs'
+import { cacheFolder } from '../../lib/platform/wheels/cache.mjs'
+import { holdLock } from '../../lib/platform/wheels/lock.mjs'
+import { findPython, installCommand, isolated } from '../../lib/platform/wheels/python.mjs'
 import { announce, run } from './command.mjs'
 import { SetupProblem } from './problem.mjs'
 

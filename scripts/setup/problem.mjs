@@ -1,4 +1,4 @@
-import { WheelProblem } from '../../lib/wheels/problem.mjs'
+import { WheelProblem } from '../../lib/platform/wheels/problem.mjs'
 
 /** What the set-up says when it cannot go on: one sentence, and `code` for programs. */
 export class SetupProblem extends Error {

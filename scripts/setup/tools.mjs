@@ -1,5 +1,5 @@
 import path from 'node:path'
-import { installCommand, missingTool, pathOf } from '../../lib/wheels/python.mjs'
+import { installCommand, missingTool, pathOf } from '../../lib/platform/wheels/python.mjs'
 import { run } from './command.mjs'
 import { SetupProblem } from './problem.mjs'
 

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
-import { cacheFolder, folderOf } from '../../lib/wheels/cache.mjs'
-import { installPin, pipSource } from '../../lib/wheels/install.mjs'
-import { pins, wheelBytes } from '../../lib/wheels/pins.mjs'
+import { cacheFolder, folderOf } from '../../lib/platform/wheels/cache.mjs'
+import { installPin, pipSource } from '../../lib/platform/wheels/install.mjs'
+import { pins, wheelBytes } from '../../lib/platform/wheels/pins.mjs'
 import { announce } from './command.mjs'
 
 /**

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { native } from '../../lib/native/native.js'
-import { packageVersion } from '../../lib/package.js'
+import { native } from '../../lib/platform/native.js'
+import { packageVersion } from '../../lib/platform/package.js'
 import { interrupted, vggnet } from '../setup/command.js'
 
 const tiny = ['--variant', 'A', '--image-size', '32', '--width', '0.125', '--head-width', '16', '--batch', '2']

@@ -22,7 +22,7 @@ let root: string
 
 beforeEach(() => {
   root = newFolder()
-  const copied = ['scripts', 'lib/wheels', 'CMakeLists.txt', 'package.json', 'package-lock.json']
+  const copied = ['scripts', 'lib/platform/wheels', 'CMakeLists.txt', 'package.json', 'package-lock.json']
   for (const name of [...copied, ...own.map((file) => `native/backend/cuda/${file}`)])
     cpSync(name, path.join(root, name), { recursive: true })
   symlinkSync(path.resolve('node_modules'), path.join(root, 'node_modules'))

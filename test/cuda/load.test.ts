@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
-import { native } from '../../lib/native/native.js'
+import { native } from '../../lib/platform/native.js'
 import type { Outcome } from '../loading/cuda/attempts.js'
 import { root, start } from '../setup/command.js'
 

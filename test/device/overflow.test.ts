@@ -1,6 +1,6 @@
 // A value that overflows stays visible: NaN and infinity reach the output, whatever computes the layer.
 import { expect, test } from 'vitest'
-import type { Layer } from '../../lib/network/layer.js'
+import type { Layer } from '../../lib/layer.js'
 import { Network } from '../../lib/network/network.js'
 import { Tensor } from '../../lib/tensor.js'
 import { describeOnEach, onEachDevice, repeatable, type TestDevice } from '../devices.js'

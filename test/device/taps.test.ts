@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { tensorNames } from '../../lib/network/layer.js'
+import { tensorNames } from '../../lib/layer.js'
 import { Tensor } from '../../lib/tensor.js'
 import { combinedCases, type LayerCase } from '../cases.js'
 import { expectClose, gradientTolerance, outputTolerance } from '../compare.js'

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { packageVersion } from '../../lib/package.js'
+import { packageVersion } from '../../lib/platform/package.js'
 import { newFolder } from '../setup/folder.js'
 import { askFor, replaceText, truncate } from './changed-binary.js'
 import { binariesIn, installedCopy, type Loaded, loadedIn, writeManifestIn } from './installed-copy.js'
@@ -265,13 +265,13 @@ describe('a library that is missing', () => {
 
 test('code that a bundler took elsewhere is told what to do', async () => {
   const folder = newFolder()
-  mkdirSync(path.join(folder, 'bundle'))
-  for (const name of ['package.js', 'error.js'])
+  mkdirSync(path.join(folder, 'bundle', 'platform'), { recursive: true })
+  for (const name of ['platform/package.js', 'error.js'])
     copyFileSync(path.resolve('dist', name), path.join(folder, 'bundle', name))
   writeFileSync(path.join(folder, 'package.json'), '{"name": "app", "type": "module"}')
-  const words = ['--input-type=module', '-e', "(await import('./bundle/package.js')).packageRoot()"]
+  const words = ['--input-type=module', '-e', "(await import('./bundle/platform/package.js')).packageRoot()"]
   const { stderr } = spawnSync(process.execPath, words, { cwd: folder, encoding: 'utf8' })
-  expect(stderr).toMatch(/Found no package\.json of vggnet above .*bundle\/package\.js: a bundler/)
+  expect(stderr).toMatch(/Found no package\.json of vggnet above .*bundle\/platform\/package\.js: a bundler/)
   expect(stderr).toContain('Cure: have the bundler leave vggnet where it is (external: vggnet)')
 })
 

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
-import { packageVersion } from '../../lib/package.js'
+import { packageVersion } from '../../lib/platform/package.js'
 import { newFolder } from '../setup/folder.js'
 import { binariesIn, installedCopy, linked, loadedIn, writeManifestIn } from './installed-copy.js'
 

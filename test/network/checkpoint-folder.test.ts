@@ -4,8 +4,8 @@ import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
 import { newestCheckpoint } from '../../lib/checkpoint/checkpoint-folder.js'
-import { lockFolder } from '../../lib/checkpoint/folder-lock.js'
 import { decode } from '../../lib/checkpoint/safetensors.js'
+import { lockFolder } from '../../lib/files/folder-lock.js'
 import { train } from '../../lib/train/trainer.js'
 import type { VGG } from '../../lib/vgg/vgg.js'
 import { newFolder } from '../setup/folder.js'
@@ -133,7 +133,7 @@ describe('two trainings in one folder', () => {
     const folder = newFolder()
     const killed = await programBy(
       (node) => node,
-      `import { lockFolder } from 'vggnet-lib/checkpoint/folder-lock.ts'
+      `import { lockFolder } from 'vggnet-lib/files/folder-lock.ts'
        await lockFolder('${folder}')
        process.kill(process.pid, 'SIGKILL')`,
     )

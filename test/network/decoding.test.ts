@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { runProgram } from './small.js'
 
 const preface = `
-  import { native } from 'vggnet-lib/native/native.ts'
+  import { native } from 'vggnet-lib/platform/native.ts'
   import { baseline, coarseNoise } from 'vggnet-test/setup/jpegs.ts'
   const bytes = baseline(await coarseNoise(375, 500), '4:2:0')
   const cut = { source: { height: 375, width: 500 }, view: { height: 256, width: 341, top: 9, left: 40 }, cut: { height: 224, width: 224, channels: 3 } }
@@ -62,7 +62,7 @@ test('a worker thread may end while it decodes', async () => {
       'const addon = require(workerData.binary)\\n' +
       'for (let time = 0; time < 40; time++) addon.decodeJpeg(workerData.call).catch(() => undefined)\\n' +
       'require("node:worker_threads").parentPort.postMessage("begun")'
-    const { installation } = await import('vggnet-lib/native/native.ts')
+    const { installation } = await import('vggnet-lib/platform/native.ts')
     for (let round = 0; round < 4; round++) {
       const worker = new Worker(program, { eval: true, execArgv: [], workerData: { binary: installation().binary, call: { bytes, ...cut, into: into() } } })
       await new Promise((done) => worker.once('message', done))

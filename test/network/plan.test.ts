@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import type { Description } from '../../lib/native/native-description.js'
 import { describe as describePlan } from '../../lib/network/describe.js'
+import type { Description } from '../../lib/platform/native-description.js'
 import { layersOf } from '../../lib/vgg/vgg.js'
 
 const plan = (variant: 'A' | 'D', batch: number, training: boolean, keep: string[] = []): Description =>

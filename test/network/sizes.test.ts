@@ -1,7 +1,7 @@
 // Sizes that no machine holds are refused by name before anything is allocated; no product of them wraps.
 import { expect, test } from 'vitest'
+import type { Layer } from '../../lib/layer.js'
 import { describe as describePlan } from '../../lib/network/describe.js'
-import type { Layer } from '../../lib/network/layer.js'
 import { Network } from '../../lib/network/network.js'
 import { layersOf, VGG, type VggOptions } from '../../lib/vgg/vgg.js'
 import { vggnet } from '../setup/command.js'

@@ -69,7 +69,7 @@ def formula_indices(name, count, below):
     return [int(i) for i in bits(name, count) % numpy.uint32(below)]
 
 
-# --- the networks, as the lists of lib/network/layer.ts --------------------------------------------------------------
+# --- the networks, as the lists of lib/layer.ts --------------------------------------------------------------
 def layers_of(variant, width=1.0, head_width=4096, classes=1000, side=224):
     layers = [{"kind": "input", "channels": 3, "mean": MEAN, "scale": SCALE}]
     for block, kernels in enumerate(TABLE[variant].split(), start=1):

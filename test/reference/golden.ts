@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { Layer } from '../../lib/network/layer.js'
+import type { Layer } from '../../lib/layer.js'
 import { formulaBytes, formulaValues } from './formula.js'
 import { imagesToTensor } from './input.js'
 import { parameterShapes } from './network.js'

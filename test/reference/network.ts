@@ -1,4 +1,4 @@
-import type { Layer } from '../../lib/network/layer.js'
+import type { Layer } from '../../lib/layer.js'
 import {
   channelSums,
   correlation,

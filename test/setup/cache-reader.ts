@@ -1,6 +1,6 @@
 // A process that makes a cache and reads from it: prints what it found and the hash of some pictures.
 import { createHash } from 'node:crypto'
-import { cachedDataset } from '../../lib/data/cache.js'
+import { cachedDataset } from '../../lib/data/cache/cache.js'
 
 const { list, options } = JSON.parse(process.argv[2] ?? '')
 const data = cachedDataset({ ...list, labels: Int32Array.from(list.labels) }, options)

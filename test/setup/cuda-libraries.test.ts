@@ -1,8 +1,8 @@
 import { chmodSync } from 'node:fs'
 import path from 'node:path'
 import { beforeEach, expect, test, vi } from 'vitest'
-import { folderOf } from '../../lib/wheels/cache.mjs'
-import { pins } from '../../lib/wheels/pins.mjs'
+import { folderOf } from '../../lib/platform/wheels/cache.mjs'
+import { pins } from '../../lib/platform/wheels/pins.mjs'
 import { cudaEnvironment, cudaLibraries, places } from '../../scripts/setup/cuda-libraries.mjs'
 import { newFolder, writeFiles } from './folder.js'
 

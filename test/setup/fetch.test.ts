@@ -14,10 +14,10 @@ import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { fetchingFiles } from '../../lib/wheels/cache.mjs'
-import { fetchWheel, type Watching } from '../../lib/wheels/fetch.mjs'
-import { folderSource, installPin } from '../../lib/wheels/install.mjs'
-import type { Pin, Wheel } from '../../lib/wheels/pins.mjs'
+import { fetchingFiles } from '../../lib/platform/wheels/cache.mjs'
+import { fetchWheel, type Watching } from '../../lib/platform/wheels/fetch.mjs'
+import { folderSource, installPin } from '../../lib/platform/wheels/install.mjs'
+import type { Pin, Wheel } from '../../lib/platform/wheels/pins.mjs'
 import { newFolder, writeFiles } from './folder.js'
 import { makeWheel, type SmallWheel } from './small-wheel.js'
 import { unknownPip } from './unknown-pip.js'
@@ -70,7 +70,7 @@ test('killed at random moments and started again it ends right, and no byte is f
     kept = start
   }
   const program = `
-    import { installPin, pipSource } from ${JSON.stringify(path.resolve('lib/wheels/install.mjs'))}
+    import { installPin, pipSource } from ${JSON.stringify(path.resolve('lib/platform/wheels/install.mjs'))}
     const [cache, pin] = ${JSON.stringify([cache, pin])}
     console.log(await installPin({ cache, name: 'small', pin, source: pipSource(cache) }))`
   let kills = 0
@@ -231,7 +231,7 @@ test('a full disk is said', async () => {
 
 test('what is too large to be written while unpacking is said, and leaves nothing', async () => {
   const program = `
-    import { folderSource, installPin } from ${JSON.stringify(path.resolve('lib/wheels/install.mjs'))}
+    import { folderSource, installPin } from ${JSON.stringify(path.resolve('lib/platform/wheels/install.mjs'))}
     const [cache, pin, links] = ${JSON.stringify([cache, pin, links])}
     await installPin({ cache, name: 'small', pin, source: folderSource(links) }).catch(({ message }) => console.log(message))`
   const limited = 'ulimit -f 100; exec "$0" --input-type=module -e "$1"'

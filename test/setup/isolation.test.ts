@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { beforeEach, expect, test } from 'vitest'
-import { cudaLibraryFiles } from '../../lib/wheels/pins.mjs'
+import { cudaLibraryFiles } from '../../lib/platform/wheels/pins.mjs'
 import { root } from './command.js'
 import { newFolder, writeFiles } from './folder.js'
 import { makeWheel } from './small-wheel.js'
@@ -80,7 +80,7 @@ test('cuda status finds packages of NVIDIA in the user site and by PYTHONPATH, a
 
 async function fetchedThere(index: WheelIndex, pin: object, environment: NodeJS.ProcessEnv, tools: string[] = []) {
   const program = `
-    import { installPin, pipSource } from ${JSON.stringify(path.join(root, 'lib/wheels/install.mjs'))}
+    import { installPin, pipSource } from ${JSON.stringify(path.join(root, 'lib/platform/wheels/install.mjs'))}
     const cache = ${JSON.stringify(cache)}
     console.log(await installPin({ cache, name: 'small', pin: ${JSON.stringify(pin)}, source: pipSource(cache) }))`
   const requests = index.starts.length

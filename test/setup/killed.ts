@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'vitest'
-import { isTemporary } from '../../lib/checkpoint/atomic-file.js'
+import { isTemporary } from '../../lib/files/atomic-file.js'
 import type { Random } from '../../lib/random.js'
 import { start } from './command.js'
 

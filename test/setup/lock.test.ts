@@ -2,13 +2,13 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { holdLock } from '../../lib/wheels/lock.mjs'
+import { holdLock } from '../../lib/platform/wheels/lock.mjs'
 import { newFolder } from './folder.js'
 
 /** A process that holds the lock until it is ended. */
 async function holder(name: string) {
   const program = `
-    import { holdLock } from ${JSON.stringify(path.resolve('lib/wheels/lock.mjs'))}
+    import { holdLock } from ${JSON.stringify(path.resolve('lib/platform/wheels/lock.mjs'))}
     await holdLock(${JSON.stringify(name)}, () => new Promise((resolve) => {
       console.log('held')
       process.stdin.on('data', resolve)

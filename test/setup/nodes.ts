@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { cacheFolder, newUnfinishedFolder } from '../../lib/wheels/cache.mjs'
+import { cacheFolder, newUnfinishedFolder } from '../../lib/platform/wheels/cache.mjs'
 
 const run = promisify(execFile)
 

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import sharp, { type Sharp } from 'sharp'
-import type { PhotoList, PhotoSource } from '../../lib/data/photographs.js'
+import type { PhotoList, PhotoSource } from '../../lib/data/sources/photographs.js'
 import { Random } from '../../lib/random.js'
 
 /** Pixels as they are before they are packed into a file: uint8, h w c. */

@@ -1,6 +1,6 @@
 // Reads image files at the same time, and prints for each the count of its bytes or its error, and the peak of memory.
 // argv: files as JSON, options of readImage as JSON
-import { readImage } from '../../lib/data/image.js'
+import { readImage } from '../../lib/data/images/image.js'
 
 const [files = '[]', options = '{}'] = process.argv.slice(2)
 const size = { height: 64, width: 64, channels: 3 } as const

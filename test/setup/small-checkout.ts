@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { cpSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { cacheFolder } from '../../lib/wheels/cache.mjs'
+import { cacheFolder } from '../../lib/platform/wheels/cache.mjs'
 import { writeFiles } from './folder.js'
 
 /** The source of an addon of a few lines, with all the libraries of the real one; it answers `answer`. */
@@ -24,7 +24,7 @@ NODE_API_MODULE(vggnet, start)
 
 const copied = [
   'scripts',
-  'lib/wheels',
+  'lib/platform/wheels',
   'npm-pack-needs-its-scripts',
   'CMakeLists.txt',
   'package.json',

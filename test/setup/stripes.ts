@@ -1,5 +1,5 @@
-import { arrayDataset } from '../../lib/data/arrays.js'
 import type { Dataset } from '../../lib/data/dataset.js'
+import { arrayDataset } from '../../lib/data/sources/arrays.js'
 import { Random } from '../../lib/random.js'
 import { VGG, type VggOptions } from '../../lib/vgg/vgg.js'
 

@@ -1,9 +1,9 @@
 import { chmodSync } from 'node:fs'
 import path from 'node:path'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { cacheFolder } from '../../lib/wheels/cache.mjs'
-import { checkPlatform } from '../../lib/wheels/platform.mjs'
-import { findPython } from '../../lib/wheels/python.mjs'
+import { cacheFolder } from '../../lib/platform/wheels/cache.mjs'
+import { checkPlatform } from '../../lib/platform/wheels/platform.mjs'
+import { findPython } from '../../lib/platform/wheels/python.mjs'
 import { checkNode, findCompiler, findNvcc, hasCmake, hasNinja } from '../../scripts/setup/tools.mjs'
 import { newFolder, writeFiles } from './folder.js'
 

@@ -2,7 +2,7 @@ import { chmodSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { newFolder } from './folder.js'
 
-/** A folder with a python3 whose pip has other internals than the program of lib/wheels knows. */
+/** A folder with a python3 whose pip has other internals than the program of lib/platform/wheels knows. */
 export function unknownPip(): string {
   const folder = newFolder()
   const file = path.join(folder, 'python3')

@@ -3,9 +3,9 @@ import { readdirSync, readFileSync, statSync, utimesSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { beforeEach, expect, test, vi } from 'vitest'
-import { folderOf, removeForgotten } from '../../lib/wheels/cache.mjs'
-import { installPin, pipSource } from '../../lib/wheels/install.mjs'
-import { type Pin, pins } from '../../lib/wheels/pins.mjs'
+import { folderOf, removeForgotten } from '../../lib/platform/wheels/cache.mjs'
+import { installPin, pipSource } from '../../lib/platform/wheels/install.mjs'
+import { type Pin, pins } from '../../lib/platform/wheels/pins.mjs'
 import { newFolder, writeFiles } from './folder.js'
 import { makeWheel, type SmallWheel } from './small-wheel.js'
 
@@ -126,7 +126,7 @@ test('a member whose name leaves the folder is refused', async () => {
 test('processes that fetch the same at once all end with the same whole folder', async () => {
   const pin = pinOf(makeWheel(links, '1.0', members))
   const program = `
-    import { installPin, pipSource } from ${JSON.stringify(path.resolve('lib/wheels/install.mjs'))}
+    import { installPin, pipSource } from ${JSON.stringify(path.resolve('lib/platform/wheels/install.mjs'))}
     const [cache, pin] = ${JSON.stringify([cache, pin])}
     console.log(await installPin({ cache, name: 'small', pin, source: pipSource(cache) }))`
   const start = () => promisify(execFile)(process.execPath, ['--input-type=module', '-e', program])

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } f
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { writeAtomically } from '../../lib/checkpoint/atomic-file.js'
+import { writeAtomically } from '../../lib/files/atomic-file.js'
 
 let folder = ''
 beforeEach(async () => {

@@ -12,7 +12,7 @@ import {
 import { namedCase, readFlags, wantsPeers } from '../../bench/flags.js'
 import { caseRecords, scalingRecord } from '../../bench/json-lines.js'
 import type { CaseFound } from '../../bench/report.js'
-import { inTurns, medianRatio, timesOf } from '../../lib/benchmark/turns.js'
+import { inTurns, medianRatio, timesOf } from '../../lib/measure/turns.js'
 
 describe('the command line', () => {
   const read = (...words: string[]) => readFlags(words)

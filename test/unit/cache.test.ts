@@ -1,9 +1,9 @@
 import { rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { type CacheOptions, cachedDataset } from '../../lib/data/cache.js'
-import { colourShiftOf } from '../../lib/data/colour.js'
+import { type CacheOptions, cachedDataset } from '../../lib/data/cache/cache.js'
+import { colourShiftOf } from '../../lib/data/images/colour.js'
 import { Loader } from '../../lib/data/loader.js'
-import { photoDataset } from '../../lib/data/photographs.js'
+import { photoDataset } from '../../lib/data/sources/photographs.js'
 import { apart, augmentedOf, cachedPhotos, files, readOf, shardsIn, withoutCache } from '../setup/cached-photos.js'
 
 describe('cachedDataset', () => {

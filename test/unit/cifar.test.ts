@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import { readCifar, readCifarFolder } from '../../lib/data/cifar.js'
+import { readCifar, readCifarFolder } from '../../lib/data/sources/cifar.js'
 import { newFolder } from '../setup/folder.js'
 
 /** Byte of picture `n`, plane `channel`, at `place`. */

@@ -5,7 +5,7 @@ import {
   colourShiftOf,
   drawColourShift,
   eigenOfSymmetric,
-} from '../../lib/data/colour.js'
+} from '../../lib/data/images/colour.js'
 import { Random } from '../../lib/random.js'
 
 type Matrix = readonly (readonly number[])[]

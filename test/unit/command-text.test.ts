@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { commandText } from '../../lib/cli/command-text.js'
-import { arrayDataset } from '../../lib/data/arrays.js'
-import { meanOf } from '../../lib/data/mean.js'
+import { commandText } from '../../lib/cli/terminal/command-text.js'
+import { arrayDataset } from '../../lib/data/sources/arrays.js'
+import { meanOf } from '../../lib/data/statistics.js'
 import { amountText, bytesText, countText, tableLines } from '../../lib/table.js'
 import { durationText, percent, rateText } from '../../lib/train/log.js'
 

@@ -1,10 +1,10 @@
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
-import { arrayDataset } from '../../lib/data/arrays.js'
 import { withClasses } from '../../lib/data/classes.js'
-import { idxDataset } from '../../lib/data/idx.js'
-import { type ImageSize, readImage } from '../../lib/data/image.js'
+import { type ImageSize, readImage } from '../../lib/data/images/image.js'
 import { paddedDataset } from '../../lib/data/padded.js'
+import { arrayDataset } from '../../lib/data/sources/arrays.js'
+import { idxDataset } from '../../lib/data/sources/idx.js'
 
 const two = { images: new Uint8Array(2 * 28 * 28), shape: [2, 28, 28, 1], labels: [0, 1] }
 const red = { create: { width: 40, height: 40, channels: 3, background: 'red' } } as const

@@ -2,8 +2,8 @@ import { symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { duplicatesIn, fileContents } from '../../lib/check/duplicates.js'
-import { type FolderParts, readFolder } from '../../lib/data/folder.js'
-import { photoDataset } from '../../lib/data/photographs.js'
+import { type FolderParts, readFolder } from '../../lib/data/sources/folder.js'
+import { photoDataset } from '../../lib/data/sources/photographs.js'
 import { newFolder, writeFiles } from '../setup/folder.js'
 
 /** A folder with these files; the names are enough, since nothing is opened. */

@@ -1,8 +1,8 @@
 import sharp, { type Sharp } from 'sharp'
 import { describe, expect, test } from 'vitest'
-import { openPicture } from '../../lib/data/decode.js'
-import { defaultDecoding, formatOf } from '../../lib/data/formats.js'
-import { readImage } from '../../lib/data/image.js'
+import { openPicture } from '../../lib/data/images/decode.js'
+import { defaultDecoding, formatOf } from '../../lib/data/images/formats.js'
+import { readImage } from '../../lib/data/images/image.js'
 import { coarseNoise } from '../setup/jpegs.js'
 import { flat, gradient, type Pixels, packed } from '../setup/photos.js'
 

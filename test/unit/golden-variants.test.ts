@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type Layer, parameterCount, parametersOf } from '../../lib/network/layer.js'
+import { type Layer, parameterCount, parametersOf } from '../../lib/layer.js'
 import { layersOf } from '../../lib/vgg/vgg.js'
 import { readGolden, readVariants } from '../reference/golden.js'
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { idxDataset, readIdx } from '../../lib/data/idx.js'
+import { idxDataset, readIdx } from '../../lib/data/sources/idx.js'
 import { idxBytes } from '../setup/idx-bytes.js'
 
 let folder: string

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { readImage } from '../../lib/data/image.js'
+import { readImage } from '../../lib/data/images/image.js'
 
 let folder: string
 

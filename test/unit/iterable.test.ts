@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { imageBytes } from '../../lib/data/dataset.js'
-import { datasetFrom, type Labelled } from '../../lib/data/iterable.js'
+import { datasetFrom, type Labelled } from '../../lib/data/sources/iterable.js'
 import { flat, packed } from '../setup/photos.js'
 
 const png = (value: number) =>

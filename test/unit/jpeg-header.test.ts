@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { plainJpeg } from '../../lib/data/jpeg.js'
+import { plainJpeg } from '../../lib/data/images/jpeg.js'
 import { Random } from '../../lib/random.js'
 import { baseline, coarseNoise, samplings, segmentsOf, withSegment } from '../setup/jpegs.js'
 import { flat, gradient, packed } from '../setup/photos.js'

@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { readList } from '../../lib/data/list.js'
-import { photoDataset } from '../../lib/data/photographs.js'
+import { readList } from '../../lib/data/sources/list.js'
+import { photoDataset } from '../../lib/data/sources/photographs.js'
 import { newFolder } from '../setup/folder.js'
 import { writePhotos } from '../setup/photos.js'
 

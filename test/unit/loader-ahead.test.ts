@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { arrayDataset } from '../../lib/data/arrays.js'
 import type { Augmented, Dataset } from '../../lib/data/dataset.js'
 import { batchesOf, Loader, type LoaderOptions } from '../../lib/data/loader.js'
+import { arrayDataset } from '../../lib/data/sources/arrays.js'
 import { Random } from '../../lib/random.js'
 
 /** Pictures of 3x4; all pixels of picture i have the value i + 1 and its label is i % classes. */

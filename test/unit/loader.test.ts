@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { arrayDataset } from '../../lib/data/arrays.js'
+import { shiftImages } from '../../lib/data/images/shift.js'
 import { batchesOf, Loader } from '../../lib/data/loader.js'
 import { paddedDataset } from '../../lib/data/padded.js'
-import { shiftImages } from '../../lib/data/shift.js'
+import { arrayDataset } from '../../lib/data/sources/arrays.js'
 import { stratifiedSplit, subset } from '../../lib/data/split.js'
 
 /** Pictures of 3x4; all pixels of picture i have the value i + 1 and its label is i % classes. */

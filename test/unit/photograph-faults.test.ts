@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { imageBytes } from '../../lib/data/dataset.js'
-import { photoDataset } from '../../lib/data/photographs.js'
+import { photoDataset } from '../../lib/data/sources/photographs.js'
 import { newFolder } from '../setup/folder.js'
 import { all, claimsToBe, colour, gradient, listOf, packed, randomsOf } from '../setup/photos.js'
 

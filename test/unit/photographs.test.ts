@@ -1,14 +1,14 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { drawColourShift } from '../../lib/data/colour.js'
 import { imageBytes } from '../../lib/data/dataset.js'
+import { drawColourShift } from '../../lib/data/images/colour.js'
+import { centreView, drawView } from '../../lib/data/images/view.js'
 import {
   type PhotoList,
   type PhotoOptions,
   photoDataset,
   selectPhotos,
   splitPhotos,
-} from '../../lib/data/photographs.js'
-import { centreView, drawView } from '../../lib/data/view.js'
+} from '../../lib/data/sources/photographs.js'
 import type { Random } from '../../lib/random.js'
 import { all, colour, flat, gradient, listOf, packed, randomsOf } from '../setup/photos.js'
 

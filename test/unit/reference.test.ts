@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Layer } from '../../lib/network/layer.js'
+import type { Layer } from '../../lib/layer.js'
 import { expectClose, expectEqual } from '../compare.js'
 import { dropoutMask } from '../reference/dropout.js'
 import { formulaBytes, formulaIndices, formulaValues, keyOf } from '../reference/formula.js'

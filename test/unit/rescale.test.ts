@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { native } from '../../lib/native/native.js'
-import type { NativeCut } from '../../lib/native/native-pictures.js'
+import { native } from '../../lib/platform/native.js'
+import type { NativeCut } from '../../lib/platform/native-interface.js'
 import { Random } from '../../lib/random.js'
 import { type Rescaling, rescaled } from '../setup/rescaled.js'
 

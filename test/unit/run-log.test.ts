@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { AppendFile } from '../../lib/report/append-file.js'
+import { AppendFile } from '../../lib/files/append-file.js'
 import { courseOf } from '../../lib/report/course.js'
 import { readRunLog } from '../../lib/report/log-line.js'
 import { RunLog } from '../../lib/report/run-log.js'
@@ -198,7 +198,7 @@ describe('RunLog', () => {
 test('a line that the disk has no room for is not written in part', () => {
   const file = path.join(newFolder(), 'log.jsonl')
   const source = `
-    import { AppendFile } from '${new URL('../../lib/report/append-file.ts', import.meta.url).pathname}'
+    import { AppendFile } from '${new URL('../../lib/files/append-file.ts', import.meta.url).pathname}'
     const file = new AppendFile(${JSON.stringify(file)}, 'new')
     const line = new TextEncoder().encode('x'.repeat(299) + '\\n')
     try {

@@ -11,8 +11,8 @@ import {
 } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { cachedDataset } from '../../lib/data/cache.js'
-import { photoDataset } from '../../lib/data/photographs.js'
+import { cachedDataset } from '../../lib/data/cache/cache.js'
+import { photoDataset } from '../../lib/data/sources/photographs.js'
 import { type CachedPhotos, cachedPhotos, every, readOf, shardsIn, withoutCache } from '../setup/cached-photos.js'
 import { root, start } from '../setup/command.js'
 

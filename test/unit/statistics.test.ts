@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { arrayDataset } from '../../lib/data/arrays.js'
 import type { Dataset } from '../../lib/data/dataset.js'
-import { meanOf } from '../../lib/data/mean.js'
-import { statisticsOf } from '../../lib/data/statistics.js'
+import { arrayDataset } from '../../lib/data/sources/arrays.js'
+import { meanOf, statisticsOf } from '../../lib/data/statistics.js'
 import { Random } from '../../lib/random.js'
 
 const height = 9

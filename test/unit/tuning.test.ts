@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { type KeptTuning, keptIn, type TunedMachine, tuningFile } from '../../lib/device/kept-tuning.js'
-import { type Candidate, chosen, compared, median } from '../../lib/tuning/choice.js'
-import { disturbance, foreignShare, machineUsage, processUsage } from '../../lib/tuning/foreign-load.js'
+import { type Candidate, chosen, compared, median } from '../../lib/measure/choice.js'
+import { disturbance, foreignShare, machineUsage, processUsage } from '../../lib/measure/foreign-load.js'
+import { type KeptTuning, keptIn, type TunedMachine, tuningFile } from '../../lib/platform/kept-tuning.js'
 
 test('the median of an even count lies between the two in the middle', () => {
   expect(median([3, 1, 2])).toBe(2)

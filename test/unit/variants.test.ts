@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
+import { type Layer, parameterCount, parametersOf, tensorNames } from '../../lib/layer.js'
 import { checkedLayers } from '../../lib/network/check.js'
 import { copyable } from '../../lib/network/copy.js'
-import { type Layer, parameterCount, parametersOf, tensorNames } from '../../lib/network/layer.js'
 import { variantLetter } from '../../lib/vgg/variants.js'
 import { layersOf, layersOfA } from '../../lib/vgg/vgg.js'
 

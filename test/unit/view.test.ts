@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { centreView, drawView, evaluationSide, rescaledSize, type View, viewOptionsFrom } from '../../lib/data/view.js'
+import {
+  centreView,
+  drawView,
+  evaluationSide,
+  rescaledSize,
+  type View,
+  viewOptionsFrom,
+} from '../../lib/data/images/view.js'
 import { Random } from '../../lib/random.js'
 
 const viewsOf = (

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { cachedDataset } from '../../lib/data/cache.js'
+import { cachedDataset } from '../../lib/data/cache/cache.js'
 import { withClasses } from '../../lib/data/classes.js'
 import type { Dataset } from '../../lib/data/dataset.js'
 import { paddedDataset } from '../../lib/data/padded.js'

@@ -3,14 +3,14 @@ import { once } from 'node:events'
 import { copyFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
-import { native } from '../../../lib/native/native.js'
 import { describe } from '../../../lib/network/describe.js'
 import type { RunOptions } from '../../../lib/network/open.js'
+import { native } from '../../../lib/platform/native.js'
 import { layers, type Outcome, opened, outcomeOf } from './opened.js'
 
 export type { Outcome } from './opened.js'
 
-/** As `opened`, where the search of lib/device/cuda-places.ts is not to find what this machine has. */
+/** As `opened`, where the search of lib/platform/cuda/places.ts is not to find what this machine has. */
 const openedIn = (folders: string[], library: string): Promise<Outcome> =>
   outcomeOf(async () => {
     native().setCudaPlaces({ library, noLibrary: 'no library', folders, filesCure: 'the cure' })

@@ -1,0 +1,155 @@
+import { cpus } from 'node:os'
+import type { Command } from 'commander'
+import pc from 'picocolors'
+import { type BenchmarkReport, benchmark, type Measured } from '../../measure/benchmark.js'
+import { Network } from '../../network/network.js'
+import type { Device } from '../../network/open.js'
+import { native } from '../../platform/native.js'
+import { packageVersion } from '../../platform/package.js'
+import { countedText } from '../../table.js'
+import { type DeviceFlags, given, number } from '../flags/flags.js'
+import { stoppable } from '../terminal/stopping.js'
+import { waitingOn } from '../terminal/waiting.js'
+
+const examples = `
+Times inference and training of one network on every device there is, or on the one named: five rounds each, of which the
+median counts. With the defaults under a minute on two cores, and about 3 GB of memory; the last line is to be pasted
+where figures are compared. Where other programs take more than 15 % of the machine, that is said: such figures are
+worth little.
+
+Examples:
+  $ vggnet bench
+  $ vggnet bench --device cpu --variant A --image-size 32 --batch 256 --threads 2
+  $ vggnet bench --seconds 20 --json`
+
+interface Flags extends Pick<DeviceFlags, 'device' | 'precision'> {
+  variant?: string
+  imageSize?: number
+  batch?: number
+  width?: number
+  headWidth?: number
+  threads?: number
+  seconds?: number
+  json?: true
+}
+
+/** `vggnet bench`: images a second of training and of inference, and a line to paste. */
+export function addBench(program: Command): void {
+  program
+    .command('bench')
+    .description('measure images per second of training and inference, and print a line to paste')
+    .option('--device <name>', 'cpu, cuda, cuda:N (default: every device there is)')
+    .option('--variant <name>', 'A, A-LRN, B, C, D, E, or VGG11, VGG16, ... (default: D)')
+    .option('--image-size <pixels>', 'side of the images, from 32 up (default: 224)', number)
+    .option('--batch <n>', 'images a step (default: 8, on a card 64)', number)
+    .option('--width <factor>', "multiplier of the convolutions' channels (default: 1)", number)
+    .option('--head-width <n>', 'outputs of fc6 and fc7 (default: 4096)', number)
+    .option('--threads <n>', 'of the processor (default: all)', number)
+    .option('--precision <name>', 'float32, tf32, bf16 (default: bf16 on a card from sm_80 on, else float32)')
+    .option('--seconds <s>', 'of measuring, for inference and for training each (default: 8)', number)
+    .option('--json', 'one JSON object')
+    .addHelpText('after', examples)
+    .action(async (flags: Flags) => {
+      const { json, ...asked } = flags
+      const found = await benched(asked)
+      console.log(json ? JSON.stringify(found, null, 2) : text(found))
+    })
+}
+
+/** What `--json` prints. */
+interface Benched {
+  vggnet: string
+  node: string
+  processor: string
+  isa: string
+  devices: (BenchmarkReport & { name: string })[]
+  /** To be pasted. */
+  line: string
+}
+
+/** The processor, and the card that 'auto' takes, where there is one. */
+async function devicesThere(): Promise<Device[]> {
+  const layers = [
+    { kind: 'input', channels: 1, mean: [0], scale: [1] },
+    { kind: 'convolution', name: 'conv', outputs: 1, kernel: 1 },
+  ] as const
+  const net = await Network.create({ layers, device: 'auto' })
+  net.dispose()
+  return net.device === 'cpu' ? ['cpu'] : ['cpu', net.device as Device]
+}
+
+const cardName = (device: string): string =>
+  native()
+    .cudaReport()
+    .cards.find((card) => card.device === device)?.name ?? ''
+
+async function benched({ device, ...options }: Omit<Flags, 'json'>): Promise<Benched> {
+  const processor = cpus()[0]?.model.trim() ?? ''
+  const { isa } = native().buildInfo()
+  const waiting = waitingOn(process.stderr)
+  const measuring = async (signal: AbortSignal): Promise<Benched['devices']> => {
+    const reports: Benched['devices'] = []
+    for (const one of device === undefined ? await devicesThere() : [device as Device]) {
+      const report = await benchmark(one, {
+        ...given(options),
+        signal,
+        onProgress: (mode, done, of) => waiting.update(`${mode} on ${one}:`, done, of),
+      })
+      reports.push({ ...report, name: report.device === 'cpu' ? processor : cardName(report.device) })
+    }
+    return reports
+  }
+  const onStop = (): void => {
+    waiting.end()
+    console.error('Stopping after the round under way; again to leave at once ...')
+  }
+  try {
+    const devices = await stoppable(measuring, 'nothing was measured to its end', onStop)
+    const head = { vggnet: packageVersion(), node: process.versions.node, processor, isa, devices }
+    return { ...head, line: lineOf(head) }
+  } finally {
+    waiting.end()
+  }
+}
+
+/** More of the machine in other hands makes figures doubtful. */
+const mostForeignLoad = 0.15
+
+const rate = (value: number): string => value.toFixed(value < 100 ? 2 : value < 1000 ? 1 : 0)
+const loadText = (share: number): string => `foreign load ${(100 * share).toFixed(0)} %`
+
+function deviceText({ device, name, threads, precision, batch }: Benched['devices'][number], isa: string): string {
+  const how = device === 'cpu' ? [isa, countedText(threads, 'thread')] : []
+  return `${[device, name].filter(Boolean).join(' ')} (${[...how, precision, `batch ${batch}`].join(', ')})`
+}
+
+/** One line: version, network, devices, images per second. */
+function lineOf({ vggnet, node, isa, devices }: Omit<Benched, 'line'>): string {
+  const [{ variant, imageSize } = { variant: '', imageSize: 0 }] = devices
+  const parts = devices.map((found) => {
+    const { training, inference, foreignLoad } = found
+    const rates = `training ${rate(training.imagesPerSecond)}, inference ${rate(inference.imagesPerSecond)} images/s`
+    const load = foreignLoad > mostForeignLoad ? `, ${loadText(foreignLoad)}` : ''
+    return `${deviceText(found, isa)}: ${rates}${load}`
+  })
+  return `vggnet ${vggnet}, Node ${node}, ${variant} ${imageSize}x${imageSize}: ${parts.join('; ')}`
+}
+
+function modeText(mode: string, { imagesPerSecond, medianMs, minimumMs, readySeconds }: Measured): string {
+  const times = `${medianMs.toFixed(1)} ms a batch (least ${minimumMs.toFixed(1)})`
+  return `  ${mode.padEnd(10)}${rate(imagesPerSecond).padStart(8)} images/s, ${times}, ready in ${readySeconds.toFixed(1)} s`
+}
+
+function text({ isa, devices, line }: Benched): string {
+  const lines = devices.flatMap((found) => {
+    const load = loadText(found.foreignLoad)
+    const doubtful = pc.yellow(`${load}: other programs were busy meanwhile, so these figures are worth little`)
+    return [
+      pc.bold(deviceText(found, isa)),
+      modeText('inference', found.inference),
+      modeText('training', found.training),
+      `  ${found.foreignLoad > mostForeignLoad ? doubtful : load}`,
+    ]
+  })
+  return [...lines, '', line].join('\n')
+}

@@ -1,0 +1,175 @@
+import type { Command } from 'commander'
+import pc from 'picocolors'
+import { describe } from '../../network/describe.js'
+import type { Description } from '../../platform/native-description.js'
+import { amountText, bytesText, type Column, countText, tableLines } from '../../table.js'
+import { variantLetter } from '../../vgg/variants.js'
+import { layersOf } from '../../vgg/vgg.js'
+import {
+  addDeviceFlags,
+  addModelFlags,
+  type DeviceFlags,
+  defaultVariant,
+  deviceOptions,
+  given,
+  type ModelFlags,
+  number,
+} from '../flags/flags.js'
+
+const examples = `
+Examples:
+  $ vggnet describe --variant D --classes 1000
+  $ vggnet describe --variant VGG11 --image-size 32 --channels 1 --classes 10 --head-width 512 --training --batch 256
+  $ vggnet describe --variant D --classes 1000 --device cuda --precision bf16 --training --batch 256 --json`
+
+interface Flags extends ModelFlags, DeviceFlags {
+  batch: number
+  training?: true
+  json?: true
+}
+
+/** `vggnet describe`: what a network is made of and what it costs, without making it. */
+export function addDescribe(program: Command): void {
+  const command = program
+    .command('describe')
+    .description('show the layers of a network, its parameters, memory and operations')
+  addDeviceFlags(addModelFlags(command), 'cpu')
+    .option('--batch <n>', 'images computed at a time', number, 1)
+    .option('--training', 'what training needs, instead of evaluation')
+    .option('--json', 'one JSON object: parameters, layers, bytes, operations')
+    .addHelpText('after', examples)
+    .action((flags: Flags) => {
+      const described = describedBy(flags)
+      console.log(flags.json ? JSON.stringify(described, null, 2) : text(described))
+    })
+}
+
+/** What `--json` prints; the names are relied on by other programs. */
+interface Described {
+  variant: string
+  classes: number
+  batch: number
+  training: boolean
+  /** 'cpu', 'cuda'; bf16, tf32 or float32 */
+  device: string
+  precision: string
+  /** [n, c, h, w] */
+  input: number[]
+  /** Weights and biases. */
+  parameters: number
+  layers: {
+    name: string
+    kind: string
+    input: number[]
+    output: number[]
+    parameters: number
+    /** Multiply-adds of the forward pass, for the whole batch. */
+    operations: number
+  }[]
+  /** As the device runs them. */
+  stages: {
+    name: string
+    /** Of forward, gradient of the input, gradient of the weights. */
+    algorithm: string
+    /** Kept from the forward to the backward pass, besides activations. */
+    savedBytes: number
+    workspaceBytes: number
+  }[]
+  /** All memory: the sum of `memory`. */
+  bytes: number
+  memory: { parameters: number; gradientsAndVelocity: number; activationsAndWorkspace: number }
+  /** Multiply-adds of the forward pass, for the whole batch. */
+  operations: number
+}
+
+function describedBy(flags: Flags): Described {
+  const { batch, training = false, exact = false, classes = 1000, imageSize = [224, 224] } = flags
+  const { variant = defaultVariant, channels = 3, width, headWidth, dropout, localNorm } = flags
+  const layers = layersOf({ ...given({ width, headWidth, dropout, localNorm }), channels, imageSize, variant, classes })
+  const input = [batch, channels, ...imageSize]
+  const plan = describe({ layers, shape: input, training, exact, ...deviceOptions(flags) })
+  return {
+    variant: variantLetter(variant),
+    classes,
+    batch,
+    training,
+    device: plan.device,
+    precision: plan.precision,
+    input,
+    parameters: plan.parameterCount,
+    layers: plan.layers.map(layerOf),
+    stages: plan.stages.map(({ name, algorithm, savedBytes, workspaceBytes }) => ({
+      name,
+      algorithm,
+      savedBytes,
+      workspaceBytes,
+    })),
+    bytes: plan.totalBytes,
+    memory: {
+      parameters: plan.parameterBytes,
+      gradientsAndVelocity: training ? plan.optimizerBytes : 0,
+      activationsAndWorkspace: plan.arenaBytes,
+    },
+    operations: plan.multiplyAdds,
+  }
+}
+
+function layerOf(layer: Description['layers'][number]): Described['layers'][number] {
+  const { name, kind, input, output, parameters, multiplyAdds: operations } = layer
+  return { name, kind, input, output, parameters, operations }
+}
+
+/** The algorithm of the stage that a layer is part of; said once, at the first layer of the stage. */
+function algorithmOf(layer: string, stages: Described['stages']): string {
+  return stages.find(({ name }) => name.split('+')[0] === layer)?.algorithm ?? ''
+}
+
+const columns: readonly Column[] = [
+  { title: 'layer', align: 'left' },
+  { title: 'kind', align: 'left' },
+  { title: 'output', align: 'right' },
+  { title: 'parameters', align: 'right' },
+  { title: 'multiply-adds', align: 'right' },
+  { title: 'algorithm', align: 'left' },
+]
+
+/** `64 x 224 x 224`: channels, height, width of one image; a vector is only its length. */
+function shapeOf([, ...shape]: readonly number[]): string {
+  const vector = shape.slice(1).every((side) => side === 1)
+  return vector ? String(shape[0]) : shape.join(' x ')
+}
+
+function text(described: Described): string {
+  const { layers, stages, memory, bytes, parameters, operations, batch, training, input } = described
+  const { device, precision } = described
+  const rows = layers.map((layer) => [
+    layer.name,
+    layer.kind,
+    shapeOf(layer.output),
+    layer.parameters === 0 ? '' : countText(layer.parameters),
+    layer.operations === 0 ? '' : amountText(layer.operations),
+    algorithmOf(layer.name, stages),
+  ])
+  const total = ['total', '', '', countText(parameters), amountText(operations)]
+  const [titles = '', rule = '', ...body] = tableLines(columns, [...rows, total])
+  const last = body.pop() ?? ''
+  const mode = training ? 'training' : 'evaluation'
+  const images = batch === 1 ? '1 image' : `${batch} images`
+  const parts = [
+    `parameters ${bytesText(memory.parameters)}`,
+    ...(training ? [`gradients and velocity ${bytesText(memory.gradientsAndVelocity)}`] : []),
+    `activations and workspace ${bytesText(memory.activationsAndWorkspace)}`,
+  ]
+  return [
+    pc.bold(`VGG ${described.variant}, ${described.classes} classes`) +
+      pc.dim(` for ${images} of ${shapeOf(input)}, ${mode} on ${device} in ${precision}`),
+    '',
+    pc.bold(titles),
+    pc.dim(rule),
+    ...body,
+    pc.dim(rule),
+    pc.bold(last),
+    '',
+    `memory ${pc.bold(bytesText(bytes))}: ${parts.join(', ')}`,
+  ].join('\n')
+}

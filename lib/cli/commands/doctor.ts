@@ -1,0 +1,123 @@
+import path from 'node:path'
+import { type Command, Option } from 'commander'
+import pc from 'picocolors'
+import { bytesText, countedText } from '../../table.js'
+import { type CudaExamination, examineCuda, examineCudaApart } from '../doctor/cuda-examination.js'
+import { type Examination, examine } from '../doctor/examination.js'
+import type { Trial } from '../doctor/trial.js'
+import type { Verdict } from '../doctor/verdicts.js'
+import { section } from '../terminal/sections.js'
+import { tuningFacts } from '../terminal/tuning-text.js'
+
+const examples = `
+To be pasted into a bug report. The exit code is 0 where every device that this installation is built for computes.
+
+Examples:
+  $ vggnet doctor
+  $ vggnet doctor --json`
+
+/** `vggnet doctor`: what this machine and this installation can compute on, and why not. */
+export function addDoctor(program: Command): void {
+  program
+    .command('doctor')
+    .description('show what vggnet finds on this machine: devices, libraries, versions, and why not')
+    .option('--json', 'one JSON object')
+    .addOption(new Option('--only-cuda').hideHelp())
+    .addHelpText('after', examples)
+    .action(async (flags: { json?: true; onlyCuda?: true }) => {
+      if (flags.onlyCuda) return console.log(JSON.stringify(await examineCuda()))
+      const found = await examine(() => examineCudaApart(['doctor', '--only-cuda']))
+      console.log(flags.json ? JSON.stringify(found, null, 2) : text(found, process.stdout.columns || 80))
+      process.exitCode = found.works ? 0 : 1
+    })
+}
+
+/** The files by folder: seven parts of cuDNN lie in one. */
+function fileFacts({ files, searched }: Pick<CudaExamination, 'files' | 'searched'>): string[] {
+  const folders = new Set(files.flatMap((file) => (file.path === '' ? [] : [path.dirname(file.path)])))
+  const found = [...folders].map((folder) => {
+    const names = files.filter((file) => path.dirname(file.path) === folder).map(({ name }) => name)
+    return `${folder}: ${names.join(', ')}`
+  })
+  const missing = files.filter((file) => file.path === '')
+  if (missing.length === 0) return found
+  const names = missing.map(({ name, needed }) => (needed ? name : `${name} (cuDNN does without it, slower)`))
+  return [...found, `missing: ${names.join(', ')}`, `searched: ${searched.join(', ')}`]
+}
+
+function deviceFacts({ device, name, architecture, bytes, freeBytes, precision, works, obstacle }: Trial): string[] {
+  if (name === '') return [pc.dim(obstacle.startsWith('device ') ? obstacle : `${device}: ${obstacle}`)]
+  const verdict = works ? pc.green(`works in ${precision}`) : pc.red('does not work')
+  return [`${device} ${verdict}: ${name}, ${architecture}, ${bytesText(bytes)}, ${bytesText(freeBytes)} free`, obstacle]
+}
+
+function processorFacts({ processor, addon }: Examination): string[] {
+  const { name, processors, online, affinity, quota, instructionSets } = processor
+  const budget = addon.threads > 0 ? `${countedText(addon.threads, 'thread')} by default` : ''
+  const confined = processors < online ? `${processors} of ${online} (affinity ${affinity})` : ''
+  return [
+    [name, ...instructionSets].filter(Boolean).join(', '),
+    [countedText(online, 'processor'), confined, quota === null ? '' : `the control group gives ${quota}`, budget]
+      .filter(Boolean)
+      .join(', '),
+  ]
+}
+
+function memoryFacts({ bytes, freeBytes, limitBytes }: Examination['memory']): string[] {
+  const limit = limitBytes === null ? '' : `the control group gives ${bytesText(limitBytes)}`
+  return [[bytesText(bytes), `${bytesText(freeBytes)} free`, limit].filter(Boolean).join(', ')]
+}
+
+function addonFacts(addon: Examination['addon']): string[] {
+  if (addon.obstacle !== '') return addon.obstacle.split('\n')
+  const beside = addon.libraries.filter(({ name }) => !name.endsWith('node')).map(({ name }) => name)
+  return [
+    addon.path,
+    `build ${addon.buildId}${addon.debug ? ' with sanitizers' : ''}, ${addon.compiler}, for ${addon.isa}`,
+    `${addon.oneDnn}, libjpeg-turbo ${addon.libjpegTurbo.replace(/^\D*/, '')}; beside it: ${beside.join(', ')}`,
+    ...addon.libraries.flatMap(({ name, fault }) => (fault === '' ? [] : [pc.red(`${name} ${fault}`)])),
+  ]
+}
+
+const marks = {
+  works: { title: 'works', paint: pc.green },
+  fails: { title: 'fails', paint: pc.red },
+  hint: { title: 'note', paint: pc.yellow },
+} as const
+
+/** A sentence, and what to type on a line of its own. */
+function verdictText({ kind, text: words, cure }: Verdict, width: number): string {
+  const { title, paint } = marks[kind]
+  return section(paint(title), [words, cure && `-> ${cure}`], width)
+}
+
+function text(found: Examination, width: number): string {
+  const { system, paths, memory, addon, cuda, tuning, devices, verdicts } = found
+  const sections: [string, string[]][] = [
+    ['vggnet', [`${found.vggnet}${paths.checkout ? ', a checkout' : ''}`, paths.root]],
+    ['system', [`${system.name}, ${system.kernel} ${system.arch}, glibc ${system.glibc || 'none'}`]],
+    ['Node', [`${system.node}, ${paths.node}`]],
+    ['cache', [paths.cache, paths.cacheWritable ? '' : 'cannot be written']],
+    ['processor', processorFacts(found)],
+    ['memory', memoryFacts(memory)],
+    ['addon', addonFacts(addon)],
+  ]
+  if (tuning !== undefined) sections.push(['tuning', tuningFacts(tuning)])
+  if (cuda !== undefined) {
+    const { library, driver } = cuda
+    const lies = library.obstacle.includes(library.path) ? '' : library.path
+    const supports = driver.version && `CUDA ${driver.version}, ${cardsText(driver.cards)}, ${driver.path}`
+    sections.push(
+      ['CUDA', [lies, library.buildId && `build ${library.buildId}, ${library.versions}`, library.obstacle]],
+      ['driver', [supports, driver.obstacle]],
+      ['libraries', fileFacts(cuda)],
+    )
+  }
+  devices.forEach((device, index) => {
+    sections.push([index === 0 ? 'devices' : '', deviceFacts(device)])
+  })
+  const lines = sections.map(([title, facts]) => section(title, facts, width))
+  return [...lines, '', ...verdicts.map((verdict) => verdictText(verdict, width))].join('\n')
+}
+
+const cardsText = (count: number): string => `${count} ${count === 1 ? 'card' : 'cards'} visible`

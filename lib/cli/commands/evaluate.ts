@@ -1,0 +1,152 @@
+import { type Command, Option } from 'commander'
+import pc from 'picocolors'
+import { withClasses } from '../../data/classes.js'
+import { evaluationSide } from '../../data/images/view.js'
+import { type Evaluation, evaluateParts } from '../../evaluate/evaluate.js'
+import type { Metrics } from '../../evaluate/metrics.js'
+import { datasetsFor } from '../../run/datasets.js'
+import type { DataDescription, RunDescription } from '../../run/description.js'
+import { loadModel } from '../../run/folder.js'
+import { type PartName, type ScoredImages, scoredImages } from '../../run/scored-images.js'
+import { type Column, countedText, tableLines } from '../../table.js'
+import { deviceLine, percent } from '../../train/log.js'
+import type { VGG } from '../../vgg/vgg.js'
+import { addDataFlags, checkReading, type DataFlags, dataOf, readingOf } from '../flags/data-flags.js'
+import { addDeviceFlags, type DeviceFlags, deviceOptions, given, number } from '../flags/flags.js'
+
+const examples = `
+A model is a file that vggnet saved, or the folder of a run: its best model. A run knows its data and their division:
+without DATA, and with its own data, the images are scored that were held out; --part says otherwise. Of other data the
+validation part is scored where they have one, else all. Images that the run, or a run that it began with, was trained
+on are counted; of a model file it is not known which these are. An image is recognised by its file, also through links
+and other paths, and by its index in an IDX or CIFAR file; copies of a file are other images. A run's own data are read
+with its own --on-unreadable, unless it is given.
+
+A single crop: the middle of the image at the scale that the model was trained with (the paper's S, the middle of a range).
+
+Examples:
+  $ vggnet evaluate runs/photos
+  $ vggnet evaluate runs/photos --part all
+  $ vggnet evaluate runs/photos other-photos
+  $ vggnet evaluate model.safetensors list.csv --json`
+
+interface Flags extends DataFlags, DeviceFlags {
+  part?: PartName
+  batch: number
+  threads?: number
+  json?: true
+}
+
+/** `vggnet evaluate`: how often a model is right about labelled images. */
+export function addEvaluate(program: Command): void {
+  const command = program
+    .command('evaluate')
+    .description('say how often a model is right about labelled images')
+    .argument('<model>', 'a model that vggnet saved, or the folder of a run: its best model')
+    .argument('[data]', "a folder or a list of images, as for train (default: the run's own data)")
+  addDataFlags(command).addOption(
+    new Option('--part <name>', "of the run's data, or of data that have such parts (default: validation)").choices([
+      'training',
+      'validation',
+      'all',
+    ]),
+  )
+  addDeviceFlags(command.optionsGroup('Computing:'), 'auto')
+    .option('--threads <n>', 'threads on the cpu', number)
+    .option('--batch <n>', 'images computed at a time', number, 64)
+    .option(
+      '--json',
+      'one JSON object: protocol, part, trainingImages, unknown, count, loss, top1, top5, perClass, confusion',
+    )
+    .addHelpText('after', examples)
+    .action(runEvaluate)
+}
+
+async function runEvaluate(model: string, data: string | undefined, flags: Flags): Promise<void> {
+  const { classNames, part } = flags
+  const chosen = await scoredImages({ model, ...given({ data: dataGiven(data, flags), classNames, part }) })
+  const photographs = readingFor(flags, chosen)
+  const net = await loadModel(model, { ...deviceOptions(flags), ...given({ threads: flags.threads }) })
+  try {
+    const datasets = datasetsFor(chosen.sources, { photographs, background: chosen.run?.background ?? 0 }, net)
+    const scored = chosen.parts.flatMap((name) => datasets[name] ?? []).map((one) => withClasses(one, net.classNames))
+    const found = await evaluateParts(net, scored, { batch: flags.batch })
+    const protocol = `${protocolOf(net)}; ${chosen.text}`
+    if (flags.json) console.log(JSON.stringify({ protocol, ...learntJson(chosen), ...found }))
+    else {
+      const learnt = learntLines(chosen, found.count + found.unreadable.length)
+      console.log([deviceLine(net), protocol, ...learnt, '', ...lines(found)].join('\n'))
+    }
+  } finally {
+    net.dispose()
+  }
+}
+
+/** The data that the words and flags name; undefined where they name none. */
+function dataGiven(data: string | undefined, flags: Flags): DataDescription | undefined {
+  const { images, labels, valImages, valLabels, valList } = flags
+  const named = data ?? images ?? labels ?? valImages ?? valLabels ?? valList
+  return named === undefined ? undefined : dataOf(data, flags)
+}
+
+/** How images are read: as evaluation sees them, and the run's own as its flags said where none are given. */
+function readingFor(flags: Flags, { own, run, sources }: ScoredImages): RunDescription['photographs'] {
+  const onUnreadable = flags.onUnreadable ?? (own ? run?.photographs.onUnreadable : undefined)
+  const asked = readingOf(flags)
+  checkReading({ ...asked, randomCrop: true, flip: true, colour: true }, sources.kind)
+  return { ...asked, ...given({ onUnreadable }), randomCrop: false, flip: false, colour: false }
+}
+
+function learntJson({ part, trainingImages, unknown }: ScoredImages) {
+  return { part, trainingImages: trainingImages === 0 && unknown.length > 0 ? null : trainingImages, unknown }
+}
+
+function learntLines({ trainingImages, unknown }: ScoredImages, count: number): string[] {
+  const images = `of these ${countedText(count, 'image')}`
+  const gaps = unknown.map((text) => pc.yellow(text))
+  if (trainingImages === 0) return unknown.length > 0 ? gaps : [`the model was trained on none ${images}`]
+  const known = `${unknown.length > 0 ? 'at least ' : ''}${trainingImages}`
+  return [pc.yellow(`the model was trained on ${known} ${images}: on new ones it may do worse`), ...gaps]
+}
+
+/** A figure of the paper's tables and one of another protocol must never stand side by side unnamed. */
+function protocolOf({ imageSize, preprocessing }: VGG): string {
+  const [height, width] = imageSize
+  const side = preprocessing?.smallestSide
+  const scale = side === undefined ? '' : ` of the picture rescaled to a smallest side of ${evaluationSide(side)}`
+  return `protocol: single centre crop of ${height}x${width}${scale}`
+}
+
+/** Classes of up to this many are shown with their confusions as a table. */
+const widest = 12
+
+function lines(found: Evaluation): string[] {
+  const { count, top1, top5, loss, unreadable, perClass } = found
+  // of five classes one is always among five
+  const five = perClass.length > 5 ? `, top-5 ${percent(top5)}` : ''
+  const sums = `${count} pictures: top-1 ${percent(top1)}${five}, loss ${loss.toFixed(4)}`
+  const failed = unreadable.map(({ name, reason }) => `not read: ${name}: ${reason}`)
+  return [pc.bold(sums), ...failed, '', ...tableLines(classColumns, classRows(found)), ...confusionLines(found)]
+}
+
+const left = (title: string): Column => ({ title, align: 'left' })
+const right = (title: string): Column => ({ title, align: 'right' })
+const classColumns = ['pictures', 'right', 'accuracy'].map(right)
+classColumns.unshift(left('class'))
+classColumns.push(left('most often taken for'))
+
+function classRows({ perClass, confusion }: Metrics): string[][] {
+  return perClass.map(({ name, count, correct, accuracy }, index) => {
+    const others = (confusion[index] ?? []).map((times, other) => ({ times: other === index ? 0 : times, other }))
+    const most = others.reduce((best, one) => (one.times > best.times ? one : best), { times: 0, other: -1 })
+    const taken = most.times === 0 ? '' : `${perClass[most.other]?.name} (${most.times})`
+    return [name, String(count), String(correct), count === 0 ? '' : percent(accuracy), taken]
+  })
+}
+
+function confusionLines({ perClass, confusion }: Metrics): string[] {
+  if (perClass.length > widest) return []
+  const columns = [left('truth \\ answer'), ...perClass.map(({ name }) => right(name))]
+  const rows = confusion.map((row, index) => [perClass[index]?.name ?? '', ...row.map(String)])
+  return ['', ...tableLines(columns, rows)]
+}

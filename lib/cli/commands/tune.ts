@@ -1,0 +1,117 @@
+import { type Command, Option } from 'commander'
+import pc from 'picocolors'
+import { forgetTuning, keepTuning } from '../../measure/keep-tuning.js'
+import { type Measured, type MeasuredDial, measureTuning } from '../../measure/tuning.js'
+import { type TuningInForce, tuningFile, tuningInForce } from '../../platform/kept-tuning.js'
+import { type Column, countedText, tableLines } from '../../table.js'
+import { given, number } from '../flags/flags.js'
+import { stoppable } from '../terminal/stopping.js'
+import { dialNames, dialText, tuningFacts } from '../terminal/tuning-text.js'
+import { waitingOn } from '../terminal/waiting.js'
+
+const examples = `
+Measures with what sizes of blocks the processor's convolutions are fastest here, in under a minute on two cores and
+1 GB of memory, and keeps the sizes in the per-user cache, for this processor, count of threads and build. A size replaces
+the default only where it is at least 2 % faster. Results depend on the sizes by rounding only; VGGNET_TUNING=off leaves
+them out of use. Exit code 1 where other programs took so much of the machine that nothing is kept.
+
+Examples:
+  $ vggnet tune
+  $ vggnet tune --show
+  $ vggnet tune --rounds 15 --foreign-load 5 --json`
+
+interface Flags {
+  rounds?: number
+  foreignLoad?: number
+  show?: true
+  reset?: true
+  json?: true
+}
+
+/** `vggnet tune`: measures what suits this machine's processor, and keeps it. */
+export function addTune(program: Command): void {
+  const alone = ['rounds', 'foreignLoad']
+  program
+    .command('tune')
+    .description("measure which sizes suit this machine's processor, and keep them")
+    .option('--rounds <n>', 'turns of each candidate (default: 7)', number)
+    .option('--foreign-load <percent>', 'of the machine that other programs may take (default: 15)', number)
+    .addOption(new Option('--show', 'what is in force, and where it is from').conflicts([...alone, 'reset']))
+    .addOption(new Option('--reset', 'remove what is kept').conflicts(alone))
+    .option('--json', 'one JSON object')
+    .addHelpText('after', examples)
+    .action(async (flags: Flags) => {
+      if (flags.show) return print(flags, tuningInForce(), (found) => tuningFacts(found).join('\n'))
+      if (flags.reset) return print(flags, await reset(), resetText)
+      const found = await tuned(flags)
+      print(flags, found, text)
+      if (!found.kept) process.exitCode = 1
+    })
+}
+
+function print<T>({ json }: Flags, found: T, words: (found: T) => string): void {
+  console.log(json ? JSON.stringify(found, null, 2) : words(found))
+}
+
+async function reset(): Promise<{ removed: boolean; file: string }> {
+  const file = tuningFile(process.env)
+  return { removed: await forgetTuning(file), file }
+}
+
+const resetText = ({ removed, file }: { removed: boolean; file: string }): string =>
+  removed ? `Removed ${file}` : `There is no ${file}`
+
+/** What `--json` prints. */
+interface Tuned extends Measured {
+  kept: boolean
+  file: string
+  before: Pick<TuningInForce, 'tuning' | 'source'>
+}
+
+async function tuned({ rounds, foreignLoad }: Flags): Promise<Tuned> {
+  const file = tuningFile(process.env)
+  const { tuning, source } = tuningInForce()
+  const found = await stoppable((signal) => {
+    const waiting = waitingOn(process.stderr)
+    const onProgress = (name: MeasuredDial['name'], done: number, of: number) =>
+      waiting.update(`measuring the ${dialNames[name]}:`, done, of)
+    return measureTuning({ ...given({ rounds, foreignLoad }), signal, onProgress }).finally(() => waiting.end())
+  }, `${file} is as it was`)
+  const kept = found.obstacle === ''
+  if (kept) await keepTuning(file, found)
+  return { kept, file, before: { tuning, source }, ...found }
+}
+
+function dialLines({ name, direction, shapes, standard, chosen, candidates }: MeasuredDial): string[] {
+  const columns: Column[] = [
+    { title: dialNames[name], align: 'left' },
+    ...shapes.map(({ channels, side, batch }): Column => {
+      return { title: `${channels} channels, ${side}x${side}, batch ${batch}`, align: 'right' }
+    }),
+    { title: 'times as fast', align: 'right' },
+    { title: '', align: 'left' },
+  ]
+  const rows = candidates.map(({ value, milliseconds, ratio }) => [
+    dialText(name, value),
+    ...milliseconds.map((time) => `${time.toFixed(2)} ms`),
+    ratio.toFixed(3),
+    [value === standard ? 'default' : '', value === chosen ? 'chosen' : ''].filter(Boolean).join(', '),
+  ])
+  const [titles = '', rule = '', ...body] = tableLines(columns, rows)
+  return ['', pc.bold(`${titles}   ${direction}`), pc.dim(rule), ...body]
+}
+
+function ending({ kept, file, obstacle }: Tuned): string {
+  if (!kept)
+    return pc.red(`Nothing is kept: ${obstacle}. Again when the machine is quiet, or with --foreign-load PERCENT`)
+  const unused = process.env.VGGNET_TUNING === 'off' ? '; VGGNET_TUNING=off leaves it out of use' : ''
+  return `Kept in ${file}, for what begins from now on${unused}`
+}
+
+function text(found: Tuned): string {
+  const { machine, rounds, dials, foreignLoad } = found
+  const { processor, threads, buildId } = machine
+  const load = `foreign load ${(100 * foreignLoad).toFixed(1)} %`
+  const head = `${processor}, ${countedText(threads, 'thread')}, build ${buildId}, ${countedText(rounds, 'round')}, ${load}`
+  return [head, ...dials.flatMap(dialLines), '', ending(found)].join('\n')
+}

@@ -1,0 +1,91 @@
+import { SingleBar } from 'cli-progress'
+import pc from 'picocolors'
+import type { Progress } from '../../platform/wheels/fetch.mjs'
+import { durationText } from '../../train/log.js'
+
+/** Tells how far an install is. */
+export interface InstallProgress {
+  /** @param title of the pin whose turn it is */
+  update(title: string, progress: Progress): void
+  /** Takes away what is only for the moment. */
+  end(): void
+}
+
+const every = 10_000
+
+/** `366 MB`, `1.04 GB`, as indexes and disks count. */
+export function sizeText(bytes: number): string {
+  const [amount, unit] = bytes < 1e9 ? [bytes / 1e6, 'MB'] : [bytes / 1e9, 'GB']
+  return `${amount.toFixed(amount < 10 ? 2 : amount < 100 ? 1 : 0)} ${unit}`
+}
+
+const whole = (bytes: number): string => (bytes / 1e6).toFixed(0)
+
+/**
+ * What is said of the moment.
+ * @param speed bytes a second; 0: not known yet
+ */
+function words(title: string, { doing, bytes, of, reason }: Progress, speed: number): string {
+  if (doing === 'waiting') return `${title}: waiting ${reason}`
+  if (doing === 'trying again') return `${title}: trying again, ${reason}`
+  const share = `${title}: ${doing === 'fetching' ? '' : `${doing} `}${whole(bytes)} of ${whole(of)} MB`
+  if (doing !== 'fetching' || speed === 0) return share
+  return `${share}, ${(speed / 1e6).toFixed(1)} MB/s, ${durationText((of - bytes) / speed)} left`
+}
+
+/** The speed of the last seconds; what was there already when the fetching began is not counted. */
+function speedometer(): (progress: Progress) => number {
+  let marks: { time: number; bytes: number }[] = []
+  return ({ doing, bytes }) => {
+    const time = performance.now()
+    const last = marks.at(-1)
+    if (doing !== 'fetching' || (last !== undefined && bytes < last.bytes)) marks = []
+    marks = [...marks.filter((mark) => time - mark.time < 5000), { time, bytes }]
+    const [first] = marks
+    if (first === undefined || time - first.time < 300) return 0
+    return (1000 * (bytes - first.bytes)) / (time - first.time)
+  }
+}
+
+/** A bar where `stream` is a terminal, otherwise a line at each new thing to do, and one every ten seconds. */
+export function installProgressOn(stream: NodeJS.WriteStream): InstallProgress {
+  return stream.isTTY ? barOn(stream) : linesOn(stream)
+}
+
+function linesOn(stream: NodeJS.WriteStream): InstallProgress {
+  const speed = speedometer()
+  let [said, before] = [-every, '']
+  return {
+    update(title, progress) {
+      const now = speed(progress)
+      const what = `${title} ${progress.doing} ${progress.reason ?? ''}`
+      if (what === before && performance.now() - said < every) return
+      said = performance.now()
+      before = what
+      stream.write(`${words(title, progress, now)}\n`)
+    },
+    end() {},
+  }
+}
+
+function barOn(stream: NodeJS.WriteStream): InstallProgress {
+  const speed = speedometer()
+  const options = { barsize: 16, barCompleteChar: '\u2588', barIncompleteChar: '\u2591', clearOnComplete: true }
+  const format = `${pc.cyan('{bar}')} {text}`
+  const bar = new SingleBar({ ...options, format, stream, fps: 8, gracefulExit: false, hideCursor: true })
+  let shown = false
+  return {
+    update(title, progress) {
+      const payload = { text: words(title, progress, speed(progress)) }
+      const total = Math.max(1, progress.of)
+      if (shown) bar.setTotal(total)
+      else bar.start(total, 0, payload)
+      shown = true
+      bar.update(progress.bytes, payload)
+    },
+    end() {
+      if (shown) bar.stop()
+      shown = false
+    },
+  }
+}

@@ -1,0 +1,74 @@
+import path from 'node:path'
+import pc from 'picocolors'
+import type { Datasets } from '../../run/datasets.js'
+import type { PlanHooks } from '../../run/plan-run.js'
+import { countText } from '../../table.js'
+import type { TrainReport } from '../../train/events.js'
+import { deviceLine, reportLine } from '../../train/log.js'
+import { progressOn } from '../../train/progress.js'
+import type { VGG } from '../../vgg/vgg.js'
+
+/** What a run shows as it goes. */
+export interface RunOutput {
+  readonly hooks: PlanHooks
+  /** Takes away what is only for the moment, before anything else is printed. */
+  pause(): void
+  /** @param report undefined where all was done already */
+  end(report: TrainReport | undefined, model: string): void
+}
+
+/** Lines and a bar for people, or JSON lines for programs. */
+export const runOutput = (folder: string, json: boolean): RunOutput => (json ? jsonOutput() : textOutput(folder))
+
+function print(event: string, fields: object): void {
+  console.log(JSON.stringify({ event, ...fields }))
+}
+
+function jsonOutput(): RunOutput {
+  let device = {}
+  return {
+    hooks: {
+      onStage: ({ name }, number, of) => of > 1 && print('stage', { name, number, of }),
+      onStart: (net) => {
+        const { device: name, deviceReason, precision } = net
+        device = { device: name, deviceReason, precision }
+      },
+      onNotice: (text) => print('notice', { text }),
+      onEpoch: (event) => print('epoch', event),
+    },
+    pause() {},
+    end: (report, model) => print('end', { ...report, ...device, path: model }),
+  }
+}
+
+function textOutput(folder: string): RunOutput {
+  const progress = progressOn(process.stderr)
+  return {
+    hooks: {
+      onStage({ name }, number, of) {
+        if (of > 1) console.log(pc.bold(`\n${number} of ${of}: ${name}`))
+      },
+      onStart(net, data, resumed) {
+        console.log(startLines(net, data))
+        if (resumed) console.log(`going on behind step ${resumed.step}, ${resumed.epochsDone} epochs done`)
+      },
+      onNotice: (text) => console.error(text),
+      ...progress.callbacks,
+    },
+    pause: () => progress.end(),
+    end(report, model) {
+      progress.end()
+      console.log(report === undefined ? 'The run was finished already.' : reportLine(report))
+      console.log(`saved to ${path.relative('.', model) || model}; 'vggnet report ${folder}' makes a page of it`)
+    },
+  }
+}
+
+function startLines(net: VGG, { training, validation }: Datasets): string {
+  const [height, width] = net.imageSize
+  const held = validation === undefined ? 'no validation' : `${validation.count} for validation`
+  const count = net.parameters.reduce((sum, parameter) => sum + parameter.count, 0)
+  const size = `${height}x${width}x${net.channels}`
+  const made = `VGG ${net.variant} (${size}, ${net.classes} classes, ${countText(count)} parameters)`
+  return `${made}: ${training.count} pictures, ${held}\n${deviceLine(net)}`
+}

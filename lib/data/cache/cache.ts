@@ -1,0 +1,247 @@
+import path from 'node:path'
+import { throwIfAborted, VggError } from '../../error.js'
+import { callback, filePath, instanceOf, optional, readOptions, unexpected } from '../../options.js'
+import { native } from '../../platform/native.js'
+import type { Random } from '../../random.js'
+import type { Augmented, Dataset, Unreadable } from '../dataset.js'
+import { drawColourShift } from '../images/colour.js'
+import { type Cut, centreView, drawView, type PictureSize, type View } from '../images/view.js'
+import { type PhotoList, type PhotoOptions, photoDataset, readPhotoOptions } from '../sources/photographs.js'
+import type { Shard } from './shard.js'
+import { picturesPerShard, ShardFolder } from './shard-folder.js'
+
+/** How photographs are kept decoded. */
+export interface CacheOptions extends PhotoOptions {
+  /**
+   * Folder of the shards, made where it is missing. It may serve many datasets and settings at once, and be removed at
+   * any time. Nothing in it is ever removed by itself but what is damaged.
+   */
+  cache: string
+}
+
+/** What making ready found. */
+export interface CacheReport {
+  /** Pictures that are in the cache. */
+  readonly pictures: number
+  /**
+   * Pictures that are decoded anew for each read: unreadable ones, those smaller than a fixed S, and all of a shard that
+   * could not be written.
+   */
+  readonly missing: number
+}
+
+/** Photographs that are decoded once. */
+export interface CachedDataset extends Dataset {
+  /**
+   * Makes all shards that are not there. Without it, a read makes those it needs: in random order that is nearly all
+   * of them at the first batch.
+   *
+   * @throws VggError ABORTED; what is done by then stays done
+   */
+  prepare(options?: PrepareOptions): Promise<CacheReport>
+}
+
+/** How a cache is made. */
+export interface PrepareOptions {
+  /** Called now and then with the pictures gone through, of how many. */
+  onProgress?: (done: number, of: number) => void
+  /** Ends it after the shard that is being made. */
+  signal?: AbortSignal
+}
+
+/** Pictures read at once by one read. */
+const lanes = 4
+
+const prepareChecks = {
+  onProgress: optional(callback<(done: number, of: number) => void>()),
+  signal: optional(instanceOf(AbortSignal)),
+}
+
+/**
+ * As `photoDataset`, from a cache of decoded pictures: each is decoded once, and rescaled to S. With a fixed S the
+ * bytes are those of `photoDataset`, bit for bit, and to read a picture is to copy rows; what is smaller than S is
+ * decoded each time. With a range of S pictures are kept at its largest (or as they are, where they are smaller), and
+ * each view is rescaled from there: close to what the file itself would give, not equal.
+ *
+ * A shard holds 256 pictures of the list in its order, and is named by the hash of their paths, sizes and times of
+ * change, of the settings and of the library that decoded them: a file that is changed makes its shard anew. Processes
+ * may share a folder. Checksums find what is damaged: it is made anew. Where shards cannot be written (the disk is
+ * full), a warning is given once, and files are decoded as without a cache; so are unreadable pictures each time.
+ *
+ * @param list paths or bytes; functions have nothing that they could be recognised by
+ * @throws VggError INVALID_ARGUMENT, as photoDataset does
+ */
+export function cachedDataset(list: PhotoList, options: CacheOptions): CachedDataset {
+  const { cache: folder, ...rest } = options
+  const direct = photoDataset(list, rest)
+  const strange = list.sources.findIndex((source) => typeof source === 'function')
+  if (strange >= 0) throw unexpected('a path or bytes', `sources[${strange}]`, list.sources[strange])
+  const given = readPhotoOptions(rest)
+  const { viewing, channels } = given
+  const shards = new ShardFolder(list.sources, {
+    ...given,
+    folder: path.resolve(filePath(folder, 'cache')),
+    smallestSide: viewing.smallestSide,
+  })
+
+  const cut: Cut = { height: direct.height, width: direct.width, channels }
+
+  async function read(indices: Int32Array, into: Uint8Array): Promise<readonly Unreadable[]> {
+    const found = new Found(cut, indices, into)
+    await found.fill(shards, (size) => centreView(size, viewing))
+    const { unreadable } = await found.decodeMissing(async (missing, pixels) => ({
+      unreadable: await direct.read(missing, pixels),
+    }))
+    return unreadable ?? []
+  }
+
+  async function readAugmented(indices: Int32Array, randoms: readonly Random[], into: Uint8Array): Promise<Augmented> {
+    const { flip = true, colour } = rest
+    const flips = new Uint8Array(indices.length)
+    const shifts = new Float32Array(indices.length * direct.channels)
+    const found = new Found(cut, indices, into)
+    await found.fill(shards, (size, place) => {
+      const random = randoms[place]
+      if (!random) throw new VggError('INTERNAL', `Expected a generator for picture ${place} of the batch`)
+      // The same draws in the same order as photoDataset's.
+      const view = drawView(random, size, viewing)
+      flips[place] = random.next() >>> 31
+      if (colour) shifts.set(drawColourShift(random, colour), place * direct.channels)
+      return view
+    })
+    const { unreadable = [] } = await found.decodeMissing(async (missing, pixels, places) => {
+      const its = places.map((place) => randoms[place] as Random)
+      const decoded = (await direct.readAugmented?.(missing, its, pixels)) ?? {}
+      for (const [at, place] of places.entries()) {
+        flips[place] = decoded.flip?.[at] ?? 0
+        shifts.set(
+          decoded.shift?.subarray(at * direct.channels, (at + 1) * direct.channels) ?? [],
+          place * direct.channels,
+        )
+      }
+      return decoded
+    })
+    return { ...(flip && { flip: flips }), ...(colour && { shift: shifts }), unreadable }
+  }
+
+  return { ...direct, read, readAugmented, prepare: (given) => prepare(shards, direct.count, given) }
+}
+
+type ChooseView = (size: PictureSize, place: number) => View
+
+/** One read of pictures: what the shards hold, and then the rest. */
+class Found {
+  readonly #cut: Cut
+  readonly #indices: Int32Array
+  readonly #into: Uint8Array
+  readonly #missing: number[] = []
+
+  constructor(cut: Cut, indices: Int32Array, into: Uint8Array) {
+    this.#cut = cut
+    this.#indices = indices
+    this.#into = into
+  }
+
+  /**
+   * Takes what the shards hold. Draws nothing for a picture before it is read. What is damaged is removed: its pictures
+   * are missing this time, and the next read makes the shard anew.
+   */
+  async fill(shards: ShardFolder, choose: ChooseView): Promise<void> {
+    const places = new Map<number, number[]>()
+    for (const [place, index] of this.#indices.entries()) {
+      const number = Math.floor(index / picturesPerShard)
+      const its = places.get(number)
+      if (its) its.push(place)
+      else places.set(number, [place])
+    }
+    // Each lane has one file open at a time: a batch may touch more shards than a process may open files.
+    const left = [...places].values()
+    const lane = async () => {
+      for (const [number, its] of left) {
+        const shard = await shards.shard(number)
+        if (shard === undefined) this.#missing.push(...its)
+        else if (!(await this.#take(shard, its, choose))) await shards.discard(number, shard)
+      }
+    }
+    await Promise.all(Array.from({ length: Math.min(lanes, places.size) }, lane))
+    this.#missing.sort((one, other) => one - other)
+  }
+
+  /** Takes pictures of one shard; false where it is gone, or something of it is damaged. */
+  async #take(shard: Shard, places: readonly number[], choose: ChooseView): Promise<boolean> {
+    const file = await shard.openFile()
+    if (file === undefined) {
+      this.#missing.push(...places)
+      return false
+    }
+    let scratch = new Uint8Array(0)
+    let whole = true
+    try {
+      for (const place of places) {
+        const entry = shard.entry((this.#indices[place] ?? -1) % picturesPerShard)
+        const length = entry ? entry.height * entry.width * this.#cut.channels : 0
+        if (scratch.length < length) scratch = new Uint8Array(length)
+        const pixels = scratch.subarray(0, length)
+        const isRead = entry !== undefined && (await shard.read(file, entry, pixels))
+        if (isRead) await takeView(pixels, entry, choose(entry.original, place), this.#cut, this.#target(place))
+        else this.#missing.push(place)
+        whole &&= isRead || entry === undefined
+      }
+    } finally {
+      await file.close()
+    }
+    return whole
+  }
+
+  #target(place: number): Uint8Array {
+    const bytes = this.#cut.height * this.#cut.width * this.#cut.channels
+    return this.#into.subarray(place * bytes, (place + 1) * bytes)
+  }
+
+  /** Hands the missing pictures to `decode` and puts what it gives into their places. */
+  async decodeMissing(
+    decode: (indices: Int32Array, pixels: Uint8Array, places: readonly number[]) => Promise<Augmented>,
+  ): Promise<Augmented> {
+    const places = this.#missing
+    if (places.length === 0) return {}
+    const bytes = this.#into.length / this.#indices.length
+    const pixels = new Uint8Array(places.length * bytes)
+    const indices = Int32Array.from(places, (place) => this.#indices[place] ?? -1)
+    const { unreadable = [], ...rest } = await decode(indices, pixels, places)
+    for (const [at, place] of places.entries()) {
+      this.#into.set(pixels.subarray(at * bytes, (at + 1) * bytes), place * bytes)
+    }
+    return { ...rest, unreadable: unreadable.map((one) => ({ ...one, place: places[one.place] ?? -1 })) }
+  }
+}
+
+/** Cuts a view out of kept pixels: rows are copied where they have the view's size, and rescaled otherwise. */
+async function takeView(pixels: Uint8Array, kept: PictureSize, view: View, cut: Cut, into: Uint8Array): Promise<void> {
+  const { channels } = cut
+  if (view.height === kept.height && view.width === kept.width) {
+    const rowBytes = cut.width * channels
+    for (let row = 0; row < cut.height; row++) {
+      const start = ((view.top + row) * kept.width + view.left) * channels
+      into.set(pixels.subarray(start, start + rowBytes), row * rowBytes)
+    }
+    return
+  }
+  await native().rescale({ pixels, source: kept, view, cut, into })
+}
+
+async function prepare(shards: ShardFolder, count: number, options: PrepareOptions = {}): Promise<CacheReport> {
+  const { onProgress, signal } = readOptions(options, 'prepare options', prepareChecks)
+  let pictures = 0
+  let done = 0
+  // Each process begins elsewhere: two that start together make different shards.
+  for (let turn = 0; turn < shards.count; turn++) {
+    const number = (process.pid + turn) % shards.count
+    throwIfAborted(signal, 'The making of the cache')
+    const shard = await shards.shard(number)
+    const size = shards.sizeOf(number)
+    for (let place = 0; shard && place < size; place++) if (shard.entry(place)) pictures += 1
+    done += size
+    onProgress?.(done, count)
+  }
+  return { pictures, missing: count - pictures }
+}

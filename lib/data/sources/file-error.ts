@@ -1,0 +1,16 @@
+import { VggError } from '../../error.js'
+
+/**
+ * The error for a file of pictures or labels that could not be read: FILE_NOT_FOUND, or FILE_FORMAT.
+ *
+ * @param packed what was expected of a gzip file, where unpacking it failed
+ */
+export function fileError(error: unknown, file: string, packed = 'a whole gzip file'): VggError {
+  const { code, message } = error as NodeJS.ErrnoException
+  if (code === 'ENOENT') return new VggError('FILE_NOT_FOUND', `No file at ${file}`, { cause: error })
+  const unpacking = code?.startsWith('Z_') === true || code === 'ERR_BUFFER_TOO_LARGE'
+  const text = unpacking
+    ? `Expected ${packed} for ${file} but unpacking it failed: ${message}`
+    : `Could not read ${file}: ${message}`
+  return new VggError('FILE_FORMAT', text, { cause: error })
+}

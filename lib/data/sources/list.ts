@@ -1,0 +1,180 @@
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { VggError } from '../../error.js'
+import { filePath, likelyMeant, readOptions } from '../../options.js'
+import { fileError } from './file-error.js'
+import { type PartOptions, partChecks } from './folder.js'
+import { type PhotoList, type PhotoParts, splitPhotos } from './photographs.js'
+
+/** One line of a list. */
+interface Row {
+  readonly fields: readonly string[]
+  /** From 1; of a row over several lines the first. */
+  readonly line: number
+}
+
+const pathNames = ['path', 'file', 'filename', 'file_name', 'image']
+const labelNames = ['label', 'class', 'category', 'target']
+
+/** Classes that labels given as numbers may number; a larger number is a mistake, not a class. */
+const mostClasses = 65536
+
+const at = (file: string, line: number, message: string): VggError =>
+  new VggError('FILE_FORMAT', `${file}, line ${line}: ${message}`)
+
+/** Divides a text into rows of fields (RFC 4180): a quoted field may hold separators, line ends and doubled quotes. */
+function rowsOf(content: string, separator: string, file: string): Row[] {
+  const rows: Row[] = []
+  let line = 1
+  let place = 0
+  const quoted = (): string => {
+    const opened = line
+    let field = ''
+    for (place += 1; ; place++) {
+      const character = content[place]
+      if (character === undefined) throw at(file, opened, 'Expected a closing quote but the file ends')
+      if (character === '\n') line += 1
+      if (character !== '"') field += character
+      else if (content[place + 1] === '"') {
+        field += '"'
+        place += 1
+      } else break
+    }
+    place += 1
+    return field
+  }
+  const plain = (): string => {
+    const start = place
+    while (place < content.length && content[place] !== separator && content[place] !== '\n') place += 1
+    return content.slice(start, place).replace(/\r$/, '')
+  }
+  while (place < content.length) {
+    const fields: string[] = []
+    const start = line
+    for (;;) {
+      const isQuoted = content[place] === '"'
+      fields.push(isQuoted ? quoted() : plain())
+      if (isQuoted && content[place] === '\r') place += 1
+      const ending = content[place]
+      if (ending !== undefined && ending !== separator && ending !== '\n') {
+        throw at(file, line, `Expected a separator after the closing quote but found '${ending}'`)
+      }
+      place += 1
+      if (ending !== separator) break
+    }
+    line += 1
+    if (fields.length > 1 || fields[0]?.trim() !== '') rows.push({ fields, line: start })
+  }
+  return rows
+}
+
+/** By extension, otherwise by the first line. */
+function separatorOf(file: string, content: string): string {
+  const extension = path.extname(file).toLowerCase()
+  if (extension === '.csv') return ','
+  if (extension === '.tsv' || extension === '.tab') return '\t'
+  const [first = ''] = content.split('\n', 1)
+  return first.includes('\t') ? '\t' : ','
+}
+
+interface Entry {
+  readonly source: string
+  readonly label: string
+  readonly line: number
+}
+
+/** Path and label of each row: by the header's names, or the two fields there are. */
+function entriesOf(rows: readonly Row[], file: string): Entry[] {
+  const [first] = rows
+  const heads = first?.fields.map((field) => field.trim().toLowerCase()) ?? []
+  const pathColumn = heads.findIndex((head) => pathNames.includes(head))
+  const labelColumn = heads.findIndex((head) => labelNames.includes(head))
+  const headed = pathColumn !== -1 && labelColumn !== -1
+  const width = headed ? heads.length : 2
+  return rows.slice(headed ? 1 : 0).map(({ fields, line }) => {
+    if (fields.length !== width) {
+      throw at(file, line, `Expected ${width} fields${headed ? '' : ' (path and label)'} but found ${fields.length}`)
+    }
+    const source = fields[headed ? pathColumn : 0] ?? ''
+    const label = (fields[headed ? labelColumn : 1] ?? '').trim()
+    if (source === '' || source.includes('\0')) throw at(file, line, 'Expected the path of a picture but found none')
+    if (label === '') throw at(file, line, 'Expected a label but found none')
+    return { source, label, line }
+  })
+}
+
+const isNumber = (label: string): boolean => /^\d+$/.test(label)
+
+/** The classes that labels are numbers of: as many as the largest says. */
+function numberedClasses(entries: readonly Entry[], file: string): string[] {
+  let largest = 0
+  for (const { label, line } of entries) {
+    if (!isNumber(label)) {
+      throw at(file, line, `Expected a number for the label, as on the lines before, but found '${label}'`)
+    }
+    if (Number(label) >= mostClasses) {
+      throw at(file, line, `Expected a label from 0 to ${mostClasses - 1} but found ${label}`)
+    }
+    largest = Math.max(largest, Number(label))
+  }
+  return Array.from({ length: largest + 1 }, (_, index) => String(index))
+}
+
+function classesOf(entries: readonly Entry[], file: string): string[] {
+  if (isNumber(entries[0]?.label ?? '')) return numberedClasses(entries, file)
+  const number = entries.find(({ label }) => isNumber(label))
+  if (number !== undefined) {
+    throw at(file, number.line, `Expected a name for the label, as on the lines before, but found ${number.label}`)
+  }
+  return [...new Set(entries.map(({ label }) => label))].sort()
+}
+
+/** The class of each entry: by its name, otherwise by its number. */
+function labelsOf(entries: readonly Entry[], classNames: readonly string[], file: string): Int32Array {
+  const places = new Map(classNames.map((name, index) => [name, index]))
+  return Int32Array.from(entries, ({ label, line }) => {
+    const index = places.get(label) ?? (isNumber(label) ? Number(label) : -1)
+    if (index >= 0 && index < classNames.length) return index
+    const meant = likelyMeant(label, classNames)
+    const ending = meant === undefined ? '' : `; did you mean '${meant}'?`
+    throw at(file, line, `Expected one of the ${classNames.length} classes but found '${label}'${ending}`)
+  })
+}
+
+async function contentOf(file: string): Promise<string> {
+  let bytes: Buffer
+  try {
+    bytes = await readFile(file)
+  } catch (error) {
+    throw fileError(error, file)
+  }
+  try {
+    // Takes a byte order mark away, and refuses what is no UTF-8.
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch (error) {
+    throw new VggError('FILE_FORMAT', `Expected text in UTF-8 for ${file}`, { cause: error })
+  }
+}
+
+/**
+ * The photographs of a list: a CSV or TSV file with the path and the label of one picture a line. A header that names
+ * the two columns (`path` and `label`) may come first; then others are passed over. Paths are relative to the list's
+ * folder. Labels are all names (classes in the order of their code units) or all numbers of classes, from 0.
+ *
+ * Pictures are not looked for: a missing file is found when it is read, and treated as `onUnreadable` says.
+ *
+ * @throws VggError FILE_NOT_FOUND, FILE_FORMAT with file and line, INVALID_ARGUMENT
+ */
+export async function readList(file: string, options: PartOptions = {}): Promise<PhotoParts> {
+  filePath(file, 'file')
+  const given = readOptions(options, 'readList options', partChecks)
+  const content = await contentOf(file)
+  const entries = entriesOf(rowsOf(content, separatorOf(file, content), file), file)
+  if (entries.length === 0) throw new VggError('FILE_FORMAT', `Expected the path and label of a picture in ${file}`)
+  const classNames = given.classNames ?? classesOf(entries, file)
+  const folder = path.dirname(file)
+  const sources = entries.map(({ source }) => (path.isAbsolute(source) ? source : path.join(folder, source)))
+  const labels = labelsOf(entries, classNames, file)
+  const list: PhotoList = { sources, names: sources, labels, classNames }
+  return splitPhotos(list, given.validation, given.seed)
+}
