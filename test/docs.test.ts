@@ -1,12 +1,11 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
 import { commandsIn } from '../docs/tool/command-line.mjs'
 import { layersOf } from '../lib/vgg/vgg.js'
 import { root, start } from './setup/command.js'
-
-const read = (...parts: string[]): string => readFileSync(path.join(root, ...parts), 'utf8')
+import { blocksOf, outputOf, read } from './setup/document.js'
 
 /** The names that a file re-exports. */
 const exportsOf = (text: string): string[] =>
@@ -42,14 +41,6 @@ test("the tool's lock file names no host", () => {
   }
 })
 
-const pages = ['docs/from-pytorch.md', 'docs/how-it-works.md', 'examples/README.md']
-
-test.each(pages)('the links of %s lead to files', (page) => {
-  const links = [...read(page).matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)].map(([, link = '']) => link)
-  expect(links.filter((link) => !existsSync(path.join(root, path.dirname(page), link)))).toEqual([])
-  expect(links.length).toBeGreaterThan(0)
-})
-
 test('every example is on the list of examples', () => {
   const scripts = readdirSync(path.join(root, 'examples')).filter((name) => name.endsWith('.ts'))
   const list = read('examples', 'README.md')
@@ -65,37 +56,33 @@ describe('from-pytorch.md', () => {
     ['VGG13', 'B'],
     ['VGG16', 'D'],
     ['VGG19', 'E'],
-  ])('has the places of the layers of %s', (name, letter) => {
-    let place = 0
-    const places = layersOf({ variant: letter, classes: 10 }).flatMap((layer) => {
-      if (layer.kind === 'max-pool') place += 1
+  ])('has the indices of the layers of %s', (name, letter) => {
+    let index = 0
+    const indices = layersOf({ variant: letter, classes: 10 }).flatMap((layer) => {
+      if (layer.kind === 'max-pool') index += 1
       if (layer.kind !== 'convolution') return []
-      place += 2
-      return [`${layer.name} **${place - 2}**`]
+      index += 2
+      return [`${layer.name} **${index - 2}**`]
     })
-    expect(page).toContain(`| ${name}, ${letter} | ${places.join(', ')} |`)
+    expect(page).toContain(`| ${name}, ${letter} | ${indices.join(', ')} |`)
   })
 
   test('shows TypeScript that runs', async () => {
     const folder = mkdtempSync(path.join(root, 'build', 'docs-'))
     try {
       const grey = { create: { width: 80, height: 60, channels: 3, background: '#888' } } as const
-      await sharp(grey).jpeg().toFile(path.join(folder, 'picture.jpg'))
+      await sharp(grey).jpeg().toFile(path.join(folder, 'image.jpg'))
       // a net of a few megabytes in the place of VGG-11
-      const blocks = [...page.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, code = '']) =>
+      const blocks = blocksOf(page, 'ts').map((code) =>
         code
           .replace('classes: 10,', 'classes: 10, imageSize: 32, width: 0.125, headWidth: 16,')
           .replaceAll('224', '32')
           .replace('256', '36')
           .replaceAll(/'(form|vgg11)\.safetensors'/g, JSON.stringify(path.join(folder, 'form.safetensors')))
-          .replace("'picture.jpg'", JSON.stringify(path.join(folder, 'picture.jpg'))),
+          .replace("'image.jpg'", JSON.stringify(path.join(folder, 'image.jpg'))),
       )
       expect(blocks).toHaveLength(2)
-      for (const [index, code] of blocks.entries()) {
-        const file = path.join(folder, `${index}.ts`)
-        writeFileSync(file, code)
-        expect(await start(file, []).ended).toMatchObject({ code: 0, stderr: '' })
-      }
+      for (const [index, code] of blocks.entries()) await outputOf(code, folder, String(index))
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }

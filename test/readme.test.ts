@@ -1,42 +1,30 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtempSync, rmSync } from 'node:fs'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { root, start } from './setup/command.js'
-import { writeDigitPhotos } from './setup/digit-photos.js'
+import { afterAll, describe, expect, test } from 'vitest'
+import { root } from './setup/command.js'
+import { blocksOf, linksOf, outputOf, read } from './setup/document.js'
 
-const text = await readFile(path.join(root, 'README.md'), 'utf8')
-const blocks = [...text.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, code = '']) => code)
+const text = read('README.md')
+const blocks = blocksOf(text, 'ts')
 
 // Inside the package, so that `import 'vggnet'` means this package.
-let folder = ''
-beforeAll(async () => {
-  folder = await mkdtemp(path.join(root, 'build', 'readme-'))
-  await writeDigitPhotos(path.join(folder, 'photos'), 2, 20)
-})
-
-/** Its files are the test's own: what a block calls 'photos' and 'checkpoints' lies in the test's folder. */
-const placed = (code: string): string =>
-  code.replaceAll(/'(photos|checkpoints)'/g, (_, name) => JSON.stringify(path.join(folder, name)))
-
-afterAll(() => rm(folder, { recursive: true, force: true }))
+const folder = mkdtempSync(path.join(root, 'build', 'readme-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('README', () => {
-  test('shows the API by example', () => expect(blocks.length).toBeGreaterThanOrEqual(3))
+  test('has at most 150 lines', () => expect(text.trimEnd().split('\n').length).toBeLessThanOrEqual(150))
 
-  test.each(blocks.map((code, index) => [String(index + 1), code] as const))('block %s runs', async (index, code) => {
-    const file = path.join(folder, `block-${index}.ts`)
-    await writeFile(file, placed(code))
-    const { code: exit, stderr, stdout } = await start(file, []).ended
-    expect({ exit, stderr }).toEqual({ exit: 0, stderr: '' })
-    // a comment behind console.log says what a stranger will read
-    for (const [, shape = ''] of code.matchAll(/console\.log\(.*\) \/\/ (\[[\d, ]+\])$/gm))
-      expect(stdout.replace(/\s+/g, ' ')).toContain(shape.replace(/^\[/, '[ ').replace(/\]$/, ' ]'))
+  test('has an image before its first section', () => {
+    expect(linksOf(text.slice(0, text.indexOf('\n## ')))).toContain('docs/report.png')
   })
 
-  test.each([...text.matchAll(/\]\((?!https?:)([^)#]+)\)/g)].map(([, link = '']) => link))(
-    'the link %s leads to a file',
-    async (link) => {
-      expect((await readFile(path.join(root, link), 'utf8')).length).toBeGreaterThan(0)
-    },
-  )
+  // .ci/run calls the second one
+  test('names the command of the demo and that of the tests', () => {
+    expect(blocksOf(text, 'sh').join('')).toMatch(/^npm run demo\b.*\nnpm test\b/m)
+  })
+
+  test('shows what its TypeScript prints', async () => {
+    expect(blocks).toHaveLength(1)
+    expect(await outputOf(blocks[0] ?? '', folder, 'block')).toBe(blocksOf(text, 'text')[0])
+  })
 })

@@ -1,0 +1,116 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { headingsOf } from '../docs/tool/anchors.mjs'
+import { root } from './setup/command.js'
+import { writeDigitPhotos } from './setup/digit-photos.js'
+import {
+  blocksOf,
+  commandLinesOf,
+  documents,
+  inlineCodeOf,
+  linksOf,
+  outputOf,
+  proseOf,
+  read,
+} from './setup/document.js'
+
+// Words that have been retired from the documents, by what is written instead.
+const retired: Record<string, RegExp> = {
+  'index, position, location': /places?/,
+  image: /pictures?|photographs?/,
+  after: /behind/,
+  'reported, printed': /told|tells|said/,
+  'prepared, written': /made ready|laid down|lays? down/,
+  'interleaved rounds': /in turns|takes? turns/,
+  baseline: /peers?|rivals?|opponents?/,
+  'background load': /foreign load/,
+  random: /by chance/,
+  'fingerprint, requirement': /conditions?/,
+  history: /course/,
+  'assessed, rejected, tried': /judges?|judged|verdicts?|fates?|trials?/,
+  fix: /mends?|mended|cures?/,
+  GPU: /cards?/,
+  'progress, state': /standing/,
+  'again, new': /anew/,
+  'skipped, left out': /passed over/,
+}
+
+describe.each(documents)('%s', (document) => {
+  const text = read(document)
+
+  test('has links that lead to files and headings', () => {
+    const links = linksOf(text)
+    expect(links.length).toBeGreaterThan(0)
+    const lost = links.filter((link) => {
+      const [file = '', anchor] = link.split('#')
+      const target = file === '' ? document : path.posix.join(path.posix.dirname(document), file)
+      if (!existsSync(path.join(root, target))) return true
+      return anchor !== undefined && !headingsOf(read(target)).some((heading) => heading.anchor === anchor)
+    })
+    expect(lost).toEqual([])
+  })
+
+  test('names files and folders that exist', () => {
+    const names = inlineCodeOf(text).filter((code) =>
+      /^(native|lib|test|bench|scripts|docs|examples)\/[\w./-]+$/.test(code),
+    )
+    // what a measurement writes is not in a clone
+    const kept = names.filter((name) => !name.startsWith('bench/results/'))
+    expect(kept.filter((name) => !existsSync(path.join(root, name)))).toEqual([])
+  })
+
+  test('has commands, flags and scripts that exist', () => {
+    expect(commandLinesOf(text).flatMap(unknownIn)).toEqual([])
+  })
+
+  test('has none of the retired words', () => {
+    const found = Object.entries(retired).flatMap(([word, { source }]) =>
+      [...proseOf(text).matchAll(new RegExp(`\\b(?:${source})\\b`, 'gi'))].map(([old]) => `${old}: write ${word}`),
+    )
+    expect(found).toEqual([])
+  })
+})
+
+const reference = read('docs', 'api', 'command-line.md')
+const { scripts } = JSON.parse(read('package.json'))
+
+/** The help of a command, such as `['cuda', 'install']`, or undefined. */
+function helpOf(words: readonly string[]): string | undefined {
+  const [, help] = reference.split(new RegExp(`^#{3,} vggnet ${words.join(' ')}$`, 'm'))
+  return help?.split(/^#{3,} /m)[0]
+}
+
+/** What a command line names that does not exist: a script of npm or of this repository, a command of vggnet, a flag of it. */
+function unknownIn(line: string): string[] {
+  const [program = '', ...words] = line.split(' ')
+  if (program === 'npm' && words[0] === 'run') return (words[1] ?? '') in scripts ? [] : [line]
+  if (/^(scripts\/|\.ci\/)/.test(program)) return existsSync(path.join(root, program)) ? [] : [line]
+  if (program !== 'vggnet' || words.length === 0) return []
+  const help = helpOf(words.slice(0, words[0] === 'cuda' ? 2 : 1))
+  if (help === undefined) return [line]
+  const flags = words.filter((word) => word.startsWith('--'))
+  return flags.filter((flag) => !new RegExp(`^ +${flag}(?![\\w-])`, 'm').test(help)).map((flag) => `${flag} of ${line}`)
+}
+
+describe('TypeScript', () => {
+  // Inside the package, so that `import 'vggnet'` means this package.
+  const folder = mkdtempSync(path.join(root, 'build', 'documents-'))
+  beforeAll(() => writeDigitPhotos(path.join(folder, 'photos'), 2, 20))
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  // README.md and from-pytorch.md have tests of their own
+  const blocks = documents
+    .filter((document) => !['README.md', 'docs/from-pytorch.md'].includes(document))
+    .flatMap((document) => blocksOf(read(document), 'ts').map((code, index) => [document, index + 1, code] as const))
+
+  test('is found', () => expect(blocks.length).toBeGreaterThanOrEqual(5))
+
+  test.each(blocks)('of %s, block %d, runs', async (document, index, code) => {
+    const inFolder = code.replaceAll(/'(photos|checkpoints)'/g, (_, name) => JSON.stringify(path.join(folder, name)))
+    const output = await outputOf(inFolder, folder, `${path.basename(document, '.md')}-${index}`)
+    // a comment after console.log says what is printed
+    for (const [, shape = ''] of code.matchAll(/console\.log\(.*\) \/\/ (\[[\d, ]+\])$/gm))
+      expect(output.replace(/\s+/g, ' ')).toContain(shape.replace(/^\[/, '[ ').replace(/\]$/, ' ]'))
+  })
+})
