@@ -8,6 +8,8 @@ export default defineConfig({
     ...everyday.test,
     include: ['test/{device,network,card}/**/*.test.ts'],
     reporters: [new LineReporter()],
+    // scripts/gpu/build.mjs has compiled the library; the compiler is not there
+    globalSetup: [],
     testTimeout: 180_000,
     hookTimeout: 180_000,
   },

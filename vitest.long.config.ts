@@ -1,15 +1,14 @@
-import { defineConfig } from 'vitest/config'
-import { TotalReporter } from './test/setup/total-reporter.js'
+import { configDefaults, defineConfig } from 'vitest/config'
+import { filesOf } from './test/setup/suites.js'
+import everyday from './vitest.config.js'
 
-// What takes many minutes: npm run test:long.
+/** `npm run test:long`: what takes many minutes, one file at a time; the manners in full. */
 export default defineConfig({
   test: {
-    include: ['test/{long,manners}/**/*.test.ts'],
-    reporters: ['default', new TotalReporter()],
-    pool: 'forks',
-    // the same arithmetic for everybody, whatever `vggnet tune` has kept here
-    env: { OMP_WAIT_POLICY: 'passive', VGGNET_TUNING: 'off', VGGNET_MANNERS: 'whole' },
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    ...everyday.test,
+    include: [...filesOf('long'), 'test/manners/**/*.test.ts'],
+    exclude: configDefaults.exclude,
+    maxWorkers: 1,
+    env: { ...everyday.test?.env, VGGNET_MANNERS: 'whole' },
   },
 })

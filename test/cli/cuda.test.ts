@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { fetchingFiles, folderOf } from '../../lib/platform/wheels/cache.mjs'
 import { cudaLibraryFiles, cudaPins, pins } from '../../lib/platform/wheels/pins.mjs'
-import { start, vggnet } from '../setup/command.js'
+import { commandLine, start, vggnet } from '../setup/command.js'
 import { newFolder, writeFiles } from '../setup/folder.js'
 import { type Manners, pipOf, startIndex } from '../setup/wheel-index.js'
 
@@ -34,7 +34,7 @@ describe('vggnet cuda install', () => {
     const environment = { ...pipOf(index), VGGNET_CACHE: cache }
     const part = fetchingFiles(cache, { file: cudnnWheel?.file ?? '' }).part
     const interrupt = async (bytes: number) => {
-      const { child, ended } = start('lib/cli/main.ts', ['cuda', 'install'], environment)
+      const { child, ended } = start(commandLine, ['cuda', 'install'], environment)
       onTestFinished(() => {
         child.kill('SIGKILL')
       })

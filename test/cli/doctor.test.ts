@@ -7,7 +7,7 @@ import type { Examination } from '../../lib/cli/doctor/examination.js'
 import { instructionSets, limitsHere } from '../../lib/cli/doctor/limits.js'
 import { verdictsOf } from '../../lib/cli/doctor/verdicts.js'
 import { native } from '../../lib/platform/native.js'
-import { vggnet } from '../setup/command.js'
+import { commandLine, root, vggnet } from '../setup/command.js'
 
 async function examined(
   environment: NodeJS.ProcessEnv = {},
@@ -99,16 +99,8 @@ describe('vggnet doctor', () => {
   })
 
   test('sees the processors that it is confined to', async (context) => {
-    const { status, stdout } = spawnSync('taskset', [
-      '-c',
-      '0',
-      process.execPath,
-      '--import',
-      'tsx',
-      'lib/cli/main.ts',
-      'doctor',
-      '--json',
-    ])
+    const words = ['-c', '0', process.execPath, commandLine, 'doctor', '--json']
+    const { status, stdout } = spawnSync('taskset', words, { cwd: root })
     if (status !== 0) return context.skip('no taskset, or no processor 0')
     expect(JSON.parse(stdout.toString()).processor).toMatchObject({ processors: 1, affinity: '0' })
   })

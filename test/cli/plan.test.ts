@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { start, vggnet } from '../setup/command.js'
+import { commandLine, start, vggnet } from '../setup/command.js'
 import { writeDigitPhotos } from '../setup/digit-photos.js'
 
 let folder: string
@@ -29,7 +29,7 @@ const checkpointsIn = (stage: string): string[] => {
 
 /** Kills the process as soon as the training in this folder of the plan has saved something. */
 async function killedIn(stage: string, command: readonly string[]): Promise<void> {
-  const { child, ended } = start('lib/cli/main.ts', command)
+  const { child, ended } = start(commandLine, command)
   let over = false
   ended.then(() => {
     over = true

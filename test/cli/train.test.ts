@@ -4,7 +4,7 @@ import path from 'node:path'
 import { gzipSync } from 'node:zlib'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { start, vggnet } from '../setup/command.js'
+import { commandLine, start, vggnet } from '../setup/command.js'
 import { idxBytes } from '../setup/idx-bytes.js'
 import { stripes } from '../setup/stripes.js'
 
@@ -145,7 +145,7 @@ test('small pictures are padded to 32x32, and --val-images is read', async () =>
 describe('Ctrl-C', () => {
   test('saves, says how to go on, and that command goes on to the same bytes', async () => {
     const words = (out: string) => ['train', ...files(), ...quick, '--epochs', '12', '--out', out]
-    const { child, ended } = start('lib/cli/main.ts', words(at('stopped')))
+    const { child, ended } = start(commandLine, words(at('stopped')))
     await new Promise<void>((resolve) => {
       child.stdout.on('data', (text: string) => /epoch +2\/12/.test(text) && resolve())
     })

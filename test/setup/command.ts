@@ -14,9 +14,13 @@ export interface Ended {
   stderr: string
 }
 
-/** A TypeScript file as a process: the sources, not what is compiled, with its output in pipes. */
+/** `vggnet`, from the root of the repository: compiled, because tsx would take a second of each start. */
+export const commandLine = 'dist/cli/main.js'
+
+/** A script, in TypeScript or JavaScript, as a process with its output in pipes. */
 export function start(script: string, words: readonly string[], environment: NodeJS.ProcessEnv = {}) {
-  const child = spawn(process.execPath, ['--import', 'tsx', script, ...words], {
+  const loader = script.endsWith('.ts') ? ['--import', 'tsx'] : []
+  const child = spawn(process.execPath, [...loader, script, ...words], {
     cwd: root,
     env: { ...process.env, NO_COLOR: '1', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -38,12 +42,12 @@ export function start(script: string, words: readonly string[], environment: Nod
 
 /** `vggnet` with these words, to its end. */
 export function vggnet(words: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Ended> {
-  return start('lib/cli/main.ts', words, environment).ended
+  return start(commandLine, words, environment).ended
 }
 
 /** `vggnet` with these words, interrupted as by Ctrl-C a second after it has loaded the addon. */
 export async function interrupted(words: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Ended> {
-  const { child, ended } = start('lib/cli/main.ts', words, environment)
+  const { child, ended } = start(commandLine, words, environment)
   try {
     while (!readFileSync(`/proc/${child.pid}/maps`, 'utf8').includes('vggnet.node')) await delay(50)
     await delay(1000)
