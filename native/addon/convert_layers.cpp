@@ -1,4 +1,4 @@
-// The description of a network: lib/network/layer.ts on the other side.
+// The description of a network: lib/layer.ts on the other side.
 #include <cmath>
 
 #include "addon/convert.hpp"
