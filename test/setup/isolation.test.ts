@@ -45,7 +45,12 @@ const injecting = () => ({
 /** Node in the planted folder, which is on the search path as well. */
 async function nodeThere(words: readonly string[], environment: NodeJS.ProcessEnv, tools: string[] = []) {
   const others = Object.entries(process.env).filter(([name]) => !name.startsWith('PIP_'))
-  const own = { PATH: ['', '.', ...tools, process.env.PATH].join(':'), VGGNET_CACHE: cache, NO_COLOR: '1', ...injecting() }
+  const own = {
+    PATH: ['', '.', ...tools, process.env.PATH].join(':'),
+    VGGNET_CACHE: cache,
+    NO_COLOR: '1',
+    ...injecting(),
+  }
   const env = { ...Object.fromEntries(others), ...own, ...environment }
   return new Promise<{ stdout: string; stderr: string }>((resolve) => {
     execFile(process.execPath, words, { cwd: planted, env }, (_, stdout, stderr) => resolve({ stdout, stderr }))
