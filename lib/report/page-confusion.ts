@@ -15,15 +15,15 @@ const mostRows = 25
 
 const at = (metrics: Metrics, truth: number, answer: number): number => metrics.confusion[truth]?.[answer] ?? 0
 
-/** What was taken for what: a matrix up to 50 classes, and the pairs most often confused. Pure. */
+/** Confusion matrix: a matrix up to 50 classes, and the pairs most often confused. Pure. */
 export function confusion(metrics: Metrics): Html {
   const classes = metrics.perClass.length
   const matrix = classes <= mostInMatrix && confusionMatrix(metrics)
   const note =
     classes > mostInMatrix
       ? html`${countedText(classes, 'class', 'classes')}: too many for a matrix that could be read.`
-      : html`Rows are the true class, columns the answer; shading is the share of the row. <span class="key right">right</span> <span class="key wrong">wrong</span>`
-  return html`<section><h2>What was taken for what</h2><p class="note">${note}</p><div class="beside">${matrix}${pairs(metrics)}</div></section>`
+      : html`Rows are the true class, columns the predicted class; shading is the share of the row. <span class="key right">right</span> <span class="key wrong">wrong</span>`
+  return html`<section><h2>Confusion matrix</h2><p class="note">${note}</p><div class="beside">${matrix}${pairs(metrics)}</div></section>`
 }
 
 function confusionMatrix(metrics: Metrics): Html {
@@ -37,7 +37,7 @@ function confusionMatrix(metrics: Metrics): Html {
   const rows = perClass.map(({ name, count }, truth) => {
     const number = size === 'dense' && html`<span class="index">${truth + 1}</span> `
     const cells = perClass.map((other, answer) =>
-      cell(at(metrics, truth, answer), count, truth === answer, `${name} taken for ${other.name}`),
+      cell(at(metrics, truth, answer), count, truth === answer, `${name} classified as ${other.name}`),
     )
     return html`<tr><th scope="row" title="${name}">${number}${named(name)}</th>${cells}</tr>`
   })
@@ -49,7 +49,7 @@ function cell(count: number, row: number, isRight: boolean, title: string): Html
   const share = count / row
   // a single mistake among hundreds is still to be seen
   const shade = Math.max(0.12, share).toFixed(2)
-  return html`<td class="${isRight ? 'right' : 'wrong'}" style="--s:${shade}" title="${title}: ${countedText(count, 'picture')}, ${percent(share)}">${count}</td>`
+  return html`<td class="${isRight ? 'right' : 'wrong'}" style="--s:${shade}" title="${title}: ${countedText(count, 'image')}, ${percent(share)}">${count}</td>`
 }
 
 function shortened(name: string, most: number): string {
@@ -73,7 +73,7 @@ function mostConfused(metrics: Metrics): Pair[] {
 
 function pairs(metrics: Metrics): Html | undefined {
   const all = mostConfused(metrics)
-  if (all.length === 0) return html`<p class="note">No picture was taken for another class.</p>`
+  if (all.length === 0) return html`<p class="note">No image was classified as another class.</p>`
   // a small matrix says it at a glance
   const classes = metrics.perClass.length
   if (classes <= 4) return undefined
@@ -84,7 +84,7 @@ function pairs(metrics: Metrics): Html | undefined {
     return html`<tr><td class="name">${named(own?.name ?? '')}</td><td class="name">${named(other?.name ?? '')}</td><td>${count}</td><td>${percent(count / (own?.count || 1))}</td><td class="bar">${bar(count / most, 'wrong')}</td></tr>`
   })
   const rest = all.length > shown && html`<p class="note">${shown} of ${countText(all.length)} pairs.</p>`
-  return html`<div><h3>Most often confused</h3>${wide('Most often confused', html`<table class="numbers list"><thead><tr><th scope="col" class="name">True</th><th scope="col" class="name">Answer</th><th scope="col">Pictures</th><th scope="col">Share</th><th></th></tr></thead><tbody>${rows}</tbody></table>`)}${rest}</div>`
+  return html`<div><h3>Most often confused</h3>${wide('Most often confused', html`<table class="numbers list"><thead><tr><th scope="col" class="name">True</th><th scope="col" class="name">Answer</th><th scope="col">Images</th><th scope="col">Share</th><th></th></tr></thead><tbody>${rows}</tbody></table>`)}${rest}</div>`
 }
 
 /** A bar of this share, 0 to 1. The figure stands beside it: it says nothing to a reader who cannot see it. */
@@ -110,10 +110,10 @@ export function classTable(metrics: Metrics): Html {
     const precise = answers[index] ? percent(correct / answers[index]) : '\u2013'
     return html`<tr><th scope="row" class="name">${named(name)}</th><td>${count}</td><td>${correct}</td><td>${share}</td><td class="bar">${bar(accuracy, 'right')}</td><td>${precise}</td><td class="name">${taken}</td></tr>`
   })
-  const head = html`<thead><tr><th scope="col" class="name">Class</th><th scope="col">Pictures</th><th scope="col">Right</th><th scope="col" title="of the pictures of this class, answered so">Recall</th><th></th><th scope="col" title="of the answers of this class, right">Precision</th><th scope="col" class="name">Most often taken for</th></tr></thead>`
+  const head = html`<thead><tr><th scope="col" class="name">Class</th><th scope="col">Images</th><th scope="col">Right</th><th scope="col" title="correct answers among the images of this class">Recall</th><th></th><th scope="col" title="correct answers among the answers of this class">Precision</th><th scope="col" class="name">Most often confused with</th></tr></thead>`
   const table = (part: readonly Html[]) =>
     wide('Classes', html`<table class="numbers list">${head}<tbody>${part}</tbody></table>`)
   const rest = rows.slice(mostRows)
   const more = rest.length > 0 && html`<details><summary>${rest.length} more</summary>${table(rest)}</details>`
-  return html`<section><h2>Classes, the worst first</h2>${table(rows.slice(0, mostRows))}${more}</section>`
+  return html`<section><h2>Per-class results, worst first</h2>${table(rows.slice(0, mostRows))}${more}</section>`
 }

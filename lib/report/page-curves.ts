@@ -47,7 +47,7 @@ function chartsOf({ epochs, steps, facts }: Course): Chart[] {
         ],
       },
       {
-        title: 'Share of pictures right',
+        title: 'Accuracy',
         along: 'epoch',
         scale: 'linear',
         from: 0,

@@ -19,7 +19,7 @@ export function header(course: Course, judged: Metrics | undefined): Html {
     facts === undefined
       ? html`Training`
       : html`${named(facts.model)} <span class="muted">on</span> ${named(facts.data)}`
-  return html`<header><p class="brand">vggnet \u00b7 report of a training</p><h1>${title}</h1><p class="state">${state(course)}</p>
+  return html`<header><p class="brand">vggnet \u00b7 training report</p><h1>${title}</h1><p class="state">${state(course)}</p>
 <div class="tiles">${tiles(course, judged)}</div>${facts && factList(course, facts)}</header>`
 }
 
@@ -45,7 +45,7 @@ function tiles(course: Course, judged: Metrics | undefined): Html[] {
   const shown: { name: string; value: string; note: string }[] = []
   const figures = judged ?? best?.validation
   if (figures !== undefined) {
-    const of = judged ? `of ${countedText(judged.count, 'picture')}` : `after epoch ${best?.epoch}`
+    const of = judged ? `of ${countedText(judged.count, 'image')}` : `after epoch ${best?.epoch}`
     shown.push(
       { name: 'top-1', value: percent(figures.top1), note: of },
       ...(tellsTop5(course.facts?.classes) ? [{ name: 'top-5', value: percent(figures.top5), note: of }] : []),
@@ -88,7 +88,7 @@ function factList(course: Course, facts: TrainingFacts): Html {
     settings = {},
   } = facts
   const rows: [string, Html | string | undefined][] = [
-    ['Pictures', `${countText(training)} for training, ${countText(validation)} for validation, ${classes} classes`],
+    ['Images', `${countText(training)} for training, ${countText(validation)} for validation, ${classes} classes`],
     ['Training', `up to ${countedText(epochs, 'epoch')}, batch ${batch}`],
     ['Device', html`${device} in ${precision}${deviceReason && html` <span class="muted">(${deviceReason})</span>`}`],
     [

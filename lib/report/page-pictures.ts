@@ -38,16 +38,16 @@ function within(name: string, data: string | undefined): string {
  */
 export function mistakes(shown: readonly ShownMistake[], data: string | undefined): Html {
   if (shown.length === 0)
-    return html`<section><h2>Mistakes</h2><p class="none">None: every picture was right.</p></section>`
+    return html`<section><h2>Mistakes</h2><p class="none">None: every image was classified correctly.</p></section>`
   const figures = shown.map(({ picture, name, truth, answer, probability, truthProbability }) => {
     const look = Math.max(picture.width, picture.height) <= small && html` class="pixels"`
-    const image = html`<img${look} src="${picture.uri}" width="${picture.width}" height="${picture.height}" alt="${name}: ${truth}, taken for ${answer}">`
+    const image = html`<img${look} src="${picture.uri}" width="${picture.width}" height="${picture.height}" alt="${name}: ${truth}, classified as ${answer}">`
     return html`<figure class="mistake"><div class="frame">${image}</div><figcaption><dl>
 <dt>answer</dt><dd class="share">${percent(probability)}</dd><dd class="class">${named(answer)}</dd><dd class="line">${bar(probability, 'wrong')}</dd>
 <dt>true</dt><dd class="share">${percent(truthProbability)}</dd><dd class="class">${named(truth)}</dd><dd class="line">${bar(truthProbability, 'right')}</dd></dl>
 <p class="file" title="${name}">${named(within(name, data))}</p></figcaption></figure>`
   })
-  return html`<section><h2>Most confident mistakes</h2><p class="note">Pictures as the network saw them, with the probability it gave its answer and the true class.</p><div class="mistakes">${figures}</div></section>`
+  return html`<section><h2>Most confident mistakes</h2><p class="note">Images as the network received them, with the probabilities of its answer and of the true class.</p><div class="mistakes">${figures}</div></section>`
 }
 
 /** The windows of the first layer. Pure. */

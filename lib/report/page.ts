@@ -39,7 +39,7 @@ export interface ReportData {
 export function reportPage({ made, course, judged, notJudged, filters: first }: ReportData): string {
   const title = course.facts === undefined ? 'Training' : `${course.facts.model} on ${course.facts.data}`
   const judgement = judged && [
-    html`<p class="source">The model <code>${judged.model}</code> on ${countText(judged.metrics.count)} validation pictures, a single centre crop each.</p>`,
+    html`<p class="source">The model <code>${judged.model}</code> on ${countText(judged.metrics.count)} validation images, a single centre crop each.</p>`,
     confusion(judged.metrics),
     classTable(judged.metrics),
     mistakes(judged.mistakes, course.facts?.data),

@@ -46,9 +46,9 @@ describe('confusion', () => {
       ],
     ])
     // the shade is the share of the row
-    expect(text).toContain('class="wrong" style="--s:0.30" title="cat taken for dog: 3 pictures, 30.00 %"')
-    expect(text).toContain('class="right" style="--s:1.00" title="dog taken for dog: 5 pictures, 100.00 %"')
-    expect(text).toContain('class="wrong" style="--s:0.67" title="mug taken for dog: 2 pictures, 66.67 %"')
+    expect(text).toContain('class="wrong" style="--s:0.30" title="cat classified as dog: 3 images, 30.00 %"')
+    expect(text).toContain('class="right" style="--s:1.00" title="dog classified as dog: 5 images, 100.00 %"')
+    expect(text).toContain('class="wrong" style="--s:0.67" title="mug classified as dog: 2 images, 66.67 %"')
   })
 
   test.each([
@@ -79,7 +79,7 @@ describe('confusion', () => {
   })
 
   test('no mistake at all', () => {
-    expect(confusion(metricsOf([[4]], ['all'])).text).toContain('No picture was taken for another class')
+    expect(confusion(metricsOf([[4]], ['all'])).text).toContain('No image was classified as another class')
   })
 })
 

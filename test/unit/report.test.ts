@@ -140,7 +140,7 @@ describe('reportPage', () => {
     expect(page.split('Löwe &amp; Söhne').length).toBeGreaterThan(30)
     for (const title of [
       'Curves',
-      'What was taken for what',
+      'Confusion matrix',
       'Classes',
       'Most confident mistakes',
       'First-layer filters',
