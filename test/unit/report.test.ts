@@ -141,7 +141,7 @@ describe('reportPage', () => {
     for (const title of [
       'Curves',
       'Confusion matrix',
-      'Classes',
+      'Per-class results',
       'Most confident mistakes',
       'First-layer filters',
     ]) {
