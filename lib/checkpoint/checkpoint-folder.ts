@@ -128,7 +128,7 @@ export async function makeFolder(folder: string): Promise<void> {
   }
 }
 
-/** Removes checkpoints before `step`, so that with that one so many are left. A folder of such a name stays. */
+/** Removes the oldest checkpoints before `step`, so that `keep` are left, that one included. A folder of such a name stays. */
 export async function removeOld(folder: string, step: number, keep: number): Promise<void> {
   const older = (await checkpointsIn(folder)).filter((found) => found.step < step)
   for (const { path: file } of older.slice(keep - 1)) {

@@ -133,7 +133,7 @@ export function decodeState(text: string, tables: Tables): TrainingState {
   }
 }
 
-/** @throws where the confusion matrices of so many epochs are larger than all that this process may hold */
+/** @throws INVALID_ARGUMENT where the confusion matrices of the epochs are larger than the heap of this process may be */
 function checkRoom(classes: number, epochs: number): void {
   const { heap_size_limit: bytes } = getHeapStatistics()
   if (8 * epochs * classes ** 2 <= bytes) return

@@ -112,7 +112,7 @@ function checkPixels({ height, width }: PictureSize, pixelLimit: number, says: s
   throw unreadable(`${says} ${height}x${width} pixels, more than the limit of ${pixelLimit}`)
 }
 
-/** How near to the end of a file its format's last mark has to be; some programs leave a few bytes behind it. */
+/** How near to the end of a file its format's last mark has to be; some programs write a few bytes after it. */
 const tail = 4096
 const endMarks: Readonly<Record<string, Buffer>> = { jpeg: Buffer.of(0xff, 0xd9), png: Buffer.from('IEND') }
 

@@ -11,6 +11,8 @@ namespace vggnet::cpu {
 struct Ring {
   float* base;
   int64_t images;
+
+  float* at(int64_t image, int64_t per_image) const { return base + image % images * per_image; }
 };
 
 struct Piece {

@@ -22,7 +22,7 @@ Tag weights_tag(const ConvolutionProblem& problem, Direction direction) {
   return wide ? Tag::OIhw16i16o : Tag::OIhw8i8o;
 }
 
-// So many pixels that the next pass over a piece (a ReLU, a pool) finds it in or near the cache. The weight gradient
+// Pixels of a piece, few enough that the next pass over it (a ReLU, a pool) finds it in or near the cache. The weight gradient
 // instead gains from every image that shares its accumulators.
 int64_t pixel_limit(const ConvolutionProblem& problem, Direction direction) {
   if (direction == Direction::weight_gradient && problem.h * problem.w <= 56 * 56) return problem.n * 56 * 56;

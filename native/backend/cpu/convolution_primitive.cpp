@@ -112,7 +112,7 @@ PrimitiveConvolution::Step PrimitiveConvolution::step_of(const ConvolutionPass& 
                                                    int64_t channels, const Ring& y) const {
   const int64_t hw = shape_.h * shape_.w;
   return {piece, pass.arguments(piece.images, x + piece.first * channels * hw,
-                                y.base + piece.first % y.images * outputs_ * hw, scratch_)};
+                                y.at(piece.first, outputs_ * hw), scratch_)};
 }
 
 void PrimitiveConvolution::bind(const Binding& binding, Ring output, Ring grad_output) {
@@ -158,7 +158,7 @@ void PrimitiveConvolution::bind_weight_gradient(const Ring& grad_output) {
 void PrimitiveConvolution::grow_piece(const Piece& piece) {
   const int64_t b = block(), hw = shape_.h * shape_.w, lane = plain_ ? 1 : b;
   const float* x = input_ + piece.first * read_channels_ * hw;
-  const float* dy = grad_output_.base + piece.first % grad_output_.images * outputs_ * hw;
+  const float* dy = grad_output_.at(piece.first, outputs_ * hw);
   const int64_t x_planes = piece.images * read_channels_ / lane, dy_planes = piece.images * outputs_ / b;
   grow(x, x_planes, shape_.h, shape_.w, lane, grown_h_, grown_w_, grown_input_);
   grow(dy, dy_planes, shape_.h, shape_.w, b, grown_h_, grown_w_, grown_grad_output_);
@@ -202,12 +202,9 @@ void PrimitiveConvolution::forward(size_t piece) {
   const Step& step = forward_steps_[piece];
   forward_.run(step.piece.images, step.arguments);
   if (!relu_) return;
-  float* const y = output_of(step.piece);  // oneDNN's ReLU would turn NaN into 0
-  rectify(y, y, step.piece.images * outputs_ * shape_.h * shape_.w);
-}
-
-float* PrimitiveConvolution::output_of(const Piece& piece) const {
-  return output_.base + piece.first % output_.images * outputs_ * shape_.h * shape_.w;
+  const int64_t per_image = outputs_ * shape_.h * shape_.w;
+  float* const y = output_.at(step.piece.first, per_image);
+  rectify(y, y, step.piece.images * per_image);  // oneDNN's ReLU would turn NaN into 0
 }
 
 void PrimitiveConvolution::backward(size_t piece, Gradients gradients) {

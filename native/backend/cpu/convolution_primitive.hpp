@@ -32,7 +32,6 @@ class PrimitiveConvolution final : public ConvolutionEngine {
   void bind_weight_gradient(const Ring& grad_output);
   bool grows() const { return grown_h_ != shape_.h || grown_w_ != shape_.w; }
   int64_t grown_bytes(int64_t channels) const;
-  float* output_of(const Piece&) const;
   void grow_piece(const Piece&);
   void mask_piece(const Piece&);
   void widen_weights();

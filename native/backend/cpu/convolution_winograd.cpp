@@ -79,7 +79,7 @@ void WinogradConvolution::refresh() {
 }
 
 float* WinogradConvolution::of_images(const Ring& ring, const Piece& piece, int64_t channels) const {
-  return ring.base + piece.first % ring.images * channels * shape_.h * shape_.w;
+  return ring.at(piece.first, channels * shape_.h * shape_.w);
 }
 
 void WinogradConvolution::forward(size_t index) {
