@@ -1,4 +1,4 @@
-// Images per second that reach a network, without one: random 224 crops of photographs, beside PyTorch's DataLoader.
+// Images per second that reach a network, without one: random 224 crops of images, beside PyTorch's DataLoader.
 //   npx tsx bench/loader.ts --peer <a Python with torch, pillow and numpy>
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
@@ -9,14 +9,14 @@ import sharp from 'sharp'
 import { cachedDataset } from '../lib/data/cache/cache.js'
 import type { Dataset } from '../lib/data/dataset.js'
 import { Loader } from '../lib/data/loader.js'
-import { type PhotoList, photoDataset } from '../lib/data/sources/photographs.js'
+import { type PhotoList, photoDataset } from '../lib/data/sources/photo-dataset.js'
 import { type Contender, inTurns, timesOf } from '../lib/measure/turns.js'
 import { Random } from '../lib/random.js'
 import { machineOf, machineText } from './machine.js'
 import { PeerProcess } from './peer-process.js'
 
 interface Flags {
-  readonly pictures: number
+  readonly images: number
   readonly batch: number
   readonly rounds: number
   readonly seconds: number
@@ -36,24 +36,19 @@ const flags = new Command('npx tsx bench/loader.ts')
   .description(
     'Images per second of the loader without a network: decoded, rescaled to S = 256, cropped to 224, flipped.',
   )
-  .option('--pictures <n>', 'JPEG files of 4:3, made first', positive, 512)
-  .option('--batch <n>', 'pictures a batch', positive, 64)
+  .option('--images <n>', 'JPEG files of 4:3, made first', positive, 512)
+  .option('--batch <n>', 'images a batch', positive, 64)
   .option('--rounds <n>', 'times that each takes its turn', positive, 6)
   .option('--seconds <s>', 'of one round', positive, 4)
-  .option('--workers <n>', 'of the DataLoader, and pictures decoded at once by us', positive, availableParallelism())
-  .option(
-    '--width <pixels>',
-    'of the longer side of the files; 500 is ImageNet, 1600 a small photograph',
-    positive,
-    500,
-  )
+  .option('--workers <n>', 'of the DataLoader, and images decoded at once by us', positive, availableParallelism())
+  .option('--width <pixels>', 'of the longer side of the files; 500 is ImageNet, 1600 a small image', positive, 500)
   .option('--jitter', 'S drawn from [256, 512] instead of 256')
   .option('--peer <python>', 'a Python with torch, pillow and numpy, for turns with its DataLoader')
   .parse()
   .opts<Flags>()
 
 /** Photo-like: smooth noise on several scales; at 500 pixels sizes, quality and bytes are about ImageNet's. */
-async function makePictures(folder: string, count: number): Promise<PhotoList> {
+async function makeImages(folder: string, count: number): Promise<PhotoList> {
   const random = new Random(1)
   const sources: string[] = []
   for (let index = 0; index < count; index++) {
@@ -104,7 +99,7 @@ const note = (name: string, each: number) => processorMs.set(name, [...(processo
 function ours(name: string, data: Dataset): Contender {
   const reads = new Set<Promise<unknown>>()
   const readAugmented: Dataset['readAugmented'] = async (...given) => {
-    const read = data.readAugmented?.(...given) ?? Promise.reject(new Error('no photographs'))
+    const read = data.readAugmented?.(...given) ?? Promise.reject(new Error('no images'))
     reads.add(read)
     return read.finally(() => reads.delete(read))
   }
@@ -151,24 +146,24 @@ function contenderOf(peer: PeerProcess, name: string): Contender {
 const folder = await mkdtemp(path.join(tmpdir(), 'vggnet-bench-loader-'))
 const peers: PeerProcess[] = []
 try {
-  const list = await makePictures(path.join(folder, 'pictures'), flags.pictures)
+  const list = await makeImages(path.join(folder, 'images'), flags.images)
   const smallestSide = flags.jitter ? ([256, 512] as const) : 256
   const options = { crop: 224, smallestSide, workers: flags.workers }
   const cached = cachedDataset(list, { ...options, cache: path.join(folder, 'cache') })
   const begun = performance.now()
   await cached.prepare()
-  const making = (performance.now() - begun) / flags.pictures
+  const making = (performance.now() - begun) / flags.images
   const contenders = [ours('decoding', photoDataset(list, options)), ours('from the cache', cached)]
   let versions = {}
   for (const elements of flags.peer === undefined ? [] : (['uint8', 'float32'] as const)) {
-    const peer = dataLoader(flags.peer ?? '', path.join(folder, 'pictures'), elements)
+    const peer = dataLoader(flags.peer ?? '', path.join(folder, 'images'), elements)
     peers.push(peer)
     versions = await peer.ask({ do: 'versions' }, patience)
     contenders.push(contenderOf(peer, `DataLoader, ${elements}`))
   }
   const found = await inTurns(contenders, flags.rounds, flags.seconds * 1000)
   console.log(machineText(machineOf({ sharp: sharp.versions.sharp ?? '', vips: sharp.versions.vips, ...versions })))
-  const files = `${flags.pictures} JPEG files, batch ${flags.batch}, ${flags.workers} workers`
+  const files = `${flags.images} JPEG files, batch ${flags.batch}, ${flags.workers} workers`
   console.log(`${files}; the cache was made at ${(1000 / making).toFixed(0)} images/s`)
   const rival = found.get('DataLoader, uint8')
   for (const [name, { minimumMs, medianMs }] of found) {

@@ -1,4 +1,4 @@
-"""PyTorch's DataLoader with Pillow over a folder of pictures, for bench/loader.ts: a line of JSON for each line.
+"""PyTorch's DataLoader with Pillow over a folder of images, for bench/loader.ts: a line of JSON for each line.
 
 The transforms are those of torchvision, by hand (it need not be installed): Resize of the smaller edge (bilinear with
 antialiasing, by Pillow), RandomCrop(224), RandomHorizontalFlip, PILToTensor: uint8 in the order c, h, w. With float32
@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 
 
-class Photographs(torch.utils.data.Dataset):
+class Images(torch.utils.data.Dataset):
     def __init__(self, folder, least, most, floats):
         self.files = sorted(
             os.path.join(root, name) for root, _, names in os.walk(folder) for name in names if name.endswith(".jpg")
@@ -35,17 +35,17 @@ class Photographs(torch.utils.data.Dataset):
 
     def __getitem__(self, index):
         with open(self.files[index], "rb") as file:
-            picture = Image.open(file).convert("RGB")
+            image = Image.open(file).convert("RGB")
         side = random.randint(self.least, self.most)
-        width, height = picture.size
+        width, height = image.size
         scale = side / min(width, height)
         width, height = max(side, round(width * scale)), max(side, round(height * scale))
-        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
         left, top = random.randint(0, width - 224), random.randint(0, height - 224)
-        picture = picture.crop((left, top, left + 224, top + 224))
+        image = image.crop((left, top, left + 224, top + 224))
         if random.random() < 0.5:
-            picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        pixels = torch.from_numpy(numpy.array(picture)).permute(2, 0, 1).contiguous()
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        pixels = torch.from_numpy(numpy.array(image)).permute(2, 0, 1).contiguous()
         if self.floats:
             pixels = pixels.to(torch.float32).div(255).sub_(self.mean).div_(self.deviation)
         return pixels, index % 8
@@ -74,7 +74,7 @@ def main():
     die_with_parent()
     folder, batch, workers, least, most = sys.argv[1], *map(int, sys.argv[2:6])
     loader = torch.utils.data.DataLoader(
-        Photographs(folder, least, most, sys.argv[6] == "float32"),
+        Images(folder, least, most, sys.argv[6] == "float32"),
         batch_size=batch,
         shuffle=True,
         num_workers=workers,

@@ -1,4 +1,4 @@
-// Of the server: pictures that come while the network computes are its next batch.
+// Of the server: images that come while the network computes are its next batch.
 import { readImage, Tensor, type VGG } from 'vggnet'
 
 /** The likeliest classes, the first first; probabilities from 0 to 1. */
@@ -10,7 +10,7 @@ interface Waiting {
   reject(error: unknown): void
 }
 
-/** Gathers pictures while the network computes, and hands it all of them at once. */
+/** Gathers images while the network computes, and hands it all of them at once. */
 export class Classifier {
   readonly #waiting: Waiting[] = []
   readonly #net: VGG
@@ -45,9 +45,9 @@ export class Classifier {
     this.#busy = false
   }
 
-  async #answers(pictures: readonly Uint8Array[]): Promise<Answer[]> {
+  async #answers(pixels: readonly Uint8Array[]): Promise<Answer[]> {
     const { imageSize, channels, classes, classNames } = this.#net
-    const images = Tensor.from(Buffer.concat(pictures), [pictures.length, ...imageSize, channels])
+    const images = Tensor.from(Buffer.concat(pixels), [pixels.length, ...imageSize, channels])
     const probabilities = await (await this.#net.forward(images)).softmax()
     const rows = await probabilities.topk(Math.min(3, classes))
     return rows.map((row) =>

@@ -1,4 +1,4 @@
-// Ways of testing (Sect. 3.2): one crop of the middle, and dense evaluation, where the net slides over the whole picture and
+// Ways of testing (Sect. 3.2): one crop of the middle, and dense evaluation, where the net slides over the whole image and
 // its mirror image at several sizes and the answers are averaged. Never compare figures of one with figures of the other.
 // Run: npx tsx examples/evaluation.ts [--model FILE --photos FOLDER]   (Node 22.18 and later: node examples/evaluation.ts)
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -20,7 +20,7 @@ import { command } from './command.ts'
 import { writeFabrics } from './fabrics.ts'
 
 const usage = `evaluation.ts [--model FILE --photos FOLDER]
-  --model FILE     a model, such as runs/photographs/model.safetensors (default: one that learns drawn cloth first)
+  --model FILE     a model, such as runs/images/model.safetensors (default: one that learns drawn cloth first)
   --photos FOLDER  a sub-folder for each class, none of which it has learned from`
 
 /** A net of 48x48 that knows striped, dotted and chequered cloth. */
@@ -28,14 +28,14 @@ async function clothModel(list: PhotoList): Promise<VGG> {
   const { classNames } = list
   const small = { variant: 'A', width: 0.25, headWidth: 64, imageSize: 48 } as const
   const net = await VGG.create({ ...small, classes: classNames.length, classNames, initialisation: 'he', dropout: 0.2 })
-  console.log(`learning from ${list.sources.length} pictures ...`)
+  console.log(`learning from ${list.sources.length} images ...`)
   const data = photoDataset(list, { crop: 48, smallestSide: [55, 110] })
   await train(net, data, { epochs: 15, batch: 16, learningRate: 0.01, schedule: 'cosine' })
   return net
 }
 
-/** The whole picture, its smallest side Q pixels long; never squashed, nothing cut off. */
-async function wholePicture(
+/** The whole image, its smallest side Q pixels long; never squashed, nothing cut off. */
+async function wholeImage(
   file: string,
   smallest: number,
 ): Promise<{ pixels: Uint8Array; height: number; width: number }> {
@@ -60,7 +60,7 @@ async function posterior(map: Tensor<'float32'>): Promise<Float32Array> {
 async function denseAnswer(net: VGG, file: string, sides: readonly number[]): Promise<number> {
   const sum = new Float32Array(net.classes)
   for (const smallest of sides) {
-    const { pixels, height, width } = await wholePicture(file, smallest)
+    const { pixels, height, width } = await wholeImage(file, smallest)
     for (const flip of [0, 1]) {
       const map = await net.forward(Tensor.from(pixels, [1, height, width, 3]), {
         augment: { flip: Uint8Array.of(flip) },
@@ -85,7 +85,7 @@ await command(usage, { model: '', photos: '' }, async ({ model, photos }) => {
     const proportionate = (q: number): number => Math.round((q * Math.max(...net.imageSize)) / 224)
     const view = { crop: net.imageSize, smallestSide: proportionate(384) }
     const middle = await evaluate(net, photoDataset(list, view))
-    console.log(`${middle.count} pictures, the middle crop of each: ${percent(middle.top1)} right`)
+    console.log(`${middle.count} images, the middle crop of each: ${percent(middle.top1)} right`)
     for (const paper of [[384], [256, 384, 512]]) {
       const sides = paper.map(proportionate)
       let right = 0

@@ -1,22 +1,22 @@
 // Fine-tuning: a model of the digits 0 to 4 is given another head for 5 to 9, its first three blocks are frozen, and it
-// learns from a few pictures; the same net from random weights learns from the same pictures beside it.
-// Run: npx tsx examples/fine-tune.ts [--pictures 100] [--model FILE]   (Node 22.18 and later: node examples/fine-tune.ts)
+// learns from a few images; the same net from random weights learns from the same images beside it.
+// Run: npx tsx examples/fine-tune.ts [--images 100] [--model FILE]   (Node 22.18 and later: node examples/fine-tune.ts)
 import { evaluate, replaceHead, train, VGG } from 'vggnet'
 import { command, wholeNumber } from './command.ts'
 import { digitModel, digits } from './digit-model.ts'
 
-const usage = `fine-tune.ts [--pictures N] [--epochs N] [--model FILE]
-  --pictures N  of the new classes, to learn from (default 100)
+const usage = `fine-tune.ts [--images N] [--epochs N] [--model FILE]
+  --images N  of the new classes, to learn from (default 100)
   --epochs N    of learning them (default 12)
   --model FILE  a grey 32x32 VGG net to start from (default: one that learns 0 to 4 first)`
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 
-await command(usage, { pictures: '100', epochs: '12', model: '' }, async (flags) => {
-  const pictures = wholeNumber(flags.pictures, 'pictures', [5, 4000])
+await command(usage, { images: '100', epochs: '12', model: '' }, async (flags) => {
+  const images = wholeNumber(flags.images, 'images', [5, 4000])
   const epochs = wholeNumber(flags.epochs, 'epochs', [1, 1000])
   const before = await digitModel(flags.model)
-  const { training, test } = await digits([5, 6, 7, 8, 9], pictures)
+  const { training, test } = await digits([5, 6, 7, 8, 9], images)
   const options = { epochs, batch: 20, schedule: 'cosine', seed: 1 } as const
 
   // the same layers with their weights, and a new fc8; the old net stays as it is
@@ -28,7 +28,7 @@ await command(usage, { pictures: '100', epochs: '12', model: '' }, async (flags)
     rates: { fc8: 5 }, // the new layer learns faster than what is there
   })
   const { top1, perClass } = await evaluate(tuned, test)
-  console.log(`fine-tuned on ${training.count} pictures: ${percent(top1)} of ${test.count} others are right`)
+  console.log(`fine-tuned on ${training.count} images: ${percent(top1)} of ${test.count} others are right`)
   for (const { name, correct, count } of perClass) console.log(`  ${name}: ${correct} of ${count}`)
   console.log(
     `${frozen?.layers.length} layers frozen; their bytes are ${frozen?.before === frozen?.after ? 'as they were' : 'others'}`,

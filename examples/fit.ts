@@ -5,7 +5,7 @@ import { arrayDataset, evaluate, progressOn, Random, stratifiedSplit, train, VGG
 const side = 32
 const classNames = ['lying', 'standing', 'leaning']
 
-/** Grey pictures of stripes with some noise, uint8 [count, side, side, 1]. */
+/** Grey images of stripes with some noise, uint8 [count, side, side, 1]. */
 function stripes(count: number, random: Random) {
   const labels = Int32Array.from({ length: count }, () => random.integer(classNames.length))
   const images = new Uint8Array(count * side * side)

@@ -1,4 +1,4 @@
-// Features: the activations of fc7 (App. B of the paper), of length 1, say how alike pictures are. Each picture asked about
+// Features: the activations of fc7 (App. B of the paper), of length 1, say how alike images are. Each image asked about
 // is shown with its nearest ones; most are of its class, though the model never saw those classes.
 // Run: npx tsx examples/nearest.ts [--queries 200] [--model FILE]   (Node 22.18 and later: node examples/nearest.ts)
 import { type Dataset, Tensor, type VGG } from 'vggnet'
@@ -6,11 +6,11 @@ import { command, wholeNumber } from './command.ts'
 import { digitModel, digits } from './digit-model.ts'
 
 const usage = `nearest.ts [--queries N] [--layer NAME] [--model FILE]
-  --queries N   pictures that are asked about, 1 to 400 (default 200)
+  --queries N   images that are asked about, 1 to 400 (default 200)
   --layer NAME  whose activations are compared: relu7, relu6, pool5, ... (default relu7)
   --model FILE  a grey 32x32 VGG net (default: one that learns the digits 0 to 4 first)`
 
-/** One row of length 1 for each picture. */
+/** One row of length 1 for each image. */
 async function featuresOf(net: VGG, data: Dataset, layer: string): Promise<Float32Array[]> {
   const rows: Float32Array[] = []
   const { height, width, channels } = data

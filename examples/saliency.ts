@@ -1,4 +1,4 @@
-// The gradient of an answer with respect to the picture: where the net looked. A picture beside the strength of its pixels,
+// The gradient of an answer with respect to the image: where the net looked. An image beside the strength of its pixels,
 // in a PNG file and as letters.
 // Run: npx tsx examples/saliency.ts [--digit 4] [--out saliency.png]   (Node 22.18 and later: node examples/saliency.ts)
 import sharp from 'sharp'
@@ -7,7 +7,7 @@ import { command, wholeNumber } from './command.ts'
 import { digitModel, digits } from './digit-model.ts'
 
 const usage = `saliency.ts [--digit N] [--out FILE] [--model FILE]
-  --digit N     the class of the picture, 0 to 4 (default 4)
+  --digit N     the class of the image, 0 to 4 (default 4)
   --out FILE    where the PNG goes (default saliency.png)
   --model FILE  a grey 32x32 VGG net of the digits (default: one that learns 0 to 4 first)`
 
@@ -49,8 +49,8 @@ await command(usage, { digit: '4', out: 'saliency.png', model: '' }, async ({ di
   await test.read(Int32Array.of(test.labels.indexOf(wanted)), pixels)
   const { answer, strength } = await lookedAt(net, pixels)
   net.dispose()
-  const [picture, seen] = [letters(pixels), letters(strength)]
-  for (const [row, line] of picture.entries()) console.log(`${line}  |  ${seen[row]}`)
+  const [image, seen] = [letters(pixels), letters(strength)]
+  for (const [row, line] of image.entries()) console.log(`${line}  |  ${seen[row]}`)
   console.log(`a ${wanted} is taken for a ${net.classNames[answer] ?? answer}; on the right what the answer hangs on`)
 
   const both = Buffer.alloc(2 * side * side)

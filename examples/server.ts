@@ -1,4 +1,4 @@
-// An HTTP server that says what is in pictures: pictures that come at a time are computed as one batch, on the network's own
+// An HTTP server that says what is in images: images that come at a time are computed as one batch, on the network's own
 // thread, and the event loop stays free. curl --data-binary @seven.png http://127.0.0.1:8080/classify
 // Run: npx tsx examples/server.ts [--port 8080] [--model FILE]   (Node 22.18 and later: node examples/server.ts)
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -10,7 +10,7 @@ import { digitModel } from './digit-model.ts'
 
 const usage = `server.ts [--port N] [--batch N] [--model FILE]
   --port N      0: one that is free (default 8080)
-  --batch N     pictures computed at a time at most (default 32)
+  --batch N     images computed at a time at most (default 32)
   --model FILE  a model, such as demo-output/digits.safetensors (default: one that learns 0 to 4 first)`
 
 const largestBytes = 20_000_000
@@ -21,7 +21,7 @@ async function bodyOf(request: IncomingMessage): Promise<Buffer> {
   for await (const part of request) {
     bytes += part.length
     if (bytes > largestBytes)
-      throw new VggError('INVALID_ARGUMENT', `Expected at most ${largestBytes} bytes for a picture`)
+      throw new VggError('INVALID_ARGUMENT', `Expected at most ${largestBytes} bytes for an image`)
     parts.push(part)
   }
   return Buffer.concat(parts)
@@ -32,8 +32,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, classi
     response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(body)}\n`)
   try {
     if (request.method === 'GET' && request.url === '/health') say(200, { ok: true })
-    else if (request.method !== 'POST' || request.url !== '/classify')
-      say(404, { error: 'POST a picture to /classify' })
+    else if (request.method !== 'POST' || request.url !== '/classify') say(404, { error: 'POST an image to /classify' })
     else say(200, await classifier.classify(await bodyOf(request)))
   } catch (error) {
     const fault = error instanceof VggError && /^(FILE_FORMAT|INVALID_ARGUMENT)$/.test(error.code) ? 400 : 500

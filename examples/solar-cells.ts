@@ -1,7 +1,7 @@
-// Learns which solar cells are broken, from 2,624 electroluminescence photographs (grey, 300x300), at a size for two cores.
+// Learns which solar cells are broken, from 2,624 electroluminescence images (grey, 300x300), at a size for two cores.
 // Run: npx tsx examples/solar-cells.ts [--epochs N]
 //
-// The photographs are fetched by you, once, with pip (91 MB), and never shipped: elpv-dataset, CC BY-NC-SA 4.0,
+// The images are fetched by you, once, with pip (91 MB), and never shipped: elpv-dataset, CC BY-NC-SA 4.0,
 // Deitsch et al. 2019 (https://doi.org/10.1016/j.solener.2019.02.067). Experts rated each cell's probability of being
 // defective as 0, 1/3, 2/3 or 1; from 2/3 on it counts as defective here.
 import { execFileSync, spawnSync } from 'node:child_process'
@@ -22,9 +22,9 @@ function python(...words: string[]): void {
 }
 
 /** Whole or not at all: what an interrupted fetch leaves has another name. */
-function fetchPhotographs(): void {
+function fetchImages(): void {
   if (existsSync(images)) return
-  console.log('Fetching the photographs (91 MB, once) ...')
+  console.log('Fetching the images (91 MB, once) ...')
   const partial = `${folder}.${process.pid}`
   try {
     mkdirSync(partial, { recursive: true })
@@ -42,15 +42,15 @@ function fetchPhotographs(): void {
 function writeList(): string {
   const rows = readFileSync(path.join(images, 'labels.csv'), 'utf8').trim().split('\n')
   const lines = rows.map((row) => {
-    const [photograph = '', probability] = row.trim().split(/\s+/)
-    return `${path.join(path.relative(folder, images), photograph)},${Number(probability) > 0.5 ? 'defective' : 'intact'}`
+    const [image = '', probability] = row.trim().split(/\s+/)
+    return `${path.join(path.relative(folder, images), image)},${Number(probability) > 0.5 ? 'defective' : 'intact'}`
   })
   const list = path.join(folder, 'list.csv')
   writeFileSync(list, `path,label\n${lines.join('\n')}\n`)
   return list
 }
 
-fetchPhotographs()
+fetchImages()
 const out = path.relative('.', path.join(root, 'runs', 'solar-cells'))
 const settings = [
   ['--variant', 'A', '--width', '0.25', '--head-width', '128', '--image-size', '96', '--channels', '1'],

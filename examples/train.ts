@@ -1,4 +1,4 @@
-// A training loop of your own on `net.step`: bright and dark pictures.
+// A training loop of your own on `net.step`: bright and dark images.
 // Run: npx tsx examples/train.ts   (Node 22.18 and later: node examples/train.ts)
 import { Random, Tensor, VGG } from 'vggnet'
 
@@ -14,7 +14,7 @@ const net = await VGG.create({
 })
 const random = new Random(1)
 
-/** Colour pictures of noise, uint8 [count, 32, 32, 3]; class 1 is the brighter. */
+/** Colour images of noise, uint8 [count, 32, 32, 3]; class 1 is the brighter. */
 function batch(count: number) {
   const labels = Array.from({ length: count }, () => random.integer(2))
   const pixels = Uint8Array.from({ length: count * 32 * 32 * 3 }, (_, place) => {
@@ -33,7 +33,7 @@ try {
   }
   const { images, labels } = batch(100)
   const answers = await (await net.forward(images)).argmax()
-  console.log(`${answers.filter((answer, index) => answer === labels[index]).length} of 100 new pictures right`)
+  console.log(`${answers.filter((answer, index) => answer === labels[index]).length} of 100 new images right`)
 } finally {
   net.dispose()
 }

@@ -3,20 +3,20 @@ import './platform/load/node-check.js'
 
 export type { ActivationReport, LayerActivations } from './check/activations.js'
 export type { ClassCount, ClassReport } from './check/classes.js'
-export type { ContradictoryPictures, DuplicateReport, SharedPicture } from './check/duplicates.js'
-export type { PictureFiles } from './check/file-contents.js'
+export type { ContradictoryImages, DuplicateReport, SharedImage } from './check/duplicates.js'
+export type { ImageFiles } from './check/file-contents.js'
 export type { GradientReport, LayerGradient } from './check/gradients.js'
 export type { ChannelFigures, InputReport } from './check/input.js'
 export { preflightLines } from './check/lines.js'
 export type { MemoryReport } from './check/memory.js'
-export type { UnreadablePicture } from './check/pictures.js'
 export { preflight } from './check/preflight.js'
 export type { FileReport, PreflightOptions, PreflightProgress, PreflightReport } from './check/preflight-report.js'
+export type { UnreadableImage } from './check/readable.js'
 export type { SpeedReport } from './check/speed.js'
 export type { Finding, Verdict } from './check/verdict.js'
 export { load, loadNetwork, save } from './checkpoint/checkpoint.js'
 export { type FoundCheckpoint, newestCheckpoint } from './checkpoint/checkpoint-folder.js'
-export type { LeftOut, Pictures } from './data/batch.js'
+export type { Images, LeftOut } from './data/batch.js'
 export {
   type CachedDataset,
   type CacheOptions,
@@ -50,7 +50,7 @@ export {
   type PhotoParts,
   type PhotoSource,
   photoDataset,
-} from './data/sources/photographs.js'
+} from './data/sources/photo-dataset.js'
 export type { SkippedLink } from './data/sources/walk.js'
 export { type Split, stratifiedSplit, subset } from './data/split.js'
 export { meanOf, type Statistics, type StatisticsOptions, statisticsOf } from './data/statistics.js'

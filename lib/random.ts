@@ -85,7 +85,7 @@ export class Random {
 
   /**
    * A generator of its own for each place of a table: a function of (seed, row, column) alone, whatever was drawn
-   * elsewhere. A loader gives picture i of epoch e the one of (seed, e, i).
+   * elsewhere. A loader gives image i of epoch e the one of (seed, e, i).
    *
    * @param row an integer from 0 to 2^53 - 1
    * @param column an integer from 0 to 2^32 - 1

@@ -26,7 +26,7 @@ export function countText(count: number): string {
   return count.toLocaleString('en-US')
 }
 
-/** A number of things: `1 picture`, `1,234 pictures`. */
+/** A number of things: `1 image`, `1,234 images`. */
 export function countedText(count: number, one: string, many = `${one}s`): string {
   return `${countText(count)} ${count === 1 ? one : many}`
 }

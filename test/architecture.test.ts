@@ -20,7 +20,7 @@ const lib = scripts.filter((file) => file.path.startsWith('lib/'))
 
 describe('native', () => {
   // arrows point down this list only
-  const order = ['addon', 'photograph', 'network', 'backend', 'layer', 'tensor']
+  const order = ['addon', 'image', 'network', 'backend', 'layer', 'tensor']
   const includes = native.flatMap((file) =>
     [...file.text.matchAll(/^\s*#\s*include\s*(["<])([^">]+)[">]/gm)].map(([, quote, name]) => {
       return { from: file.path, name, own: quote === '"' }
@@ -59,12 +59,9 @@ describe('native', () => {
     expect(strangers.map(({ from, name }) => `${from} includes <${name}>: ${library} belongs in ${home}`)).toEqual([])
   })
 
-  test('TurboJPEG is known to photograph/jpeg.cpp only', () => {
-    const users = native.filter((file) => /photograph\/turbojpeg\.hpp|\btj3\w+\(/.test(file.text))
-    expect(users.map((file) => file.path).sort()).toEqual([
-      'native/photograph/jpeg.cpp',
-      'native/photograph/turbojpeg.hpp',
-    ])
+  test('TurboJPEG is known to image/jpeg.cpp only', () => {
+    const users = native.filter((file) => /image\/turbojpeg\.hpp|\btj3\w+\(/.test(file.text))
+    expect(users.map((file) => file.path).sort()).toEqual(['native/image/jpeg.cpp', 'native/image/turbojpeg.hpp'])
   })
 
   // What else includes its headers compiles without them; the frontend's take half a minute.

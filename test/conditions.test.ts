@@ -7,7 +7,7 @@ import { root } from './setup/command.js'
 const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--no-color']
 const layers = ['test/device']
 const networks = ['test/network/calls.test.ts', 'test/network/bad-input.test.ts']
-const pictures = ['test/unit/rescale.test.ts', 'test/unit/jpeg.test.ts', 'test/network/decoding.test.ts']
+const images = ['test/unit/rescale.test.ts', 'test/unit/jpeg.test.ts', 'test/network/decoding.test.ts']
 
 async function expectPass(words: readonly string[], environment: NodeJS.ProcessEnv): Promise<void> {
   const usual = Object.entries(process.env).filter(([name]) => !name.startsWith('VITEST'))
@@ -23,8 +23,8 @@ async function expectPass(words: readonly string[], environment: NodeJS.ProcessE
 
 // Address and undefined-behaviour sanitizers, NaN in memory that becomes a tensor, and a sentinel behind every planned
 // tensor, checked after every stage: what reads too early or writes too far fails here.
-test('every layer, and the decoding of pictures, runs clean in the debug build', { timeout: 400_000 }, () =>
-  expectPass(['scripts/debug.mjs', ...vitest, ...layers, ...networks, ...pictures], {}),
+test('every layer, and the decoding of images, runs clean in the debug build', { timeout: 400_000 }, () =>
+  expectPass(['scripts/debug.mjs', ...vitest, ...layers, ...networks, ...images], {}),
 )
 
 // Blocks of 8 channels instead of 16, and no Winograd.

@@ -36,27 +36,27 @@ describe('examples', () => {
   test('train.ts learns bright and dark', async () => {
     const stdout = await run('train.ts')
     expect(stdout.match(/^step \d+ /gm)).toHaveLength(6)
-    expect(Number(/^(\d+) of 100 new pictures right$/m.exec(stdout)?.[1])).toBeGreaterThan(90)
+    expect(Number(/^(\d+) of 100 new images right$/m.exec(stdout)?.[1])).toBeGreaterThan(90)
   })
 
-  test('photographs.ts learns from JPEG files, and goes on where it was', async () => {
+  test('images.ts learns from JPEG files, and goes on where it was', async () => {
     const out = path.join(folder, 'photographs')
-    const stdout = await run('photographs.ts', '--out', out, '--epochs', '2')
+    const stdout = await run('images.ts', '--out', out, '--epochs', '2')
     expect(stdout.match(/^epoch \d\/2 /gm)).toHaveLength(2)
     expect(existsSync(path.join(out, 'model.safetensors'))).toBe(true)
-    const again = await run('photographs.ts', '--out', out, '--epochs', '3')
+    const again = await run('images.ts', '--out', out, '--epochs', '3')
     expect(again).toContain('going on from step 36')
     expect(again.match(/^epoch \d\/3 /gm)).toEqual(['epoch 3/3 '])
   })
 
   test('fine-tune.ts learns new classes with frozen blocks', async () => {
     const stdout = await run('fine-tune.ts', '--model', model)
-    expect(Number(/^fine-tuned on 100 pictures: (\S+) %/m.exec(stdout)?.[1])).toBeGreaterThan(45)
+    expect(Number(/^fine-tuned on 100 images: (\S+) %/m.exec(stdout)?.[1])).toBeGreaterThan(45)
     expect(stdout).toContain('4 layers frozen; their bytes are as they were')
     expect(stdout).toMatch(/^from random weights: \S+ %$/m)
   })
 
-  test('nearest.ts finds pictures of classes that the model never saw', async () => {
+  test('nearest.ts finds images of classes that the model never saw', async () => {
     const stdout = await run('nearest.ts', '--model', model)
     expect(stdout.match(/^a \d is nearest to /gm)).toHaveLength(5)
     expect(Number(/^(\S+) % of 200 have one/m.exec(stdout)?.[1])).toBeGreaterThan(50)
@@ -74,12 +74,12 @@ describe('examples', () => {
   test('evaluation.ts asks for one crop and densely', async () => {
     const out = path.join(folder, 'photographs')
     const stdout = await run('evaluation.ts', '--model', path.join(out, 'model.safetensors'))
-    expect(stdout).toMatch(/^90 pictures, the middle crop of each: \S+ % right$/m)
+    expect(stdout).toMatch(/^90 images, the middle crop of each: \S+ % right$/m)
     expect(stdout).toMatch(/^dense, with mirror images, Q of 82: \S+ % right$/m)
     expect(stdout).toMatch(/^dense, with mirror images, Q of 55, 82, 110: \S+ % right$/m)
   })
 
-  test('server.ts answers many at once, refuses what is no picture, and ends at SIGTERM', async () => {
+  test('server.ts answers many at once, refuses what is no image, and ends at SIGTERM', async () => {
     const { child, ended } = start('examples/server.ts', ['--port', '0', '--model', model])
     const address = await new Promise<string>((resolve, reject) => {
       child.stdout.on('data', (text: string) => {
@@ -106,9 +106,9 @@ describe('examples', () => {
     )
     const right = answers.filter(([best], place) => best?.class === String(asked.labels[place * 25]))
     expect(right.length).toBeGreaterThan(15)
-    const refused = await post('no picture')
+    const refused = await post('no image')
     expect(refused.status).toBe(400)
-    expect(((await refused.json()) as { error: string }).error).toContain('Expected a picture')
+    expect(((await refused.json()) as { error: string }).error).toContain('Expected an image')
     expect((await fetch(`${address}/health`)).status).toBe(200)
     expect((await fetch(`${address}/elsewhere`)).status).toBe(404)
     child.kill('SIGTERM')

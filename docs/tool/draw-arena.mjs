@@ -14,7 +14,7 @@ function kindOf(name) {
   return /^(images|flip|shift|labels|loss normaliser)$/.test(name) ? 'other' : 'activation'
 }
 
-function picture({ tensors, stages, arenaBytes }) {
+function image({ tensors, stages, arenaBytes }) {
   const last = Math.max(...tensors.map(({ lastUse }) => lastUse))
   const x = (use) => left + (width * Math.max(use, 0)) / (last + 1)
   const y = (byte) => top + height - (height * byte) / arenaBytes
@@ -42,7 +42,7 @@ function picture({ tensors, stages, arenaBytes }) {
     const at = left + place * 140
     return `<rect x="${at}" y="${top + height + 12}" width="12" height="12" fill="${colours[kind]}"/><text x="${at + 17}" y="${top + height + 22}">${text}</text>`
   })
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${left + width + 16} ${top + height + 34}" font-family="sans-serif" font-size="11" fill="#333"><title>The arena of VGG-16, training on 32 pictures</title>
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${left + width + 16} ${top + height + 34}" font-family="sans-serif" font-size="11" fill="#333"><title>The arena of VGG-16, training on 32 images</title>
 <rect width="100%" height="100%" fill="#fff"/>
 <rect x="${left}" y="${top}" width="${width}" height="${height}" fill="#f4f2ee"/>
 ${boxes.join('\n')}
@@ -56,4 +56,4 @@ ${legend.join('\n')}
 
 const layers = layersOf({ variant: 'D', classes: 1000 })
 const plan = describe({ layers, shape: [32, 3, 224, 224], training: true })
-writeFileSync(fileURLToPath(new URL('../arena.svg', import.meta.url)), picture(plan))
+writeFileSync(fileURLToPath(new URL('../arena.svg', import.meta.url)), image(plan))

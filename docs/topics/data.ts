@@ -1,5 +1,5 @@
 /**
- * Labelled pictures: where they come from, what is made of them, and the batches that training takes.
+ * Labelled images: where they come from, what is made of them, and the batches that training takes.
  * @module data
  */
 export {
@@ -24,6 +24,7 @@ export {
   type ImageFormat,
   type ImageOptions,
   type ImageSize,
+  type Images,
   idxDataset,
   type Labelled,
   type LabelledSource,
@@ -37,7 +38,6 @@ export {
   type PhotoOptions,
   type PhotoParts,
   type PhotoSource,
-  type Pictures,
   type PixelOptions,
   type PrepareOptions,
   paddedDataset,

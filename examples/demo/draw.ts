@@ -2,12 +2,12 @@ import pc from 'picocolors'
 import type { Metrics } from 'vggnet'
 import type { Classified } from './classify.ts'
 
-/** Half the picture's side: two dots of the drawing share a character cell. */
+/** Half the image's side: two dots of the drawing share a character cell. */
 const dots = 16
 /** Columns and rows of the drawing without the border that padding made. */
 const [first, last] = [1, 15]
 
-/** Means of 2x2 pixels of a 32x32 picture, 0 to 255. */
+/** Means of 2x2 pixels of a 32x32 image, 0 to 255. */
 function halved(pixels: Uint8Array): number[] {
   return Array.from({ length: dots * dots }, (_, place) => {
     const corner = Math.floor(place / dots) * 4 * dots + (place % dots) * 2
@@ -24,7 +24,7 @@ function cell(above: number, below: number): string {
   return `\u001b[38;5;${grey(above)};48;5;${grey(below)}m\u2580`
 }
 
-function pictureLines(pixels: Uint8Array): string[] {
+function imageLines(pixels: Uint8Array): string[] {
   const values = halved(pixels)
   const lines: string[] = []
   for (let row = first - 1; row < last; row += 2) {
@@ -50,9 +50,9 @@ export function digitLines(found: readonly Classified[]): string[] {
   const lines: string[] = []
   for (let start = 0; start < found.length; start += 5) {
     const row = found.slice(start, start + 5)
-    const pictures = row.map(({ pixels }) => pictureLines(pixels))
-    for (let line = 0; line < (pictures[0]?.length ?? 0); line++) {
-      lines.push(pictures.map((picture) => picture[line]).join('  '))
+    const images = row.map(({ pixels }) => imageLines(pixels))
+    for (let line = 0; line < (images[0]?.length ?? 0); line++) {
+      lines.push(images.map((image) => image[line]).join('  '))
     }
     lines.push(row.map(caption).join('  '), '')
   }

@@ -5,7 +5,7 @@ import type { Tensor } from '../tensor.js'
 import type { VGG } from '../vgg/vgg.js'
 import { activationVerdict, type Circumstances, type Finding, limits, mendFor, type Verdict } from './verdict.js'
 
-/** A layer's outputs on real pictures, without dropout. */
+/** A layer's outputs on real images, without dropout. */
 export interface LayerActivations {
   /** 'conv1_1', 'fc8'. */
   readonly layer: string
@@ -13,7 +13,7 @@ export interface LayerActivations {
   readonly rms: number
   /** Share of the outputs that are 0; 0 without a ReLU. */
   readonly zeros: number
-  /** Share of the channels that are 0 at all places of all pictures; 0 without a ReLU. */
+  /** Share of the channels that are 0 at all places of all images; 0 without a ReLU. */
   readonly deadChannels: number
   /** What that means for training. */
   readonly verdict: Verdict
@@ -21,8 +21,8 @@ export interface LayerActivations {
 
 /** The activations of a net, layer by layer. */
 export interface ActivationReport {
-  /** Pictures that were looked at. */
-  readonly pictures: number
+  /** Images that were looked at. */
+  readonly images: number
   /** Each convolution and linear layer. */
   readonly layers: readonly LayerActivations[]
   /** Root of the mean square of the last layer. */
@@ -31,19 +31,19 @@ export interface ActivationReport {
   readonly findings: readonly Finding[]
 }
 
-const mostPictures = 32
-const fewestPictures = 8
-/** Of one forward pass, on a cpu: some seconds on two cores. D at 224 pixels is looked at on 8 pictures, A on 13. */
+const mostImages = 32
+const fewestImages = 8
+/** Of one forward pass, on a cpu: some seconds on two cores. D at 224 pixels is looked at on 8 images, A on 13. */
 const multiplyAddsAtOnce = 1e11
 
-/** Pictures that activations and gradients are looked at on: 32, or fewer where they take long or do not fit. */
-export function picturesLookedAt(
+/** Images that activations and gradients are looked at on: 32, or fewer where they take long or do not fit. */
+export function imagesChecked(
   { layers, channels, imageSize, device }: Pick<VGG, 'layers' | 'channels' | 'imageSize' | 'device'>,
   largestBatch: number,
 ): number {
   const { multiplyAdds } = describe({ layers, shape: [1, channels, ...imageSize], device: 'cpu' })
-  const within = device === 'cpu' ? Math.floor(multiplyAddsAtOnce / multiplyAdds) : mostPictures
-  return Math.min(largestBatch, mostPictures, Math.max(fewestPictures, within))
+  const within = device === 'cpu' ? Math.floor(multiplyAddsAtOnce / multiplyAdds) : mostImages
+  return Math.min(largestBatch, mostImages, Math.max(fewestImages, within))
 }
 
 /** Outputs that are read at once: float32 values, 128 MiB. */
@@ -54,11 +54,11 @@ interface Tap {
   /** What `features` calls its output. */
   readonly name: string
   readonly rectified: boolean
-  /** Output values of one picture. */
+  /** Output values of one image. */
   readonly values: number
 }
 
-/** The outputs to look at: of convolutions and linear layers, for pictures of one size. */
+/** The outputs to look at: of convolutions and linear layers, for images of one size. */
 function tapsOf(layers: readonly Layer[], [height, width]: readonly [number, number]): Tap[] {
   let places = height * width
   return layers.flatMap((layer) => {
@@ -70,12 +70,12 @@ function tapsOf(layers: readonly Layer[], [height, width]: readonly [number, num
   })
 }
 
-/** Groups of outputs that are read together: few passes, and no more memory than `valuesAtOnce` for so many pictures. */
-function groupsOf(taps: readonly Tap[], pictures: number): Tap[][] {
+/** Groups of outputs that are read together: few passes, and no more memory than `valuesAtOnce` for so many images. */
+function groupsOf(taps: readonly Tap[], images: number): Tap[][] {
   const groups: Tap[][] = []
   let room = 0
   for (const tap of taps) {
-    const values = tap.values * pictures
+    const values = tap.values * images
     const group = groups.at(-1)
     if (group === undefined || values > room) groups.push([tap])
     else group.push(tap)
@@ -123,7 +123,7 @@ class Sums {
 }
 
 /**
- * The outputs of each layer on these pictures, in evaluation mode, with a verdict on each and the mend.
+ * The outputs of each layer on these images, in evaluation mode, with a verdict on each and the mend.
  * @param images uint8 [n, h, w, c], of the net's size
  */
 export async function activationsOf(
@@ -132,16 +132,16 @@ export async function activationsOf(
   around: Circumstances,
   signal?: AbortSignal,
 ): Promise<ActivationReport> {
-  const pictures = images.shape[0] ?? 0
+  const count = images.shape[0] ?? 0
   const taps = tapsOf(net.layers, net.imageSize)
   const largest = Math.max(...taps.map(({ values }) => values))
-  const atOnce = Math.max(1, Math.min(pictures, Math.floor(valuesAtOnce / largest)))
+  const atOnce = Math.max(1, Math.min(count, Math.floor(valuesAtOnce / largest)))
   const layers: LayerActivations[] = []
   for (const group of groupsOf(taps, atOnce)) {
     const sums = group.map(() => new Sums())
-    for (let start = 0; start < pictures; start += atOnce) {
+    for (let start = 0; start < count; start += atOnce) {
       throwIfAborted(signal, 'The check')
-      const part = images.slice(start, Math.min(start + atOnce, pictures))
+      const part = images.slice(start, Math.min(start + atOnce, count))
       const names = group.map(({ name }) => name)
       const found = await net.features(part, names)
       for (const [place, name] of names.entries()) {
@@ -152,7 +152,7 @@ export async function activationsOf(
     }
     layers.push(...group.map((tap, place) => judged(tap, sums[place] ?? new Sums(), taps.at(-1))))
   }
-  return { pictures, layers, logitsRms: layers.at(-1)?.rms ?? 0, findings: findingsOf(layers, around) }
+  return { images: count, layers, logitsRms: layers.at(-1)?.rms ?? 0, findings: findingsOf(layers, around) }
 }
 
 function judged(tap: Tap, sums: Sums, last: Tap | undefined): LayerActivations {

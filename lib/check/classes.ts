@@ -1,25 +1,25 @@
 import type { Dataset } from '../data/dataset.js'
 import type { Finding } from './verdict.js'
 
-/** How many pictures a class has. */
+/** How many images a class has. */
 export interface ClassCount {
   /** Of the class. */
   readonly name: string
-  /** Training pictures. */
+  /** Training images. */
   readonly training: number
   /** Undefined without validation data. */
   readonly validation: number | undefined
 }
 
-/** How the pictures are shared among the classes. */
+/** How the images are shared among the classes. */
 export interface ClassReport {
   /** Each, in order. */
   readonly classes: readonly ClassCount[]
-  /** Names of classes without a training picture. */
+  /** Names of classes without a training image. */
   readonly empty: readonly string[]
   /** Share of the largest class: the accuracy that always naming it reaches. */
   readonly majorityShare: number
-  /** Pictures of the largest class for each of the smallest that has any. */
+  /** Images of the largest class for each of the smallest that has any. */
   readonly ratio: number
   /** What is wrong. */
   readonly findings: readonly Finding[]
@@ -66,13 +66,13 @@ function trainingFindings(
 ): Finding[] {
   const findings: Finding[] = []
   if (present.length < 2) {
-    const text = `all training pictures are of the class ${present[0]?.name}: there is nothing to tell apart`
+    const text = `all training images are of the class ${present[0]?.name}: there is nothing to tell apart`
     findings.push({ severity: 'fatal', text })
   }
-  if (empty.length > 0) findings.push({ severity: 'warning', text: `no training picture of ${named(empty)}` })
+  if (empty.length > 0) findings.push({ severity: 'warning', text: `no training image of ${named(empty)}` })
   if (ratio < unbalanced) return findings
   const share = `${Math.round(100 * majorityShare)} %`
-  const text = `the largest class has ${Math.round(ratio)} times the pictures of the smallest: naming it always is right in ${share}, so look at the accuracy of each class`
+  const text = `the largest class has ${Math.round(ratio)} times the images of the smallest: naming it always is right in ${share}, so look at the accuracy of each class`
   return [...findings, { severity: 'warning', text }]
 }
 
@@ -89,5 +89,5 @@ function validationFindings(
     return [{ severity: 'fatal', text }]
   }
   const missing = classes.filter((one) => one.training > 0 && one.validation === 0).map(({ name }) => name)
-  return missing.length === 0 ? [] : [{ severity: 'warning', text: `no validation picture of ${named(missing)}` }]
+  return missing.length === 0 ? [] : [{ severity: 'warning', text: `no validation image of ${named(missing)}` }]
 }

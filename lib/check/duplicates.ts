@@ -1,41 +1,41 @@
 import type { Dataset } from '../data/dataset.js'
 import { countedText } from '../table.js'
-import { contentsOf, type PictureFiles } from './file-contents.js'
+import { contentsOf, type ImageFiles } from './file-contents.js'
 import type { Finding } from './verdict.js'
 
-/** A picture that is in both parts. */
-export interface SharedPicture {
-  /** Its name among the training pictures. */
+/** An image that is in both parts. */
+export interface SharedImage {
+  /** Its name among the training images. */
   readonly training: string
-  /** Its name among the validation pictures. */
+  /** Its name among the validation images. */
   readonly validation: string
 }
 
-/** Pictures of one content that are said to be of different classes. */
-export interface ContradictoryPictures {
+/** Images of one content that are said to be of different classes. */
+export interface ContradictoryImages {
   /** What they are called. */
   readonly names: readonly string[]
   /** The class of each. */
   readonly classes: readonly string[]
 }
 
-/** Equal pictures. Lists hold the first 50; the counts are whole. */
+/** Equal images. Lists hold the first 50; the counts are whole. */
 export interface DuplicateReport {
   /** What was compared: the bytes of the files, or the pixels as the net sees them. */
   readonly compared: 'files' | 'pixels'
-  /** Pictures compared, and how many there are. */
-  readonly pictures: number
+  /** Images compared, and how many there are. */
+  readonly images: number
   /** How many there are. */
   readonly of: number
-  /** Validation pictures that are training pictures as well. */
-  readonly shared: readonly SharedPicture[]
+  /** Validation images that are training images as well. */
+  readonly shared: readonly SharedImage[]
   /** How many in all. */
   readonly sharedCount: number
-  /** Equal pictures of several classes: the first 50. */
-  readonly contradictory: readonly ContradictoryPictures[]
+  /** Equal images of several classes: the first 50. */
+  readonly contradictory: readonly ContradictoryImages[]
   /** How many in all. */
   readonly contradictoryCount: number
-  /** Training pictures that repeat another of the same class. */
+  /** Training images that repeat another of the same class. */
   readonly repeated: number
   /** What is wrong. */
   readonly findings: readonly Finding[]
@@ -43,19 +43,19 @@ export interface DuplicateReport {
 
 const listed = 50
 
-/** One part, with what tells its pictures apart. */
+/** One part, with what tells its images apart. */
 export interface PartContents {
   readonly data: Dataset
-  /** By the pictures' numbers; undefined where a picture was not compared or equals none. */
+  /** By the images' numbers; undefined where an image was not compared or equals none. */
   readonly contents: ReadonlyMap<number, string>
-  /** Pictures that were compared. */
-  readonly pictures: number
-  readonly files: PictureFiles | undefined
+  /** Images that were compared. */
+  readonly images: number
+  readonly files: ImageFiles | undefined
 }
 
 /** The contents of the files of both parts. */
 export async function fileContents(
-  parts: readonly PictureFiles[],
+  parts: readonly ImageFiles[],
   signal: AbortSignal | undefined,
   onDone: (done: number, of: number) => void,
 ): Promise<ReadonlyMap<number, string>[]> {
@@ -72,7 +72,7 @@ export async function fileContents(
 const nameIn = ({ files, data }: PartContents, index: number): string =>
   files?.names[index] ?? data.nameOf?.(index) ?? String(index)
 
-/** Numbers of the pictures of each content. */
+/** Numbers of the images of each content. */
 function byContent({ contents }: PartContents): Map<string, number[]> {
   const groups = new Map<string, number[]>()
   for (const [index, content] of contents) {
@@ -83,16 +83,16 @@ function byContent({ contents }: PartContents): Map<string, number[]> {
   return groups
 }
 
-/** Finds pictures that are in both parts, and equal training pictures of different classes. */
+/** Finds images that are in both parts, and equal training images of different classes. */
 export function duplicatesIn(training: PartContents, validation: PartContents | undefined): DuplicateReport {
   const groups = byContent(training)
-  const shared: SharedPicture[] = []
+  const shared: SharedImage[] = []
   for (const [index, content] of validation?.contents ?? []) {
     const [first] = groups.get(content) ?? []
     if (validation === undefined || first === undefined) continue
     shared.push({ training: nameIn(training, first), validation: nameIn(validation, index) })
   }
-  const contradictory: ContradictoryPictures[] = []
+  const contradictory: ContradictoryImages[] = []
   let repeated = 0
   for (const group of groups.values()) {
     const classes = group.map((index) => training.data.labels[index] ?? -1)
@@ -103,7 +103,7 @@ export function duplicatesIn(training: PartContents, validation: PartContents | 
   }
   const report = {
     compared: training.files === undefined ? ('pixels' as const) : ('files' as const),
-    pictures: training.pictures + (validation?.pictures ?? 0),
+    images: training.images + (validation?.images ?? 0),
     of: training.data.count + (validation?.data.count ?? 0),
     shared: shared.slice(0, listed),
     sharedCount: shared.length,
@@ -120,13 +120,13 @@ function findingsOf(report: Omit<DuplicateReport, 'findings'>): Finding[] {
   const [pair] = shared
   if (pair !== undefined) {
     const which = `${pair.validation}${pair.validation === pair.training ? '' : `, which is ${pair.training}`}`
-    const text = `${countedText(sharedCount, 'validation picture is', 'validation pictures are')} in the training data as well, the first ${which}: the accuracy will be told too high`
+    const text = `${countedText(sharedCount, 'validation image is', 'validation images are')} in the training data as well, the first ${which}: the accuracy will be told too high`
     findings.push({ severity: 'warning', text })
   }
   const [group] = contradictory
   if (group !== undefined) {
     const first = group.names.map((name, place) => `${name} (${group.classes[place]})`).slice(0, 4)
-    const text = `${countedText(contradictoryCount, 'training picture is', 'training pictures are')} there under more than one class, the first: ${first.join(', ')}`
+    const text = `${countedText(contradictoryCount, 'training image is', 'training images are')} there under more than one class, the first: ${first.join(', ')}`
     findings.push({ severity: 'warning', text })
   }
   return findings

@@ -3,9 +3,9 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { throwIfAborted } from '../error.js'
 
-/** The files behind a dataset, picture by picture: what `readFolder` and `readList` find. */
-export interface PictureFiles {
-  /** Paths, encoded pictures, or what reads them. */
+/** The files behind a dataset, image by image: what `readFolder` and `readList` find. */
+export interface ImageFiles {
+  /** Paths, encoded images, or what reads them. */
   readonly sources: readonly (string | Uint8Array | (() => Promise<Uint8Array>))[]
   /** What each is called. */
   readonly names: readonly string[]
@@ -44,7 +44,7 @@ async function digestOfFile(path: string, end: number): Promise<string | undefin
     for await (const piece of createReadStream(path, { end })) hash.update(piece as Uint8Array)
     return hash.digest('base64')
   } catch {
-    return undefined // the reading of the pictures says what is wrong with it
+    return undefined // the reading of the images says what is wrong with it
   }
 }
 
@@ -67,11 +67,11 @@ type OnDone = (done: number, of: number) => void
 /**
  * What tells contents apart, for each file that may equal another; undefined for the others, and for what cannot be
  * read. Files are compared by size, then by their beginnings, and only those that are equal so far are read whole, in
- * pieces and a few at once. Where some pictures are in memory, all files are read.
+ * pieces and a few at once. Where some images are in memory, all files are read.
  * @throws ABORTED
  */
 export async function contentsOf(
-  sources: PictureFiles['sources'],
+  sources: ImageFiles['sources'],
   signal?: AbortSignal,
   onDone?: OnDone,
 ): Promise<(string | undefined)[]> {

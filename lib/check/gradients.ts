@@ -21,7 +21,7 @@ export interface LayerGradient {
 /** One backward pass: the loss at the start, and gradients layer by layer. Frozen layers have none. */
 export interface GradientReport {
   /** In the batch. */
-  readonly pictures: number
+  readonly images: number
   /** Mean cross-entropy in training mode; NaN where it is not finite. */
   readonly loss: number
   /** ln(classes): what a net gives that knows nothing. */
@@ -49,7 +49,7 @@ async function gradientOf(net: VGG, layer: string, rate: number): Promise<LayerG
 }
 
 /**
- * The gradients of one backward pass over these pictures.
+ * The gradients of one backward pass over these images.
  * @param images uint8 [n, h, w, c]
  * @param rate the learning rate of the first step
  */
@@ -59,7 +59,7 @@ export async function gradientsOf(
   labels: Int32Array,
   rate: number,
 ): Promise<GradientReport> {
-  const start = { pictures: labels.length, expectedLoss: Math.log(net.classes) }
+  const start = { images: labels.length, expectedLoss: Math.log(net.classes) }
   const loss = await lossOf(net, images, labels)
   if (typeof loss !== 'number') {
     const text = `the first loss or its gradient is not finite: ${loss.message}`

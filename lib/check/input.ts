@@ -2,7 +2,7 @@ import type { Initialisation } from '../network/open.js'
 import type { VGG } from '../vgg/vgg.js'
 import type { Finding } from './verdict.js'
 
-/** A channel of the pictures, before and after the net's mean and scale. */
+/** A channel of the images, before and after the net's mean and scale. */
 export interface ChannelFigures {
   /** Of the pixels as they are, 0 to 255. */
   readonly mean: number
@@ -30,10 +30,10 @@ export interface InputReport {
   readonly findings: readonly Finding[]
 }
 
-/** Pictures may be much paler or stronger than ImageNet's; a forgotten or doubled scale is a factor of 58 or 255. */
+/** Images may be much paler or stronger than ImageNet's; a forgotten or doubled scale is a factor of 58 or 255. */
 const farFromExpected = 6
 
-/** A mean may be off by this share of the deviation. ImageNet's on other photographs: mostly 0.1 to 0.3. */
+/** A mean may be off by this share of the deviation. ImageNet's on other images: mostly 0.1 to 0.3. */
 const farFromZero = 0.5
 
 function figuresOf(counts: Float64Array, mean: number, scale: number): ChannelFigures {
@@ -71,9 +71,9 @@ export function inputOf(
 function scaleFindings({ channels, deviation, expectedDeviation }: Omit<InputReport, 'findings'>): Finding[] {
   const most = Math.max(...channels.map((channel) => channel.most))
   if (channels.every((channel) => channel.deviation === 0))
-    return [{ severity: 'fatal', text: 'all pixels of all pictures are equal: there is nothing to learn from' }]
+    return [{ severity: 'fatal', text: 'all pixels of all images are equal: there is nothing to learn from' }]
   if (most <= 1) {
-    const text = 'no pixel is above 1: the pictures were divided by 255 already; pixels from 0 to 255 are expected'
+    const text = 'no pixel is above 1: the images were divided by 255 already; pixels from 0 to 255 are expected'
     return [{ severity: 'fatal', text }]
   }
   if (expectedDeviation === undefined) return []
@@ -87,7 +87,7 @@ function scaleMend(ratio: number, expected: number): string {
   if (ratio > 1) return 'use --scale 0.01724 (1/58)'
   if (expected === 65) return "the paper's initialisation goes with --scale 1"
   const twice = ratio < 1 / 100 ? 'the pixels seem to be scaled twice; ' : ''
-  return `${twice}use --scale 0.01724 (1/58), or more for pale pictures`
+  return `${twice}use --scale 0.01724 (1/58), or more for pale images`
 }
 
 function meanFindings(channels: readonly ChannelFigures[], meanRgb: readonly number[]): Finding[] {
@@ -97,6 +97,6 @@ function meanFindings(channels: readonly ChannelFigures[], meanRgb: readonly num
   if (!wrong) return []
   const list = (values: readonly number[]): string => values.map((value) => value.toFixed(1)).join(',')
   const own = list(channels.map(({ mean }) => mean))
-  const text = `the net subtracts ${list(meanRgb)}, but these pictures have the mean ${own}: it seems to be that of other data; use --mean ${own}`
+  const text = `the net subtracts ${list(meanRgb)}, but these images have the mean ${own}: it seems to be that of other data; use --mean ${own}`
   return [{ severity: 'warning', text }]
 }

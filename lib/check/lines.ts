@@ -25,30 +25,30 @@ const line = (title: string, text: string): string => `${pc.bold(title.padEnd(12
 
 function memoryLine({ memory, model }: PreflightReport): string {
   const { batch, bytes, available, largestBatch, microBatch } = memory
-  const fits = largestBatch === 0 ? 'not even one picture fits' : `the largest that fits is ${countText(largestBatch)}`
-  const parts = microBatch > 0 && microBatch < batch ? `; ${microBatch} pictures at a time with --micro-batch auto` : ''
+  const fits = largestBatch === 0 ? 'not even one image fits' : `the largest that fits is ${countText(largestBatch)}`
+  const parts = microBatch > 0 && microBatch < batch ? `; ${microBatch} images at a time with --micro-batch auto` : ''
   return line(
     'memory',
     `${bytesText(bytes)} for a batch of ${batch}, ${bytesText(available)} free on ${model.device}: ${fits}${parts}`,
   )
 }
 
-function pictureLines({ pictures, files, duplicates, classes }: PreflightReport): string[] {
+function imageLines({ images, files, duplicates, classes }: PreflightReport): string[] {
   const { checked, of, unreadableCount } = files
-  const held = pictures.validation === undefined ? '' : `, ${countText(pictures.validation)} for validation`
+  const held = images.validation === undefined ? '' : `, ${countText(images.validation)} for validation`
   const opened =
     checked === of ? `all ${countText(of)} opened` : `${countText(checked)} of ${countText(of)} opened, drawn by chance`
   const sizes = classes.classes.map((one) => one.training)
-  const compared = `${countText(duplicates.pictures)} compared by ${duplicates.compared === 'files' ? "their files' bytes" : 'their pixels'}`
+  const compared = `${countText(duplicates.images)} compared by ${duplicates.compared === 'files' ? "their files' bytes" : 'their pixels'}`
   const equal = `${countText(duplicates.sharedCount)} in both parts, ${countText(duplicates.contradictoryCount)} under several classes, ${countText(duplicates.repeated)} repeated`
   return [
     line(
-      'pictures',
-      `${countText(pictures.training)} for training${held}; ${opened}, ${countText(unreadableCount)} unreadable`,
+      'images',
+      `${countText(images.training)} for training${held}; ${opened}, ${countText(unreadableCount)} unreadable`,
     ),
     line(
       'classes',
-      `${sizes.length} of ${countText(Math.min(...sizes))} to ${countText(Math.max(...sizes))} pictures; always naming the largest is right in ${percent(classes.majorityShare)}`,
+      `${sizes.length} of ${countText(Math.min(...sizes))} to ${countText(Math.max(...sizes))} images; always naming the largest is right in ${percent(classes.majorityShare)}`,
     ),
     line('equal', `${compared}: ${equal}`),
   ]
@@ -101,7 +101,7 @@ function layerLines({ activations, gradients, model }: PreflightReport): string[
       ? `, first loss ${figure(gradients.loss)}, ln(${model.classes}) is ${figure(gradients.expectedLoss)}`
       : ''
   return [
-    line('activations', `of ${activations.pictures} pictures; logits ${figure(activations.logitsRms)}${loss}`),
+    line('activations', `of ${activations.images} images; logits ${figure(activations.logitsRms)}${loss}`),
     pc.dim(`  ${padded(titles).join('  ')}`.trimEnd()),
     ...body,
   ]
@@ -109,8 +109,8 @@ function layerLines({ activations, gradients, model }: PreflightReport): string[
 
 function speedLines({ speed }: PreflightReport): string[] {
   if (speed === undefined) return []
-  const { imagesPerSecond, pictures, steps, secondsPerEpoch, epochs, secondsInAll } = speed
-  const measured = `${figure(imagesPerSecond)} images/s, from ${steps} steps of ${pictures}`
+  const { imagesPerSecond, images, steps, secondsPerEpoch, epochs, secondsInAll } = speed
+  const measured = `${figure(imagesPerSecond)} images/s, from ${steps} steps of ${images}`
   const whole = `${timeText(secondsInAll)} for ${countedText(epochs, 'epoch', 'epochs')}`
   return [line('time', `${timeText(secondsPerEpoch)} an epoch, ${whole} (${measured})`)]
 }
@@ -126,7 +126,7 @@ function verdictLine({ fatal, warnings }: PreflightReport): string {
 export function preflightLines(report: PreflightReport): string[] {
   return [
     memoryLine(report),
-    ...pictureLines(report),
+    ...imageLines(report),
     ...inputLines(report),
     ...layerLines(report),
     ...speedLines(report),

@@ -5,15 +5,15 @@ import type { Finding } from './verdict.js'
 
 /** What training takes of the device's memory, by the planner. */
 export interface MemoryReport {
-  /** Pictures of a step, as asked for. */
+  /** Images of a step, as asked for. */
   readonly batch: number
   /** For training with the whole batch at once, everything counted. */
   readonly bytes: number
   /** What there is, a margin left free, or the limit that was set. */
   readonly available: number
-  /** Pictures of the largest batch that fits, up to 65,536; 0 where not even one does. */
+  /** Images of the largest batch that fits, up to 65,536; 0 where not even one does. */
   readonly largestBatch: number
-  /** Pictures computed at a time with the micro-batch `auto`: the batch itself where it fits; 0 where nothing does. */
+  /** Images computed at a time with the micro-batch `auto`: the batch itself where it fits; 0 where nothing does. */
   readonly microBatch: number
   /** What is wrong. */
   readonly findings: readonly Finding[]
@@ -36,13 +36,13 @@ export function memoryFor(
   const { batch: largestBatch, available, bytes: least } = fittingBatch(needs)
   const figures = { batch, bytes, available, largestBatch }
   if (largestBatch === 0) {
-    const text = `training on one picture takes ${gibibytes(least)}, and there is room for ${gibibytes(available)}: use a smaller --width, --head-width or --image-size`
+    const text = `training on one image takes ${gibibytes(least)}, and there is room for ${gibibytes(available)}: use a smaller --width, --head-width or --image-size`
     return { ...figures, microBatch: 0, findings: [{ severity: 'fatal', text }] }
   }
   const microBatch = partOf(batch, largestBatch)
   const atOnce = asked === 'auto' ? microBatch : Math.min(asked ?? batch, batch)
   if (atOnce <= largestBatch) return { ...figures, microBatch, findings: [] }
-  const text = `${atOnce} pictures at a time do not fit into ${gibibytes(available)}, ${largestBatch} do: use --micro-batch ${microBatch}`
+  const text = `${atOnce} images at a time do not fit into ${gibibytes(available)}, ${largestBatch} do: use --micro-batch ${microBatch}`
   return { ...figures, microBatch, findings: [{ severity: 'fatal', text }] }
 }
 

@@ -3,11 +3,11 @@ import type { Initialisation } from '../network/open.js'
 import type { ActivationReport } from './activations.js'
 import type { ClassReport } from './classes.js'
 import type { DuplicateReport } from './duplicates.js'
-import type { PictureFiles } from './file-contents.js'
+import type { ImageFiles } from './file-contents.js'
 import type { GradientReport } from './gradients.js'
 import type { InputReport } from './input.js'
 import type { MemoryReport } from './memory.js'
-import type { UnreadablePicture } from './pictures.js'
+import type { UnreadableImage } from './readable.js'
 import type { SpeedReport } from './speed.js'
 import type { Finding } from './verdict.js'
 
@@ -17,13 +17,13 @@ export interface PreflightOptions {
   training: Dataset
   /** What is held out. Default: nothing. */
   validation?: Dataset
-  /** The files behind them, where there are: then equal pictures are found by their files' bytes. */
-  trainingFiles?: PictureFiles
+  /** The files behind them, where there are: then equal images are found by their files' bytes. */
+  trainingFiles?: ImageFiles
   /** Likewise. */
-  validationFiles?: PictureFiles
+  validationFiles?: ImageFiles
   /** As `train` takes them, with the same defaults. */
   batch?: number
-  /** Pictures computed at a time. */
+  /** Images computed at a time. */
   microBatch?: number | 'auto'
   /** For the time it will take. Default 74. */
   epochs?: number
@@ -33,7 +33,7 @@ export interface PreflightOptions {
   initialisation?: Initialisation
   /** The net's, in bytes. */
   memoryLimit?: number
-  /** Pictures of each part that are opened at most; more are sampled. Default 2000. */
+  /** Images of each part that are opened at most; more are sampled. Default 2000. */
   limit?: number
   /** Of the samples. Default 0. */
   seed?: number
@@ -46,21 +46,21 @@ export interface PreflightOptions {
 /** What the check is at. */
 export interface PreflightProgress {
   /** What is looked at. */
-  readonly stage: 'pictures' | 'files' | 'activations' | 'gradients' | 'speed'
-  /** Pictures of this stage; undefined where it is one piece of work. */
+  readonly stage: 'images' | 'files' | 'activations' | 'gradients' | 'speed'
+  /** Images of this stage; undefined where it is one piece of work. */
   readonly done?: number
   /** Of how many. */
   readonly of?: number
 }
 
-/** Pictures that were opened to see whether they can be read. */
+/** Images that were opened to see whether they can be read. */
 export interface FileReport {
-  /** Pictures opened. */
+  /** Images opened. */
   readonly checked: number
-  /** Pictures there are. */
+  /** Images there are. */
   readonly of: number
   /** The first 50. */
-  readonly unreadable: readonly UnreadablePicture[]
+  readonly unreadable: readonly UnreadableImage[]
   /** How many in all. */
   readonly unreadableCount: number
   /** What is wrong. */
@@ -83,7 +83,7 @@ export interface PreflightReport {
     readonly precision: string
   }
   /** How many there are of each part. */
-  readonly pictures: {
+  readonly images: {
     /** To learn from. */
     readonly training: number
     /** Held out; undefined where there are none. */
@@ -91,15 +91,15 @@ export interface PreflightReport {
   }
   /** What a step takes, and what fits. */
   readonly memory: MemoryReport
-  /** Which pictures can be read. */
+  /** Which images can be read. */
   readonly files: FileReport
-  /** How many pictures each class has. */
+  /** How many images each class has. */
   readonly classes: ClassReport
-  /** Which pictures are equal. */
+  /** Which images are equal. */
   readonly duplicates: DuplicateReport
-  /** Undefined where no picture could be read. */
+  /** Undefined where no image could be read. */
   readonly input: InputReport | undefined
-  /** Undefined where nothing fits into memory, or no picture could be read; `speed` also where a step fails. */
+  /** Undefined where nothing fits into memory, or no image could be read; `speed` also where a step fails. */
   readonly activations: ActivationReport | undefined
   /** Of each layer, from one batch. */
   readonly gradients: GradientReport | undefined

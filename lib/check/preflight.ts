@@ -1,4 +1,4 @@
-import { readPictures } from '../data/batch.js'
+import { readImages } from '../data/batch.js'
 import { type Dataset, datasetCheck, imageBytes, imageText } from '../data/dataset.js'
 import { sampleOf } from '../data/split.js'
 import { throwIfAborted, VggError } from '../error.js'
@@ -19,21 +19,21 @@ import {
 } from '../options.js'
 import { countedText } from '../table.js'
 import { VGG } from '../vgg/vgg.js'
-import { activationsOf, picturesLookedAt } from './activations.js'
+import { activationsOf, imagesChecked } from './activations.js'
 import { classesOf } from './classes.js'
 import { type DuplicateReport, duplicatesIn, fileContents, type PartContents } from './duplicates.js'
-import type { PictureFiles } from './file-contents.js'
+import type { ImageFiles } from './file-contents.js'
 import { gradientsOf } from './gradients.js'
 import { inputOf } from './input.js'
 import { type MemoryReport, memoryFor } from './memory.js'
-import { type Part, type Reading, readThrough, type UnreadablePicture } from './pictures.js'
 import type { FileReport, PreflightOptions, PreflightProgress, PreflightReport } from './preflight-report.js'
+import { type Part, type Reading, readThrough, type UnreadableImage } from './readable.js'
 import { speedOf } from './speed.js'
 import type { Finding } from './verdict.js'
 
-const files: Check<PictureFiles> = (value, name) => {
+const files: Check<ImageFiles> = (value, name) => {
   if (isObject(value) && Array.isArray(value.sources) && Array.isArray(value.names))
-    return value as unknown as PictureFiles
+    return value as unknown as ImageFiles
   throw unexpected('the files of a dataset', name, value)
 }
 
@@ -56,12 +56,12 @@ const checks = {
 
 type Settings = Checked<typeof checks>
 
-function checkFit(net: VGG, data: Dataset, files: PictureFiles | undefined, name: string): void {
+function checkFit(net: VGG, data: Dataset, files: ImageFiles | undefined, name: string): void {
   const [height, width] = net.imageSize
   const { channels, classes } = net
-  if (data.count < 1) throw unexpected('at least one picture', name, data.count)
+  if (data.count < 1) throw unexpected('at least one image', name, data.count)
   if (data.channels !== channels || data.height !== height || data.width !== width) {
-    const message = `Expected pictures of ${imageText({ height, width, channels })} for ${name} but they are ${imageText(data)}`
+    const message = `Expected images of ${imageText({ height, width, channels })} for ${name} but they are ${imageText(data)}`
     throw new VggError('SHAPE_MISMATCH', message)
   }
   if (data.classNames.length > classes) {
@@ -69,13 +69,13 @@ function checkFit(net: VGG, data: Dataset, files: PictureFiles | undefined, name
     throw new VggError('SHAPE_MISMATCH', message)
   }
   if (files !== undefined && files.sources.length !== data.count) {
-    const message = `Expected ${data.count} files, one for each picture, for ${name}Files but received ${files.sources.length}`
+    const message = `Expected ${data.count} files, one for each image, for ${name}Files but received ${files.sources.length}`
     throw new VggError('SHAPE_MISMATCH', message)
   }
 }
 
 /**
- * Looks at a training before it begins: memory, pictures, input, activations, gradients, speed.
+ * Looks at a training before it begins: memory, images, input, activations, gradients, speed.
  *
  * @param net as training would begin with it; of the caller's own: it does a few steps, and is the caller's to dispose
  * @throws VggError SHAPE_MISMATCH where net and data do not fit, INVALID_ARGUMENT, ABORTED, DISPOSED
@@ -87,20 +87,20 @@ export async function preflight(net: VGG, options: PreflightOptions): Promise<Pr
   const { validation } = settings
   if (validation) checkFit(net, validation, settings.validationFiles, 'validation')
   const memory = memoryFor(net, settings.batch, settings.microBatch, settings.memoryLimit)
-  const pictures = await readParts(settings)
+  const images = await readParts(settings)
   const classes = classesOf(settings.training, validation)
-  const duplicates = await duplicatesOf(pictures, settings)
-  const found = await lookAtNet(net, settings, memory, pictures.training)
-  const parts = [memory, pictures.report, classes, duplicates, found.input, found.activations, found.gradients]
+  const duplicates = await duplicatesOf(images, settings)
+  const found = await lookAtNet(net, settings, memory, images.training)
+  const parts = [memory, images.report, classes, duplicates, found.input, found.activations, found.gradients]
   const findings = parts.flatMap((part) => part?.findings ?? [])
   const textsOf = (severity: Finding['severity']): string[] =>
     findings.filter((finding) => finding.severity === severity).map(({ text }) => text)
   const { variant, classes: outputs, imageSize, device, precision } = net
   return {
     model: { variant, classes: outputs, imageSize, device, precision },
-    pictures: { training: settings.training.count, validation: validation?.count },
+    images: { training: settings.training.count, validation: validation?.count },
     memory,
-    files: pictures.report,
+    files: images.report,
     classes,
     duplicates,
     ...found,
@@ -119,15 +119,15 @@ interface ReadParts {
   readonly report: FileReport
 }
 
-/** Pictures in memory are all read, up to this many bytes: it takes a second, and equal ones are found for certain. */
+/** Images in memory are all read, up to this many bytes: it takes a second, and equal ones are found for certain. */
 const bytesReadWhole = 2 ** 30
 
 async function readParts(settings: Settings): Promise<ReadParts> {
   const { limit, signal, onProgress } = settings
-  const read = (data: Dataset, part: Part, files: PictureFiles | undefined): Promise<Reading> => {
+  const read = (data: Dataset, part: Part, files: ImageFiles | undefined): Promise<Reading> => {
     const cheap = files === undefined && !data.nameOf && data.count * imageBytes(data) <= bytesReadWhole
     const indices = sampleOf(data.count, cheap ? data.count : limit, settings.seed)
-    const onRead = (done: number, of: number) => onProgress?.({ stage: 'pictures', done, of })
+    const onRead = (done: number, of: number) => onProgress?.({ stage: 'images', done, of })
     const hashing = comparesFiles(settings) ? 'none' : 'pixels'
     return readThrough(data, part, { indices, hashing, signal, onRead })
   }
@@ -146,12 +146,12 @@ async function readParts(settings: Settings): Promise<ReadParts> {
   return { training, validation, report }
 }
 
-function fileFindings(unreadable: readonly UnreadablePicture[], training: Reading, refuses: boolean): Finding[] {
+function fileFindings(unreadable: readonly UnreadableImage[], training: Reading, refuses: boolean): Finding[] {
   const [first] = unreadable
   if (first === undefined) return []
-  const begin = `${countedText(unreadable.length, 'picture', 'pictures')} cannot be read, the first ${first.name}: ${first.reason}`
+  const begin = `${countedText(unreadable.length, 'image', 'images')} cannot be read, the first ${first.name}: ${first.reason}`
   const all = unreadable.filter(({ part }) => part === 'training').length === training.indices.length
-  if (all) return [{ severity: 'fatal', text: `no training picture can be read: ${begin}` }]
+  if (all) return [{ severity: 'fatal', text: `no training image can be read: ${begin}` }]
   const end = refuses ? '; training would end there: use --on-unreadable skip, or mend them' : '; passed over'
   return [{ severity: refuses ? 'fatal' : 'warning', text: begin + end }]
 }
@@ -165,7 +165,7 @@ async function duplicatesOf({ training, validation }: ReadParts, settings: Setti
   const partOf = (data: Dataset, reading: Reading, place: number): PartContents => ({
     data,
     contents: contents[place] ?? new Map(),
-    pictures: byFiles ? data.count : reading.hashes.size,
+    images: byFiles ? data.count : reading.hashes.size,
     files: byFiles ? lists[place] : undefined,
   })
   const held = settings.validation && validation && partOf(settings.validation, validation, 1)
@@ -178,7 +178,7 @@ async function lookAtNet(net: VGG, settings: Settings, memory: MemoryReport, rea
   if (reading.unreadable.length === reading.indices.length) return none
   const input = inputOf(reading.histograms, net.configuration, initialisation)
   if (memory.largestBatch === 0) return { ...none, input }
-  const { images, labels } = await somePictures(training, picturesLookedAt(net, memory.largestBatch), reading, seed)
+  const { images, labels } = await someImages(training, imagesChecked(net, memory.largestBatch), reading, seed)
   const around = { initialisation, inputDeviation: input.deviation, classes: net.classes }
   onProgress?.({ stage: 'activations' })
   const activations = await activationsOf(net, images, around, signal)
@@ -193,10 +193,10 @@ async function lookAtNet(net: VGG, settings: Settings, memory: MemoryReport, rea
   return { input, activations, gradients, speed }
 }
 
-/** Readable pictures, taken by chance from those that were read. */
-async function somePictures(data: Dataset, count: number, { indices, unreadable }: Reading, seed: number) {
+/** Readable images, taken by chance from those that were read. */
+async function someImages(data: Dataset, count: number, { indices, unreadable }: Reading, seed: number) {
   const bad = new Set(unreadable.map(({ index }) => index))
   const readable = indices.filter((index) => !bad.has(index))
   const chosen = sampleOf(readable.length, count, seed).map((place) => readable[place] ?? 0)
-  return readPictures(data, chosen)
+  return readImages(data, chosen)
 }

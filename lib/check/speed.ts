@@ -5,8 +5,8 @@ import type { VGG } from '../vgg/vgg.js'
 
 /** How long training will take, from three steps. */
 export interface SpeedReport {
-  /** Pictures in each of the steps measured. */
-  readonly pictures: number
+  /** Images in each of the steps measured. */
+  readonly images: number
   /** Steps measured. */
   readonly steps: number
   /** Reading included. */
@@ -25,7 +25,7 @@ export interface SpeedReport {
 export interface SpeedOptions {
   readonly training: Dataset
   readonly validation: Dataset | undefined
-  /** Pictures computed at a time: a step of as many is measured, unless it takes too long. */
+  /** Images computed at a time: a step of as many is measured, unless it takes too long. */
   readonly atOnce: number
   readonly epochs: number
   readonly seed: number
@@ -33,7 +33,7 @@ export interface SpeedOptions {
 }
 
 const measuredSteps = 3
-const probePictures = 8
+const probeImages = 8
 /** For one step, on a slow machine. */
 const longestStep = 5
 
@@ -44,19 +44,19 @@ const secondsSince = (start: number): number => (performance.now() - start) / 10
 
 /**
  * Three steps of training, after one that is not counted, with reading as training does it: batches ahead of the net.
- * @returns undefined where a step is not finite, or a picture cannot be read
+ * @returns undefined where a step is not finite, or an image cannot be read
  */
 export async function speedOf(net: VGG, options: SpeedOptions): Promise<SpeedReport | undefined> {
   const { training, validation, epochs } = options
   try {
-    const pictures = await picturesAStep(net, options)
-    const measured = pictures === 0 ? undefined : await measure(net, pictures, options)
+    const images = await imagesAStep(net, options)
+    const measured = images === 0 ? undefined : await measure(net, images, options)
     if (measured === undefined) return undefined
     const { imagesPerSecond, evaluationImagesPerSecond } = measured
     const secondsPerEpoch = training.count / imagesPerSecond + (validation?.count ?? 0) / evaluationImagesPerSecond
     const secondsInAll = epochs * secondsPerEpoch
     return {
-      pictures,
+      images,
       steps: measuredSteps,
       imagesPerSecond,
       evaluationImagesPerSecond,
@@ -72,24 +72,24 @@ export async function speedOf(net: VGG, options: SpeedOptions): Promise<SpeedRep
 }
 
 /** As many as training computes at a time, or as a step of a few seconds has; 0 where none can be read. */
-async function picturesAStep(net: VGG, { training, atOnce, seed }: SpeedOptions): Promise<number> {
+async function imagesAStep(net: VGG, { training, atOnce, seed }: SpeedOptions): Promise<number> {
   // four batches of one size, all of the first epoch
   const most = Math.min(atOnce, Math.max(1, Math.floor(training.count / (1 + measuredSteps))))
-  const batch = await new Loader(training, { batch: Math.min(most, probePictures), seed, ahead: 0 }).next()
-  if (batch.labels.length === 0 || most <= probePictures) return batch.labels.length && most
+  const batch = await new Loader(training, { batch: Math.min(most, probeImages), seed, ahead: 0 }).next()
+  if (batch.labels.length === 0 || most <= probeImages) return batch.labels.length && most
   await step(net, batch)
   const start = performance.now()
   await step(net, batch)
   const within = Math.floor((batch.labels.length * longestStep) / secondsSince(start))
-  return Math.min(most, Math.max(probePictures, within))
+  return Math.min(most, Math.max(probeImages, within))
 }
 
 async function step(net: VGG, { images, labels, augment }: Batch): Promise<void> {
   if (labels.length > 0) await net.step(images, labels, { ...update, ...(augment && { augment }) })
 }
 
-async function measure(net: VGG, pictures: number, { training, seed, signal }: SpeedOptions) {
-  const loader = new Loader(training, { batch: pictures, seed })
+async function measure(net: VGG, atOnce: number, { training, seed, signal }: SpeedOptions) {
+  const loader = new Loader(training, { batch: atOnce, seed })
   const first = await loader.next()
   if (first.labels.length === 0) return undefined
   await step(net, first)

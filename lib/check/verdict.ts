@@ -14,7 +14,7 @@ export type Verdict = 'fine' | 'vanishing' | 'dead' | 'exploding'
 /**
  * Where verdicts change. Measured, rms of the logits at the start, for input of standard deviation 65: A with the
  * paper's 0.01: 1.0e-3, which trains; D with it: 3.2e-6, which never leaves ln(classes); Glorot 1.42 and 0.22; He 237
- * and 180. Narrow A and D on pictures of stripes at rate 0.01: logits of 4.6e-4, 4.9e-4, 0.03 to 6.3 learn within 12 to
+ * and 180. Narrow A and D on images of stripes at rate 0.01: logits of 4.6e-4, 4.9e-4, 0.03 to 6.3 learn within 12 to
  * 211 steps, 4.9e-5, 2.9e-5 and less not in 300; 33 falls back to ln(classes), 330 is not finite at the second step.
  */
 export const limits = {
@@ -22,11 +22,11 @@ export const limits = {
   dead: 3e-5,
   /** It may take a thousand steps to come out of it. */
   vanishing: 3e-4,
-  /** Of the logits: soft-max is 0 or 1 from the first picture on. */
+  /** Of the logits: soft-max is 0 or 1 from the first image on. */
   explodingLogits: 15,
   /** Of other layers. The authors' own weights reach some thousands on input of 65. */
   explodingLayer: 1e5,
-  /** Share of channels that are 0 everywhere. At the start, and on few pictures, half may be: they are much alike. */
+  /** Share of channels that are 0 everywhere. At the start, and on few images, half may be: they are much alike. */
   deadChannels: 0.9,
   /** Change of the weights by one step, as a share of the weights. In the same trials up to 0.1 learned, 0.5 did not. */
   explodingStep: 0.3,
@@ -34,11 +34,11 @@ export const limits = {
   vanishingStep: 3e-7,
 } as const
 
-/** What a layer gives to pictures. */
+/** What a layer gives to images. */
 export interface LayerFigures {
   /** Root of the mean square of all outputs, after the ReLU. */
   readonly rms: number
-  /** Share of channels that are 0 at all places of all pictures; 0 without a ReLU. */
+  /** Share of channels that are 0 at all places of all images; 0 without a ReLU. */
   readonly deadChannels: number
 }
 

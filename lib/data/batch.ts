@@ -3,37 +3,37 @@ import { Tensor } from '../tensor.js'
 import { type Augmented, type Dataset, imageBytes, type Unreadable } from './dataset.js'
 import { shiftImages } from './images/shift.js'
 
-/** A picture that was to be in a batch and is not: `place` is its place among the pictures wanted. */
+/** An image that was to be in a batch and is not: `place` is its place among the images wanted. */
 export interface LeftOut extends Unreadable {
   /** Its number in the dataset. */
   readonly index: number
 }
 
-/** A few pictures with their labels. */
-export interface Pictures {
+/** A few images with their labels. */
+export interface Images {
   /** uint8 [n, height, width, channels]; memory of its own, new each time. n may be 0, where none was readable. */
   readonly images: Tensor<'uint8'>
   /** [n], the classes. */
   readonly labels: Int32Array
-  /** [n], the pictures' numbers in the dataset. */
+  /** [n], the images' numbers in the dataset. */
   readonly indices: Int32Array
-  /** What the device is to do to each picture, as `Network.step` takes it. Absent: nothing. */
+  /** What the device is to do to each image, as `Network.step` takes it. Absent: nothing. */
   readonly augment?: Pick<Augmented, 'flip' | 'shift'>
-  /** Pictures that could not be read; they are not among those above. */
+  /** Images that could not be read; they are not among those above. */
   readonly unreadable: readonly LeftOut[]
 }
 
-/** What chance does to pictures that are read for training. */
+/** What chance does to images that are read for training. */
 export interface Changes {
-  /** One generator for each picture. */
+  /** One generator for each image. */
   readonly randoms: readonly Random[]
   /** [n, 2]: rows down and columns to the right. Absent: none is moved. */
   readonly moves?: Int32Array | undefined
   readonly background: number
 }
 
-/** Reads pictures by their numbers, as evaluation sees them, or with `changes` as training does. */
-export async function readPictures(data: Dataset, indices: Int32Array, changes?: Changes): Promise<Pictures> {
+/** Reads images by their numbers, as evaluation sees them, or with `changes` as training does. */
+export async function readImages(data: Dataset, indices: Int32Array, changes?: Changes): Promise<Images> {
   const { height, width, channels } = data
   const pixels = new Uint8Array(indices.length * imageBytes(data))
   const { unreadable = [], ...augment }: Augmented =

@@ -4,7 +4,7 @@ import type { Dataset } from './dataset.js'
 import { wrappedDataset } from './wrapped.js'
 
 /**
- * The same pictures with their classes counted as a model counts them: by name.
+ * The same images with their classes counted as a model counts them: by name.
  *
  * @param classNames the model's; none: the classes are the same by their numbers
  * @throws VggError INVALID_ARGUMENT; SHAPE_MISMATCH for a class that the model does not know

@@ -1,23 +1,23 @@
 import { integer, isObject, readOptions, seed, unexpected, withDefault } from '../options.js'
 import { Random, type RandomState } from '../random.js'
-import { type Pictures, readPictures } from './batch.js'
+import { type Images, readImages } from './batch.js'
 import { type Dataset, datasetCheck } from './dataset.js'
 
-/** A few pictures of an epoch, as `Network.step` takes them. */
-export interface Batch extends Pictures {
+/** A few images of an epoch, as `Network.step` takes them. */
+export interface Batch extends Images {
   /** Where the loader stands behind this batch: `restore(after)` makes the next batch the one that follows it. */
   readonly after: LoaderState
 }
 
 /** How a loader goes through its data. */
 export interface LoaderOptions {
-  /** Pictures per batch, from 1. The last batch of an epoch is smaller where the count is no multiple. */
+  /** Images per batch, from 1. The last batch of an epoch is smaller where the count is no multiple. */
   batch: number
-  /** Seed of order, shifts, and what chance does to each picture: an integer from 0 to 2^53 - 1. Default 0. */
+  /** Seed of order, shifts, and what chance does to each image: an integer from 0 to 2^53 - 1. Default 0. */
   seed?: number
-  /** Moves each picture by up to so many pixels along each axis, anew in each epoch. Default 0. */
+  /** Moves each image by up to so many pixels along each axis, anew in each epoch. Default 0. */
   shift?: number
-  /** Value of the pixels that come in at the border of a moved picture, 0 (black, the default) to 255. */
+  /** Value of the pixels that come in at the border of a moved image, 0 (black, the default) to 255. */
   background?: number
   /**
    * Batches that are read ahead of the one that `next` gives. Default 2. More are never held: a caller that is slow
@@ -32,9 +32,9 @@ export interface LoaderOptions {
 export interface LoaderState {
   /** Epochs begun and finished before this one. */
   readonly epoch: number
-  /** Pictures of this epoch already given. */
+  /** Images of this epoch already given. */
   readonly position: number
-  /** The seed that picture i's own generator in epoch e is made of. */
+  /** The seed that image i's own generator in epoch e is made of. */
   readonly seed: number
   /** The generator before this epoch's order was drawn. */
   readonly order: RandomState
@@ -52,7 +52,7 @@ const checks = {
 }
 
 /**
- * Endless batches of a dataset: each epoch goes through all pictures once, in a new random order.
+ * Endless batches of a dataset: each epoch goes through all images once, in a new random order.
  * Equal seeds give equal batches on every machine, whatever is read ahead and by how many threads, and
  * `restore(state)` goes on exactly where `state` was taken.
  *
@@ -114,9 +114,9 @@ export class Loader {
     // What was asked for first is begun first. All of it is drawn here: the state is whole at every await.
     if (this.#queue.length === 0) this.#queue.push(this.#begin())
     while (this.#queue.length <= this.#ahead && this.#plan.epochOfNext < this.#epochs) this.#queue.push(this.#begin())
-    const { pictures, after } = this.#queue.shift() as Begun
+    const { images, after } = this.#queue.shift() as Begun
     this.#state = after
-    return { ...(await pictures), after }
+    return { ...(await images), after }
   }
 
   #begin(): Begun {
@@ -124,22 +124,22 @@ export class Loader {
     const moves = this.#shift === 0 ? undefined : this.#plan.moves(indices.length, this.#shift)
     const after = this.#plan.state
     // Nobody may ever ask for this batch: its error must not count as unhandled.
-    const pictures = readPictures(this.data, indices, {
+    const images = readImages(this.data, indices, {
       randoms: Array.from(indices, (index) => Random.at(after.seed, epoch, index)),
       moves,
       background: this.#background,
     })
-    pictures.catch(() => undefined)
-    return { pictures, after }
+    images.catch(() => undefined)
+    return { images, after }
   }
 }
 
 interface Begun {
-  readonly pictures: Promise<Pictures>
+  readonly images: Promise<Images>
   readonly after: LoaderState
 }
 
-/** Which pictures come next, without reading them. */
+/** Which images come next, without reading them. */
 class Plan {
   readonly #count: number
   readonly #seed: number
@@ -205,26 +205,26 @@ function stateFrom(state: unknown, count: number): LoaderState {
 }
 
 /**
- * The batches of a dataset in its own order, once, and one read ahead: what evaluation reads. Pictures that could not
+ * The batches of a dataset in its own order, once, and one read ahead: what evaluation reads. Images that could not
  * be read are left out, so that a batch may be smaller, and empty.
  */
-export async function* batchesOf(data: Dataset, batch: number): AsyncGenerator<Pictures> {
-  const begin = (start: number): Promise<Pictures> | undefined => {
+export async function* batchesOf(data: Dataset, batch: number): AsyncGenerator<Images> {
+  const begin = (start: number): Promise<Images> | undefined => {
     if (start >= data.count) return undefined
     const count = Math.min(batch, data.count - start)
-    const pictures = readPictures(
+    const images = readImages(
       data,
       Int32Array.from({ length: count }, (_, place) => start + place),
     )
-    pictures.catch(() => undefined)
-    return pictures
+    images.catch(() => undefined)
+    return images
   }
   let ahead = begin(0)
   try {
     for (let start = batch; ahead !== undefined; start += batch) {
-      const pictures = await ahead
+      const images = await ahead
       ahead = begin(start)
-      yield pictures
+      yield images
     }
   } finally {
     // A reader that stops early is not left with a read under way.

@@ -3,7 +3,7 @@ import { integer } from '../options.js'
 import { type Dataset, imageBytes, imageText } from './dataset.js'
 import { wrappedDataset } from './wrapped.js'
 
-/** Copies each row of the small pictures in `from` into the middle of the larger ones in `into`. */
+/** Copies each row of the small images in `from` into the middle of the larger ones in `into`. */
 function copyCentred(
   from: Uint8Array,
   small: Dataset,
@@ -27,13 +27,13 @@ function copyCentred(
  *
  * @param size the size wanted; equal to the dataset's gives the dataset itself
  * @param background value of the new pixels, 0 (black) to 255
- * @throws VggError INVALID_ARGUMENT; SHAPE_MISMATCH where the pictures are larger than that: nothing is cropped or squashed.
+ * @throws VggError INVALID_ARGUMENT; SHAPE_MISMATCH where the images are larger than that: nothing is cropped or squashed.
  */
 export function paddedDataset(data: Dataset, size: { height: number; width: number }, background = 0): Dataset {
   const [height, width] = [integer(1)(size.height, 'height'), integer(1)(size.width, 'width')]
   integer(0, 255)(background, 'background')
   if (height < data.height || width < data.width) {
-    const message = `Expected pictures of at most ${height}x${width} but the data's are ${imageText(data)}`
+    const message = `Expected images of at most ${height}x${width} but the data's are ${imageText(data)}`
     throw new VggError('SHAPE_MISMATCH', message)
   }
   if (height === data.height && width === data.width) return data

@@ -3,13 +3,13 @@ import { Random } from '../random.js'
 import type { Dataset } from './dataset.js'
 import { wrappedDataset } from './wrapped.js'
 
-/** The numbers of at most `limit` pictures: all, or a sample by chance in rising order. */
+/** The numbers of at most `limit` images: all, or a sample by chance in rising order. */
 export function sampleOf(count: number, limit: number, seed: number): Int32Array {
   if (count <= limit) return Int32Array.from({ length: count }, (_, index) => index)
   return new Random(seed).permutation(count).slice(0, limit).sort()
 }
 
-/** The pictures of `data` with these indices, in this order. Labels are copied, pixels are not. */
+/** The images of `data` with these indices, in this order. Labels are copied, pixels are not. */
 export function subset(data: Dataset, indices: Int32Array): Dataset {
   const chosen = Int32Array.from(indices, (index) => integer(0, data.count - 1)(index, 'indices'))
   const labels = chosen.map((index) => data.labels[index] ?? -1)
@@ -17,7 +17,7 @@ export function subset(data: Dataset, indices: Int32Array): Dataset {
   return wrappedDataset(data, { fields, indexOf: (index) => chosen[index] ?? -1 })
 }
 
-/** A dataset in two parts that share no picture. */
+/** A dataset in two parts that share no image. */
 export interface Split {
   /** What a network learns from. */
   readonly training: Dataset
@@ -26,9 +26,9 @@ export interface Split {
 }
 
 /**
- * Holds out pictures for validation by chance, so that every class keeps its share in both parts (stratified).
+ * Holds out images for validation by chance, so that every class keeps its share in both parts (stratified).
  *
- * @param heldOut pictures of the validation part: 1 to `data.count - 1`
+ * @param heldOut images of the validation part: 1 to `data.count - 1`
  * @param seed equal seeds give equal parts
  * @throws VggError INVALID_ARGUMENT
  */
@@ -37,14 +37,14 @@ export function stratifiedSplit(data: Dataset, heldOut: number, seed: number): S
   return { training: subset(data, training), validation: subset(data, validation) }
 }
 
-/** The indices of two parts, as {@link stratifiedSplit} divides pictures of these labels. */
+/** The indices of two parts, as {@link stratifiedSplit} divides images of these labels. */
 export function stratifiedIndices(
   labels: Int32Array,
   classes: number,
   heldOut: number,
   seed: number,
 ): { training: Int32Array; validation: Int32Array } {
-  if (labels.length < 2) throw unexpected('at least 2 pictures', 'a split', labels.length)
+  if (labels.length < 2) throw unexpected('at least 2 images', 'a split', labels.length)
   integer(1, labels.length - 1)(heldOut, 'heldOut')
   const random = new Random(seed)
   const training: number[] = []

@@ -6,29 +6,29 @@ import { type ColourShift, colourShiftOf } from './images/colour.js'
 import { batchesOf } from './loader.js'
 import { sampleOf, subset } from './split.js'
 
-/** Of which pictures the statistics are taken. */
+/** Of which images the statistics are taken. */
 export interface StatisticsOptions {
-  /** At most so many pictures, drawn by chance. Default: all of them. */
+  /** At most so many images, drawn by chance. Default: all of them. */
   limit?: number
-  /** Which pictures are drawn where there are more than `limit`. Default 0. */
+  /** Which images are drawn where there are more than `limit`. Default 0. */
   seed?: number
   /** Ends it: it rejects with ABORTED. */
   signal?: AbortSignal
-  /** Called now and then with the pictures gone through, of how many. */
+  /** Called now and then with the images gone through, of how many. */
   onProgress?: (done: number, of: number) => void
 }
 
-/** Of all pixels of the pictures, as `read` gives them, in the scale 0..255. */
+/** Of all pixels of the images, as `read` gives them, in the scale 0..255. */
 export interface Statistics {
   /** Of each channel: what the paper subtracts (Sect. 2.1). */
   readonly mean: number[]
   /** channels x channels; divided by the number of pixels, not by one less. */
   readonly covariance: number[][]
-  /** The random colour shift that fits (Sect. 3.1), with the article's deviation of 0.1. Absent for grey pictures. */
+  /** The random colour shift that fits (Sect. 3.1), with the article's deviation of 0.1. Absent for grey images. */
   readonly colour?: ColourShift
-  /** Pictures that the figures are of. */
-  readonly pictures: number
-  /** Pictures that could not be read; `index` is their number in the data. */
+  /** Images that the figures are of. */
+  readonly images: number
+  /** Images that could not be read; `index` is their number in the data. */
   readonly unreadable: readonly LeftOut[]
 }
 
@@ -39,14 +39,14 @@ const checks = {
   onProgress: optional(callback<(done: number, of: number) => void>()),
 }
 
-/** Pictures read at a time: 10 MB of the paper's size. */
+/** Images read at a time: 10 MB of the paper's size. */
 const batch = 64
 
 /**
- * Mean and covariance of the channels over all pixels of a dataset; reads each picture once.
+ * Mean and covariance of the channels over all pixels of a dataset; reads each image once.
  * Computed from whole numbers without rounding: the same doubles whatever the order, up to 10^11 pixels.
  *
- * @throws VggError INVALID_ARGUMENT, ABORTED, FILE_FORMAT where no picture could be read; what `data.read` throws
+ * @throws VggError INVALID_ARGUMENT, ABORTED, FILE_FORMAT where no image could be read; what `data.read` throws
  */
 export async function statisticsOf(data: Dataset, options: StatisticsOptions = {}): Promise<Statistics> {
   const { limit, seed, signal, onProgress } = readOptions(options, 'statistics options', checks)
@@ -55,19 +55,19 @@ export async function statisticsOf(data: Dataset, options: StatisticsOptions = {
   const chosen = limit === undefined || limit >= data.count ? undefined : sampleOf(data.count, limit, seed)
   const sums = new Sums(data.channels)
   const unreadable: LeftOut[] = []
-  let pictures = 0
+  let images = 0
   for await (const read of batchesOf(chosen ? subset(data, chosen) : data, batch)) {
     throwIfAborted(signal, 'The making of the statistics')
     sums.add(await read.images.data())
-    pictures += read.labels.length
+    images += read.labels.length
     unreadable.push(...read.unreadable.map((one) => ({ ...one, index: chosen?.[one.index] ?? one.index })))
-    onProgress?.(pictures + unreadable.length, chosen?.length ?? data.count)
+    onProgress?.(images + unreadable.length, chosen?.length ?? data.count)
   }
-  if (pictures === 0) throw nothingRead(unreadable)
-  const pixels = pictures * data.height * data.width
+  if (images === 0) throw nothingRead(unreadable)
+  const pixels = images * data.height * data.width
   const covariance = sums.covariance(pixels)
   const colour = data.channels === 3 ? colourShiftOf(covariance) : undefined
-  return { mean: sums.mean(pixels), covariance, ...(colour && { colour }), pictures, unreadable }
+  return { mean: sums.mean(pixels), covariance, ...(colour && { colour }), images, unreadable }
 }
 
 /**
@@ -84,7 +84,7 @@ export async function meanOf(data: Dataset): Promise<number[]> {
 function nothingRead(unreadable: readonly LeftOut[]): VggError {
   const [first] = unreadable
   const which = first ? `none of ${unreadable.length} could be read: ${first.name}: ${first.reason}` : 'there is none'
-  return new VggError('FILE_FORMAT', `Expected pictures for the statistics but ${which}`)
+  return new VggError('FILE_FORMAT', `Expected images for the statistics but ${which}`)
 }
 
 /** Sums of values and of products of two: whole numbers, exact in a double up to 2^53. */

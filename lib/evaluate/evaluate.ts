@@ -1,4 +1,4 @@
-import type { LeftOut, Pictures } from '../data/batch.js'
+import type { Images, LeftOut } from '../data/batch.js'
 import { type Dataset, datasetCheck } from '../data/dataset.js'
 import { batchesOf } from '../data/loader.js'
 import { throwIfAborted, VggError } from '../error.js'
@@ -6,28 +6,28 @@ import { Network } from '../network/network.js'
 import { instanceOf, integer, optional, readOptions, withDefault } from '../options.js'
 import { type Metrics, Tally } from './metrics.js'
 
-/** How to go through the pictures. */
+/** How to go through the images. */
 export interface EvaluateOptions {
-  /** Pictures per forward pass, from 1. Default 256. Changes memory and speed, not the figures. */
+  /** Images per forward pass, from 1. Default 256. Changes memory and speed, not the figures. */
   batch?: number
   /** Ends the evaluation: it rejects with ABORTED, and the network stays usable. */
   signal?: AbortSignal
 }
 
-/** What an evaluation found. `count` is of the pictures judged. */
+/** What an evaluation found. `count` is of the images judged. */
 export interface Evaluation extends Metrics {
-  /** Pictures that could not be read, and are in none of the figures; `index` is their number in the data. */
+  /** Images that could not be read, and are in none of the figures; `index` is their number in the data. */
   readonly unreadable: readonly LeftOut[]
 }
 
 const checks = { batch: withDefault(integer(1), 256), signal: optional(instanceOf(AbortSignal)) }
 
 /**
- * Runs a network over labelled pictures of its own size and says how often it is right.
+ * Runs a network over labelled images of its own size and says how often it is right.
  *
- * One score vector per picture, no averaging over crops or scales: in the paper's terms a single central crop.
+ * One score vector per image, no averaging over crops or scales: in the paper's terms a single central crop.
  *
- * @throws VggError SHAPE_MISMATCH where pictures or classes do not fit the network, NOT_FINITE, ABORTED, DISPOSED
+ * @throws VggError SHAPE_MISMATCH where images or classes do not fit the network, NOT_FINITE, ABORTED, DISPOSED
  */
 export async function evaluate(net: Network, data: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
   return evaluateParts(net, [datasetCheck(data, 'data')], options)
@@ -70,7 +70,7 @@ export async function evaluateParts(
   return { ...(tally ?? new Tally(classNames)).metrics(), unreadable }
 }
 
-async function* batchesOfParts(parts: readonly Dataset[], batch: number): AsyncGenerator<Pictures> {
+async function* batchesOfParts(parts: readonly Dataset[], batch: number): AsyncGenerator<Images> {
   let before = 0
   for (const data of parts) {
     for await (const { unreadable, ...read } of batchesOf(data, batch)) {
@@ -86,11 +86,11 @@ interface Scored {
   classes: number
 }
 
-async function score(net: Network, batch: Pictures): Promise<Scored> {
+async function score(net: Network, batch: Images): Promise<Scored> {
   const output = await net.forward(batch.images)
   const [, classes = 0, ...map] = output.shape
   if (map.length > 0) {
-    const message = `Expected pictures of the network's own size but they give a class map of ${map.join('x')}`
+    const message = `Expected images of the network's own size but they give a class map of ${map.join('x')}`
     throw new VggError('SHAPE_MISMATCH', message)
   }
   return { logits: (await output.data()) as Float32Array, labels: batch.labels, classes }

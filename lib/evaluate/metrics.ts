@@ -4,7 +4,7 @@ import { VggError } from '../error.js'
 export interface ClassResult {
   /** As the data call it. */
   readonly name: string
-  /** Pictures of this class. */
+  /** Images of this class. */
   readonly count: number
   /** Of these, answered with this class. */
   readonly correct: number
@@ -12,19 +12,19 @@ export interface ClassResult {
   readonly accuracy: number
 }
 
-/** How a network fared on labelled pictures. Accuracies are shares from 0 to 1. */
+/** How a network fared on labelled images. Accuracies are shares from 0 to 1. */
 export interface Metrics {
-  /** Pictures judged. */
+  /** Images judged. */
   readonly count: number
   /** Mean cross-entropy in nats. */
   readonly loss: number
-  /** Share of pictures whose own class has the highest score. */
+  /** Share of images whose own class has the highest score. */
   readonly top1: number
   /** Share whose own class is among the five highest scores (all of them, with five classes or fewer). */
   readonly top5: number
   /** For each class, in their order. */
   readonly perClass: readonly ClassResult[]
-  /** `confusion[truth][answer]`: number of pictures. */
+  /** `confusion[truth][answer]`: number of images. */
   readonly confusion: readonly (readonly number[])[]
 }
 
@@ -87,7 +87,7 @@ export class Tally {
     if (rankOf(logits, label, own) < 5) this.#top5 += 1
   }
 
-  /** The figures so far; all 0 before the first picture. */
+  /** The figures so far; all 0 before the first image. */
   metrics(): Metrics {
     const perClass = this.#classNames.map((name, index) => {
       const row = this.#confusion[index] ?? []

@@ -15,7 +15,7 @@ import {
   unknownName,
   withDefault,
 } from '../options.js'
-import type { NativeImages, NativeTensor, NativeUpdate } from '../platform/native.js'
+import type { NativeInput, NativeTensor, NativeUpdate } from '../platform/native.js'
 import { elementCount, shapeText, Tensor, valuesOf } from '../tensor.js'
 
 /** The classes of a batch, one integer for each image: from 0 to classes - 1. */
@@ -101,7 +101,7 @@ function perImage<A extends Float32Array | Uint8Array>(
   throw new VggError('SHAPE_MISMATCH', `Expected ${length} elements for ${name} but received ${data.length}`)
 }
 
-function augmentOf(augment: unknown, images: number, channels: number): Pick<NativeImages, 'flip' | 'shift'> {
+function augmentOf(augment: unknown, images: number, channels: number): Pick<NativeInput, 'flip' | 'shift'> {
   const take = {
     flip: (value: unknown) => perImage(value, 'augment.flip', Uint8Array, images),
     shift: (value: unknown) => perImage(value, 'augment.shift', Float32Array, images * channels),
@@ -113,7 +113,7 @@ function augmentOf(augment: unknown, images: number, channels: number): Pick<Nat
 }
 
 /** Images for the native side: type, rank, channels and the presence of at least one image are checked. */
-export function imagesOf(images: unknown, name: string, channels: number, augment: unknown): NativeImages {
+export function imagesOf(images: unknown, name: string, channels: number, augment: unknown): NativeInput {
   if (!(images instanceof Tensor)) throw unexpected('a Tensor', name, images)
   const data = valuesOf(images)
   if (data instanceof Int32Array) throw unexpected('a float32 or uint8 tensor', name, data)

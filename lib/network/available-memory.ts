@@ -74,7 +74,7 @@ export function availableMainMemory(read: Read = readText): number {
 
 const mebibyte = 2 ** 20
 
-/** Kept free in main memory: for decoded pictures, what is prepared beside the plan, and the program itself. */
+/** Kept free in main memory: for decoded images, what is prepared beside the plan, and the program itself. */
 const mainMargin = (bytes: number): number => Math.max(256 * mebibyte, 0.1 * bytes)
 
 /** Kept free on a card: what the native side never takes (native/backend/cuda/device.cpp), and as much for the rest. */

@@ -5,7 +5,7 @@ import type { DescribedParameter, Description, Precision } from './native-descri
 // The types below mirror native/addon; a network's promises are settled by its own thread, in the order of the calls.
 
 /** Images in the order of their type: uint8 n, h, w, c or float32 n, c, h, w. */
-export interface NativeImages {
+export interface NativeInput {
   data: Float32Array | Uint8Array
   shape: number[]
   /** n: 1 where the image is mirrored left to right, otherwise 0 */
@@ -59,7 +59,7 @@ export interface NativeNetwork {
   setTrainingStep(step: number): Promise<void>
   initialise(call: { scheme: 'glorot' | 'he' | 'paper'; seed: number }): Promise<void>
   forward(call: {
-    images: NativeImages
+    images: NativeInput
     training: boolean
     keep: string[]
     inputGradient: boolean
@@ -75,13 +75,13 @@ export interface NativeNetwork {
   }): Promise<NativeLoss & { inputGradient?: NativeTensor }>
   update(call: NativeUpdate): Promise<void>
   /** microBatch 0: the whole batch at once. */
-  step(call: { images: NativeImages; labels: Int32Array; microBatch: number } & NativeUpdate): Promise<NativeLoss>
+  step(call: { images: NativeInput; labels: Int32Array; microBatch: number } & NativeUpdate): Promise<NativeLoss>
   read(kind: ParameterArray, name: string): Promise<NativeTensor>
   write(kind: ParameterArray, name: string, data: Float32Array): Promise<void>
   /** The complete set of frozen layers; replaces the former. */
   freeze(layers: string[]): Promise<void>
   profile(call: {
-    images: NativeImages
+    images: NativeInput
     training: boolean
   }): Promise<{ name: string; forwardMs: number; backwardMs: number; multiplyAdds: number }[]>
   dispose(): void
@@ -141,11 +141,11 @@ export interface CpuTuning {
   gradientBlock: number
 }
 
-// The two below mirror native/addon/photograph.cpp; their promises are settled by a thread of libuv's pool.
+// The two below mirror native/addon/image.cpp; their promises are settled by a thread of libuv's pool.
 
-/** A cut out of a rescaled picture. */
+/** A cut out of a rescaled image. */
 export interface NativeCut {
-  /** The picture as it is. */
+  /** The image as it is. */
   source: { readonly height: number; readonly width: number }
   /** Rescaled, and the first row and column of the cut. */
   view: { readonly height: number; readonly width: number; readonly top: number; readonly left: number }
@@ -155,7 +155,7 @@ export interface NativeCut {
 }
 
 /** Pixels are uint8, height x width x channels. */
-export interface NativePictures {
+export interface NativeImages {
   /**
    * Of an 8-bit JPEG in grey, or in colours for a cut of 3 channels. Neither its orientation nor its profile is looked
    * at. Rejects with FILE_FORMAT where libjpeg-turbo finds anything wrong, be it a warning.
@@ -165,7 +165,7 @@ export interface NativePictures {
   rescale(call: NativeCut & { pixels: Uint8Array }): Promise<void>
 }
 
-export interface Native extends NativePictures {
+export interface Native extends NativeImages {
   Network: {
     create(
       options: NativeDevice & {

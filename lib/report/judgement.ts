@@ -1,4 +1,4 @@
-import type { LeftOut, Pictures } from '../data/batch.js'
+import type { Images, LeftOut } from '../data/batch.js'
 import { type Dataset, datasetCheck } from '../data/dataset.js'
 import { batchesOf } from '../data/loader.js'
 import { throwIfAborted, VggError } from '../error.js'
@@ -7,9 +7,9 @@ import { Network } from '../network/network.js'
 import { instanceOf, integer, optional, readOptions, withDefault } from '../options.js'
 import { valuesOf } from '../tensor.js'
 
-/** A picture that the network took for something else. */
+/** An image that the network took for something else. */
 export interface Mistake {
-  /** Of the picture in the data. */
+  /** Of the image in the data. */
   readonly index: number
   readonly truth: number
   readonly answer: number
@@ -28,9 +28,9 @@ export interface Judgement {
   readonly unreadable: readonly LeftOut[]
 }
 
-/** How to go through the pictures. */
+/** How to go through the images. */
 export interface JudgeOptions {
-  /** Pictures per forward pass, from 1. Default 64. */
+  /** Images per forward pass, from 1. Default 64. */
   batch?: number
   /** Mistakes to be kept, with their pixels. Default 24. */
   mistakes?: number
@@ -44,8 +44,8 @@ export const judgeChecks = {
 }
 
 /**
- * One pass over labelled pictures, as `evaluate` makes it (a single centre crop), that keeps the most confident mistakes:
- * the pictures with the highest probability of an answer that is wrong. Holds one batch and the pictures it keeps.
+ * One pass over labelled images, as `evaluate` makes it (a single centre crop), that keeps the most confident mistakes:
+ * the images with the highest probability of an answer that is wrong. Holds one batch and the images it keeps.
  *
  * @throws VggError SHAPE_MISMATCH, NOT_FINITE, ABORTED, DISPOSED
  */
@@ -55,21 +55,21 @@ export async function judge(net: Network, data: Dataset, options: JudgeOptions =
   const tally = new Tally(classNamesOf(net, datasetCheck(data, 'data')))
   const unreadable: LeftOut[] = []
   let mistakes: Mistake[] = []
-  for await (const pictures of batchesOf(data, batch)) {
+  for await (const images of batchesOf(data, batch)) {
     throwIfAborted(signal, 'The report')
-    unreadable.push(...pictures.unreadable)
-    if (pictures.labels.length === 0) continue
-    const output = await net.forward(pictures.images)
+    unreadable.push(...images.unreadable)
+    if (images.labels.length === 0) continue
+    const output = await net.forward(images.images)
     if (output.shape.length !== 2) {
-      const message = `Expected pictures of the network's own size but they are ${data.height}x${data.width}`
+      const message = `Expected images of the network's own size but they are ${data.height}x${data.width}`
       throw new VggError('SHAPE_MISMATCH', message)
     }
     const logits = valuesOf(output)
-    tally.add(logits, pictures.labels)
-    const found = mistakesOf(logits, classes, pictures)
+    tally.add(logits, images.labels)
+    const found = mistakesOf(logits, classes, images)
     // the sort is stable: of equals the first in the data comes first, whatever the batch
     mistakes = [...mistakes, ...found].sort((a, b) => b.probability - a.probability).slice(0, kept)
-    mistakes = mistakes.map((mistake) => withOwnMemory(mistake, pictures))
+    mistakes = mistakes.map((mistake) => withOwnMemory(mistake, images))
   }
   return { metrics: tally.metrics(), mistakes, unreadable }
 }
@@ -86,7 +86,7 @@ function classNamesOf(net: Network, data: Dataset): string[] {
   )
 }
 
-function mistakesOf(logits: Float32Array, classes: number, { images, labels, indices }: Pictures): Mistake[] {
+function mistakesOf(logits: Float32Array, classes: number, { images, labels, indices }: Images): Mistake[] {
   const pixels = valuesOf(images)
   const bytes = pixels.length / labels.length
   return Array.from(labels).flatMap((truth, row) => {
@@ -112,7 +112,7 @@ function softmax(logits: Float32Array): number[] {
 }
 
 /** A view would hold the whole batch in memory. */
-function withOwnMemory(mistake: Mistake, { images }: Pictures): Mistake {
+function withOwnMemory(mistake: Mistake, { images }: Images): Mistake {
   const shared = mistake.pixels.buffer === valuesOf(images).buffer
   return shared ? { ...mistake, pixels: mistake.pixels.slice() } : mistake
 }

@@ -55,7 +55,7 @@ const settings: Check<Record<string, string | number | boolean>> = (value, name)
 const facts = {
   /** What is trained: 'VGG A'. */
   model: string,
-  /** Where the pictures come from, as the user wrote it. */
+  /** Where the images come from, as the user wrote it. */
   data: string,
   command: optional(string),
   /** Of vggnet. */
@@ -64,9 +64,9 @@ const facts = {
   /** What the device `auto` went by. */
   deviceReason: optional(string),
   precision: string,
-  /** Training pictures. */
+  /** Training images. */
   training: nonNegative,
-  /** Pictures for validation. */
+  /** Images for validation. */
   validation: optional(nonNegative),
   classes: nonNegative,
   epochs: nonNegative,

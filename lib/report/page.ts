@@ -5,7 +5,7 @@ import { html } from './html.js'
 import { classTable, confusion } from './page-confusion.js'
 import { curves } from './page-curves.js'
 import { header, timeText } from './page-header.js'
-import { filters, mistakes, type ShownFilters, type ShownMistake } from './page-pictures.js'
+import { filters, mistakes, type ShownFilters, type ShownMistake } from './page-images.js'
 import { type LeftOutFile, troubles } from './page-troubles.js'
 import { style } from './style.js'
 
@@ -15,7 +15,7 @@ export interface ReportData {
   readonly made: string
   /** What the log tells. */
   readonly course: Course
-  /** The model on the validation pictures. */
+  /** The model on the validation images. */
   readonly judged?: {
     /** 'best.safetensors' */
     readonly model: string
@@ -23,7 +23,7 @@ export interface ReportData {
     readonly metrics: Metrics
     /** The surest of the wrong answers. */
     readonly mistakes: readonly ShownMistake[]
-    /** Pictures left out. */
+    /** Images left out. */
     readonly unreadable: readonly LeftOutFile[]
   }
   /** Why there is no judgement. */
@@ -52,7 +52,7 @@ export function reportPage({ made, course, judged, notJudged, filters: first }: 
 <title>${title} \u00b7 vggnet</title><style>${style}</style></head>
 <body><main>${header(course, judged?.metrics)}${curves(course)}${judgement}
 ${notJudged !== undefined && html`<section><h2>The model</h2><p class="none">${notJudged}</p></section>`}
-${first && first.pictures.length > 0 && filters(first)}${troubles(course, judged?.unreadable ?? [])}
+${first && first.images.length > 0 && filters(first)}${troubles(course, judged?.unreadable ?? [])}
 <footer>Made ${timeText(made)} by vggnet.</footer></main></body></html>
 `.text
 }

@@ -5,21 +5,21 @@ import { writeAtomically } from '../files/atomic-file.js'
 import { Network } from '../network/network.js'
 import { filePath, instanceOf, optional, readOptions, text, withDefault } from '../options.js'
 import { courseOf } from './course.js'
+import { embedded, filterImages } from './image-data.js'
 import { judge, judgeChecks, type Mistake } from './judgement.js'
 import { readRunLog } from './log-line.js'
 import { type ReportData, reportPage } from './page.js'
-import type { ShownFilters, ShownMistake } from './page-pictures.js'
-import { embedded, filterPictures } from './picture.js'
+import type { ShownFilters, ShownMistake } from './page-images.js'
 
 /** What the report is made of, besides the run's log. */
 export interface ReportSources {
   /** The model whose answers and filters are shown. Default: none, the report has the curves alone. */
   net?: Network
-  /** Pictures for its answers, of its size. Default: none. */
+  /** Images for its answers, of its size. Default: none. */
   validation?: Dataset
   /** What the model is called. Default: 'model'. */
   modelName?: string
-  /** Pictures per forward pass, from 1. Default 64. */
+  /** Images per forward pass, from 1. Default 64. */
   batch?: number
   /** Mistakes to be shown. Default 24. */
   mistakes?: number
@@ -35,8 +35,8 @@ const checks = {
 }
 
 /**
- * Gathers what the report of a run shows: reads RUN/log.jsonl, and runs the network once over the validation pictures.
- * Mistakes are the pictures with the highest probability (soft-max) of an answer that is wrong.
+ * Gathers what the report of a run shows: reads RUN/log.jsonl, and runs the network once over the validation images.
+ * Mistakes are the images with the highest probability (soft-max) of an answer that is wrong.
  *
  * @param folder of the run
  * @throws VggError FILE_NOT_FOUND, FILE_FORMAT, INVALID_ARGUMENT, SHAPE_MISMATCH, ABORTED, DISPOSED. Scores that are not
@@ -81,8 +81,8 @@ async function judged(
 async function shownMistake(mistake: Mistake, data: Dataset, names: readonly string[]): Promise<ShownMistake> {
   const { index, truth, answer, probability, truthProbability, pixels } = mistake
   return {
-    picture: await embedded(pixels, data),
-    name: data.nameOf?.(index) ?? `picture ${index}`,
+    image: await embedded(pixels, data),
+    name: data.nameOf?.(index) ?? `image ${index}`,
     truth: names[truth] ?? String(truth),
     answer: names[answer] ?? String(answer),
     probability,
@@ -90,10 +90,10 @@ async function shownMistake(mistake: Mistake, data: Dataset, names: readonly str
   }
 }
 
-/** The first parameter that is a window over pictures: conv1_1.weight of a VGG net. */
+/** The first parameter that is a window over images: conv1_1.weight of a VGG net. */
 async function filtersOf(net: Network): Promise<ShownFilters | undefined> {
   const first = net.parameters.find(({ shape }) => shape.length === 4)
   if (first === undefined) return undefined
-  const pictures = await filterPictures(await net.parameter(first.name))
-  return { name: first.name, channels: net.channels, pictures }
+  const images = await filterImages(await net.parameter(first.name))
+  return { name: first.name, channels: net.channels, images }
 }

@@ -2,7 +2,7 @@ import { cachedDataset } from '../data/cache/cache.js'
 import type { Dataset } from '../data/dataset.js'
 import type { SmallestSide } from '../data/images/view.js'
 import { paddedDataset } from '../data/padded.js'
-import { type PhotoList, type PhotoOptions, photoDataset } from '../data/sources/photographs.js'
+import { type PhotoList, type PhotoOptions, photoDataset } from '../data/sources/photo-dataset.js'
 import { VggError } from '../error.js'
 import type { Preprocessing } from '../vgg/preprocessing.js'
 import type { VGG } from '../vgg/vgg.js'
@@ -27,7 +27,7 @@ function photosOf(list: PhotoList, options: PhotoOptions, cache: string | undefi
   return cache === undefined ? photoDataset(list, options) : cachedDataset(list, { ...options, cache })
 }
 
-/** The pictures as a network of this size and preprocessing takes them. */
+/** The images as a network of this size and preprocessing takes them. */
 export function datasetsFor(
   sources: Sources,
   { photographs, background }: Pick<RunDescription, 'photographs' | 'background'>,
@@ -44,10 +44,7 @@ export function datasetsFor(
   }
   const { channels } = net
   if (channels !== 1 && channels !== 3) {
-    throw new VggError(
-      'SHAPE_MISMATCH',
-      `Expected a network of 1 or 3 channels for photographs but it takes ${channels}`,
-    )
+    throw new VggError('SHAPE_MISMATCH', `Expected a network of 1 or 3 channels for images but it takes ${channels}`)
   }
   const { smallestSide, cache, workers, ...changes } = photographs
   const { colour } = net.preprocessing ?? {}
@@ -65,10 +62,10 @@ export function datasetsFor(
   }
 }
 
-/** The size of the pictures that a new network is made for. */
+/** The size of the images that a new network is made for. */
 export function shapeOf({ model }: RunDescription, sources: Sources): { imageSize: Size; channels: number } {
   const { imageSize, channels } = model
-  if (sources.kind === 'photographs') return { imageSize: imageSize ?? usual, channels: channels ?? 3 }
+  if (sources.kind === 'files') return { imageSize: imageSize ?? usual, channels: channels ?? 3 }
   const { training } = sources
   const least: Size = [Math.max(32, training.height), Math.max(32, training.width)]
   return { imageSize: imageSize ?? least, channels: channels ?? training.channels }

@@ -6,7 +6,7 @@ import type { Precision } from '../platform/native-description.js'
 import type { ScheduleOption } from '../train/schedule.js'
 import type { VariantRow } from '../vgg/variants.js'
 
-/** Where the pictures are. */
+/** Where the images are. */
 export type DataDescription =
   /** A folder: a sub-folder for each class, with train/ and val/ above them or not; or CIFAR's binary files. */
   | { readonly kind: 'folder'; readonly path: string }
@@ -20,32 +20,32 @@ export type DataDescription =
       readonly validationLabels?: string
     }
 
-/** What one training is made of, from the pictures to the model: plain data, kept as run.json in the run's folder. */
+/** What one training is made of, from the images to the model: plain data, kept as run.json in the run's folder. */
 export interface RunDescription {
-  /** Where the pictures are. */
+  /** Where the images are. */
   readonly data: DataDescription
-  /** Share of the pictures held out where the data have no part for validation, 0 to below 1. */
+  /** Share of the images held out where the data have no part for validation, 0 to below 1. */
   readonly validation: number
   /** The classes expected, in this order. Default: those found. */
   readonly classNames?: readonly string[]
-  /** How photographs become pictures of one size, as `PhotoOptions` has it. */
+  /** How image files become images of one size, as `PhotoOptions` has it. */
   readonly photographs: Readonly<DecodingOptions> & {
     /** The paper's S. Default: 256/224 of the crop. */
     readonly smallestSide?: SmallestSide
     /** Cut anywhere in training. */
     readonly randomCrop: boolean
-    /** Mirror every second picture. */
+    /** Mirror every second image. */
     readonly flip: boolean
-    /** The random shift; true: as it fits the training pictures. */
+    /** The random shift; true: as it fits the training images. */
     readonly colour: boolean | ColourShift
     /** Left out and counted, or the end. */
     readonly onUnreadable: 'skip' | 'throw'
-    /** A folder for decoded pictures. */
+    /** A folder for decoded images. */
     readonly cache?: string
-    /** Pictures decoded at once. */
+    /** Images decoded at once. */
     readonly workers?: number
   }
-  /** For pictures of one size. */
+  /** For images of one size. */
   readonly shift: number
   /** Value of the pixels that come in at the border, 0 to 255. */
   readonly background: number
@@ -59,7 +59,7 @@ export interface RunDescription {
     readonly variant?: string | VariantRow
     /** Outputs of the last layer. Default: as many as the data have classes. */
     readonly classes?: number
-    /** Default: those of the data, 3 for photographs. */
+    /** Default: those of the data, 3 for images. */
     readonly channels?: number
     /** Default 224, or that of the data. */
     readonly imageSize?: readonly [height: number, width: number]
@@ -73,7 +73,7 @@ export interface RunDescription {
     readonly localNorm?: 'literal' | 'caffe'
     /** How weights start; with `start.from` those of a new last layer. Default glorot. */
     readonly initialisation?: Initialisation
-    /** Default: the mean of the training pictures. */
+    /** Default: the mean of the training images. */
     readonly meanRgb?: readonly number[]
     /** Of each channel, after the mean. */
     readonly scale?: readonly number[]
@@ -95,9 +95,9 @@ export interface RunDescription {
   readonly training: {
     /** Passes through the data. */
     readonly epochs: number
-    /** Pictures of a step. */
+    /** Images of a step. */
     readonly batch: number
-    /** Pictures computed at a time. */
+    /** Images computed at a time. */
     readonly microBatch?: number | 'auto'
     /** At the start. */
     readonly learningRate: number

@@ -3,7 +3,7 @@ import { datasetsFor, shapeOf } from './datasets.js'
 import type { RunDescription } from './description.js'
 import type { Sources } from './sources.js'
 
-/** Photographs at most that mean and colours are fitted on. */
+/** Images at most that mean and colours are fitted on. */
 const most = 10_000
 
 /**
@@ -19,7 +19,7 @@ export async function fitted(
   const { model, photographs, start, seed } = description
   if (start.from !== undefined) return description
   const shape = shapeOf(description, sources)
-  const wanted = sources.kind === 'photographs' && photographs.colour === true && shape.channels === 3
+  const wanted = sources.kind === 'files' && photographs.colour === true && shape.channels === 3
   if (model.meanRgb !== undefined && !wanted) return description
   // as the network sees them: images of one size with the border that they are given
   const { training } = datasetsFor(sources, description, { ...shape, preprocessing: undefined })

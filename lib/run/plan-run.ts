@@ -23,7 +23,7 @@ export function trainingsOf(folder: string, { plan, description }: RunFile): Pla
 /**
  * Runs what is described in a folder to its end: each training that is not done yet, from its newest checkpoint.
  *
- * @param found its pictures, where they have been looked for already
+ * @param found its images, where they have been looked for already
  * @returns what the last training did; undefined where all was done already
  */
 export async function runAll(
@@ -41,7 +41,7 @@ export async function runAll(
 }
 
 async function runLocked(folder: string, file: RunFile, hooks: PlanHooks, found: Sources | undefined) {
-  // all trainings of a plan learn from the same pictures
+  // all trainings of a plan learn from the same images
   let sources = found
   const stages = trainingsOf(folder, file)
   let last: TrainReport | undefined

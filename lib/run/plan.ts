@@ -20,12 +20,12 @@ export interface PlanStage {
   readonly description: RunDescription
 }
 
-type Photographs = RunDescription['photographs']
+type Images = RunDescription['photographs']
 
 /** S of the paper, for its crops of 224 pixels, as it is for crops of this size. */
 const scaled = (paper: number, crop: number): number => Math.round((paper * crop) / 224)
 
-function withSide(photographs: Photographs, crop: number, ...paper: [number] | [number, number]): Photographs {
+function withSide(photographs: Images, crop: number, ...paper: [number] | [number, number]): Images {
   const [least, most] = paper
   const smallestSide = most === undefined ? scaled(least, crop) : ([scaled(least, crop), scaled(most, crop)] as const)
   return { ...photographs, smallestSide }

@@ -14,7 +14,7 @@ import { openNetwork } from './start.js'
 
 /** What a run says as it goes, and how it is stopped. */
 export interface RunHooks {
-  /** Before the first step: the network, its pictures, and the steps and whole epochs that were done before. */
+  /** Before the first step: the network, its images, and the steps and whole epochs that were done before. */
   onStart?: (net: VGG, data: Datasets, done: Pick<TrainingState, 'step' | 'epochsDone'> | undefined) => void
   /** After each step. */
   onStep?: (event: StepEvent) => void

@@ -5,7 +5,7 @@ import { readCifarFolder } from '../data/sources/cifar.js'
 import { type PartOptions, readFolder } from '../data/sources/folder.js'
 import { idxDataset } from '../data/sources/idx.js'
 import { readList } from '../data/sources/list.js'
-import type { PhotoList } from '../data/sources/photographs.js'
+import type { PhotoList } from '../data/sources/photo-dataset.js'
 import { stratifiedIndices, subset } from '../data/split.js'
 import { VggError } from '../error.js'
 import { unexpected } from '../options.js'
@@ -35,12 +35,12 @@ export interface Origin extends Location {
 
 /** The images of a run before it is known what size they are to have: files to be decoded, or images of one size. */
 export type Sources =
-  | ({ readonly kind: 'photographs' } & Parts<PhotoList>)
+  | ({ readonly kind: 'files' } & Parts<PhotoList>)
   | ({ readonly kind: 'fixed'; readonly origins: Parts<Origin> } & Parts<Dataset>)
 
 type Asked = Pick<RunDescription, 'data' | 'validation' | 'classNames' | 'seed'>
 
-/** Finds the pictures; reads no photograph. @throws FILE_NOT_FOUND, FILE_FORMAT, INVALID_ARGUMENT */
+/** Finds the images; reads no image. @throws FILE_NOT_FOUND, FILE_FORMAT, INVALID_ARGUMENT */
 export async function findSources({ data, validation, classNames, seed }: Asked): Promise<Sources> {
   if (validation < 0 || validation >= 1) throw unexpected('a share from 0 to below 1', '--split', validation)
   if (data.kind === 'idx') {
@@ -48,7 +48,7 @@ export async function findSources({ data, validation, classNames, seed }: Asked)
     return held(await idxParts(data, classNames), locations, validation, seed)
   }
   const options = { validation, seed, ...(classNames && { classNames }) }
-  if (data.kind === 'list') return { kind: 'photographs', ...(await listParts(data, options)) }
+  if (data.kind === 'list') return { kind: 'files', ...(await listParts(data, options)) }
   await checkFolder(data.path)
   const cifar = await readCifarFolder(data.path, { ...(classNames && { classNames }) })
   if (cifar) {
@@ -60,14 +60,14 @@ export async function findSources({ data, validation, classNames, seed }: Asked)
     return held({ validation: undefined, ...cifar }, locations, validation, seed)
   }
   const { training, validation: own } = await readFolder(data.path, options)
-  return { kind: 'photographs', training, validation: own }
+  return { kind: 'files', training, validation: own }
 }
 
 async function listParts(data: DataDescription & { kind: 'list' }, options: PartOptions): Promise<Parts<PhotoList>> {
   const { path: file, validationPath } = data
   if (validationPath === undefined) return { validation: undefined, ...(await readList(file, options)) }
   const { training } = await readList(file, { ...options, validation: 0 })
-  // The training pictures name the classes: a part for validation may lack some.
+  // The training images name the classes: a part for validation may lack some.
   const { training: validation } = await readList(validationPath, { classNames: training.classNames })
   return { training, validation }
 }
@@ -77,7 +77,7 @@ async function checkFolder(folder: string): Promise<void> {
     throw new VggError('FILE_NOT_FOUND', `There is no data at ${path.resolve(folder)}`, { cause })
   })
   if (!found.isDirectory()) {
-    const message = `Expected a folder of photographs or a list (.csv, .tsv) for the data but ${folder} is another file`
+    const message = `Expected a folder of images or a list (.csv, .tsv) for the data but ${folder} is another file`
     throw new VggError('INVALID_ARGUMENT', message)
   }
 }
@@ -86,7 +86,7 @@ async function idxParts(data: DataDescription & { kind: 'idx' }, classNames: Run
   const { images, labels, validationImages, validationLabels } = data
   const training = await idxDataset({ images, labels, ...(classNames && { classNames: [...classNames] }) })
   if (validationImages === undefined || validationLabels === undefined) return { training, validation: undefined }
-  // The training pictures name the classes: a validation file may lack the last of them.
+  // The training images name the classes: a validation file may lack the last of them.
   const names = { classNames: training.classNames }
   return { training, validation: await idxDataset({ images: validationImages, labels: validationLabels, ...names }) }
 }

@@ -115,6 +115,6 @@ export async function withStartModel(
   const { model, lastLayer } = adapted(asked, from, found, training.classNames)
   // the shift that the model was trained with, where it was; nothing is fitted anew
   const fittedColour = found.configuration.preprocessing?.colour ?? false
-  const colour = kind === 'photographs' && photographs.colour === true ? fittedColour : photographs.colour
+  const colour = kind === 'files' && photographs.colour === true ? fittedColour : photographs.colour
   return { ...description, model, start: { ...start, lastLayer }, photographs: { ...photographs, colour } }
 }

@@ -91,6 +91,6 @@ async function createNetwork(description: RunDescription, sources: Sources): Pro
     ...shape,
     classes,
     ...(known.length === classes && { classNames: known }),
-    ...(sources.kind === 'photographs' && { preprocessing: before }),
+    ...(sources.kind === 'files' && { preprocessing: before }),
   })
 }

@@ -7,7 +7,7 @@ import { isObject } from '../options.js'
 import type { Precision } from '../platform/native-description.js'
 import type { RecordedOptions } from './recorded-options.js'
 
-/** What tells a dataset from another one without reading its pictures. */
+/** What tells a dataset from another one without reading its images. */
 export interface DataFacts {
   readonly count: number
   readonly height: number

@@ -3,7 +3,7 @@ import type { Skipped } from './events.js'
 
 /** What an epoch under way has come to, as plain data. */
 export interface SumsState {
-  /** Sum over the pictures. */
+  /** Sum over the images. */
   readonly loss: number
   readonly correct: number
   readonly images: number
@@ -14,7 +14,7 @@ export interface SumsState {
   readonly skippedCount: number
 }
 
-/** Pictures left out that are named; more are counted only. */
+/** Images left out that are named; more are counted only. */
 export const mostNamed = 100
 
 /** Adds up the steps of one epoch. */
@@ -77,7 +77,7 @@ export class EpochSums {
     return { learningRate, loss: loss / images, accuracy: correct / images, skipped, skippedCount, refused }
   }
 
-  /** Pictures of this process. */
+  /** Images of this process. */
   images(): number {
     return this.#state.images - this.#imagesBefore
   }

@@ -12,13 +12,13 @@ export interface StepEvent {
   readonly epochs: number
   /** Mean cross-entropy of the batch, before the update. */
   readonly loss: number
-  /** Pictures in the batch, and how many the network had right (top-1) before the update. */
+  /** Images in the batch, and how many the network had right (top-1) before the update. */
   readonly images: number
   /** Right (top-1) before the update. */
   readonly correct: number
   /** Of this step. */
   readonly learningRate: number
-  /** The numbers of the pictures in the data. */
+  /** The numbers of the images in the data. */
   readonly indices: Int32Array
   /** Mean of this epoch so far. */
   readonly imagesPerSecond: number
@@ -26,7 +26,7 @@ export interface StepEvent {
   readonly secondsLeft: number
 }
 
-/** A picture that could not be read. */
+/** An image that could not be read. */
 export interface Skipped {
   /** Its path, or what else it is called by. */
   readonly name: string
@@ -46,11 +46,11 @@ export interface EpochEvent {
   readonly learningRate: number
   /** Mean cross-entropy over the epoch, in training mode. */
   readonly loss: number
-  /** Share of the training pictures that were right (top-1) at their step, in training mode. */
+  /** Share of the training images that were right (top-1) at their step, in training mode. */
   readonly accuracy: number
   /** Figures on the validation data after the epoch; undefined where there is none. */
   readonly validation: Evaluation | undefined
-  /** Training pictures that could not be read: the first 100, and how many in all. */
+  /** Training images that could not be read: the first 100, and how many in all. */
   readonly skipped: readonly Skipped[]
   /** How many in all. */
   readonly skippedCount: number
@@ -68,7 +68,7 @@ export interface RefusedEvent {
   readonly step: number
   /** The epoch it belongs to. */
   readonly epoch: number
-  /** Names pictures and the first bad layer. */
+  /** Names images and the first bad layer. */
   readonly message: string
   /** What is done: the training ends, goes on behind this step, or behind its last checkpoint at a lower rate. */
   readonly action: 'stop' | 'skip' | 'back'

@@ -28,13 +28,13 @@ export const notFiniteCheck: Check<NotFinite> = (value, name) => {
 
 const mostNamed = 5
 
-/** The error of a step that was not finite: step, pictures, and what the network said, which names the layer. */
+/** The error of a step that was not finite: step, images, and what the network said, which names the layer. */
 export function notFiniteError(cause: VggError, data: Dataset, step: number, indices: Int32Array): VggError {
   const names = Array.from(indices.subarray(0, mostNamed), (index) => data.nameOf?.(index) ?? `number ${index}`)
   const more = indices.length > names.length ? ` and ${indices.length - names.length} more` : ''
-  const pictures = indices.length === 1 ? 'picture' : 'pictures'
+  const images = indices.length === 1 ? 'image' : 'images'
   // the network counts only steps that changed something
   const reason = cause.message.replace(/^training step \d+ /, 'it ')
-  const message = `Step ${step} changed nothing: ${reason}; ${pictures}: ${names.join(', ')}${more}`
+  const message = `Step ${step} changed nothing: ${reason}; ${images}: ${names.join(', ')}${more}`
   return new VggError('NOT_FINITE', message, { cause })
 }

@@ -35,14 +35,14 @@ import { stateCheck, type TrainingState } from './training-state.js'
  * How to train. What is left out is as in the paper, section 3.1; where a training is resumed, as it was.
  */
 export interface TrainOptions {
-  /** Pictures held out: their accuracy is told after each epoch, and steers the schedule `plateau`. */
+  /** Images held out: their accuracy is told after each epoch, and steers the schedule `plateau`. */
   validation?: Dataset
   /** Passes through the data, from 1. Default 74. */
   epochs?: number
-  /** Pictures per step, from 1. Default 256. */
+  /** Images per step, from 1. Default 256. */
   batch?: number
   /**
-   * Pictures computed at a time, to save memory; the gradient is that of the whole batch. `auto`: as many as fit into
+   * Images computed at a time, to save memory; the gradient is that of the whole batch. `auto`: as many as fit into
    * the memory that is available. Default: the batch.
    */
   microBatch?: number | 'auto'
@@ -63,9 +63,9 @@ export interface TrainOptions {
   schedule?: ScheduleOption
   /** Seed of order and shifts: an integer from 0 to 2^53 - 1. Default 0. Dropout has the network's own seed. */
   seed?: number
-  /** Moves each training picture at random by up to so many pixels along each axis. Default 0. */
+  /** Moves each training image at random by up to so many pixels along each axis. Default 0. */
   shift?: number
-  /** Value of the pixels that come in at the border of a moved picture, 0 (default) to 255. */
+  /** Value of the pixels that come in at the border of a moved image, 0 (default) to 255. */
   background?: number
   /**
    * What follows a loss or gradient that is not finite, which the device has not applied: `stop` (default) rejects with
@@ -201,9 +201,9 @@ function frozenIn(net: Network, names: readonly string[]): string[] {
 function checkFit(net: Network, data: Dataset, name: string): void {
   const { channels, classes } = instanceOf(Network)(net, 'net')
   if (data.count < 1)
-    throw new VggError('INVALID_ARGUMENT', `Expected at least one picture for ${name} but received none`)
+    throw new VggError('INVALID_ARGUMENT', `Expected at least one image for ${name} but received none`)
   if (data.channels !== channels) {
-    const message = `Expected pictures with ${channels} channels for ${name} but they are ${imageText(data)}`
+    const message = `Expected images with ${channels} channels for ${name} but they are ${imageText(data)}`
     throw new VggError('SHAPE_MISMATCH', message)
   }
   if (data.classNames.length > classes) {

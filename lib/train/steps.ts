@@ -156,7 +156,7 @@ export class Steps {
       throw new VggError('NOT_FINITE', message, { cause: this.#refusal })
     }
     const [first] = skipped
-    const message = `Not one of ${skippedCount} pictures could be read; ${first?.name}: ${first?.reason}`
+    const message = `Not one of ${skippedCount} images could be read; ${first?.name}: ${first?.reason}`
     throw new VggError('FILE_FORMAT', message)
   }
 }

@@ -20,16 +20,16 @@ import { Training } from './training.js'
  * `loadTraining`) it ends with the bytes that it would have ended with. It is saved also where it ends by `signal` or by
  * an error that leaves something to save; where a checkpoint cannot be written it stops, after the steps under way.
  *
- * @param net a network that takes pictures of the data's size, channels and classes
- * @param data the training pictures
+ * @param net a network that takes images of the data's size, channels and classes
+ * @param data the training images
  * @throws VggError INVALID_ARGUMENT, SHAPE_MISMATCH; ABORTED after `signal`; NOT_FINITE where the loss leaves all
  *   bounds (a smaller learning rate helps); FILE_WRITE, FOLDER_IN_USE for a checkpoint; RESUME_MISMATCH; FILE_FORMAT where
- *   not one picture of an epoch could be read; whatever `data.read` or a callback throws, as it is
+ *   not one image of an epoch could be read; whatever `data.read` or a callback throws, as it is
  */
 export async function train(net: Network, data: Dataset, options: TrainOptions = {}): Promise<TrainReport> {
   const settings = settingsFrom(net, data, options)
   const { checkpoint, resume, recorded, validation, onCheckpoint } = settings
-  // names and labels of a million pictures take a moment to digest
+  // names and labels of a million images take a moment to digest
   const known = checkpoint !== undefined || resume !== undefined
   const conditions = known ? conditionsOf(net, data, validation, recorded) : undefined
   if (conditions !== undefined && resume !== undefined) {

@@ -58,7 +58,7 @@ export const stateCheck: Check<TrainingState> = (value, name) => {
   throw unexpected('the state of a training, as loadTraining gives it,', name, value)
 }
 
-/** Of an epoch's confusion matrix what is not 0: [n, 3] truth, answer, pictures. */
+/** Of an epoch's confusion matrix what is not 0: [n, 3] truth, answer, images. */
 function sparse(confusion: Evaluation['confusion']): { shape: number[]; data: Int32Array } {
   const cells = confusion.flatMap((row, truth) =>
     row.flatMap((count, answer) => (count === 0 ? [] : [truth, answer, count])),
@@ -150,10 +150,10 @@ function withConfusion(epoch: StoredEpoch, classes: readonly string[], tables: T
   const cells = tables.get(tableOf(epoch.epoch))?.data ?? new Int32Array()
   const confusion = classes.map(() => new Array<number>(classes.length).fill(0))
   for (let place = 0; place < cells.length; place += 3) {
-    const [truth = 0, answer = 0, pictures = 0] = cells.subarray(place, place + 3)
+    const [truth = 0, answer = 0, images = 0] = cells.subarray(place, place + 3)
     const row = confusion[truth]
     if (row === undefined || row[answer] === undefined) throw unexpected('a class', tableOf(epoch.epoch), truth)
-    row[answer] = pictures
+    row[answer] = images
   }
   const { count, loss, top1, top5, ...rest } = validation
   return {

@@ -24,7 +24,7 @@ export interface VggConfiguration {
   readonly scale: readonly number[]
   /** Whose parameters the normalisation of A-LRN has. */
   readonly localNorm: 'literal' | 'caffe'
-  /** What was done to photographs beforehand; no part of the network. */
+  /** What was done to images beforehand; no part of the network. */
   readonly preprocessing?: Preprocessing
 }
 

@@ -3,11 +3,11 @@ import type { SmallestSide } from '../data/images/view.js'
 import { type Check, integer, optional, readOptions, unexpected } from '../options.js'
 
 /**
- * What was done to photographs before they came to a network, besides its mean and scale: fitted on the training set,
- * kept with the model, and used by everything that shows the model pictures afterwards.
+ * What was done to images before they came to a network, besides its mean and scale: fitted on the training set,
+ * kept with the model, and used by everything that shows the model images afterwards.
  */
 export interface Preprocessing {
-  /** S of Sect. 3.1: smallest side, in pixels, of the picture from which the network's size is cut. */
+  /** S of Sect. 3.1: smallest side, in pixels, of the image from which the network's size is cut. */
   readonly smallestSide?: SmallestSide
   /** The random shift of red, green and blue along the axes in which the training set varies. */
   readonly colour?: ColourShift

@@ -53,7 +53,7 @@ export interface ModelOptions {
   localNorm?: 'literal' | 'caffe'
   /** One name for each class; kept with the model. */
   classNames?: readonly string[]
-  /** What was done to the photographs that it learns from; kept with the model. Default: nothing. */
+  /** What was done to the images that it learns from; kept with the model. Default: nothing. */
   preprocessing?: Preprocessing
 }
 
@@ -177,12 +177,12 @@ export class VGG extends Base {
     return this.#configuration
   }
 
-  /** What is done to the photographs that it is shown; kept with the model. Undefined: nothing is known. */
+  /** What is done to the images that it is shown; kept with the model. Undefined: nothing is known. */
   get preprocessing(): Preprocessing | undefined {
     return this.#configuration.preprocessing
   }
 
-  /** Fine-tuning may show it photographs at another S. @throws INVALID_ARGUMENT */
+  /** Fine-tuning may show it images at another S. @throws INVALID_ARGUMENT */
   set preprocessing(value: Preprocessing) {
     this.#configuration = { ...this.#configuration, preprocessing: preprocessing(value, 'preprocessing') }
   }

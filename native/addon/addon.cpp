@@ -5,9 +5,9 @@
 #include "addon/describe.hpp"
 #include "addon/environment.hpp"
 #include "addon/network_object.hpp"
-#include "addon/photograph.hpp"
+#include "addon/image.hpp"
 #include "addon/tuning.hpp"
-#include "photograph/jpeg.hpp"
+#include "image/jpeg.hpp"
 
 namespace vggnet::addon {
 

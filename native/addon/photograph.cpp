@@ -1,4 +1,4 @@
-#include "addon/photograph.hpp"
+#include "addon/image.hpp"
 
 #include <cstring>
 #include <functional>
@@ -9,8 +9,8 @@
 
 #include "addon/convert.hpp"
 #include "addon/environment.hpp"
-#include "photograph/jpeg.hpp"
-#include "photograph/rescale.hpp"
+#include "image/jpeg.hpp"
+#include "image/rescale.hpp"
 
 namespace vggnet::addon {
 namespace {
@@ -41,7 +41,7 @@ class PixelWork : public Napi::AsyncWorker {
       SetError(error.what());
     } catch (const std::bad_alloc&) {
       code_ = kOutOfMemory;
-      SetError("the process has no memory left for this picture");
+      SetError("the process has no memory left for this image");
     }
   }
 
@@ -94,7 +94,7 @@ PictureCut cut_of(const Napi::Object& given) {
   if (found.channels != 1 && found.channels != 3)
     throw Error(kInvalidArgument, "Expected 1 or 3 for channels but received " + std::to_string(found.channels));
   if (found.top > found.height - found.cut_height || found.left > found.width - found.cut_width)
-    throw Error(kShapeMismatch, "Expected a cut within the rescaled picture");
+    throw Error(kShapeMismatch, "Expected a cut within the rescaled image");
   return found;
 }
 

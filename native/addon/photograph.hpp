@@ -1,5 +1,5 @@
 #pragma once
-// Pictures, on libuv's threads. Their pixels go into an array that is given: `into`.
+// Images, on libuv's threads. Their pixels go into an array that is given: `into`.
 #include <napi.h>
 
 namespace vggnet::addon {

@@ -1,10 +1,10 @@
-#include "photograph/jpeg.hpp"
+#include "image/jpeg.hpp"
 
 #include <algorithm>
 #include <memory>
 
-#include "photograph/rescale.hpp"
-#include "photograph/turbojpeg.hpp"
+#include "image/rescale.hpp"
+#include "image/turbojpeg.hpp"
 #include "tensor/error.hpp"
 
 namespace vggnet {
@@ -12,7 +12,7 @@ namespace {
 
 using namespace turbojpeg;
 
-// A progressive file of a few bytes can ask for thousands of scans of a large picture; libvips has the same limit.
+// A progressive file of a few bytes can ask for thousands of scans of a large image; libvips has the same limit.
 constexpr int kMostScans = 100;
 
 class Decoder {
@@ -34,7 +34,7 @@ class Decoder {
   void* handle_;
 };
 
-// Halvings by the decoder, as sharp does it: so many that both ways give nearly the same picture.
+// Halvings by the decoder, as sharp does it: so many that both ways give nearly the same image.
 int denominator_of(const PictureCut& cut) {
   const double shrink = std::min(static_cast<double>(cut.source_width) / static_cast<double>(cut.width),
                                  static_cast<double>(cut.source_height) / static_cast<double>(cut.height));
@@ -42,7 +42,7 @@ int denominator_of(const PictureCut& cut) {
   return denominator > 1 && static_cast<int>(shrink) == denominator ? denominator / 2 : denominator;
 }
 
-// Width of an iMCU; 0: of a picture whose parts are not decoded singly.
+// Width of an iMCU; 0: of an image whose parts are not decoded singly.
 int imcu_width(int subsampling) {
   switch (subsampling) {
     case k444:
@@ -57,8 +57,8 @@ int imcu_width(int subsampling) {
   }
 }
 
-// What is decoded for some rows and columns of the scaled picture. Colours of half the width are smoothed across iMCUs:
-// only from one further at each side are the bytes those of the whole picture.
+// What is decoded for some rows and columns of the scaled image. Colours of half the width are smoothed across iMCUs:
+// only from one further at each side are the bytes those of the whole image.
 Region region_of(const Taps& rows, const Taps& columns, int64_t height, int64_t width, int imcu) {
   if (imcu == 0) return {0, 0, static_cast<int>(width), static_cast<int>(height)};
   const int64_t left = std::max<int64_t>(columns.from / imcu - 1, 0) * imcu;

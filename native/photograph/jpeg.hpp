@@ -5,7 +5,7 @@
 
 namespace vggnet {
 
-// A cut out of a rescaled picture.
+// A cut out of a rescaled image.
 struct PictureCut {
   int64_t source_height, source_width;
   int64_t height, width;  // rescaled

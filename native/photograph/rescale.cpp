@@ -1,4 +1,4 @@
-#include "photograph/rescale.hpp"
+#include "image/rescale.hpp"
 
 #include <emmintrin.h>
 

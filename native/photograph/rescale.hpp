@@ -6,11 +6,11 @@
 
 namespace vggnet {
 
-// One axis of a rescaled picture, and the part of it that is cut out.
+// One axis of a rescaled image, and the part of it that is cut out.
 struct Axis {
   int64_t source;  // pixels there are
   double extent;   // source pixels that become `size`: a JPEG halved while it was decoded may end with half a pixel too much
-  int64_t size;    // of the rescaled picture
+  int64_t size;    // of the rescaled image
   int64_t from, count;
 };
 
@@ -24,11 +24,11 @@ struct Taps {
 
 Taps taps_of(const Axis&);
 
-// Some rows and columns of a picture: uint8, rows, columns, channels.
+// Some rows and columns of an image: uint8, rows, columns, channels.
 struct PixelBlock {
   const uint8_t* pixels;
   int64_t row_bytes;
-  int64_t top, left, bottom, right;  // within the picture
+  int64_t top, left, bottom, right;  // within the image
 };
 
 // block: holds what rows and columns need; channels: 1 or 3; into: rows.count, columns.count, channels.

@@ -19,7 +19,7 @@ struct ScalingFactor {
   int numerator, denominator;
 };
 
-// Of the scaled picture; x in whole steps of the scaled iMCU.
+// Of the scaled image; x in whole steps of the scaled iMCU.
 struct Region {
   int x, y, width, height;
 };

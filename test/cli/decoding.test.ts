@@ -24,7 +24,7 @@ test('formats and limits: refused by default, taken by flags, kept in run.json, 
   expect(refused.stderr).toMatch(/vggnet: Links that were not followed: .*photos\/digit-0\/up \(it leads to/)
   const limits = ['--formats', 'png,svg', '--pixel-limit', '5000', '--decode-seconds', '20']
   const trained = await vggnet([...words, ...limits, '--out', at('run')])
-  expect(trained).toMatchObject({ code: 0, stdout: expect.stringContaining('9 pictures') })
+  expect(trained).toMatchObject({ code: 0, stdout: expect.stringContaining('9 images') })
   const { description } = JSON.parse(readFileSync(at('run/run.json'), 'utf8'))
   expect(description.photographs).toMatchObject({ formats: ['png', 'svg'], pixelLimit: 5000, decodeSeconds: 20 })
   const classify = ['classify', at('run'), at('photos/digit-1/drawn.svg'), '--device', 'cpu']

@@ -23,8 +23,8 @@ const classNames = [
 ]
 const torn = 11
 
-/** Stripes as a folder of photographs would give them: named by their paths, one of them unreadable. */
-function asPhotographs(data: Dataset): Dataset {
+/** Stripes as a folder of images would give them: named by their paths, one of them unreadable. */
+function asImages(data: Dataset): Dataset {
   return {
     ...data,
     classNames,
@@ -40,7 +40,7 @@ function asPhotographs(data: Dataset): Dataset {
 
 const browser = findBrowser()
 const training = stripes(60, 1)
-const validation = asPhotographs(stripes(50, 2))
+const validation = asImages(stripes(50, 2))
 let run = ''
 let net: VGG
 let data: ReportData
@@ -78,8 +78,8 @@ describe('collectReport', () => {
     expect(metrics.count).toBe(49)
   })
 
-  test('the mistakes are the pictures that are wrong, the most confident first', async () => {
-    // all pictures at once, one by one, by independent arithmetic
+  test('the mistakes are the images that are wrong, the most confident first', async () => {
+    // all images at once, one by one, by independent arithmetic
     const expected: { index: number; answer: number; probability: number; truthProbability: number }[] = []
     const pixels = new Map<number, Buffer>()
     for (let index = 0; index < validation.count; index++) {
@@ -120,7 +120,7 @@ describe('collectReport', () => {
 
   test('the filters are those of conv1_1', async () => {
     expect(data.filters).toMatchObject({ name: 'conv1_1.weight', channels: 1 })
-    expect(data.filters?.pictures).toHaveLength((await net.parameter('conv1_1.weight')).shape[0] ?? -1)
+    expect(data.filters?.images).toHaveLength((await net.parameter('conv1_1.weight')).shape[0] ?? -1)
   })
 
   test('without a model the curves alone', async () => {
@@ -137,10 +137,10 @@ describe('collectReport', () => {
     broken.dispose()
     expect(judged).toBeUndefined()
     expect(notJudged).toMatch(/^model: .*finite/)
-    expect(filters?.pictures).not.toHaveLength(0)
+    expect(filters?.images).not.toHaveLength(0)
   })
 
-  test('refuses what is not a run, misspelt options, and pictures of another net', async () => {
+  test('refuses what is not a run, misspelt options, and images of another net', async () => {
     await expect(collectReport(path.join(run, 'nowhere'))).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' })
     await expect(collectReport(run, { mistake: 3 } as object)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     const wide = { ...validation, width: 64, read: async () => [] }
@@ -166,7 +166,7 @@ describe.skipIf(browser === undefined)('in a browser', () => {
       visibleWidth: look.width,
       width: look.width,
     })
-    expect(seen.images).toBe((data.judged?.mistakes.length ?? 0) + (data.filters?.pictures.length ?? 0))
+    expect(seen.images).toBe((data.judged?.mistakes.length ?? 0) + (data.filters?.images.length ?? 0))
     expect(seen.title).toBe(`VGG A on ${hostile} \u00b7 vggnet`)
     expect(seen.height).toBeGreaterThan(1500)
     const [back, front] = [seen.background, seen.colour].map((text) => Number(/\d+/.exec(text)?.[0]))
@@ -191,14 +191,14 @@ describe.skipIf(browser === undefined)('in a browser', () => {
     expect(seen.width).toBeGreaterThan(3000)
   })
 
-  test.each(looks)('a picture of it, $width pixels wide, $scheme', async (look) => {
+  test.each(looks)('an image of it, $width pixels wide, $scheme', async (look) => {
     const file = await writeReport(run, data)
-    const picture = await screenshot(browser ?? '', file, run, {
+    const image = await screenshot(browser ?? '', file, run, {
       ...look,
       width: Math.max(600, look.width),
       height: 1600,
     })
-    const { data: pixels, info } = await sharp(picture).removeAlpha().raw().toBuffer({ resolveWithObject: true })
+    const { data: pixels, info } = await sharp(image).removeAlpha().raw().toBuffer({ resolveWithObject: true })
     expect(info.height).toBe(1600)
     const colours = new Set<number>()
     for (let at = 0; at < pixels.length; at += 3) colours.add(pixels.readUIntBE(at, 3))

@@ -42,7 +42,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }))
 
 describe('train, then classify', () => {
-  test('a model is trained, saved, and right about pictures in a new process', async () => {
+  test('a model is trained, saved, and right about images in a new process', async () => {
     const named = [
       '--dropout',
       '0',
@@ -58,31 +58,31 @@ describe('train, then classify', () => {
     const trained = await vggnet(['train', ...files(), ...quick, ...named, '--epochs', '15', '--split', '0.25'])
     expect(trained).toMatchObject({ code: 0, stderr: '' })
     const lines = trained.stdout.trimEnd().split('\n')
-    expect(lines[0]).toMatch(/^VGG A \(32x32x1, 3 classes, .* parameters\): 90 pictures, 30 for validation$/)
+    expect(lines[0]).toMatch(/^VGG A \(32x32x1, 3 classes, .* parameters\): 90 images, 30 for validation$/)
     expect(lines[1]).toBe('on cpu in float32')
     expect(lines.filter((line) => /^epoch +\d+\/15 .* loss .* validation .* images\/s/.test(line))).toHaveLength(15)
     expect(lines.at(-1)).toContain('/digits/model.safetensors; ')
 
     const chosen = [0, 1, 2].map((label) => data.labels.indexOf(label))
     const raw = { width: 32, height: 32, channels: 1 } as const
-    const pictures = chosen.map((index) => at(`${index}.png`))
+    const images = chosen.map((index) => at(`${index}.png`))
     for (const [place, index] of chosen.entries()) {
       await sharp(pixels.subarray(index * 1024, (index + 1) * 1024), { raw })
         .png()
-        .toFile(pictures[place] ?? '')
+        .toFile(images[place] ?? '')
     }
-    const said = await vggnet(['classify', at('digits'), ...pictures, '--top', '3', '--json'])
+    const said = await vggnet(['classify', at('digits'), ...images, '--top', '3', '--json'])
     expect(said).toMatchObject({ code: 0, stderr: '' })
     const found: { file: string; answers: { class: string; index: number; probability: number }[] }[] = JSON.parse(
       said.stdout,
     )
-    expect(found.map(({ file }) => file)).toEqual(pictures)
+    expect(found.map(({ file }) => file)).toEqual(images)
     expect(found.map(({ answers }) => answers[0]?.class)).toEqual(['lying', 'standing', 'leaning'])
     for (const { answers } of found) {
       expect(answers).toHaveLength(3)
       expect(answers.reduce((sum, { probability }) => sum + probability, 0)).toBeCloseTo(1, 5)
     }
-    const text = await vggnet(['classify', at('digits/model.safetensors'), pictures[1] ?? ''])
+    const text = await vggnet(['classify', at('digits/model.safetensors'), images[1] ?? ''])
     expect(text.stdout).toMatch(/\.png {2}standing \d+\.\d\d %\n$/)
   })
 
@@ -125,7 +125,7 @@ test('--json gives a line per epoch and a report; equal seeds give equal files',
   }
 })
 
-test('small pictures are padded to 32x32, and --val-images is read', async () => {
+test('small images are padded to 32x32, and --val-images is read', async () => {
   const small28 = Uint8Array.from({ length: 40 * 28 * 28 }, (_, index) => (index * 7) & 255)
   await writeFile(at('small'), idxBytes([40, 28, 28], small28))
   await writeFile(
@@ -139,7 +139,7 @@ test('small pictures are padded to 32x32, and --val-images is read', async () =>
   const words = ['--images', at('small'), '--labels', at('small-labels'), ...validation, '--out', at('padded')]
   const { code, stdout } = await vggnet(['train', ...words, ...quick, '--epochs', '1'])
   expect(code).toBe(0)
-  expect(stdout).toMatch(/\(32x32x1, 3 classes.*: 40 pictures, 120 for validation/)
+  expect(stdout).toMatch(/\(32x32x1, 3 classes.*: 40 images, 120 for validation/)
 })
 
 describe('Ctrl-C', () => {

@@ -46,7 +46,7 @@ describe('an error is one line with its code', () => {
       /INVALID_ARGUMENT: Expected a model file .* but test is a folder/,
     ],
     ['a missing model', ['classify', 'none.safetensors', 'a.png'], 1, /FILE_NOT_FOUND: .*none\.safetensors/],
-    ['no picture', ['classify', 'none.safetensors'], 2, /missing required argument 'image'/],
+    ['no image', ['classify', 'none.safetensors'], 2, /missing required argument 'image'/],
   ])('%s', async (_, words, expected, message) => {
     const { code, stdout, stderr } = await vggnet(words)
     expect(stderr).toMatch(/^vggnet: [A-Z_]+: [^\n]+\n$/)

@@ -23,7 +23,7 @@ export async function checked(
   })
 }
 
-/** The numbers of all pictures. */
+/** The numbers of all images. */
 export const all = ({ count }: Dataset): Int32Array => Int32Array.from({ length: count }, (_, index) => index)
 
 export async function pixelsOf(data: Dataset): Promise<Uint8Array> {

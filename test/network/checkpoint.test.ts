@@ -182,7 +182,7 @@ describe('load refuses', () => {
   })
 
   it.each<[string, () => Promise<unknown>, RegExp]>([
-    ['a picture', () => writeFile(file(), Buffer.alloc(2000, '\x89PNG')), /Not a valid safetensors file/],
+    ['an image', () => writeFile(file(), Buffer.alloc(2000, '\x89PNG')), /Not a valid safetensors file/],
     [
       'weights of another program',
       () => changed(() => ({ metadata: { format: 'pt' } })),

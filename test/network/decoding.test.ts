@@ -16,7 +16,7 @@ async function outputOf(body: string, code = 0): Promise<string> {
   return ended.out.trim()
 }
 
-test('2,000 pictures, some of them damaged, and 20,000 small ones leave the memory as it was', async () => {
+test('2,000 images, some of them damaged, and 20,000 small ones leave the memory as it was', async () => {
   const out = await outputOf(`
     const damaged = bytes.subarray(0, bytes.length >> 1)
     const pixels = new Uint8Array(375 * 500 * 3)
@@ -47,7 +47,7 @@ test('2,000 pictures, some of them damaged, and 20,000 small ones leave the memo
   expect(Number(out)).toBeLessThan(12)
 })
 
-test('a process ends with its own code while pictures are decoded, and by itself when they are', async () => {
+test('a process ends with its own code while images are decoded, and by itself when they are', async () => {
   const many = 'const all = Array.from({ length: 60 }, decode)'
   for (const wait of ['', 'await new Promise((done) => setImmediate(done))', 'await all[3]']) {
     expect(await outputOf(`${many}\n${wait}\nconsole.log('leaving')\nprocess.exit(7)`, 7)).toBe('leaving')

@@ -128,7 +128,7 @@ describe('a file of an older vggnet', () => {
     })
     expect(found).toEqual([`VggFileWarning: ${warning}`])
     // on the command line it is a line on stderr
-    const { stderr } = await vggnet(['classify', file, 'picture.png', '--device', 'cpu'])
+    const { stderr } = await vggnet(['classify', file, 'image.png', '--device', 'cpu'])
     expect(stderr).toMatch(new RegExp(`^vggnet: ${warning}\nvggnet: SHAPE_MISMATCH: .*\n$`))
   })
 

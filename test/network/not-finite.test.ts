@@ -20,39 +20,39 @@ const good = stripes(40, 1)
 
 type ReadAugmented = NonNullable<Dataset['readAugmented']>
 
-/** The pictures with these numbers are infinitely bright. */
+/** The images with these numbers are infinitely bright. */
 function withBad(...bad: number[]): Dataset & { readAugmented: ReadAugmented } {
   const readAugmented: ReadAugmented = async (indices, _, into) => {
     await good.read(indices, into)
     return { shift: Float32Array.from(indices, (index) => (bad.includes(index) ? Number.POSITIVE_INFINITY : 0)) }
   }
-  return { ...good, readAugmented, nameOf: (index) => `picture-${index}.png` }
+  return { ...good, readAugmented, nameOf: (index) => `image-${index}.png` }
 }
 
 const quick = { epochs: 2, batch: 8, learningRate: 0.01, momentum: 0.9, weightDecay: 0, seed: 3 }
 
-/** The steps, 1 to 10, whose batches hold the picture. */
-async function stepsWith(picture: number): Promise<number[]> {
+/** The steps, 1 to 10, whose batches hold the image. */
+async function stepsWith(image: number): Promise<number[]> {
   const loader = new Loader(good, { batch: 8, seed: 3 })
   const found: number[] = []
-  for (let step = 1; step <= 10; step++) if ((await loader.next()).indices.includes(picture)) found.push(step)
+  for (let step = 1; step <= 10; step++) if ((await loader.next()).indices.includes(image)) found.push(step)
   return found
 }
 
 describeOnEach('a step that is not finite', (device) => {
   const open = openOn(device)
 
-  test('ends the training by default: step, pictures and layer are named, every weight is a number', async () => {
+  test('ends the training by default: step, images and layer are named, every weight is a number', async () => {
     const net = await open()
     const refused: RefusedEvent[] = []
     const training = train(net, withBad(7), { ...quick, onRefused: (event) => refused.push(event) })
     const [step = 0] = await stepsWith(7)
     await expect(training).rejects.toMatchObject({
       code: 'NOT_FINITE',
-      message: expect.stringMatching(`^Step ${step} changed nothing: .*pictures: picture-\\d+.png, .* and 3 more$`),
+      message: expect.stringMatching(`^Step ${step} changed nothing: .*images: image-\\d+.png, .* and 3 more$`),
       cause: expect.any(VggError),
     })
-    expect(refused).toMatchObject([{ step, epoch: 1, action: 'stop', message: expect.stringMatching(/picture-/) }])
+    expect(refused).toMatchObject([{ step, epoch: 1, action: 'stop', message: expect.stringMatching(/image-/) }])
     for (const values of Object.values(await parametersOfNet(net))) expect(values.every(Number.isFinite)).toBe(true)
     expect((await train(net, good, quick)).steps).toBe(10)
   })

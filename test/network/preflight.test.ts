@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { picturesLookedAt } from '../../lib/check/activations.js'
+import { imagesChecked } from '../../lib/check/activations.js'
 import { preflightLines } from '../../lib/check/lines.js'
 import { preflight } from '../../lib/check/preflight.js'
 import type { PreflightOptions, PreflightReport } from '../../lib/check/preflight-report.js'
@@ -51,7 +51,7 @@ describe('activations', () => {
     expect(faint.warnings.join()).toMatch(/vanishing/)
   })
 
-  it('that are 0 for every picture are dead, by their channels', async () => {
+  it('that are 0 for every image are dead, by their channels', async () => {
     using net = await smallNet()
     const { shape } = await net.parameter('conv4_1.bias')
     await net.setParameter('conv4_1.bias', Tensor.from(new Float32Array(shape[0] ?? 0).fill(-1e4), shape))
@@ -61,13 +61,13 @@ describe('activations', () => {
     expect(fatal.join()).toMatch(/conv4_1 is dead/)
   })
 
-  it('are looked at on fewer pictures where they take long, or do not fit', () => {
+  it('are looked at on fewer images where they take long, or do not fit', () => {
     const large = (variant: string) =>
       ({ layers: layersOf({ variant, classes: 1000 }), channels: 3, imageSize: [224, 224] }) as const
-    expect(picturesLookedAt({ ...large('D'), device: 'cpu' }, 500)).toBe(8)
-    expect(picturesLookedAt({ ...large('A'), device: 'cpu' }, 500)).toBe(13)
-    expect(picturesLookedAt({ ...large('D'), device: 'cuda:0' }, 500)).toBe(32)
-    expect(picturesLookedAt({ ...large('D'), device: 'cuda:0' }, 5)).toBe(5)
+    expect(imagesChecked({ ...large('D'), device: 'cpu' }, 500)).toBe(8)
+    expect(imagesChecked({ ...large('A'), device: 'cpu' }, 500)).toBe(13)
+    expect(imagesChecked({ ...large('D'), device: 'cuda:0' }, 500)).toBe(32)
+    expect(imagesChecked({ ...large('D'), device: 'cuda:0' }, 5)).toBe(5)
   })
 
   it('are counted as independent arithmetic counts them', async () => {
@@ -78,7 +78,7 @@ describe('activations', () => {
     const { relu2_1 } = await net.features(images, ['relu2_1'])
     const values = Array.from((await relu2_1?.data()) ?? [])
     const layer = activations?.layers.find((one) => one.layer === 'conv2_1')
-    expect(activations?.pictures).toBe(8)
+    expect(activations?.images).toBe(8)
     expect(layer?.rms).toBeCloseTo(Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0) / values.length), 4)
     expect(layer?.zeros).toBeCloseTo(values.filter((value) => value === 0).length / values.length, 3)
   })
@@ -105,16 +105,16 @@ describe('memory', () => {
     const shape = [20, 1, 32, 32]
     const memoryLimit = describeNetwork({ layers: net.layers, shape, training: true, device: 'cpu' }).totalBytes
     const whole = await checked({ memoryLimit }, { batch: 32, memoryLimit })
-    expect(whole.fatal.join()).toMatch(/32 pictures at a time do not fit .*use --micro-batch 16/)
+    expect(whole.fatal.join()).toMatch(/32 images at a time do not fit .*use --micro-batch 16/)
     const parts = await checked({ memoryLimit }, { batch: 32, memoryLimit, microBatch: 'auto' })
     expect(parts.fatal).toEqual([])
-    expect(parts.speed?.pictures).toBeLessThanOrEqual(16)
+    expect(parts.speed?.images).toBeLessThanOrEqual(16)
   })
 
-  it('for not even one picture ends the check there', async () => {
+  it('for not even one image ends the check there', async () => {
     const report = await checked({}, { memoryLimit: 2e6 })
     expect(report.memory).toMatchObject({ largestBatch: 0, microBatch: 0 })
-    expect(report.fatal.join()).toMatch(/training on one picture takes/)
+    expect(report.fatal.join()).toMatch(/training on one image takes/)
     expect(report.activations).toBeUndefined()
     expect(() => preflightLines(report)).not.toThrow()
   })
@@ -123,7 +123,7 @@ describe('memory', () => {
 describe('the report', () => {
   it('tells the time from three steps', async () => {
     const { speed } = await checked({}, { training: stripes(128, 1), validation: stripes(30, 2), epochs: 10 })
-    expect(speed).toMatchObject({ steps: 3, epochs: 10, pictures: 32 })
+    expect(speed).toMatchObject({ steps: 3, epochs: 10, images: 32 })
     const { imagesPerSecond = 0, evaluationImagesPerSecond = 0, secondsPerEpoch, secondsInAll } = speed ?? {}
     expect(secondsPerEpoch).toBeCloseTo(128 / imagesPerSecond + 30 / evaluationImagesPerSecond, 6)
     expect(secondsInAll).toBeCloseTo(10 * (secondsPerEpoch ?? 0), 6)
@@ -157,7 +157,7 @@ describe('the report', () => {
       {},
       { onProgress: ({ stage, done, of }) => seen.push(done === undefined ? stage : `${stage} ${done}/${of}`) },
     )
-    expect(seen).toEqual(['pictures 64/64', 'activations', 'gradients', 'speed'])
+    expect(seen).toEqual(['images 64/64', 'activations', 'gradients', 'speed'])
   })
 })
 
@@ -167,13 +167,13 @@ describe('bad input', () => {
     ['a batch of 0', { batch: 0 }, /for batch/],
     ['no data', { training: 3 }, /for training/],
     [
-      'pictures of another size',
+      'images of another size',
       { training: { ...stripes(4, 1), width: 16 } },
       /32x32 with 1 channel for training but they are 32x16/,
     ],
     ['too many classes', { training: { ...stripes(4, 1), classNames: ['a', 'b', 'c', 'd'] } }, /at most 3 classes/],
-    ['no pictures', { training: subset(stripes(4, 1), new Int32Array()) }, /at least one picture/],
-    ['files of other pictures', { trainingFiles: { sources: [], names: [], labels: new Int32Array() } }, /64 files/],
+    ['no images', { training: subset(stripes(4, 1), new Int32Array()) }, /at least one image/],
+    ['files of other images', { trainingFiles: { sources: [], names: [], labels: new Int32Array() } }, /64 files/],
   ]
   it.each(cases)('is refused: %s', async (_, options, words) => {
     await expect(checked({}, options as Partial<PreflightOptions>)).rejects.toThrow(words)

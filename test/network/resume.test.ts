@@ -20,7 +20,7 @@ import { sealed } from '../setup/model-file.js'
 import { smallNet, stripes } from '../setup/stripes.js'
 import { parametersOfNet } from './small.js'
 
-function expectEachPictureOnce(left: Left): void {
+function expectEachImageOnce(left: Left): void {
   const seen = new Map<number, number[]>()
   for (const line of left.steps.values()) {
     const [, , epoch = '', rest = ''] = line.split(' ')
@@ -36,7 +36,7 @@ describe('a training that is killed', () => {
   test('a dozen times at random moments ends with the bytes of one that is not', async () => {
     const folder = newFolder()
     const { left, milliseconds } = await undisturbed(path.join(folder, 'undisturbed'))
-    expectEachPictureOnce(left)
+    expectEachImageOnce(left)
     const random = new Random(20)
     const moments: string[] = []
     for (let chain = 0; moments.length < 12; chain++) {
@@ -60,7 +60,7 @@ function kept<N extends VGG>(net: N): N {
   return net
 }
 
-/** Pictures of which each eleventh cannot be read. */
+/** Images of which each eleventh cannot be read. */
 function partlyReadable(count: number): Dataset {
   const data = stripes(count, 5)
   const nameOf = (index: number): string => `${index}.png`
@@ -104,7 +104,7 @@ describeOnEach('a training that is stopped', (device) => {
     return { net, report, events }
   }
 
-  test('anywhere in its epochs goes on as if nothing had been: files, events, report, pictures left out', async () => {
+  test('anywhere in its epochs goes on as if nothing had been: files, events, report, images left out', async () => {
     const [one, other] = [newFolder(), newFolder()]
     const straight = await stoppedAt([], one, options)
     const stopped = await stoppedAt([2, 5, 9], other, options)
@@ -184,8 +184,8 @@ describe('a training is not resumed', () => {
     ['with another seed', { seed: 5 }, {}, /options seed is 5 and was 4/],
     ['by another schedule', { schedule: 'constant' }, {}, /options schedule kind is "constant" and was "plateau"/],
     ['with a layer frozen', { freeze: ['fc8'] }, {}, /options freeze is \["fc8"\] and was \[\]/],
-    ['on more pictures', {}, { data: partlyReadable(55) }, /data count is 55 and was 44; data digest/],
-    ['on pictures of other names', {}, { data: { ...data, nameOf: String } }, /but data digest is/],
+    ['on more images', {}, { data: partlyReadable(55) }, /data count is 55 and was 44; data digest/],
+    ['on images of other names', {}, { data: { ...data, nameOf: String } }, /but data digest is/],
     ['without validation', { validation: undefined, schedule: 'constant' }, {}, /validation count is none and was 22/],
     ['on more threads', {}, { run: { threads: 2 } }, /network threads is 2 and was 1/],
     ['with other dropout', {}, { run: { seed: 9 } }, /network seed is 9 and was 1/],

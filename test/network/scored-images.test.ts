@@ -20,7 +20,7 @@ import { smallNet, stripes } from '../setup/stripes.js'
 const model = { variant: 'A', imageSize: [32, 32], width: 0.125, headWidth: 8 } as const
 const names = ['a', 'b'].flatMap((name) => Array.from({ length: 8 }, (_, index) => `${name}/${index}.png`))
 
-/** The folder of a run on 16 photographs of two classes, not trained yet: 12 for training and 4 held out. */
+/** The folder of a run on 16 images of two classes, not trained yet: 12 for training and 4 held out. */
 async function runOnPhotos(changes: Partial<RunDescription> = {}, file: Partial<RunFile> = {}) {
   const folder = newFolder()
   const photos = path.join(folder, 'photos')

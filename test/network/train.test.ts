@@ -22,7 +22,7 @@ async function weights(net: VGG): Promise<Float32Array[]> {
   return Promise.all(tensors.map((tensor) => tensor.data()))
 }
 
-/** What a network answers for one picture: it can still be used. */
+/** What a network answers for one image: it can still be used. */
 async function answer(net: VGG): Promise<number[]> {
   return (await net.forward(Tensor.zeros([1, 32, 32, 1], { dtype: 'uint8' }))).argmax()
 }
@@ -42,7 +42,7 @@ describeOnEach('learning', (device) => {
     expect(history.at(-1)?.accuracy).toBe(1)
   })
 
-  test('what is learnt holds for pictures never seen, with shifts and dropout', async () => {
+  test('what is learnt holds for images never seen, with shifts and dropout', async () => {
     const net = await open({ dropout: 0.2, headWidth: 64, width: 0.25 })
     const options = { validation, epochs: 10, batch: 8, shift: 2, background: 128, schedule: 'cosine' } as const
     const { history } = await train(net, stripes(300, 5), { ...options, learningRate: 0.005 })
@@ -85,7 +85,7 @@ describeOnEach('what is told', (device) => {
     expect(net.trainingStep).toBe(8)
   })
 
-  test('pictures that cannot be read: the first hundred by name, and a batch without any is passed over', async () => {
+  test('images that cannot be read: the first hundred by name, and a batch without any is passed over', async () => {
     const net = await open()
     const many = stripes(240, 1)
     // batches of 16 in which all, some or none can be read
@@ -115,12 +115,12 @@ describeOnEach('what is told', (device) => {
     expect(epoch?.skipped[0]).toEqual({ name: nameOf([...bad][0] ?? 0), reason: 'it is empty' })
   })
 
-  test('where not one picture can be read the training ends, and says why', async () => {
+  test('where not one image can be read the training ends, and says why', async () => {
     const read: Dataset['read'] = async (indices) =>
       [...indices.keys()].map((place) => ({ place, name: 'x.png', reason: 'it is empty' }))
     await expect(train(await open(), { ...data, read }, quick)).rejects.toMatchObject({
       code: 'FILE_FORMAT',
-      message: 'Not one of 60 pictures could be read; x.png: it is empty',
+      message: 'Not one of 60 images could be read; x.png: it is empty',
     })
   })
 

@@ -4,7 +4,7 @@ import { subset } from '../../lib/data/split.js'
 import { evaluate } from '../../lib/evaluate/evaluate.js'
 import { smallNet, stripes } from '../setup/stripes.js'
 
-/** The same pictures, of which some cannot be read. */
+/** The same images, of which some cannot be read. */
 function damaged(data: Dataset, bad: ReadonlySet<number>): Dataset {
   return {
     ...data,
@@ -13,21 +13,21 @@ function damaged(data: Dataset, bad: ReadonlySet<number>): Dataset {
       return [...indices].flatMap((index, place) => {
         if (!bad.has(index)) return []
         into.fill(0, place * 1024, (place + 1) * 1024)
-        return [{ place, name: `picture ${index}`, reason: 'cut short' }]
+        return [{ place, name: `image ${index}`, reason: 'cut short' }]
       })
     },
   }
 }
 
 describe('evaluate', () => {
-  test('judges the pictures that can be read, and names the others; a batch of none is passed over', async () => {
+  test('judges the images that can be read, and names the others; a batch of none is passed over', async () => {
     using net = await smallNet()
     const data = stripes(30, 4)
     // all of the batch from 8 to 15, and one of the last
     const bad = new Set([8, 9, 10, 11, 12, 13, 14, 15, 29])
     const { unreadable, ...metrics } = await evaluate(net, damaged(data, bad), { batch: 8 })
     expect(unreadable.map(({ index }) => index)).toEqual([...bad])
-    expect(unreadable.at(-1)).toEqual({ index: 29, place: 5, name: 'picture 29', reason: 'cut short' })
+    expect(unreadable.at(-1)).toEqual({ index: 29, place: 5, name: 'image 29', reason: 'cut short' })
     const good = Int32Array.from({ length: 30 }, (_, index) => index).filter((index) => !bad.has(index))
     const { unreadable: none, ...expected } = await evaluate(net, subset(data, good), { batch: 8 })
     expect(none).toEqual([])

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { readPictures } from '../../lib/data/batch.js'
+import { readImages } from '../../lib/data/batch.js'
 import { describe as describePlan } from '../../lib/network/describe.js'
 import type { Network } from '../../lib/network/network.js'
 import { installation } from '../../lib/platform/native.js'
@@ -99,7 +99,7 @@ describe('beside direct convolution, within the gates of the layer tests', () =>
 const openOn = netsOpened()
 
 test.runIf(hasKernels)('ten steps of training: each loss within 1e-4 of that by direct convolution', async () => {
-  const { images, labels } = await readPictures(
+  const { images, labels } = await readImages(
     stripes(16, 1),
     Int32Array.from({ length: 16 }, (_, index) => index),
   )

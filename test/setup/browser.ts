@@ -74,17 +74,17 @@ export async function see(browser: string, page: string, folder: string, look: L
   return { ...JSON.parse(plain), console: stderr.split('\n').filter((line) => line.includes(':CONSOLE')) }
 }
 
-/** Takes a picture of a file in a window of this size. @returns PNG */
+/** Takes an image of a file in a window of this size. @returns PNG */
 export async function screenshot(
   browser: string,
   file: string,
   folder: string,
   look: Look & { readonly height: number },
 ): Promise<Buffer> {
-  const picture = path.join(folder, `screenshot-${look.width}-${look.scheme}.png`)
+  const image = path.join(folder, `screenshot-${look.width}-${look.scheme}.png`)
   const size = `--window-size=${look.width},${look.height}`
-  await run(browser, folder, look, [`--screenshot=${picture}`, size, file])
-  return readFileSync(picture)
+  await run(browser, folder, look, [`--screenshot=${image}`, size, file])
+  return readFileSync(image)
 }
 
 async function run(browser: string, folder: string, { scheme }: Look, words: readonly string[]) {

@@ -1,4 +1,4 @@
-// A process that makes a cache and reads from it: prints what it found and the hash of some pictures.
+// A process that makes a cache and reads from it: prints what it found and the hash of some images.
 import { createHash } from 'node:crypto'
 import { cachedDataset } from '../../lib/data/cache/cache.js'
 

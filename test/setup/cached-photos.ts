@@ -4,7 +4,7 @@ import path from 'node:path'
 import sharp from 'sharp'
 import type { CacheOptions } from '../../lib/data/cache/cache.js'
 import type { Dataset } from '../../lib/data/dataset.js'
-import type { PhotoList } from '../../lib/data/sources/photographs.js'
+import type { PhotoList } from '../../lib/data/sources/photo-dataset.js'
 import { Random } from '../../lib/random.js'
 import { newFolder } from './folder.js'
 
@@ -23,8 +23,8 @@ const random = new Random(3)
 export const files: readonly Buffer[] = await Promise.all(
   sizes.map(([height, width], index) => {
     const noise = Uint8Array.from({ length: 8 * 8 * 3 }, () => random.integer(256))
-    const picture = sharp(noise, { raw: { width: 8, height: 8, channels: 3 } }).resize(width, height, { fit: 'fill' })
-    return (index % 3 === 2 ? picture.png() : picture.jpeg()).toBuffer()
+    const image = sharp(noise, { raw: { width: 8, height: 8, channels: 3 } }).resize(width, height, { fit: 'fill' })
+    return (index % 3 === 2 ? image.png() : image.jpeg()).toBuffer()
   }),
 )
 
@@ -37,9 +37,9 @@ export interface CachedPhotos {
 /** `count` files in a folder of their own, and a cache beside it. */
 export function cachedPhotos(count: number, options: Partial<CacheOptions> = {}): CachedPhotos {
   const folder = newFolder()
-  const pictures = path.join(folder, 'pictures')
-  mkdirSync(pictures)
-  const sources = Array.from({ length: count }, (_, index) => path.join(pictures, `${index}.jpg`))
+  const images = path.join(folder, 'images')
+  mkdirSync(images)
+  const sources = Array.from({ length: count }, (_, index) => path.join(images, `${index}.jpg`))
   for (const [index, source] of sources.entries()) writeFileSync(source, files[index % files.length] ?? '')
   const labels = Int32Array.from(sources, (_, index) => index % 2)
   const list = { sources, names: sources, labels, classNames: ['a', 'b'] }
@@ -49,7 +49,7 @@ export function cachedPhotos(count: number, options: Partial<CacheOptions> = {})
 export const withoutCache = ({ cache: _, ...rest }: CacheOptions) => rest
 export const shardsIn = (folder: string) => readdirSync(folder).filter((name) => name.endsWith('.shard'))
 
-/** All pictures of a dataset in another order than its own; `count` is no multiple of 11. */
+/** All images of a dataset in another order than its own; `count` is no multiple of 11. */
 export const every = (count: number) => Int32Array.from({ length: count }, (_, index) => (index * 11) % count)
 
 // toEqual takes its time with a hundred thousand numbers

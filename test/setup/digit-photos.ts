@@ -4,7 +4,7 @@ import sharp from 'sharp'
 import { readDigits } from '../../examples/demo/digits.js'
 
 /**
- * Real pictures as files: handwritten digits of MNIST, PNG of 40x48, in a folder for each class.
+ * Real images as files: handwritten digits of MNIST, PNG of 40x48, in a folder for each class.
  *
  * @param classes digits from 0 on
  * @param each of a class
@@ -20,7 +20,7 @@ export async function writeDigitPhotos(folder: string, classes: number, each: nu
     await digits.read(Int32Array.of(index), pixels)
     const place = path.join(folder, `digit-${label}`)
     await mkdir(place, { recursive: true })
-    const picture = sharp(pixels, { raw: { width: 32, height: 32, channels: 1 } }).resize(40, 48, { fit: 'fill' })
-    await picture.png().toFile(path.join(place, `${before}.png`))
+    const image = sharp(pixels, { raw: { width: 32, height: 32, channels: 1 } }).resize(40, 48, { fit: 'fill' })
+    await image.png().toFile(path.join(place, `${before}.png`))
   }
 }

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import sharp, { type Sharp } from 'sharp'
-import type { PhotoList, PhotoSource } from '../../lib/data/sources/photographs.js'
+import type { PhotoList, PhotoSource } from '../../lib/data/sources/photo-dataset.js'
 import { Random } from '../../lib/random.js'
 
 /** Pixels as they are before they are packed into a file: uint8, h w c. */
@@ -39,8 +39,8 @@ export function packed({ data, height, width, channels }: Pixels): Sharp {
 
 /** A PNG of 16 bits a channel that holds these values, 0 to 65535. */
 export function deepPng(values: Uint16Array, height: number, width: number, channels: 1 | 3): Sharp {
-  const picture = sharp(values, { raw: { height, width, channels } })
-  return picture.toColourspace(channels === 1 ? 'grey16' : 'rgb16').png()
+  const image = sharp(values, { raw: { height, width, channels } })
+  return image.toColourspace(channels === 1 ? 'grey16' : 'rgb16').png()
 }
 
 /** Pixels as a camera that is held otherwise stores them: turned as EXIF says, they are `upright` again. */
@@ -82,15 +82,15 @@ export async function claimsToBe(height: number, width: number): Promise<Buffer>
   return claimed
 }
 
-/** Writes picture files, named relative to `folder`: each of one colour that tells it from the others. */
+/** Writes image files, named relative to `folder`: each of one colour that tells it from the others. */
 export async function writePhotos(folder: string, names: readonly string[]): Promise<void> {
   for (const [index, name] of names.entries()) {
     const place = path.join(folder, name)
     await mkdir(path.dirname(place), { recursive: true })
     const colour = [(index * 37) % 256, (index * 59) % 256, 90]
     const extension = path.extname(name).slice(1).toLowerCase()
-    const picture = packed(flat(40, 48, colour))
-    const bytes = extension === 'jpg' ? picture.jpeg() : extension === 'webp' ? picture.webp() : picture.png()
+    const image = packed(flat(40, 48, colour))
+    const bytes = extension === 'jpg' ? image.jpeg() : extension === 'webp' ? image.webp() : image.png()
     await writeFile(place, await bytes.toBuffer())
   }
 }
@@ -106,13 +106,13 @@ export const colour = {
   deviation: 0.1,
 }
 
-/** Pictures without a path, all of class 0. */
+/** Images without a path, all of class 0. */
 export function listOf(sources: readonly PhotoSource[]): PhotoList {
-  const names = sources.map((source, index) => (typeof source === 'string' ? source : `picture ${index}`))
+  const names = sources.map((source, index) => (typeof source === 'string' ? source : `image ${index}`))
   return { sources, names, labels: new Int32Array(sources.length), classNames: ['a', 'b'] }
 }
 
-/** One generator for each picture of a batch. */
+/** One generator for each image of a batch. */
 export const randomsOf = (count: number, seed = 1) =>
   Array.from({ length: count }, (_, index) => new Random(seed * 1000 + index))
 

@@ -1,10 +1,10 @@
-/** Sides of a picture as it is and rescaled. */
+/** Sides of an image as it is and rescaled. */
 export interface Rescaling {
   readonly source: readonly [height: number, width: number]
   readonly view: readonly [height: number, width: number]
 }
 
-/** The weights of each pixel of an axis: a triangle, widened to the scale, cut off at the picture's edges. */
+/** The weights of each pixel of an axis: a triangle, widened to the scale, cut off at the image's edges. */
 function weightsOf(source: number, size: number): [tap: number, weight: number][][] {
   const scale = source / size
   const support = Math.max(scale, 1)
@@ -16,7 +16,7 @@ function weightsOf(source: number, size: number): [tap: number, weight: number][
   })
 }
 
-/** All of a picture by the triangle kernel, in real numbers, not rounded. */
+/** All of an image by the triangle kernel, in real numbers, not rounded. */
 export function rescaled(pixels: Uint8Array, { source, view }: Rescaling, channels: number): Float64Array {
   const [rows, columns] = [weightsOf(source[0], view[0]), weightsOf(source[1], view[1])]
   const across = new Float64Array(source[0] * view[1] * channels)

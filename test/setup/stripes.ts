@@ -3,7 +3,7 @@ import { arrayDataset } from '../../lib/data/sources/arrays.js'
 import { Random } from '../../lib/random.js'
 import { VGG, type VggOptions } from '../../lib/vgg/vgg.js'
 
-/** Grey 32x32 pictures of lying, standing and leaning stripes, with noise: learnt within a few steps. */
+/** Grey 32x32 images of lying, standing and leaning stripes, with noise: learnt within a few steps. */
 export function stripes(count: number, seed: number): Dataset {
   const random = new Random(seed)
   const labels = Int32Array.from({ length: count }, () => random.integer(3))

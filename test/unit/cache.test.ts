@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { type CacheOptions, cachedDataset } from '../../lib/data/cache/cache.js'
 import { colourShiftOf } from '../../lib/data/images/colour.js'
 import { Loader } from '../../lib/data/loader.js'
-import { photoDataset } from '../../lib/data/sources/photographs.js'
+import { photoDataset } from '../../lib/data/sources/photo-dataset.js'
 import { apart, augmentedOf, cachedPhotos, files, readOf, shardsIn, withoutCache } from '../setup/cached-photos.js'
 
 describe('cachedDataset', () => {
@@ -34,11 +34,11 @@ describe('cachedDataset', () => {
     expect(cached.nameOf?.(3)).toBe(one.list.names[3])
   })
 
-  test('is what is read: pictures that are gone since are there still', async () => {
+  test('is what is read: images that are gone since are there still', async () => {
     const one = cachedPhotos(10, { crop: 16, smallestSide: 20 })
     const before = await readOf(cachedDataset(one.list, one.options))
     const cached = cachedDataset(one.list, one.options)
-    expect(await cached.prepare()).toEqual({ pictures: 10, missing: 0 })
+    expect(await cached.prepare()).toEqual({ images: 10, missing: 0 })
     for (const source of one.list.sources) writeFileSync(source as string, 'gone')
     expect(await readOf(cached)).toEqual(before)
   })
@@ -49,7 +49,7 @@ describe('cachedDataset', () => {
     const direct = photoDataset(one.list, withoutCache(one.options))
     const [ours, theirs] = [await augmentedOf(cached), await augmentedOf(direct)]
     expect({ ...ours, pixels: '' }).toEqual({ ...theirs, pixels: '' })
-    // another view by one pixel would be several grey levels off, somebody else's picture fifty
+    // another view by one pixel would be several grey levels off, somebody else's image fifty
     expect(await apart(cached, direct)).toBeLessThan(1.5)
     const other = photoDataset(one.list, { ...withoutCache(one.options), smallestSide: [41, 65] })
     expect(await apart(other, direct)).toBeGreaterThan(1.5)
@@ -59,7 +59,7 @@ describe('cachedDataset', () => {
     const one = cachedPhotos(300)
     const cached = cachedDataset(one.list, one.options)
     const done: number[][] = []
-    expect(await cached.prepare({ onProgress: (...step) => done.push(step) })).toEqual({ pictures: 257, missing: 43 })
+    expect(await cached.prepare({ onProgress: (...step) => done.push(step) })).toEqual({ images: 257, missing: 43 })
     expect(done).toHaveLength(2)
     expect(done.at(-1)).toEqual([300, 300])
     expect(shardsIn(one.options.cache)).toHaveLength(2)
@@ -90,7 +90,7 @@ describe('cachedDataset', () => {
     expect(second).toEqual(expect.arrayContaining(first))
     // of the same size, at another time
     utimesSync(changed, 1e9, 1e9 + 0.5)
-    expect(await cachedDataset(one.list, one.options).prepare()).toMatchObject({ pictures: 257 })
+    expect(await cachedDataset(one.list, one.options).prepare()).toMatchObject({ images: 257 })
     expect(shardsIn(one.options.cache)).toHaveLength(4)
     utimesSync(changed, 1e9, 1e9)
     await cachedDataset(one.list, { ...one.options, crop: 24, flip: false, workers: 1 }).prepare()
@@ -114,7 +114,7 @@ describe('cachedDataset', () => {
   })
 })
 
-describe('unreadable pictures', () => {
+describe('unreadable images', () => {
   test('are told of as without a cache, each time, and may heal', async () => {
     const one = cachedPhotos(12, { onUnreadable: 'skip' })
     writeFileSync(one.list.sources[4] as string, files[0].subarray(0, 300))
@@ -125,7 +125,7 @@ describe('unreadable pictures', () => {
     expect(expected.unreadable).toHaveLength(2)
     expect(await augmentedOf(cached)).toEqual(expected)
     expect(await readOf(cached)).toEqual(await readOf(direct))
-    expect(await cached.prepare()).toEqual({ pictures: 9, missing: 3 })
+    expect(await cached.prepare()).toEqual({ images: 9, missing: 3 })
     const strict = cachedDataset(one.list, { ...one.options, onUnreadable: 'throw' })
     await expect(readOf(strict)).rejects.toMatchObject({
       message: expect.stringContaining(String(one.list.names[7])),

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { readCifar, readCifarFolder } from '../../lib/data/sources/cifar.js'
 import { newFolder } from '../setup/folder.js'
 
-/** Byte of picture `n`, plane `channel`, at `place`. */
+/** Byte of image `n`, plane `channel`, at `place`. */
 const byteAt = (n: number, channel: number, place: number) => (n * 50 + channel * 85 + place * 3) & 255
 
 /** Records in the format of the set's own description: labels, then red, green and blue planes of 32x32, row by row. */

@@ -111,7 +111,7 @@ describe('eigenOfSymmetric', () => {
       [9, 4, 1],
     ],
     [
-      'grey pictures: one axis',
+      'grey images: one axis',
       [
         [100, 100, 100],
         [100, 100, 100],
@@ -224,7 +224,7 @@ describe('drawColourShift', () => {
     expect(drawn[2]).toBeCloseTo(0.5 * 5 * c, 12)
   })
 
-  test('grey pictures stay grey', () => {
+  test('grey images stay grey', () => {
     const shift = colourShiftOf([
       [100, 100, 100],
       [100, 100, 100],

@@ -49,7 +49,7 @@ describe('numbers as text', () => {
   })
 })
 
-test('meanOf is the mean of each channel over all pictures', async () => {
+test('meanOf is the mean of each channel over all images', async () => {
   const images = Uint8Array.from({ length: 300 * 6 }, (_, index) => (index % 3) * 10 + (index < 900 ? 0 : 4))
   const data = arrayDataset({ images, shape: [300, 1, 2, 3], labels: new Array(300).fill(0) })
   const means = await meanOf(data)

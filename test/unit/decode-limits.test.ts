@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { readImage, readImageSize } from '../../lib/data/images/image.js'
-import { photoDataset } from '../../lib/data/sources/photographs.js'
+import { photoDataset } from '../../lib/data/sources/photo-dataset.js'
 import { svgBomb, tiffBomb } from '../setup/bombs.js'
 import { start } from '../setup/command.js'
 import { newFolder } from '../setup/folder.js'
@@ -34,7 +34,7 @@ describe('SVG', () => {
     const refusal = {
       code: 'FILE_FORMAT',
       message: expect.stringMatching(
-        /^Expected a picture for .*\.jpg but its format is svg, and those allowed are jpeg, png, webp, gif, tiff, heif$/,
+        /^Expected an image for .*\.jpg but its format is svg, and those allowed are jpeg, png, webp, gif, tiff, heif$/,
       ),
     }
     expect(found).toEqual([...Array(9).fill(refusal), { bytes: 64 * 64 * 3 }])
@@ -98,7 +98,7 @@ describe('what takes too much', () => {
     const view = { crop: 8, pixelLimit: 2000 }
     await expect(photoDataset(listOf(sources), view).read(all(3), new Uint8Array(3 * 192))).rejects.toMatchObject({
       code: 'FILE_FORMAT',
-      message: expect.stringContaining('Expected a picture for picture 1 but its format is svg'),
+      message: expect.stringContaining('Expected an image for image 1 but its format is svg'),
     })
     const lenient = photoDataset(listOf(sources), { ...view, onUnreadable: 'skip' })
     const skipped = await lenient.read(all(3), new Uint8Array(3 * 192))

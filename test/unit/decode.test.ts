@@ -3,21 +3,21 @@ import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import sharp, { type Sharp } from 'sharp'
 import { describe, expect, test } from 'vitest'
-import { decodeView, openPicture, pictureBytes } from '../../lib/data/images/decode.js'
+import { decodeView, encodedBytes, openImage } from '../../lib/data/images/decode.js'
 import { defaultDecoding } from '../../lib/data/images/formats.js'
 import { readImage } from '../../lib/data/images/image.js'
 import type { Cut } from '../../lib/data/images/view.js'
 import { newFolder } from '../setup/folder.js'
 import { claimsToBe, deepPng, flat, gradient, heldOtherwise, packed, pixelsOf } from '../setup/photos.js'
 
-/** The whole picture as it is: neither rescaled nor cut. */
+/** The whole image as it is: neither rescaled nor cut. */
 async function decoded(bytes: Uint8Array, channels: 1 | 3 = 3): Promise<Uint8Array> {
-  const picture = await openPicture(bytes, defaultDecoding)
-  const { height, width } = picture.size
-  return decodeView(picture, { height, width, top: 0, left: 0 }, { height, width, channels }, defaultDecoding)
+  const image = await openImage(bytes, defaultDecoding)
+  const { height, width } = image.size
+  return decodeView(image, { height, width, top: 0, left: 0 }, { height, width, channels }, defaultDecoding)
 }
 
-/** The largest difference of two pictures. */
+/** The largest difference of two images. */
 function apart(one: Uint8Array, other: Uint8Array): number {
   expect(one.length).toBe(other.length)
   return one.reduce((most, value, index) => Math.max(most, Math.abs(value - (other[index] ?? 999))), 0)
@@ -26,23 +26,23 @@ function apart(one: Uint8Array, other: Uint8Array): number {
 const limited = (pixelLimit: number) => ({ ...defaultDecoding, pixelLimit })
 
 const faultOf = (bytes: Uint8Array, decoding = defaultDecoding) =>
-  openPicture(bytes, decoding).then(
+  openImage(bytes, decoding).then(
     () => 'opened',
     (error: Error) => error.message,
   )
 
 describe('formats', () => {
-  const picture = gradient(60, 80)
+  const image = gradient(60, 80)
   test.each([
-    ['PNG', packed(picture).png(), 0],
-    ['PNG, interlaced', packed(picture).png({ progressive: true }), 0],
-    ['WebP without loss', packed(picture).webp({ lossless: true }), 0],
-    ['TIFF', packed(picture).tiff({ compression: 'lzw' }), 0],
-    ['JPEG', packed(picture).jpeg({ quality: 100, chromaSubsampling: '4:4:4' }), 4],
-    ['JPEG, progressive', packed(picture).jpeg({ quality: 100, chromaSubsampling: '4:4:4', progressive: true }), 4],
-    ['WebP', packed(picture).webp({ quality: 95 }), 12],
+    ['PNG', packed(image).png(), 0],
+    ['PNG, interlaced', packed(image).png({ progressive: true }), 0],
+    ['WebP without loss', packed(image).webp({ lossless: true }), 0],
+    ['TIFF', packed(image).tiff({ compression: 'lzw' }), 0],
+    ['JPEG', packed(image).jpeg({ quality: 100, chromaSubsampling: '4:4:4' }), 4],
+    ['JPEG, progressive', packed(image).jpeg({ quality: 100, chromaSubsampling: '4:4:4', progressive: true }), 4],
+    ['WebP', packed(image).webp({ quality: 95 }), 12],
   ])('%s: every pixel', async (_name, file, most) => {
-    expect(apart(await decoded(await file.toBuffer()), picture.data)).toBeLessThanOrEqual(most)
+    expect(apart(await decoded(await file.toBuffer()), image.data)).toBeLessThanOrEqual(most)
   })
 
   test('a grey JPEG as one channel and as three', async () => {
@@ -136,8 +136,8 @@ describe('formats', () => {
 
   test('a file is judged by what is in it', async () => {
     const file = path.join(newFolder(), 'really-a-png.jpg')
-    await packed(picture).png().toFile(file)
-    expect(apart(await decoded(await pictureBytes(file, defaultDecoding)), picture.data)).toBe(0)
+    await packed(image).png().toFile(file)
+    expect(apart(await decoded(await encodedBytes(file, defaultDecoding)), image.data)).toBe(0)
   })
 })
 
@@ -146,11 +146,11 @@ describe('views', () => {
     const upright = gradient(20, 30)
     const stored = heldOtherwise(upright, orientation)
     const bytes = await packed(stored).withMetadata({ orientation }).png().toBuffer()
-    const picture = await openPicture(bytes, defaultDecoding)
-    expect(picture.size).toEqual({ height: 20, width: 30 })
+    const image = await openImage(bytes, defaultDecoding)
+    expect(image.size).toEqual({ height: 20, width: 30 })
     expect(apart(await decoded(bytes), upright.data)).toBe(0)
     const cut: Cut = { height: 5, width: 7, channels: 3 }
-    const crop = await decodeView(picture, { height: 20, width: 30, top: 3, left: 11 }, cut, defaultDecoding)
+    const crop = await decodeView(image, { height: 20, width: 30, top: 3, left: 11 }, cut, defaultDecoding)
     expect([...crop]).toEqual([...pixelsOf([5, 7, 3], (row, column, ch) => [3 + row, 11 + column, 40][ch] ?? 0).data])
   })
 
@@ -160,29 +160,29 @@ describe('views', () => {
     ['enlarged', 60, 80, 1.5],
   ])('%s: a gradient keeps its slope, and the crop lies where it should', async (_name, height, width, scale) => {
     const source = gradient(height, width)
-    const picture = await openPicture(await packed(source).png().toBuffer(), defaultDecoding)
+    const image = await openImage(await packed(source).png().toBuffer(), defaultDecoding)
     const view = { height: height * scale, width: width * scale, top: 9, left: 13 }
-    const crop = await decodeView(picture, view, { height: 16, width: 20, channels: 3 }, defaultDecoding)
-    // centre of pixel i of the rescaled picture: (i + 1/2) / scale - 1/2 of the source
+    const crop = await decodeView(image, view, { height: 16, width: 20, channels: 3 }, defaultDecoding)
+    // centre of pixel i of the rescaled image: (i + 1/2) / scale - 1/2 of the source
     const at = (place: number) => (place + 0.5) / scale - 0.5
     const expected = pixelsOf([16, 20, 3], (row, column, ch) => Math.round([at(9 + row), at(13 + column), 40][ch] ?? 0))
     expect(apart(crop, expected.data)).toBeLessThanOrEqual(1)
   })
 
-  test('a JPEG that libjpeg shrinks while it decodes is the same picture', async () => {
+  test('a JPEG that libjpeg shrinks while it decodes is the same image', async () => {
     const waves = pixelsOf([480, 640, 3], (row, column, ch) => 128 + 90 * Math.sin((row + 2 * column + 40 * ch) / 60))
     const view = { height: 60, width: 80, top: 10, left: 20 }
     const cut: Cut = { height: 40, width: 50, channels: 3 }
     const of = async (file: Sharp) =>
-      decodeView(await openPicture(await file.toBuffer(), defaultDecoding), view, cut, defaultDecoding)
+      decodeView(await openImage(await file.toBuffer(), defaultDecoding), view, cut, defaultDecoding)
     expect(apart(await of(packed(waves).jpeg({ quality: 98 })), await of(packed(waves).png()))).toBeLessThanOrEqual(4)
   })
 })
 
-describe('what is no whole picture', () => {
+describe('what is no whole image', () => {
   test('is said with its reason', async () => {
     expect(await faultOf(new Uint8Array(0))).toBe('the file is empty')
-    expect(await faultOf(Buffer.from('hello world'))).toBe('it is no picture of a known format')
+    expect(await faultOf(Buffer.from('hello world'))).toBe('it is no image of a known format')
     expect(await faultOf(await claimsToBe(60000, 50000))).toBe(
       'its header says 60000x50000 pixels, more than the limit of 268402689',
     )
@@ -191,17 +191,17 @@ describe('what is no whole picture', () => {
     expect(await faultOf(small, limited(2000))).toBe('opened')
   })
 
-  const picture = pixelsOf([200, 300, 3], (row, column, channel) => (row * 7 + column * 13 + channel * 31) % 256)
+  const image = pixelsOf([200, 300, 3], (row, column, channel) => (row * 7 + column * 13 + channel * 31) % 256)
   test.each([
-    ['JPEG', packed(picture).jpeg()],
-    ['PNG', packed(picture).png()],
-    ['WebP', packed(picture).webp()],
-    ['TIFF', packed(picture).tiff({ compression: 'lzw' })],
+    ['JPEG', packed(image).jpeg()],
+    ['PNG', packed(image).png()],
+    ['WebP', packed(image).webp()],
+    ['TIFF', packed(image).tiff({ compression: 'lzw' })],
   ])('a truncated %s, wherever the crop is and however little is missing', async (_name, file) => {
     const whole = await file.toBuffer()
     const cut: Cut = { height: 10, width: 10, channels: 3 }
     const at = (bytes: Buffer, top: number) =>
-      openPicture(bytes, defaultDecoding).then((opened) =>
+      openImage(bytes, defaultDecoding).then((opened) =>
         decodeView(opened, { height: 200, width: 300, top, left: 5 }, cut, defaultDecoding),
       )
     for (const top of [0, 190]) {
@@ -214,15 +214,10 @@ describe('what is no whole picture', () => {
   })
 
   test('a whole JPEG with bytes behind its end, and one whose last rows must be decoded, give the same crop', async () => {
-    const whole = await packed(picture).jpeg().toBuffer()
+    const whole = await packed(image).jpeg().toBuffer()
     const view = { height: 100, width: 150, top: 30, left: 40 }
     const of = async (bytes: Buffer) =>
-      decodeView(
-        await openPicture(bytes, defaultDecoding),
-        view,
-        { height: 20, width: 30, channels: 3 },
-        defaultDecoding,
-      )
+      decodeView(await openImage(bytes, defaultDecoding), view, { height: 20, width: 30, channels: 3 }, defaultDecoding)
     const plain = await of(whole)
     expect(await of(Buffer.concat([whole, Buffer.alloc(64)]))).toEqual(plain)
     // the mark is out of sight: decoded to the end, by sharp
@@ -230,7 +225,7 @@ describe('what is no whole picture', () => {
   })
 
   test('a PNG with a wrong byte in its middle is damaged, not truncated', async () => {
-    const bytes = await packed(picture).png().toBuffer()
+    const bytes = await packed(image).png().toBuffer()
     const at = bytes.length >> 1
     bytes[at] = (bytes[at] ?? 0) ^ 0xff
     await expect(decoded(bytes)).rejects.toMatchObject({
@@ -241,7 +236,7 @@ describe('what is no whole picture', () => {
   })
 
   test('a thin line is refused before it becomes a thousand million pixels', async () => {
-    const line = await openPicture(
+    const line = await openImage(
       await packed(flat(2000, 1, [9]))
         .png()
         .toBuffer(),
@@ -253,9 +248,9 @@ describe('what is no whole picture', () => {
     )
   })
 
-  test('a missing file, a folder, a pipe nobody writes to, a file too long for any picture', async () => {
+  test('a missing file, a folder, a pipe nobody writes to, a file too long for any image', async () => {
     const folder = newFolder()
-    const of = (name: string, decoding = defaultDecoding) => pictureBytes(path.join(folder, name), decoding)
+    const of = (name: string, decoding = defaultDecoding) => encodedBytes(path.join(folder, name), decoding)
     await expect(of('none.jpg')).rejects.toMatchObject({ code: 'FILE_NOT_FOUND', message: 'no such file' })
     await expect(of('.')).rejects.toMatchObject({ code: 'FILE_FORMAT', message: 'it is a folder' })
     execFileSync('mkfifo', [path.join(folder, 'pipe.jpg')])
@@ -263,17 +258,17 @@ describe('what is no whole picture', () => {
     writeFileSync(path.join(folder, 'long.jpg'), '')
     execFileSync('truncate', ['-s', '70M', path.join(folder, 'long.jpg')])
     await expect(of('long.jpg', limited(1000))).rejects.toThrow(
-      /it has 73400320 bytes, more than a picture of 1000 pixels/,
+      /it has 73400320 bytes, more than an image of 1000 pixels/,
     )
   })
 
   test('a source that fails or gives something else', async () => {
-    await expect(pictureBytes(() => Promise.reject(new Error('gone')), defaultDecoding)).rejects.toMatchObject({
+    await expect(encodedBytes(() => Promise.reject(new Error('gone')), defaultDecoding)).rejects.toMatchObject({
       code: 'FILE_FORMAT',
       message: 'its source failed: gone',
     })
     const text = (() => Promise.resolve('text')) as unknown as () => Promise<Uint8Array>
-    await expect(pictureBytes(text, defaultDecoding)).rejects.toThrow('its source gave no bytes')
+    await expect(encodedBytes(text, defaultDecoding)).rejects.toThrow('its source gave no bytes')
   })
 })
 

@@ -56,7 +56,7 @@ describe('contents of files', () => {
   })
 
   it('are found among many files, and how far it is is told', async () => {
-    const files = await written(Array.from({ length: 300 }, (_, index) => `picture ${String(index % 299).padStart(3)}`))
+    const files = await written(Array.from({ length: 300 }, (_, index) => `image ${String(index % 299).padStart(3)}`))
     const told: number[] = []
     const contents = await contentsOf(files, undefined, (done, of) => told.push(done, of))
     expect(contents.flatMap((content, index) => (content === undefined ? [] : [index]))).toEqual([0, 299])

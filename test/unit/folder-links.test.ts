@@ -3,7 +3,7 @@ import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { duplicatesIn, fileContents } from '../../lib/check/duplicates.js'
 import { type FolderParts, readFolder } from '../../lib/data/sources/folder.js'
-import { photoDataset } from '../../lib/data/sources/photographs.js'
+import { photoDataset } from '../../lib/data/sources/photo-dataset.js'
 import { newFolder, writeFiles } from '../setup/folder.js'
 
 /** A folder with these files; the names are enough, since nothing is opened. */
@@ -106,7 +106,7 @@ describe('a link to a folder', () => {
   test('a class that is a link to another class has no images, which is an error after the warning', async () => {
     const folder = folderOf('cat/1.jpg', 'dog/2.jpg')
     link(folder, 'puppy', 'dog')
-    await expect(readFolder(folder)).rejects.toThrow(/pictures of every class in .* but puppy has none/)
+    await expect(readFolder(folder)).rejects.toThrow(/images of every class in .* but puppy has none/)
     expect(await warningsOf(() => readFolder(folder))).toEqual([
       `VggDataWarning: Links that were not followed: ${folder}/puppy (it is the folder ${folder}/dog, which is read already)`,
     ])
@@ -156,7 +156,7 @@ test('links to files are followed, wherever the file is and however often; the c
   expect(found.skippedLinks).toEqual([])
   const { training: files } = found
   const [contents = new Map()] = await fileContents([files], undefined, () => undefined)
-  const part = { data: photoDataset(files, { crop: 8 }), contents, pictures: contents.size, files }
+  const part = { data: photoDataset(files, { crop: 8 }), contents, images: contents.size, files }
   const names = ['a/x.jpg', 'a/y.jpg', 'b/x.jpg'].map((name) => path.join(folder, name))
   expect(duplicatesIn(part, undefined)).toMatchObject({ repeated: 1, contradictory: [{ names }] })
 })

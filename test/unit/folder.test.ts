@@ -4,7 +4,7 @@ import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { imageBytes } from '../../lib/data/dataset.js'
 import { readFolder } from '../../lib/data/sources/folder.js'
-import { type PhotoList, photoDataset } from '../../lib/data/sources/photographs.js'
+import { type PhotoList, photoDataset } from '../../lib/data/sources/photo-dataset.js'
 import { newFolder, writeFiles } from '../setup/folder.js'
 import { writePhotos } from '../setup/photos.js'
 
@@ -28,7 +28,7 @@ const faultOf = (folder: string) =>
   )
 
 describe('a folder for each class', () => {
-  test('classes and pictures in the order of their code units, whatever the language', async () => {
+  test('classes and images in the order of their code units, whatever the language', async () => {
     const folder = folderOf('b/2.jpg', 'b/10.png', 'Z/1.JPEG', 'ä/1.webp', 'a/x.tif', '10/1.jpg', '9/1.jpg')
     const { training, validation, ignored } = await readFolder(folder)
     expect(training.classNames).toEqual(['10', '9', 'Z', 'a', 'b', 'ä'])
@@ -44,7 +44,7 @@ describe('a folder for each class', () => {
     expect([validation, ignored]).toEqual([undefined, 0])
   })
 
-  test('folders within a class are walked, what is no picture is passed over and counted', async () => {
+  test('folders within a class are walked, what is no image is passed over and counted', async () => {
     const folder = folderOf('a/1.jpg', 'a/deep/er/2.jpg', 'b/3.jpg', 'b/Thumbs.db', 'b/.DS_Store', 'b/._3.jpg')
     writeFiles(folder, { 'a/deep/notes.txt': '', 'readme.md': '', 'stray.jpg': '', '.git/x/1.jpg': '' })
     const { training, ignored } = await readFolder(folder)
@@ -127,7 +127,7 @@ describe('train/ and val/', () => {
     })
   })
 
-  test('a class without a picture is an error in train/, not in val/', async () => {
+  test('a class without an image is an error in train/, not in val/', async () => {
     const folder = folderOf('train/a/1.jpg', 'train/b/1.jpg', 'val/a/1.jpg', 'val/b/x.txt')
     expect((await readFolder(folder)).validation?.classNames).toEqual(['a', 'b'])
     rmSync(path.join(folder, 'train/b/1.jpg'))
@@ -153,12 +153,12 @@ describe('is refused with what was expected', () => {
     [
       'no sub-folder',
       ['1.jpg', '2.jpg'],
-      /Expected a sub-folder for each class .* but it has no sub-folder and 2 pictures/,
+      /Expected a sub-folder for each class .* but it has no sub-folder and 2 images/,
     ],
-    ['nothing', ['.hidden'], /no sub-folder and no picture/],
+    ['nothing', ['.hidden'], /no sub-folder and no image/],
     ['one class', ['only/1.jpg'], /at least two classes in .* but found only only/],
-    ['no picture', ['a/1.txt', 'b/2.txt'], /Expected pictures in the folders of .* but found none/],
-    ['an empty class', ['a/1.jpg', 'b/2.txt'], /pictures of every class in .* but b has none/],
+    ['no image', ['a/1.txt', 'b/2.txt'], /Expected images in the folders of .* but found none/],
+    ['an empty class', ['a/1.jpg', 'b/2.txt'], /images of every class in .* but b has none/],
     ['train/ without classes', ['train/1.jpg', 'val/a/1.jpg'], /sub-folder for each class in .*train /],
     ['val/ without classes', ['train/a/1.jpg', 'train/b/1.jpg', 'val/1.jpg'], /sub-folder for each class in .*val /],
   ])('%s', async (_name, names, message) => {

@@ -1,6 +1,6 @@
 import sharp, { type Sharp } from 'sharp'
 import { describe, expect, test } from 'vitest'
-import { openPicture } from '../../lib/data/images/decode.js'
+import { openImage } from '../../lib/data/images/decode.js'
 import { defaultDecoding, formatOf } from '../../lib/data/images/formats.js'
 import { readImage } from '../../lib/data/images/image.js'
 import { coarseNoise } from '../setup/jpegs.js'
@@ -45,7 +45,7 @@ describe('what a file is', () => {
   ])('an SVG that begins as a %s: %j', async (format, beginning) => {
     const bytes = Buffer.from(`${beginning}${svg}`, 'latin1')
     expect(formatOf(bytes)).toBe(format)
-    await expect(openPicture(bytes, defaultDecoding)).rejects.toMatchObject({ code: 'FILE_FORMAT' })
+    await expect(openImage(bytes, defaultDecoding)).rejects.toMatchObject({ code: 'FILE_FORMAT' })
     // what is taken for another format is not drawn as an SVG by libvips
     if (format !== 'svg' && format !== undefined) await expect(sharp(bytes).metadata()).rejects.toThrow()
   })
@@ -77,7 +77,7 @@ describe('the same pixels give the same bytes at every size', () => {
       const pixels = packed(await coarseNoise(187, 251))
       const jpeg = await pixels.withIccProfile('p3').withExif({}).withMetadata({ orientation }).jpeg().toBuffer()
       const png = await sharp(jpeg).autoOrient().png().toBuffer()
-      expect((await openPicture(jpeg, defaultDecoding)).plain).toBe(undefined)
+      expect((await openImage(jpeg, defaultDecoding)).plain).toBe(undefined)
       for (const side of sides) expect(Buffer.compare(await read(jpeg, side), await read(png, side)), `${side}`).toBe(0)
     },
   )

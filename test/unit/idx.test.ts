@@ -69,10 +69,10 @@ describe('readIdx', () => {
 })
 
 describe('idxDataset', () => {
-  test('pictures and labels belong together', async () => {
-    const pictures = await file('set-images', idxBytes([2, 3, 4], images))
+  test('images and labels belong together', async () => {
+    const imagesFile = await file('set-images', idxBytes([2, 3, 4], images))
     const labels = await file('set-labels', idxBytes([2], Uint8Array.of(4, 1)))
-    const data = await idxDataset({ images: pictures, labels })
+    const data = await idxDataset({ images: imagesFile, labels })
     expect(data).toMatchObject({ count: 2, height: 3, width: 4, channels: 1, classNames: ['0', '1', '2', '3', '4'] })
     expect([...data.labels]).toEqual([4, 1])
     const into = new Uint8Array(24)
@@ -81,19 +81,19 @@ describe('idxDataset', () => {
   })
 
   test('colour in the last axis', async () => {
-    const pictures = await file('colour-images', idxBytes([2, 2, 2, 3], images))
+    const imagesFile = await file('colour-images', idxBytes([2, 2, 2, 3], images))
     const labels = await file('colour-labels', idxBytes([2], Uint8Array.of(0, 0)))
-    expect(await idxDataset({ images: pictures, labels })).toMatchObject({ height: 2, width: 2, channels: 3 })
+    expect(await idxDataset({ images: imagesFile, labels })).toMatchObject({ height: 2, width: 2, channels: 3 })
   })
 
   test('unlike counts, images as labels, and a label beyond the names are refused', async () => {
-    const pictures = await file('two', idxBytes([2, 3, 4], images))
+    const imagesFile = await file('two', idxBytes([2, 3, 4], images))
     const three = await file('three', idxBytes([3], Uint8Array.of(0, 1, 2)))
     const two = await file('pair', idxBytes([2], Uint8Array.of(0, 9)))
-    await expect(idxDataset({ images: pictures, labels: three })).rejects.toMatchObject({ code: 'SHAPE_MISMATCH' })
-    await expect(idxDataset({ images: pictures, labels: pictures })).rejects.toMatchObject({ code: 'FILE_FORMAT' })
+    await expect(idxDataset({ images: imagesFile, labels: three })).rejects.toMatchObject({ code: 'SHAPE_MISMATCH' })
+    await expect(idxDataset({ images: imagesFile, labels: imagesFile })).rejects.toMatchObject({ code: 'FILE_FORMAT' })
     await expect(idxDataset({ images: three, labels: three })).rejects.toMatchObject({ code: 'FILE_FORMAT' })
-    await expect(idxDataset({ images: pictures, labels: two, classNames: ['a', 'b'] })).rejects.toMatchObject({
+    await expect(idxDataset({ images: imagesFile, labels: two, classNames: ['a', 'b'] })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
       message: expect.stringContaining('labels[1]'),
     })

@@ -12,7 +12,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-/** A picture of vertical bands, one colour for each: red, green, blue, ... of equal width. */
+/** An image of vertical bands, one colour for each: red, green, blue, ... of equal width. */
 function bands(width: number, height: number, colours: readonly (readonly number[])[]): Promise<Buffer> {
   const data = Uint8Array.from({ length: width * height * 3 }, (_, index) => {
     const column = Math.floor(index / 3) % width
@@ -28,7 +28,7 @@ const green = [0, 255, 0]
 const blue = [0, 0, 255]
 
 describe('readImage', () => {
-  test('a grey picture of the right size keeps every byte', async () => {
+  test('a grey image of the right size keeps every byte', async () => {
     const pixels = Uint8Array.from({ length: 32 * 32 }, (_, index) => (index * 5) & 255)
     const file = path.join(folder, 'grey.png')
     await sharp(pixels, { raw: { width: 32, height: 32, channels: 1 } })
@@ -38,25 +38,25 @@ describe('readImage', () => {
   })
 
   test('red, green and blue in this order, row by row', async () => {
-    const picture = await bands(6, 2, [red, green, blue])
-    const read = await readImage(picture, { height: 2, width: 6, channels: 3 })
+    const image = await bands(6, 2, [red, green, blue])
+    const read = await readImage(image, { height: 2, width: 6, channels: 3 })
     const row = [red, red, green, green, blue, blue].flat()
     expect([...read]).toEqual([...row, ...row])
   })
 
-  test('a wide picture is cut at both sides, not squashed', async () => {
-    const picture = await bands(300, 100, [red, green, blue])
-    const read = await readImage(picture, { height: 50, width: 50, channels: 3 })
+  test('a wide image is cut at both sides, not squashed', async () => {
+    const image = await bands(300, 100, [red, green, blue])
+    const read = await readImage(image, { height: 50, width: 50, channels: 3 })
     expect(read).toHaveLength(50 * 50 * 3)
     const middle = 25 * 50 * 3
     for (const column of [2, 25, 47]) {
       const [r = 255, g = 0, b = 255] = read.subarray(middle + column * 3, middle + column * 3 + 3)
-      // the edges ring by a few values; a squashed picture would show red and blue there
+      // the edges ring by a few values; a squashed image would show red and blue there
       expect([r < 10, g > 245, b < 10]).toEqual([true, true, true])
     }
   })
 
-  test('a small picture is enlarged to cover', async () => {
+  test('a small image is enlarged to cover', async () => {
     const read = await readImage(await bands(10, 10, [green]), { height: 32, width: 48, channels: 3 })
     expect([...read.subarray(0, 3), ...read.subarray(-3)]).toEqual([...green, ...green])
   })
@@ -75,7 +75,7 @@ describe('readImage', () => {
     expect(new Set(await readImage(clear, { height: 8, width: 8, channels: 3 }))).toEqual(new Set([0]))
   })
 
-  test('a picture of 16 bits is brought to 8', async () => {
+  test('an image of 16 bits is brought to 8', async () => {
     const deep = await sharp(new Uint8Array(64).fill(200), { raw: { width: 8, height: 8, channels: 1 } })
       .toColourspace('grey16')
       .png()
@@ -94,10 +94,10 @@ describe('readImage', () => {
     expect([...read.subarray(-3)]).toEqual(blue)
   })
 
-  test('what is no picture is said by name', async () => {
+  test('what is no image is said by name', async () => {
     const size = { height: 8, width: 8, channels: 1 } as const
     const text = path.join(folder, 'text.png')
-    await writeFile(text, 'no picture')
+    await writeFile(text, 'no image')
     await expect(readImage(text, size)).rejects.toMatchObject({
       code: 'FILE_FORMAT',
       message: expect.stringContaining(text),

@@ -8,14 +8,14 @@ const png = (value: number) =>
     .png()
     .toBuffer()
 
-async function* pictures(count: number, label: (n: number) => number | string): AsyncGenerator<Labelled> {
+async function* images(count: number, label: (n: number) => number | string): AsyncGenerator<Labelled> {
   for (let n = 0; n < count; n++) yield { image: await png(n), label: label(n), name: `n${n}` }
 }
 
 describe('datasetFrom', () => {
-  test('picture files of an async iterable, decoded when they are read', async () => {
+  test('image files of an async iterable, decoded when they are read', async () => {
     const data = await datasetFrom(
-      pictures(5, (n) => (n < 2 ? 'late' : 'early')),
+      images(5, (n) => (n < 2 ? 'late' : 'early')),
       { crop: 8 },
     )
     expect(data).toMatchObject({ count: 5, height: 8, width: 8, channels: 3, classNames: ['early', 'late'] })
@@ -45,7 +45,7 @@ describe('datasetFrom', () => {
     expect([
       ...(
         await datasetFrom(
-          pictures(2, (n) => (n === 0 ? 'early' : 'late')),
+          images(2, (n) => (n === 0 ? 'early' : 'late')),
           options,
         )
       ).labels,
@@ -53,23 +53,23 @@ describe('datasetFrom', () => {
     expect([
       ...(
         await datasetFrom(
-          pictures(2, (n) => n),
+          images(2, (n) => n),
           options,
         )
       ).labels,
     ]).toEqual([0, 1])
     await expect(
       datasetFrom(
-        pictures(2, () => 'never'),
+        images(2, () => 'never'),
         options,
       ),
-    ).rejects.toThrow(/one of the 2 classes .*picture 0/)
+    ).rejects.toThrow(/one of the 2 classes .*image 0/)
     await expect(
       datasetFrom(
-        pictures(3, (n) => n),
+        images(3, (n) => n),
         options,
       ),
-    ).rejects.toThrow(/picture 2/)
+    ).rejects.toThrow(/image 2/)
   })
 
   test('an iterable without an end is stopped by memoryLimit, and closed', async () => {
@@ -96,23 +96,23 @@ describe('datasetFrom', () => {
     await expect(datasetFrom(failing(), { crop: 8 })).rejects.toThrow('connection lost')
   })
 
-  test('a picture that cannot be decoded is found when it is read', async () => {
+  test('an image that cannot be decoded is found when it is read', async () => {
     const data = await datasetFrom([{ image: Buffer.from('text'), label: 0, name: 'odd' }], { crop: 8 })
     await expect(data.read(Int32Array.of(0), new Uint8Array(192))).rejects.toMatchObject({
       code: 'FILE_FORMAT',
-      message: 'Expected a picture for odd but it is no picture of a known format',
+      message: 'Expected an image for odd but it is no image of a known format',
     })
   })
 
   const image = new Uint8Array(6)
   test.each<[string, unknown, object, RegExp | string]>([
     ['no iterable', 5, { crop: 8 }, /an iterable/],
-    ['nothing', [], { crop: 8 }, /at least one picture/],
-    ['no picture', [{ label: 0 }], { crop: 8 }, /image of picture 0/],
-    ['no object', ['a'], { crop: 8 }, /picture 0/],
-    ['no label', [{ image }], { crop: 8 }, /label of picture 0/],
-    ['half a label', [{ image, label: 0.5 }], { crop: 8 }, /label of picture 0/],
-    ['an empty label', [{ image, label: '' }], { crop: 8 }, /label of picture 0/],
+    ['nothing', [], { crop: 8 }, /at least one image/],
+    ['no image', [{ label: 0 }], { crop: 8 }, /image of image 0/],
+    ['no object', ['a'], { crop: 8 }, /image 0/],
+    ['no label', [{ image }], { crop: 8 }, /label of image 0/],
+    ['half a label', [{ image, label: 0.5 }], { crop: 8 }, /label of image 0/],
+    ['an empty label', [{ image, label: '' }], { crop: 8 }, /label of image 0/],
     [
       'names and numbers',
       [
@@ -120,9 +120,9 @@ describe('datasetFrom', () => {
         { image, label: 'a' },
       ],
       { crop: 8 },
-      /a number, as before, for label of picture 1/,
+      /a number, as before, for label of image 1/,
     ],
-    ['another size', [{ image, label: 0 }], { shape: [2, 2, 1] }, /4 bytes \(2x2x1\) for picture 0 but received 6/],
+    ['another size', [{ image, label: 0 }], { shape: [2, 2, 1] }, /4 bytes \(2x2x1\) for image 0 but received 6/],
     ['another rank', [{ image, label: 0 }], { shape: [2, 3] }, /shape/],
     ['options of files with pixels', [{ image, label: 0 }], { shape: [2, 3, 1], crop: 2 }, /crop/],
     ['no crop', [{ image, label: 0 }], {}, /crop/],

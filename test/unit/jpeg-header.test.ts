@@ -77,9 +77,9 @@ describe('plainJpeg', () => {
   })
 
   test('what sharp writes: orientations and profiles are seen', async () => {
-    const picture = packed(gradient(20, 30))
+    const image = packed(gradient(20, 30))
     for (const turned of [1, 2, 3, 4, 5, 6, 7, 8]) {
-      const bytes = await picture.clone().jpeg().withMetadata({ orientation: turned }).toBuffer()
+      const bytes = await image.clone().jpeg().withMetadata({ orientation: turned }).toBuffer()
       // withMetadata keeps a profile of sRGB: taken out, as it would decide alone
       const profile = segmentsOf(bytes).find(({ kind }) => kind === 0xe2)
       const end = profile ? profile.start + 4 + profile.data.length : 0
@@ -87,10 +87,10 @@ describe('plainJpeg', () => {
       expect(plainJpeg(bare) !== undefined, `${turned}`).toBe(turned === 1)
       if (profile) expect(plainJpeg(bytes)).toBeUndefined()
     }
-    expect(plainJpeg(await picture.clone().withIccProfile('p3').jpeg().toBuffer())).toBeUndefined()
+    expect(plainJpeg(await image.clone().withIccProfile('p3').jpeg().toBuffer())).toBeUndefined()
     const inks = packed(flat(16, 16, [9, 90, 200])).toColourspace('cmyk')
     expect(plainJpeg(await inks.jpeg().toBuffer())).toBeUndefined()
-    for (const other of [picture.clone().png(), picture.clone().webp(), picture.clone().tiff()]) {
+    for (const other of [image.clone().png(), image.clone().webp(), image.clone().tiff()]) {
       expect(plainJpeg(await other.toBuffer())).toBeUndefined()
     }
   })

@@ -1,6 +1,6 @@
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
-import { decodeView, openPicture, type Picture } from '../../lib/data/images/decode.js'
+import { decodeView, type Image, openImage } from '../../lib/data/images/decode.js'
 import { defaultDecoding } from '../../lib/data/images/formats.js'
 import type { Cut } from '../../lib/data/images/view.js'
 import { native } from '../../lib/platform/native.js'
@@ -16,8 +16,8 @@ interface Place {
   readonly left: number
 }
 
-const open = (bytes: Uint8Array) => openPicture(bytes, defaultDecoding)
-const bySharp = ({ plain: _, ...picture }: Picture): Picture => picture
+const open = (bytes: Uint8Array) => openImage(bytes, defaultDecoding)
+const bySharp = ({ plain: _, ...image }: Image): Image => image
 
 /** Straight from native code. `size`: as it is, and rescaled to `top` x `left`. */
 async function cutOf(bytes: Uint8Array, size: Place, view: Place, channels: 1 | 3): Promise<Uint8Array> {
@@ -115,7 +115,7 @@ describe.each(files)('%s', (_, sampling, progressive) => {
   })
 })
 
-/** Smooth, as photographs are. */
+/** Smooth, as images are. */
 const waves = (height: number, width: number) =>
   pixelsOf([height, width, 3], (row, column, channel) => {
     return 128 + 60 * Math.sin((row + 2 * column + 40 * channel) / 17) + 50 * Math.cos((3 * row - column) / 29)
@@ -138,9 +138,9 @@ describe('the whole way', () => {
       const scale = smallest / Math.min(height, width)
       const view = { height: Math.round(height * scale), width: Math.round(width * scale), top: 3, left: 5 }
       const cut: Cut = { height: 24, width: 22, channels: 3 }
-      const picture = await open(bytes)
-      expect(picture.plain).toBeDefined()
-      const ours = await decodeView(picture, view, cut, defaultDecoding)
+      const image = await open(bytes)
+      expect(image.plain).toBeDefined()
+      const ours = await decodeView(image, view, cut, defaultDecoding)
       const one = { source: [height, width], view: [view.height, view.width] } as const
       const exact = rescaled(await sharp(bytes).raw().toBuffer(), one, 3)
       const differences = apart(ours, window(Uint8Array.from(exact, Math.round), view.width, { ...view, ...cut }, 3))
@@ -158,13 +158,13 @@ describe('beside sharp', () => {
     [149, 0, 0],
     [100, 0.5, 3],
     [50, 1, 6],
-  ])('the same picture, rescaled to %d', async (smallest, mean, most) => {
+  ])('the same image, rescaled to %d', async (smallest, mean, most) => {
     const bytes = baseline(waves(376, 500), '4:2:0', 95)
-    const picture = await open(bytes)
+    const image = await open(bytes)
     const view = { height: smallest, width: Math.round((500 * smallest) / 376), top: 3, left: 5 }
     const cut: Cut = { height: 40, width: 50, channels: 3 }
     const [ours, theirs] = await Promise.all(
-      [picture, bySharp(picture)].map((one) => decodeView(one, view, cut, defaultDecoding)),
+      [image, bySharp(image)].map((one) => decodeView(one, view, cut, defaultDecoding)),
     )
     const differences = apart(ours as Uint8Array, theirs as Uint8Array)
     expect(differences.mean).toBeLessThanOrEqual(mean)
@@ -173,12 +173,12 @@ describe('beside sharp', () => {
 
   test('grey as one channel and as three, byte for byte where nothing is rescaled', async () => {
     const bytes = baseline(await coarseNoise(40, 60), 'grey')
-    const picture = await open(bytes)
+    const image = await open(bytes)
     const view = { height: 40, width: 60, top: 11, left: 13 }
     for (const channels of [1, 3] as const) {
       const cut = { height: 20, width: 31, channels }
-      const ours = await decodeView(picture, view, cut, defaultDecoding)
-      expect([...ours]).toEqual([...(await decodeView(bySharp(picture), view, cut, defaultDecoding))])
+      const ours = await decodeView(image, view, cut, defaultDecoding)
+      expect([...ours]).toEqual([...(await decodeView(bySharp(image), view, cut, defaultDecoding))])
     }
   })
 
@@ -204,8 +204,8 @@ describe('beside sharp', () => {
 describe('what is damaged', () => {
   const view = { height: 100, width: 150, top: 40, left: 30 }
   const cut: Cut = { height: 40, width: 60, channels: 3 }
-  const reaction = (picture: Picture) =>
-    decodeView(picture, view, cut, defaultDecoding).then(
+  const reaction = (image: Image) =>
+    decodeView(image, view, cut, defaultDecoding).then(
       (pixels) => ({ pixels, message: '' }),
       (error: Error) => ({ pixels: new Uint8Array(0), message: error.message }),
     )
@@ -218,9 +218,9 @@ describe('what is damaged', () => {
     for (let time = 0; time < 60; time++) {
       const bytes = Buffer.from(whole)
       bytes[scan + random.integer(whole.length - scan - 2)] = random.integer(256)
-      const picture = await open(bytes)
-      expect(picture.plain).toBeDefined()
-      const [ours, theirs] = [await reaction(picture), await reaction(bySharp(picture))]
+      const image = await open(bytes)
+      expect(image.plain).toBeDefined()
+      const [ours, theirs] = [await reaction(image), await reaction(bySharp(image))]
       expect(ours.message).toBe(theirs.message)
       counts[ours.message ? 'refused' : 'decoded'] += 1
       if (!ours.message) expect(apart(ours.pixels, theirs.pixels).mean).toBeLessThan(1)
@@ -246,8 +246,8 @@ describe('what is damaged', () => {
     // the number of the first Huffman table's codes: more than there can be
     const table = bytes.indexOf(Buffer.of(0xff, 0xc4))
     bytes.fill(0xff, table + 5, table + 21)
-    const fault = async (picture: () => Promise<Picture>) =>
-      picture()
+    const fault = async (image: () => Promise<Image>) =>
+      image()
         .then((one) => decodeView(one, { ...size, top: 0, left: 0 }, { ...cut, width: 80 }, defaultDecoding))
         .then(
           () => 'decoded',

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { readList } from '../../lib/data/sources/list.js'
-import { photoDataset } from '../../lib/data/sources/photographs.js'
+import { photoDataset } from '../../lib/data/sources/photo-dataset.js'
 import { newFolder } from '../setup/folder.js'
 import { writePhotos } from '../setup/photos.js'
 

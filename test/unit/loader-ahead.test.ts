@@ -4,14 +4,14 @@ import { batchesOf, Loader, type LoaderOptions } from '../../lib/data/loader.js'
 import { arrayDataset } from '../../lib/data/sources/arrays.js'
 import { Random } from '../../lib/random.js'
 
-/** Pictures of 3x4; all pixels of picture i have the value i + 1 and its label is i % classes. */
+/** Images of 3x4; all pixels of image i have the value i + 1 and its label is i % classes. */
 function numbered(count: number) {
   const images = new Uint8Array(count * 12).map((_, index) => 1 + Math.floor(index / 12))
   const labels = Array.from({ length: count }, (_, index) => index % 5)
   return arrayDataset({ images, shape: [count, 3, 4, 1], labels })
 }
 
-/** A dataset whose reads end when they are told to, and in which some pictures are damaged. */
+/** A dataset whose reads end when they are told to, and in which some images are damaged. */
 class Slow {
   readonly data: Dataset
   /** Indices of each read, in the order begun. */
@@ -53,12 +53,12 @@ class Slow {
     else await new Promise((go) => setTimeout(go, indices[0] % 3))
     this.underWay -= 1
     const bad = indices.find((index) => failing.includes(index))
-    if (bad !== undefined) throw new Error(`picture ${bad} is torn`)
+    if (bad !== undefined) throw new Error(`image ${bad} is torn`)
     await inner.read(indices, into)
     return [...indices].flatMap((index, place) => {
       if (!damaged.includes(index)) return []
       into.fill(0, place * 12, place * 12 + 12)
-      return [{ place, name: `picture ${index}`, reason: 'cut short' }]
+      return [{ place, name: `image ${index}`, reason: 'cut short' }]
     })
   }
 }
@@ -82,7 +82,7 @@ const settled = () => new Promise((go) => setTimeout(go, 20))
 describe('reading ahead', () => {
   const options: LoaderOptions = { batch: 4, seed: 3, shift: 1 }
 
-  test('gives the same whatever is read ahead, unreadable pictures among them', async () => {
+  test('gives the same whatever is read ahead, unreadable images among them', async () => {
     const all = await Promise.all(
       [0, 1, 2, 7].map((ahead) => plainBatches(new Loader(new Slow(11, [2, 5]).data, { ...options, ahead }), 9)),
     )
@@ -104,7 +104,7 @@ describe('reading ahead', () => {
     expect(loader.state).toEqual(batches.at(-1)?.after)
   })
 
-  test('changes of a picture depend on the seed, the epoch and its number alone', async () => {
+  test('changes of an image depend on the seed, the epoch and its number alone', async () => {
     const changes = async (batch: number, seed: number) => {
       const loader = new Loader(new Slow(12).data, { batch, seed })
       const found = new Map<string, number>()
@@ -179,7 +179,7 @@ describe('reading ahead', () => {
     const loader = new Loader(new Slow(12, [], [broken]).data, { ...options, ahead: 3 })
     expect(await plainBatches(loader, 2)).toEqual(order.slice(0, 2))
     await settled()
-    await expect(loader.next()).rejects.toThrow(`picture ${broken} is torn`)
+    await expect(loader.next()).rejects.toThrow(`image ${broken} is torn`)
     expect(await plain(loader)).toEqual(order[3])
     const again = new Loader(new Slow(12).data, { ...options, seed: 50 })
     again.restore(order[2]?.after as never)
@@ -206,7 +206,7 @@ describe('reading ahead', () => {
   })
 })
 
-describe('unreadable pictures', () => {
+describe('unreadable images', () => {
   test('are taken out with all that belongs to them, and named', async () => {
     const whole = await plainBatches(new Loader(new Slow(10).data, { batch: 5, seed: 2 }), 2)
     const found = await plainBatches(new Loader(new Slow(10, [1, 4, 8]).data, { batch: 5, seed: 2 }), 2)
@@ -214,7 +214,7 @@ describe('unreadable pictures', () => {
     for (const [step, { indices, labels, pixels, changes, unreadable }] of found.entries()) {
       const all = whole[step]
       for (const { place, index, name, reason } of unreadable) {
-        expect([all?.indices[place], name, reason]).toEqual([index, `picture ${index}`, 'cut short'])
+        expect([all?.indices[place], name, reason]).toEqual([index, `image ${index}`, 'cut short'])
       }
       const kept = (all?.indices ?? []).flatMap((index, place) => ([1, 4, 8].includes(index) ? [] : [place]))
       expect(indices).toEqual(kept.map((place) => all?.indices[place]))

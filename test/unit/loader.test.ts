@@ -5,14 +5,14 @@ import { paddedDataset } from '../../lib/data/padded.js'
 import { arrayDataset } from '../../lib/data/sources/arrays.js'
 import { stratifiedSplit, subset } from '../../lib/data/split.js'
 
-/** Pictures of 3x4; all pixels of picture i have the value i + 1 and its label is i % classes. */
+/** Images of 3x4; all pixels of image i have the value i + 1 and its label is i % classes. */
 function numbered(count: number, classes = 5) {
   const images = new Uint8Array(count * 12).map((_, index) => 1 + Math.floor(index / 12))
   const labels = Array.from({ length: count }, (_, index) => index % classes)
   return arrayDataset({ images, shape: [count, 3, 4, 1], labels })
 }
 
-/** Which pictures the next `count` batches hold, by their pixels. */
+/** Which images the next `count` batches hold, by their pixels. */
 async function take(loader: Loader, count: number): Promise<number[][]> {
   const taken: number[][] = []
   for (let index = 0; index < count; index++) {
@@ -25,7 +25,7 @@ async function take(loader: Loader, count: number): Promise<number[][]> {
 }
 
 describe('Loader', () => {
-  test('an epoch holds every picture once, the last batch is the rest, and the next epoch has another order', async () => {
+  test('an epoch holds every image once, the last batch is the rest, and the next epoch has another order', async () => {
     const loader = new Loader(numbered(25), { batch: 8, seed: 1 })
     expect(loader.batchesPerEpoch).toBe(4)
     const first = await take(loader, 4)
@@ -38,7 +38,7 @@ describe('Loader', () => {
     expect(second).not.toEqual(first)
   })
 
-  test('labels go with their pictures', async () => {
+  test('labels go with their images', async () => {
     const loader = new Loader(numbered(25), { batch: 7, seed: 3, shift: 1 })
     for (let index = 0; index < 8; index++) {
       const { images, labels } = await loader.next()
@@ -99,7 +99,7 @@ describe('Loader', () => {
   })
 })
 
-test('batchesOf gives every picture once, in order', async () => {
+test('batchesOf gives every image once, in order', async () => {
   const seen: number[] = []
   const sizes: number[] = []
   for await (const { images, labels } of batchesOf(numbered(10), 4)) {
@@ -114,7 +114,7 @@ test('batchesOf gives every picture once, in order', async () => {
 })
 
 describe('shiftImages', () => {
-  const picture = Uint8Array.of(1, 2, 3, 4, 5, 6)
+  const image = Uint8Array.of(1, 2, 3, 4, 5, 6)
   test.each([
     [
       [0, 0],
@@ -149,10 +149,10 @@ describe('shiftImages', () => {
       [9, 9, 9, 9, 9, 9],
     ],
   ])('by %j', (move, expected) => {
-    expect([...shiftImages(picture, [1, 2, 3, 1], Int32Array.from(move), 9)]).toEqual(expected)
+    expect([...shiftImages(image, [1, 2, 3, 1], Int32Array.from(move), 9)]).toEqual(expected)
   })
 
-  test('each picture has its own move, and colours stay together', () => {
+  test('each image has its own move, and colours stay together', () => {
     const two = Uint8Array.from({ length: 12 }, (_, index) => index)
     const moved = shiftImages(two, [2, 1, 2, 3], Int32Array.of(0, 1, 0, -1), 0)
     expect([...moved]).toEqual([0, 0, 0, 0, 1, 2, 9, 10, 11, 0, 0, 0])
@@ -170,7 +170,7 @@ describe('parts of a dataset', () => {
     expect(paddedDataset(data, { height: 2, width: 2 })).toBe(data)
   })
 
-  test('a stratified split keeps shares, shares no picture, and depends on the seed alone', async () => {
+  test('a stratified split keeps shares, shares no image, and depends on the seed alone', async () => {
     const data = numbered(100, 4)
     const { training, validation } = stratifiedSplit(data, 22, 1)
     expect([training.count, validation.count]).toEqual([78, 22])

@@ -3,7 +3,7 @@ import { Tally } from '../../lib/evaluate/metrics.js'
 
 const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g']
 
-/** Logits of one picture: class -> score, the rest -10. */
+/** Logits of one image: class -> score, the rest -10. */
 function row(scores: Record<number, number>): number[] {
   return names.map((_, index) => scores[index] ?? -10)
 }

@@ -1,8 +1,8 @@
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
 import type { Metrics } from '../../lib/evaluate/metrics.js'
+import { embedded, filterImages } from '../../lib/report/image-data.js'
 import { classTable, confusion } from '../../lib/report/page-confusion.js'
-import { embedded, filterPictures } from '../../lib/report/picture.js'
 import { Tensor } from '../../lib/tensor.js'
 
 /** The figures that a confusion matrix gives. */
@@ -84,7 +84,7 @@ describe('confusion', () => {
 })
 
 describe('classTable', () => {
-  test('the worst first, classes without pictures last', () => {
+  test('the worst first, classes without images last', () => {
     const rows = [
       [9, 1, 0],
       [2, 2, 4],
@@ -120,7 +120,7 @@ async function pixelsOf(uri: string) {
 }
 
 describe('embedded', () => {
-  test.each([1, 3])('a small picture of %i channels is what it was, to the bit', async (channels) => {
+  test.each([1, 3])('a small image of %i channels is what it was, to the bit', async (channels) => {
     const pixels = Uint8Array.from({ length: 5 * 7 * channels }, (_, place) => (place * 37) % 256)
     const { uri, width, height } = await embedded(pixels, { height: 5, width: 7, channels })
     expect(uri).toMatch(/^data:image\/png/)
@@ -130,7 +130,7 @@ describe('embedded', () => {
     expect(data.filter((_, place) => channels === 3 || place % info.channels === 0)).toEqual(Buffer.from(pixels))
   })
 
-  test('a photograph is a JPEG of its size', async () => {
+  test('an image is a JPEG of its size', async () => {
     const pixels = Uint8Array.from({ length: 224 * 224 * 3 }, (_, place) => Math.floor(place / 3 / 224) % 256)
     const { uri } = await embedded(pixels, { height: 224, width: 224, channels: 3 })
     expect(uri).toMatch(/^data:image\/jpeg/)
@@ -147,13 +147,13 @@ describe('embedded', () => {
   })
 })
 
-describe('filterPictures', () => {
+describe('filterImages', () => {
   test('0 is mid-grey, the largest amount black or white; every weight a square', async () => {
     // o c h w: a window that is -2 in its first red and 1 in its last blue weight, and one of zeros
     const weight = new Float32Array(2 * 3 * 3 * 3)
     weight[0] = -2
     weight[26] = 1
-    const [first, second] = await filterPictures(Tensor.from(weight, [2, 3, 3, 3]))
+    const [first, second] = await filterImages(Tensor.from(weight, [2, 3, 3, 3]))
     expect(first).toMatchObject({ width: 48, height: 48, largest: 2 })
     const { data, info } = await pixelsOf(first?.uri ?? '')
     expect(info).toMatchObject({ width: 48, height: 48, channels: 3 })
@@ -174,15 +174,15 @@ describe('filterPictures', () => {
     expect(new Set((await pixelsOf(second?.uri ?? '')).data)).toEqual(new Set([128]))
   })
 
-  test('grey windows, weights that are not finite, and windows that are no picture', async () => {
-    const grey = await filterPictures(Tensor.from(Float32Array.of(1, 0, -1, 0.5), [1, 1, 2, 2]))
+  test('grey windows, weights that are not finite, and windows that are no image', async () => {
+    const grey = await filterImages(Tensor.from(Float32Array.of(1, 0, -1, 0.5), [1, 1, 2, 2]))
     const { data, info } = await pixelsOf(grey[0]?.uri ?? '')
     const at = (row: number, column: number) => data[info.channels * (info.width * row + column)]
     expect([at(0, 0), at(0, 47), at(47, 0), at(47, 47)]).toEqual([255, 128, 0, 191])
-    const broken = await filterPictures(
+    const broken = await filterImages(
       Tensor.from(Float32Array.of(1, Number.NaN, Number.POSITIVE_INFINITY, 0), [1, 1, 2, 2]),
     )
     expect(new Set((await pixelsOf(broken[0]?.uri ?? '')).data)).toEqual(new Set([128]))
-    expect(await filterPictures(Tensor.zeros([4, 2, 3, 3]))).toEqual([])
+    expect(await filterImages(Tensor.zeros([4, 2, 3, 3]))).toEqual([])
   })
 })

@@ -68,14 +68,14 @@ function reportWith(name: string): ReportData {
     ],
     Array.from({ length: 5 }, (_, index) => `${name}${index}`),
   )
-  const picture = { uri: pixel, width: 1, height: 1 }
-  const shown = { picture, name, truth: name, answer: name, probability: 0.75, truthProbability: 0.25 }
+  const image = { uri: pixel, width: 1, height: 1 }
+  const shown = { image, name, truth: name, answer: name, probability: 0.75, truthProbability: 0.25 }
   return {
     made: time,
     course,
     judged: { model: name, metrics, mistakes: [shown], unreadable: [{ name, reason: name }] },
     notJudged: name,
-    filters: { name, channels: 3, pictures: [{ ...picture, largest: 1 }] },
+    filters: { name, channels: 3, images: [{ ...image, largest: 1 }] },
   }
 }
 const counts = { training: 20, classes: 3, epochs: 3, batch: 2 }
@@ -158,7 +158,7 @@ describe('reportPage', () => {
     const data = reportWith('/photos/')
     const [mistake] = data.judged?.mistakes ?? []
     if (data.judged === undefined || mistake === undefined) throw new Error('there is a mistake')
-    const mistakes = ['/photos/cat/1.jpg', '/photographs/2.jpg'].map((name) => ({ ...mistake, name }))
+    const mistakes = ['/photos/cat/1.jpg', '/images/2.jpg'].map((name) => ({ ...mistake, name }))
     const page = reportPage({ ...data, judged: { ...data.judged, mistakes } })
     const shown = [...page.matchAll(/<p class="file" title="([^"]*)"><bdi>([^<]*)/g)].map(([, full, short]) => [
       full,
@@ -166,7 +166,7 @@ describe('reportPage', () => {
     ])
     expect(shown).toEqual([
       ['/photos/cat/1.jpg', 'cat/1.jpg'],
-      ['/photographs/2.jpg', '/photographs/2.jpg'],
+      ['/images/2.jpg', '/images/2.jpg'],
     ])
     const tile = '<p class="label">top-5</p>'
     expect(page).not.toContain(tile)

@@ -12,7 +12,7 @@ import {
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { cachedDataset } from '../../lib/data/cache/cache.js'
-import { photoDataset } from '../../lib/data/sources/photographs.js'
+import { photoDataset } from '../../lib/data/sources/photo-dataset.js'
 import { type CachedPhotos, cachedPhotos, every, readOf, shardsIn, withoutCache } from '../setup/cached-photos.js'
 import { root, start } from '../setup/command.js'
 
@@ -22,7 +22,7 @@ const wordsFor = ({ list, options }: CachedPhotos) =>
 
 describe('what happens to shards', () => {
   const damages: [string, (file: string) => void][] = [
-    ['a flipped bit in a picture', (file) => flip(file, statSync(file).size - 5000)],
+    ['a flipped bit in an image', (file) => flip(file, statSync(file).size - 5000)],
     ['a flipped bit in the table', (file) => flip(file, 100)],
     ['a truncated file', (file) => truncateSync(file, statSync(file).size - 1)],
     ['an empty file', (file) => truncateSync(file, 0)],
@@ -76,7 +76,7 @@ describe('what happens to shards', () => {
     const made = cached.prepare({ signal: stop.signal, onProgress: () => stop.abort('enough') })
     await expect(made).rejects.toMatchObject({ code: 'ABORTED', cause: 'enough' })
     expect(readdirSync(one.options.cache)).toHaveLength(1)
-    expect(await cached.prepare()).toEqual({ pictures: 257, missing: 43 })
+    expect(await cached.prepare()).toEqual({ images: 257, missing: 43 })
   })
 
   test('several processes and datasets at once: one set of shards, the right bytes for all', async () => {
@@ -94,7 +94,7 @@ describe('what happens to shards', () => {
     expect(shardsIn(one.options.cache)).toHaveLength(2)
   })
 
-  test('a disk that is full: one warning, the same pictures, nothing half left', async () => {
+  test('a disk that is full: one warning, the same images, nothing half left', async () => {
     const one = cachedPhotos(290)
     const words = wordsFor(one)
     // room for 20 kB, where the smallest shard takes 200
@@ -109,7 +109,7 @@ describe('what happens to shards', () => {
     )
     expect(readdirSync(one.options.cache)).toEqual([])
     const room = await start(reader, [words]).ended
-    expect(JSON.parse(full.stdout)).toEqual({ ...JSON.parse(room.stdout), pictures: 0, missing: 290 })
+    expect(JSON.parse(full.stdout)).toEqual({ ...JSON.parse(room.stdout), images: 0, missing: 290 })
   })
 
   test('a folder that cannot be is as a full disk', async () => {
@@ -120,7 +120,7 @@ describe('what happens to shards', () => {
     const note = (warning: Error) => warnings.push(warning)
     process.on('warning', note)
     expect(await readOf(cached)).toEqual(await readOf(photoDataset(one.list, withoutCache(one.options))))
-    expect(await cached.prepare()).toEqual({ pictures: 0, missing: 4 })
+    expect(await cached.prepare()).toEqual({ images: 0, missing: 4 })
     await new Promise((go) => setImmediate(go))
     process.off('warning', note)
     expect(warnings.map(({ name, message }) => [name, /its folder is a file/.test(message)])).toEqual([

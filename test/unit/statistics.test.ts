@@ -36,18 +36,18 @@ function twoPass(images: Uint8Array, channels: number) {
   return { mean, covariance }
 }
 
-/** The same pictures, of which some cannot be read. */
+/** The same images, of which some cannot be read. */
 function damaged(data: Dataset, bad: (index: number) => boolean): Dataset {
   return {
     ...data,
-    nameOf: (index) => `picture ${index}`,
+    nameOf: (index) => `image ${index}`,
     async read(indices, into) {
       await data.read(indices, into)
       const bytes = into.length / indices.length
       return [...indices].flatMap((index, place) => {
         if (!bad(index)) return []
         into.fill(0, place * bytes, (place + 1) * bytes)
-        return [{ place, name: `picture ${index}`, reason: 'cut short' }]
+        return [{ place, name: `image ${index}`, reason: 'cut short' }]
       })
     },
   }
@@ -65,11 +65,11 @@ describe('statisticsOf', () => {
         expect(value).toBe(found.covariance[j]?.[i])
       })
     })
-    expect(found).toMatchObject({ pictures: 150, unreadable: [] })
+    expect(found).toMatchObject({ images: 150, unreadable: [] })
     expect(found.colour === undefined).toBe(channels === 1)
   })
 
-  test('the largest sums are exact: white pictures have variance 0', async () => {
+  test('the largest sums are exact: white images have variance 0', async () => {
     const side = 256
     const images = new Uint8Array(3 * side * side * 3).fill(255)
     const { mean, covariance } = await statisticsOf(
@@ -98,7 +98,7 @@ describe('statisticsOf', () => {
       },
     }
     const found = await statisticsOf(watched, { limit: 100, seed: 5 })
-    expect(found.pictures).toBe(100)
+    expect(found.images).toBe(100)
     expect(new Set(read).size).toBe(100)
     const bytes = height * width * 3
     const chosen = Uint8Array.from(read.flatMap((index) => [...images.subarray(index * bytes, (index + 1) * bytes)]))
@@ -106,25 +106,25 @@ describe('statisticsOf', () => {
     expect(await statisticsOf(data, { limit: 100, seed: 5 })).toEqual(found)
     expect((await statisticsOf(data, { limit: 100, seed: 6 })).mean).not.toEqual(found.mean)
     expect((await statisticsOf(data, { limit: 300 })).mean).toEqual((await statisticsOf(data)).mean)
-    expect((await statisticsOf(data, { limit: 5000 })).pictures).toBe(300)
+    expect((await statisticsOf(data, { limit: 5000 })).images).toBe(300)
   })
 
-  test('pictures that cannot be read are named by their number, and in no figure', async () => {
+  test('images that cannot be read are named by their number, and in no figure', async () => {
     const { images, data } = noise(200, 3)
     const bad = (index: number) => index % 7 === 3
     const found = await statisticsOf(damaged(data, bad))
     expect(found.unreadable.map(({ index }) => index)).toEqual([...new Array(200).keys()].filter(bad))
-    expect(found.unreadable[1]).toMatchObject({ name: 'picture 10', reason: 'cut short' })
-    expect(found.pictures).toBe(200 - found.unreadable.length)
+    expect(found.unreadable[1]).toMatchObject({ name: 'image 10', reason: 'cut short' })
+    expect(found.images).toBe(200 - found.unreadable.length)
     const bytes = height * width * 3
     const good = images.filter((_, place) => !bad(Math.floor(place / bytes)))
     expect(Math.abs(found.mean[2] - twoPass(good, 3).mean[2])).toBeLessThan(1e-9)
     const part = await statisticsOf(damaged(data, bad), { limit: 80, seed: 2 })
     expect(part.unreadable.length).toBeGreaterThan(0)
-    for (const { index, name } of part.unreadable) expect([bad(index), name]).toEqual([true, `picture ${index}`])
+    for (const { index, name } of part.unreadable) expect([bad(index), name]).toEqual([true, `image ${index}`])
     await expect(statisticsOf(damaged(data, () => true))).rejects.toMatchObject({
       code: 'FILE_FORMAT',
-      message: expect.stringContaining('none of 200 could be read: picture 0: cut short'),
+      message: expect.stringContaining('none of 200 could be read: image 0: cut short'),
     })
   })
 

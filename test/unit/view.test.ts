@@ -46,7 +46,7 @@ describe('rescaledSize', () => {
     expect(rescaledSize({ height, width }, smallestSide)).toEqual({ height: newHeight, width: newWidth })
   })
 
-  test('the smallest side is S, and the proportions stay to half a pixel, for any picture', () => {
+  test('the smallest side is S, and the proportions stay to half a pixel, for any image', () => {
     const random = new Random(1)
     for (let round = 0; round < 2000; round++) {
       const size = { height: 1 + random.integer(4000), width: 1 + random.integer(4000) }
@@ -61,43 +61,40 @@ describe('rescaledSize', () => {
 })
 
 describe('drawView', () => {
-  // S = 24 of a picture of 30x40: 24x32, a crop of 16 has 9 rows and 17 columns to begin at
+  // S = 24 of an image of 30x40: 24x32, a crop of 16 has 9 rows and 17 columns to begin at
   const given = { crop: 16, smallestSide: 24 }
 
   test.each([
     { size: { height: 30, width: 40 }, rows: 9, columns: 17 },
     { size: { height: 40, width: 30 }, rows: 17, columns: 9 },
-  ])(
-    'every offset of a picture of $size.height x $size.width is as likely as the others',
-    ({ size, rows, columns }) => {
-      const views = viewsOf(60_000, size, given)
-      expect(
-        Math.abs(
-          chiSquare(
-            views.map(({ top }) => top),
-            rows,
-          ),
+  ])('every offset of an image of $size.height x $size.width is as likely as the others', ({ size, rows, columns }) => {
+    const views = viewsOf(60_000, size, given)
+    expect(
+      Math.abs(
+        chiSquare(
+          views.map(({ top }) => top),
+          rows,
         ),
-      ).toBeLessThan(4)
-      expect(
-        Math.abs(
-          chiSquare(
-            views.map(({ left }) => left),
-            columns,
-          ),
+      ),
+    ).toBeLessThan(4)
+    expect(
+      Math.abs(
+        chiSquare(
+          views.map(({ left }) => left),
+          columns,
         ),
-      ).toBeLessThan(4)
-      // and the two are independent: all pairs are as likely
-      expect(
-        Math.abs(
-          chiSquare(
-            views.map(({ top, left }) => top * columns + left),
-            rows * columns,
-          ),
+      ),
+    ).toBeLessThan(4)
+    // and the two are independent: all pairs are as likely
+    expect(
+      Math.abs(
+        chiSquare(
+          views.map(({ top, left }) => top * columns + left),
+          rows * columns,
         ),
-      ).toBeLessThan(4)
-    },
-  )
+      ),
+    ).toBeLessThan(4)
+  })
 
   test('every S of [256, 512] is as likely as the others, both ends included', () => {
     const views = viewsOf(60_000, { height: 375, width: 500 }, { crop: 224, smallestSide: [256, 512] })
@@ -124,7 +121,7 @@ describe('drawView', () => {
     expect(Math.abs(mean - 0.5)).toBeLessThan((5 * 0.289) / Math.sqrt(shares.length))
   })
 
-  test('a picture of exactly the crop has one view', () => {
+  test('an image of exactly the crop has one view', () => {
     for (const view of viewsOf(20, { height: 32, width: 32 }, { crop: 32, smallestSide: 32 })) {
       expect(view).toEqual({ smallestSide: 32, height: 32, width: 32, top: 0, left: 0 })
     }
@@ -133,7 +130,7 @@ describe('drawView', () => {
     expect(new Set(wide.map(({ left }) => left))).toEqual(new Set([0, 1, 2]))
   })
 
-  test('a picture smaller than the crop is enlarged', () => {
+  test('an image smaller than the crop is enlarged', () => {
     for (const view of viewsOf(200, { height: 3, width: 5 }, { crop: 32, smallestSide: [36, 40] })) {
       expect(Math.min(view.height, view.width)).toBe(view.smallestSide)
       expect(view.smallestSide).toBeGreaterThanOrEqual(36)
@@ -141,7 +138,7 @@ describe('drawView', () => {
     }
   })
 
-  test('a crop that is no square fits into pictures that lie and that stand', () => {
+  test('a crop that is no square fits into images that lie and that stand', () => {
     for (const size of [
       { height: 90, width: 200 },
       { height: 200, width: 90 },

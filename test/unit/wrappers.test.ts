@@ -92,7 +92,7 @@ test('the border of augmented images is background, in every image', async () =>
   expect([...pixels]).toEqual([...image(102), ...image(103)])
 })
 
-test('a cached dataset has every field of photographs', () => {
+test('a cached dataset has every field of images', () => {
   const { list, options } = cachedPhotos(2)
   const data: Dataset = cachedDataset(list, options)
   expect(names.filter((name) => data[name] === undefined)).toEqual([])

@@ -17,7 +17,7 @@ import { addDescriptionFlags, type DescriptionFlags } from '../flags/train-flags
 import { waitingOn } from '../terminal/waiting.js'
 
 const examples = `
-Looks at memory, pictures, activations and gradients before a training, with the flags of that training, and measures
+Looks at memory, images, activations and gradients before a training, with the flags of that training, and measures
 three steps of it. Nothing is written. Exit code 1 where the training could not come to anything.
 
 Examples:
@@ -30,9 +30,9 @@ type Flags = DescriptionFlags & { limit: number; json?: true }
 export function addCheck(program: Command): void {
   const command = program
     .command('check')
-    .description('look at memory, pictures and activations before a training')
-    .argument('[data]', 'a folder or a list of photographs, as for train')
-    .option('--limit <n>', 'pictures opened at most; of more a sample', Number, 2000)
+    .description('look at memory, images and activations before a training')
+    .argument('[data]', 'a folder or a list of images, as for train')
+    .option('--limit <n>', 'images opened at most; of more a sample', Number, 2000)
     .option('--json', 'one JSON object')
   addConfigFlag(addDescriptionFlags(command))
     .addHelpText('after', examples)
@@ -44,7 +44,7 @@ export function addCheck(program: Command): void {
     })
 }
 
-/** What is to be trained, with the pictures found and what is fitted on them. */
+/** What is to be trained, with the images found and what is fitted on them. */
 export interface Prepared {
   readonly description: RunDescription
   readonly sources: Sources
@@ -57,7 +57,7 @@ export async function prepared(described: RunDescription): Promise<Prepared> {
   const asked = await withStartModel(described, sources)
   const waiting = waitingOn(process.stderr)
   try {
-    const onProgress = (done: number, of: number) => waiting.update('mean and colours of the pictures:', done, of)
+    const onProgress = (done: number, of: number) => waiting.update('mean and colours of the images:', done, of)
     // what cannot be read is for the check or the training to say
     const lenient = { ...asked, photographs: { ...asked.photographs, onUnreadable: 'skip' as const } }
     const { model, photographs } = await fitted(lenient, sources, { onProgress })
@@ -69,14 +69,14 @@ export async function prepared(described: RunDescription): Promise<Prepared> {
 }
 
 const doing = {
-  pictures: 'reading pictures:',
-  files: 'comparing pictures:',
+  images: 'reading images:',
+  files: 'comparing images:',
   activations: 'activations',
   gradients: 'gradients',
   speed: 'three steps',
 } as const
 
-/** Makes the network of a training, looks at it and its pictures, and frees it again. */
+/** Makes the network of a training, looks at it and its images, and frees it again. */
 export async function examined({ description: asked, sources }: Prepared, limit: number): Promise<PreflightReport> {
   // all that cannot be read is to be found, not the first of it
   const description = { ...asked, photographs: { ...asked.photographs, onUnreadable: 'skip' as const } }
@@ -88,7 +88,7 @@ export async function examined({ description: asked, sources }: Prepared, limit:
     const { training, validation } = datasetsFor(sources, description, net)
     const { start, model } = description
     const { batch, microBatch, epochs, learningRate } = description.training
-    const files = sources.kind === 'photographs' && {
+    const files = sources.kind === 'files' && {
       trainingFiles: sources.training,
       ...given({ validationFiles: sources.validation }),
     }
@@ -115,6 +115,6 @@ export async function examined({ description: asked, sources }: Prepared, limit:
 function strict(report: PreflightReport): PreflightReport {
   const [first] = report.files.unreadable
   if (first === undefined) return report
-  const text = `${first.name} cannot be read: ${first.reason}; --on-unreadable skip leaves such pictures out`
+  const text = `${first.name} cannot be read: ${first.reason}; --on-unreadable skip leaves such images out`
   return { ...report, fatal: [...report.fatal, text] }
 }

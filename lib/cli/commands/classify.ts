@@ -14,7 +14,7 @@ import { addDecodingFlags, type DecodingFlags, decodingOf } from '../flags/data-
 import { addDeviceFlags, type DeviceFlags, deviceOptions, given, number } from '../flags/flags.js'
 
 const examples = `
-Each picture is rescaled with its proportions kept, to the scale that the model was trained with (the paper's S, the
+Each image is rescaled with its proportions kept, to the scale that the model was trained with (the paper's S, the
 middle of a range) or until it covers the network's size; the middle is used.
 
 Examples:
@@ -35,11 +35,11 @@ interface Answer {
   probability: number
 }
 
-/** `vggnet classify`: a saved model's answers for picture files. */
+/** `vggnet classify`: a saved model's answers for image files. */
 export function addClassify(program: Command): void {
   const command = program
     .command('classify')
-    .description('say what is in pictures, by a saved model')
+    .description('say what is in images, by a saved model')
     .argument('<model>', 'a model that vggnet saved, or the folder of a run: its best model')
     .argument('<image...>', 'image files: PNG, JPEG, WebP, GIF, AVIF, TIFF; SVG where --formats has it')
     .option('--top <k>', 'the k most probable classes', number, 1)
@@ -50,7 +50,7 @@ export function addClassify(program: Command): void {
     .action(classify)
 }
 
-/** Pictures computed at a time: enough to keep a processor busy, few enough for any memory. */
+/** Images computed at a time: enough to keep a processor busy, few enough for any memory. */
 const batch = 16
 
 async function classify(model: string, files: string[], flags: Flags): Promise<void> {

@@ -113,7 +113,7 @@ function learntLines({ trainingImages, unknown }: ScoredImages, count: number): 
 function protocolOf({ imageSize, preprocessing }: VGG): string {
   const [height, width] = imageSize
   const side = preprocessing?.smallestSide
-  const scale = side === undefined ? '' : ` of the picture rescaled to a smallest side of ${evaluationSide(side)}`
+  const scale = side === undefined ? '' : ` of the image rescaled to a smallest side of ${evaluationSide(side)}`
   return `protocol: single centre crop of ${height}x${width}${scale}`
 }
 
@@ -124,14 +124,14 @@ function lines(found: Evaluation): string[] {
   const { count, top1, top5, loss, unreadable, perClass } = found
   // of five classes one is always among five
   const five = perClass.length > 5 ? `, top-5 ${percent(top5)}` : ''
-  const sums = `${count} pictures: top-1 ${percent(top1)}${five}, loss ${loss.toFixed(4)}`
+  const sums = `${count} images: top-1 ${percent(top1)}${five}, loss ${loss.toFixed(4)}`
   const failed = unreadable.map(({ name, reason }) => `not read: ${name}: ${reason}`)
   return [pc.bold(sums), ...failed, '', ...tableLines(classColumns, classRows(found)), ...confusionLines(found)]
 }
 
 const left = (title: string): Column => ({ title, align: 'left' })
 const right = (title: string): Column => ({ title, align: 'right' })
-const classColumns = ['pictures', 'right', 'accuracy'].map(right)
+const classColumns = ['images', 'right', 'accuracy'].map(right)
 classColumns.unshift(left('class'))
 classColumns.push(left('most often taken for'))
 

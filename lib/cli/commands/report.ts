@@ -10,7 +10,7 @@ import { findSources } from '../../run/sources.js'
 import { addDeviceFlags, type DeviceFlags, deviceOptions, given } from '../flags/flags.js'
 
 const examples = `
-One page, report.html, that needs nothing else: curves, confusion, the most confident mistakes as pictures, the filters of
+One page, report.html, that needs nothing else: curves, confusion, the most confident mistakes as images, the filters of
 the first layer. Of a plan, a page for each of its trainings that has begun.
 
 Examples:

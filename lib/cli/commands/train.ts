@@ -14,11 +14,11 @@ import { stoppable } from '../terminal/stopping.js'
 import { runOutput } from '../terminal/train-output.js'
 import { examined, type Prepared, prepared } from './check.js'
 
-/** `vggnet train`: pictures in, a folder with the run and its model out. */
+/** `vggnet train`: images in, a folder with the run and its model out. */
 export function addTrain(program: Command): void {
   const command = program
     .command('train')
-    .description('train a network on photographs, or on IDX or CIFAR files')
+    .description('train a network on image files, or on IDX or CIFAR files')
     .argument('[data]', 'a folder with a sub-folder for each class, or a CSV or TSV of path and label', absolute)
   addConfigFlag(addTrainFlags(command)).action(runTrain)
 }
@@ -59,7 +59,7 @@ function checkAlone(data: string | undefined, command: Command): void {
 interface Run {
   readonly folder: string
   readonly file: RunFile
-  /** Its pictures, where they were looked for. */
+  /** Its images, where they were looked for. */
   readonly sources?: Prepared['sources']
 }
 
@@ -90,7 +90,7 @@ async function oldRun(folder: string): Promise<Run> {
   return { folder, file: await readRunFile(folder) }
 }
 
-/** Pictures opened beforehand: `vggnet check` opens more. */
+/** Images opened beforehand: `vggnet check` opens more. */
 const opened = 200
 
 async function lookBefore(asked: Prepared, quiet: boolean): Promise<void> {

@@ -25,7 +25,7 @@ export function decodingOf({ formats, pixelLimit, decodeSeconds }: DecodingFlags
   return given({ formats: formats as ImageFormat[] | undefined, pixelLimit, decodeSeconds })
 }
 
-/** The flags that say where pictures are and how they are read, the same for every command that reads a dataset. */
+/** The flags that say where images are and how they are read, the same for every command that reads a dataset. */
 export interface DataFlags extends DecodingFlags {
   images?: string
   labels?: string
@@ -42,11 +42,11 @@ export interface DataFlags extends DecodingFlags {
 export function addDataFlags(command: Command): Command {
   command
     .optionsGroup('Data (a folder with one sub-folder for each class, a CSV or TSV of path and label, or IDX):')
-    .option('--images <file>', 'pictures, IDX, plain or gzip', file)
+    .option('--images <file>', 'images, IDX, plain or gzip', file)
     .option('--labels <file>', 'their classes, IDX', file)
-    .option('--val-images <file>', 'pictures for validation, IDX', file)
+    .option('--val-images <file>', 'images for validation, IDX', file)
     .option('--val-labels <file>', 'their classes, IDX', file)
-    .option('--val-list <file>', 'pictures for validation, where the data are a list', file)
+    .option('--val-list <file>', 'images for validation, where the data are a list', file)
     .option('--class-names <names>', 'one for each class, with commas between them (IDX)', names)
     .addOption(
       new Option('--on-unreadable <what>', 'for images that cannot be read (default: throw)').choices([
@@ -54,8 +54,8 @@ export function addDataFlags(command: Command): Command {
         'skip',
       ]),
     )
-    .option('--cache <folder>', 'keeps decoded photographs here', file)
-    .option('--workers <n>', 'photographs decoded at once', number)
+    .option('--cache <folder>', 'keeps decoded images here', file)
+    .option('--workers <n>', 'images decoded at once', number)
   return addDecodingFlags(command)
 }
 
@@ -74,7 +74,7 @@ export function dataOf(data: string | undefined, flags: DataFlags): DataDescript
   // Not options that commander requires: it would say so before it said that one is misspelt.
   if (images === undefined || labels === undefined) {
     throw refuse(
-      'Expected DATA, a folder or a list of photographs, or --images FILE and --labels FILE, pictures and their classes as IDX',
+      'Expected DATA, a folder or a list of images, or --images FILE and --labels FILE, images and their classes as IDX',
     )
   }
   if ((valImages === undefined) !== (valLabels === undefined)) {
@@ -85,7 +85,7 @@ export function dataOf(data: string | undefined, flags: DataFlags): DataDescript
   return { kind: 'idx', images, labels, ...held }
 }
 
-/** How these flags say that pictures are read. */
+/** How these flags say that images are read. */
 export function readingOf(
   flags: DataFlags,
 ): DecodingOptions & Pick<RunDescription['photographs'], 'onUnreadable' | 'cache' | 'workers'> {
@@ -93,9 +93,9 @@ export function readingOf(
   return { onUnreadable, ...given({ cache, workers }), ...decodingOf(flags) }
 }
 
-/** @throws INVALID_ARGUMENT for a flag of photographs where the images are of one size: it would have no effect */
+/** @throws INVALID_ARGUMENT for a flag of images where the images are of one size: it would have no effect */
 export function checkReading(photographs: RunDescription['photographs'], kind: Sources['kind']): void {
-  if (kind === 'photographs') return
+  if (kind === 'files') return
   const { smallestSide, randomCrop, flip, colour, onUnreadable, cache, workers } = photographs
   const { formats, pixelLimit, decodeSeconds } = photographs
   const flags = {
@@ -112,6 +112,6 @@ export function checkReading(photographs: RunDescription['photographs'], kind: S
   }
   const [flag] = Object.entries(flags).find(([, isGiven]) => isGiven) ?? []
   if (flag === undefined) return
-  const message = `Expected no ${flag}, which is for photographs, with images of one size (IDX, CIFAR)`
+  const message = `Expected no ${flag}, which is for image files, with images of one size (IDX, CIFAR)`
   throw new VggError('INVALID_ARGUMENT', message)
 }

@@ -97,14 +97,14 @@ function addRunFlags(command: Command): Command {
         .choices(['refuse', 'accept'])
         .default('refuse'),
     )
-    .option('--no-check', 'without the look at memory, pictures and activations beforehand (vggnet check)')
+    .option('--no-check', 'without the look at memory, images and activations beforehand (vggnet check)')
     .option('--json', 'JSON lines on the standard output: each epoch, and the end')
 }
 
 function addViewFlags(command: Command): Command {
   return command
     .option('--split <share>', 'share held out for validation, where the data have no such part; 0: none', number, 0.1)
-    .optionsGroup('Photographs (each random augmentation can be switched off):')
+    .optionsGroup('Images (each random augmentation can be switched off):')
     .option('--smallest-side <s>', 'S: 256, or 256-512 to draw from (default: image size * 256 / 224)', smallestSide)
     .option('--no-crop', 'the middle instead of a random crop')
     .option('--no-flip', 'no random mirroring')
@@ -147,9 +147,9 @@ function addComputingFlags(command: Command): Command {
 function addTrainingFlags(command: Command): Command {
   return command
     .optionsGroup('Training:')
-    .option('--epochs <n>', 'passes through the pictures', number, 74)
-    .option('--batch <n>', 'pictures per step', number, 256)
-    .option('--micro-batch <n>', "pictures computed at a time; 'auto': as many as fit into memory", microBatch, 'auto')
+    .option('--epochs <n>', 'passes through the images', number, 74)
+    .option('--batch <n>', 'images per step', number, 256)
+    .option('--micro-batch <n>', "images computed at a time; 'auto': as many as fit into memory", microBatch, 'auto')
     .option('--learning-rate <rate>', 'at the start', number, 0.01)
     .addOption(new Option('--rate <rate>', 'the same, in short').argParser(number).conflicts('learningRate'))
     .option('--momentum <m>', 'from 0 to below 1', number, 0.9)

@@ -70,5 +70,5 @@ function startLines(net: VGG, { training, validation }: Datasets): string {
   const count = net.parameters.reduce((sum, parameter) => sum + parameter.count, 0)
   const size = `${height}x${width}x${net.channels}`
   const made = `VGG ${net.variant} (${size}, ${net.classes} classes, ${countText(count)} parameters)`
-  return `${made}: ${training.count} pictures, ${held}\n${deviceLine(net)}`
+  return `${made}: ${training.count} images, ${held}\n${deviceLine(net)}`
 }

@@ -5,12 +5,12 @@ import { native } from '../../platform/native.js'
 import type { Random } from '../../random.js'
 import type { Augmented, Dataset, Unreadable } from '../dataset.js'
 import { drawColourShift } from '../images/colour.js'
-import { type Cut, centreView, drawView, type PictureSize, type View } from '../images/view.js'
-import { type PhotoList, type PhotoOptions, photoDataset, readPhotoOptions } from '../sources/photographs.js'
+import { type Cut, centreView, drawView, type PixelSize, type View } from '../images/view.js'
+import { type PhotoList, type PhotoOptions, photoDataset, readPhotoOptions } from '../sources/photo-dataset.js'
 import type { Shard } from './shard.js'
-import { picturesPerShard, ShardFolder } from './shard-folder.js'
+import { imagesPerShard, ShardFolder } from './shard-folder.js'
 
-/** How photographs are kept decoded. */
+/** How images are kept decoded. */
 export interface CacheOptions extends PhotoOptions {
   /**
    * Folder of the shards, made where it is missing. It may serve many datasets and settings at once, and be removed at
@@ -21,16 +21,16 @@ export interface CacheOptions extends PhotoOptions {
 
 /** What making ready found. */
 export interface CacheReport {
-  /** Pictures that are in the cache. */
-  readonly pictures: number
+  /** Images that are in the cache. */
+  readonly images: number
   /**
-   * Pictures that are decoded anew for each read: unreadable ones, those smaller than a fixed S, and all of a shard that
+   * Images that are decoded anew for each read: unreadable ones, those smaller than a fixed S, and all of a shard that
    * could not be written.
    */
   readonly missing: number
 }
 
-/** Photographs that are decoded once. */
+/** Images that are decoded once. */
 export interface CachedDataset extends Dataset {
   /**
    * Makes all shards that are not there. Without it, a read makes those it needs: in random order that is nearly all
@@ -43,13 +43,13 @@ export interface CachedDataset extends Dataset {
 
 /** How a cache is made. */
 export interface PrepareOptions {
-  /** Called now and then with the pictures gone through, of how many. */
+  /** Called now and then with the images gone through, of how many. */
   onProgress?: (done: number, of: number) => void
   /** Ends it after the shard that is being made. */
   signal?: AbortSignal
 }
 
-/** Pictures read at once by one read. */
+/** Images read at once by one read. */
 const lanes = 4
 
 const prepareChecks = {
@@ -58,15 +58,15 @@ const prepareChecks = {
 }
 
 /**
- * As `photoDataset`, from a cache of decoded pictures: each is decoded once, and rescaled to S. With a fixed S the
- * bytes are those of `photoDataset`, bit for bit, and to read a picture is to copy rows; what is smaller than S is
- * decoded each time. With a range of S pictures are kept at its largest (or as they are, where they are smaller), and
+ * As `photoDataset`, from a cache of decoded images: each is decoded once, and rescaled to S. With a fixed S the
+ * bytes are those of `photoDataset`, bit for bit, and to read an image is to copy rows; what is smaller than S is
+ * decoded each time. With a range of S images are kept at its largest (or as they are, where they are smaller), and
  * each view is rescaled from there: close to what the file itself would give, not equal.
  *
- * A shard holds 256 pictures of the list in its order, and is named by the hash of their paths, sizes and times of
+ * A shard holds 256 images of the list in its order, and is named by the hash of their paths, sizes and times of
  * change, of the settings and of the library that decoded them: a file that is changed makes its shard anew. Processes
  * may share a folder. Checksums find what is damaged: it is made anew. Where shards cannot be written (the disk is
- * full), a warning is given once, and files are decoded as without a cache; so are unreadable pictures each time.
+ * full), a warning is given once, and files are decoded as without a cache; so are unreadable images each time.
  *
  * @param list paths or bytes; functions have nothing that they could be recognised by
  * @throws VggError INVALID_ARGUMENT, as photoDataset does
@@ -102,7 +102,7 @@ export function cachedDataset(list: PhotoList, options: CacheOptions): CachedDat
     const found = new Found(cut, indices, into)
     await found.fill(shards, (size, place) => {
       const random = randoms[place]
-      if (!random) throw new VggError('INTERNAL', `Expected a generator for picture ${place} of the batch`)
+      if (!random) throw new VggError('INTERNAL', `Expected a generator for image ${place} of the batch`)
       // The same draws in the same order as photoDataset's.
       const view = drawView(random, size, viewing)
       flips[place] = random.next() >>> 31
@@ -127,9 +127,9 @@ export function cachedDataset(list: PhotoList, options: CacheOptions): CachedDat
   return { ...direct, read, readAugmented, prepare: (given) => prepare(shards, direct.count, given) }
 }
 
-type ChooseView = (size: PictureSize, place: number) => View
+type ChooseView = (size: PixelSize, place: number) => View
 
-/** One read of pictures: what the shards hold, and then the rest. */
+/** One read of images: what the shards hold, and then the rest. */
 class Found {
   readonly #cut: Cut
   readonly #indices: Int32Array
@@ -143,13 +143,13 @@ class Found {
   }
 
   /**
-   * Takes what the shards hold. Draws nothing for a picture before it is read. What is damaged is removed: its pictures
+   * Takes what the shards hold. Draws nothing for an image before it is read. What is damaged is removed: its images
    * are missing this time, and the next read makes the shard anew.
    */
   async fill(shards: ShardFolder, choose: ChooseView): Promise<void> {
     const places = new Map<number, number[]>()
     for (const [place, index] of this.#indices.entries()) {
-      const number = Math.floor(index / picturesPerShard)
+      const number = Math.floor(index / imagesPerShard)
       const its = places.get(number)
       if (its) its.push(place)
       else places.set(number, [place])
@@ -167,7 +167,7 @@ class Found {
     this.#missing.sort((one, other) => one - other)
   }
 
-  /** Takes pictures of one shard; false where it is gone, or something of it is damaged. */
+  /** Takes images of one shard; false where it is gone, or something of it is damaged. */
   async #take(shard: Shard, places: readonly number[], choose: ChooseView): Promise<boolean> {
     const file = await shard.openFile()
     if (file === undefined) {
@@ -178,7 +178,7 @@ class Found {
     let whole = true
     try {
       for (const place of places) {
-        const entry = shard.entry((this.#indices[place] ?? -1) % picturesPerShard)
+        const entry = shard.entry((this.#indices[place] ?? -1) % imagesPerShard)
         const length = entry ? entry.height * entry.width * this.#cut.channels : 0
         if (scratch.length < length) scratch = new Uint8Array(length)
         const pixels = scratch.subarray(0, length)
@@ -198,7 +198,7 @@ class Found {
     return this.#into.subarray(place * bytes, (place + 1) * bytes)
   }
 
-  /** Hands the missing pictures to `decode` and puts what it gives into their places. */
+  /** Hands the missing images to `decode` and puts what it gives into their places. */
   async decodeMissing(
     decode: (indices: Int32Array, pixels: Uint8Array, places: readonly number[]) => Promise<Augmented>,
   ): Promise<Augmented> {
@@ -216,7 +216,7 @@ class Found {
 }
 
 /** Cuts a view out of kept pixels: rows are copied where they have the view's size, and rescaled otherwise. */
-async function takeView(pixels: Uint8Array, kept: PictureSize, view: View, cut: Cut, into: Uint8Array): Promise<void> {
+async function takeView(pixels: Uint8Array, kept: PixelSize, view: View, cut: Cut, into: Uint8Array): Promise<void> {
   const { channels } = cut
   if (view.height === kept.height && view.width === kept.width) {
     const rowBytes = cut.width * channels
@@ -231,7 +231,7 @@ async function takeView(pixels: Uint8Array, kept: PictureSize, view: View, cut: 
 
 async function prepare(shards: ShardFolder, count: number, options: PrepareOptions = {}): Promise<CacheReport> {
   const { onProgress, signal } = readOptions(options, 'prepare options', prepareChecks)
-  let pictures = 0
+  let images = 0
   let done = 0
   // Each process begins elsewhere: two that start together make different shards.
   for (let turn = 0; turn < shards.count; turn++) {
@@ -239,9 +239,9 @@ async function prepare(shards: ShardFolder, count: number, options: PrepareOptio
     throwIfAborted(signal, 'The making of the cache')
     const shard = await shards.shard(number)
     const size = shards.sizeOf(number)
-    for (let place = 0; shard && place < size; place++) if (shard.entry(place)) pictures += 1
+    for (let place = 0; shard && place < size; place++) if (shard.entry(place)) images += 1
     done += size
     onProgress?.(done, count)
   }
-  return { pictures, missing: count - pictures }
+  return { images, missing: count - images }
 }

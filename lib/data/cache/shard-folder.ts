@@ -5,27 +5,27 @@ import sharp from 'sharp'
 import { VggError } from '../../error.js'
 import { systemCode, writeError } from '../../files/atomic-file.js'
 import { native } from '../../platform/native.js'
-import { decodeView, openPicture, type PhotoSource, pictureBytes } from '../images/decode.js'
+import { decodeView, encodedBytes, openImage, type PhotoSource } from '../images/decode.js'
 import type { Decoding } from '../images/formats.js'
-import { type PictureSize, rescaledSize, type SmallestSide } from '../images/view.js'
-import { removeUnfinished, Shard, type ShardPicture, writeShard } from './shard.js'
+import { type PixelSize, rescaledSize, type SmallestSide } from '../images/view.js'
+import { removeUnfinished, Shard, type ShardImage, writeShard } from './shard.js'
 
-/** Part of a shard's name: raise it whenever decode.ts, native/photograph or shard.ts give other bytes than before. */
+/** Part of a shard's name: raise it whenever decode.ts, native/image or shard.ts give other bytes than before. */
 const formatVersion = 3
 
 /** 64 MB at the paper's S = 256. */
-export const picturesPerShard = 256
+export const imagesPerShard = 256
 
-/** How pictures are decoded into shards. */
+/** How images are decoded into shards. */
 export interface ShardSettings extends Decoding {
   readonly folder: string
   readonly smallestSide: SmallestSide
   readonly channels: 1 | 3
-  /** Pictures decoded at once. */
+  /** Images decoded at once. */
   readonly workers: number
 }
 
-/** The shards of a list of pictures: those that are there, and the making of those that are not. */
+/** The shards of a list of images: those that are there, and the making of those that are not. */
 export class ShardFolder {
   readonly count: number
   readonly #sources: readonly PhotoSource[]
@@ -39,7 +39,7 @@ export class ShardFolder {
   constructor(sources: readonly PhotoSource[], settings: ShardSettings) {
     this.#sources = sources
     this.#settings = settings
-    this.count = Math.ceil(sources.length / picturesPerShard)
+    this.count = Math.ceil(sources.length / imagesPerShard)
     this.#shards = new Array<undefined>(this.count).fill(undefined)
   }
 
@@ -63,9 +63,9 @@ export class ShardFolder {
     await rm(shard.file, { force: true }).catch(() => undefined)
   }
 
-  /** Of a shard: as many as `picturesPerShard`, the last one's fewer. */
+  /** Of a shard: as many as `imagesPerShard`, the last one's fewer. */
   sizeOf(number: number): number {
-    return Math.min(picturesPerShard, this.#sources.length - number * picturesPerShard)
+    return Math.min(imagesPerShard, this.#sources.length - number * imagesPerShard)
   }
 
   #forget(number: number, found: Promise<Shard | undefined> | undefined): void {
@@ -102,10 +102,7 @@ export class ShardFolder {
       if (error instanceof VggError || systemCode(error) === undefined) throw error
       this.#writable = false
       const { message } = writeError(folder, error)
-      process.emitWarning(
-        `${message}. Pictures that are not in the cache are decoded for each read.`,
-        'VggCacheWarning',
-      )
+      process.emitWarning(`${message}. Images that are not in the cache are decoded for each read.`, 'VggCacheWarning')
       return false
     }
   }
@@ -117,22 +114,22 @@ export class ShardFolder {
     const { libjpegTurbo } = native().buildInfo()
     const libraries = [wrapper, vips, libjpegTurbo]
     hash.update(JSON.stringify([formatVersion, libraries, smallestSide, channels, [...formats].sort(), pixelLimit]))
-    const first = number * picturesPerShard
-    const identities = this.#sources.slice(first, first + picturesPerShard).map(identityOf)
+    const first = number * imagesPerShard
+    const identities = this.#sources.slice(first, first + imagesPerShard).map(identityOf)
     for (const identity of await Promise.all(identities)) hash.update(identity)
     return hash.digest('hex').slice(0, 40)
   }
 
-  /** The pictures of a shard in order, several decoded at once and no more than these held. */
-  async *#decoded(number: number): AsyncGenerator<ShardPicture | undefined> {
-    const first = number * picturesPerShard
+  /** The images of a shard in order, several decoded at once and no more than these held. */
+  async *#decoded(number: number): AsyncGenerator<ShardImage | undefined> {
+    const first = number * imagesPerShard
     const end = first + this.sizeOf(number)
     const running: Promise<Decoded>[] = []
     for (let index = first; index < end || running.length > 0; ) {
       while (index < end && running.length < this.#settings.workers + 1) running.push(this.#decode(index++))
       const decoded = await running.shift()
       if (decoded && 'fault' in decoded) throw decoded.fault
-      yield decoded?.picture
+      yield decoded?.image
     }
   }
 
@@ -140,27 +137,27 @@ export class ShardFolder {
     const settings = this.#settings
     const { smallestSide, channels } = settings
     try {
-      const picture = await openPicture(await pictureBytes(this.#sources[index] ?? '', settings), settings)
-      const kept = keptSize(picture.size, smallestSide)
-      if (!kept) return { picture: undefined }
+      const image = await openImage(await encodedBytes(this.#sources[index] ?? '', settings), settings)
+      const kept = keptSize(image.size, smallestSide)
+      if (!kept) return { image: undefined }
       const { height, width } = kept
       const view = { height, width, top: 0, left: 0 }
-      const pixels = await decodeView(picture, view, { height, width, channels }, settings)
-      return { picture: { pixels, height, width, original: picture.size } }
+      const pixels = await decodeView(image, view, { height, width, channels }, settings)
+      return { image: { pixels, height, width, original: image.size } }
     } catch (fault) {
       const unreadable = fault instanceof VggError && ['FILE_FORMAT', 'FILE_NOT_FOUND'].includes(fault.code)
-      return unreadable ? { picture: undefined } : { fault }
+      return unreadable ? { image: undefined } : { fault }
     }
   }
 }
 
-type Decoded = { readonly picture: ShardPicture | undefined } | { readonly fault: unknown }
+type Decoded = { readonly image: ShardImage | undefined } | { readonly fault: unknown }
 
 /**
  * S where it is fixed, and what is smaller is not kept at all: enlarged it would take more room than its file. Of a range
  * the largest, and what is smaller as it is: views are rescaled from it anyway.
  */
-function keptSize(size: PictureSize, smallestSide: SmallestSide): PictureSize | undefined {
+function keptSize(size: PixelSize, smallestSide: SmallestSide): PixelSize | undefined {
   const [smallest, fixed] = [Math.min(size.height, size.width), typeof smallestSide === 'number']
   const largest = typeof smallestSide === 'number' ? smallestSide : smallestSide[1]
   if (smallest < largest) return fixed ? undefined : size

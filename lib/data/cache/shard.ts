@@ -4,30 +4,30 @@ import { endianness } from 'node:os'
 import path from 'node:path'
 // no named import: where Node has no crc32 lib/platform/load/node-check.ts is to say so, not the linker
 import zlib from 'node:zlib'
-import type { PictureSize } from '../images/view.js'
+import type { PixelSize } from '../images/view.js'
 
-// A shard file: decoded pictures, found by their place.
+// A shard file: decoded images, found by their place.
 //   0   8 bytes   the letters VGGSHARD
 //   8   32 bytes  SHA-256 of the table
 //   40  n x 48    the table, float64: place of the first byte; height, width; height, width before rescaling; CRC-32
-//   then the pictures, uint8 height, width, channels, in the order of the table
-// A picture that is not kept has height 0. The table is in the order of bytes of the machine.
+//   then the images, uint8 height, width, channels, in the order of the table
+// An image that is not kept has height 0. The table is in the order of bytes of the machine.
 
 const letters = Buffer.from('VGGSHARD')
 const headBytes = 40
 const columns = 6
 
-/** A decoded picture. */
-export interface ShardPicture extends PictureSize {
+/** A decoded image. */
+export interface ShardImage extends PixelSize {
   /** uint8, height x width x channels. */
   readonly pixels: Uint8Array
   /** Before it was rescaled. */
-  readonly original: PictureSize
+  readonly original: PixelSize
 }
 
-/** Where a picture lies in its shard. */
-export interface ShardEntry extends PictureSize {
-  readonly original: PictureSize
+/** Where an image lies in its shard. */
+export interface ShardEntry extends PixelSize {
+  readonly original: PixelSize
   readonly start: number
   readonly checksum: number
 }
@@ -36,7 +36,7 @@ export interface ShardEntry extends PictureSize {
 export class Shard {
   readonly file: string
   readonly #table: Float64Array
-  /** First bytes of the pictures that agreed with their checksums. */
+  /** First bytes of the images that agreed with their checksums. */
   readonly #checked = new Set<number>()
 
   private constructor(file: string, table: Float64Array) {
@@ -57,7 +57,7 @@ export class Shard {
     return new Shard(file, new Float64Array(table.buffer))
   }
 
-  /** Where a picture lies; undefined for one that is not kept. */
+  /** Where an image lies; undefined for one that is not kept. */
   entry(place: number): ShardEntry | undefined {
     const [start = 0, height = 0, width = 0, originalHeight = 0, originalWidth = 0, checksum = 0] =
       this.#table.subarray(place * columns, (place + 1) * columns)
@@ -74,7 +74,7 @@ export class Shard {
   }
 
   /**
-   * Reads a picture of the opened file into `pixels`, which it fills; false where the file is cut short or damaged. The
+   * Reads an image of the opened file into `pixels`, which it fills; false where the file is cut short or damaged. The
    * checksum is taken the first time only: it costs as much as reading what lies in memory already.
    */
   async read(file: FileHandle, entry: ShardEntry, pixels: Uint8Array): Promise<boolean> {
@@ -106,13 +106,13 @@ const digest = (table: Uint8Array) => createHash('sha256').update(endianness()).
  * Writes a shard beside its place and renames it: a reader sees all of it or nothing, and of two processes that write
  * the same one the last wins. Not synced: what a power failure leaves half is found by the checksums.
  *
- * @param pictures in order; undefined for one that is not kept
- * @throws what node:fs throws, and what `pictures` throws; the file is not there then
+ * @param images in order; undefined for one that is not kept
+ * @throws what node:fs throws, and what `images` throws; the file is not there then
  */
 export async function writeShard(
   file: string,
   count: number,
-  pictures: AsyncIterable<ShardPicture | undefined>,
+  images: AsyncIterable<ShardImage | undefined>,
 ): Promise<void> {
   const temporary = path.join(
     path.dirname(file),
@@ -124,9 +124,9 @@ export async function writeShard(
     try {
       let place = 0
       let start = headBytes + table.byteLength
-      for await (const picture of pictures) {
-        if (picture) {
-          const { pixels, height, width, original } = picture
+      for await (const image of images) {
+        if (image) {
+          const { pixels, height, width, original } = image
           table.set([start, height, width, original.height, original.width, zlib.crc32(pixels)], place * columns)
           await writeWhole(handle, pixels, start)
           start += pixels.length

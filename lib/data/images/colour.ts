@@ -34,7 +34,7 @@ export function colourShiftCheck(value: unknown, name: string): ColourShift {
 }
 
 /**
- * What is added to every pixel of one picture: [red, green, blue] in grey levels, the sum over the axes of
+ * What is added to every pixel of one image: [red, green, blue] in grey levels, the sum over the axes of
  * vector * value * a, with a ~ N(0, deviation). Always takes six numbers of the generator.
  */
 export function drawColourShift(random: Random, shift: ColourShift): [number, number, number] {

@@ -6,17 +6,17 @@ import { type Decoding, formatOf, type ImageFormat } from './formats.js'
 import { type JpegHeader, plainJpeg } from './jpeg.js'
 import { drawSvg, sizeOfSvg } from './svg.js'
 import { tooSlow, unreadable } from './unreadable.js'
-import type { Cut, PictureSize, View } from './view.js'
+import type { Cut, PixelSize, View } from './view.js'
 
-/** Where the bytes of a picture file come from: its path, the bytes themselves, or a function that gives them. */
+/** Where the bytes of an image file come from: its path, the bytes themselves, or a function that gives them. */
 export type PhotoSource = string | Uint8Array | (() => Promise<Uint8Array>)
 
-/** A picture file in memory, its header read. */
-export interface Picture {
+/** An image file in memory, its header read. */
+export interface Image {
   /** As the file has them, still packed. */
   readonly bytes: Uint8Array
-  /** Turned upright as its EXIF says: of a picture that lies on its side, height and width are exchanged already. */
-  readonly size: PictureSize
+  /** Turned upright as its EXIF says: of an image that lies on its side, height and width are exchanged already. */
+  readonly size: PixelSize
   readonly format: ImageFormat
   /** 16 bits a channel, with a colour profile. */
   readonly deepWithProfile: boolean
@@ -24,10 +24,10 @@ export interface Picture {
   readonly plain?: JpegHeader
 }
 
-/** Not the file's fault: to pass over the picture would lose it for a reason that has gone a moment later. */
+/** Not the file's fault: to pass over the image would lose it for a reason that has gone a moment later. */
 const machineFaults = ['EMFILE', 'ENFILE', 'ENOMEM']
 
-/** What belongs to a picture besides its pixels: EXIF, profile, thumbnail. */
+/** What belongs to an image besides its pixels: EXIF, profile, thumbnail. */
 const headerBytes = 1 << 26
 
 async function fileBytes(path: string, { pixelLimit }: Decoding): Promise<Uint8Array> {
@@ -37,7 +37,7 @@ async function fileBytes(path: string, { pixelLimit }: Decoding): Promise<Uint8A
     if (!entry.isFile()) throw unreadable(entry.isDirectory() ? 'it is a folder' : 'it is no regular file')
     const most = pixelLimit * 8 + headerBytes
     if (entry.size > most) {
-      throw unreadable(`it has ${entry.size} bytes, more than a picture of ${pixelLimit} pixels can need`)
+      throw unreadable(`it has ${entry.size} bytes, more than an image of ${pixelLimit} pixels can need`)
     }
     return await readFile(path)
   } catch (error) {
@@ -49,12 +49,12 @@ async function fileBytes(path: string, { pixelLimit }: Decoding): Promise<Uint8A
 }
 
 /**
- * The bytes of a picture file.
+ * The bytes of an image file.
  *
  * @throws VggError FILE_NOT_FOUND or FILE_FORMAT, whose message is the bare reason; STATE where the machine is at fault
- *   (too many open files), not the picture
+ *   (too many open files), not the image
  */
-export async function pictureBytes(source: PhotoSource, decoding: Decoding): Promise<Uint8Array> {
+export async function encodedBytes(source: PhotoSource, decoding: Decoding): Promise<Uint8Array> {
   if (typeof source === 'string') return fileBytes(source, decoding)
   if (typeof source !== 'function') return source
   let bytes: unknown
@@ -69,12 +69,12 @@ export async function pictureBytes(source: PhotoSource, decoding: Decoding): Pro
 }
 
 /**
- * Reads a picture's header. What it is, is judged by content: the name of its file does not count. libvips sees only
+ * Reads an image's header. What it is, is judged by content: the name of its file does not count. libvips sees only
  * what `formats` allows.
  *
  * @throws VggError FILE_FORMAT, whose message is the bare reason
  */
-export async function openPicture(bytes: Uint8Array, decoding: Decoding): Promise<Picture> {
+export async function openImage(bytes: Uint8Array, decoding: Decoding): Promise<Image> {
   const { formats, pixelLimit } = decoding
   if (bytes.length === 0) throw unreadable('the file is empty')
   const format = formatOf(bytes)
@@ -92,11 +92,11 @@ export async function openPicture(bytes: Uint8Array, decoding: Decoding): Promis
   return { bytes, size: autoOrient, format, deepWithProfile: depth === 'ushort' && hasProfile }
 }
 
-const unknownFormat = (cause?: unknown): VggError => unreadable('it is no picture of a known format', cause)
+const unknownFormat = (cause?: unknown): VggError => unreadable('it is no image of a known format', cause)
 
 /*
- * Why a picture cannot be decoded is said in words of our own. libvips has one buffer of messages for the whole
- * process: of pictures decoded at once, each may get the message of another or none. sharp's is kept as the cause.
+ * Why an image cannot be decoded is said in words of our own. libvips has one buffer of messages for the whole
+ * process: of images decoded at once, each may get the message of another or none. sharp's is kept as the cause.
  */
 async function metadataOf(bytes: Uint8Array): Promise<Metadata> {
   try {
@@ -107,7 +107,7 @@ async function metadataOf(bytes: Uint8Array): Promise<Metadata> {
   }
 }
 
-function checkPixels({ height, width }: PictureSize, pixelLimit: number, says: string): void {
+function checkPixels({ height, width }: PixelSize, pixelLimit: number, says: string): void {
   if (height * width <= pixelLimit) return
   throw unreadable(`${says} ${height}x${width} pixels, more than the limit of ${pixelLimit}`)
 }
@@ -116,14 +116,14 @@ function checkPixels({ height, width }: PictureSize, pixelLimit: number, says: s
 const tail = 4096
 const endMarks: Readonly<Record<string, Buffer>> = { jpeg: Buffer.of(0xff, 0xd9), png: Buffer.from('IEND') }
 
-/** Whether a picture has the last mark of its format; undefined where the format is not known to have one. */
+/** Whether an image has the last mark of its format; undefined where the format is not known to have one. */
 function hasEnd(bytes: Uint8Array, format: string): boolean | undefined {
   const mark = endMarks[format]
   return mark && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).subarray(-tail).includes(mark)
 }
 
 /**
- * Decodes one view of a picture: rescaled to the view's size, and the cut taken from it.
+ * Decodes one view of an image: rescaled to the view's size, and the cut taken from it.
  *
  * Plain JPEGs are decoded by libjpeg-turbo, no more of them than the cut needs, and halved, quartered or reduced to
  * eighths while they are decoded. What it finds fault with, and everything else, is decoded by sharp at full size: turned
@@ -132,7 +132,7 @@ function hasEnd(bytes: Uint8Array, format: string): boolean | undefined {
  * and torchvision look at no profile (red = 255 - cyan - black), and give more saturated colours.
  *
  * Both are rescaled by the same native code, by a triangle kernel widened to the scale (bilinear with antialiasing, as
- * Pillow and torchvision do): a picture without loss gives the same bytes in every format. An SVG is drawn at the view's
+ * Pillow and torchvision do): an image without loss gives the same bytes in every format. An SVG is drawn at the view's
  * size by a process of its own.
  *
  * @param into uint8, height x width x channels of the cut; written to where all went well only
@@ -140,15 +140,15 @@ function hasEnd(bytes: Uint8Array, format: string): boolean | undefined {
  * @throws VggError FILE_FORMAT, whose message is the bare reason
  */
 export async function decodeView(
-  picture: Picture,
+  image: Image,
   view: Omit<View, 'smallestSide'>,
   cut: Cut,
   decoding: Decoding,
   into: Uint8Array = new Uint8Array(cut.height * cut.width * cut.channels),
 ): Promise<Uint8Array> {
-  // A picture of 1x16000 at S = 256 has a thousand million pixels.
+  // An image of 1x16000 at S = 256 has a thousand million pixels.
   checkPixels(view, decoding.pixelLimit, 'rescaled it would have')
-  const { plain, bytes, format, size } = picture
+  const { plain, bytes, format, size } = image
   if (plain && plain.components <= cut.channels) {
     try {
       await native().decodeJpeg({ bytes, source: size, view, cut, into })
@@ -161,15 +161,15 @@ export async function decodeView(
   }
   if (format === 'svg') into.set(await drawSvg(bytes, view, cut, decoding))
   else {
-    const pixels = await pixelsBySharp(picture, cut.channels, decoding)
+    const pixels = await pixelsBySharp(image, cut.channels, decoding)
     await native().rescale({ pixels, source: size, view, cut, into })
   }
   return into
 }
 
-/** All pixels of a picture, upright and in its own size: uint8, height x width x channels. */
-async function pixelsBySharp(picture: Picture, channels: 1 | 3, decoding: Decoding): Promise<Uint8Array> {
-  const { bytes, format, size, deepWithProfile } = picture
+/** All pixels of an image, upright and in its own size: uint8, height x width x channels. */
+async function pixelsBySharp(image: Image, channels: 1 | 3, decoding: Decoding): Promise<Uint8Array> {
+  const { bytes, format, size, deepWithProfile } = image
   const { pixelLimit, decodeSeconds } = decoding
   const started = performance.now()
   try {

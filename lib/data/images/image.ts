@@ -1,8 +1,8 @@
 import { VggError } from '../../error.js'
 import { type Check, integer, readOptions, unexpected } from '../../options.js'
-import { decodeView, openPicture, pictureBytes } from './decode.js'
+import { decodeView, encodedBytes, openImage } from './decode.js'
 import { type DecodingOptions, decodingChecks } from './formats.js'
-import { type Cut, centreView, type PictureSize, type View, viewOptionsFrom } from './view.js'
+import { type Cut, centreView, type PixelSize, type View, viewOptionsFrom } from './view.js'
 
 /** The size and channels that a network takes. */
 export interface ImageSize {
@@ -14,16 +14,16 @@ export interface ImageSize {
   channels: 1 | 3
 }
 
-/** How a single picture is read and brought to a network's size. */
+/** How an image is read and brought to a network's size. */
 export interface ImageOptions extends DecodingOptions {
   /**
-   * The picture's smallest side is rescaled to this (the paper's Q), at least the larger side of the size, and the
+   * The image's smallest side is rescaled to this (the paper's Q), at least the larger side of the size, and the
    * middle is cut out. Default: as small as just covers the size.
    */
   smallestSide?: number
 }
 
-/** The check of the channels of pictures. */
+/** The check of the channels of images. */
 export const channelsCheck: Check<1 | 3> = (value, name) => {
   if (value === 1 || value === 3) return value
   throw unexpected('1 or 3', name, value)
@@ -36,7 +36,7 @@ const asGiven: Check<unknown> = (value) => value
 const checks = { smallestSide: asGiven, ...decodingChecks }
 
 /** As small as covers the size, and the middle of it. */
-function coveringView(size: PictureSize, { height, width }: PictureSize): Omit<View, 'smallestSide'> {
+function coveringView(size: PixelSize, { height, width }: PixelSize): Omit<View, 'smallestSide'> {
   const scale = Math.max(height / size.height, width / size.width)
   const covering = {
     height: Math.max(height, Math.round(size.height * scale)),
@@ -50,14 +50,14 @@ function coveringView(size: PictureSize, { height, width }: PictureSize): Omit<V
 }
 
 /**
- * Decodes a picture file (PNG, JPEG, WebP, GIF, AVIF, TIFF; SVG where `formats` has it) as a network takes it: rescaled
+ * Decodes an image file (PNG, JPEG, WebP, GIF, AVIF, TIFF; SVG where `formats` has it) as a network takes it: rescaled
  * with its proportions kept, so that it just covers the size or as `smallestSide` says, and the middle cut out. Never
  * squashed. Turned as its EXIF says; transparent parts become black; CMYK is converted by its colour profile, or a press
  * profile where it has none (Pillow looks at no profile). Of several pages or frames the first is taken.
  *
  * @param source path of a file, or its bytes
  * @returns uint8, height x width x channels
- * @throws VggError FILE_NOT_FOUND; FILE_FORMAT where it is no picture, a damaged one, or beyond a limit; INVALID_ARGUMENT
+ * @throws VggError FILE_NOT_FOUND; FILE_FORMAT where it is no image, a damaged one, or beyond a limit; INVALID_ARGUMENT
  */
 export async function readImage(
   source: string | Uint8Array,
@@ -70,14 +70,14 @@ export async function readImage(
   const scaled = smallestSide === undefined ? undefined : viewOptionsFrom({ crop: [height, width], smallestSide })
   const cut: Cut = { height, width, channels }
   return named(source, async () => {
-    const picture = await openPicture(await pictureBytes(source, decoding), decoding)
-    const view = scaled === undefined ? coveringView(picture.size, cut) : centreView(picture.size, scaled)
-    return decodeView(picture, view, cut, decoding)
+    const image = await openImage(await encodedBytes(source, decoding), decoding)
+    const view = scaled === undefined ? coveringView(image.size, cut) : centreView(image.size, scaled)
+    return decodeView(image, view, cut, decoding)
   })
 }
 
 /**
- * The height and width of a picture file in pixels, turned as its EXIF says. Nothing but its header is read.
+ * The height and width of an image file in pixels, turned as its EXIF says. Nothing but its header is read.
  *
  * @param source path of a file, or its bytes
  * @throws VggError as {@link readImage} does
@@ -88,7 +88,7 @@ export async function readImageSize(
 ): Promise<Pick<ImageSize, 'height' | 'width'>> {
   const decoding = readOptions(options, 'readImageSize options', decodingChecks)
   return named(source, async () => {
-    const { height, width } = (await openPicture(await pictureBytes(source, decoding), decoding)).size
+    const { height, width } = (await openImage(await encodedBytes(source, decoding), decoding)).size
     return { height, width }
   })
 }
@@ -97,14 +97,14 @@ async function named<T>(source: string | Uint8Array, read: () => Promise<T>): Pr
   try {
     return await read()
   } catch (error) {
-    throw namedFault(error, typeof source === 'string' ? source : 'the picture')
+    throw namedFault(error, typeof source === 'string' ? source : 'the image')
   }
 }
 
-/** The bare reason of decode.ts with the picture's name. */
+/** The bare reason of decode.ts with the image's name. */
 export function namedFault(error: unknown, name: string): unknown {
   if (!(error instanceof VggError)) return error
   if (error.code === 'FILE_NOT_FOUND') return new VggError(error.code, `No file at ${name}`, { cause: error })
   if (error.code !== 'FILE_FORMAT') return error
-  return new VggError(error.code, `Expected a picture for ${name} but ${error.message}`, { cause: error })
+  return new VggError(error.code, `Expected an image for ${name} but ${error.message}`, { cause: error })
 }

@@ -1,7 +1,7 @@
-import type { PictureSize } from './view.js'
+import type { PixelSize } from './view.js'
 
 /** What the header of a JPEG says. */
-export interface JpegHeader extends PictureSize {
+export interface JpegHeader extends PixelSize {
   /** 1: grey; 3: colours. */
   readonly components: 1 | 3
 }
@@ -70,7 +70,7 @@ const orientationTag = 0x0112
 const shortType = 3
 
 /**
- * Whether EXIF says that the picture is upright already, or nothing. `Exif` and two zeros, then a TIFF header (the order
+ * Whether EXIF says that the image is upright already, or nothing. `Exif` and two zeros, then a TIFF header (the order
  * of bytes, 42, the place of the first directory), directories with entries of 12 bytes: tag, type, count, value.
  */
 function isUpright(segment: DataView): boolean {

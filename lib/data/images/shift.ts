@@ -1,5 +1,5 @@
 /**
- * Moves each picture by its own whole number of pixels; what leaves is lost, what comes in is background.
+ * Moves each image by its own whole number of pixels; what leaves is lost, what comes in is background.
  *
  * @param pixels uint8, n h w c
  * @param shape [n, height, width, channels]

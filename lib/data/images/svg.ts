@@ -5,7 +5,7 @@ import { VggError } from '../../error.js'
 import { isPlainNode } from '../../platform/load/binary-trial.js'
 import type { Decoding } from './formats.js'
 import { tooSlow, unreadable } from './unreadable.js'
-import type { Cut, PictureSize, View } from './view.js'
+import type { Cut, PixelSize, View } from './view.js'
 
 /** What the process is asked for: the size, or a part of the image drawn at a size. */
 interface SvgRequest extends Pick<Decoding, 'pixelLimit' | 'decodeSeconds'> {
@@ -62,8 +62,8 @@ function answerTo(bytes: Uint8Array, request: SvgRequest): Promise<Buffer> {
 }
 
 /** The size of an SVG in pixels. @throws as {@link drawSvg} does */
-export async function sizeOfSvg(bytes: Uint8Array, { pixelLimit, decodeSeconds }: Decoding): Promise<PictureSize> {
-  return JSON.parse((await answerTo(bytes, { pixelLimit, decodeSeconds })).toString()) as PictureSize
+export async function sizeOfSvg(bytes: Uint8Array, { pixelLimit, decodeSeconds }: Decoding): Promise<PixelSize> {
+  return JSON.parse((await answerTo(bytes, { pixelLimit, decodeSeconds })).toString()) as PixelSize
 }
 
 /**

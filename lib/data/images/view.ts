@@ -2,21 +2,21 @@ import { arrayOf, boolean, type Check, integer, unexpected } from '../../options
 import type { Random } from '../../random.js'
 
 /** Height and width in pixels. */
-export interface PictureSize {
+export interface PixelSize {
   readonly height: number
   readonly width: number
 }
 
-/** What is cut out of a rescaled picture. */
-export interface Cut extends PictureSize {
+/** What is cut out of a rescaled image. */
+export interface Cut extends PixelSize {
   /** 1: grey; 3: red, green, blue. */
   readonly channels: 1 | 3
 }
 
-/** The paper's S: the smallest side of the rescaled picture, fixed or drawn for each picture from [least, most]. */
+/** The paper's S: the smallest side of the rescaled image, fixed or drawn for each image from [least, most]. */
 export type SmallestSide = number | readonly [least: number, most: number]
 
-/** How a picture of any size becomes one of the network's size (Sect. 3.1). */
+/** How an image of any size becomes one of the network's size (Sect. 3.1). */
 export interface ViewOptions {
   /** [height, width] of what is cut out. */
   readonly crop: readonly [height: number, width: number]
@@ -26,13 +26,13 @@ export interface ViewOptions {
   readonly randomCrop: boolean
 }
 
-/** One picture's rescaling and crop. */
+/** One image's rescaling and crop. */
 export interface View {
   readonly smallestSide: number
-  /** Of the rescaled picture. */
+  /** Of the rescaled image. */
   readonly height: number
   readonly width: number
-  /** First row of the crop within the rescaled picture. */
+  /** First row of the crop within the rescaled image. */
   readonly top: number
   /** First column of the crop. */
   readonly left: number
@@ -67,7 +67,7 @@ function smallestSideFrom(value: unknown, name: string, least: number): Smallest
 }
 
 /**
- * Reads how pictures are rescaled and cut.
+ * Reads how images are rescaled and cut.
  *
  * @param given crop: a side or [height, width]; smallestSide: at least the larger side of the crop, or [least, most],
  *   default 256/224 of it as in the paper; randomCrop: default true
@@ -79,14 +79,14 @@ export function viewOptionsFrom(given: {
   readonly randomCrop?: unknown
 }): ViewOptions {
   const crop = cropFrom(given.crop, 'crop')
-  // A crop of any orientation must fit into a picture of any orientation: hence the larger side, not each by itself.
+  // A crop of any orientation must fit into an image of any orientation: hence the larger side, not each by itself.
   const least = Math.max(...crop)
   const smallestSide = smallestSideFrom(given.smallestSide ?? Math.round(least * defaultMargin), 'smallestSide', least)
   return { crop, smallestSide, randomCrop: boolean(given.randomCrop ?? true, 'randomCrop') }
 }
 
-/** The size of a picture rescaled with its proportions kept: its smallest side is S exactly, the other is rounded. */
-export function rescaledSize({ height, width }: PictureSize, smallestSide: number): PictureSize {
+/** The size of an image rescaled with its proportions kept: its smallest side is S exactly, the other is rounded. */
+export function rescaledSize({ height, width }: PixelSize, smallestSide: number): PixelSize {
   const scale = smallestSide / Math.min(height, width)
   return {
     height: height <= width ? smallestSide : Math.max(smallestSide, Math.round(height * scale)),
@@ -98,12 +98,12 @@ export function rescaledSize({ height, width }: PictureSize, smallestSide: numbe
 const drawn = (random: Random, count: number): number => Math.floor(random.uniform(0, count))
 
 /**
- * One picture as training sees it: S drawn from its range, and a crop at any offset, each as likely as the others.
+ * One image as training sees it: S drawn from its range, and a crop at any offset, each as likely as the others.
  * Always takes three numbers of the generator, whatever the options.
  *
- * @param size of the picture as it is in its file, turned upright
+ * @param size of the image as it is in its file, turned upright
  */
-export function drawView(random: Random, size: PictureSize, options: ViewOptions): View {
+export function drawView(random: Random, size: PixelSize, options: ViewOptions): View {
   const [least, most] = typeof options.smallestSide === 'number' ? [options.smallestSide] : options.smallestSide
   const smallestSide = least + drawn(random, (most ?? least) - least + 1)
   const { height, width } = rescaledSize(size, smallestSide)
@@ -114,8 +114,8 @@ export function drawView(random: Random, size: PictureSize, options: ViewOptions
   return { smallestSide, height, width, top, left }
 }
 
-/** One picture as evaluation sees it: the fixed S, or the middle of its range (384 of [256, 512]), and the middle. */
-export function centreView(size: PictureSize, options: Pick<ViewOptions, 'crop' | 'smallestSide'>): View {
+/** One image as evaluation sees it: the fixed S, or the middle of its range (384 of [256, 512]), and the middle. */
+export function centreView(size: PixelSize, options: Pick<ViewOptions, 'crop' | 'smallestSide'>): View {
   const smallestSide = evaluationSide(options.smallestSide)
   const rescaled = rescaledSize(size, smallestSide)
   return { smallestSide, ...rescaled, ...centre(rescaled, options.crop) }
@@ -127,6 +127,6 @@ export function evaluationSide(smallestSide: SmallestSide): number {
   return Math.round((smallestSide[0] + smallestSide[1]) / 2)
 }
 
-function centre({ height, width }: PictureSize, [cropHeight, cropWidth]: readonly [number, number]) {
+function centre({ height, width }: PixelSize, [cropHeight, cropWidth]: readonly [number, number]) {
   return { top: Math.floor((height - cropHeight) / 2), left: Math.floor((width - cropWidth) / 2) }
 }

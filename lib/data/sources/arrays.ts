@@ -2,13 +2,13 @@ import { VggError } from '../../error.js'
 import { arrayOf, type Check, instanceOf, optional, readOptions, text, unexpected } from '../../options.js'
 import { type Dataset, imageBytes, type Unreadable } from '../dataset.js'
 
-/** Labelled pictures in memory. */
+/** Labelled images in memory. */
 export interface ArrayData {
-  /** uint8, 0 to 255, in the order picture, row, column, channel. Kept, not copied: do not change it afterwards. */
+  /** uint8, 0 to 255, in the order image, row, column, channel. Kept, not copied: do not change it afterwards. */
   images: Uint8Array
   /** [n, height, width, channels]; channels is 1 or 3. */
   shape: readonly number[]
-  /** The class of each picture, from 0. */
+  /** The class of each image, from 0. */
   labels: ArrayLike<number>
   /** One name per class. Default: '0', '1', ... up to the largest label. */
   classNames?: readonly string[]
@@ -65,7 +65,7 @@ const checks = {
 }
 
 /**
- * A dataset of pictures that are in memory already.
+ * A dataset of images that are in memory already.
  *
  * @throws VggError SHAPE_MISMATCH where lengths and shape differ, INVALID_ARGUMENT for a label that is no class.
  */

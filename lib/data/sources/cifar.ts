@@ -12,7 +12,7 @@ const side = 32
 const plane = side * side
 const pixels = 3 * plane
 
-/** Each file holds records of labels and a picture, its three planes one after another. */
+/** Each file holds records of labels and an image, its three planes one after another. */
 const kinds = {
   'cifar-10': { labelBytes: 1, names: 'batches.meta.txt' },
   'cifar-100': { labelBytes: 2, names: 'fine_label_names.txt' },
@@ -107,7 +107,7 @@ function interleave(from: Uint8Array, into: Uint8Array): void {
 }
 
 /**
- * The pictures of CIFAR-10 (data_batch_1.bin ...) or CIFAR-100 (train.bin) in the binary version, plain or gzip, read
+ * The images of CIFAR-10 (data_batch_1.bin ...) or CIFAR-100 (train.bin) in the binary version, plain or gzip, read
  * into memory one file after another: 32x32, three channels.
  *
  * @throws VggError FILE_NOT_FOUND, FILE_FORMAT where a length or label fits neither, INVALID_ARGUMENT

@@ -1,7 +1,7 @@
 import { VggError } from '../../error.js'
 
 /**
- * The error for a file of pictures or labels that could not be read: FILE_NOT_FOUND, or FILE_FORMAT.
+ * The error for a file of images or labels that could not be read: FILE_NOT_FOUND, or FILE_FORMAT.
  *
  * @param packed what was expected of a gzip file, where unpacking it failed
  */

@@ -1,10 +1,10 @@
 import path from 'node:path'
 import { VggError } from '../../error.js'
 import { arrayOf, filePath, fraction, optional, readOptions, seed, text, withDefault } from '../../options.js'
-import { type PhotoList, type PhotoParts, splitPhotos } from './photographs.js'
+import { type PhotoList, type PhotoParts, splitPhotos } from './photo-dataset.js'
 import { entriesOf, FolderWalk, type SkippedLink } from './walk.js'
 
-/** How the pictures of a folder or a list are divided. */
+/** How the images of a folder or a list are divided. */
 export interface PartOptions {
   /**
    * Share of every class that is held out for validation, 0 (default) to below 1. Of no effect where the folder has a
@@ -41,7 +41,7 @@ export const partChecks = {
  * Extensions that are taken for images. Some of these are not read (BMP, HEIC; SVG unless asked for): such files are
  * reported as unreadable instead of ignored.
  */
-const pictureExtensions = new Set(
+const imageExtensions = new Set(
   '.jpg .jpeg .jpe .jfif .png .webp .gif .tif .tiff .avif .bmp .heic .heif .jxl .jp2 .ppm .pgm .pnm .svg'.split(' '),
 )
 
@@ -49,7 +49,7 @@ const trainingNames = ['train', 'training']
 /** Where there are several the first of these is the validation part. */
 const validationNames = ['val', 'validation', 'valid', 'test', 'testing']
 
-const isImageName = (name: string): boolean => pictureExtensions.has(path.extname(name).toLowerCase())
+const isImageName = (name: string): boolean => imageExtensions.has(path.extname(name).toLowerCase())
 
 const wrong = (message: string): VggError => new VggError('FILE_FORMAT', message)
 
@@ -60,15 +60,15 @@ interface Part {
   readonly list: PhotoList
   readonly ignored: number
   readonly skippedLinks: readonly SkippedLink[]
-  /** Classes with a folder but no picture in it. */
+  /** Classes with a folder but no image in it. */
   readonly empty: readonly string[]
 }
 
-/** The pictures of a folder that has a sub-folder for each class. */
+/** The images of a folder that has a sub-folder for each class. */
 async function readClasses(folder: string, expected?: readonly string[]): Promise<Part> {
   const top = await entriesOf(folder, isImageName)
   if (top.folders.length === 0) {
-    const found = top.images.length === 0 ? 'no picture' : `${top.images.length} pictures`
+    const found = top.images.length === 0 ? 'no image' : `${top.images.length} images`
     throw wrong(
       `Expected a sub-folder for each class in ${folder} (such as cat/1.jpg and dog/1.jpg), or train/ and val/ with ` +
         `such sub-folders, but it has no sub-folder and ${found}`,
@@ -80,7 +80,7 @@ async function readClasses(folder: string, expected?: readonly string[]): Promis
   const sources: string[] = []
   const labels: number[] = []
   const empty: string[] = []
-  // Pictures beside the class folders belong to no class.
+  // Images beside the class folders belong to no class.
   let ignored = top.ignored + top.images.length
   const walk = new FolderWalk(isImageName)
   const found = await walk.imagesBelow(folder, top)
@@ -96,7 +96,7 @@ async function readClasses(folder: string, expected?: readonly string[]): Promis
       labels.push(label)
     }
   }
-  if (sources.length === 0) throw wrong(`Expected pictures in the folders of ${folder} but found none`)
+  if (sources.length === 0) throw wrong(`Expected images in the folders of ${folder} but found none`)
   return {
     list: { sources, names: sources, labels: Int32Array.from(labels), classNames },
     ignored,
@@ -111,14 +111,13 @@ function warnOf(links: readonly SkippedLink[]): void {
   process.emitWarning(`Links that were not followed: ${named}`, 'VggDataWarning')
 }
 
-/** Classes that training needs: at least two, and pictures of each. */
+/** Classes that training needs: at least two, and images of each. */
 function checkTrainable(part: Part, folder: string): void {
   const { classNames } = part.list
   if (classNames.length < 2) {
     throw wrong(`Expected sub-folders of at least two classes in ${folder} but found only ${few(classNames)}`)
   }
-  if (part.empty.length > 0)
-    throw wrong(`Expected pictures of every class in ${folder} but ${few(part.empty)} has none`)
+  if (part.empty.length > 0) throw wrong(`Expected images of every class in ${folder} but ${few(part.empty)} has none`)
 }
 
 function checkSameClasses(training: PhotoList, validation: PhotoList, folder: string): void {
@@ -160,9 +159,9 @@ async function readable<T>(folder: string, read: () => Promise<T>): Promise<T> {
 }
 
 /**
- * The photographs of a folder: a sub-folder for each class, whose pictures may lie in further folders, or train/ and
+ * The images of a folder: a sub-folder for each class, whose images may lie in further folders, or train/ and
  * val/ (also validation/, valid/, test/) with such sub-folders each. Nothing is opened yet. Classes are in the order of
- * their names' code units, pictures in the order of their paths.
+ * their names' code units, images in the order of their paths.
  *
  * Links to files are followed, and links to folders that are not read yet: a folder that several paths lead to is read
  * once, under its own path or else under the first link to it, so that its images are of one class. Links that are not
@@ -170,7 +169,7 @@ async function readable<T>(folder: string, read: () => Promise<T>): Promise<T> {
  * in a process warning. A link to nothing that is named as an image is a missing image, reported when it is read.
  * Hidden files and others than images, by extension, are ignored and counted. Where there is no validation part, a share of each class is held out as the options say.
  *
- * @throws VggError FILE_NOT_FOUND; FILE_FORMAT where there are no classes, only one, one without a picture in the
+ * @throws VggError FILE_NOT_FOUND; FILE_FORMAT where there are no classes, only one, one without an image in the
  *   training part, or other classes in val/ than in train/; INVALID_ARGUMENT
  */
 export async function readFolder(folder: string, options: PartOptions = {}): Promise<FolderParts> {

@@ -122,14 +122,14 @@ export async function readIdx(path: string): Promise<Idx> {
 export interface IdxFiles extends Pick<ArrayData, 'classNames'> {
   /** [n, height, width] grey, or [n, height, width, channels] with 1 or 3 channels. */
   images: string
-  /** [n], one class index per picture. */
+  /** [n], one class index per image. */
   labels: string
 }
 
 const checks = { images: filePath, labels: filePath, classNames: optional(arrayOf(text)) }
 
 /**
- * The pictures and labels of two IDX files, read into memory.
+ * The images and labels of two IDX files, read into memory.
  *
  * @throws VggError INVALID_ARGUMENT, FILE_NOT_FOUND, FILE_FORMAT, or SHAPE_MISMATCH where the two files do not hold equally many.
  */

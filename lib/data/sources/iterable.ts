@@ -12,30 +12,30 @@ import {
 } from '../../options.js'
 import type { Dataset } from '../dataset.js'
 import { arrayDataset } from './arrays.js'
-import { type PhotoOptions, photoDataset, readPhotoOptions } from './photographs.js'
+import { type PhotoOptions, photoDataset, readPhotoOptions } from './photo-dataset.js'
 
-/** One labelled picture of an iterable. */
+/** One labelled image of an iterable. */
 export interface Labelled {
-  /** A picture file's bytes, or pixels: uint8, height x width x channels. */
+  /** An image file's bytes, or pixels: uint8, height x width x channels. */
   readonly image: Uint8Array
-  /** The number of its class, or its name: for all pictures the one or the other. */
+  /** The number of its class, or its name: for all images the one or the other. */
   readonly label: number | string
   /** What it is called in messages. Default: its number. */
   readonly name?: string
 }
 
-/** How the pictures of an iterable are gathered. */
+/** How the images of an iterable are gathered. */
 export interface GatheringOptions {
   /** The classes, in order. Default: the names in the order of their code units, or as many as the largest number says. */
   classNames?: readonly string[]
-  /** Bytes of the pictures together at most: an iterable without an end is an error, not a full memory. Default 4 GiB. */
+  /** Bytes of the images together at most: an iterable without an end is an error, not a full memory. Default 4 GiB. */
   memoryLimit?: number
 }
 
-/** Of picture files: decoded whenever they are read. */
+/** Of image files: decoded whenever they are read. */
 export interface EncodedOptions extends PhotoOptions, GatheringOptions {}
 
-/** Of pixels, all pictures alike. */
+/** Of pixels, all images alike. */
 export interface PixelOptions extends GatheringOptions {
   /** [height, width, 1 or 3] */
   shape: readonly [height: number, width: number, channels: number]
@@ -53,7 +53,7 @@ interface Gathered {
   readonly classNames: readonly string[]
 }
 
-/** Where {@link datasetFrom} takes labelled pictures from: an array, a generator, a stream of objects. */
+/** Where {@link datasetFrom} takes labelled images from: an array, a generator, a stream of objects. */
 export type LabelledSource = AsyncIterable<Labelled> | Iterable<Labelled>
 
 function isIterable(value: unknown): value is LabelledSource {
@@ -64,15 +64,15 @@ function isIterable(value: unknown): value is LabelledSource {
 const mostClasses = 65536
 
 function labelled(item: unknown, place: number): Labelled {
-  if (!isObject(item)) throw unexpected('{ image, label }', `picture ${place}`, item)
+  if (!isObject(item)) throw unexpected('{ image, label }', `image ${place}`, item)
   const { image, label, name } = item
-  if (!(image instanceof Uint8Array)) throw unexpected('a Uint8Array', `image of picture ${place}`, image)
-  if (typeof label === 'number') integer(0, mostClasses - 1)(label, `label of picture ${place}`)
-  else text(label, `label of picture ${place}`)
+  if (!(image instanceof Uint8Array)) throw unexpected('a Uint8Array', `image of image ${place}`, image)
+  if (typeof label === 'number') integer(0, mostClasses - 1)(label, `label of image ${place}`)
+  else text(label, `label of image ${place}`)
   return {
     image,
     label: label as number | string,
-    name: optional(text)(name, `name of picture ${place}`) ?? `${place}`,
+    name: optional(text)(name, `name of image ${place}`) ?? `${place}`,
   }
 }
 
@@ -86,11 +86,11 @@ async function gather(source: LabelledSource, options: Checked<typeof gatheringC
   for await (const item of source) {
     const { image, label, name = '' } = labelled(item, images.length)
     if (given.length > 0 && typeof label !== typeof given[0]) {
-      throw unexpected(`a ${typeof given[0]}, as before,`, `label of picture ${images.length}`, label)
+      throw unexpected(`a ${typeof given[0]}, as before,`, `label of image ${images.length}`, label)
     }
     bytes += image.length
     if (bytes > memoryLimit) {
-      const message = `Expected at most ${memoryLimit} bytes (memoryLimit) of pictures but ${images.length + 1} have ${bytes}: keep them as files`
+      const message = `Expected at most ${memoryLimit} bytes (memoryLimit) of images but ${images.length + 1} have ${bytes}: keep them as files`
       throw new VggError('OUT_OF_MEMORY', message)
     }
     // A copy: a source may hand out the same memory again and again.
@@ -98,7 +98,7 @@ async function gather(source: LabelledSource, options: Checked<typeof gatheringC
     names.push(name)
     given.push(label)
   }
-  if (images.length === 0) throw unexpected('at least one picture', 'source', 'none')
+  if (images.length === 0) throw unexpected('at least one image', 'source', 'none')
   const classes = classNames ?? classesOf(given)
   return { images, names, labels: labelsOf(given, classes), classNames: classes }
 }
@@ -115,14 +115,14 @@ function labelsOf(labels: readonly (number | string)[], classNames: readonly str
   return Int32Array.from(labels, (label, place) => {
     const index = typeof label === 'number' ? label : places.get(label)
     if (index !== undefined && index < classNames.length) return index
-    throw unexpected(`one of the ${classNames.length} classes`, `label of picture ${place}`, label)
+    throw unexpected(`one of the ${classNames.length} classes`, `label of image ${place}`, label)
   })
 }
 
 /**
- * A dataset of what any iterable gives, once: it is gone through to its end, and the pictures are kept in memory, as
- * they come: picture files stay packed, and are decoded whenever they are read, as {@link photoDataset} does it. With
- * `shape` the pictures are pixels already. What the iterable itself throws is passed on.
+ * A dataset of what any iterable gives, once: it is gone through to its end, and the images are kept in memory, as
+ * they come: image files stay packed, and are decoded whenever they are read, as {@link photoDataset} does it. With
+ * `shape` the images are pixels already. What the iterable itself throws is passed on.
  *
  * @throws VggError INVALID_ARGUMENT, OUT_OF_MEMORY beyond `memoryLimit`, SHAPE_MISMATCH where pixels are not of `shape`
  */
@@ -145,7 +145,7 @@ function fromPixels({ images, names, labels, classNames }: Gathered, sides: read
   const pixels = new Uint8Array(images.length * bytes)
   for (const [place, image] of images.entries()) {
     if (image.length !== bytes) {
-      const message = `Expected ${bytes} bytes (${sides.join('x')}) for picture ${names[place]} but received ${image.length}`
+      const message = `Expected ${bytes} bytes (${sides.join('x')}) for image ${names[place]} but received ${image.length}`
       throw new VggError('SHAPE_MISMATCH', message)
     }
     pixels.set(image, place * bytes)

@@ -4,7 +4,7 @@ import { VggError } from '../../error.js'
 import { filePath, likelyMeant, readOptions } from '../../options.js'
 import { fileError } from './file-error.js'
 import { type PartOptions, partChecks } from './folder.js'
-import { type PhotoList, type PhotoParts, splitPhotos } from './photographs.js'
+import { type PhotoList, type PhotoParts, splitPhotos } from './photo-dataset.js'
 
 /** One line of a list. */
 interface Row {
@@ -97,7 +97,7 @@ function entriesOf(rows: readonly Row[], file: string): Entry[] {
     }
     const source = fields[headed ? pathColumn : 0] ?? ''
     const label = (fields[headed ? labelColumn : 1] ?? '').trim()
-    if (source === '' || source.includes('\0')) throw at(file, line, 'Expected the path of a picture but found none')
+    if (source === '' || source.includes('\0')) throw at(file, line, 'Expected the path of an image but found none')
     if (label === '') throw at(file, line, 'Expected a label but found none')
     return { source, label, line }
   })
@@ -157,11 +157,11 @@ async function contentOf(file: string): Promise<string> {
 }
 
 /**
- * The photographs of a list: a CSV or TSV file with the path and the label of one picture a line. A header that names
+ * The images of a list: a CSV or TSV file with the path and the label of one image a line. A header that names
  * the two columns (`path` and `label`) may come first; then others are passed over. Paths are relative to the list's
  * folder. Labels are all names (classes in the order of their code units) or all numbers of classes, from 0.
  *
- * Pictures are not looked for: a missing file is found when it is read, and treated as `onUnreadable` says.
+ * Images are not looked for: a missing file is found when it is read, and treated as `onUnreadable` says.
  *
  * @throws VggError FILE_NOT_FOUND, FILE_FORMAT with file and line, INVALID_ARGUMENT
  */
@@ -170,7 +170,7 @@ export async function readList(file: string, options: PartOptions = {}): Promise
   const given = readOptions(options, 'readList options', partChecks)
   const content = await contentOf(file)
   const entries = entriesOf(rowsOf(content, separatorOf(file, content), file), file)
-  if (entries.length === 0) throw new VggError('FILE_FORMAT', `Expected the path and label of a picture in ${file}`)
+  if (entries.length === 0) throw new VggError('FILE_FORMAT', `Expected the path and label of an image in ${file}`)
   const classNames = given.classNames ?? classesOf(entries, file)
   const folder = path.dirname(file)
   const sources = entries.map(({ source }) => (path.isAbsolute(source) ? source : path.join(folder, source)))

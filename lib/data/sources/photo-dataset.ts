@@ -14,14 +14,14 @@ import {
 import type { Random } from '../../random.js'
 import type { Augmented, Dataset, Unreadable } from '../dataset.js'
 import { type ColourShift, colourShiftCheck, drawColourShift } from '../images/colour.js'
-import { decodeView, openPicture, type PhotoSource, pictureBytes } from '../images/decode.js'
+import { decodeView, encodedBytes, openImage, type PhotoSource } from '../images/decode.js'
 import { type DecodingOptions, decodingChecks } from '../images/formats.js'
 import { channelsCheck, namedFault } from '../images/image.js'
 import {
   type Cut,
   centreView,
   drawView,
-  type PictureSize,
+  type PixelSize,
   type SmallestSide,
   type View,
   viewOptionsFrom,
@@ -30,24 +30,24 @@ import { stratifiedIndices } from '../split.js'
 
 export type { PhotoSource } from '../images/decode.js'
 
-/** Labelled picture files, none of them opened yet. */
+/** Labelled image files, none of them opened yet. */
 export interface PhotoList {
-  /** Where each picture comes from. */
+  /** Where each image comes from. */
   readonly sources: readonly PhotoSource[]
-  /** What each picture is called in messages and reports: its path. */
+  /** What each image is called in messages and reports: its path. */
   readonly names: readonly string[]
-  /** The class of each picture, 0 to `classNames.length - 1`. */
+  /** The class of each image, 0 to `classNames.length - 1`. */
   readonly labels: Int32Array
   /** One name for each class. */
   readonly classNames: readonly string[]
 }
 
-/** How photographs become pictures of one size (Sect. 3.1 of the paper). */
+/** How image files become images of one size (Sect. 3.1 of the paper). */
 export interface PhotoOptions extends DecodingOptions {
   /** Side of what the network sees, in pixels, or [height, width]: 224 in the paper. */
   crop: number | readonly [height: number, width: number]
   /**
-   * The paper's S: the smallest side that pictures are rescaled to, or [least, most], to be drawn for each picture.
+   * The paper's S: the smallest side that images are rescaled to, or [least, most], to be drawn for each image.
    * At least the larger side of the crop. Default: 256/224 of it.
    */
   smallestSide?: SmallestSide
@@ -55,15 +55,15 @@ export interface PhotoOptions extends DecodingOptions {
   channels?: 1 | 3
   /** In training, cut anywhere; otherwise the middle. Default true. */
   randomCrop?: boolean
-  /** In training, mirror every second picture, by chance. Default true. */
+  /** In training, mirror every second image, by chance. Default true. */
   flip?: boolean
   /** In training, shift the colours. Default: not. Of 3 channels only. */
   colour?: ColourShift
-  /** What is done about a picture that cannot be read: reject (default), or leave it out and say so. */
+  /** What is done about an image that cannot be read: reject (default), or leave it out and say so. */
   onUnreadable?: 'skip' | 'throw'
   /**
-   * Pictures decoded at once, over all reads together, while as many more files are read: what bounds the memory.
-   * Default: one for each processor, but no more than libuv's pool has threads, each of which decodes a picture: 4, or
+   * Images decoded at once, over all reads together, while as many more files are read: what bounds the memory.
+   * Default: one for each processor, but no more than libuv's pool has threads, each of which decodes an image: 4, or
    * what the environment variable UV_THREADPOOL_SIZE says. A network does not compute in that pool. On the CPU its threads (one for each
    * processor, passive while they wait) and the decoding ones are more than the processors, and share them by turns.
    */
@@ -95,7 +95,7 @@ const checks = {
 export function readPhotoOptions(options: PhotoOptions) {
   const given = readOptions(options, 'photoDataset options', checks)
   const { channels, colour } = given
-  if (colour !== undefined && channels === 1) throw unexpected('no colour shift of grey pictures', 'colour', colour)
+  if (colour !== undefined && channels === 1) throw unexpected('no colour shift of grey images', 'colour', colour)
   return { ...given, viewing: viewOptionsFrom(given) }
 }
 
@@ -129,17 +129,17 @@ class Gate {
   }
 }
 
-/** Chooses the view of picture `place` of a read, once its size is known. */
-type ChooseView = (size: PictureSize, place: number) => View
+/** Chooses the view of image `place` of a read, once its size is known. */
+type ChooseView = (size: PixelSize, place: number) => View
 
 /**
- * Photographs as a dataset: decoded whenever they are read, several at once, each from one reading of its file.
+ * Images as a dataset: decoded whenever they are read, several at once, each from one reading of its file.
  *
- * `read` gives every picture as evaluation sees it: rescaled to S (the middle of its range), the middle cut out.
- * `readAugmented` gives it as training does: S, crop, flip and colour shift are drawn from the picture's own generator,
+ * `read` gives every image as evaluation sees it: rescaled to S (the middle of its range), the middle cut out.
+ * `readAugmented` gives it as training does: S, crop, flip and colour shift are drawn from the image's own generator,
  * in this order and always all but the colours, so that to switch one off leaves the others as they are.
  *
- * A picture that cannot be read (missing, empty, damaged, truncated, of no allowed format, too large, too slow) makes a read reject with
+ * An image that cannot be read (missing, empty, damaged, truncated, of no allowed format, too large, too slow) makes a read reject with
  * FILE_NOT_FOUND or FILE_FORMAT, path and reason; of several the first in the order asked for. With `skip` it is
  * returned among the unreadable, and its pixels are 0.
  *
@@ -156,12 +156,12 @@ export function photoDataset(list: PhotoList, options: PhotoOptions): Dataset {
   const reading = new Gate(2 * workers)
   const decoding = new Gate(workers)
 
-  /** Why there is no such picture; undefined where it is in `into`. */
+  /** Why there is no such image; undefined where it is in `into`. */
   async function faultOf(index: number, place: number, choose: ChooseView, into: Uint8Array): Promise<unknown> {
     try {
-      const picture = await openPicture(await pictureBytes(sources[index] ?? '', given), given)
-      const view = choose(picture.size, place)
-      await decoding.pass(() => decodeView(picture, view, cut, given, into))
+      const image = await openImage(await encodedBytes(sources[index] ?? '', given), given)
+      const view = choose(image.size, place)
+      await decoding.pass(() => decodeView(image, view, cut, given, into))
       return undefined
     } catch (fault) {
       return fault
@@ -184,13 +184,13 @@ export function photoDataset(list: PhotoList, options: PhotoOptions): Dataset {
         reading.leave()
         if (fault === undefined) return
         faults.set(place, fault)
-        stopped ||= onUnreadable === 'throw' || !isOfPicture(fault)
+        stopped ||= onUnreadable === 'throw' || !isOfImage(fault)
       })
     }
     await Promise.all(running)
     const inOrder = [...faults].sort(([a], [b]) => a - b)
     const named = inOrder.map(([place, fault]) => ({ place, name: names[indices[place] ?? -1] ?? '', fault }))
-    const reason = stopped ? named.find(({ fault }) => onUnreadable === 'throw' || !isOfPicture(fault)) : undefined
+    const reason = stopped ? named.find(({ fault }) => onUnreadable === 'throw' || !isOfImage(fault)) : undefined
     if (reason !== undefined) throw namedFault(reason.fault, reason.name)
     for (const { place } of named) into.fill(0, place * bytes, (place + 1) * bytes)
     return named.map(({ place, name, fault }) => ({ place, name, reason: (fault as Error).message }))
@@ -201,7 +201,7 @@ export function photoDataset(list: PhotoList, options: PhotoOptions): Dataset {
     const shifts = new Float32Array(indices.length * channels)
     const unreadable = await readAll(indices, into, (size, place) => {
       const random = randoms[place]
-      if (random === undefined) throw new VggError('INTERNAL', `Expected a generator for picture ${place} of the batch`)
+      if (random === undefined) throw new VggError('INTERNAL', `Expected a generator for image ${place} of the batch`)
       const view = drawView(random, size, viewing)
       flips[place] = random.next() >>> 31
       if (colour !== undefined) shifts.set(drawColourShift(random, colour), place * channels)
@@ -229,7 +229,7 @@ export function photoDataset(list: PhotoList, options: PhotoOptions): Dataset {
 }
 
 /** Whether a fault is one that `skip` passes over. */
-const isOfPicture = (fault: unknown): boolean =>
+const isOfImage = (fault: unknown): boolean =>
   fault instanceof VggError && (fault.code === 'FILE_FORMAT' || fault.code === 'FILE_NOT_FOUND')
 
 const sourceCheck: Check<PhotoSource> = (value, name) => {
@@ -247,10 +247,10 @@ function checkedList(list: PhotoList): PhotoList {
   const sources = arrayOf(sourceCheck)(list?.sources, 'sources')
   const names = arrayOf(stringCheck)(list.names, 'names')
   const classNames = arrayOf(stringCheck)(list.classNames, 'classNames')
-  if (sources.length === 0) throw unexpected('at least one picture', 'sources', sources)
+  if (sources.length === 0) throw unexpected('at least one image', 'sources', sources)
   const count = sources.length
   if (names.length !== count || list.labels?.length !== count) {
-    const message = `Expected a name and a label for each of ${count} pictures but received ${names.length} names and ${list.labels?.length} labels`
+    const message = `Expected a name and a label for each of ${count} images but received ${names.length} names and ${list.labels?.length} labels`
     throw new VggError('SHAPE_MISMATCH', message)
   }
   const label = integer(0, classNames.length - 1)
@@ -258,7 +258,7 @@ function checkedList(list: PhotoList): PhotoList {
   return { sources, names, labels, classNames }
 }
 
-/** The photographs of a list with these indices, in this order. */
+/** The images of a list with these indices, in this order. */
 export function selectPhotos(list: PhotoList, indices: Int32Array): PhotoList {
   const chosen = Array.from(indices, (index) => integer(0, list.sources.length - 1)(index, 'indices'))
   return {
@@ -269,7 +269,7 @@ export function selectPhotos(list: PhotoList, indices: Int32Array): PhotoList {
   }
 }
 
-/** Photographs in two parts that share none. */
+/** Images in two parts that share none. */
 export interface PhotoParts {
   /** What a network learns from. */
   readonly training: PhotoList
@@ -280,7 +280,7 @@ export interface PhotoParts {
 /**
  * Holds out a share of every class for validation by chance (stratified); each part keeps the order of the list.
  *
- * @param share 0 (all for training) to below 1; rounded to whole pictures, of which each part gets at least one
+ * @param share 0 (all for training) to below 1; rounded to whole images, of which each part gets at least one
  * @param seed equal seeds give equal parts
  */
 export function splitPhotos(list: PhotoList, share: number, seed: number): PhotoParts {

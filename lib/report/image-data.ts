@@ -2,35 +2,35 @@ import sharp from 'sharp'
 import type { Tensor } from '../tensor.js'
 import { valuesOf } from '../tensor.js'
 
-/** A picture inside a page. */
-export interface EmbeddedPicture {
+/** An image inside a page. */
+export interface EmbeddedImage {
   /** `data:image/png;base64,...` */
   readonly uri: string
   readonly width: number
   readonly height: number
 }
 
-/** Below this a picture is shown enlarged, and JPEG would blur what there is to see. */
+/** Below this an image is shown enlarged, and JPEG would blur what there is to see. */
 const small = 96
 
 /**
- * Pixels as a picture in a page: PNG where it is small, JPEG elsewhere.
+ * Pixels as an image in a page: PNG where it is small, JPEG elsewhere.
  * @param pixels uint8, height x width x channels; of two channels, or more than three, the first is shown
  */
 export async function embedded(
   pixels: Uint8Array,
   size: { readonly height: number; readonly width: number; readonly channels: number },
-): Promise<EmbeddedPicture> {
+): Promise<EmbeddedImage> {
   const { height, width } = size
   const shown = size.channels === 3 ? pixels : pixels.filter((_, place) => place % size.channels === 0)
-  const picture = sharp(shown, { raw: { height, width, channels: size.channels === 3 ? 3 : 1 } })
+  const image = sharp(shown, { raw: { height, width, channels: size.channels === 3 ? 3 : 1 } })
   const isSmall = Math.max(height, width) <= small
-  const bytes = await (isSmall ? picture.png() : picture.jpeg({ quality: 82 })).toBuffer()
+  const bytes = await (isSmall ? image.png() : image.jpeg({ quality: 82 })).toBuffer()
   return { uri: `data:image/${isSmall ? 'png' : 'jpeg'};base64,${bytes.toString('base64')}`, width, height }
 }
 
 /** One window of the first layer. */
-export interface FilterPicture extends EmbeddedPicture {
+export interface FilterImage extends EmbeddedImage {
   /** The largest amount of a weight: what is drawn black or white. */
   readonly largest: number
 }
@@ -39,11 +39,11 @@ export interface FilterPicture extends EmbeddedPicture {
 const filterSide = 48
 
 /**
- * The windows of a first layer as pictures: 0 is mid-grey, the window's largest amount black or white; each weight is
+ * The windows of a first layer as images: 0 is mid-grey, the window's largest amount black or white; each weight is
  * enlarged to a square.
  * @param weight float32 [o, c, h, w]; of other than 1 or 3 channels, none
  */
-export async function filterPictures(weight: Tensor<'float32'>): Promise<FilterPicture[]> {
+export async function filterImages(weight: Tensor<'float32'>): Promise<FilterImage[]> {
   const [outputs = 0, channels = 0, height = 0, width = 0] = weight.shape
   if ((channels !== 1 && channels !== 3) || height * width === 0) return []
   const values = valuesOf(weight)

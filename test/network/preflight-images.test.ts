@@ -17,9 +17,9 @@ async function changed(data: Dataset, change: (value: number, place: number) => 
   return arrayDataset({ images, shape: [count, height, width, channels], labels, classNames: [...classNames] })
 }
 
-/** The dataset, of which one picture cannot be read. */
+/** The dataset, of which one image cannot be read. */
 function broken(data: Dataset, bad: number, policy: 'skip' | 'throw'): Dataset {
-  const nameOf = (index: number): string => `picture-${index}.png`
+  const nameOf = (index: number): string => `image-${index}.png`
   return {
     ...data,
     nameOf,
@@ -54,7 +54,7 @@ describe('the input', () => {
     {
       what: 'the mean of other data',
       net: { meanRgb: 33.3 },
-      words: /subtracts 33\.3, but these pictures have the mean 12\d/,
+      words: /subtracts 33\.3, but these images have the mean 12\d/,
     },
     {
       what: 'pixels scaled twice',
@@ -83,7 +83,7 @@ describe('the input', () => {
       /no pixel is above 1: .*divided by 255 already/,
     )
     const grey = await changed(stripes(64, 1), () => 7)
-    expect((await checked({}, { training: grey })).fatal.join()).toMatch(/all pixels of all pictures are equal/)
+    expect((await checked({}, { training: grey })).fatal.join()).toMatch(/all pixels of all images are equal/)
   })
 })
 
@@ -106,9 +106,9 @@ describe('the classes', () => {
       }),
     )
     expect(classes.empty).toEqual(['standing'])
-    expect(warnings.join()).toMatch(/no training picture of standing/)
+    expect(warnings.join()).toMatch(/no training image of standing/)
     const short = await checked({}, { training: data, validation: only })
-    expect(short.warnings.join()).toMatch(/no validation picture of standing, leaning/)
+    expect(short.warnings.join()).toMatch(/no validation image of standing, leaning/)
   })
 
   it('far out of balance are warned of; a single one is wrong', async () => {
@@ -122,7 +122,7 @@ describe('the classes', () => {
       all(data).filter((index) => data.labels[index] === 2),
     )
     expect((await checked({}, { training: single })).fatal.join()).toMatch(
-      /all training pictures are of the class leaning/,
+      /all training images are of the class leaning/,
     )
   })
 
@@ -132,7 +132,7 @@ describe('the classes', () => {
   })
 })
 
-describe('equal pictures', () => {
+describe('equal images', () => {
   it('in both parts, and under two classes, are found by their pixels', async () => {
     const data = stripes(40, 1)
     const { warnings, duplicates } = await checked(
@@ -144,7 +144,7 @@ describe('equal pictures', () => {
       sharedCount: 0,
       contradictoryCount: 0,
       repeated: 0,
-      pictures: 50,
+      images: 50,
     })
     expect(warnings).toEqual([])
     const leaked = await checked({}, { training: data, validation: subset(data, Int32Array.of(7, 31)) })
@@ -152,7 +152,7 @@ describe('equal pictures', () => {
       { training: '7', validation: '0' },
       { training: '31', validation: '1' },
     ])
-    expect(leaked.warnings.join()).toMatch(/2 validation pictures are in the training data as well/)
+    expect(leaked.warnings.join()).toMatch(/2 validation images are in the training data as well/)
     const twice = subset(data, Int32Array.of(...all(data), 5, 6))
     twice.labels[40] = ((data.labels[5] ?? 0) + 1) % 3
     const { duplicates: found } = await checked({}, { training: twice })
@@ -196,25 +196,23 @@ describe('equal pictures', () => {
   })
 })
 
-describe('pictures that cannot be read', () => {
+describe('images that cannot be read', () => {
   it('are named with the reason; under skip training can go on', async () => {
     const report = await checked({}, { training: broken(stripes(40, 1), 11, 'skip') })
     expect(report.files).toMatchObject({ checked: 40, of: 40, unreadableCount: 1 })
     expect(report.files.unreadable).toEqual([
-      { part: 'training', index: 11, name: 'picture-11.png', reason: 'is truncated' },
+      { part: 'training', index: 11, name: 'image-11.png', reason: 'is truncated' },
     ])
     expect(report.fatal).toEqual([])
-    expect(report.warnings.join()).toMatch(
-      /1 picture cannot be read, the first picture-11.png: is truncated; passed over/,
-    )
-    expect(report.duplicates.pictures).toBe(39)
+    expect(report.warnings.join()).toMatch(/1 image cannot be read, the first image-11.png: is truncated; passed over/)
+    expect(report.duplicates.images).toBe(39)
     expect(report.speed?.imagesPerSecond).toBeGreaterThan(0)
   })
 
   it('end a training that refuses them: every one is found all the same', async () => {
     const { files, fatal, activations } = await checked({}, { training: broken(stripes(40, 1), 11, 'throw') })
     expect(files.unreadable.map(({ index }) => index)).toEqual([11])
-    expect(fatal.join()).toMatch(/picture-11.png is truncated; training would end there: use --on-unreadable skip/)
+    expect(fatal.join()).toMatch(/image-11.png is truncated; training would end there: use --on-unreadable skip/)
     expect(activations?.layers.length).toBe(11)
   })
 
@@ -232,7 +230,7 @@ describe('pictures that cannot be read', () => {
         Array.from(indices, (index, place) => ({ place, name: String(index), reason: 'is empty' })),
     }
     const report = await checked({}, { training })
-    expect(report.fatal.join()).toMatch(/no training picture can be read: 5 pictures/)
+    expect(report.fatal.join()).toMatch(/no training image can be read: 5 images/)
     expect(report).toMatchObject({ input: undefined, activations: undefined, speed: undefined })
   })
 })

@@ -8,18 +8,18 @@ import {
   photoDataset,
   selectPhotos,
   splitPhotos,
-} from '../../lib/data/sources/photographs.js'
+} from '../../lib/data/sources/photo-dataset.js'
 import type { Random } from '../../lib/random.js'
 import { all, colour, flat, gradient, listOf, packed, randomsOf } from '../setup/photos.js'
 
-/** One picture of 60x80, packed: every pixel says where it is. */
+/** One image of 60x80, packed: every pixel says where it is. */
 let map: Buffer
 
 beforeAll(async () => {
   map = await packed(gradient(60, 80)).png().toBuffer()
 })
 
-/** Upper left pixel of picture `place`: on an unscaled map its red is the row, its green the column. */
+/** Upper left pixel of image `place`: on an unscaled map its red is the row, its green the column. */
 const corner = (into: Uint8Array, place: number, bytes: number) => [...into.subarray(place * bytes, place * bytes + 2)]
 
 describe('read', () => {
@@ -54,7 +54,7 @@ describe('read', () => {
   })
 
   test('each of many into its place, in any order, whatever the workers; one source read once', async () => {
-    const pictures = await Promise.all(
+    const images = await Promise.all(
       [0, 1, 2, 3, 4, 5, 6].map((n) =>
         packed(flat(20, 20, [n, n, n]))
           .png()
@@ -64,7 +64,7 @@ describe('read', () => {
     let reads = 0
     let running = 0
     let most = 0
-    const sources = pictures.map((bytes, index) => async () => {
+    const sources = images.map((bytes, index) => async () => {
       reads += 1
       running += 1
       most = Math.max(most, running)
@@ -106,7 +106,7 @@ describe('read', () => {
 })
 
 describe('readAugmented', () => {
-  test('S, crop, flip and colours are drawn from the picture’s own generator, in this order', async () => {
+  test('S, crop, flip and colours are drawn from the image’s own generator, in this order', async () => {
     const options: PhotoOptions = { crop: [20, 30], smallestSide: 60, colour }
     const data = photoDataset(listOf(Array.from({ length: 20 }, () => map)), options)
     const into = new Uint8Array(20 * imageBytes(data))
@@ -173,7 +173,7 @@ describe('readAugmented', () => {
     ])
   })
 
-  test('grey pictures have one channel, and no colours to shift', async () => {
+  test('grey images have one channel, and no colours to shift', async () => {
     const data = photoDataset(listOf([map]), { crop: 16, channels: 1 })
     const into = new Uint8Array(256)
     expect(await data.readAugmented?.(all(1), randomsOf(1), into)).toMatchObject({ flip: expect.any(Uint8Array) })
@@ -200,9 +200,9 @@ describe('options and lists', () => {
 
   test('lists that do not fit together are refused', () => {
     const list = listOf([map, map])
-    expect(() => photoDataset({ ...list, names: ['one'] }, { crop: 16 })).toThrow(/2 pictures but received 1 names/)
+    expect(() => photoDataset({ ...list, names: ['one'] }, { crop: 16 })).toThrow(/2 images but received 1 names/)
     expect(() => photoDataset({ ...list, labels: Int32Array.of(0, 2) }, { crop: 16 })).toThrow(/labels\[1\]/)
-    expect(() => photoDataset(listOf([]), { crop: 16 })).toThrow(/at least one picture/)
+    expect(() => photoDataset(listOf([]), { crop: 16 })).toThrow(/at least one image/)
     expect(() => photoDataset({ ...list, sources: [map, 3 as unknown as string] }, { crop: 16 })).toThrow(
       /sources\[1\]/,
     )
@@ -212,7 +212,7 @@ describe('options and lists', () => {
     expect(photoDataset(listOf(['x/1.jpg', map]), { crop: 16 }).nameOf?.(0)).toBe('x/1.jpg')
   })
 
-  test('a split keeps the share of every class, the order, and every picture once', () => {
+  test('a split keeps the share of every class, the order, and every image once', () => {
     const labels = Int32Array.from({ length: 100 }, (_, index) => (index < 80 ? 0 : 1))
     const names = Array.from(labels, (_, index) => `${index}.jpg`)
     const list: PhotoList = { sources: names, names, labels, classNames: ['many', 'few'] }

@@ -3,11 +3,11 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { imageBytes } from '../../lib/data/dataset.js'
-import { photoDataset } from '../../lib/data/sources/photographs.js'
+import { photoDataset } from '../../lib/data/sources/photo-dataset.js'
 import { newFolder } from '../setup/folder.js'
 import { all, claimsToBe, colour, gradient, listOf, packed, randomsOf } from '../setup/photos.js'
 
-/** One picture of 60x80, packed. */
+/** One image of 60x80, packed. */
 let map: Buffer
 
 beforeAll(async () => {
@@ -28,7 +28,7 @@ describe('what cannot be read', () => {
       ['5-huge.png', await claimsToBe(40000, 40000)],
       ['6-gone.jpg', map],
       ['7.webp', await packed(gradient(30, 50)).webp().toBuffer()],
-      ['8-random.gif', Buffer.from('GIF89a but no picture follows')],
+      ['8-random.gif', Buffer.from('GIF89a but no image follows')],
     ]
     for (const [name, bytes] of files) writeFileSync(path.join(folder, name), bytes)
     rmSync(path.join(folder, '6-gone.jpg'))
@@ -37,7 +37,7 @@ describe('what cannot be read', () => {
   const reasons = [
     [1, /^the file is empty$/],
     [2, /^it is truncated: its end is missing$/],
-    [4, /^it is no picture of a known format$/],
+    [4, /^it is no image of a known format$/],
     [5, /40000x40000 pixels, more than the limit/],
     [6, /^no such file$/],
     [8, /^its header is damaged or cut off$/],
@@ -82,7 +82,7 @@ describe('what cannot be read', () => {
       const error = await data.read(Int32Array.from(wanted), into).catch((reason: unknown) => reason)
       expect(error).toMatchObject({
         code: 'FILE_FORMAT',
-        message: expect.stringMatching(/4-text\.jpg but it is no picture/),
+        message: expect.stringMatching(/4-text\.jpg but it is no image/),
       })
       // the gate is open again
       expect(await data.read(Int32Array.of(0, 3), into.subarray(0, 2 * imageBytes(data)))).toEqual([])

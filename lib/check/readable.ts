@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
-import { readPictures } from '../data/batch.js'
+import { readImages } from '../data/batch.js'
 import { type Dataset, imageBytes } from '../data/dataset.js'
 import { throwIfAborted, VggError } from '../error.js'
 
-/** The part of the data that a picture is in. */
+/** The part of the data that an image is in. */
 export type Part = 'training' | 'validation'
 
-/** A picture that could not be read. */
-export interface UnreadablePicture {
+/** An image that could not be read. */
+export interface UnreadableImage {
   /** Of the data. */
   readonly part: 'training' | 'validation'
   /** Its number in that part. */
@@ -18,23 +18,23 @@ export interface UnreadablePicture {
   readonly reason: string
 }
 
-/** What one pass over the pictures of a part, or a sample of them, has seen. */
+/** What one pass over the images of a part, or a sample of them, has seen. */
 export interface Reading {
-  /** Pictures that were to be read, in this order. */
+  /** Images that were to be read, in this order. */
   readonly indices: Int32Array
-  readonly unreadable: readonly UnreadablePicture[]
-  /** Whether the dataset refuses such pictures: training would end at the first. */
+  readonly unreadable: readonly UnreadableImage[]
+  /** Whether the dataset refuses such images: training would end at the first. */
   readonly refuses: boolean
   /** For each channel, how many pixels have each value: 256 counts. */
   readonly histograms: readonly Float64Array[]
-  /** Hash of each readable picture's pixels, by its number; empty unless asked for. */
+  /** Hash of each readable image's pixels, by its number; empty unless asked for. */
   readonly hashes: ReadonlyMap<number, string>
 }
 
 /** How to read them. */
 export interface ReadingOptions {
   readonly indices: Int32Array
-  /** Whether pictures are to be told apart by their pixels. */
+  /** Whether images are to be told apart by their pixels. */
   readonly hashing: 'pixels' | 'none'
   readonly signal: AbortSignal | undefined
   readonly onRead: ((done: number, of: number) => void) | undefined
@@ -43,12 +43,12 @@ export interface ReadingOptions {
 /** Pixels that are read at once. */
 const bytesAtOnce = 2 ** 24
 
-/** Reads pictures as evaluation sees them, and passes over those that cannot be read, whatever the dataset's policy. */
+/** Reads images as evaluation sees them, and passes over those that cannot be read, whatever the dataset's policy. */
 export async function readThrough(data: Dataset, part: Part, options: ReadingOptions): Promise<Reading> {
   const { indices, hashing, signal, onRead } = options
   const histograms = Array.from({ length: data.channels }, () => new Float64Array(256))
   const hashes = new Map<number, string>()
-  const unreadable: UnreadablePicture[] = []
+  const unreadable: UnreadableImage[] = []
   let refuses = false
   const bytes = imageBytes(data)
   const atOnce = Math.max(1, Math.min(64, Math.floor(bytesAtOnce / bytes)))
@@ -58,12 +58,12 @@ export async function readThrough(data: Dataset, part: Part, options: ReadingOpt
     const read = await readLeniently(data, wanted)
     refuses ||= read.refuses
     unreadable.push(...read.unreadable.map(({ index, name, reason }) => ({ part, index, name, reason })))
-    for (const { pixels, numbers } of read.pictures) {
+    for (const { pixels, numbers } of read.images) {
       countValues(pixels, histograms)
       if (hashing === 'none') continue
       for (const [place, number] of numbers.entries()) {
-        const picture = pixels.subarray(place * bytes, (place + 1) * bytes)
-        hashes.set(number, createHash('sha256').update(picture).digest('base64'))
+        const image = pixels.subarray(place * bytes, (place + 1) * bytes)
+        hashes.set(number, createHash('sha256').update(image).digest('base64'))
       }
     }
     onRead?.(start + wanted.length, indices.length)
@@ -72,30 +72,30 @@ export async function readThrough(data: Dataset, part: Part, options: ReadingOpt
 }
 
 interface LenientRead {
-  pictures: { pixels: Uint8Array; numbers: Int32Array }[]
-  unreadable: Omit<UnreadablePicture, 'part'>[]
+  images: { pixels: Uint8Array; numbers: Int32Array }[]
+  unreadable: Omit<UnreadableImage, 'part'>[]
   refuses: boolean
 }
 
-/** All at once; where the dataset refuses, one by one, so that each bad picture is known. */
+/** All at once; where the dataset refuses, one by one, so that each bad image is known. */
 async function readLeniently(data: Dataset, indices: Int32Array): Promise<LenientRead> {
   try {
-    const { images, indices: numbers, unreadable } = await readPictures(data, indices)
-    return { pictures: [{ pixels: await images.data(), numbers }], unreadable: [...unreadable], refuses: false }
+    const { images, indices: numbers, unreadable } = await readImages(data, indices)
+    return { images: [{ pixels: await images.data(), numbers }], unreadable: [...unreadable], refuses: false }
   } catch (error) {
     if (!isUnreadable(error)) throw error
     const [index] = indices
     if (indices.length > 1 || index === undefined) return readSingly(data, indices)
     const name = data.nameOf?.(index) ?? String(index)
-    return { pictures: [], unreadable: [{ index, name, reason: error.message }], refuses: true }
+    return { images: [], unreadable: [{ index, name, reason: error.message }], refuses: true }
   }
 }
 
 async function readSingly(data: Dataset, indices: Int32Array): Promise<LenientRead> {
-  const all: LenientRead = { pictures: [], unreadable: [], refuses: true }
+  const all: LenientRead = { images: [], unreadable: [], refuses: true }
   for (const index of indices) {
     const one = await readLeniently(data, Int32Array.of(index))
-    all.pictures.push(...one.pictures)
+    all.images.push(...one.images)
     all.unreadable.push(...one.unreadable)
   }
   return all

@@ -30,7 +30,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-describe('photographs in a folder', () => {
+describe('images in a folder', () => {
   test('are looked at, learnt, judged, classified and reported', async () => {
     const words = [at('photos'), ...net, ...run, '--no-flip', '--epochs', '12', '--split', '0.25']
     const checked = await vggnet(['check', ...words])
@@ -39,25 +39,25 @@ describe('photographs in a folder', () => {
 
     const trained = await vggnet(['train', ...words, '--out', at('run')])
     expect(trained).toMatchObject({ code: 0, stderr: '' })
-    expect(trained.stdout).toMatch(/VGG A \(32x32x3, 3 classes, .*\): 90 pictures, 30 for validation/)
+    expect(trained.stdout).toMatch(/VGG A \(32x32x3, 3 classes, .*\): 90 images, 30 for validation/)
 
     const judged = await vggnet(['evaluate', at('run'), '--json'])
     expect(judged).toMatchObject({ code: 0, stderr: '' })
     const found = JSON.parse(judged.stdout)
     // S is the paper's 256 for a crop of 224, in proportion
     expect(found.protocol).toBe(
-      "protocol: single centre crop of 32x32 of the picture rescaled to a smallest side of 37; the validation part of the run's own data",
+      "protocol: single centre crop of 32x32 of the image rescaled to a smallest side of 37; the validation part of the run's own data",
     )
     expect(found).toMatchObject({ part: 'validation', trainingImages: 0, unknown: [], count: 30, unreadable: [] })
     expect(found.top1).toBeGreaterThan(0.8)
     expect(found.perClass.map(({ name }: { name: string }) => name)).toEqual(['digit-0', 'digit-1', 'digit-2'])
     const text = await vggnet(['evaluate', at('run'), at('photos'), '--part', 'all'])
     expect(text.stdout).toMatch(/; all of the run's own data\nthe model was trained on 90 of these 120 images: /)
-    expect(text.stdout).toMatch(/120 pictures: top-1 \d+\.\d\d %, loss /)
+    expect(text.stdout).toMatch(/120 images: top-1 \d+\.\d\d %, loss /)
     expect(text.stdout).toMatch(/truth \\ answer +digit-0 +digit-1 +digit-2/)
 
-    const picture = at('photos/digit-1/7.png')
-    const said = await vggnet(['classify', at('run'), picture])
+    const image = at('photos/digit-1/7.png')
+    const said = await vggnet(['classify', at('run'), image])
     expect(said.stdout).toMatch(/7\.png {2}digit-\d \d+\.\d\d %/)
 
     const reported = await vggnet(['report', at('run')])
@@ -85,7 +85,7 @@ describe('photographs in a folder', () => {
 
   test('a damaged file is named, or left out and counted', async () => {
     await writeDigitPhotos(at('damaged'), 2, 12)
-    await writeFile(at('damaged/digit-1/3.png'), 'no picture')
+    await writeFile(at('damaged/digit-1/3.png'), 'no image')
     const words = [
       'train',
       at('damaged'),

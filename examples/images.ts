@@ -1,6 +1,6 @@
-// The paper's procedure (Sect. 3.1) on a folder of photographs, CLASS/*.jpg: S drawn for each picture, random crop, mirror and
+// The paper's procedure (Sect. 3.1) on a folder of images, CLASS/*.jpg: S drawn for each image, random crop, mirror and
 // colour shift, the rate divided by 10 on a plateau, checkpoints. Stop it with Ctrl-C and start it again: it goes on.
-// Run: npx tsx examples/photographs.ts [--photos FOLDER] [--out FOLDER]   (Node 22.18 and later: node examples/photographs.ts)
+// Run: npx tsx examples/images.ts [--photos FOLDER] [--out FOLDER]   (Node 22.18 and later: node examples/images.ts)
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import {
@@ -19,13 +19,13 @@ import {
 import { command, wholeNumber } from './command.ts'
 import { writeFabrics } from './fabrics.ts'
 
-const usage = `photographs.ts [--photos FOLDER] [--out FOLDER] [--epochs N] [--crop PIXELS]
+const usage = `images.ts [--photos FOLDER] [--out FOLDER] [--epochs N] [--crop PIXELS]
   --photos FOLDER  a sub-folder for each class (default: OUT/photos, drawn cloth: striped, dotted, chequered)
-  --out FOLDER     checkpoints and the model go here (default runs/photographs)
-  --epochs N       passes through the pictures (default 15)
+  --out FOLDER     checkpoints and the model go here (default runs/images)
+  --epochs N       passes through the images (default 15)
   --crop PIXELS    side of what the net sees, 32 to 224 (default 48)`
 
-const defaults = { photos: '', out: path.join('runs', 'photographs'), epochs: '15', crop: '48' }
+const defaults = { photos: '', out: path.join('runs', 'images'), epochs: '15', crop: '48' }
 
 await command(usage, defaults, async ({ photos, out, ...numbers }) => {
   const epochs = wholeNumber(numbers.epochs, 'epochs', [1, 10_000])
@@ -56,7 +56,7 @@ await command(usage, defaults, async ({ photos, out, ...numbers }) => {
       meanRgb: fitted?.mean,
       preprocessing: { smallestSide: view.smallestSide, colour },
     }))
-  console.log(`VGG ${net.variant}, ${training.sources.length} photographs, ${deviceLine(net)}`)
+  console.log(`VGG ${net.variant}, ${training.sources.length} images, ${deviceLine(net)}`)
 
   const stopping = new AbortController()
   process.once('SIGINT', () => stopping.abort())
