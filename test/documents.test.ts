@@ -18,7 +18,7 @@ import {
 // Words that have been retired from the documents, by what is written instead.
 const retired: Record<string, RegExp> = {
   'index, position, location': /places?/,
-  image: /images?|photographs?/,
+  image: /pictures?|photographs?/,
   after: /behind/,
   'reported, printed': /told|tells|said/,
   'prepared, written': /made ready|laid down|lays? down/,
