@@ -86,7 +86,7 @@ export function goalsOf(one: Case, device: string): readonly Goal[] {
 }
 
 /** More of a processor in other hands makes a figure doubtful. */
-export const mostForeignLoad = 0.15
+export const mostBackgroundLoad = 0.15
 
 export type Verdict = 'reached' | 'enough' | 'missed' | 'disturbed'
 
@@ -97,9 +97,9 @@ export type Verdict = 'reached' | 'enough' | 'missed' | 'disturbed'
 export function judged(
   ratio: number,
   { ratio: wanted, floor }: Pick<Goal, 'ratio' | 'floor'>,
-  foreignLoad: number | undefined,
+  backgroundLoad: number | undefined,
 ): Verdict {
-  if ((foreignLoad ?? 0) > mostForeignLoad) return 'disturbed'
+  if ((backgroundLoad ?? 0) > mostBackgroundLoad) return 'disturbed'
   if (ratio >= wanted) return 'reached'
   return ratio >= floor ? 'enough' : 'missed'
 }

@@ -1,6 +1,6 @@
 // What a run has found, for programs: a record for each case and peer.
 
-import type { Times } from '../lib/measure/turns.js'
+import type { Times } from '../lib/measure/interleaved.js'
 import type { PeerName } from './cases.js'
 import { caseText, goalOfScaling, judged } from './cases.js'
 import type { CaseFound, Found, PeerFound, ScalingFound } from './report.js'
@@ -20,9 +20,9 @@ const ownRecord = ({ case: one, threads, ours }: CaseFound, { precision, machine
   machine,
 })
 
-function goalRecord(found: CaseFound, peer: PeerName, ratio: number, foreignLoad: number | undefined) {
+function goalRecord(found: CaseFound, peer: PeerName, ratio: number, backgroundLoad: number | undefined) {
   const goal = found.goals?.find((one) => one.peer === peer)
-  return goal && { goal: goal.ratio, floor: goal.floor, verdict: judged(ratio, goal, foreignLoad) }
+  return goal && { goal: goal.ratio, floor: goal.floor, verdict: judged(ratio, goal, backgroundLoad) }
 }
 
 function peerRecord(found: CaseFound, head: Head, peer: PeerFound, own: Times) {
@@ -37,16 +37,16 @@ function peerRecord(found: CaseFound, head: Head, peer: PeerFound, own: Times) {
     peerMedianMs: medianMs,
     peerPeakMegabytes: peer.peakMegabytes,
     ratio,
-    ...goalRecord(found, peer.peer, ratio, peer.foreignLoad),
-    foreignLoad: peer.foreignLoad,
+    ...goalRecord(found, peer.peer, ratio, peer.backgroundLoad),
+    backgroundLoad: peer.backgroundLoad,
   }
 }
 
 /** One for each peer, or one for us alone. */
 export function caseRecords(found: CaseFound, head: Head): object[] {
-  const { case: one, ours, peers, foreignLoad, error } = found
+  const { case: one, ours, peers, backgroundLoad, error } = found
   if (ours === undefined) return [{ case: caseText(one), precision: head.precision, batch: one.batch, error }]
-  if (peers.length === 0) return [{ ...ownRecord(found, head, ours), foreignLoad }]
+  if (peers.length === 0) return [{ ...ownRecord(found, head, ours), backgroundLoad }]
   return peers.map((peer) => peerRecord(found, head, peer, ours))
 }
 
@@ -58,6 +58,6 @@ export const scalingRecord = ({ case: one, scaling, ...rest }: ScalingFound, { p
   ...rest,
   scaling,
   ...(scaling !== undefined &&
-    rest.threads === 2 && { goal: goalOfScaling.ratio, verdict: judged(scaling, goalOfScaling, rest.foreignLoad) }),
+    rest.threads === 2 && { goal: goalOfScaling.ratio, verdict: judged(scaling, goalOfScaling, rest.backgroundLoad) }),
   machine,
 })

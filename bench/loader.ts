@@ -10,7 +10,7 @@ import { cachedDataset } from '../lib/data/cache/cache.js'
 import type { Dataset } from '../lib/data/dataset.js'
 import { Loader } from '../lib/data/loader.js'
 import { type PhotoList, photoDataset } from '../lib/data/sources/photo-dataset.js'
-import { type Contender, inTurns, timesOf } from '../lib/measure/turns.js'
+import { type Contender, interleaved, timesOf } from '../lib/measure/interleaved.js'
 import { Random } from '../lib/random.js'
 import { machineOf, machineText } from './machine.js'
 import { PeerProcess } from './peer-process.js'
@@ -79,8 +79,8 @@ async function smoothNoise(random: Random, width: number, height: number): Promi
       .resize(width, height, { fit: 'fill', kernel: 'cubic' })
       .raw()
       .toBuffer()
-    for (let place = 0; place < sum.length; place++) {
-      sum[place] = (sum[place] ?? 0) + ((scaled[place] ?? 0) - 128) * (strength / 64)
+    for (let position = 0; position < sum.length; position++) {
+      sum[position] = (sum[position] ?? 0) + ((scaled[position] ?? 0) - 128) * (strength / 64)
     }
   }
   const pixels = Uint8Array.from(sum, (value) => Math.max(0, Math.min(255, value)))
@@ -161,7 +161,7 @@ try {
     versions = await peer.ask({ do: 'versions' }, patience)
     contenders.push(contenderOf(peer, `DataLoader, ${elements}`))
   }
-  const found = await inTurns(contenders, flags.rounds, flags.seconds * 1000)
+  const found = await interleaved(contenders, flags.rounds, flags.seconds * 1000)
   console.log(machineText(machineOf({ sharp: sharp.versions.sharp ?? '', vips: sharp.versions.vips, ...versions })))
   const files = `${flags.images} JPEG files, batch ${flags.batch}, ${flags.workers} workers`
   console.log(`${files}; the cache was made at ${(1000 / making).toFixed(0)} images/s`)

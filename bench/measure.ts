@@ -2,9 +2,9 @@
 
 import { messageOf } from '../lib/error.js'
 import { describe } from '../lib/index.js'
+import { interleaved, medianRatio, type Times } from '../lib/measure/interleaved.js'
 import { type Ours, openOurs, type Run } from '../lib/measure/ours.js'
 import { LoadWatch, mean, peakMegabytes } from '../lib/measure/processes.js'
-import { inTurns, medianRatio, type Times } from '../lib/measure/turns.js'
 import { type Case, goalsOf } from './cases.js'
 import type { CaseFound, PeerFound } from './report.js'
 import type { Rival } from './rivals.js'
@@ -36,20 +36,20 @@ interface Found {
 
 async function ownTimes(ours: Ours, { rounds, milliseconds }: Settings): Promise<Found> {
   const watch = new LoadWatch()
-  const times = await inTurns([watch.watched(ours)], rounds, milliseconds)
+  const times = await interleaved([watch.watched(ours)], rounds, milliseconds)
   return { times: times.get(ours.name) as Times, shares: watch.shares }
 }
 
 // A card has its own load.
-const foreignLoadOf = ({ net }: Ours, shares: readonly number[]) =>
-  net.device === 'cpu' ? { foreignLoad: mean(shares) } : {}
+const backgroundLoadOf = ({ net }: Ours, shares: readonly number[]) =>
+  net.device === 'cpu' ? { backgroundLoad: mean(shares) } : {}
 
 async function besideOne(ours: Ours, one: Case, rival: Rival, settings: Settings): Promise<[Found, PeerFound]> {
   const { rounds, milliseconds, secondsLeft, prepareSeconds } = settings
   const opponent = await rival.prepare(Math.min(prepareSeconds, secondsLeft()))
   try {
     const watch = new LoadWatch([opponent.pid])
-    const found = await inTurns([watch.watched(ours), watch.watched(opponent)], rounds, milliseconds)
+    const found = await interleaved([watch.watched(ours), watch.watched(opponent)], rounds, milliseconds)
     const [mine, its] = [found.get(ours.name) as Times, found.get(opponent.name) as Times]
     const peer = {
       peer: rival.name,
@@ -60,7 +60,7 @@ async function besideOne(ours: Ours, one: Case, rival: Rival, settings: Settings
       ours: mine,
       readySeconds: opponent.readySeconds,
       peakMegabytes: peakMegabytes(opponent.pid),
-      ...foreignLoadOf(ours, watch.shares),
+      ...backgroundLoadOf(ours, watch.shares),
     }
     return [{ times: mine, shares: watch.shares }, peer]
   } finally {
@@ -112,7 +112,7 @@ async function measuredWith(ours: Ours, one: Case, settings: Settings): Promise<
     },
     peers,
     goals: goalsOf(one, ours.net.device),
-    ...foreignLoadOf(
+    ...backgroundLoadOf(
       ours,
       [first, ...others].flatMap(({ shares }) => shares),
     ),

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { messageOf } from '../lib/error.js'
 import type { Run } from '../lib/measure/ours.js'
-import { defaultPeersFolder, peersAreThere, peerVersions, placesIn } from '../scripts/setup/peers.mjs'
+import { defaultPeersFolder, peersAreThere, peerVersions, runFiles } from '../scripts/setup/peers.mjs'
 import { type Case, processorCases, storedOf } from './cases.js'
 import { type Flags, wantsPeers } from './flags.js'
 import type { CaseFound, ScalingFound } from './report.js'
@@ -33,7 +33,7 @@ async function findPeers(flags: Flags, say: Say): Promise<{ peers: Peers; versio
   if (!wantsPeers(flags)) return { peers: {}, versions: {} }
   const folder = typeof flags.peers === 'string' ? path.resolve(flags.peers) : defaultPeersFolder()
   const there = peersAreThere(folder)
-  const python = flags.peer ?? (there ? placesIn(folder).python : undefined)
+  const python = flags.peer ?? (there ? runFiles(folder).python : undefined)
   if (!there) say(`No peers in ${folder}: \`npm run bench:peers\` puts PyTorch and onnxruntime-node there.`)
   const runtime: Record<string, string> = there ? { 'onnxruntime-node': peerVersions['onnxruntime-node'] } : {}
   const peers = there ? { folder } : {}

@@ -2,7 +2,7 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import pc from 'picocolors'
-import type { Times } from '../lib/measure/turns.js'
+import type { Times } from '../lib/measure/interleaved.js'
 import {
   type Case,
   caseText,
@@ -11,7 +11,7 @@ import {
   goalOverLeast,
   judged,
   type Layout,
-  mostForeignLoad,
+  mostBackgroundLoad,
   type PeerName,
   type Verdict,
 } from './cases.js'
@@ -32,7 +32,7 @@ export interface PeerFound extends Partial<Times> {
   /** Of its process so far, in the host's memory; on a card one process has several peers. */
   readonly peakMegabytes?: number
   /** The share of the machine's processors that was in other hands, the mean over the rounds. */
-  readonly foreignLoad?: number
+  readonly backgroundLoad?: number
   readonly error?: string
 }
 
@@ -49,7 +49,7 @@ export interface CaseFound {
   }
   readonly peers: readonly PeerFound[]
   readonly goals?: readonly Goal[]
-  readonly foreignLoad?: number
+  readonly backgroundLoad?: number
   /** Of the layers, by the measured ceilings. */
   readonly leastMs?: number
   readonly overLeast?: number
@@ -64,7 +64,7 @@ export interface ScalingFound {
   readonly oneThreadImagesPerSecond?: number
   /** The second over the first, by the medians. */
   readonly scaling?: number
-  readonly foreignLoad?: number
+  readonly backgroundLoad?: number
   readonly error?: string
 }
 
@@ -104,13 +104,13 @@ const paint: Record<Verdict, (text: string) => string> = {
   disturbed: pc.yellow,
 }
 
-function verdictText(ratio: number, goal: Pick<Goal, 'ratio' | 'floor'>, foreignLoad: number | undefined): string {
-  const verdict = judged(ratio, goal, foreignLoad)
+function verdictText(ratio: number, goal: Pick<Goal, 'ratio' | 'floor'>, backgroundLoad: number | undefined): string {
+  const verdict = judged(ratio, goal, backgroundLoad)
   const words = {
     reached: 'reached',
     enough: `at least ${goal.floor}x is reached`,
     missed: 'missed !',
-    disturbed: `not judged, foreign load ${number(100 * (foreignLoad ?? 0), 0)} %`,
+    disturbed: `not judged, foreign load ${number(100 * (backgroundLoad ?? 0), 0)} %`,
   }[verdict]
   return paint[verdict](`${number(ratio, 2)}x, goal ${goal.ratio}x: ${words}`)
 }
@@ -122,12 +122,12 @@ function peerText(found: PeerFound, goals: readonly Goal[]): string {
   const name = layout ? `${peer}, ${layout}` : peer
   const text = `  ${name}: ${number(medianMs, 3)} ms (least ${number(minimumMs, 3)}), ${rate(imagesPerSecond)} images/s`
   const goal = goals.find((one) => one.peer === peer)
-  return `${text}, ours ${goal ? verdictText(ratio, goal, found.foreignLoad) : `${number(ratio, 2)}x`}`
+  return `${text}, ours ${goal ? verdictText(ratio, goal, found.backgroundLoad) : `${number(ratio, 2)}x`}`
 }
 
-function foreignText(share: number): string {
+function backgroundText(share: number): string {
   const text = `foreign load ${number(100 * share, 0)} %`
-  return share > mostForeignLoad ? pc.red(`${text} ! (more than ${number(100 * mostForeignLoad, 0)} %)`) : text
+  return share > mostBackgroundLoad ? pc.red(`${text} ! (more than ${number(100 * mostBackgroundLoad, 0)} %)`) : text
 }
 
 /** Ours is to be at most PyTorch's in the same precision. */
@@ -141,9 +141,9 @@ function memoryText(own: number, peers: readonly PeerFound[]): string {
 }
 
 // What matters on a processor only.
-function processorLine({ ours, peers, threads, foreignLoad }: CaseFound): string {
+function processorLine({ ours, peers, threads, backgroundLoad }: CaseFound): string {
   const words = [`${threads} threads`, memoryText(ours?.peakMegabytes ?? Number.NaN, peers)]
-  return `  ${[...words, ...(foreignLoad === undefined ? [] : [foreignText(foreignLoad)])].join('; ')}`
+  return `  ${[...words, ...(backgroundLoad === undefined ? [] : [backgroundText(backgroundLoad)])].join('; ')}`
 }
 
 /** For people. */
@@ -167,12 +167,12 @@ export function caseLines(found: CaseFound): string[] {
 
 export function scalingLine({ case: one, threads, scaling, error, ...found }: ScalingFound): string {
   const what = `vggnet ${caseText(one)}, ${threads} threads beside one`
-  const { imagesPerSecond, oneThreadImagesPerSecond, foreignLoad } = found
+  const { imagesPerSecond, oneThreadImagesPerSecond, backgroundLoad } = found
   if (scaling === undefined || imagesPerSecond === undefined || oneThreadImagesPerSecond === undefined)
     return `${what}: ${error ?? 'not measured'}`
   const rates = `${rate(imagesPerSecond)} and ${rate(oneThreadImagesPerSecond)} images/s`
-  const verdict = threads === 2 ? verdictText(scaling, goalOfScaling, foreignLoad) : `${number(scaling, 2)}x`
-  return `${what}: ${rates}, ${verdict}; ${foreignText(foreignLoad ?? 0)}`
+  const verdict = threads === 2 ? verdictText(scaling, goalOfScaling, backgroundLoad) : `${number(scaling, 2)}x`
+  return `${what}: ${rates}, ${verdict}; ${backgroundText(backgroundLoad ?? 0)}`
 }
 
 function passText(pass: Pass | undefined): string {

@@ -1,7 +1,7 @@
 // Whom a case takes turns with.
 import { fileURLToPath } from 'node:url'
-import { inTurns } from '../lib/measure/turns.js'
-import { placesIn } from '../scripts/setup/peers.mjs'
+import { interleaved } from '../lib/measure/interleaved.js'
+import { runFiles } from '../scripts/setup/peers.mjs'
 import { type Case, exportedCase, type Layout, layouts, type PeerName, sameCase, waysOf } from './cases.js'
 import { PeerProcess } from './peer-process.js'
 import type { Stored } from './roofline.js'
@@ -61,7 +61,7 @@ function torchRival(python: string, threads: number, one: Case, name: PeerName):
   const trialOf = async (layout: Layout, seconds: number) => {
     const opponent = await openTorch(python, threads, one, name, layout, seconds)
     try {
-      const times = await inTurns([opponent], trialRounds, 0)
+      const times = await interleaved([opponent], trialRounds, 0)
       return { layout, milliseconds: times.get(name)?.minimumMs ?? Number.POSITIVE_INFINITY }
     } finally {
       opponent.close()
@@ -79,7 +79,7 @@ function torchRival(python: string, threads: number, one: Case, name: PeerName):
 }
 
 function onnxRival(folder: string, threads: number, one: Case): Rival {
-  const { runtime, model } = placesIn(folder)
+  const { runtime, model } = runFiles(folder)
   const script = fileURLToPath(new URL('peer-onnx.mjs', import.meta.url))
   return {
     name: 'onnxruntime-node',

@@ -1,9 +1,9 @@
 // What more threads bring: one thread and several, in turns.
 
 import { messageOf } from '../lib/error.js'
+import { interleaved, type Times } from '../lib/measure/interleaved.js'
 import { type Ours, openOurs, type Run } from '../lib/measure/ours.js'
 import { LoadWatch, mean } from '../lib/measure/processes.js'
-import { inTurns, type Times } from '../lib/measure/turns.js'
 import type { Case } from './cases.js'
 import type { ScalingFound } from './report.js'
 
@@ -21,7 +21,7 @@ export async function measureScaling(one: Case, { run, rounds, milliseconds }: S
     for (const count of [1, threads]) opened.push(await openOurs(one, { ...run, threads: count }, `${count} threads`))
     const watch = new LoadWatch()
     const watched = opened.map((ours) => watch.watched(ours))
-    const found = await inTurns(watched, rounds, milliseconds)
+    const found = await interleaved(watched, rounds, milliseconds)
     const [single, several] = opened.map(({ name }) => (found.get(name) as Times).medianMs) as [number, number]
     const perSecond = (time: number) => (1000 * one.batch) / time
     return {
@@ -30,7 +30,7 @@ export async function measureScaling(one: Case, { run, rounds, milliseconds }: S
       imagesPerSecond: perSecond(several),
       oneThreadImagesPerSecond: perSecond(single),
       scaling: single / several,
-      foreignLoad: mean(watch.shares),
+      backgroundLoad: mean(watch.shares),
     }
   } catch (error) {
     return { case: one, threads, error: messageOf(error) }

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import type { Mode } from '../lib/measure/case.js'
-import type { Contender } from '../lib/measure/turns.js'
+import type { Contender } from '../lib/measure/interleaved.js'
 import type { Case, Layout, Way } from './cases.js'
 import { type Answer, PeerProcess } from './peer-process.js'
 import type { Ceilings, Stored } from './roofline.js'

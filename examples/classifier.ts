@@ -37,7 +37,7 @@ export class Classifier {
       const batch = this.#waiting.splice(0, this.#batch)
       try {
         const answers = await this.#answers(batch.map(({ pixels }) => pixels))
-        for (const [place, one] of batch.entries()) one.resolve(answers[place] ?? [])
+        for (const [position, one] of batch.entries()) one.resolve(answers[position] ?? [])
       } catch (error) {
         for (const one of batch) one.reject(error)
       }

@@ -45,13 +45,13 @@ async function wholeImage(
   return { ...size, pixels: await readImage(file, { ...size, channels: 3 }) }
 }
 
-/** The soft-max of a class map's mean over its places; one score for each class. */
+/** The soft-max of a class map's mean over its positions; one score for each class. */
 async function posterior(map: Tensor<'float32'>): Promise<Float32Array> {
   const [, classes = 0] = map.shape
   const scores = await map.data()
-  const places = scores.length / classes
+  const positions = scores.length / classes
   const mean = Float32Array.from({ length: classes }, (_, index) =>
-    scores.subarray(index * places, (index + 1) * places).reduce((sum, score) => sum + score / places, 0),
+    scores.subarray(index * positions, (index + 1) * positions).reduce((sum, score) => sum + score / positions, 0),
   )
   return (await Tensor.from(mean).softmax()).data()
 }
@@ -83,8 +83,8 @@ await command(usage, { model: '', photos: '' }, async ({ model, photos }) => {
     const { training: list } = await readFolder(photos === '' ? path.join(folder, 'other') : photos)
     // the paper's Q for its crop of 224, for this net's crop
     const proportionate = (q: number): number => Math.round((q * Math.max(...net.imageSize)) / 224)
-    const view = { crop: net.imageSize, smallestSide: proportionate(384) }
-    const middle = await evaluate(net, photoDataset(list, view))
+    const box = { crop: net.imageSize, smallestSide: proportionate(384) }
+    const middle = await evaluate(net, photoDataset(list, box))
     console.log(`${middle.count} images, the middle crop of each: ${percent(middle.top1)} right`)
     for (const paper of [[384], [256, 384, 512]]) {
       const sides = paper.map(proportionate)

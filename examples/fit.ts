@@ -11,10 +11,10 @@ function stripes(count: number, random: Random) {
   const images = new Uint8Array(count * side * side)
   labels.forEach((label, image) => {
     const phase = random.uniform(0, 6)
-    for (let place = 0; place < side * side; place++) {
-      const [row, column] = [Math.floor(place / side), place % side]
+    for (let position = 0; position < side * side; position++) {
+      const [row, column] = [Math.floor(position / side), position % side]
       const along = [row, column, row + column][label] ?? 0
-      images[image * side * side + place] = 128 + 80 * Math.sin(along + phase) + random.uniform(-40, 40)
+      images[image * side * side + position] = 128 + 80 * Math.sin(along + phase) + random.uniform(-40, 40)
     }
   })
   return arrayDataset({ images, shape: [count, side, side, 1], labels, classNames })

@@ -35,12 +35,12 @@ await command(usage, defaults, async ({ photos, out, ...numbers }) => {
   const { training, validation } = await readFolder(folder, { validation: 0.2, seed: 1 })
 
   // in the paper S is from 256 to 512 for a crop of 224: the same proportion
-  const view = { crop, smallestSide: [Math.round((crop * 256) / 224), Math.round((crop * 512) / 224)] } as const
+  const box = { crop, smallestSide: [Math.round((crop * 256) / 224), Math.round((crop * 512) / 224)] } as const
   const checkpoints = path.join(out, 'checkpoints')
   const newest = await newestCheckpoint(checkpoints)
   const begun = newest && (await loadTraining(newest.path))
   if (newest) console.log(`going on from step ${newest.step}`)
-  const fitted = begun ? undefined : await statisticsOf(photoDataset(training, view))
+  const fitted = begun ? undefined : await statisticsOf(photoDataset(training, box))
   const colour = begun?.net.preprocessing?.colour ?? fitted?.colour
   const net =
     begun?.net ??
@@ -54,14 +54,14 @@ await command(usage, defaults, async ({ photos, out, ...numbers }) => {
       initialisation: 'he',
       dropout: 0.2,
       meanRgb: fitted?.mean,
-      preprocessing: { smallestSide: view.smallestSide, colour },
+      preprocessing: { smallestSide: box.smallestSide, colour },
     }))
   console.log(`VGG ${net.variant}, ${training.sources.length} images, ${deviceLine(net)}`)
 
   const stopping = new AbortController()
   process.once('SIGINT', () => stopping.abort())
-  const report = await train(net, photoDataset(training, { ...view, colour }), {
-    validation: validation && photoDataset(validation, view),
+  const report = await train(net, photoDataset(training, { ...box, colour }), {
+    validation: validation && photoDataset(validation, box),
     epochs,
     batch: 16,
     learningRate: 0.01,

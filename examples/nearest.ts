@@ -15,14 +15,15 @@ async function featuresOf(net: VGG, data: Dataset, layer: string): Promise<Float
   const rows: Float32Array[] = []
   const { height, width, channels } = data
   for (let start = 0; start < data.count; start += 100) {
-    const indices = Int32Array.from({ length: Math.min(100, data.count - start) }, (_, place) => start + place)
+    const indices = Int32Array.from({ length: Math.min(100, data.count - start) }, (_, position) => start + position)
     const pixels = new Uint8Array(indices.length * height * width * channels)
     await data.read(indices, pixels)
     const images = Tensor.from(pixels, [indices.length, height, width, channels])
     const features = (await net.features(images, [layer]))[layer]
     const values = (await features?.data()) ?? new Float32Array()
     const length = values.length / indices.length
-    for (const place of indices.keys()) rows.push(normalised(values.subarray(place * length, (place + 1) * length)))
+    for (const position of indices.keys())
+      rows.push(normalised(values.subarray(position * length, (position + 1) * length)))
   }
   return rows
 }

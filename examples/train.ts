@@ -17,8 +17,8 @@ const random = new Random(1)
 /** Colour images of noise, uint8 [count, 32, 32, 3]; class 1 is the brighter. */
 function batch(count: number) {
   const labels = Array.from({ length: count }, () => random.integer(2))
-  const pixels = Uint8Array.from({ length: count * 32 * 32 * 3 }, (_, place) => {
-    const label = labels[Math.floor(place / (32 * 32 * 3))] ?? 0
+  const pixels = Uint8Array.from({ length: count * 32 * 32 * 3 }, (_, position) => {
+    const label = labels[Math.floor(position / (32 * 32 * 3))] ?? 0
     return random.uniform(0, 160) + 60 * label
   })
   return { images: Tensor.from(pixels, [count, 32, 32, 3]), labels }

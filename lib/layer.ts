@@ -55,7 +55,7 @@ export interface LocalNormLayer {
 
 /**
  * A fully connected layer as a correlation with a window of [height, width], no padding, stride 1: at the network's
- * own image size it gives one place, on larger images it slides (dense evaluation, Sect. 3.2).
+ * own image size it gives one position, on larger images it slides (dense evaluation, Sect. 3.2).
  * `dropout` is the share of the outputs set to 0 in training, after the ReLU.
  */
 export interface LinearLayer {
@@ -65,7 +65,7 @@ export interface LinearLayer {
   readonly name: string
   /** Numbers that come out, from 1. */
   readonly outputs: number
-  /** What it sees at a time, in places of its input: [7, 7] for fc6 at 224, [1, 1] for fc7 and fc8. */
+  /** What it sees at a time, in positions of its input: [7, 7] for fc6 at 224, [1, 1] for fc7 and fc8. */
   readonly window: readonly [height: number, width: number]
   /** Name of the rectified output: 'relu6'. Absent: no ReLU. */
   readonly relu?: string

@@ -84,7 +84,7 @@ export class Random {
   }
 
   /**
-   * A generator of its own for each place of a table: a function of (seed, row, column) alone, whatever was drawn
+   * A generator of its own for each position of a table: a function of (seed, row, column) alone, whatever was drawn
    * elsewhere. A loader gives image i of epoch e the one of (seed, e, i).
    *
    * @param row an integer from 0 to 2^53 - 1

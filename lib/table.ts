@@ -6,13 +6,13 @@ export interface Column {
 
 /** Lines of a table: titles, a rule, rows. Cells are plain text; colour comes after. */
 export function tableLines(columns: readonly Column[], rows: readonly (readonly string[])[]): string[] {
-  const widths = columns.map(({ title }, place) =>
-    Math.max(title.length, ...rows.map((row) => row[place]?.length ?? 0)),
+  const widths = columns.map(({ title }, position) =>
+    Math.max(title.length, ...rows.map((row) => row[position]?.length ?? 0)),
   )
   const line = (cells: readonly string[]): string =>
     columns
-      .map(({ align }, place) => {
-        const [cell, width] = [cells[place] ?? '', widths[place] ?? 0]
+      .map(({ align }, position) => {
+        const [cell, width] = [cells[position] ?? '', widths[position] ?? 0]
         return align === 'left' ? cell.padEnd(width) : cell.padStart(width)
       })
       .join('  ')

@@ -173,7 +173,7 @@ export class Tensor<D extends DType = DType> {
   /**
    * The `k` largest in each row of [n, classes] or of [classes], largest first, of equals the first first.
    * @param k from 1 to the classes
-   * @returns for each row the places and the values
+   * @returns for each row the positions and the values
    * @throws INVALID_ARGUMENT, SHAPE_MISMATCH for other shapes, DISPOSED
    */
   async topk(k: number): Promise<{ index: number; value: number }[][]> {
@@ -249,18 +249,18 @@ function largest(row: Float32Array | Uint8Array | Int32Array, k: number): { inde
   return found
 }
 
-// n classes places, for input and result
+// n classes positions, for input and result
 function softmaxInto(result: Float32Array, input: Float32Array, sizes: readonly [number, number, number]): void {
-  const [images, classes, places] = sizes
+  const [images, classes, positions] = sizes
   for (let image = 0; image < images; image++) {
-    for (let place = 0; place < places; place++) {
-      const start = image * classes * places + place
-      const end = start + classes * places
+    for (let position = 0; position < positions; position++) {
+      const start = image * classes * positions + position
+      const end = start + classes * positions
       let maximum = Number.NEGATIVE_INFINITY
-      for (let i = start; i < end; i += places) maximum = Math.max(maximum, input[i] ?? 0)
+      for (let i = start; i < end; i += positions) maximum = Math.max(maximum, input[i] ?? 0)
       let sum = 0
-      for (let i = start; i < end; i += places) sum += Math.exp((input[i] ?? 0) - maximum)
-      for (let i = start; i < end; i += places) result[i] = Math.exp((input[i] ?? 0) - maximum) / sum
+      for (let i = start; i < end; i += positions) sum += Math.exp((input[i] ?? 0) - maximum)
+      for (let i = start; i < end; i += positions) result[i] = Math.exp((input[i] ?? 0) - maximum) / sum
     }
   }
 }

@@ -72,7 +72,7 @@ describe('from-pytorch.md', () => {
     try {
       const grey = { create: { width: 80, height: 60, channels: 3, background: '#888' } } as const
       await sharp(grey).jpeg().toFile(path.join(folder, 'image.jpg'))
-      // a net of a few megabytes in the place of VGG-11
+      // a net of a few megabytes in the position of VGG-11
       const blocks = blocksOf(page, 'ts').map((code) =>
         code
           .replace('classes: 10,', 'classes: 10, imageSize: 32, width: 0.125, headWidth: 16,')

@@ -68,7 +68,7 @@ describe('examples', () => {
     expect(stdout).toContain('a 0 is taken for a 0')
     const { data, info } = await sharp(out).extractChannel(0).raw().toBuffer({ resolveWithObject: true })
     expect([info.width, info.height]).toEqual([512, 256])
-    expect(Math.max(...data.subarray(0, 512 * 256).filter((_, place) => place % 512 >= 256))).toBeGreaterThan(200)
+    expect(Math.max(...data.subarray(0, 512 * 256).filter((_, position) => position % 512 >= 256))).toBeGreaterThan(200)
   })
 
   test('evaluation.ts asks for one crop and densely', async () => {
@@ -92,19 +92,19 @@ describe('examples', () => {
     const { test: asked } = await digits([0, 1, 2, 3, 4], 1500)
     const pixels = new Uint8Array(32 * 32 * 20)
     await asked.read(
-      Int32Array.from({ length: 20 }, (_, place) => place * 25),
+      Int32Array.from({ length: 20 }, (_, position) => position * 25),
       pixels,
     )
     const answers = await Promise.all(
-      Array.from({ length: 20 }, async (_, place) => {
+      Array.from({ length: 20 }, async (_, position) => {
         const raw = { width: 32, height: 32, channels: 1 } as const
-        const png = await sharp(pixels.subarray(place * 1024, (place + 1) * 1024), { raw })
+        const png = await sharp(pixels.subarray(position * 1024, (position + 1) * 1024), { raw })
           .png()
           .toBuffer()
         return (await (await post(new Uint8Array(png))).json()) as { class: string; probability: number }[]
       }),
     )
-    const right = answers.filter(([best], place) => best?.class === String(asked.labels[place * 25]))
+    const right = answers.filter(([best], position) => best?.class === String(asked.labels[position * 25]))
     expect(right.length).toBeGreaterThan(15)
     const refused = await post('no image')
     expect(refused.status).toBe(400)

@@ -1,6 +1,6 @@
 import { SetupProblem } from '../../scripts/setup/problem.mjs'
 
-/** The headings of a page, and their places as a repository browser makes them: a second one of the same letters gets -1. */
+/** The headings of a page, and their positions as a repository browser makes them: a second one of the same letters gets -1. */
 export function headingsOf(page) {
   const seen = new Map()
   return [...page.matchAll(/^(#{1,6}) (.+)$/gm)].map(([, marks, title]) => {
@@ -15,7 +15,7 @@ export function headingsOf(page) {
   })
 }
 
-const placesIn = (page) =>
+const runFiles = (page) =>
   new Set([
     ...headingsOf(page).map(({ anchor }) => anchor),
     ...[...page.matchAll(/<a id="([^"]+)"/g)].map(([, id]) => id),
@@ -27,10 +27,10 @@ const placesIn = (page) =>
  * @throws SetupProblem for a link that leads nowhere all the same
  */
 export function withGoodLinks(pages) {
-  const places = new Map([...pages].map(([name, page]) => [name, placesIn(page)]))
+  const positions = new Map([...pages].map(([name, page]) => [name, runFiles(page)]))
   const mended = (name, page) =>
     page.replaceAll(/\]\(([\w-]+\.md)?#([^)]+)\)/g, (link, file = '', anchor) => {
-      const there = places.get(file === '' ? name : file)
+      const there = positions.get(file === '' ? name : file)
       if (there?.has(anchor)) return link
       const plain = anchor.replace(/-1$/, '')
       if (there?.has(plain)) return `](${file}#${plain})`

@@ -38,8 +38,8 @@ function image({ tensors, stages, arenaBytes }) {
     ['saved', 'pool indices'],
     ['workspace', 'workspace'],
     ['other', 'the batch'],
-  ].map(([kind, text], place) => {
-    const at = left + place * 140
+  ].map(([kind, text], position) => {
+    const at = left + position * 140
     return `<rect x="${at}" y="${top + height + 12}" width="12" height="12" fill="${colours[kind]}"/><text x="${at + 17}" y="${top + height + 22}">${text}</text>`
   })
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${left + width + 16} ${top + height + 34}" font-family="sans-serif" font-size="11" fill="#333"><title>The arena of VGG-16, training on 32 images</title>

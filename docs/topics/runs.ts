@@ -4,8 +4,8 @@
  * @module runs
  */
 export {
-  beginFolder,
   collectReport,
+  createRun,
   type DataDescription,
   type LineOf,
   type LogLine,

@@ -35,16 +35,16 @@ export async function classifyTen(model: string, data: Dataset, seed: number): P
   await data.read(chosen, pixels)
   const folder = path.join(path.dirname(model), 'digits')
   await mkdir(folder, { recursive: true })
-  const images = Array.from(chosen, (_, place) => pixels.subarray(place * bytes, (place + 1) * bytes))
+  const images = Array.from(chosen, (_, position) => pixels.subarray(position * bytes, (position + 1) * bytes))
   const files = data.classNames.map((name) => path.join(folder, `${name}.png`))
   const raw = { width: data.width, height: data.height, channels: 1 } as const
-  await Promise.all(files.map((file, place) => sharp(images[place], { raw }).png().toFile(file)))
+  await Promise.all(files.map((file, position) => sharp(images[position], { raw }).png().toFile(file)))
 
   const { stdout } = await promisify(execFile)(process.execPath, [commandLine, 'classify', model, ...files, '--json'])
   const found = JSON.parse(stdout) as { answers: { class: string; probability: number }[] }[]
-  return images.map((image, place) => {
-    const [answer] = found[place]?.answers ?? []
-    const truth = data.classNames[place] ?? ''
+  return images.map((image, position) => {
+    const [answer] = found[position]?.answers ?? []
+    const truth = data.classNames[position] ?? ''
     return { pixels: image, truth, answer: answer?.class ?? '?', probability: answer?.probability ?? 0 }
   })
 }

@@ -9,8 +9,8 @@ const [first, last] = [1, 15]
 
 /** Means of 2x2 pixels of a 32x32 image, 0 to 255. */
 function halved(pixels: Uint8Array): number[] {
-  return Array.from({ length: dots * dots }, (_, place) => {
-    const corner = Math.floor(place / dots) * 4 * dots + (place % dots) * 2
+  return Array.from({ length: dots * dots }, (_, position) => {
+    const corner = Math.floor(position / dots) * 4 * dots + (position % dots) * 2
     const four = [corner, corner + 1, corner + 2 * dots, corner + 2 * dots + 1]
     return four.reduce((sum, pixel) => sum + (pixels[pixel] ?? 0), 0) / 4
   })

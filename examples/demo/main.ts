@@ -35,7 +35,7 @@ function readFlags() {
   return { epochs: Number(epochs), seed: Number(seed), json, help }
 }
 
-/** Configuration A for 32x32 grey images; fc6 sees one place of 512 channels, so a head of 512 is plenty. */
+/** Configuration A for 32x32 grey images; fc6 sees one position of 512 channels, so a head of 512 is plenty. */
 async function createNet(training: Dataset, seed: number): Promise<VGG> {
   return VGG.create({
     variant: 'A',

@@ -3,7 +3,7 @@ import type { Layer } from '../layer.js'
 import { describe } from '../network/describe.js'
 import type { Tensor } from '../tensor.js'
 import type { VGG } from '../vgg/vgg.js'
-import { activationVerdict, type Circumstances, type Finding, limits, mendFor, type Verdict } from './verdict.js'
+import { activationState, type Circumstances, type Finding, limits, mendFor, type Verdict } from './verdict.js'
 
 /** A layer's outputs on real images, without dropout. */
 export interface LayerActivations {
@@ -13,7 +13,7 @@ export interface LayerActivations {
   readonly rms: number
   /** Share of the outputs that are 0; 0 without a ReLU. */
   readonly zeros: number
-  /** Share of the channels that are 0 at all places of all images; 0 without a ReLU. */
+  /** Share of the channels that are 0 at all positions of all images; 0 without a ReLU. */
   readonly deadChannels: number
   /** What that means for training. */
   readonly verdict: Verdict
@@ -60,13 +60,13 @@ interface Tap {
 
 /** The outputs to look at: of convolutions and linear layers, for images of one size. */
 function tapsOf(layers: readonly Layer[], [height, width]: readonly [number, number]): Tap[] {
-  let places = height * width
+  let positions = height * width
   return layers.flatMap((layer) => {
-    if (layer.kind === 'max-pool') places = Math.floor(places / 4)
-    if (layer.kind === 'linear') places = 1
+    if (layer.kind === 'max-pool') positions = Math.floor(positions / 4)
+    if (layer.kind === 'linear') positions = 1
     if (layer.kind !== 'convolution' && layer.kind !== 'linear') return []
     const rectified = layer.relu !== undefined
-    return [{ layer: layer.name, name: layer.relu ?? layer.name, rectified, values: layer.outputs * places }]
+    return [{ layer: layer.name, name: layer.relu ?? layer.name, rectified, values: layer.outputs * positions }]
   })
 }
 
@@ -96,17 +96,17 @@ class Sums {
     const [, channels = 1, height = 1, width = 1] = tensor.shape
     const values = await tensor.data()
     this.#fires ??= new Uint8Array(channels)
-    const places = height * width
-    for (let start = 0, channel = 0; start < values.length; start += places, channel = (channel + 1) % channels) {
+    const positions = height * width
+    for (let start = 0, channel = 0; start < values.length; start += positions, channel = (channel + 1) % channels) {
       let [squares, zeros] = [0, 0]
-      for (let place = start; place < start + places; place++) {
-        const value = values[place] as number
+      for (let position = start; position < start + positions; position++) {
+        const value = values[position] as number
         squares += value * value
         if (value === 0) zeros += 1
       }
       this.#squares += squares
       this.#zeros += zeros
-      if (zeros < places) this.#fires[channel] = 1
+      if (zeros < positions) this.#fires[channel] = 1
     }
     this.#values += values.length
   }
@@ -144,13 +144,13 @@ export async function activationsOf(
       const part = images.slice(start, Math.min(start + atOnce, count))
       const names = group.map(({ name }) => name)
       const found = await net.features(part, names)
-      for (const [place, name] of names.entries()) {
+      for (const [position, name] of names.entries()) {
         const tensor = found[name]
-        if (tensor !== undefined) await sums[place]?.add(tensor)
+        if (tensor !== undefined) await sums[position]?.add(tensor)
         tensor?.dispose()
       }
     }
-    layers.push(...group.map((tap, place) => judged(tap, sums[place] ?? new Sums(), taps.at(-1))))
+    layers.push(...group.map((tap, position) => judged(tap, sums[position] ?? new Sums(), taps.at(-1))))
   }
   return { images: count, layers, logitsRms: layers.at(-1)?.rms ?? 0, findings: findingsOf(layers, around) }
 }
@@ -158,7 +158,7 @@ export async function activationsOf(
 function judged(tap: Tap, sums: Sums, last: Tap | undefined): LayerActivations {
   const { rms, zeros, deadChannels } = sums.figures()
   const figures = tap.rectified ? { rms, zeros, deadChannels } : { rms, zeros: 0, deadChannels: 0 }
-  return { layer: tap.layer, ...figures, verdict: activationVerdict(figures, tap === last) }
+  return { layer: tap.layer, ...figures, verdict: activationState(figures, tap === last) }
 }
 
 /** One finding, for the worst verdict, told at the first layer that has it: what is wrong there goes on to the end. */

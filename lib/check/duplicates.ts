@@ -125,7 +125,7 @@ function findingsOf(report: Omit<DuplicateReport, 'findings'>): Finding[] {
   }
   const [group] = contradictory
   if (group !== undefined) {
-    const first = group.names.map((name, place) => `${name} (${group.classes[place]})`).slice(0, 4)
+    const first = group.names.map((name, position) => `${name} (${group.classes[position]})`).slice(0, 4)
     const text = `${countedText(contradictoryCount, 'training image is', 'training images are')} there under more than one class, the first: ${first.join(', ')}`
     findings.push({ severity: 'warning', text })
   }

@@ -88,8 +88,8 @@ export async function contentsOf(
   })
   const mixed = contents.some((content) => content !== undefined)
   const whole = mixed ? files : await alikeAtFirst(files, signal, onDone)
-  await eachOf(whole.length, signal, async (place) => {
-    const { index, path } = whole[place] as File
+  await eachOf(whole.length, signal, async (position) => {
+    const { index, path } = whole[position] as File
     contents[index] = await digestOfFile(path, Number.POSITIVE_INFINITY)
   })
   return contents
@@ -98,11 +98,11 @@ export async function contentsOf(
 async function alikeAtFirst(files: readonly File[], signal: AbortSignal | undefined, onDone: OnDone | undefined) {
   const sameSize = alike(files, ({ size }) => String(size))
   const beginnings = new Map<number, string>()
-  await eachOf(sameSize.length, signal, async (place) => {
-    const { index, path, size } = sameSize[place] as File
+  await eachOf(sameSize.length, signal, async (position) => {
+    const { index, path, size } = sameSize[position] as File
     const begin = await digestOfFile(path, beginning - 1)
     if (begin !== undefined) beginnings.set(index, `${size} ${begin}`)
-    if (place % 1000 === 0) onDone?.(files.length - sameSize.length + place, files.length)
+    if (position % 1000 === 0) onDone?.(files.length - sameSize.length + position, files.length)
   })
   return alike(sameSize, ({ index }) => beginnings.get(index))
 }

@@ -2,7 +2,7 @@ import { VggError } from '../error.js'
 import { layersWithParameters } from '../layer.js'
 import type { Tensor } from '../tensor.js'
 import type { VGG } from '../vgg/vgg.js'
-import { type Finding, gradientVerdict, type Verdict } from './verdict.js'
+import { type Finding, gradientState, type Verdict } from './verdict.js'
 
 /** The gradient of a layer's weights, in training mode. */
 export interface LayerGradient {
@@ -44,7 +44,7 @@ async function gradientOf(net: VGG, layer: string, rate: number): Promise<LayerG
   const weightNorm = await norm(await net.parameter(`${layer}.weight`))
   // weights of 0 have no size to compare with
   const step = weightNorm === 0 ? 0 : (rate * gradientNorm) / weightNorm
-  const verdict = weightNorm === 0 && gradientNorm > 0 ? 'fine' : gradientVerdict(gradientNorm, step)
+  const verdict = weightNorm === 0 && gradientNorm > 0 ? 'fine' : gradientState(gradientNorm, step)
   return { layer, gradientNorm, weightNorm, step, verdict }
 }
 

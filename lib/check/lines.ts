@@ -80,19 +80,19 @@ function layerLines({ activations, gradients, model }: PreflightReport): string[
       gradient: gradient.verdict,
     }
   })
-  const widths = titles.map((title, place) =>
-    Math.max(title.length, ...rows.map(({ cells }) => cells[place]?.length ?? 0)),
+  const widths = titles.map((title, position) =>
+    Math.max(title.length, ...rows.map(({ cells }) => cells[position]?.length ?? 0)),
   )
   const padded = (cells: readonly string[]): string[] =>
-    widths.map((width, place) =>
-      place === 0 || place === 4 || place === 7
-        ? (cells[place] ?? '').padEnd(width)
-        : (cells[place] ?? '').padStart(width),
+    widths.map((width, position) =>
+      position === 0 || position === 4 || position === 7
+        ? (cells[position] ?? '').padEnd(width)
+        : (cells[position] ?? '').padStart(width),
     )
   const body = rows.map(({ cells, verdict, gradient }) => {
-    const painted = padded(cells).map((cell, place) => {
-      if (place === 4) return paint(verdict, cell)
-      return place === 7 && gradient !== undefined ? paint(gradient, cell) : cell
+    const painted = padded(cells).map((cell, position) => {
+      if (position === 4) return paint(verdict, cell)
+      return position === 7 && gradient !== undefined ? paint(gradient, cell) : cell
     })
     return `  ${painted.join('  ')}`.trimEnd()
   })

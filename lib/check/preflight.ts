@@ -162,11 +162,11 @@ async function duplicatesOf({ training, validation }: ReadParts, settings: Setti
   const onDone = (done: number, of: number) => onProgress?.({ stage: 'files', done, of })
   const lists = [trainingFiles, validationFiles].filter((list) => list !== undefined)
   const contents = byFiles ? await fileContents(lists, signal, onDone) : [training.hashes, validation?.hashes]
-  const partOf = (data: Dataset, reading: Reading, place: number): PartContents => ({
+  const partOf = (data: Dataset, reading: Reading, position: number): PartContents => ({
     data,
-    contents: contents[place] ?? new Map(),
+    contents: contents[position] ?? new Map(),
     images: byFiles ? data.count : reading.hashes.size,
-    files: byFiles ? lists[place] : undefined,
+    files: byFiles ? lists[position] : undefined,
   })
   const held = settings.validation && validation && partOf(settings.validation, validation, 1)
   return duplicatesIn(partOf(settings.training, training, 0), held)
@@ -197,6 +197,6 @@ async function lookAtNet(net: VGG, settings: Settings, memory: MemoryReport, rea
 async function someImages(data: Dataset, count: number, { indices, unreadable }: Reading, seed: number) {
   const bad = new Set(unreadable.map(({ index }) => index))
   const readable = indices.filter((index) => !bad.has(index))
-  const chosen = sampleOf(readable.length, count, seed).map((place) => readable[place] ?? 0)
+  const chosen = sampleOf(readable.length, count, seed).map((position) => readable[position] ?? 0)
   return readImages(data, chosen)
 }

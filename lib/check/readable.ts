@@ -61,8 +61,8 @@ export async function readThrough(data: Dataset, part: Part, options: ReadingOpt
     for (const { pixels, numbers } of read.images) {
       countValues(pixels, histograms)
       if (hashing === 'none') continue
-      for (const [place, number] of numbers.entries()) {
-        const image = pixels.subarray(place * bytes, (place + 1) * bytes)
+      for (const [position, number] of numbers.entries()) {
+        const image = pixels.subarray(position * bytes, (position + 1) * bytes)
         hashes.set(number, createHash('sha256').update(image).digest('base64'))
       }
     }
@@ -107,8 +107,8 @@ const isUnreadable = (error: unknown): error is VggError =>
 function countValues(pixels: Uint8Array, histograms: readonly Float64Array[]): void {
   const channels = histograms.length
   histograms.forEach((counts, channel) => {
-    for (let place = channel; place < pixels.length; place += channels) {
-      const value = pixels[place] as number
+    for (let position = channel; position < pixels.length; position += channels) {
+      const value = pixels[position] as number
       counts[value] = (counts[value] as number) + 1
     }
   })

@@ -38,19 +38,19 @@ export const limits = {
 export interface LayerFigures {
   /** Root of the mean square of all outputs, after the ReLU. */
   readonly rms: number
-  /** Share of channels that are 0 at all places of all images; 0 without a ReLU. */
+  /** Share of channels that are 0 at all positions of all images; 0 without a ReLU. */
   readonly deadChannels: number
 }
 
 /** The verdict on a layer's outputs; `logits`: on the last layer's. */
-export function activationVerdict({ rms, deadChannels }: LayerFigures, logits: boolean): Verdict {
+export function activationState({ rms, deadChannels }: LayerFigures, logits: boolean): Verdict {
   if (!Number.isFinite(rms) || rms > (logits ? limits.explodingLogits : limits.explodingLayer)) return 'exploding'
   if (rms < limits.dead || deadChannels >= limits.deadChannels) return 'dead'
   return rms < limits.vanishing ? 'vanishing' : 'fine'
 }
 
 /** @param step the change by one step of training without momentum, as a share of the weights: rate * gradient / weight */
-export function gradientVerdict(gradient: number, step: number): Verdict {
+export function gradientState(gradient: number, step: number): Verdict {
   if (!Number.isFinite(gradient) || step > limits.explodingStep) return 'exploding'
   if (gradient === 0) return 'dead'
   return step < limits.vanishingStep ? 'vanishing' : 'fine'

@@ -15,7 +15,7 @@ export interface TensorInfo {
   readonly shape: readonly number[]
 }
 
-/** A tensor's place: bytes from `begin` to below `end` behind the header. */
+/** A tensor's position: bytes from `begin` to below `end` behind the header. */
 export interface Entry extends TensorInfo {
   readonly begin: number
   readonly end: number

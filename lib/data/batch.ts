@@ -3,8 +3,8 @@ import { Tensor } from '../tensor.js'
 import { type Augmented, type Dataset, imageBytes, type Unreadable } from './dataset.js'
 import { shiftImages } from './images/shift.js'
 
-/** An image that was to be in a batch and is not: `place` is its place among the images wanted. */
-export interface LeftOut extends Unreadable {
+/** An image that was to be in a batch and is not: `position` is its position among the images wanted. */
+export interface SkippedImage extends Unreadable {
   /** Its number in the dataset. */
   readonly index: number
 }
@@ -20,7 +20,7 @@ export interface Images {
   /** What the device is to do to each image, as `Network.step` takes it. Absent: nothing. */
   readonly augment?: Pick<Augmented, 'flip' | 'shift'>
   /** Images that could not be read; they are not among those above. */
-  readonly unreadable: readonly LeftOut[]
+  readonly unreadable: readonly SkippedImage[]
 }
 
 /** What chance does to images that are read for training. */
@@ -42,8 +42,8 @@ export async function readImages(data: Dataset, indices: Int32Array, changes?: C
       : { unreadable: await data.read(indices, pixels) }
   const { moves, background = 0 } = changes ?? {}
   const moved = moves ? shiftImages(pixels, [indices.length, height, width, channels], moves, background) : pixels
-  const leftOut = unreadable.map((one) => ({ ...one, index: indices[one.place] ?? -1 }))
-  const kept = new Keep(indices.length, new Set(unreadable.map(({ place }) => place)))
+  const leftOut = unreadable.map((one) => ({ ...one, index: indices[one.position] ?? -1 }))
+  const kept = new Keep(indices.length, new Set(unreadable.map(({ position }) => position)))
   const images = Tensor.from(kept.of(moved), [kept.count, height, width, channels])
   const { flip, shift } = augment
   const labels = indices.map((index) => data.labels[index] ?? -1)
@@ -58,26 +58,26 @@ export async function readImages(data: Dataset, indices: Int32Array, changes?: C
   }
 }
 
-/** Takes places out of arrays that hold equally much for each place. */
+/** Takes positions out of arrays that hold equally much for each position. */
 class Keep {
-  readonly #places: number
+  readonly #positions: number
   readonly #without: ReadonlySet<number>
   readonly count: number
 
-  constructor(places: number, without: ReadonlySet<number>) {
-    this.#places = places
+  constructor(positions: number, without: ReadonlySet<number>) {
+    this.#positions = positions
     this.#without = without
-    this.count = places - without.size
+    this.count = positions - without.size
   }
 
   /** The array itself where nothing is to go; otherwise its front, with the rest moved up. */
   of<A extends Uint8Array | Int32Array | Float32Array>(array: A): A {
     if (this.#without.size === 0) return array
-    const length = array.length / this.#places
+    const length = array.length / this.#positions
     let to = 0
-    for (let place = 0; place < this.#places; place++) {
-      if (this.#without.has(place)) continue
-      array.copyWithin(to, place * length, (place + 1) * length)
+    for (let position = 0; position < this.#positions; position++) {
+      if (this.#without.has(position)) continue
+      array.copyWithin(to, position * length, (position + 1) * length)
       to += length
     }
     return array.subarray(0, to) as A

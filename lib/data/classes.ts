@@ -11,13 +11,13 @@ import { wrappedDataset } from './wrapped.js'
  */
 export function withClasses(data: Dataset, classNames: readonly string[]): Dataset {
   if (arrayOf(text)(classNames, 'classNames').length === 0) return data
-  const places = data.classNames.map((name) => classNames.indexOf(name))
-  const unknown = data.classNames.filter((_, index) => places[index] === -1)
+  const positions = data.classNames.map((name) => classNames.indexOf(name))
+  const unknown = data.classNames.filter((_, index) => positions[index] === -1)
   if (unknown.length > 0) {
     const known = classNames.length > 20 ? `${classNames.slice(0, 20).join(', ')}, ...` : classNames.join(', ')
     const message = `Expected classes that the model knows (${known}) but the data have ${unknown.slice(0, 5).join(', ')}`
     throw new VggError('SHAPE_MISMATCH', message)
   }
-  const labels = data.labels.map((label) => places[label] ?? -1)
+  const labels = data.labels.map((label) => positions[label] ?? -1)
   return wrappedDataset(data, { fields: { labels, classNames } })
 }

@@ -3,8 +3,8 @@ import type { Random } from '../random.js'
 
 /** An image that could not be read, and was left out. */
 export interface Unreadable {
-  /** Its place in the `indices` of the read; its bytes are 0. */
-  readonly place: number
+  /** Its position in the `indices` of the read; its bytes are 0. */
+  readonly position: number
   /** Its path, or what else it is called by. */
   readonly name: string
   /** Why, in words. */

@@ -214,7 +214,7 @@ export async function* batchesOf(data: Dataset, batch: number): AsyncGenerator<I
     const count = Math.min(batch, data.count - start)
     const images = readImages(
       data,
-      Int32Array.from({ length: count }, (_, place) => start + place),
+      Int32Array.from({ length: count }, (_, position) => start + position),
     )
     images.catch(() => undefined)
     return images

@@ -56,7 +56,7 @@ export function stratifiedIndices(
     seen += members.length
     const cut = Math.round((seen * heldOut) / labels.length) - before
     random.shuffle(members)
-    for (const [place, index] of members.entries()) (place < cut ? validation : training).push(index)
+    for (const [position, index] of members.entries()) (position < cut ? validation : training).push(index)
   }
   return { training: Int32Array.from(training), validation: Int32Array.from(validation) }
 }

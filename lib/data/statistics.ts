@@ -1,6 +1,6 @@
 import { throwIfAborted, VggError } from '../error.js'
 import { callback, instanceOf, integer, optional, readOptions, seed, unexpected, withDefault } from '../options.js'
-import type { LeftOut } from './batch.js'
+import type { SkippedImage } from './batch.js'
 import { type Dataset, datasetCheck } from './dataset.js'
 import { type ColourShift, colourShiftOf } from './images/colour.js'
 import { batchesOf } from './loader.js'
@@ -29,7 +29,7 @@ export interface Statistics {
   /** Images that the figures are of. */
   readonly images: number
   /** Images that could not be read; `index` is their number in the data. */
-  readonly unreadable: readonly LeftOut[]
+  readonly unreadable: readonly SkippedImage[]
 }
 
 const checks = {
@@ -54,7 +54,7 @@ export async function statisticsOf(data: Dataset, options: StatisticsOptions = {
   if (data.channels !== 1 && data.channels !== 3) throw unexpected('1 or 3', 'data.channels', data.channels)
   const chosen = limit === undefined || limit >= data.count ? undefined : sampleOf(data.count, limit, seed)
   const sums = new Sums(data.channels)
-  const unreadable: LeftOut[] = []
+  const unreadable: SkippedImage[] = []
   let images = 0
   for await (const read of batchesOf(chosen ? subset(data, chosen) : data, batch)) {
     throwIfAborted(signal, 'The making of the statistics')
@@ -81,7 +81,7 @@ export async function meanOf(data: Dataset): Promise<number[]> {
   return (await statisticsOf(data)).mean
 }
 
-function nothingRead(unreadable: readonly LeftOut[]): VggError {
+function nothingRead(unreadable: readonly SkippedImage[]): VggError {
   const [first] = unreadable
   const which = first ? `none of ${unreadable.length} could be read: ${first.name}: ${first.reason}` : 'there is none'
   return new VggError('FILE_FORMAT', `Expected images for the statistics but ${which}`)
@@ -121,8 +121,8 @@ class Sums {
     const mean = this.mean(pixels)
     const entry = (row: number, column: number) => {
       const [low, high] = row < column ? [row, column] : [column, row]
-      const place = low * this.#channels - (low * (low - 1)) / 2 + high - low
-      return (this.#products[place] ?? 0) / pixels - (mean[low] ?? 0) * (mean[high] ?? 0)
+      const position = low * this.#channels - (low * (low - 1)) / 2 + high - low
+      return (this.#products[position] ?? 0) / pixels - (mean[low] ?? 0) * (mean[high] ?? 0)
     }
     return mean.map((_, row) => mean.map((_, column) => entry(row, column)))
   }
@@ -138,8 +138,8 @@ interface PartSums {
 
 function greySums(pixels: Uint8Array): PartSums {
   let [sum, product] = [0, 0]
-  for (let place = 0; place < pixels.length; place++) {
-    const value = pixels[place] ?? 0
+  for (let position = 0; position < pixels.length; position++) {
+    const value = pixels[position] ?? 0
     sum = (sum + value) | 0
     product = (product + value * value) | 0
   }
@@ -148,10 +148,10 @@ function greySums(pixels: Uint8Array): PartSums {
 
 function colourSums(pixels: Uint8Array): PartSums {
   let [r, g, b, rr, rg, rb, gg, gb, bb] = [0, 0, 0, 0, 0, 0, 0, 0, 0]
-  for (let place = 0; place < pixels.length; place += 3) {
-    const red = pixels[place] ?? 0
-    const green = pixels[place + 1] ?? 0
-    const blue = pixels[place + 2] ?? 0
+  for (let position = 0; position < pixels.length; position += 3) {
+    const red = pixels[position] ?? 0
+    const green = pixels[position + 1] ?? 0
+    const blue = pixels[position + 2] ?? 0
     r = (r + red) | 0
     g = (g + green) | 0
     b = (b + blue) | 0

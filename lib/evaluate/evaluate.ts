@@ -1,4 +1,4 @@
-import type { Images, LeftOut } from '../data/batch.js'
+import type { Images, SkippedImage } from '../data/batch.js'
 import { type Dataset, datasetCheck } from '../data/dataset.js'
 import { batchesOf } from '../data/loader.js'
 import { throwIfAborted, VggError } from '../error.js'
@@ -17,7 +17,7 @@ export interface EvaluateOptions {
 /** What an evaluation found. `count` is of the images judged. */
 export interface Evaluation extends Metrics {
   /** Images that could not be read, and are in none of the figures; `index` is their number in the data. */
-  readonly unreadable: readonly LeftOut[]
+  readonly unreadable: readonly SkippedImage[]
 }
 
 const checks = { batch: withDefault(integer(1), 256), signal: optional(instanceOf(AbortSignal)) }
@@ -43,7 +43,7 @@ export async function evaluateParts(
   instanceOf(Network)(net, 'net')
   const classNames = parts[0]?.classNames ?? []
   let tally: Tally | undefined
-  const unreadable: LeftOut[] = []
+  const unreadable: SkippedImage[] = []
   // One batch is read and counted while the network computes the other.
   const inFlight: Promise<Scored>[] = []
   async function countOldest(): Promise<void> {

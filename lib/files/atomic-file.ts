@@ -12,7 +12,7 @@ const reasons: Readonly<Record<string, string>> = {
   ENOSPC: 'no space left on the device',
   EDQUOT: 'the disk quota is used up',
   EISDIR: 'it is a folder',
-  EEXIST: 'a file is in its place',
+  EEXIST: 'a file is in its position',
   EFBIG: 'the file would be larger than the system allows',
   EIO: 'the device reports an error',
 }

@@ -16,9 +16,9 @@ import {
 import { native } from '../platform/native.js'
 import type { Precision } from '../platform/native-description.js'
 import type { Case, Mode } from './case.js'
+import { type Times, timesOf } from './interleaved.js'
 import { openOurs, type Run } from './ours.js'
 import { LoadWatch, mean } from './processes.js'
-import { type Times, timesOf } from './turns.js'
 
 export interface BenchmarkOptions {
   /** Default 'D', VGG-16. */
@@ -63,7 +63,7 @@ export interface BenchmarkReport {
   readonly training: Measured
   readonly inference: Measured
   /** The share of the machine that other programs took meanwhile, 0 to 1. */
-  readonly foreignLoad: number
+  readonly backgroundLoad: number
 }
 
 /** Rounds of each mode; the median of them counts. A machine that needs twice its time for them has three. */
@@ -135,6 +135,6 @@ export async function benchmark(device: Device, options: BenchmarkOptions = {}):
     batch,
     training: training.figures,
     inference: inference.figures,
-    foreignLoad: mean(shares),
+    backgroundLoad: mean(shares),
   }
 }

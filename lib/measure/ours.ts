@@ -3,7 +3,7 @@ import type { Precision } from '../platform/native-description.js'
 import { Tensor } from '../tensor.js'
 import { VGG } from '../vgg/vgg.js'
 import type { Case } from './case.js'
-import type { Contender } from './turns.js'
+import type { Contender } from './interleaved.js'
 
 export interface Run {
   readonly device: Device

@@ -1,7 +1,7 @@
 // What Linux tells of processes: the load of others meanwhile, and the most memory that one has held.
 import { readFileSync } from 'node:fs'
-import { foreignShare, usageOf } from './foreign-load.js'
-import type { Contender } from './turns.js'
+import { backgroundShare, usageOf } from './background-load.js'
+import type { Contender } from './interleaved.js'
 
 /** Watches what others make of the machine while contenders have their rounds. */
 export class LoadWatch {
@@ -19,7 +19,7 @@ export class LoadWatch {
       round: async (milliseconds) => {
         const before = usageOf(this.#pids)
         const time = await contender.round(milliseconds)
-        this.#shares.push(foreignShare(before, usageOf(this.#pids)))
+        this.#shares.push(backgroundShare(before, usageOf(this.#pids)))
         return time
       },
     }

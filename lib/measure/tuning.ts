@@ -13,15 +13,15 @@ import {
 import { type TunedMachine, tunedMachine, tuningInForce } from '../platform/kept-tuning.js'
 import { type CpuTuning, native } from '../platform/native.js'
 import { Tensor } from '../tensor.js'
+import { backgroundShare, disturbance, usageOf } from './background-load.js'
 import { type Candidate, type Compared, chosen, compared } from './choice.js'
 import { type Dial, dials, type Shape } from './dials.js'
-import { disturbance, foreignShare, usageOf } from './foreign-load.js'
 
 export interface MeasureOptions {
   /** Turns of each candidate, 1 to 1000; default 7. */
   rounds?: number
   /** Per cent of the machine that other programs may take on average, 0 to 100; default 15. */
-  foreignLoad?: number
+  backgroundLoad?: number
   /** Ends the measuring with ABORTED. */
   signal?: AbortSignal
   /** After each turn: what is measured, turns done and to do. */
@@ -47,7 +47,7 @@ export interface Measured {
   readonly tuning: CpuTuning
   readonly dials: readonly MeasuredDial[]
   /** The share of the machine that other programs took meanwhile, 0 to 1. */
-  readonly foreignLoad: number
+  readonly backgroundLoad: number
   /** Why the figures are worth nothing, in words; empty where they are. */
   readonly obstacle: string
 }
@@ -59,7 +59,7 @@ const percent: Check<number> = (value, name) => {
 
 const checks = {
   rounds: withDefault(integer(1, 1000), 7),
-  foreignLoad: withDefault(percent, 15),
+  backgroundLoad: withDefault(percent, 15),
   signal: optional(instanceOf(AbortSignal)),
   onProgress: withDefault(callback<NonNullable<MeasureOptions['onProgress']>>(), () => undefined),
 }
@@ -98,7 +98,7 @@ async function prepared({ channels, outputs }: Shape, tuning: CpuTuning, images:
 }
 
 /** Milliseconds of each value, of each round; the rounds begin with another one each time. */
-async function inTurns(
+async function interleaved(
   shape: Shape,
   dial: Dial,
   {
@@ -120,9 +120,9 @@ async function inTurns(
     for (const value of values) nets.push(await prepared(shape, { ...tuning, [dial.name]: value }, images))
     const times = values.map((): number[] => [])
     for (let round = 0; round < rounds; round++) {
-      for (let place = 0; place < nets.length; place++) {
+      for (let position = 0; position < nets.length; position++) {
         turn()
-        const at = (round + place) % nets.length
+        const at = (round + position) % nets.length
         times[at]!.push(await turnOf(nets[at]!, images, dial.direction))
       }
     }
@@ -140,7 +140,7 @@ const ascending = (a: number, b: number): number => a - b
  * @throws ABORTED, INVALID_ARGUMENT, OUT_OF_MEMORY, UNSUPPORTED_PLATFORM, NATIVE_LOAD_FAILED
  */
 export async function measureTuning(options: MeasureOptions = {}): Promise<Measured> {
-  const { rounds, foreignLoad: most, signal, onProgress } = readOptions(options, 'measureTuning options', checks)
+  const { rounds, backgroundLoad: most, signal, onProgress } = readOptions(options, 'measureTuning options', checks)
   const { standard } = tuningInForce()
   const before = native().cpuTuning()
   const machine = tunedMachine()
@@ -159,7 +159,7 @@ export async function measureTuning(options: MeasureOptions = {}): Promise<Measu
         onProgress(name, done++, turns)
       }
       const times: number[][][] = []
-      for (const shape of shapes) times.push(await inTurns(shape, dial, { values, tuning, rounds, turn }))
+      for (const shape of shapes) times.push(await interleaved(shape, dial, { values, tuning, rounds, turn }))
       const candidates = values.map((value, at): Candidate => {
         return { value, milliseconds: times.map((ofShape) => ofShape[at] ?? []) }
       })
@@ -172,6 +172,6 @@ export async function measureTuning(options: MeasureOptions = {}): Promise<Measu
     native().setCpuTuning(before)
   }
   const atEnd = usageOf([process.pid])
-  const [foreignLoad, obstacle] = [foreignShare(atStart, atEnd), disturbance(atStart, atEnd, most)]
-  return { machine, rounds, tuning, dials: found, foreignLoad, obstacle }
+  const [backgroundLoad, obstacle] = [backgroundShare(atStart, atEnd), disturbance(atStart, atEnd, most)]
+  return { machine, rounds, tuning, dials: found, backgroundLoad, obstacle }
 }

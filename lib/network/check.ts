@@ -50,11 +50,11 @@ const fields = {
 
 const kinds = oneOf(...(Object.keys(fields) as Layer['kind'][]))
 
-function checkedLayer(value: unknown, place: string): Layer {
-  if (!isObject(value)) throw unexpected('a layer', place, value)
-  const kind = kinds(value.kind, `${place}.kind`)
+function checkedLayer(value: unknown, position: string): Layer {
+  if (!isObject(value)) throw unexpected('a layer', position, value)
+  const kind = kinds(value.kind, `${position}.kind`)
   const { kind: _, ...rest } = value
-  const read = readOptions(rest, `${place} ('${kind}')`, fields[kind])
+  const read = readOptions(rest, `${position} ('${kind}')`, fields[kind])
   const present = Object.entries(read).filter(([, field]) => field !== undefined)
   return Object.freeze({ kind, ...Object.fromEntries(present) }) as Layer
 }
@@ -63,21 +63,21 @@ function checkedLayer(value: unknown, place: string): Layer {
  * A description as given by a user, checked: known kinds and fields, the input first and only there, one mean and
  * scale for each channel, no name twice. Whether the shapes fit is for the planner to say.
  */
-export const checkedLayers: Check<readonly Layer[]> = (value, place) => {
-  if (!Array.isArray(value)) throw unexpected('an array of layers', place, value)
-  if (value.length > mostLayers) throw unexpected(`at most ${mostLayers} layers`, place, value)
-  const layers = Array.from(value, (layer, index) => checkedLayer(layer, `${place}[${index}]`))
+export const checkedLayers: Check<readonly Layer[]> = (value, position) => {
+  if (!Array.isArray(value)) throw unexpected('an array of layers', position, value)
+  if (value.length > mostLayers) throw unexpected(`at most ${mostLayers} layers`, position, value)
+  const layers = Array.from(value, (layer, index) => checkedLayer(layer, `${position}[${index}]`))
   const { channels } = endsOf(layers)
   layers.forEach((layer, index) => {
     if (layer.kind !== 'input') return
-    if (index !== 0) throw unexpected("no second layer of kind 'input'", `${place}[${index}]`, layer)
+    if (index !== 0) throw unexpected("no second layer of kind 'input'", `${position}[${index}]`, layer)
     for (const field of ['mean', 'scale'] as const) {
       if (layer[field].length === channels) continue
-      throw unexpected(`${channels} numbers, one for each channel`, `${place}[0].${field}`, layer[field])
+      throw unexpected(`${channels} numbers, one for each channel`, `${position}[0].${field}`, layer[field])
     }
   })
   const names = tensorNames(layers)
   const twice = names.find((one, index) => names.indexOf(one) !== index)
-  if (twice !== undefined) throw unexpected('names that differ', place, twice)
+  if (twice !== undefined) throw unexpected('names that differ', position, twice)
   return Object.freeze(layers)
 }

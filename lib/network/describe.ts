@@ -34,7 +34,7 @@ const batchShape: Check<number[]> = (value, name) => {
 }
 
 /**
- * The plan of a network for one shape: its stages, tensors with their places in memory, bytes and operations.
+ * The plan of a network for one shape: its stages, tensors with their positions in memory, bytes and operations.
  * Pure: nothing of it is allocated.
  * @throws SHAPE_MISMATCH where the layers and the shape do not fit, INVALID_ARGUMENT, DEVICE_UNAVAILABLE,
  *   NATIVE_LOAD_FAILED

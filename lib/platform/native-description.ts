@@ -69,7 +69,7 @@ export interface Description {
   /** As the device runs them: a convolution and the pool behind it are one, 'conv1_2+pool1'. */
   stages: DescribedStage[]
   /**
-   * Every tensor of the arena: its bytes, its place, and the first and last use, counted in stages: forward from 0 on,
+   * Every tensor of the arena: its bytes, its position, and the first and last use, counted in stages: forward from 0 on,
    * then backward. Two tensors that are alive at a time share no byte.
    */
   tensors: { name: string; bytes: number; offset: number; firstUse: number; lastUse: number }[]

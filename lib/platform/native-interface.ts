@@ -106,7 +106,7 @@ export interface BuildInfo {
 }
 
 /** Where libraries of CUDA are looked for, and what is said where one is missing. */
-export interface CudaPlaces {
+export interface CudaLocations {
   /** libvggnet_cuda.so; empty: there is none */
   library: string
   /** Why there is no library, and the cure. */
@@ -144,25 +144,25 @@ export interface CpuTuning {
 // The two below mirror native/addon/image.cpp; their promises are settled by a thread of libuv's pool.
 
 /** A cut out of a rescaled image. */
-export interface NativeCut {
+export interface NativeCrop {
   /** The image as it is. */
   source: { readonly height: number; readonly width: number }
-  /** Rescaled, and the first row and column of the cut. */
-  view: { readonly height: number; readonly width: number; readonly top: number; readonly left: number }
-  cut: { readonly height: number; readonly width: number; readonly channels: 1 | 3 }
-  /** Of the cut's bytes; written to at the end only, on the thread of the caller. */
+  /** Rescaled, and the first row and column of the crop. */
+  box: { readonly height: number; readonly width: number; readonly top: number; readonly left: number }
+  crop: { readonly height: number; readonly width: number; readonly channels: 1 | 3 }
+  /** Of the crop's bytes; written to at the end only, on the thread of the caller. */
   into: Uint8Array
 }
 
 /** Pixels are uint8, height x width x channels. */
 export interface NativeImages {
   /**
-   * Of an 8-bit JPEG in grey, or in colours for a cut of 3 channels. Neither its orientation nor its profile is looked
+   * Of an 8-bit JPEG in grey, or in colours for a crop of 3 channels. Neither its orientation nor its profile is looked
    * at. Rejects with FILE_FORMAT where libjpeg-turbo finds anything wrong, be it a warning.
    */
-  decodeJpeg(call: NativeCut & { bytes: Uint8Array }): Promise<void>
+  decodeJpeg(call: NativeCrop & { bytes: Uint8Array }): Promise<void>
   /** The pixels must stay as they are until the promise is settled. */
-  rescale(call: NativeCut & { pixels: Uint8Array }): Promise<void>
+  rescale(call: NativeCrop & { pixels: Uint8Array }): Promise<void>
 }
 
 export interface Native extends NativeImages {
@@ -188,7 +188,7 @@ export interface Native extends NativeImages {
     },
   ): Description
   buildInfo(): BuildInfo
-  setCudaPlaces(places: CudaPlaces): void
+  setCudaLocations(positions: CudaLocations): void
   findCudaFiles(where: { folders: readonly string[] }): CudaFile[]
   /** Opens the driver and the libraries as far as they are there. */
   cudaReport(): CudaReport

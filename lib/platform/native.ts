@@ -24,13 +24,13 @@ export interface Installation {
 }
 
 /** Where the package's own binary may lie; node-gyp-build takes the first. */
-function emptyPlaces(root: string): Attempt[] {
+function emptyPositions(root: string): Attempt[] {
   return ['build/Release', 'prebuilds/linux-x64'].map((name): Attempt => {
-    const place = path.join(root, name)
-    if (!existsSync(place)) return { place, reason: 'there is no such folder' }
-    const others = readdirSync(place).filter((file) => file.endsWith('.node'))
+    const position = path.join(root, name)
+    if (!existsSync(position)) return { position, reason: 'there is no such folder' }
+    const others = readdirSync(position).filter((file) => file.endsWith('.node'))
     const reason = others.length === 0 ? 'there is no binary in it' : `none for this Node: ${others.join(', ')}`
-    return { place, reason }
+    return { position, reason }
   })
 }
 
@@ -38,15 +38,15 @@ function emptyPlaces(root: string): Attempt[] {
 function findBinary(root: string, chosen: string | undefined): string | Attempt[] {
   if (chosen) {
     const binary = path.resolve(chosen)
-    const place = `${binary} (VGGNET_BINARY)`
-    if (!statSync(binary, { throwIfNoEntry: false })?.isFile()) return [{ place, reason: 'there is no such file' }]
-    return binary.endsWith('.node') ? binary : [{ place, reason: 'it does not end in .node' }]
+    const position = `${binary} (VGGNET_BINARY)`
+    if (!statSync(binary, { throwIfNoEntry: false })?.isFile()) return [{ position, reason: 'there is no such file' }]
+    return binary.endsWith('.node') ? binary : [{ position, reason: 'it does not end in .node' }]
   }
   try {
     const { resolve } = require('node-gyp-build') as { resolve(folder: string): string }
     return resolve(root)
   } catch {
-    return emptyPlaces(root)
+    return emptyPositions(root)
   }
 }
 
@@ -83,7 +83,7 @@ function load(): Installation {
     return { root, checkout, binary, native: open(binary) }
   } catch (cause) {
     if (cause instanceof VggError) throw cause
-    const error = failure([{ place: binary, reason: messageOf(cause) }])
+    const error = failure([{ position: binary, reason: messageOf(cause) }])
     error.cause = cause
     throw error
   }

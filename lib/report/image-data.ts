@@ -22,7 +22,7 @@ export async function embedded(
   size: { readonly height: number; readonly width: number; readonly channels: number },
 ): Promise<EmbeddedImage> {
   const { height, width } = size
-  const shown = size.channels === 3 ? pixels : pixels.filter((_, place) => place % size.channels === 0)
+  const shown = size.channels === 3 ? pixels : pixels.filter((_, position) => position % size.channels === 0)
   const image = sharp(shown, { raw: { height, width, channels: size.channels === 3 ? 3 : 1 } })
   const isSmall = Math.max(height, width) <= small
   const bytes = await (isSmall ? image.png() : image.jpeg({ quality: 82 })).toBuffer()
@@ -55,8 +55,8 @@ export async function filterImages(weight: Tensor<'float32'>): Promise<FilterIma
       const window = values.subarray(output * channels * area, (output + 1) * channels * area)
       const largest = window.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
       // c h w -> h w c
-      const pixels = Uint8Array.from(window, (_, place) => {
-        const value = window[(place % channels) * area + Math.floor(place / channels)] ?? 0
+      const pixels = Uint8Array.from(window, (_, position) => {
+        const value = window[(position % channels) * area + Math.floor(position / channels)] ?? 0
         return largest > 0 && Number.isFinite(largest) ? Math.round(127.5 + (127.5 * value) / largest) : 128
       })
       const raw = { height, width, channels: channels as 1 | 3 }

@@ -48,19 +48,19 @@ export function lineChart(chart: Chart): Html {
     chart,
     all.map(([, y]) => y),
   )
-  const place = ([x, y]: readonly [number, number]) => [
+  const position = ([x, y]: readonly [number, number]) => [
     frame.left + xs.share(x) * (frame.right - frame.left),
     frame.bottom - ys.share(y) * (frame.bottom - frame.top),
   ]
-  const lines = chart.series.map((one) => seriesMarks(one, chart, place))
+  const lines = chart.series.map((one) => seriesMarks(one, chart, position))
   const legend = shown.map(({ name, look, points }) => {
     const last = points.at(-1)?.[1] ?? Number.NaN
     return html`<li class="${look}"><svg viewBox="0 0 22 8" aria-hidden="true"><path d="M1 4H21"/></svg>${name} <b>${chart.text(last)}</b></li>`
   })
   return html`<figure class="chart"><figcaption>${chart.title}</figcaption>
 <svg viewBox="0 0 ${width} ${height}" role="img"><title>${summary(chart, shown)}</title>
-<g class="grid">${ys.ticks.map((tick) => yTick(place([xs.low, tick])[1] ?? 0, chart.text(tick)))}</g>
-<g class="ticks">${xs.ticks.map((tick) => xTick(place([tick, ys.low])[0] ?? 0, countText(tick)))}</g>
+<g class="grid">${ys.ticks.map((tick) => yTick(position([xs.low, tick])[1] ?? 0, chart.text(tick)))}</g>
+<g class="ticks">${xs.ticks.map((tick) => xTick(position([tick, ys.low])[0] ?? 0, countText(tick)))}</g>
 <text class="along" x="${(frame.left + frame.right) / 2}" y="${height - 3}">${chart.along}</text>
 ${lines}</svg><ul class="legend">${legend}</ul></figure>`
 }
@@ -76,20 +76,20 @@ function summary({ title, along, text }: Chart, shown: readonly Series[]): strin
   return `${title}: ${parts.join('; ')}`
 }
 
-type Place = (point: readonly [number, number]) => number[]
+type Position = (point: readonly [number, number]) => number[]
 
-function seriesMarks({ name, look, points }: Series, { scale, text, along }: Chart, place: Place): Html {
+function seriesMarks({ name, look, points }: Series, { scale, text, along }: Chart, position: Position): Html {
   let path = ''
   let isDown = false
   for (const point of points) {
     const isDrawn = drawable(point[1], scale)
-    if (isDrawn) path += `${isDown ? 'L' : 'M'}${place(point).map(rounded).join(' ')}`
+    if (isDrawn) path += `${isDown ? 'L' : 'M'}${position(point).map(rounded).join(' ')}`
     isDown = isDrawn
   }
   const drawn = points.filter(([, y]) => drawable(y, scale))
   const dotted = drawn.length <= mostDots ? 'dot' : 'spot'
   const dots = drawn.map((point) => {
-    const [x = 0, y = 0] = place(point)
+    const [x = 0, y = 0] = position(point)
     const tip = `${along} ${countText(point[0])}: ${name} ${text(point[1])}`
     return html`<g class="${dotted}"><circle cx="${rounded(x)}" cy="${rounded(y)}" r="7"/><circle cx="${rounded(x)}" cy="${rounded(y)}" r="2.4"/><title>${tip}</title></g>`
   })

@@ -1,9 +1,9 @@
 import { countText } from '../table.js'
 import { durationText, percent, rateText } from '../train/log.js'
-import { bestEpoch, type Course } from './course.js'
 import { type Html, html, wide } from './html.js'
 import { type Chart, lineChart, type Series } from './line-chart.js'
 import type { LineOf } from './log-line.js'
+import { bestEpoch, type RunHistory } from './run-history.js'
 
 type Epoch = LineOf<'epoch'>
 
@@ -16,17 +16,17 @@ const percentTick = (share: number): string => `${Number((100 * share).toFixed(1
 const mostSteps = 240
 
 /** The curves of a training and its figures by epoch. Pure. */
-export function curves(course: Course): Html {
-  if (course.epochs.length === 0 && course.steps.length === 0) {
+export function curves(history: RunHistory): Html {
+  if (history.epochs.length === 0 && history.steps.length === 0) {
     return html`<section><h2>Curves</h2><p class="none">The log holds no finished step yet.</p></section>`
   }
-  return html`<section><h2>Curves</h2><div class="charts">${chartsOf(course).map(lineChart)}</div>${epochTable(course)}</section>`
+  return html`<section><h2>Curves</h2><div class="charts">${chartsOf(history).map(lineChart)}</div>${epochTable(history)}</section>`
 }
 
 /** Of five classes or fewer the right one is always among the first five. */
 export const tellsTop5 = (classes: number | undefined): boolean => classes === undefined || classes > 5
 
-function chartsOf({ epochs, steps, facts }: Course): Chart[] {
+function chartsOf({ epochs, steps, facts }: RunHistory): Chart[] {
   const over = (y: (epoch: Epoch) => number | undefined): Series['points'] =>
     epochs.flatMap((epoch) => {
       const value = y(epoch)
@@ -133,12 +133,12 @@ function columnsFor(epochs: readonly Epoch[]): Column[] {
   ]
 }
 
-function epochTable(course: Course): Html | undefined {
-  if (course.epochs.length === 0) return undefined
-  const best = bestEpoch(course)
-  const columns = columnsFor(course.epochs)
+function epochTable(history: RunHistory): Html | undefined {
+  if (history.epochs.length === 0) return undefined
+  const best = bestEpoch(history)
+  const columns = columnsFor(history.epochs)
   const head = columns.map(({ name }) => html`<th scope="col">${name}</th>`)
-  const rows = course.epochs.map((epoch) => {
+  const rows = history.epochs.map((epoch) => {
     const isBest = epoch === best
     const mark = isBest && html` <span class="mark">best</span>`
     const cells = columns.map(({ text }) => html`<td>${text(epoch)}</td>`)

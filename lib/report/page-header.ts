@@ -1,10 +1,10 @@
 import type { Metrics } from '../evaluate/metrics.js'
 import { countedText, countText } from '../table.js'
 import { durationText, percent, rateText } from '../train/log.js'
-import { bestEpoch, type Course } from './course.js'
 import { type Html, html, named } from './html.js'
 import type { TrainingFacts } from './log-line.js'
 import { lossText, tellsTop5 } from './page-curves.js'
+import { bestEpoch, type RunHistory } from './run-history.js'
 
 /** A time as people write it: `2026-11-23 12:47 UTC`; whatever else a log holds is shown as it is. */
 export function timeText(time: string): string {
@@ -13,14 +13,14 @@ export function timeText(time: string): string {
 }
 
 /** What was trained, where it stands, and the figures to remember. Pure. */
-export function header(course: Course, judged: Metrics | undefined): Html {
-  const { facts } = course
+export function header(history: RunHistory, judged: Metrics | undefined): Html {
+  const { facts } = history
   const title =
     facts === undefined
       ? html`Training`
       : html`${named(facts.model)} <span class="muted">on</span> ${named(facts.data)}`
-  return html`<header><p class="brand">vggnet \u00b7 training report</p><h1>${title}</h1><p class="state">${state(course)}</p>
-<div class="tiles">${tiles(course, judged)}</div>${facts && factList(course, facts)}</header>`
+  return html`<header><p class="brand">vggnet \u00b7 training report</p><h1>${title}</h1><p class="state">${state(history)}</p>
+<div class="tiles">${tiles(history, judged)}</div>${facts && factList(history, facts)}</header>`
 }
 
 const endings = {
@@ -30,7 +30,7 @@ const endings = {
   failed: 'Ended by an error',
 } as const
 
-function state({ started, last, end, epochs, steps }: Course): Html {
+function state({ started, last, end, epochs, steps }: RunHistory): Html {
   if (started === undefined) return html`The log is empty.`
   const times = html`Begun ${timeText(started)}`
   const message = end?.message === undefined ? undefined : html`: ${end.message}`
@@ -39,16 +39,16 @@ function state({ started, last, end, epochs, steps }: Course): Html {
   return html`${times}. Not finished: ${done} so far, last heard of ${timeText(last ?? started)}.`
 }
 
-function tiles(course: Course, judged: Metrics | undefined): Html[] {
-  const last = course.epochs.at(-1)
-  const best = bestEpoch(course)
+function tiles(history: RunHistory, judged: Metrics | undefined): Html[] {
+  const last = history.epochs.at(-1)
+  const best = bestEpoch(history)
   const shown: { name: string; value: string; note: string }[] = []
   const figures = judged ?? best?.validation
   if (figures !== undefined) {
     const of = judged ? `of ${countedText(judged.count, 'image')}` : `after epoch ${best?.epoch}`
     shown.push(
       { name: 'top-1', value: percent(figures.top1), note: of },
-      ...(tellsTop5(course.facts?.classes) ? [{ name: 'top-5', value: percent(figures.top5), note: of }] : []),
+      ...(tellsTop5(history.facts?.classes) ? [{ name: 'top-5', value: percent(figures.top5), note: of }] : []),
       { name: 'validation loss', value: lossText(figures.loss), note: 'nats' },
     )
   } else if (last !== undefined) {
@@ -58,7 +58,7 @@ function tiles(course: Course, judged: Metrics | undefined): Html[] {
     shown.push({ name: 'best epoch', value: String(best.epoch), note: `top-1 ${percent(best.validation?.top1 ?? 0)}` })
   }
   if (last !== undefined) {
-    const seconds = course.epochs.reduce((sum, epoch) => sum + epoch.seconds, 0)
+    const seconds = history.epochs.reduce((sum, epoch) => sum + epoch.seconds, 0)
     shown.push(
       { name: 'epochs', value: `${last.epoch} of ${last.epochs}`, note: countedText(last.step, 'step') },
       {
@@ -74,7 +74,7 @@ function tiles(course: Course, judged: Metrics | undefined): Html[] {
   )
 }
 
-function factList(course: Course, facts: TrainingFacts): Html {
+function factList(history: RunHistory, facts: TrainingFacts): Html {
   const {
     device,
     deviceReason,
@@ -93,8 +93,8 @@ function factList(course: Course, facts: TrainingFacts): Html {
     ['Device', html`${device} in ${precision}${deviceReason && html` <span class="muted">(${deviceReason})</span>`}`],
     [
       'Resumed',
-      course.resumes.length > 0
-        ? course.resumes.map(({ step, time }) => `from step ${step} (${timeText(time)})`).join(', ')
+      history.resumes.length > 0
+        ? history.resumes.map(({ step, time }) => `from step ${step} (${timeText(time)})`).join(', ')
         : undefined,
     ],
     ['vggnet', version],

@@ -4,12 +4,12 @@ import { VggError } from '../error.js'
 import { writeAtomically } from '../files/atomic-file.js'
 import { Network } from '../network/network.js'
 import { filePath, instanceOf, optional, readOptions, text, withDefault } from '../options.js'
-import { courseOf } from './course.js'
 import { embedded, filterImages } from './image-data.js'
-import { judge, judgeChecks, type Mistake } from './judgement.js'
 import { readRunLog } from './log-line.js'
+import { classifyChecks, judge, type Mistake } from './mistakes.js'
 import { type ReportData, reportPage } from './page.js'
 import type { ShownFilters, ShownMistake } from './page-images.js'
+import { runHistoryOf } from './run-history.js'
 
 /** What the report is made of, besides the run's log. */
 export interface ReportSources {
@@ -28,7 +28,7 @@ export interface ReportSources {
 }
 
 const checks = {
-  ...judgeChecks,
+  ...classifyChecks,
   net: optional(instanceOf(Network)),
   validation: optional(datasetCheck),
   modelName: withDefault(text, 'model'),
@@ -40,17 +40,17 @@ const checks = {
  *
  * @param folder of the run
  * @throws VggError FILE_NOT_FOUND, FILE_FORMAT, INVALID_ARGUMENT, SHAPE_MISMATCH, ABORTED, DISPOSED. Scores that are not
- *   finite are no error: the report says so in their place
+ *   finite are no error: the report says so in their position
  */
 export async function collectReport(folder: string, sources: ReportSources = {}): Promise<ReportData> {
   filePath(folder, 'folder')
   const { net, validation, modelName, ...options } = readOptions(sources, 'report sources', checks)
-  const course = courseOf(await readRunLog(path.join(folder, 'log.jsonl')))
+  const history = runHistoryOf(await readRunLog(path.join(folder, 'log.jsonl')))
   const made = new Date().toISOString()
-  if (net === undefined) return { made, course }
+  if (net === undefined) return { made, history }
   const filters = await filtersOf(net)
   const answers = validation && (await judged(net, validation, modelName, options))
-  return { made, course, ...answers, ...(filters && { filters }) }
+  return { made, history, ...answers, ...(filters && { filters }) }
 }
 
 /** Writes the page to RUN/report.html, whole or not at all. @returns its path. @throws VggError FILE_WRITE */

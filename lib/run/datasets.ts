@@ -1,6 +1,6 @@
 import { cachedDataset } from '../data/cache/cache.js'
 import type { Dataset } from '../data/dataset.js'
-import type { SmallestSide } from '../data/images/view.js'
+import type { SmallestSide } from '../data/images/crop.js'
 import { paddedDataset } from '../data/padded.js'
 import { type PhotoList, type PhotoOptions, photoDataset } from '../data/sources/photo-dataset.js'
 import { VggError } from '../error.js'

@@ -1,6 +1,6 @@
 import type { ColourShift } from '../data/images/colour.js'
+import type { SmallestSide } from '../data/images/crop.js'
 import type { DecodingOptions } from '../data/images/formats.js'
-import type { SmallestSide } from '../data/images/view.js'
 import type { Device, Initialisation } from '../network/open.js'
 import type { Precision } from '../platform/native-description.js'
 import type { ScheduleOption } from '../train/schedule.js'
@@ -32,7 +32,7 @@ export interface RunDescription {
   readonly photographs: Readonly<DecodingOptions> & {
     /** The paper's S. Default: 256/224 of the crop. */
     readonly smallestSide?: SmallestSide
-    /** Cut anywhere in training. */
+    /** CropSpec anywhere in training. */
     readonly randomCrop: boolean
     /** Mirror every second image. */
     readonly flip: boolean
@@ -82,7 +82,7 @@ export interface RunDescription {
   readonly start: {
     /** A model that training goes on from, with a new last layer where the classes are others; not with `transplant`. */
     readonly from?: string
-    /** What became of the last layer of that model; `beginFolder` records it. */
+    /** What became of the last layer of that model; `createRun` records it. */
     readonly lastLayer?: 'kept' | 'new'
     /** A model of A whose layers the paper's deeper nets take (Sect. 3.1). */
     readonly transplant?: string

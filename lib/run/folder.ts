@@ -10,7 +10,7 @@ import type { RunDescription } from './description.js'
 import { type PlanName, stagesOf } from './plan.js'
 
 /** What lies in the folder of a run. */
-export const placesIn = (folder: string) => ({
+export const runFiles = (folder: string) => ({
   description: path.join(folder, 'run.json'),
   log: path.join(folder, 'log.jsonl'),
   checkpoints: path.join(folder, 'checkpoints'),
@@ -40,7 +40,7 @@ export async function exists(file: string): Promise<boolean> {
 
 /** @throws INVALID_ARGUMENT where there is a run in the folder already */
 export async function checkNew(folder: string): Promise<void> {
-  if (!(await exists(placesIn(folder).description))) return
+  if (!(await exists(runFiles(folder).description))) return
   const message = `Expected a new folder for the run but ${folder} holds one; 'vggnet train --resume ${folder}' goes on with it`
   throw new VggError('INVALID_ARGUMENT', message)
 }
@@ -70,7 +70,7 @@ function withoutIgnored(file: RunFile): RunFile {
 
 /** What the run in a folder is made of. @throws FILE_NOT_FOUND, FILE_FORMAT */
 export async function readRunFile(folder: string): Promise<RunFile> {
-  const { description: file } = placesIn(folder)
+  const { description: file } = runFiles(folder)
   let text: string
   try {
     text = await readFile(file, 'utf8')
@@ -102,7 +102,7 @@ export async function freeFolder(): Promise<string> {
  * @throws what `use` throws for a file of a newer format, and where no file is to blame
  */
 async function useBest<T>(folder: string, use: (file: string) => Promise<T>) {
-  const { best, model, checkpoints } = placesIn(folder)
+  const { best, model, checkpoints } = runFiles(folder)
   const files = (await Promise.all([best, model].map(async (file) => ((await exists(file)) ? [file] : [])))).flat()
   const candidates = [...files.map((file) => ({ path: file })), ...(await checkpointsIn(checkpoints))]
   const { found, passedOver } = await firstUsable(candidates, use)
@@ -124,7 +124,7 @@ export async function loadBest(folder: string, options: RunOptions): Promise<Loa
 
 /** Uses the model that is meant by a file, or by the folder of a run. @throws FILE_NOT_FOUND, and what `use` throws */
 export async function useModel<T>(given: string, use: (file: string) => Promise<T>): Promise<T> {
-  if (!(await exists(placesIn(given).description))) return use(given)
+  if (!(await exists(runFiles(given).description))) return use(given)
   const found = await useBest(given, use)
   if (found !== undefined) return found.value
   throw new VggError('FILE_NOT_FOUND', `The run in ${given} has no model that can be used`)

@@ -2,8 +2,8 @@ import path from 'node:path'
 import { linkAtomically } from '../files/atomic-file.js'
 import { lockFolder } from '../files/folder-lock.js'
 import type { TrainReport } from '../train/events.js'
-import { beginFolder } from './begin.js'
-import { exists, placesIn, type RunFile } from './folder.js'
+import { createRun } from './create-run.js'
+import { exists, type RunFile, runFiles } from './folder.js'
 import { type PlanStage, stagesOf } from './plan.js'
 import { type RunHooks, runIn } from './run.js'
 import { findSources, type Sources } from './sources.js'
@@ -17,7 +17,7 @@ export interface PlanHooks extends RunHooks {
 /** The trainings that a run is made of: one, or those of its plan. */
 export function trainingsOf(folder: string, { plan, description }: RunFile): PlanStage[] {
   if (plan === undefined) return [{ name: '.', description }]
-  return stagesOf(plan, description, (name) => placesIn(path.join(folder, name)).model)
+  return stagesOf(plan, description, (name) => runFiles(path.join(folder, name)).model)
 }
 
 /**
@@ -47,16 +47,16 @@ async function runLocked(folder: string, file: RunFile, hooks: PlanHooks, found:
   let last: TrainReport | undefined
   for (const [index, stage] of stages.entries()) {
     const own = path.join(folder, stage.name)
-    const { description, model } = placesIn(own)
+    const { description, model } = runFiles(own)
     if (await exists(model)) continue
     hooks.onStage?.(stage, index + 1, stages.length)
     sources ??= await findSources(file.description)
     if (!(await exists(description)))
-      await beginFolder(own, { ...file, plan: undefined, description: stage.description }, sources)
+      await createRun(own, { ...file, plan: undefined, description: stage.description }, sources)
     last = await runIn(own, stage.description, sources, hooks)
   }
   const final = path.join(folder, stages.at(-1)?.name ?? '.')
   // the model of the last training is the plan's
-  if (final !== path.normalize(folder)) await linkAtomically(placesIn(final).model, placesIn(folder).model)
+  if (final !== path.normalize(folder)) await linkAtomically(runFiles(final).model, runFiles(folder).model)
   return last
 }

@@ -8,7 +8,7 @@ import type { TrainingState } from '../train/training-state.js'
 import type { VGG } from '../vgg/vgg.js'
 import type { Datasets } from './datasets.js'
 import type { DataDescription, RunDescription } from './description.js'
-import { exists, placesIn } from './folder.js'
+import { exists, runFiles } from './folder.js'
 
 /** What a run writes down: log.jsonl and the events for TensorBoard. */
 export class Records {
@@ -80,7 +80,7 @@ export async function openRecords(
   { net, data, state }: Begun,
   command: string | undefined,
 ): Promise<Records> {
-  const { log: file } = placesIn(folder)
+  const { log: file } = runFiles(folder)
   // killed before its first checkpoint, a run begins once more
   const from = (await exists(file)) ? { step: state?.step ?? 0, epochs: state?.epochsDone ?? 0 } : undefined
   const log = await RunLog.open(file, { ...(from && { from }) })

@@ -7,7 +7,7 @@ import type { TrainingState } from '../train/training-state.js'
 import type { VGG } from '../vgg/vgg.js'
 import { type Datasets, datasetsFor } from './datasets.js'
 import type { RunDescription } from './description.js'
-import { placesIn } from './folder.js'
+import { runFiles } from './folder.js'
 import { type Begun, openRecords } from './records.js'
 import type { Sources } from './sources.js'
 import { openNetwork } from './start.js'
@@ -41,7 +41,7 @@ export async function runIn(
   sources: Sources,
   hooks: RunHooks,
 ): Promise<TrainReport> {
-  const { model, checkpoints } = placesIn(folder)
+  const { model, checkpoints } = runFiles(folder)
   const options = { ...description.device, seed: description.seed }
   const newest = await newestUsable(checkpoints, (file) => loadTraining(file, options))
   for (const { path, reason } of newest?.passedOver ?? []) hooks.onNotice?.(`passed over ${path}: ${reason}`)
@@ -63,7 +63,7 @@ async function recorded(
   hooks: RunHooks,
 ): Promise<TrainReport> {
   const { net, data, state } = begun
-  const { checkpoints } = placesIn(folder)
+  const { checkpoints } = runFiles(folder)
   const { keep, minutes } = description.checkpoints
   const records = await openRecords(folder, description, begun, hooks.command)
   if (records.notice !== undefined) hooks.onNotice?.(records.notice)

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { VggError } from '../error.js'
 import type { DataDescription, RunDescription } from './description.js'
-import { exists, placesIn, readRunFile } from './folder.js'
+import { exists, readRunFile, runFiles } from './folder.js'
 import { fileId, imageIds } from './image-ids.js'
 import { findSources, isList, type Sources } from './sources.js'
 import { checkUnchanged, trainedImages } from './trained-images.js'
@@ -72,7 +72,7 @@ export async function scoredImages(asked: AskedImages): Promise<ScoredImages> {
   return { sources, part, parts, text, run, own, trainingImages, unknown }
 }
 
-const isRun = (folder: string): Promise<boolean> => exists(placesIn(folder).description)
+const isRun = (folder: string): Promise<boolean> => exists(runFiles(folder).description)
 
 /** The folder of a run and a model file are models; other folders, and lists, are data. */
 async function checkRoles({ model, data }: AskedImages): Promise<void> {

@@ -1,8 +1,8 @@
 import path from 'node:path'
 import { messageOf, VggError } from '../error.js'
-import { digestOf } from '../train/conditions.js'
+import { digestOf } from '../train/fingerprint.js'
 import { recordedDigest } from '../train/recorded-data.js'
-import { exists, placesIn, type RunFile, readRunFile } from './folder.js'
+import { exists, type RunFile, readRunFile, runFiles } from './folder.js'
 import { imageIds } from './image-ids.js'
 import { trainingsOf } from './plan-run.js'
 import { findSources, type Sources } from './sources.js'
@@ -49,9 +49,9 @@ export async function trainedImages(folder: string, found?: Sources): Promise<Tr
 /** The folder of the run that made a model, where the model still lies in it. */
 async function runOf(model: string): Promise<string | undefined> {
   const beside = path.dirname(model)
-  const { checkpoints } = placesIn(path.dirname(beside))
+  const { checkpoints } = runFiles(path.dirname(beside))
   const folders = [model, beside, ...(beside === checkpoints ? [path.dirname(beside)] : [])]
-  for (const folder of folders) if (await exists(placesIn(folder).description)) return folder
+  for (const folder of folders) if (await exists(runFiles(folder).description)) return folder
   return undefined
 }
 
@@ -61,7 +61,7 @@ async function runOf(model: string): Promise<string | undefined> {
  */
 export async function checkUnchanged(folder: string, file: RunFile, sources: Sources): Promise<void> {
   const last = trainingsOf(folder, file).at(-1)?.name ?? '.'
-  const recorded = await recordedDigest(placesIn(path.join(folder, last)).checkpoints)
+  const recorded = await recordedDigest(runFiles(path.join(folder, last)).checkpoints)
   if (recorded === undefined) return
   const { training } = sources
   const named = 'names' in training ? { labels: training.labels, nameOf: nameIn(training.names) } : training

@@ -13,7 +13,7 @@ export interface CheckpointOptions {
   everyMinutes?: number
   /** How many are left, from 1; the best stays besides. Default 2. */
   keep?: number
-  /** Called before a checkpoint is put in its place, and waited for: to sync a log that must not fall behind it. */
+  /** Called before a checkpoint is put in its position, and waited for: to sync a log that must not fall behind it. */
   before?: () => void | Promise<void>
 }
 

@@ -1,4 +1,4 @@
-import type { LeftOut } from '../data/batch.js'
+import type { SkippedImage } from '../data/batch.js'
 import type { Skipped } from './events.js'
 
 /** What an epoch under way has come to, as plain data. */
@@ -63,7 +63,7 @@ export class EpochSums {
     this.#state = { ...this.#state, refused: this.#state.refused + 1 }
   }
 
-  skip(leftOut: readonly LeftOut[]): void {
+  skip(leftOut: readonly SkippedImage[]): void {
     if (leftOut.length === 0) return
     const { skipped, skippedCount } = this.#state
     const more = leftOut.map(({ name, reason }) => ({ name, reason }))

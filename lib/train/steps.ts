@@ -5,13 +5,13 @@ import { notFiniteError } from './not-finite.js'
 import type { Saver } from './saver.js'
 import { rateAt } from './schedule.js'
 import type { Settings } from './settings.js'
-import type { Standing } from './standing.js'
+import type { TrainingProgress } from './training-progress.js'
 
 /** Two: one computing, one waiting. More would only hold memory. */
 const stepsInFlight = 2
 
 /** A step of an epoch, begun. */
-interface Place {
+interface Position {
   readonly step: number
   /** Of the batch in its epoch, from 0. */
   readonly index: number
@@ -19,22 +19,22 @@ interface Place {
   readonly previous: Promise<void>
 }
 
-/** The steps of a training, epoch by epoch. What is done is recorded in `standing`, in order. */
+/** The steps of a training, epoch by epoch. What is done is recorded in `progress`, in order. */
 export class Steps {
   readonly #net: Network
   readonly #loader: Loader
   readonly #settings: Settings
-  readonly #standing: Standing
+  readonly #progress: TrainingProgress
   /** What the last refused step said. */
   #refusal: VggError | undefined
   /** What is still under way will be undone. */
   #undone = false
 
-  constructor(net: Network, loader: Loader, settings: Settings, standing: Standing) {
+  constructor(net: Network, loader: Loader, settings: Settings, progress: TrainingProgress) {
     this.#net = net
     this.#loader = loader
     this.#settings = settings
-    this.#standing = standing
+    this.#progress = progress
   }
 
   /**
@@ -42,15 +42,15 @@ export class Steps {
    * @param save called with nothing under way, where `saver` finds that it is due
    */
   async run(saver: Saver | undefined, save: () => Promise<void>): Promise<void> {
-    const standing = this.#standing
+    const progress = this.#progress
     this.#undone = false
-    standing.sums.begin()
+    progress.sums.begin()
     const perEpoch = this.#loader.batchesPerEpoch
-    const first = standing.batchesDone(this.#settings.recorded.batch)
+    const first = progress.batchesDone(this.#settings.recorded.batch)
     // the epoch's own save follows at once, if no validation comes between
     const last = this.#settings.validation === undefined ? perEpoch - 1 : perEpoch
     const inFlight: Promise<void>[] = []
-    let begun = standing.step
+    let begun = progress.step
     let previous: Promise<void> = Promise.resolve()
     try {
       for (let index = first; index < perEpoch; index++) {
@@ -75,29 +75,29 @@ export class Steps {
     this.#checkSums()
   }
 
-  async #step(batch: Batch, place: Place): Promise<void> {
+  async #step(batch: Batch, position: Position): Promise<void> {
     const { images, labels, augment } = batch
-    const standing = this.#standing
+    const progress = this.#progress
     const { recorded, onStep } = this.#settings
     const { momentum, weightDecay, microBatch, rates, epochs } = recorded
-    const learningRate = this.#rate(place.index)
+    const learningRate = this.#rate(position.index)
     const options = { learningRate, momentum, weightDecay, rates, microBatch: microBatch ?? undefined, augment }
     const answer = labels.length === 0 ? undefined : this.#net.step(images, labels, options)
-    const [outcome] = await Promise.allSettled([answer, place.previous])
-    if (outcome.status === 'rejected') return this.#refuse(outcome.reason, batch, place)
-    const epoch = standing.epochsDone + 1
-    this.#record(batch, place.step)
+    const [outcome] = await Promise.allSettled([answer, position.previous])
+    if (outcome.status === 'rejected') return this.#refuse(outcome.reason, batch, position)
+    const epoch = progress.epochsDone + 1
+    this.#record(batch, position.step)
     const done = outcome.value
     if (done === undefined) return
     const { loss, correct } = done
-    standing.sums.add({ loss, correct, images: labels.length, learningRate })
+    progress.sums.add({ loss, correct, images: labels.length, learningRate })
     if (this.#undone) return
-    const stepsLeft = epochs * this.#loader.batchesPerEpoch - this.#placeOf(place.index) - 1
-    const imagesPerSecond = standing.sums.imagesPerSecond()
-    const imagesLeft = (epochs - epoch + 1) * this.#loader.data.count - standing.loader.position
+    const stepsLeft = epochs * this.#loader.batchesPerEpoch - this.#positionOf(position.index) - 1
+    const imagesPerSecond = progress.sums.imagesPerSecond()
+    const imagesLeft = (epochs - epoch + 1) * this.#loader.data.count - progress.loader.position
     onStep?.({
-      step: place.step,
-      steps: place.step + stepsLeft,
+      step: position.step,
+      steps: position.step + stepsLeft,
       epoch,
       epochs,
       loss,
@@ -111,36 +111,36 @@ export class Steps {
   }
 
   /** Batches before this one in the whole training. */
-  #placeOf(index: number): number {
-    return this.#standing.epochsDone * this.#loader.batchesPerEpoch + index
+  #positionOf(index: number): number {
+    return this.#progress.epochsDone * this.#loader.batchesPerEpoch + index
   }
 
   #rate(index: number): number {
-    const { schedule, rateFactor } = this.#standing
+    const { schedule, rateFactor } = this.#progress
     const { recorded } = this.#settings
-    const done = this.#placeOf(index) / this.#loader.batchesPerEpoch
+    const done = this.#positionOf(index) / this.#loader.batchesPerEpoch
     return rateFactor * rateAt(recorded.schedule, schedule, recorded.learningRate, done, recorded.epochs)
   }
 
   #record({ after, unreadable }: Batch, step: number): void {
-    this.#standing.step = step
-    this.#standing.loader = after
-    this.#standing.sums.skip(unreadable)
+    this.#progress.step = step
+    this.#progress.loader = after
+    this.#progress.sums.skip(unreadable)
   }
 
   /** What follows a step that failed. */
-  #refuse(reason: unknown, batch: Batch, { step }: Place): void {
+  #refuse(reason: unknown, batch: Batch, { step }: Position): void {
     if (!(reason instanceof VggError) || reason.code !== 'NOT_FINITE') throw reason
     const { recorded } = this.#settings
     const error = notFiniteError(reason, this.#loader.data, step, batch.indices)
     this.#refusal = error
-    const { timesBack, epochsDone } = this.#standing
+    const { timesBack, epochsDone } = this.#progress
     const { onNotFinite } = recorded
     const isBack = typeof onNotFinite === 'object' && timesBack < onNotFinite.times
     const action = onNotFinite === 'skip' ? 'skip' : isBack ? 'back' : 'stop'
     if (action === 'skip') {
       this.#record(batch, step)
-      this.#standing.sums.refuse()
+      this.#progress.sums.refuse()
     }
     if (!this.#undone) this.#settings.onRefused?.({ step, epoch: epochsDone + 1, message: error.message, action })
     this.#undone = action === 'back'
@@ -149,7 +149,7 @@ export class Steps {
 
   /** An epoch without a single step has no figures; and another one would be no better. */
   #checkSums(): void {
-    const { images, refused, skipped, skippedCount } = this.#standing.sums.state
+    const { images, refused, skipped, skippedCount } = this.#progress.sums.state
     if (images > 0) return
     if (refused > 0 && this.#refusal !== undefined) {
       const message = `Not one step of the epoch was finite; the last: ${this.#refusal.message}`

@@ -1,8 +1,8 @@
 import type { Dataset } from '../data/dataset.js'
 import { VggError } from '../error.js'
 import type { Network } from '../network/network.js'
-import { checkSame, conditionsOf } from './conditions.js'
 import type { TrainReport } from './events.js'
+import { checkSame, fingerprintOf } from './fingerprint.js'
 import { hashOf } from './frozen.js'
 import { Saver } from './saver.js'
 import { type Settings, settingsFrom, type TrainOptions } from './settings.js'
@@ -31,9 +31,9 @@ export async function train(net: Network, data: Dataset, options: TrainOptions =
   const { checkpoint, resume, recorded, validation, onCheckpoint } = settings
   // names and labels of a million images take a moment to digest
   const known = checkpoint !== undefined || resume !== undefined
-  const conditions = known ? conditionsOf(net, data, validation, recorded) : undefined
+  const conditions = known ? fingerprintOf(net, data, validation, recorded) : undefined
   if (conditions !== undefined && resume !== undefined) {
-    checkPlace(net, resume.trainingStep)
+    checkPosition(net, resume.trainingStep)
     if (settings.differences === 'refuse') checkSame(conditions, resume.conditions)
   }
   const saver = checkpoint && (await Saver.open(checkpoint, resume, onCheckpoint))
@@ -45,7 +45,7 @@ export async function train(net: Network, data: Dataset, options: TrainOptions =
   }
 }
 
-function checkPlace(net: Network, trainingStep: number): void {
+function checkPosition(net: Network, trainingStep: number): void {
   if (net.trainingStep === trainingStep) return
   const message = `Expected the network that was loaded with the state, after ${trainingStep} training steps, but received one after ${net.trainingStep}`
   throw new VggError('RESUME_MISMATCH', message)

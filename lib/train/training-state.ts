@@ -5,9 +5,9 @@ import { messageOf, VggError } from '../error.js'
 import type { Evaluation } from '../evaluate/evaluate.js'
 import type { ClassResult } from '../evaluate/metrics.js'
 import { type Check, integer, isObject, positive, readOptions, unexpected } from '../options.js'
-import type { Conditions } from './conditions.js'
 import type { SumsState } from './epoch-sums.js'
 import type { EpochEvent } from './events.js'
+import type { Fingerprint } from './fingerprint.js'
 import type { ScheduleState } from './schedule.js'
 
 /** A finished epoch without its times. */
@@ -48,7 +48,7 @@ export interface TrainingState {
   /** SHA-256 of the frozen layers before the first step; null where none are frozen. */
   readonly frozenBefore: string | null
   /** What must be the same when it is resumed. @internal */
-  readonly conditions: Conditions
+  readonly conditions: Fingerprint
 }
 
 /** Lets through what looks like the state of a training. */
@@ -149,8 +149,8 @@ function withConfusion(epoch: StoredEpoch, classes: readonly string[], tables: T
   if (validation === undefined) return { ...epoch, validation: undefined }
   const cells = tables.get(tableOf(epoch.epoch))?.data ?? new Int32Array()
   const confusion = classes.map(() => new Array<number>(classes.length).fill(0))
-  for (let place = 0; place < cells.length; place += 3) {
-    const [truth = 0, answer = 0, images = 0] = cells.subarray(place, place + 3)
+  for (let position = 0; position < cells.length; position += 3) {
+    const [truth = 0, answer = 0, images = 0] = cells.subarray(position, position + 3)
     const row = confusion[truth]
     if (row === undefined || row[answer] === undefined) throw unexpected('a class', tableOf(epoch.epoch), truth)
     row[answer] = images

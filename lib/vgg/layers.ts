@@ -49,8 +49,8 @@ function blockLayers(block: number, { variant, width, localNorm }: VggConfigurat
   const entries = variant.blocks[block - 1] ?? []
   const layers = entries.map((entry, index): Layer => {
     if (entry === 'LRN') return { kind: 'local-norm', name: `norm${block}`, ...localNorms[localNorm] }
-    const place = entries.slice(0, index + 1).filter((other) => other !== 'LRN').length
-    const [name, relu] = [`conv${block}_${place}`, `relu${block}_${place}`]
+    const position = entries.slice(0, index + 1).filter((other) => other !== 'LRN').length
+    const [name, relu] = [`conv${block}_${position}`, `relu${block}_${position}`]
     return { kind: 'convolution', name, outputs, kernel: entry, relu }
   })
   return [...layers, { kind: 'max-pool', name: `pool${block}` }]

@@ -1,5 +1,5 @@
 import { type ColourShift, colourShiftCheck } from '../data/images/colour.js'
-import type { SmallestSide } from '../data/images/view.js'
+import type { SmallestSide } from '../data/images/crop.js'
 import { type Check, integer, optional, readOptions, unexpected } from '../options.js'
 
 /**

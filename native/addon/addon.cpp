@@ -57,7 +57,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("rescale", Napi::Function::New(env, rescale));
   exports.Set("buildInfo", Napi::Function::New(env, build_info));
   exports.Set("setErrorClass", Napi::Function::New(env, set_error_class));
-  exports.Set("setCudaPlaces", Napi::Function::New(env, set_cuda_places));
+  exports.Set("setCudaLocations", Napi::Function::New(env, set_cuda_locations));
   exports.Set("findCudaFiles", Napi::Function::New(env, find_cuda_files));
   exports.Set("cudaReport", Napi::Function::New(env, cuda_report));
   exports.Set("cpuTuning", Napi::Function::New(env, cpu_tuning));

@@ -42,10 +42,10 @@ void report_library(Napi::Env env, Napi::Object& library, Napi::Array& cards, bo
 
 }  // namespace
 
-Napi::Value set_cuda_places(const Napi::CallbackInfo& info) {
+Napi::Value set_cuda_locations(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const Napi::Object given = object_of(info);
-    vggnet::set_cuda_places({text_of(given, "library"), text_of(given, "noLibrary"), names_of(given, "folders"),
+    vggnet::set_cuda_locations({text_of(given, "library"), text_of(given, "noLibrary"), names_of(given, "folders"),
                              text_of(given, "filesCure")});
     return info.Env().Undefined();
   });

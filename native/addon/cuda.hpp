@@ -4,7 +4,7 @@
 namespace vggnet::addon {
 
 // Where CUDA's libraries are to be looked for: library, noLibrary, folders, filesCure.
-Napi::Value set_cuda_places(const Napi::CallbackInfo&);
+Napi::Value set_cuda_locations(const Napi::CallbackInfo&);
 
 // Which of NVIDIA's libraries the given folders hold; opens none.
 Napi::Value find_cuda_files(const Napi::CallbackInfo&);

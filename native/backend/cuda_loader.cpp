@@ -11,7 +11,7 @@ namespace {
 
 struct Loader {
   std::mutex mutex;
-  CudaPlaces places;
+  CudaLocations locations;
   const CudaLibrary* library = nullptr;
 };
 
@@ -23,12 +23,12 @@ Loader& loader() {
 
 [[noreturn]] void refuse(const std::string& reason) { throw Error(kDeviceUnavailable, reason); }
 
-void open_files(const CudaPlaces& places) {
-  const auto files = find_cuda_files(places.folders);
+void open_files(const CudaLocations& locations) {
+  const auto files = find_cuda_files(locations.folders);
   if (const std::string missing = missing_cuda_file(files); !missing.empty()) {
     std::string searched;
-    for (const std::string& folder : places.folders) searched += (searched.empty() ? "" : ", ") + folder;
-    refuse(missing + "; searched " + (searched.empty() ? "nowhere" : searched) + "; " + places.files_cure);
+    for (const std::string& folder : locations.folders) searched += (searched.empty() ? "" : ", ") + folder;
+    refuse(missing + "; searched " + (searched.empty() ? "nowhere" : searched) + "; " + locations.files_cure);
   }
   open_cuda_files(files);
 }
@@ -51,23 +51,23 @@ const CudaLibrary* open_library(const std::string& path) {
 
 }  // namespace
 
-void set_cuda_places(CudaPlaces places) {
+void set_cuda_locations(CudaLocations locations) {
   std::lock_guard lock(loader().mutex);
-  loader().places = std::move(places);
+  loader().locations = std::move(locations);
 }
 
-CudaPlaces cuda_places() {
+CudaLocations cuda_locations() {
   std::lock_guard lock(loader().mutex);
-  return loader().places;
+  return loader().locations;
 }
 
 const CudaLibrary& load_cuda_library() {
   std::lock_guard lock(loader().mutex);
   if (const CudaLibrary* loaded = loader().library) return *loaded;
-  const CudaPlaces& places = loader().places;
-  if (places.library.empty()) refuse(places.no_library);
-  open_files(places);
-  loader().library = open_library(places.library);
+  const CudaLocations& locations = loader().locations;
+  if (locations.library.empty()) refuse(locations.no_library);
+  open_files(locations);
+  loader().library = open_library(locations.library);
   return *loader().library;
 }
 

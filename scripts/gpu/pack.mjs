@@ -68,10 +68,10 @@ function copyStripped(from, to) {
 
 async function stageCache(stage) {
   const [oneDnn, frontend] = [await oneDnnFolder(), await fetched('cudnn-frontend')]
-  const place = (folder) => path.join(stage, 'cache', path.basename(folder))
-  cpSync(path.join(oneDnn, 'include'), path.join(place(oneDnn), 'include'), { recursive: true })
-  copyStripped(path.join(oneDnn, 'lib', 'libdnnl.so.3'), path.join(place(oneDnn), 'lib', 'libdnnl.so.3'))
-  cpSync(path.join(frontend, 'include'), path.join(place(frontend), 'include'), { recursive: true })
+  const position = (folder) => path.join(stage, 'cache', path.basename(folder))
+  cpSync(path.join(oneDnn, 'include'), path.join(position(oneDnn), 'include'), { recursive: true })
+  copyStripped(path.join(oneDnn, 'lib', 'libdnnl.so.3'), path.join(position(oneDnn), 'lib', 'libdnnl.so.3'))
+  cpSync(path.join(frontend, 'include'), path.join(position(frontend), 'include'), { recursive: true })
 }
 
 /** libjpeg-turbo for other platforms. */

@@ -28,8 +28,10 @@ function verdict({ status, output, late }) {
 /** compute-sanitizer's four tools on a small net whose plans were chosen before. */
 export async function runSanitize({ root, report, secondsLeft }) {
   if (!(await tryCard({ root, report, secondsLeft }))) return false
-  const places = (process.env.PATH ?? '').split(path.delimiter).map((folder) => path.join(folder, 'compute-sanitizer'))
-  const sanitizer = places.find((file) => existsSync(file))
+  const positions = (process.env.PATH ?? '')
+    .split(path.delimiter)
+    .map((folder) => path.join(folder, 'compute-sanitizer'))
+  const sanitizer = positions.find((file) => existsSync(file))
   if (!sanitizer) {
     report.say('sanitize: skipped, this machine has no compute-sanitizer')
     report.add('sanitizer', { verdict: 'skipped' })

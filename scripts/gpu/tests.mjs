@@ -26,13 +26,13 @@ function linesOf(file) {
     .map((line) => JSON.parse(line))
 }
 
-async function vitest({ root, report, secondsLeft }, places, name, words, keepSeconds) {
+async function vitest({ root, report, secondsLeft }, positions, name, words, keepSeconds) {
   const lines = report.file(`${name}.jsonl`)
   rmSync(lines, { force: true })
   const program = path.join(root, 'node_modules', 'vitest', 'vitest.mjs')
   const { late, status } = await runLimited(
     process.execPath,
-    [program, 'run', '--config', path.join(root, 'vitest.card.config.ts'), ...words, ...places],
+    [program, 'run', '--config', path.join(root, 'vitest.card.config.ts'), ...words, ...positions],
     {
       seconds: secondsLeft() - keepSeconds,
       log: report.log,

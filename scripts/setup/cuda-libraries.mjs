@@ -71,10 +71,10 @@ async function mentions(file, words) {
   return false
 }
 
-/** The folders of a part in a place; nothing where it is not (wholly) there; or why what is there does not serve. */
-async function look(part, place) {
-  const includes = part.headers.map((header) => folderWith(place.includes, header))
-  const libraries = part.libraries.map((library) => folderWith(place.libraries, library))
+/** The folders of a part in a position; nothing where it is not (wholly) there; or why what is there does not serve. */
+async function look(part, position) {
+  const includes = part.headers.map((header) => folderWith(position.includes, header))
+  const libraries = part.libraries.map((library) => folderWith(position.libraries, library))
   if (![...includes, ...libraries].every((folder) => folder)) return {}
   if (part.version) {
     const [header, ...macros] = part.version
@@ -88,7 +88,7 @@ async function look(part, place) {
   }
   if (part.mention) {
     const [library, words] = part.mention
-    const folder = folderWith(place.libraries, library)
+    const folder = folderWith(position.libraries, library)
     if (!(await mentions(path.join(folder, library), words))) {
       return { unfit: `${library} in ${folder} is not for CUDA 13: there is no ${words} in it` }
     }
@@ -116,7 +116,7 @@ async function pythonPlaces() {
 }
 
 /** Where the libraries may be already, in the order in which they are looked for. */
-export async function* places() {
+export async function* positions() {
   const { CUDA_HOME } = process.env
   const pinned = parts.map(({ name }) => folderOf(cacheFolder(), name, pins[name]))
   yield {
@@ -141,8 +141,8 @@ async function findPart(part, candidates) {
   }
   if (named.found) return named.found
   const unfit = []
-  for await (const place of candidates()) {
-    const seen = await look(part, place)
+  for await (const position of candidates()) {
+    const seen = await look(part, position)
     if (seen.found) return seen.found
     if (seen.unfit) unfit.push(seen.unfit)
   }
@@ -162,7 +162,7 @@ const withoutRepeats = (folders) => [...new Set(folders)]
  * @param {() => Iterable<Folders> | AsyncIterable<Folders>} [candidates]
  * @returns {Promise<Folders>}
  */
-export async function cudaLibraries(candidates = places) {
+export async function cudaLibraries(candidates = positions) {
   const found = []
   for (const part of parts) found.push(await findPart(part, candidates))
   return {

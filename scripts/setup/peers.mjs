@@ -17,7 +17,7 @@ export const defaultPeersFolder = (cache = cacheFolder()) =>
 const finishedFile = (folder) => path.join(folder, 'peers.json')
 
 /** What lies in a folder of peers. */
-export const placesIn = (folder) => ({
+export const runFiles = (folder) => ({
   python: path.join(folder, 'venv', 'bin', 'python'),
   runtime: path.join(folder, 'node_modules', 'onnxruntime-node'),
   /** VGG-16 for batch 8 at 224x224, with random weights. */
@@ -28,7 +28,7 @@ export const placesIn = (folder) => ({
 export function peersAreThere(folder) {
   if (!existsSync(finishedFile(folder))) return false
   const found = readFileSync(finishedFile(folder), 'utf8')
-  return found === `${JSON.stringify(peerVersions)}\n` && Object.values(placesIn(folder)).every(existsSync)
+  return found === `${JSON.stringify(peerVersions)}\n` && Object.values(runFiles(folder)).every(existsSync)
 }
 
 async function must(code, what, program, { words, ...options }) {
@@ -107,12 +107,12 @@ export async function installPeers(root, folder) {
   mkdirSync(folder, { recursive: true })
   const onWaiting = (owner) => process.stderr.write(`setup: waiting for process ${owner}, which does the same\n`)
   const install = async () => {
-    const places = placesIn(folder)
-    await makeVenv(folder, places.python)
-    await installTorch(places.python)
-    await pipInstall(places.python, `onnx ${peerVersions.onnx}`, `onnx==${peerVersions.onnx}`)
+    const positions = runFiles(folder)
+    await makeVenv(folder, positions.python)
+    await installTorch(positions.python)
+    await pipInstall(positions.python, `onnx ${peerVersions.onnx}`, `onnx==${peerVersions.onnx}`)
     await installRuntime(folder)
-    await exportModel(root, places)
+    await exportModel(root, positions)
     writeFileSync(finishedFile(folder), `${JSON.stringify(peerVersions)}\n`)
   }
   await holdLock(path.join(folder, 'peers'), install, { onWaiting })

@@ -35,8 +35,8 @@ test('bench --json prints a line for a case, and says the rest on stderr', async
   expect(found).not.toHaveProperty('peer')
   for (const name of ['imagesPerSecond', 'minimumMs', 'medianMs', 'peakMegabytes'])
     expect(found[name]).toBeGreaterThan(0)
-  expect(found.foreignLoad).toBeGreaterThanOrEqual(0)
-  expect(found.foreignLoad).toBeLessThanOrEqual(1)
+  expect(found.backgroundLoad).toBeGreaterThanOrEqual(0)
+  expect(found.backgroundLoad).toBeLessThanOrEqual(1)
 })
 
 test('where peers are asked for and missing, that is said, and the case is measured alone', async () => {

@@ -129,18 +129,18 @@ describe('vggnet cuda status', () => {
     return { code, found: JSON.parse(stdout) }
   }
 
-  test('tells version, place and size of each, and the next thing to do', async () => {
+  test('tells version, position and size of each, and the next thing to do', async () => {
     const cache = newCache()
     const folders = cudaPins.map((part) => fakeLibraries(cache, part))
     const environment = { VGGNET_CACHE: cache, VGGNET_CUDA_BINARY: '/nowhere/libvggnet_cuda.so' }
     const { code, found } = await status(environment)
     expect(code).toBe(0)
     expect(found).toMatchObject({ ready: true, cache, bytesBegun: 0, passedOver: [] })
-    const place = { found: true, from: "vggnet's cache", missing: [] }
+    const position = { found: true, from: "vggnet's cache", missing: [] }
     expect(found.libraries).toEqual([
-      { name: 'cuDNN', needed: true, version: '9.19.0.56', folder: folders[0], bytes: 7000, ...place },
-      { name: 'cuBLASLt', needed: true, version: '13.1.0.3', folder: folders[1], bytes: 1000, ...place },
-      { name: 'NVRTC', needed: false, version: '13.0.88', folder: folders[2], bytes: 2000, ...place },
+      { name: 'cuDNN', needed: true, version: '9.19.0.56', folder: folders[0], bytes: 7000, ...position },
+      { name: 'cuBLASLt', needed: true, version: '13.1.0.3', folder: folders[1], bytes: 1000, ...position },
+      { name: 'NVRTC', needed: false, version: '13.0.88', folder: folders[2], bytes: 2000, ...position },
     ])
     expect(found.next).toBe('there is no file /nowhere/libvggnet_cuda.so, which VGGNET_CUDA_BINARY names')
     const { stdout } = await vggnet(['cuda', 'status'], environment)

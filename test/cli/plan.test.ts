@@ -23,8 +23,8 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }))
 
 const checkpointsIn = (stage: string): string[] => {
-  const place = path.join(at('killed'), stage, 'checkpoints')
-  return existsSync(place) ? readdirSync(place).filter((name) => name.startsWith('step-')) : []
+  const position = path.join(at('killed'), stage, 'checkpoints')
+  return existsSync(position) ? readdirSync(position).filter((name) => name.startsWith('step-')) : []
 }
 
 /** Kills the process as soon as the training in this folder of the plan has saved something. */

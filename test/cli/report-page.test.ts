@@ -5,7 +5,7 @@ import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Dataset } from '../../lib/data/dataset.js'
 import { evaluate } from '../../lib/evaluate/evaluate.js'
-import { judge } from '../../lib/report/judgement.js'
+import { judge } from '../../lib/report/mistakes.js'
 import type { ReportData } from '../../lib/report/page.js'
 import { collectReport, writeReport } from '../../lib/report/report.js'
 import { RunLog } from '../../lib/report/run-log.js'
@@ -30,9 +30,9 @@ function asImages(data: Dataset): Dataset {
     classNames,
     async read(indices, into) {
       await data.read(indices, into)
-      const places = [...indices.keys()].filter((place) => indices[place] === torn)
-      for (const place of places) into.fill(0, place * 1024, (place + 1) * 1024)
-      return places.map((place) => ({ place, name: 'val/torn"><b>.jpg', reason: 'ends after 120 bytes' }))
+      const positions = [...indices.keys()].filter((position) => indices[position] === torn)
+      for (const position of positions) into.fill(0, position * 1024, (position + 1) * 1024)
+      return positions.map((position) => ({ position, name: 'val/torn"><b>.jpg', reason: 'ends after 120 bytes' }))
     },
     nameOf: (index) => `val/${hostile}/a_long_name_without_a_single_space_in_it_${index}.jpg`,
   }
@@ -103,12 +103,12 @@ describe('collectReport', () => {
     expect(mistakes.map(({ index, answer }) => [index, answer])).toEqual(
       expected.map(({ index, answer }) => [index, answer]),
     )
-    for (const [place, one] of expected.entries()) {
-      expect(mistakes[place]?.probability).toBeCloseTo(one.probability, 4)
-      expect(mistakes[place]?.truthProbability).toBeCloseTo(one.truthProbability, 4)
-      expect(Buffer.from(mistakes[place]?.pixels ?? [])).toEqual(pixels.get(one.index))
+    for (const [position, one] of expected.entries()) {
+      expect(mistakes[position]?.probability).toBeCloseTo(one.probability, 4)
+      expect(mistakes[position]?.truthProbability).toBeCloseTo(one.truthProbability, 4)
+      expect(Buffer.from(mistakes[position]?.pixels ?? [])).toEqual(pixels.get(one.index))
       // of its own memory: a view would keep the batch
-      expect(mistakes[place]?.pixels.buffer.byteLength).toBe(1024)
+      expect(mistakes[position]?.pixels.buffer.byteLength).toBe(1024)
     }
     const few = await judge(net, validation, { batch: 20, mistakes: 3 })
     expect(few.mistakes.map(({ index }) => index)).toEqual(expected.slice(0, 3).map(({ index }) => index))
@@ -124,8 +124,8 @@ describe('collectReport', () => {
   })
 
   test('without a model the curves alone', async () => {
-    const { course, judged, filters } = await collectReport(run)
-    expect(course.epochs.map(({ epoch }) => epoch)).toEqual([1, 2, 3])
+    const { history, judged, filters } = await collectReport(run)
+    expect(history.epochs.map(({ epoch }) => epoch)).toEqual([1, 2, 3])
     expect([judged, filters]).toEqual([undefined, undefined])
   })
 

@@ -51,7 +51,7 @@ describe('train, then classify', () => {
       '--learning-rate',
       '0.005',
       '--class-names',
-      'lying,standing,leaning',
+      'lying,progress,leaning',
       '--out',
       at('digits'),
     ]
@@ -66,10 +66,10 @@ describe('train, then classify', () => {
     const chosen = [0, 1, 2].map((label) => data.labels.indexOf(label))
     const raw = { width: 32, height: 32, channels: 1 } as const
     const images = chosen.map((index) => at(`${index}.png`))
-    for (const [place, index] of chosen.entries()) {
+    for (const [position, index] of chosen.entries()) {
       await sharp(pixels.subarray(index * 1024, (index + 1) * 1024), { raw })
         .png()
-        .toFile(images[place] ?? '')
+        .toFile(images[position] ?? '')
     }
     const said = await vggnet(['classify', at('digits'), ...images, '--top', '3', '--json'])
     expect(said).toMatchObject({ code: 0, stderr: '' })
@@ -77,13 +77,13 @@ describe('train, then classify', () => {
       said.stdout,
     )
     expect(found.map(({ file }) => file)).toEqual(images)
-    expect(found.map(({ answers }) => answers[0]?.class)).toEqual(['lying', 'standing', 'leaning'])
+    expect(found.map(({ answers }) => answers[0]?.class)).toEqual(['lying', 'progress', 'leaning'])
     for (const { answers } of found) {
       expect(answers).toHaveLength(3)
       expect(answers.reduce((sum, { probability }) => sum + probability, 0)).toBeCloseTo(1, 5)
     }
     const text = await vggnet(['classify', at('digits/model.safetensors'), images[1] ?? ''])
-    expect(text.stdout).toMatch(/\.png {2}standing \d+\.\d\d %\n$/)
+    expect(text.stdout).toMatch(/\.png {2}progress \d+\.\d\d %\n$/)
   })
 
   test('what a model cannot classify', async () => {
@@ -167,7 +167,7 @@ describe('Ctrl-C', () => {
   })
 })
 
-test('a place that cannot be written to is said, not thrown', async () => {
+test('a position that cannot be written to is said, not thrown', async () => {
   const out = at('images.gz/run')
   const { code, stderr } = await vggnet(['train', ...files(), ...quick, '--epochs', '1', '--out', out])
   expect(code).toBe(1)

@@ -98,14 +98,14 @@ test.each<[string, (kept: KeptTuning) => string, RegExp]>([
   expect(await inForce()).toMatchObject({ tuning: standard, source: 'default', reason: expect.stringMatching(reason) })
 })
 
-test('a pipe in the place of the file is left out, and not waited for', async () => {
+test('a pipe in the position of the file is left out, and not waited for', async () => {
   const { cache, file, inForce } = ownCache()
   mkdirSync(cache, { recursive: true })
   execFileSync('mkfifo', [file])
   expect((await inForce()).reason).toMatch(/is ignored: it is damaged: no JSON$/)
 })
 
-test('a folder in the place of the file is left out in words', async () => {
+test('a folder in the position of the file is left out in words', async () => {
   const { file, inForce } = ownCache()
   mkdirSync(file, { recursive: true })
   expect((await inForce()).reason).toMatch(/is ignored: EISDIR/)

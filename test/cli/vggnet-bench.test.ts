@@ -31,7 +31,7 @@ test('--json has the same figures, and the line', async () => {
   expect(found).toMatchObject({ vggnet: packageVersion(), node: process.versions.node })
   const [{ training, inference, ...rest }] = found.devices
   expect(rest).toMatchObject({ device: 'cpu', precision: 'float32', threads: 1, variant: 'A', imageSize: 32, batch: 2 })
-  expect(rest.foreignLoad).toBeGreaterThanOrEqual(0)
+  expect(rest.backgroundLoad).toBeGreaterThanOrEqual(0)
   for (const { imagesPerSecond, medianMs, roundsMs } of [training, inference]) {
     expect(imagesPerSecond).toBeCloseTo(2000 / medianMs)
     expect(roundsMs.length).toBeGreaterThanOrEqual(3)

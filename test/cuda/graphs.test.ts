@@ -70,9 +70,9 @@ function tableOf(graphs: readonly Planned[]): string {
     .sort((a, b) => (a.graph < b.graph ? -1 : 1))
     .map(({ graph, plans, workspace, engine, kernel, heuristics, suited }) => {
       const where = heuristics === 'first' ? '' : ` (${heuristics})`
-      const place = suited >= 0 ? `, sm_90 from plan ${suited}` : ''
+      const position = suited >= 0 ? `, sm_90 from plan ${suited}` : ''
       const code = kernel && ` ${kernel.replace('cudnn_generated_', '').slice(0, 70)}`
-      return `${graph.padEnd(width)} ${String(plans).padStart(2)} plans, ${mebibytes(workspace)} MiB${place}: ${engine}${where}${code}`
+      return `${graph.padEnd(width)} ${String(plans).padStart(2)} plans, ${mebibytes(workspace)} MiB${position}: ${engine}${where}${code}`
     })
   return rows.join('\n')
 }

@@ -69,7 +69,7 @@ describe('the plan of a convolution', () => {
     const said = choose('wrong,unfinished', { fallback: 'fails,unbuildable' })
     expect(said).toMatch(/^INTERNAL: cuDNN has no plan that is right for forward n2 c8 h6 w5 k16 3x3 p1 float32 bias;/)
     expect(said).toMatch(/; wrong: result wrong by 1\.00e-03, allowed is 1\.00e-04/)
-    expect(said).toMatch(/; unfinished: result not finite in \d+ places/)
+    expect(said).toMatch(/; unfinished: result not finite in \d+ positions/)
     expect(said).toMatch(/; fails: does not run; unbuildable: cannot be built$/)
   })
 
@@ -125,7 +125,7 @@ describe('a plan on disk', () => {
     writeFileSync(none, '')
     const locked = newFolder()
     chmodSync(locked, 0o500)
-    for (const cache of [none, locked, '/proc/no/such/place'])
+    for (const cache of [none, locked, '/proc/no/such/position'])
       expect(choose('right', { cache })).toMatch(/chosen right$/)
     const cache = newFolder()
     choose('right', { cache })

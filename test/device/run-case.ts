@@ -133,7 +133,7 @@ function parameterOf(testCase: LayerCase, name: string, shape: readonly number[]
   return formulaValues(`${testCase.name}/${name}`, count, exponent)
 }
 
-/** One place of a linear layer is a vector for the user. */
+/** One position of a linear layer is a vector for the user. */
 function expectShape(actual: Tensor, { shape }: Tensor64): void {
   const flat = shape[2] * shape[3] === 1 ? shape.slice(0, 2) : shape
   const text = actual.shape.join()

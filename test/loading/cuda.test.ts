@@ -32,7 +32,7 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(folder, { recursive: true }))
 
-interface Conditions {
+interface Fingerprint {
   /** The folder of a stand-in driver. */
   driver?: string
   /** The folder of a stand-in of libvggnet_cuda.so; default: there is none. */
@@ -41,7 +41,7 @@ interface Conditions {
 }
 
 /** The environment of a process that finds stand-ins only. */
-function environmentOf({ driver, library = 'nothing', env = {} }: Conditions): NodeJS.ProcessEnv {
+function environmentOf({ driver, library = 'nothing', env = {} }: Fingerprint): NodeJS.ProcessEnv {
   return {
     VGGNET_CACHE: at('nothing'),
     CUDA_HOME: at('nothing'),
@@ -54,7 +54,7 @@ function environmentOf({ driver, library = 'nothing', env = {} }: Conditions): N
 }
 
 /** What comes of opening devices in a process of its own, which has to outlive it. */
-async function outcomes(words: string[], conditions: Conditions): Promise<Outcome[]> {
+async function outcomes(words: string[], conditions: Fingerprint): Promise<Outcome[]> {
   const environment = environmentOf(conditions)
   const { code, stdout, stderr } = await start('test/loading/cuda/attempts.ts', words, environment).ended
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
@@ -252,7 +252,7 @@ describe("NVIDIA's libraries", () => {
 })
 
 describe('vggnet doctor', () => {
-  async function examined(conditions: Conditions): Promise<{ code: number | undefined; found: Examination }> {
+  async function examined(conditions: Fingerprint): Promise<{ code: number | undefined; found: Examination }> {
     const { code, stdout, stderr } = await vggnet(['doctor', '--json'], environmentOf(conditions))
     expect(stderr).toBe('')
     return { code, found: JSON.parse(stdout) }

@@ -103,7 +103,7 @@ try {
   answer(error.code ?? error.name, error.message)
 }`
 
-export interface Conditions {
+export interface Fingerprint {
   /** The folder of the program; default: this checkout. */
   readonly cwd?: string
   readonly env?: NodeJS.ProcessEnv
@@ -122,7 +122,7 @@ export function loadedIn({
   flags = [],
   afterImport = '',
   node,
-}: Conditions = {}): Promise<Loaded> {
+}: Fingerprint = {}): Promise<Loaded> {
   const [command = process.execPath, ...first] = node ?? []
   const words = [...first, ...flags, '--input-type=module', '--eval', program(afterImport)]
   const { NODE_OPTIONS: _, VGGNET_BINARY: __, ...rest } = process.env

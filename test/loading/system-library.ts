@@ -4,13 +4,13 @@ import path from 'node:path'
 import { newFolder } from '../setup/folder.js'
 
 /** Folders in which the dynamic linker looks for what no path names. */
-const places = ['/lib/x86_64-linux-gnu', '/usr/lib/x86_64-linux-gnu', '/lib64', '/usr/lib64', '/lib', '/usr/lib']
+const positions = ['/lib/x86_64-linux-gnu', '/usr/lib/x86_64-linux-gnu', '/lib64', '/usr/lib64', '/lib', '/usr/lib']
 
 const folders = (): string[] => [
   ...new Set(
-    places.flatMap((place) => {
+    positions.flatMap((position) => {
       try {
-        return [realpathSync(place)]
+        return [realpathSync(position)]
       } catch {
         return []
       }

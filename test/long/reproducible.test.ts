@@ -35,7 +35,7 @@ function makePrebuild(folder: string, env: NodeJS.ProcessEnv): string {
   return readFileSync(path.join(folder, 'prebuilds/linux-x64/manifest.json'), 'utf8')
 }
 
-test('two clones in different places, with oneDNN in different places, make the same package', async () => {
+test('two clones in different positions, with oneDNN in different positions, make the same package', async () => {
   const [short, long] = [path.join(scratch, 'a'), path.join(scratch, 'a longer way to/another-clone')]
   copyCheckout(short)
   copyCheckout(long)

@@ -25,7 +25,7 @@ async function logits(copy) {
 }
 
 const kinds = (list) => new Set(list).size
-const inTurns = [await logits(one), await logits(other)]
+const interleaved = [await logits(one), await logits(other)]
 const atOnce = await Promise.all([logits(one), logits(other), logits(one), logits(other)])
 
 const [mine, yours] = [await one.VGG.create(options), await other.VGG.create(options)]
@@ -59,7 +59,7 @@ const loaded = Object.fromEntries(['vggnet.node', 'libdnnl.so.3', 'libgomp.so.1'
 
 console.log(
   JSON.stringify({
-    logits: [kinds(inTurns), kinds(atOnce), kinds([...inTurns, ...atOnce])],
+    logits: [kinds(interleaved), kinds(atOnce), kinds([...interleaved, ...atOnce])],
     errors,
     strangers,
     data,

@@ -7,11 +7,11 @@ interface Counts {
   readonly terminated: readonly string[]
   /** Times that eight worker threads load the package at once. */
   readonly loads: number
-  /** Random moments at which a process ends, of each way, work and place. */
+  /** Random moments at which a process ends, of each way, work and position. */
   readonly moments: number
-  /** Works whose processes are ended, and where they are done unless there is one place only. */
+  /** Works whose processes are ended, and where they are done unless there is one position only. */
   readonly ended: readonly string[]
-  readonly places: readonly string[]
+  readonly positions: readonly string[]
   /** Works that must leak nothing in the debug build, and those in whose midst threads are terminated there. */
   readonly leaks: { readonly done: readonly string[]; readonly terminated: readonly string[] }
 }
@@ -28,7 +28,7 @@ const sample: Counts = {
   loads: 1,
   moments: 1,
   ended: ['step'],
-  places: ['main'],
+  positions: ['main'],
   leaks: { done: ['create and drop'], terminated: ['step'] },
 }
 
@@ -50,7 +50,7 @@ const whole: Counts = {
   loads: 10,
   moments: 10,
   ended: ['step', 'forward', 'create', 'train', 'save', 'decode'],
-  places: ['main', 'worker'],
+  positions: ['main', 'worker'],
   leaks: {
     done: ['create', 'create and forward', 'create and drop', 'step', 'save and load', 'train', 'decode'],
     terminated: ['step', 'forward', 'create', 'save', 'decode', 'train'],

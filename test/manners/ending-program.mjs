@@ -3,7 +3,7 @@
 import { fileURLToPath } from 'node:url'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 
-const [folder, way, work, place, ms] = isMainThread ? process.argv.slice(2) : workerData
+const [folder, way, work, position, ms] = isMainThread ? process.argv.slice(2) : workerData
 
 async function doAgainAndAgain(say) {
   const { works } = await import('./work.mjs')
@@ -39,7 +39,7 @@ function end() {
 if (way === 'process.exit in a listener') process.on('exit', () => process.exit(4))
 if (!isMainThread) {
   await doAgainAndAgain(inWorker ? end : () => parentPort.postMessage('busy'))
-} else if (place === 'main') {
+} else if (position === 'main') {
   await doAgainAndAgain(end)
 } else {
   const worker = new Worker(fileURLToPath(import.meta.url), { workerData: process.argv.slice(2), execArgv: [] })

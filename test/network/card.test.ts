@@ -64,7 +64,7 @@ describeOnEach(
       for (const net of nets) net.dispose()
     })
 
-    // A recorded step that had a number in it instead of its place would repeat the first one's.
+    // A recorded step that had a number in it instead of its position would repeat the first one's.
     test('takes each step with its own rate, momentum, decay, dropout and frozen layers', async () => {
       const net = await open()
       const { images, labels } = smallBatch(12)

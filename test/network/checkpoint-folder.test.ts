@@ -222,7 +222,7 @@ describe('what cannot be written', () => {
     const lines = out.split('\n')
     expect(lines).toHaveLength(3)
     for (const line of lines)
-      expect(line).toMatch(/^FILE_WRITE Could not write .*: (permission denied|a file is in its place)$/)
+      expect(line).toMatch(/^FILE_WRITE Could not write .*: (permission denied|a file is in its position)$/)
   })
 
   test('a callback that fails, beside the training, ends it', async () => {

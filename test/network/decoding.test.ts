@@ -5,9 +5,9 @@ const preface = `
   import { native } from 'vggnet-lib/platform/native.ts'
   import { baseline, coarseNoise } from 'vggnet-test/setup/jpegs.ts'
   const bytes = baseline(await coarseNoise(375, 500), '4:2:0')
-  const cut = { source: { height: 375, width: 500 }, view: { height: 256, width: 341, top: 9, left: 40 }, cut: { height: 224, width: 224, channels: 3 } }
+  const crop = { source: { height: 375, width: 500 }, box: { height: 256, width: 341, top: 9, left: 40 }, crop: { height: 224, width: 224, channels: 3 } }
   const into = () => new Uint8Array(224 * 224 * 3)
-  const decode = () => native().decodeJpeg({ bytes, ...cut, into: into() })
+  const decode = () => native().decodeJpeg({ bytes, ...crop, into: into() })
 `
 
 async function outputOf(body: string, code = 0): Promise<string> {
@@ -24,8 +24,8 @@ test('2,000 images, some of them damaged, and 20,000 small ones leave the memory
     const tiny = {
       bytes: baseline(await coarseNoise(8, 8), '4:4:4'),
       source: eight,
-      view: { ...eight, top: 0, left: 0 },
-      cut: { ...eight, channels: 3 },
+      box: { ...eight, top: 0, left: 0 },
+      crop: { ...eight, channels: 3 },
       into: new Uint8Array(8 * 8 * 3),
     }
     const some = async (count) => {
@@ -33,8 +33,8 @@ test('2,000 images, some of them damaged, and 20,000 small ones leave the memory
         await Promise.all([
           decode(),
           decode(),
-          native().decodeJpeg({ bytes: damaged, ...cut, into: into() }).catch(() => undefined),
-          native().rescale({ pixels, ...cut, into: into() }),
+          native().decodeJpeg({ bytes: damaged, ...crop, into: into() }).catch(() => undefined),
+          native().rescale({ pixels, ...crop, into: into() }),
         ])
       }
       // what is lost of each, however small it is
@@ -64,7 +64,7 @@ test('a worker thread may end while it decodes', async () => {
       'require("node:worker_threads").parentPort.postMessage("begun")'
     const { installation } = await import('vggnet-lib/platform/native.ts')
     for (let round = 0; round < 4; round++) {
-      const worker = new Worker(program, { eval: true, execArgv: [], workerData: { binary: installation().binary, call: { bytes, ...cut, into: into() } } })
+      const worker = new Worker(program, { eval: true, execArgv: [], workerData: { binary: installation().binary, call: { bytes, ...crop, into: into() } } })
       await new Promise((done) => worker.once('message', done))
       await new Promise((done) => setTimeout(done, 4 * round))
       await worker.terminate()

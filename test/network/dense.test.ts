@@ -25,7 +25,7 @@ async function windowOf(map: Tensor<'float32'>, top: number, left: number): Prom
 describeOnEach(
   'dense evaluation',
   (device) => {
-    test('each place of the class map is what the head says of its window', async () => {
+    test('each position of the class map is what the head says of its window', async () => {
       const net = await VGG.create({ ...narrow, ...opening[device] })
       const image = Tensor.randn([1, 3, 256, 290], { seed: 1, mean: 120, std: 60 })
       const { pool5, fc8 } = await net.features(image, ['pool5', 'fc8'])
@@ -41,8 +41,8 @@ describeOnEach(
       for (let top = 0; top < 2; top++)
         for (let left = 0; left < 3; left++) {
           const scores = await (await head.forward(await windowOf(pool5, top, left))).data()
-          const place = Float32Array.from({ length: classes }, (_, c) => map[(c * 2 + top) * 3 + left] ?? Number.NaN)
-          expect(difference(scores, place)).toBeLessThan(1e-5)
+          const position = Float32Array.from({ length: classes }, (_, c) => map[(c * 2 + top) * 3 + left] ?? Number.NaN)
+          expect(difference(scores, position)).toBeLessThan(1e-5)
         }
       head.dispose()
       net.dispose()

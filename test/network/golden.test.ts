@@ -111,12 +111,12 @@ onEachDevice(
         const actual = await (await network.gradient(parameter)).data()
         const { norm, largest } = gradients[parameter]
         expectClose(`norm of ${parameter}`, [normOf(actual)], [norm], norms[kind])
-        const places = formulaIndices(`${stream}/${parameter}/samples`, 32, count)
+        const positions = formulaIndices(`${stream}/${parameter}/samples`, 32, count)
         const expected = golden.tensors.get(`samples/${parameter}`) ?? []
         const tolerance = { absolute: samples[kind].relative * largest }
         expectClose(
           parameter,
-          places.map((place) => actual[place]),
+          positions.map((position) => actual[position]),
           expected,
           tolerance,
         )

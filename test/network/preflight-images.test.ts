@@ -11,7 +11,7 @@ import { stripes } from '../setup/stripes.js'
 import { all, checked, pixelsOf } from './checked.js'
 
 /** The dataset with other pixels. */
-async function changed(data: Dataset, change: (value: number, place: number) => number): Promise<Dataset> {
+async function changed(data: Dataset, change: (value: number, position: number) => number): Promise<Dataset> {
   const images = (await pixelsOf(data)).map(change)
   const { count, height, width, channels, labels, classNames } = data
   return arrayDataset({ images, shape: [count, height, width, channels], labels, classNames: [...classNames] })
@@ -24,12 +24,12 @@ function broken(data: Dataset, bad: number, policy: 'skip' | 'throw'): Dataset {
     ...data,
     nameOf,
     async read(indices, into) {
-      const place = indices.indexOf(bad)
-      if (place !== -1 && policy === 'throw') throw new VggError('FILE_FORMAT', `${nameOf(bad)} is truncated`)
+      const position = indices.indexOf(bad)
+      if (position !== -1 && policy === 'throw') throw new VggError('FILE_FORMAT', `${nameOf(bad)} is truncated`)
       await data.read(indices, into)
-      if (place === -1) return []
-      into.fill(0, place * imageBytes(data), (place + 1) * imageBytes(data))
-      return [{ place, name: nameOf(bad), reason: 'is truncated' }]
+      if (position === -1) return []
+      into.fill(0, position * imageBytes(data), (position + 1) * imageBytes(data))
+      return [{ position, name: nameOf(bad), reason: 'is truncated' }]
     },
   }
 }
@@ -101,14 +101,14 @@ describe('the classes', () => {
     const { classes, warnings } = await checked({}, { training: without, validation: stripes(30, 2) })
     const count = (of: Dataset, label: number): number => of.labels.filter((one) => one === label).length
     expect(classes.classes).toEqual(
-      ['lying', 'standing', 'leaning'].map((name, label) => {
+      ['lying', 'progress', 'leaning'].map((name, label) => {
         return { name, training: count(without, label), validation: count(stripes(30, 2), label) }
       }),
     )
-    expect(classes.empty).toEqual(['standing'])
-    expect(warnings.join()).toMatch(/no training image of standing/)
+    expect(classes.empty).toEqual(['progress'])
+    expect(warnings.join()).toMatch(/no training image of progress/)
     const short = await checked({}, { training: data, validation: only })
-    expect(short.warnings.join()).toMatch(/no validation image of standing, leaning/)
+    expect(short.warnings.join()).toMatch(/no validation image of progress, leaning/)
   })
 
   it('far out of balance are warned of; a single one is wrong', async () => {
@@ -127,8 +127,8 @@ describe('the classes', () => {
   })
 
   it('with other names in the validation data are wrong', async () => {
-    const validation = { ...stripes(30, 2), classNames: ['standing', 'lying', 'leaning'] }
-    expect((await checked({}, { validation })).fatal.join()).toMatch(/class 0 is standing .* and lying/)
+    const validation = { ...stripes(30, 2), classNames: ['progress', 'lying', 'leaning'] }
+    expect((await checked({}, { validation })).fatal.join()).toMatch(/class 0 is progress .* and lying/)
   })
 })
 
@@ -227,7 +227,7 @@ describe('images that cannot be read', () => {
     const training: Dataset = {
       ...stripes(5, 1),
       read: async (indices) =>
-        Array.from(indices, (index, place) => ({ place, name: String(index), reason: 'is empty' })),
+        Array.from(indices, (index, position) => ({ position, name: String(index), reason: 'is empty' })),
     }
     const report = await checked({}, { training })
     expect(report.fatal.join()).toMatch(/no training image can be read: 5 images/)

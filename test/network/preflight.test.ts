@@ -135,7 +135,7 @@ describe('the report', () => {
     const kept = Float32Array.from(before)
     await preflight(net, { training: stripes(64, 1), batch: 32 })
     const after = await (await net.parameter('conv3_1.weight')).data()
-    expect(Math.max(...after.map((value, place) => Math.abs(value - (kept[place] ?? 0))))).toBeLessThan(1e-6)
+    expect(Math.max(...after.map((value, position) => Math.abs(value - (kept[position] ?? 0))))).toBeLessThan(1e-6)
   })
 
   it('is plain data, and ends in a verdict', async () => {

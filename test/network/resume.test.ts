@@ -68,7 +68,7 @@ function partlyReadable(count: number): Dataset {
     await data.read(indices, into)
     return [...indices.entries()]
       .filter(([, index]) => index % 11 === 0)
-      .map(([place, index]) => ({ place, name: nameOf(index), reason: 'it is empty' }))
+      .map(([position, index]) => ({ position, name: nameOf(index), reason: 'it is empty' }))
   }
   return { ...data, read, nameOf }
 }

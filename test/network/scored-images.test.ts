@@ -4,9 +4,9 @@ import { describe, expect, test } from 'vitest'
 import { save } from '../../lib/checkpoint/checkpoint.js'
 import { subset } from '../../lib/data/split.js'
 import { evaluate, evaluateParts } from '../../lib/evaluate/evaluate.js'
-import { beginFolder } from '../../lib/run/begin.js'
+import { createRun } from '../../lib/run/create-run.js'
 import type { RunDescription } from '../../lib/run/description.js'
-import { placesIn, type RunFile } from '../../lib/run/folder.js'
+import { type RunFile, runFiles } from '../../lib/run/folder.js'
 import { imageIds } from '../../lib/run/image-ids.js'
 import { runAll } from '../../lib/run/plan-run.js'
 import { type ScoredImages, scoredImages } from '../../lib/run/scored-images.js'
@@ -28,7 +28,7 @@ async function runOnPhotos(changes: Partial<RunDescription> = {}, file: Partial<
   const data = { kind: 'folder', path: photos } as const
   const description = runDescription({ data, model, ...changes })
   const run = path.join(folder, 'run')
-  const written = await beginFolder(run, { format: 1, vggnet: '0.1.0', description, ...file })
+  const written = await createRun(run, { format: 1, vggnet: '0.1.0', description, ...file })
   return { folder, photos, data, run, written }
 }
 
@@ -129,7 +129,7 @@ describe('other data', () => {
     const folder = newFolder()
     const data = await writeStripes(folder, 'images', 24, 1)
     const run = path.join(folder, 'run')
-    await beginFolder(run, { format: 1, vggnet: '0.1.0', description: runDescription({ data, model }) })
+    await createRun(run, { format: 1, vggnet: '0.1.0', description: runDescription({ data, model }) })
     expect(countsOf(await scoredImages({ model: run, data }))).toEqual({ ...heldOut, images: 6 })
     // other labels make other data of the same images
     const labels = (await writeStripes(folder, 'other', 24, 1)).labels
@@ -151,7 +151,7 @@ test('of a CIFAR folder, both sets are told apart', async () => {
   writeFileSync(path.join(folder, 'test_batch.bin'), records(3))
   const data = { kind: 'folder', path: folder } as const
   const run = path.join(folder, 'run')
-  await beginFolder(run, { format: 1, vggnet: '0.1.0', description: runDescription({ data, model }) })
+  await createRun(run, { format: 1, vggnet: '0.1.0', description: runDescription({ data, model }) })
   expect(countsOf(await scoredImages({ model: run }))).toEqual({ ...heldOut, images: 3 })
   const every = await scoredImages({ model: run, part: 'all' })
   expect(countsOf(every)).toEqual({ ...heldOut, part: 'all', images: 11, trainingImages: 8 })
@@ -165,7 +165,7 @@ describe('a damaged run.json', () => {
   ])('%s is refused', async (_, damage, message) => {
     const { run, written } = await runOnPhotos()
     const damaged = { ...written, description: { ...written.description, ...damage } }
-    writeFileSync(placesIn(run).description, JSON.stringify(damaged))
+    writeFileSync(runFiles(run).description, JSON.stringify(damaged))
     await expect(scoredImages({ model: run })).rejects.toMatchObject({
       code: 'FILE_FORMAT',
       message: expect.stringMatching(message),
@@ -177,10 +177,10 @@ describe('a run that went on from a model', () => {
   test('has learnt from the images of the run that made the model, too', async () => {
     const { run, folder, data, written } = await runOnPhotos()
     await runAll(run, written, {})
-    for (const [name, from] of Object.entries({ folder: run, file: placesIn(run).model, best: placesIn(run).best })) {
+    for (const [name, from] of Object.entries({ folder: run, file: runFiles(run).model, best: runFiles(run).best })) {
       const next = path.join(folder, name)
       const description = runDescription({ data, model: {}, seed: 2, start: { from } })
-      await beginFolder(next, { format: 1, vggnet: '0.1.0', description })
+      await createRun(next, { format: 1, vggnet: '0.1.0', description })
       const { trainingImages, unknown } = await scoredImages({ model: next })
       // 4 held out with another seed, of which the first run had learnt from most
       expect(trainingImages).toBeGreaterThan(0)
@@ -196,7 +196,7 @@ describe('a run that went on from a model', () => {
     net.dispose()
     const next = path.join(folder, 'next')
     const description = runDescription({ data, model: {}, start: { from } })
-    await beginFolder(next, { format: 1, vggnet: '0.1.0', description })
+    await createRun(next, { format: 1, vggnet: '0.1.0', description })
     const { trainingImages, unknown } = await scoredImages({ model: next })
     expect(trainingImages).toBe(0)
     expect(unknown).toEqual([

@@ -3,9 +3,9 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { load, save } from '../../lib/checkpoint/checkpoint.js'
 import { readRunLog } from '../../lib/report/log-line.js'
-import { beginFolder } from '../../lib/run/begin.js'
+import { createRun } from '../../lib/run/create-run.js'
 import type { RunDescription } from '../../lib/run/description.js'
-import { placesIn, type RunFile, readRunFile } from '../../lib/run/folder.js'
+import { type RunFile, readRunFile, runFiles } from '../../lib/run/folder.js'
 import { runAll } from '../../lib/run/plan-run.js'
 import { findSources } from '../../lib/run/sources.js'
 import { openNetwork } from '../../lib/run/start.js'
@@ -16,7 +16,7 @@ import { writeStripes } from '../setup/stripe-files.js'
 import { smallNet } from '../setup/stripes.js'
 import { parametersOfNet } from './small.js'
 
-const names = ['lying', 'standing', 'leaning']
+const names = ['lying', 'progress', 'leaning']
 let net: VGG
 beforeAll(async () => {
   net = await smallNet({ meanRgb: [100], scale: [0.5], dropout: 0.25, classNames: names })
@@ -67,7 +67,7 @@ describe('a network asked for beside the model that a run goes on from', () => {
   ])('%s is refused, before a folder is made and when the network is opened', async (_, model, message) => {
     const { file, run } = await started(model)
     const error = { code: 'INVALID_ARGUMENT', message: expect.stringMatching(message) }
-    await expect(beginFolder(run, file)).rejects.toMatchObject(error)
+    await expect(createRun(run, file)).rejects.toMatchObject(error)
     await expect(readRunFile(run)).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' })
     await expect(opened(file, async () => undefined)).rejects.toMatchObject(error)
   })
@@ -76,13 +76,13 @@ describe('a network asked for beside the model that a run goes on from', () => {
     const { file, run } = await started({})
     const { description } = file
     const start = { ...description.start, transplant: 'other' }
-    await expect(beginFolder(run, { ...file, description: { ...description, start } })).rejects.toThrow(/received both/)
+    await expect(createRun(run, { ...file, description: { ...description, start } })).rejects.toThrow(/received both/)
   })
 
   test('what the model has anyway, by any of its names, is accepted', async () => {
     const same = { variant: 'VGG-11', imageSize: [32, 32], width: 0.125, meanRgb: [100], dropout: 0.25 } as const
     const { file, run } = await started(same)
-    await beginFolder(run, file)
+    await createRun(run, file)
     await opened(file, async (made) => expect(await parametersOfNet(made)).toEqual(await parametersOfNet(net)))
   })
 
@@ -112,7 +112,7 @@ describe('a network asked for beside the model that a run goes on from', () => {
 describe('run.json and the log of a run that goes on from a model', () => {
   test('record the network that is trained', async () => {
     const { file, run } = await started({ dropout: 0 }, ['a', 'b', 'c'])
-    const written = await beginFolder(run, file)
+    const written = await createRun(run, file)
     expect(written.description.model).toEqual({
       ...{ variant: 'A', classes: 3, channels: 1, imageSize: [32, 32], width: 0.125, headWidth: 32, dropout: 0 },
       ...{ localNorm: 'literal', meanRgb: [100], scale: [0.5], initialisation: 'glorot' },
@@ -120,22 +120,22 @@ describe('run.json and the log of a run that goes on from a model', () => {
     expect(written.description.start).toMatchObject({ lastLayer: 'new' })
     expect(await readRunFile(run)).toEqual(written)
     await runAll(run, written, {})
-    const trained = await load(placesIn(run).model, { device: 'cpu' })
+    const trained = await load(runFiles(run).model, { device: 'cpu' })
     const { preprocessing: _, ...configuration } = trained.configuration
     trained.dispose()
     const { initialisation, variant, ...recorded } = written.description.model
     expect(configuration).toMatchObject(recorded)
     expect(configuration.variant.name).toBe(variant)
-    const { lines } = await readRunLog(placesIn(run).log)
+    const { lines } = await readRunLog(runFiles(run).log)
     expect(lines[0]).toMatchObject({ model: 'VGG A', classes: 3, settings: { dropout: 0, width: 0.125 } })
   })
 
   test('a run.json of before, with options that had no effect, goes on as it was begun', async () => {
     const { folder, file } = await started({}, ['a', 'b', 'c'])
     const expected = path.join(folder, 'expected')
-    await runAll(expected, await beginFolder(expected, file), {})
+    await runAll(expected, await createRun(expected, file), {})
     const old = path.join(folder, 'old')
-    await beginFolder(old, file)
+    await createRun(old, file)
     const ignored = {
       variant: 'E',
       initialisation: 'he',
@@ -145,9 +145,9 @@ describe('run.json and the log of a run that goes on from a model', () => {
       width: 1,
     } as const
     const description = { ...file.description, model: ignored }
-    writeFileSync(placesIn(old).description, JSON.stringify({ ...file, description }))
+    writeFileSync(runFiles(old).description, JSON.stringify({ ...file, description }))
     await runAll(old, await readRunFile(old), {})
-    const [one, other] = [expected, old].map((run) => readFileSync(placesIn(run).model))
+    const [one, other] = [expected, old].map((run) => readFileSync(runFiles(run).model))
     expect(one?.equals(other ?? Buffer.of())).toBe(true)
   })
 })

@@ -96,7 +96,7 @@ describeOnEach('what is told', (device) => {
       if (bad.size === 0) for (const index of indices) bad.add(index)
       return [...indices.entries()]
         .filter(([, index]) => bad.has(index) || index % 2 === 1)
-        .map(([place, index]) => ({ place, name: nameOf(index), reason: 'it is empty' }))
+        .map(([position, index]) => ({ position, name: nameOf(index), reason: 'it is empty' }))
     }
     const steps: StepEvent[] = []
     const onStep = (event: StepEvent): void => void steps.push(event)
@@ -117,7 +117,7 @@ describeOnEach('what is told', (device) => {
 
   test('where not one image can be read the training ends, and says why', async () => {
     const read: Dataset['read'] = async (indices) =>
-      [...indices.keys()].map((place) => ({ place, name: 'x.png', reason: 'it is empty' }))
+      [...indices.keys()].map((position) => ({ position, name: 'x.png', reason: 'it is empty' }))
     await expect(train(await open(), { ...data, read }, quick)).rejects.toMatchObject({
       code: 'FILE_FORMAT',
       message: 'Not one of 60 images could be read; x.png: it is empty',
@@ -142,7 +142,7 @@ describeOnEach('what is told', (device) => {
     const answers = await (await net.forward(Tensor.from(pixels, [45, 32, 32, 1]))).argmax()
     const right = answers.filter((one, index) => one === validation.labels[index]).length
     expect(metrics).toMatchObject({ count: 45, top1: right / 45, top5: 1 })
-    expect(metrics.perClass.map(({ name }) => name)).toEqual(['lying', 'standing', 'leaning'])
+    expect(metrics.perClass.map(({ name }) => name)).toEqual(['lying', 'progress', 'leaning'])
     expect((await evaluate(net, validation)).confusion).toEqual(metrics.confusion)
   })
 })

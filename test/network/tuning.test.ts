@@ -103,7 +103,7 @@ describe('measuring', () => {
     expect(native().cpuTuning()).toEqual(few)
   })
 
-  test.each([{ rounds: 0 }, { rounds: 1.5 }, { foreignLoad: -1 }, { foreignLoad: 101 }, { round: 1 }])(
+  test.each([{ rounds: 0 }, { rounds: 1.5 }, { backgroundLoad: -1 }, { backgroundLoad: 101 }, { round: 1 }])(
     'refuses %j',
     async (options) => {
       await expect(measureTuning(options as object)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })

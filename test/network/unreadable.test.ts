@@ -10,10 +10,10 @@ function damaged(data: Dataset, bad: ReadonlySet<number>): Dataset {
     ...data,
     async read(indices, into) {
       await data.read(indices, into)
-      return [...indices].flatMap((index, place) => {
+      return [...indices].flatMap((index, position) => {
         if (!bad.has(index)) return []
-        into.fill(0, place * 1024, (place + 1) * 1024)
-        return [{ place, name: `image ${index}`, reason: 'cut short' }]
+        into.fill(0, position * 1024, (position + 1) * 1024)
+        return [{ position, name: `image ${index}`, reason: 'cut short' }]
       })
     },
   }
@@ -27,7 +27,7 @@ describe('evaluate', () => {
     const bad = new Set([8, 9, 10, 11, 12, 13, 14, 15, 29])
     const { unreadable, ...metrics } = await evaluate(net, damaged(data, bad), { batch: 8 })
     expect(unreadable.map(({ index }) => index)).toEqual([...bad])
-    expect(unreadable.at(-1)).toEqual({ index: 29, place: 5, name: 'image 29', reason: 'cut short' })
+    expect(unreadable.at(-1)).toEqual({ index: 29, position: 5, name: 'image 29', reason: 'cut short' })
     const good = Int32Array.from({ length: 30 }, (_, index) => index).filter((index) => !bad.has(index))
     const { unreadable: none, ...expected } = await evaluate(net, subset(data, good), { batch: 8 })
     expect(none).toEqual([])

@@ -38,8 +38,8 @@ const inPackage = (name: string) => path.join(folder, name)
 const text = (name: string) => readFileSync(inPackage(name), 'utf8')
 const binaries = () => inPackage('prebuilds/linux-x64')
 const libraries = () => readdirSync(binaries()).filter((name) => name !== 'manifest.json')
-const tracked = (...places: string[]) =>
-  execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', ...places], {
+const tracked = (...positions: string[]) =>
+  execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', ...positions], {
     cwd: root,
     encoding: 'utf8',
   })
@@ -88,12 +88,12 @@ describe('the tarball', () => {
     expect(sha256Of((await pack(other)).file)).toBe(sha256Of(packed.file))
   })
 
-  test('names no place of the machine that made it', () => {
+  test('names no position of the machine that made it', () => {
     const names = packed.files.map((file) => file.path).filter((name) => !name.startsWith('prebuilds/'))
-    const places = [root.replace(/\/$/, ''), tmpdir(), `${homedir()}/`]
-    // /tmp is a place of every machine: examples may name it
-    const own = places.filter((place) => place !== '/tmp')
-    expect(names.filter((name) => own.some((place) => text(name).includes(place)))).toEqual([])
+    const positions = [root.replace(/\/$/, ''), tmpdir(), `${homedir()}/`]
+    // /tmp is a position of every machine: examples may name it
+    const own = positions.filter((position) => position !== '/tmp')
+    expect(names.filter((name) => own.some((position) => text(name).includes(position)))).toEqual([])
   })
 
   test('has a program that may be run, and a changelog of its version', () => {
@@ -151,7 +151,7 @@ describe('the binaries', () => {
     expect(binary(path.join(binaries(), 'vggnet.glibc.node')).runPaths).toEqual(['$ORIGIN'])
   })
 
-  test('are stripped, and name no place where they were built', () => {
+  test('are stripped, and name no position where they were built', () => {
     for (const name of libraries()) {
       const file = path.join(binaries(), name)
       const { sections, sourcePaths } = binary(file)
@@ -162,7 +162,8 @@ describe('the binaries', () => {
       // oneDNN and libgomp come built: their paths are those of their makers
       if (!['libdnnl.so.3', 'libgomp.so.1'].includes(name)) expect(sourcePaths, name).toEqual([])
       const bytes = readFileSync(file)
-      for (const place of [root, `${homedir()}/`]) expect(bytes.includes(place), `${place} in ${name}`).toBe(false)
+      for (const position of [root, `${homedir()}/`])
+        expect(bytes.includes(position), `${position} in ${name}`).toBe(false)
     }
   })
 })

@@ -32,7 +32,7 @@ const pathOf = (program: string) => execFileSync('sh', ['-c', `command -v ${prog
  */
 export function newUser(folder: string, programs: Readonly<Record<string, string>>): User {
   const [work, bin, home] = ['work', 'bin', 'home'].map((name) => path.join(folder, name))
-  for (const place of [work, bin, home]) mkdirSync(place)
+  for (const position of [work, bin, home]) mkdirSync(position)
   // sed, dirname and uname: pnpm makes commands of shell lines that call them
   const always = ['npm', 'npx', 'sh', 'sed', 'dirname', 'uname'].map((name) => [name, pathOf(name)])
   const found: Record<string, string> = { ...Object.fromEntries(always), ...programs }

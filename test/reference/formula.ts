@@ -36,7 +36,7 @@ export function formulaBytes(name: string, count: number): Uint8Array {
   return bytes
 }
 
-/** `count` whole numbers below `below`: labels, places to look at. */
+/** `count` whole numbers below `below`: labels, positions to look at. */
 export function formulaIndices(name: string, count: number, below: number): number[] {
   const key = keyOf(name)
   return Array.from({ length: count }, (_, i) => mix(i ^ key) % below)

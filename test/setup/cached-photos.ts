@@ -8,7 +8,7 @@ import type { PhotoList } from '../../lib/data/sources/photo-dataset.js'
 import { Random } from '../../lib/random.js'
 import { newFolder } from './folder.js'
 
-/** JPEG and PNG files of many sizes: lying, standing, square, smaller than the crop. */
+/** JPEG and PNG files of many sizes: lying, progress, square, smaller than the crop. */
 const sizes = [
   [60, 80],
   [80, 60],
@@ -83,5 +83,5 @@ export async function apart(one: Dataset, other: Dataset): Promise<number> {
       return pixels
     }),
   )
-  return (a ?? []).reduce((sum, value, place) => sum + Math.abs(value - (b?.[place] ?? 0)), 0) / (a?.length ?? 0)
+  return (a ?? []).reduce((sum, value, position) => sum + Math.abs(value - (b?.[position] ?? 0)), 0) / (a?.length ?? 0)
 }

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { beforeEach, expect, test, vi } from 'vitest'
 import { folderOf } from '../../lib/platform/wheels/cache.mjs'
 import { pins } from '../../lib/platform/wheels/pins.mjs'
-import { cudaEnvironment, cudaLibraries, places } from '../../scripts/setup/cuda-libraries.mjs'
+import { cudaEnvironment, cudaLibraries, positions } from '../../scripts/setup/cuda-libraries.mjs'
 import { newFolder, writeFiles } from './folder.js'
 
 const cudnnLibraries = ['', '_graph', '_ops', '_cnn', '_engines_runtime_compiled', '_heuristic']
@@ -76,7 +76,7 @@ test('what the variables name comes before all else, and the environment for oth
   expect(cudaEnvironment(await find(other))).toEqual(environment)
 })
 
-test('the first place that has a part wholly is its place; parts may be in several places', async () => {
+test('the first position that has a part wholly is its position; parts may be in several positions', async () => {
   const [bare, cublas, full] = [newFolder(), newFolder(), newHome()]
   writeFiles(cublas, filesOf.cublas('13.0'))
   writeFiles(bare, { 'include/cudnn.h': '', 'lib/libcudnn.so.9': '', 'lib/libcublasLt.so.13': '' })
@@ -115,7 +115,7 @@ test('what is nowhere is fetched, and what was passed over is said', async () =>
   )
 })
 
-test('places: the cache, CUDA_HOME, the toolkit of nvcc, the system, and the packages of python3', async () => {
+test('positions: the cache, CUDA_HOME, the toolkit of nvcc, the system, and the packages of python3', async () => {
   const [tools, home, site] = [newFolder(), newFolder(), newFolder()]
   writeFiles(tools, {
     'bin/nvcc': '#!/bin/sh\necho "Cuda compilation tools, release 13.0, V13.0.88"\n',
@@ -126,7 +126,7 @@ test('places: the cache, CUDA_HOME, the toolkit of nvcc, the system, and the pac
   vi.stubEnv('PATH', path.join(tools, 'bin'))
   vi.stubEnv('CUDA_HOME', home)
   const seen: string[][] = []
-  for await (const { libraries } of places()) seen.push(libraries)
+  for await (const { libraries } of positions()) seen.push(libraries)
   expect(seen).toHaveLength(6)
   const cached = folderOf(process.env.VGGNET_CACHE ?? '', 'cudnn', pins.cudnn)
   expect(seen[0]).toContain(path.join(cached, 'lib'))

@@ -18,9 +18,9 @@ export async function writeDigitPhotos(folder: string, classes: number, each: nu
     if (label >= classes || before >= each) continue
     seen.set(label, before + 1)
     await digits.read(Int32Array.of(index), pixels)
-    const place = path.join(folder, `digit-${label}`)
-    await mkdir(place, { recursive: true })
+    const position = path.join(folder, `digit-${label}`)
+    await mkdir(position, { recursive: true })
     const image = sharp(pixels, { raw: { width: 32, height: 32, channels: 1 } }).resize(40, 48, { fit: 'fill' })
-    await image.png().toFile(path.join(place, `${before}.png`))
+    await image.png().toFile(path.join(position, `${before}.png`))
   }
 }

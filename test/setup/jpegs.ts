@@ -14,7 +14,7 @@ const codes: Record<Sampling, number> = {
   grey: jpegTurbo.SAMP_GRAY,
 }
 
-/** Noise, a few pixels coarse: whatever is taken from the wrong place shows. */
+/** Noise, a few pixels coarse: whatever is taken from the wrong position shows. */
 export async function coarseNoise(height: number, width: number, seed = 1): Promise<Pixels> {
   const random = new Random(seed)
   const [rows, columns] = [Math.ceil(height / 3), Math.ceil(width / 3)]
@@ -40,9 +40,9 @@ export function baseline({ data, height, width }: Pixels, sampling: Sampling, qu
 /** The segments of a JPEG before its first scan: the marker's second byte, and what follows the length. */
 export function segmentsOf(bytes: Buffer): { kind: number; start: number; data: Buffer }[] {
   const found = []
-  for (let place = 2; bytes[place + 1] !== 0xda; place += 2 + bytes.readUInt16BE(place + 2)) {
-    const data = bytes.subarray(place + 4, place + 2 + bytes.readUInt16BE(place + 2))
-    found.push({ kind: bytes[place + 1] ?? 0, start: place, data })
+  for (let position = 2; bytes[position + 1] !== 0xda; position += 2 + bytes.readUInt16BE(position + 2)) {
+    const data = bytes.subarray(position + 4, position + 2 + bytes.readUInt16BE(position + 2))
+    found.push({ kind: bytes[position + 1] ?? 0, start: position, data })
   }
   return found
 }

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { beforeEach, expect, test } from 'vitest'
-import { defaultPeersFolder, peersAreThere, peerVersions, placesIn } from '../../scripts/setup/peers.mjs'
+import { defaultPeersFolder, peersAreThere, peerVersions, runFiles } from '../../scripts/setup/peers.mjs'
 import { newFolder, writeFiles } from './folder.js'
 
 // Stand-ins that note what they are asked and put down what the real ones would. python3 makes a venv with itself in it.
@@ -90,10 +90,10 @@ test('what fails is said in a sentence, and gone on with the next time', async (
 
 test('what has been taken away is fetched again; another folder is named by its versions', async () => {
   await install()
-  rmSync(placesIn(folder).model)
+  rmSync(runFiles(folder).model)
   expect(peersAreThere(folder)).toBe(false)
   await install()
-  expect(existsSync(placesIn(folder).model)).toBe(true)
+  expect(existsSync(runFiles(folder).model)).toBe(true)
   expect(defaultPeersFolder('/cache')).toBe(
     `/cache/peers-torch-${peerVersions.torch}-onnxruntime-${peerVersions['onnxruntime-node']}`,
   )

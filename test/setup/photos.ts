@@ -55,7 +55,7 @@ export function heldOtherwise(upright: Pixels, orientation: number): Pixels {
   // Where the stored pixel (r, c) stands upright. EXIF 2.3, tag 0x0112: what the stored first row and column are.
   const upside = (r: number) => height - 1 - r
   const mirrored = (c: number) => width - 1 - c
-  const places: Record<number, (r: number, c: number) => readonly [number, number]> = {
+  const positions: Record<number, (r: number, c: number) => readonly [number, number]> = {
     1: (r, c) => [r, c], // row 0 top, column 0 left
     2: (r, c) => [r, mirrored(c)], // top, right
     3: (r, c) => [upside(r), mirrored(c)], // bottom, right
@@ -66,7 +66,7 @@ export function heldOtherwise(upright: Pixels, orientation: number): Pixels {
     8: (r, c) => [upside(c), r], // left, bottom
   }
   return pixelsOf(stored, (r, c, channel) => {
-    const [row, column] = places[orientation]?.(r, c) ?? [0, 0]
+    const [row, column] = positions[orientation]?.(r, c) ?? [0, 0]
     return data[(row * width + column) * channels + channel] ?? 0
   })
 }
@@ -85,13 +85,13 @@ export async function claimsToBe(height: number, width: number): Promise<Buffer>
 /** Writes image files, named relative to `folder`: each of one colour that tells it from the others. */
 export async function writePhotos(folder: string, names: readonly string[]): Promise<void> {
   for (const [index, name] of names.entries()) {
-    const place = path.join(folder, name)
-    await mkdir(path.dirname(place), { recursive: true })
+    const position = path.join(folder, name)
+    await mkdir(path.dirname(position), { recursive: true })
     const colour = [(index * 37) % 256, (index * 59) % 256, 90]
     const extension = path.extname(name).slice(1).toLowerCase()
     const image = packed(flat(40, 48, colour))
     const bytes = extension === 'jpg' ? image.jpeg() : extension === 'webp' ? image.webp() : image.png()
-    await writeFile(place, await bytes.toBuffer())
+    await writeFile(position, await bytes.toBuffer())
   }
 }
 

@@ -1,7 +1,7 @@
 /** Sides of an image as it is and rescaled. */
 export interface Rescaling {
   readonly source: readonly [height: number, width: number]
-  readonly view: readonly [height: number, width: number]
+  readonly box: readonly [height: number, width: number]
 }
 
 /** The weights of each pixel of an axis: a triangle, widened to the scale, cut off at the image's edges. */
@@ -17,25 +17,25 @@ function weightsOf(source: number, size: number): [tap: number, weight: number][
 }
 
 /** All of an image by the triangle kernel, in real numbers, not rounded. */
-export function rescaled(pixels: Uint8Array, { source, view }: Rescaling, channels: number): Float64Array {
-  const [rows, columns] = [weightsOf(source[0], view[0]), weightsOf(source[1], view[1])]
-  const across = new Float64Array(source[0] * view[1] * channels)
+export function rescaled(pixels: Uint8Array, { source, box }: Rescaling, channels: number): Float64Array {
+  const [rows, columns] = [weightsOf(source[0], box[0]), weightsOf(source[1], box[1])]
+  const across = new Float64Array(source[0] * box[1] * channels)
   for (let row = 0; row < source[0]; row++) {
     for (const [column, weights] of columns.entries()) {
       for (const [tap, weight] of weights) {
         for (let channel = 0; channel < channels; channel++) {
-          across[(row * view[1] + column) * channels + channel] +=
+          across[(row * box[1] + column) * channels + channel] +=
             weight * (pixels[(row * source[1] + tap) * channels + channel] ?? 0)
         }
       }
     }
   }
-  const lineLength = view[1] * channels
-  const result = new Float64Array(view[0] * lineLength)
+  const lineLength = box[1] * channels
+  const result = new Float64Array(box[0] * lineLength)
   for (const [row, weights] of rows.entries()) {
     for (const [tap, weight] of weights) {
-      for (let place = 0; place < lineLength; place++) {
-        result[row * lineLength + place] += weight * (across[tap * lineLength + place] ?? 0)
+      for (let position = 0; position < lineLength; position++) {
+        result[row * lineLength + position] += weight * (across[tap * lineLength + position] ?? 0)
       }
     }
   }

@@ -58,7 +58,7 @@ test('a clone that was moved is built anew where it is now', async () => {
   const before = root
   root = path.join(newFolder(), 'moved')
   renameSync(before, root)
-  // Nothing has changed but the place: the binary is still this source's.
+  // Nothing has changed but the position: the binary is still this source's.
   expect(await setup('native')).toEqual({ ok: true, stdout: '', stderr: '' })
   writeFiles(root, { 'native/addon.cpp': addon('3') })
   expect((await setup('native')).ok).toBe(true)
@@ -135,7 +135,7 @@ test('the library is compiled when lib/ has changed, and dist/ keeps nothing of 
   expect(existsSync(path.join(root, 'dist/more.js'))).toBe(false)
 })
 
-test('a type error fails the set-up, names the place, and leaves dist/ as it was', async () => {
+test('a type error fails the set-up, names the position, and leaves dist/ as it was', async () => {
   await setup('library')
   const before = readFileSync(path.join(root, 'dist/index.js'), 'utf8')
   writeFiles(root, { 'lib/index.ts': "export const answer: number = 'one'\n" })

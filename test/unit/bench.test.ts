@@ -12,7 +12,7 @@ import {
 import { namedCase, readFlags, wantsPeers } from '../../bench/flags.js'
 import { caseRecords, scalingRecord } from '../../bench/json-lines.js'
 import type { CaseFound } from '../../bench/report.js'
-import { inTurns, medianRatio, timesOf } from '../../lib/measure/turns.js'
+import { interleaved, medianRatio, timesOf } from '../../lib/measure/interleaved.js'
 
 describe('the command line', () => {
   const read = (...words: string[]) => readFlags(words)
@@ -69,7 +69,7 @@ describe('rounds', () => {
         return time
       },
     })
-    const found = await inTurns([contender('a', 1), contender('b', 2)], 2, 0)
+    const found = await interleaved([contender('a', 1), contender('b', 2)], 2, 0)
     expect(order).toEqual(['a', 'b', 'a', 'b'])
     expect(found.get('b')).toEqual({ minimumMs: 2, medianMs: 2, roundsMs: [2, 2] })
   })
@@ -132,7 +132,7 @@ describe('lines for programs', () => {
     threads: 2,
     ours,
     goals: goalsOf(exportedCase, 'cpu'),
-    foreignLoad: 0.02,
+    backgroundLoad: 0.02,
     peers: [
       {
         peer: 'PyTorch float32',
@@ -142,7 +142,7 @@ describe('lines for programs', () => {
         ratio: 2.3,
         ours: timesOf([160, 200, 180]),
         peakMegabytes: 1400,
-        foreignLoad: 0.03,
+        backgroundLoad: 0.03,
       },
       { peer: 'onnxruntime-node', error: 'it ended' },
     ],
@@ -170,7 +170,7 @@ describe('lines for programs', () => {
       goal: 2.4,
       floor: 2.2,
       verdict: 'enough',
-      foreignLoad: 0.03,
+      backgroundLoad: 0.03,
       machine,
     })
     expect(second).toMatchObject({ peer: 'onnxruntime-node', error: 'it ended', imagesPerSecond: 8000 / 150 })
@@ -178,7 +178,7 @@ describe('lines for programs', () => {
   })
 
   test('without peers there is one, and an error has one too', () => {
-    expect(caseRecords({ ...found, peers: [] }, head)).toMatchObject([{ medianMs: 150, foreignLoad: 0.02 }])
+    expect(caseRecords({ ...found, peers: [] }, head)).toMatchObject([{ medianMs: 150, backgroundLoad: 0.02 }])
     expect(caseRecords({ case: exportedCase, peers: [], error: 'no' }, head)).toMatchObject([{ error: 'no', batch: 8 }])
   })
 

@@ -43,13 +43,13 @@ describe('cachedDataset', () => {
     expect(await readOf(cached)).toEqual(before)
   })
 
-  test('of a range of S: the same views, flips and colours, and pixels close to those of the files', async () => {
+  test('of a range of S: the same boxes, flips and colours, and pixels close to those of the files', async () => {
     const one = cachedPhotos(21, { smallestSide: [40, 64], colour })
     const cached = cachedDataset(one.list, one.options)
     const direct = photoDataset(one.list, withoutCache(one.options))
     const [ours, theirs] = [await augmentedOf(cached), await augmentedOf(direct)]
     expect({ ...ours, pixels: '' }).toEqual({ ...theirs, pixels: '' })
-    // another view by one pixel would be several grey levels off, somebody else's image fifty
+    // another box by one pixel would be several grey levels off, somebody else's image fifty
     expect(await apart(cached, direct)).toBeLessThan(1.5)
     const other = photoDataset(one.list, { ...withoutCache(one.options), smallestSide: [41, 65] })
     expect(await apart(other, direct)).toBeGreaterThan(1.5)

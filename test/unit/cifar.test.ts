@@ -5,8 +5,8 @@ import { describe, expect, test } from 'vitest'
 import { readCifar, readCifarFolder } from '../../lib/data/sources/cifar.js'
 import { newFolder } from '../setup/folder.js'
 
-/** Byte of image `n`, plane `channel`, at `place`. */
-const byteAt = (n: number, channel: number, place: number) => (n * 50 + channel * 85 + place * 3) & 255
+/** Byte of image `n`, plane `channel`, at `position`. */
+const byteAt = (n: number, channel: number, position: number) => (n * 50 + channel * 85 + position * 3) & 255
 
 /** Records in the format of the set's own description: labels, then red, green and blue planes of 32x32, row by row. */
 function records(labels: readonly (readonly number[])[]): Buffer {
@@ -24,9 +24,9 @@ const hundred = records([
 ])
 
 function file(name: string, bytes: Uint8Array | string, folder = newFolder()): string {
-  const place = path.join(folder, name)
-  writeFileSync(place, bytes)
-  return place
+  const position = path.join(folder, name)
+  writeFileSync(position, bytes)
+  return position
 }
 
 describe('readCifar', () => {
@@ -91,10 +91,10 @@ describe('readCifar', () => {
       /unpack it/,
     ],
   ])('%s is refused', async (_name, bytes, message) => {
-    const place = file('bad.bin', bytes)
-    const error = await readCifar(place).catch((reason: unknown) => reason)
+    const position = file('bad.bin', bytes)
+    const error = await readCifar(position).catch((reason: unknown) => reason)
     expect(error).toMatchObject({ code: 'FILE_FORMAT', message: expect.stringMatching(message) })
-    expect((error as Error).message).toContain(place)
+    expect((error as Error).message).toContain(position)
   })
 
   test('files of both sets together, wrong names, no file, options', async () => {

@@ -95,14 +95,14 @@ describe('what takes too much', () => {
 
   test('counts as unreadable: an error, or left out', async () => {
     const sources = [await png(), svg(), await packed(gradient(60, 60)).png().toBuffer()]
-    const view = { crop: 8, pixelLimit: 2000 }
-    await expect(photoDataset(listOf(sources), view).read(all(3), new Uint8Array(3 * 192))).rejects.toMatchObject({
+    const box = { crop: 8, pixelLimit: 2000 }
+    await expect(photoDataset(listOf(sources), box).read(all(3), new Uint8Array(3 * 192))).rejects.toMatchObject({
       code: 'FILE_FORMAT',
       message: expect.stringContaining('Expected an image for image 1 but its format is svg'),
     })
-    const lenient = photoDataset(listOf(sources), { ...view, onUnreadable: 'skip' })
+    const lenient = photoDataset(listOf(sources), { ...box, onUnreadable: 'skip' })
     const skipped = await lenient.read(all(3), new Uint8Array(3 * 192))
-    expect(skipped.map(({ place, reason }) => [place, reason])).toEqual([
+    expect(skipped.map(({ position, reason }) => [position, reason])).toEqual([
       [1, expect.stringContaining('its format is svg')],
       [2, 'its header says 60x60 pixels, more than the limit of 2000'],
     ])

@@ -3,18 +3,18 @@ import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import sharp, { type Sharp } from 'sharp'
 import { describe, expect, test } from 'vitest'
-import { decodeView, encodedBytes, openImage } from '../../lib/data/images/decode.js'
+import type { CropSpec } from '../../lib/data/images/crop.js'
+import { decodeCrop, encodedBytes, openImage } from '../../lib/data/images/decode.js'
 import { defaultDecoding } from '../../lib/data/images/formats.js'
 import { readImage } from '../../lib/data/images/image.js'
-import type { Cut } from '../../lib/data/images/view.js'
 import { newFolder } from '../setup/folder.js'
 import { claimsToBe, deepPng, flat, gradient, heldOtherwise, packed, pixelsOf } from '../setup/photos.js'
 
-/** The whole image as it is: neither rescaled nor cut. */
+/** The whole image as it is: neither rescaled nor crop. */
 async function decoded(bytes: Uint8Array, channels: 1 | 3 = 3): Promise<Uint8Array> {
   const image = await openImage(bytes, defaultDecoding)
   const { height, width } = image.size
-  return decodeView(image, { height, width, top: 0, left: 0 }, { height, width, channels }, defaultDecoding)
+  return decodeCrop(image, { height, width, top: 0, left: 0 }, { height, width, channels }, defaultDecoding)
 }
 
 /** The largest difference of two images. */
@@ -141,7 +141,7 @@ describe('formats', () => {
   })
 })
 
-describe('views', () => {
+describe('boxes', () => {
   test.each([1, 2, 3, 4, 5, 6, 7, 8])('EXIF orientation %i: upright before sizes are judged', async (orientation) => {
     const upright = gradient(20, 30)
     const stored = heldOtherwise(upright, orientation)
@@ -149,8 +149,8 @@ describe('views', () => {
     const image = await openImage(bytes, defaultDecoding)
     expect(image.size).toEqual({ height: 20, width: 30 })
     expect(apart(await decoded(bytes), upright.data)).toBe(0)
-    const cut: Cut = { height: 5, width: 7, channels: 3 }
-    const crop = await decodeView(image, { height: 20, width: 30, top: 3, left: 11 }, cut, defaultDecoding)
+    const spec: CropSpec = { height: 5, width: 7, channels: 3 }
+    const crop = await decodeCrop(image, { height: 20, width: 30, top: 3, left: 11 }, spec, defaultDecoding)
     expect([...crop]).toEqual([...pixelsOf([5, 7, 3], (row, column, ch) => [3 + row, 11 + column, 40][ch] ?? 0).data])
   })
 
@@ -161,20 +161,20 @@ describe('views', () => {
   ])('%s: a gradient keeps its slope, and the crop lies where it should', async (_name, height, width, scale) => {
     const source = gradient(height, width)
     const image = await openImage(await packed(source).png().toBuffer(), defaultDecoding)
-    const view = { height: height * scale, width: width * scale, top: 9, left: 13 }
-    const crop = await decodeView(image, view, { height: 16, width: 20, channels: 3 }, defaultDecoding)
+    const box = { height: height * scale, width: width * scale, top: 9, left: 13 }
+    const crop = await decodeCrop(image, box, { height: 16, width: 20, channels: 3 }, defaultDecoding)
     // centre of pixel i of the rescaled image: (i + 1/2) / scale - 1/2 of the source
-    const at = (place: number) => (place + 0.5) / scale - 0.5
+    const at = (position: number) => (position + 0.5) / scale - 0.5
     const expected = pixelsOf([16, 20, 3], (row, column, ch) => Math.round([at(9 + row), at(13 + column), 40][ch] ?? 0))
     expect(apart(crop, expected.data)).toBeLessThanOrEqual(1)
   })
 
   test('a JPEG that libjpeg shrinks while it decodes is the same image', async () => {
     const waves = pixelsOf([480, 640, 3], (row, column, ch) => 128 + 90 * Math.sin((row + 2 * column + 40 * ch) / 60))
-    const view = { height: 60, width: 80, top: 10, left: 20 }
-    const cut: Cut = { height: 40, width: 50, channels: 3 }
+    const box = { height: 60, width: 80, top: 10, left: 20 }
+    const crop: CropSpec = { height: 40, width: 50, channels: 3 }
     const of = async (file: Sharp) =>
-      decodeView(await openImage(await file.toBuffer(), defaultDecoding), view, cut, defaultDecoding)
+      decodeCrop(await openImage(await file.toBuffer(), defaultDecoding), box, crop, defaultDecoding)
     expect(apart(await of(packed(waves).jpeg({ quality: 98 })), await of(packed(waves).png()))).toBeLessThanOrEqual(4)
   })
 })
@@ -199,10 +199,10 @@ describe('what is no whole image', () => {
     ['TIFF', packed(image).tiff({ compression: 'lzw' })],
   ])('a truncated %s, wherever the crop is and however little is missing', async (_name, file) => {
     const whole = await file.toBuffer()
-    const cut: Cut = { height: 10, width: 10, channels: 3 }
+    const crop: CropSpec = { height: 10, width: 10, channels: 3 }
     const at = (bytes: Buffer, top: number) =>
       openImage(bytes, defaultDecoding).then((opened) =>
-        decodeView(opened, { height: 200, width: 300, top, left: 5 }, cut, defaultDecoding),
+        decodeCrop(opened, { height: 200, width: 300, top, left: 5 }, crop, defaultDecoding),
       )
     for (const top of [0, 190]) {
       await expect(at(whole, top)).resolves.toHaveLength(300)
@@ -215,9 +215,9 @@ describe('what is no whole image', () => {
 
   test('a whole JPEG with bytes behind its end, and one whose last rows must be decoded, give the same crop', async () => {
     const whole = await packed(image).jpeg().toBuffer()
-    const view = { height: 100, width: 150, top: 30, left: 40 }
+    const box = { height: 100, width: 150, top: 30, left: 40 }
     const of = async (bytes: Buffer) =>
-      decodeView(await openImage(bytes, defaultDecoding), view, { height: 20, width: 30, channels: 3 }, defaultDecoding)
+      decodeCrop(await openImage(bytes, defaultDecoding), box, { height: 20, width: 30, channels: 3 }, defaultDecoding)
     const plain = await of(whole)
     expect(await of(Buffer.concat([whole, Buffer.alloc(64)]))).toEqual(plain)
     // the mark is out of sight: decoded to the end, by sharp
@@ -242,8 +242,8 @@ describe('what is no whole image', () => {
         .toBuffer(),
       defaultDecoding,
     )
-    const view = { height: 256 * 2000, width: 256, top: 0, left: 0 }
-    await expect(decodeView(line, view, { height: 224, width: 224, channels: 3 }, limited(1e6))).rejects.toThrow(
+    const box = { height: 256 * 2000, width: 256, top: 0, left: 0 }
+    await expect(decodeCrop(line, box, { height: 224, width: 224, channels: 3 }, limited(1e6))).rejects.toThrow(
       'rescaled it would have 512000x256 pixels, more than the limit of 1000000',
     )
   })

@@ -14,9 +14,9 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }))
 
 async function file(name: string, bytes: Uint8Array): Promise<string> {
-  const place = path.join(folder, name)
-  await writeFile(place, bytes)
-  return place
+  const position = path.join(folder, name)
+  await writeFile(position, bytes)
+  return position
 }
 
 const images = Uint8Array.from({ length: 2 * 3 * 4 }, (_, index) => index * 7)
@@ -24,8 +24,8 @@ const images = Uint8Array.from({ length: 2 * 3 * 4 }, (_, index) => index * 7)
 describe('readIdx', () => {
   test.each(['plain', 'gzip'])('%s: shape and every byte', async (form) => {
     const bytes = idxBytes([2, 3, 4], images)
-    const place = await file(`images-${form}`, form === 'gzip' ? gzipSync(bytes) : bytes)
-    const read = await readIdx(place)
+    const position = await file(`images-${form}`, form === 'gzip' ? gzipSync(bytes) : bytes)
+    const read = await readIdx(position)
     expect(read.shape).toEqual([2, 3, 4])
     expect(read.data).toEqual(images)
   })
@@ -56,10 +56,10 @@ describe('readIdx', () => {
     ['a gzip with too much in it', gzipSync(Buffer.concat([whole, new Uint8Array(1 << 22)])), /more follow/],
     ['PNG', Buffer.from('89504e470d0a1a0a', 'hex'), /begins with 89504e47/],
   ])('%s is refused', async (name, bytes, message) => {
-    const place = await file(`bad-${name.replaceAll(' ', '-')}`, bytes)
-    const error = await readIdx(place).catch((reason: unknown) => reason)
+    const position = await file(`bad-${name.replaceAll(' ', '-')}`, bytes)
+    const error = await readIdx(position).catch((reason: unknown) => reason)
     expect(error).toMatchObject({ code: 'FILE_FORMAT', message: expect.stringMatching(message) })
-    expect((error as Error).message).toContain(place)
+    expect((error as Error).message).toContain(position)
   })
 
   test('a missing file and a folder', async () => {

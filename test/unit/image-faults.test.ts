@@ -15,7 +15,7 @@ beforeAll(async () => {
 })
 
 describe('what cannot be read', () => {
-  /** Good and bad files; the reasons belong to places 1, 2, 4, 5, 6, 8. */
+  /** Good and bad files; the reasons belong to positions 1, 2, 4, 5, 6, 8. */
   async function mixed(): Promise<string[]> {
     const folder = newFolder()
     const cut = map.subarray(0, map.length >> 1)
@@ -43,28 +43,28 @@ describe('what cannot be read', () => {
     [8, /^its header is damaged or cut off$/],
   ] as const
 
-  test('skip: all of it is said with place, path and reason, its bytes are 0, the rest is read', async () => {
+  test('skip: all of it is said with position, path and reason, its bytes are 0, the rest is read', async () => {
     const files = await mixed()
     const data = photoDataset(listOf(files), { crop: 16, smallestSide: 24, onUnreadable: 'skip', colour, workers: 3 })
     const bytes = imageBytes(data)
     const into = new Uint8Array(9 * bytes).fill(77)
-    const check = (unreadable: readonly { place: number; name: string; reason: string }[]) => {
-      expect(unreadable.map(({ place }) => place)).toEqual([1, 2, 4, 5, 6, 8])
-      for (const [place, reason] of reasons) {
-        const fault = unreadable.find((one) => one.place === place)
-        expect(fault?.name).toBe(files[place])
+    const check = (unreadable: readonly { position: number; name: string; reason: string }[]) => {
+      expect(unreadable.map(({ position }) => position)).toEqual([1, 2, 4, 5, 6, 8])
+      for (const [position, reason] of reasons) {
+        const fault = unreadable.find((one) => one.position === position)
+        expect(fault?.name).toBe(files[position])
         expect(fault?.reason).toMatch(reason)
-        expect(new Set(into.subarray(place * bytes, (place + 1) * bytes))).toEqual(new Set([0]))
+        expect(new Set(into.subarray(position * bytes, (position + 1) * bytes))).toEqual(new Set([0]))
       }
-      for (const place of [0, 3, 7]) expect(into[place * bytes + 2]).toBeGreaterThan(20)
+      for (const position of [0, 3, 7]) expect(into[position * bytes + 2]).toBeGreaterThan(20)
     }
     check(await data.read(all(9), into))
     into.fill(77)
     const augmented = await data.readAugmented?.(all(9), randomsOf(9), into)
     check(augmented?.unreadable ?? [])
-    for (const [place] of reasons) {
-      expect(augmented?.flip?.[place]).toBe(0)
-      expect([...(augmented?.shift?.subarray(3 * place, 3 * place + 3) ?? [])]).toEqual([0, 0, 0])
+    for (const [position] of reasons) {
+      expect(augmented?.flip?.[position]).toBe(0)
+      expect([...(augmented?.shift?.subarray(3 * position, 3 * position + 3) ?? [])]).toEqual([0, 0, 0])
     }
   })
 

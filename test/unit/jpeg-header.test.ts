@@ -21,8 +21,8 @@ function exif(little: boolean, entries: readonly (readonly [tag: number, type: n
   short(42, 8)
   long(8, 10)
   short(entries.length, 14)
-  for (const [place, [tag, type, value]] of entries.entries()) {
-    const at = 16 + 12 * place
+  for (const [position, [tag, type, value]] of entries.entries()) {
+    const at = 16 + 12 * position
     short(tag, at)
     short(type, at + 2)
     long(1, at + 4)

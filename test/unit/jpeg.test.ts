@@ -1,15 +1,15 @@
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
-import { decodeView, type Image, openImage } from '../../lib/data/images/decode.js'
+import type { CropSpec } from '../../lib/data/images/crop.js'
+import { decodeCrop, type Image, openImage } from '../../lib/data/images/decode.js'
 import { defaultDecoding } from '../../lib/data/images/formats.js'
-import type { Cut } from '../../lib/data/images/view.js'
 import { native } from '../../lib/platform/native.js'
 import { Random } from '../../lib/random.js'
 import { baseline, coarseNoise, type Sampling, samplings } from '../setup/jpegs.js'
 import { flat, packed, pixelsOf } from '../setup/photos.js'
 import { rescaled } from '../setup/rescaled.js'
 
-interface Place {
+interface Position {
   readonly height: number
   readonly width: number
   readonly top: number
@@ -20,14 +20,14 @@ const open = (bytes: Uint8Array) => openImage(bytes, defaultDecoding)
 const bySharp = ({ plain: _, ...image }: Image): Image => image
 
 /** Straight from native code. `size`: as it is, and rescaled to `top` x `left`. */
-async function cutOf(bytes: Uint8Array, size: Place, view: Place, channels: 1 | 3): Promise<Uint8Array> {
-  const { height, width, top, left } = view
+async function cropOf(bytes: Uint8Array, size: Position, box: Position, channels: 1 | 3): Promise<Uint8Array> {
+  const { height, width, top, left } = box
   const into = new Uint8Array(height * width * channels)
   await native().decodeJpeg({
     bytes,
     source: size,
-    view: { height: size.top, width: size.left, top, left },
-    cut: { height, width, channels },
+    box: { height: size.top, width: size.left, top, left },
+    crop: { height, width, channels },
     into,
   })
   return into
@@ -37,15 +37,15 @@ async function cutOf(bytes: Uint8Array, size: Place, view: Place, channels: 1 | 
 function apart(one: Uint8Array, other: Uint8Array): { mean: number; most: number } {
   expect(one.length).toBe(other.length)
   let [sum, most] = [0, 0]
-  for (const [place, value] of one.entries()) {
-    const difference = Math.abs(value - (other[place] ?? 999))
+  for (const [position, value] of one.entries()) {
+    const difference = Math.abs(value - (other[position] ?? 999))
     sum += difference
     most = Math.max(most, difference)
   }
   return { mean: sum / one.length, most }
 }
 
-const window = (whole: Uint8Array, width: number, { height, width: across, top, left }: Place, channels: number) =>
+const window = (whole: Uint8Array, width: number, { height, width: across, top, left }: Position, channels: number) =>
   Buffer.concat(
     Array.from({ length: height }, (_, row) => {
       const start = ((top + row) * width + left) * channels
@@ -77,7 +77,7 @@ describe.each(files)('%s', (_, sampling, progressive) => {
   test('whole and as it is: the bytes that sharp gives', async () => {
     for (const [height, width] of sides) {
       const bytes = await fileOf(sampling, progressive, [height, width])
-      const got = await cutOf(
+      const got = await cropOf(
         bytes,
         { height, width, top: height, left: width },
         { height, width, top: 0, left: 0 },
@@ -97,19 +97,19 @@ describe.each(files)('%s', (_, sampling, progressive) => {
   })
 
   // Decoded from parts of the file, wherever they begin and end, and halved, quartered, in eighths by the decoder.
-  test.each([1, 1.37, 0.6, 3, 3.9, 5.5, 9, 17])('shrunk by %d, a cut is that window of the whole', async (shrink) => {
+  test.each([1, 1.37, 0.6, 3, 3.9, 5.5, 9, 17])('shrunk by %d, a crop is that window of the whole', async (shrink) => {
     const random = new Random(7)
     for (const [height, width] of sides) {
       const bytes = await fileOf(sampling, progressive, [height, width])
       const size = { height, width, top: Math.ceil(height / shrink), left: Math.ceil(width / shrink) }
       const all = { height: size.top, width: size.left, top: 0, left: 0 }
-      const whole = await cutOf(bytes, size, all, channels)
+      const whole = await cropOf(bytes, size, all, channels)
       for (let time = 0; time < 12; time++) {
         const [rows, columns] = [1 + random.integer(all.height), 1 + random.integer(all.width)]
         const [top, left] = [random.integer(all.height - rows + 1), random.integer(all.width - columns + 1)]
-        const place = { height: rows, width: columns, top, left }
-        const cut = await cutOf(bytes, size, place, channels)
-        expect(Buffer.compare(cut, window(whole, all.width, place, channels)), JSON.stringify(place)).toBe(0)
+        const position = { height: rows, width: columns, top, left }
+        const crop = await cropOf(bytes, size, position, channels)
+        expect(Buffer.compare(crop, window(whole, all.width, position, channels)), JSON.stringify(position)).toBe(0)
       }
     }
   })
@@ -136,14 +136,14 @@ describe('the whole way', () => {
     ] as const) {
       const bytes = baseline(waves(height, width), '4:2:0', 95)
       const scale = smallest / Math.min(height, width)
-      const view = { height: Math.round(height * scale), width: Math.round(width * scale), top: 3, left: 5 }
-      const cut: Cut = { height: 24, width: 22, channels: 3 }
+      const box = { height: Math.round(height * scale), width: Math.round(width * scale), top: 3, left: 5 }
+      const crop: CropSpec = { height: 24, width: 22, channels: 3 }
       const image = await open(bytes)
       expect(image.plain).toBeDefined()
-      const ours = await decodeView(image, view, cut, defaultDecoding)
-      const one = { source: [height, width], view: [view.height, view.width] } as const
+      const ours = await decodeCrop(image, box, crop, defaultDecoding)
+      const one = { source: [height, width], box: [box.height, box.width] } as const
       const exact = rescaled(await sharp(bytes).raw().toBuffer(), one, 3)
-      const differences = apart(ours, window(Uint8Array.from(exact, Math.round), view.width, { ...view, ...cut }, 3))
+      const differences = apart(ours, window(Uint8Array.from(exact, Math.round), box.width, { ...box, ...crop }, 3))
       expect(differences.mean).toBeLessThan(mean)
       expect(differences.most).toBeLessThanOrEqual(most)
     }
@@ -161,10 +161,10 @@ describe('beside sharp', () => {
   ])('the same image, rescaled to %d', async (smallest, mean, most) => {
     const bytes = baseline(waves(376, 500), '4:2:0', 95)
     const image = await open(bytes)
-    const view = { height: smallest, width: Math.round((500 * smallest) / 376), top: 3, left: 5 }
-    const cut: Cut = { height: 40, width: 50, channels: 3 }
+    const box = { height: smallest, width: Math.round((500 * smallest) / 376), top: 3, left: 5 }
+    const crop: CropSpec = { height: 40, width: 50, channels: 3 }
     const [ours, theirs] = await Promise.all(
-      [image, bySharp(image)].map((one) => decodeView(one, view, cut, defaultDecoding)),
+      [image, bySharp(image)].map((one) => decodeCrop(one, box, crop, defaultDecoding)),
     )
     const differences = apart(ours as Uint8Array, theirs as Uint8Array)
     expect(differences.mean).toBeLessThanOrEqual(mean)
@@ -174,17 +174,17 @@ describe('beside sharp', () => {
   test('grey as one channel and as three, byte for byte where nothing is rescaled', async () => {
     const bytes = baseline(await coarseNoise(40, 60), 'grey')
     const image = await open(bytes)
-    const view = { height: 40, width: 60, top: 11, left: 13 }
+    const box = { height: 40, width: 60, top: 11, left: 13 }
     for (const channels of [1, 3] as const) {
-      const cut = { height: 20, width: 31, channels }
-      const ours = await decodeView(image, view, cut, defaultDecoding)
-      expect([...ours]).toEqual([...(await decodeView(bySharp(image), view, cut, defaultDecoding))])
+      const crop = { height: 20, width: 31, channels }
+      const ours = await decodeCrop(image, box, crop, defaultDecoding)
+      expect([...ours]).toEqual([...(await decodeCrop(bySharp(image), box, crop, defaultDecoding))])
     }
   })
 
   test('colours as grey, profiles, orientations and inks are its own', async () => {
     const pixels = waves(40, 60)
-    const view = { height: 30, width: 40, top: 2, left: 3 }
+    const box = { height: 30, width: 40, top: 2, left: 3 }
     const turned = await packed(pixels).jpeg().withMetadata({ orientation: 6 }).toBuffer()
     expect((await open(turned)).size).toEqual({ height: 60, width: 40 })
     const inks = await packed(flat(40, 60, [180, 90, 60]))
@@ -195,17 +195,17 @@ describe('beside sharp', () => {
     for (const bytes of [turned, inks, profile]) expect((await open(bytes)).plain).toBeUndefined()
     const colours = await open(baseline(pixels, '4:4:4'))
     expect(colours.plain).toBeDefined()
-    const cut: Cut = { height: 10, width: 12, channels: 1 }
-    const grey = await decodeView(colours, view, cut, defaultDecoding)
-    expect([...grey]).toEqual([...(await decodeView(bySharp(colours), view, cut, defaultDecoding))])
+    const crop: CropSpec = { height: 10, width: 12, channels: 1 }
+    const grey = await decodeCrop(colours, box, crop, defaultDecoding)
+    expect([...grey]).toEqual([...(await decodeCrop(bySharp(colours), box, crop, defaultDecoding))])
   })
 })
 
 describe('what is damaged', () => {
-  const view = { height: 100, width: 150, top: 40, left: 30 }
-  const cut: Cut = { height: 40, width: 60, channels: 3 }
+  const box = { height: 100, width: 150, top: 40, left: 30 }
+  const crop: CropSpec = { height: 40, width: 60, channels: 3 }
   const reaction = (image: Image) =>
-    decodeView(image, view, cut, defaultDecoding).then(
+    decodeCrop(image, box, crop, defaultDecoding).then(
       (pixels) => ({ pixels, message: '' }),
       (error: Error) => ({ pixels: new Uint8Array(0), message: error.message }),
     )
@@ -233,11 +233,11 @@ describe('what is damaged', () => {
     const size = { height: 60, width: 80, top: 60, left: 80 }
     const all = { height: 60, width: 80, top: 0, left: 0 }
     const rest = whole.subarray(0, whole.length * 0.7)
-    await expect(cutOf(rest, size, all, 3)).rejects.toMatchObject({ code: 'FILE_FORMAT', name: 'VggError' })
-    await expect(cutOf(new Uint8Array(0), size, all, 3)).rejects.toMatchObject({ code: 'FILE_FORMAT' })
+    await expect(cropOf(rest, size, all, 3)).rejects.toMatchObject({ code: 'FILE_FORMAT', name: 'VggError' })
+    await expect(cropOf(new Uint8Array(0), size, all, 3)).rejects.toMatchObject({ code: 'FILE_FORMAT' })
     // of another size than it was said to be
-    await expect(cutOf(whole, { ...size, height: 61 }, all, 3)).rejects.toMatchObject({ code: 'FILE_FORMAT' })
-    await expect(cutOf(whole, size, { ...all, top: 1 }, 3)).rejects.toMatchObject({ code: 'SHAPE_MISMATCH' })
+    await expect(cropOf(whole, { ...size, height: 61 }, all, 3)).rejects.toMatchObject({ code: 'FILE_FORMAT' })
+    await expect(cropOf(whole, size, { ...all, top: 1 }, 3)).rejects.toMatchObject({ code: 'SHAPE_MISMATCH' })
   })
 
   test('a header that looks whole and is not, is said in the same words', async () => {
@@ -248,7 +248,7 @@ describe('what is damaged', () => {
     bytes.fill(0xff, table + 5, table + 21)
     const fault = async (image: () => Promise<Image>) =>
       image()
-        .then((one) => decodeView(one, { ...size, top: 0, left: 0 }, { ...cut, width: 80 }, defaultDecoding))
+        .then((one) => decodeCrop(one, { ...size, top: 0, left: 0 }, { ...crop, width: 80 }, defaultDecoding))
         .then(
           () => 'decoded',
           (error: Error) => error.message,
@@ -262,8 +262,8 @@ describe('what is damaged', () => {
   test('a hundred scans are read, more are left to sharp', async () => {
     const size = { height: 8, width: 8, top: 8, left: 8 }
     const all = { ...size, top: 0, left: 0 }
-    expect(new Set(await cutOf(manyScans(99), size, all, 1))).toEqual(new Set([128]))
-    await expect(cutOf(manyScans(101), size, all, 1)).rejects.toMatchObject({ code: 'FILE_FORMAT' })
+    expect(new Set(await cropOf(manyScans(99), size, all, 1))).toEqual(new Set([128]))
+    await expect(cropOf(manyScans(101), size, all, 1)).rejects.toMatchObject({ code: 'FILE_FORMAT' })
   })
 })
 
@@ -291,8 +291,8 @@ test('bytes that change hands after the call are those of the call', async () =>
   const bytes = Uint8Array.from(baseline(await coarseNoise(300, 400), '4:2:0'))
   const size = { height: 300, width: 400, top: 300, left: 400 }
   const all = { height: 300, width: 400, top: 0, left: 0 }
-  const before = await cutOf(bytes, size, all, 3)
-  const later = cutOf(bytes, size, all, 3)
+  const before = await cropOf(bytes, size, all, 3)
+  const later = cropOf(bytes, size, all, 3)
   structuredClone(bytes, { transfer: [bytes.buffer] })
   expect(bytes.length).toBe(0)
   expect(Buffer.compare(await later, before)).toBe(0)

@@ -16,8 +16,8 @@ function listFile(content: string | Uint8Array, name = 'list.csv'): string {
 async function read(content: string, name?: string, options?: object): Promise<[string, string | undefined][]> {
   const file = listFile(content, name)
   const { training } = await readList(file, options)
-  return training.names.map((place, index) => [
-    path.relative(path.dirname(file), place),
+  return training.names.map((position, index) => [
+    path.relative(path.dirname(file), position),
     training.classNames[training.labels[index] ?? -1],
   ])
 }
@@ -88,7 +88,7 @@ describe('readList', () => {
     expect(training.names).toEqual([path.join(path.dirname(file), 'sub/1.jpg'), '/nowhere/2.jpg'])
     const data = photoDataset(training, { crop: 8, onUnreadable: 'skip' })
     const unreadable = await data.read(Int32Array.of(0, 1), new Uint8Array(2 * 192))
-    expect(unreadable).toEqual([{ place: 1, name: '/nowhere/2.jpg', reason: 'no such file' }])
+    expect(unreadable).toEqual([{ position: 1, name: '/nowhere/2.jpg', reason: 'no such file' }])
   })
 
   test('a part is held out', async () => {

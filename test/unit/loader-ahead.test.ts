@@ -55,10 +55,10 @@ class Slow {
     const bad = indices.find((index) => failing.includes(index))
     if (bad !== undefined) throw new Error(`image ${bad} is torn`)
     await inner.read(indices, into)
-    return [...indices].flatMap((index, place) => {
+    return [...indices].flatMap((index, position) => {
       if (!damaged.includes(index)) return []
-      into.fill(0, place * 12, place * 12 + 12)
-      return [{ place, name: `image ${index}`, reason: 'cut short' }]
+      into.fill(0, position * 12, position * 12 + 12)
+      return [{ position, name: `image ${index}`, reason: 'cut short' }]
     })
   }
 }
@@ -111,7 +111,8 @@ describe('reading ahead', () => {
       for (let epoch = 0; epoch < 2; epoch++) {
         for (let step = 0; step < 12 / batch; step++) {
           const { indices, augment } = await loader.next()
-          for (const [place, index] of indices.entries()) found.set(`${epoch} ${index}`, augment?.shift?.[place] ?? 0)
+          for (const [position, index] of indices.entries())
+            found.set(`${epoch} ${index}`, augment?.shift?.[position] ?? 0)
         }
       }
       return Object.fromEntries([...found].sort())
@@ -213,14 +214,14 @@ describe('unreadable images', () => {
     expect(found.flatMap(({ unreadable }) => unreadable.map(({ index }) => index)).sort()).toEqual([1, 4, 8])
     for (const [step, { indices, labels, pixels, changes, unreadable }] of found.entries()) {
       const all = whole[step]
-      for (const { place, index, name, reason } of unreadable) {
-        expect([all?.indices[place], name, reason]).toEqual([index, `image ${index}`, 'cut short'])
+      for (const { position, index, name, reason } of unreadable) {
+        expect([all?.indices[position], name, reason]).toEqual([index, `image ${index}`, 'cut short'])
       }
-      const kept = (all?.indices ?? []).flatMap((index, place) => ([1, 4, 8].includes(index) ? [] : [place]))
-      expect(indices).toEqual(kept.map((place) => all?.indices[place]))
+      const kept = (all?.indices ?? []).flatMap((index, position) => ([1, 4, 8].includes(index) ? [] : [position]))
+      expect(indices).toEqual(kept.map((position) => all?.indices[position]))
       expect(labels).toEqual(indices.map((index) => index % 5))
-      expect(changes?.flip).toEqual(kept.map((place) => all?.changes?.flip[place]))
-      expect(changes?.shift).toEqual(kept.map((place) => all?.changes?.shift[place]))
+      expect(changes?.flip).toEqual(kept.map((position) => all?.changes?.flip[position]))
+      expect(changes?.shift).toEqual(kept.map((position) => all?.changes?.shift[position]))
       expect(pixels).toEqual(indices.flatMap((index) => new Array(12).fill(index + 1)))
     }
   })
@@ -242,7 +243,7 @@ describe('unreadable images', () => {
       expect(slow.begun.length).toBeLessThanOrEqual(given + 1)
       expect(augment).toBeUndefined()
       const pixels = await images.data()
-      for (const [place, index] of indices.entries()) expect(pixels[place * 12]).toBe(index + 1)
+      for (const [position, index] of indices.entries()) expect(pixels[position * 12]).toBe(index + 1)
       seen.push(...indices)
       missing.push(...unreadable.map(({ index }) => index))
     }

@@ -19,7 +19,7 @@ async function take(loader: Loader, count: number): Promise<number[][]> {
     const { images, labels } = await loader.next()
     const pixels = await images.data()
     expect(images.shape).toEqual([labels.length, 3, 4, 1])
-    taken.push(Array.from(labels, (_, place) => Math.max(...pixels.subarray(place * 12, place * 12 + 12)) - 1))
+    taken.push(Array.from(labels, (_, position) => Math.max(...pixels.subarray(position * 12, position * 12 + 12)) - 1))
   }
   return taken
 }
@@ -43,8 +43,8 @@ describe('Loader', () => {
     for (let index = 0; index < 8; index++) {
       const { images, labels } = await loader.next()
       const pixels = await images.data()
-      labels.forEach((label, place) => {
-        expect((Math.max(...pixels.subarray(place * 12, place * 12 + 12)) - 1) % 5).toBe(label)
+      labels.forEach((label, position) => {
+        expect((Math.max(...pixels.subarray(position * 12, position * 12 + 12)) - 1) % 5).toBe(label)
       })
     }
   })
@@ -105,8 +105,8 @@ test('batchesOf gives every image once, in order', async () => {
   for await (const { images, labels } of batchesOf(numbered(10), 4)) {
     const pixels = await images.data()
     sizes.push(labels.length)
-    labels.forEach((_, place) => {
-      seen.push((pixels[place * 12] ?? 0) - 1)
+    labels.forEach((_, position) => {
+      seen.push((pixels[position * 12] ?? 0) - 1)
     })
   }
   expect(sizes).toEqual([4, 4, 2])

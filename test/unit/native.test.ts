@@ -10,7 +10,7 @@ const checkout: Installed = { root: '/a', version: '1.2.3', checkout: true, chos
 describe('the error of a binary that does not load', () => {
   it('says what was tried, why it failed, what is there, what is required, and what to type', () => {
     const missing = 'libdnnl.so.3: cannot open shared object file: No such file or directory'
-    const attempt = { place: '/a/vggnet.node', reason: missing }
+    const attempt = { position: '/a/vggnet.node', reason: missing }
     const error = loadFailure([attempt], here, checkout)
     expect(error.code).toBe('NATIVE_LOAD_FAILED')
     expect(error.message.split('\n')).toEqual([
@@ -33,7 +33,7 @@ describe('the error of a binary that does not load', () => {
       /package that holds libstdc\+\+\.so\.6/,
     ],
   ])('%s', (reason, words) => {
-    expect(loadFailure([{ place: '/a/x.node', reason }], here, checkout).message).toMatch(words)
+    expect(loadFailure([{ position: '/a/x.node', reason }], here, checkout).message).toMatch(words)
   })
 
   it.each([
@@ -45,7 +45,7 @@ describe('the error of a binary that does not load', () => {
     [{ chosen: true }, 'unset VGGNET_BINARY'],
   ])('has the cure of an installation like %j', (how, cure) => {
     const reason = 'x.node: file too short'
-    expect(loadFailure([{ place: 'x', reason }], here, { ...checkout, ...how }).message).toContain(`Cure: ${cure}`)
+    expect(loadFailure([{ position: 'x', reason }], here, { ...checkout, ...how }).message).toContain(`Cure: ${cure}`)
   })
 
   it('compares versions by number', () => {

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { imageBytes } from '../../lib/data/dataset.js'
 import { drawColourShift } from '../../lib/data/images/colour.js'
-import { centreView, drawView } from '../../lib/data/images/view.js'
+import { centreCropBox, drawCropBox } from '../../lib/data/images/crop.js'
 import {
   type PhotoList,
   type PhotoOptions,
@@ -19,8 +19,10 @@ beforeAll(async () => {
   map = await packed(gradient(60, 80)).png().toBuffer()
 })
 
-/** Upper left pixel of image `place`: on an unscaled map its red is the row, its green the column. */
-const corner = (into: Uint8Array, place: number, bytes: number) => [...into.subarray(place * bytes, place * bytes + 2)]
+/** Upper left pixel of image `position`: on an unscaled map its red is the row, its green the column. */
+const corner = (into: Uint8Array, position: number, bytes: number) => [
+  ...into.subarray(position * bytes, position * bytes + 2),
+]
 
 describe('read', () => {
   test('rescales to S and cuts the middle out, exactly', async () => {
@@ -35,7 +37,7 @@ describe('read', () => {
     expect(into).toEqual(expected)
   })
 
-  test('of a range the middle, as centreView has it; S is 256/224 of the crop unless told', async () => {
+  test('of a range the middle, as centreCropBox has it; S is 256/224 of the crop unless told', async () => {
     const range = photoDataset(listOf([map]), { crop: 40, smallestSide: [40, 80] })
     const fixed = photoDataset(listOf([map]), { crop: 40, smallestSide: 60 })
     const usual = photoDataset(listOf([map]), { crop: 224 })
@@ -50,10 +52,10 @@ describe('read', () => {
       expect(a.some((value) => value > 0)).toBe(true)
       expect(a).toEqual(b)
     }
-    expect(centreView({ height: 60, width: 80 }, { crop: [40, 40], smallestSide: [40, 80] }).smallestSide).toBe(60)
+    expect(centreCropBox({ height: 60, width: 80 }, { crop: [40, 40], smallestSide: [40, 80] }).smallestSide).toBe(60)
   })
 
-  test('each of many into its place, in any order, whatever the workers; one source read once', async () => {
+  test('each of many into its position, in any order, whatever the workers; one source read once', async () => {
     const images = await Promise.all(
       [0, 1, 2, 3, 4, 5, 6].map((n) =>
         packed(flat(20, 20, [n, n, n]))
@@ -79,7 +81,7 @@ describe('read', () => {
       const data = photoDataset(listOf(sources), { crop: 8, workers })
       const into = new Uint8Array(8 * imageBytes(data))
       await data.read(indices, into)
-      expect([...indices].map((_, place) => into[place * imageBytes(data) + 100])).toEqual([...indices])
+      expect([...indices].map((_, position) => into[position * imageBytes(data) + 100])).toEqual([...indices])
       expect(reads).toBe(8)
       // as many are read as others are decoded
       expect(most).toBeLessThanOrEqual(2 * workers)
@@ -111,11 +113,11 @@ describe('readAugmented', () => {
     const data = photoDataset(listOf(Array.from({ length: 20 }, () => map)), options)
     const into = new Uint8Array(20 * imageBytes(data))
     const augmented = await data.readAugmented?.(all(20), randomsOf(20), into)
-    for (const [place, random] of randomsOf(20).entries()) {
-      const view = drawView(random, { height: 60, width: 80 }, { crop: [20, 30], smallestSide: 60, randomCrop: true })
-      expect(corner(into, place, imageBytes(data))).toEqual([view.top, view.left])
-      expect(augmented?.flip?.[place]).toBe(random.next() >= 2 ** 31 ? 1 : 0)
-      const shift = augmented?.shift?.subarray(3 * place, 3 * place + 3)
+    for (const [position, random] of randomsOf(20).entries()) {
+      const box = drawCropBox(random, { height: 60, width: 80 }, { crop: [20, 30], smallestSide: 60, randomCrop: true })
+      expect(corner(into, position, imageBytes(data))).toEqual([box.top, box.left])
+      expect(augmented?.flip?.[position]).toBe(random.next() >= 2 ** 31 ? 1 : 0)
+      const shift = augmented?.shift?.subarray(3 * position, 3 * position + 3)
       expect(shift).toEqual(Float32Array.from(drawColourShift(random, colour)))
     }
     expect(new Set(augmented?.flip)).toEqual(new Set([0, 1]))
@@ -140,10 +142,10 @@ describe('readAugmented', () => {
       )
       return [...order.keys()]
         .sort((a, b) => (order[a] ?? 0) - (order[b] ?? 0))
-        .map((place) => ({
-          pixels: Buffer.from(into.subarray(place * bytes, (place + 1) * bytes)).toString('hex'),
-          flip: augmented?.flip?.[place],
-          shift: [...(augmented?.shift?.subarray(3 * place, 3 * place + 3) ?? [])],
+        .map((position) => ({
+          pixels: Buffer.from(into.subarray(position * bytes, (position + 1) * bytes)).toString('hex'),
+          flip: augmented?.flip?.[position],
+          shift: [...(augmented?.shift?.subarray(3 * position, 3 * position + 3) ?? [])],
         }))
     }
     const one = await read(1, all(9))
@@ -166,7 +168,7 @@ describe('readAugmented', () => {
     expect(uncoloured).toMatchObject({ into: full.into, flip: full.flip })
     const centred = await read({ randomCrop: false })
     expect(centred).toMatchObject({ flip: full.flip, shift: full.shift })
-    expect([0, 1, 2].map((place) => corner(centred.into, place, 1200))).toEqual([
+    expect([0, 1, 2].map((position) => corner(centred.into, position, 1200))).toEqual([
       [20, 30],
       [20, 30],
       [20, 30],

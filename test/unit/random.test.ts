@@ -78,20 +78,20 @@ describe('Random', () => {
     expect(first(2 ** 53 - 1)).not.toEqual(first(2 ** 21 - 1))
   })
 
-  it('makes one for each place of a table: a function of seed, row and column alone', () => {
+  it('makes one for each position of a table: a function of seed, row and column alone', () => {
     const words = (seed: number, row: number, column: number) => Random.at(seed, row, column).state.words
     const low = 2 ** 32 - 1
     // counter (column, row, row's upper half, 2), key (seed, seed's upper half)
     expect(words(2 ** 32 + 7, 2 ** 33 + 5, low)).toEqual(philox([low, 5, 2, 2], 7, 1))
-    const places = [0, 1, 2, 2 ** 32, 2 ** 53 - 1].flatMap((row) => [0, 1, 2, low].map((column) => [row, column]))
-    const all = [0, 1, 2 ** 32].flatMap((seed) => places.map(([row, column]) => words(seed, row, column).join()))
+    const positions = [0, 1, 2, 2 ** 32, 2 ** 53 - 1].flatMap((row) => [0, 1, 2, low].map((column) => [row, column]))
+    const all = [0, 1, 2 ** 32].flatMap((seed) => positions.map(([row, column]) => words(seed, row, column).join()))
     expect(new Set([...all, new Random(0).state.words.join()]).size).toBe(all.length + 1)
     expect(() => Random.at(0, -1, 0)).toThrow(/for row/)
     expect(() => Random.at(0, 0, 2 ** 32)).toThrow(/for column/)
     expect(() => Random.at(-1, 0, 0)).toThrow(/for seed/)
   })
 
-  it('draws numbers without a trend from neighbouring places', () => {
+  it('draws numbers without a trend from neighbouring positions', () => {
     const firsts = Array.from({ length: 20_000 }, (_, index) => Random.at(1, index >> 7, index & 127).uniform())
     const mean = firsts.reduce((sum, value) => sum + value, 0) / firsts.length
     const paired = firsts.slice(1).reduce((sum, value, index) => sum + (value - 0.5) * (firsts[index] - 0.5), 0)

@@ -121,29 +121,29 @@ async function pixelsOf(uri: string) {
 
 describe('embedded', () => {
   test.each([1, 3])('a small image of %i channels is what it was, to the bit', async (channels) => {
-    const pixels = Uint8Array.from({ length: 5 * 7 * channels }, (_, place) => (place * 37) % 256)
+    const pixels = Uint8Array.from({ length: 5 * 7 * channels }, (_, position) => (position * 37) % 256)
     const { uri, width, height } = await embedded(pixels, { height: 5, width: 7, channels })
     expect(uri).toMatch(/^data:image\/png/)
     const { data, info } = await pixelsOf(uri)
     expect({ width, height }).toEqual({ width: info.width, height: info.height })
     // sharp reads grey PNG as one channel or as three equal ones
-    expect(data.filter((_, place) => channels === 3 || place % info.channels === 0)).toEqual(Buffer.from(pixels))
+    expect(data.filter((_, position) => channels === 3 || position % info.channels === 0)).toEqual(Buffer.from(pixels))
   })
 
   test('an image is a JPEG of its size', async () => {
-    const pixels = Uint8Array.from({ length: 224 * 224 * 3 }, (_, place) => Math.floor(place / 3 / 224) % 256)
+    const pixels = Uint8Array.from({ length: 224 * 224 * 3 }, (_, position) => Math.floor(position / 3 / 224) % 256)
     const { uri } = await embedded(pixels, { height: 224, width: 224, channels: 3 })
     expect(uri).toMatch(/^data:image\/jpeg/)
     const { data, info } = await pixelsOf(uri)
     expect(info).toMatchObject({ width: 224, height: 224, channels: 3 })
-    const worst = data.reduce((most, value, place) => Math.max(most, Math.abs(value - (pixels[place] ?? 0))), 0)
+    const worst = data.reduce((most, value, position) => Math.max(most, Math.abs(value - (pixels[position] ?? 0))), 0)
     expect(worst).toBeLessThan(12)
   })
 
   test('of two channels the first is shown', async () => {
     const { uri } = await embedded(Uint8Array.of(1, 9, 2, 9, 3, 9, 4, 9), { height: 2, width: 2, channels: 2 })
     const { data, info } = await pixelsOf(uri)
-    expect([...data].filter((_, place) => place % info.channels === 0)).toEqual([1, 2, 3, 4])
+    expect([...data].filter((_, position) => position % info.channels === 0)).toEqual([1, 2, 3, 4])
   })
 })
 
@@ -167,8 +167,8 @@ describe('filterImages', () => {
       [32, 32, [128, 128, 191]],
       [47, 47, [128, 128, 191]],
     ] as const) {
-      const place = 3 * (48 * row + column)
-      expect([...data.subarray(place, place + 3)], `${row}, ${column}`).toEqual(colour)
+      const position = 3 * (48 * row + column)
+      expect([...data.subarray(position, position + 3)], `${row}, ${column}`).toEqual(colour)
     }
     expect(second?.largest).toBe(0)
     expect(new Set((await pixelsOf(second?.uri ?? '')).data)).toEqual(new Set([128]))

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { type Metrics, Tally } from '../../lib/evaluate/metrics.js'
-import { bestEpoch, type Course } from '../../lib/report/course.js'
 import { html } from '../../lib/report/html.js'
 import { lineChart } from '../../lib/report/line-chart.js'
 import type { LineOf } from '../../lib/report/log-line.js'
 import { type ReportData, reportPage } from '../../lib/report/page.js'
+import { bestEpoch, type RunHistory } from '../../lib/report/run-history.js'
 
 const time = '2026-11-23T12:00:00.000Z'
 
@@ -40,7 +40,7 @@ const pixel = 'data:image/png;base64,iVBORw0KGgo='
 
 /** A report with everything in it, where each text that comes from outside is `name`. */
 function reportWith(name: string): ReportData {
-  const course: Course = {
+  const history: RunHistory = {
     facts: {
       ...{ model: name, data: name, command: name, version: name, device: name, deviceReason: name, precision: name },
       ...{ training: 20, validation: 9, classes: 3, epochs: 3, batch: 2, settings: { [`${name}1`]: name, rate: 0.5 } },
@@ -72,7 +72,7 @@ function reportWith(name: string): ReportData {
   const shown = { image, name, truth: name, answer: name, probability: 0.75, truthProbability: 0.25 }
   return {
     made: time,
-    course,
+    history,
     judged: { model: name, metrics, mistakes: [shown], unreadable: [{ name, reason: name }] },
     notJudged: name,
     filters: { name, channels: 3, images: [{ ...image, largest: 1 }] },
@@ -170,8 +170,8 @@ describe('reportPage', () => {
     ])
     const tile = '<p class="label">top-5</p>'
     expect(page).not.toContain(tile)
-    const facts = data.course.facts && { ...data.course.facts, classes: 6 }
-    expect(reportPage({ ...data, course: { ...data.course, facts } })).toContain(tile)
+    const facts = data.history.facts && { ...data.history.facts, classes: 6 }
+    expect(reportPage({ ...data, history: { ...data.history, facts } })).toContain(tile)
   })
 
   test('is the same for the same data', () => {
@@ -180,9 +180,9 @@ describe('reportPage', () => {
 
   test('a log without a line, and a training without validation', () => {
     const nothing = { facts: undefined, started: undefined, last: undefined, end: undefined, torn: false, damaged: [] }
-    const course = { ...nothing, resumes: [], steps: [], epochs: [], skipped: [], notFinite: [] }
-    expect(reportPage({ made: time, course })).toMatch(/The log is empty.*no finished step yet/s)
-    const begun = reportPage({ made: time, course: { ...course, started: time, last: time, epochs: [epochLine(1)] } })
+    const history = { ...nothing, resumes: [], steps: [], epochs: [], skipped: [], notFinite: [] }
+    expect(reportPage({ made: time, history })).toMatch(/The log is empty.*no finished step yet/s)
+    const begun = reportPage({ made: time, history: { ...history, started: time, last: time, epochs: [epochLine(1)] } })
     expect(begun).toMatch(/Not finished: 1 epoch so far, last heard of 2026-11-23 12:00 UTC/)
     expect(begun).not.toMatch(/Top-1|NaN|undefined/)
   })
@@ -196,7 +196,7 @@ describe('reportPage', () => {
     const data = reportWith('x')
     const page = reportPage({
       ...data,
-      course: { ...data.course, skipped: files },
+      history: { ...data.history, skipped: files },
       judged: { model: 'x', metrics, mistakes: [], unreadable: [] },
     })
     expect(page.length).toBeLessThan(1_000_000)
@@ -225,7 +225,7 @@ describe('html', () => {
 describe('lineChart', () => {
   const chart = { title: 'Loss', along: 'epoch', scale: 'linear', text: String } as const
 
-  test('places points between the ends of its axes', () => {
+  test('positions points between the ends of its axes', () => {
     const points = [
       [1, 0],
       [3, 2],
@@ -274,9 +274,9 @@ describe('lineChart', () => {
     { points: [[1, 1e300] as const, [2, -1e300] as const], name: 'huge numbers' },
   ])('stays in its frame: $name', ({ points }) => {
     const { text } = lineChart({ ...chart, series: [{ name: 'x', look: 'training', points }] })
-    const places = [...text.matchAll(/cx="([^"]+)" cy="([^"]+)"/g)]
-    expect(places.length).toBe(2 * points.length)
-    for (const [, x, y] of places) {
+    const positions = [...text.matchAll(/cx="([^"]+)" cy="([^"]+)"/g)]
+    expect(positions.length).toBe(2 * points.length)
+    for (const [, x, y] of positions) {
       expect(Number(x)).toBeGreaterThanOrEqual(46)
       expect(Number(x)).toBeLessThanOrEqual(350)
       expect(Number(y)).toBeGreaterThanOrEqual(10)

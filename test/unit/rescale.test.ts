@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { native } from '../../lib/platform/native.js'
-import type { NativeCut } from '../../lib/platform/native-interface.js'
+import type { NativeCrop } from '../../lib/platform/native-interface.js'
 import { Random } from '../../lib/random.js'
 import { type Rescaling, rescaled } from '../setup/rescaled.js'
 
@@ -9,15 +9,15 @@ interface Case extends Rescaling {
 }
 
 const cases: Case[] = [
-  { name: 'as it is', source: [13, 17], view: [13, 17] },
-  { name: 'somewhat smaller', source: [75, 100], view: [51, 68] },
-  { name: 'much smaller', source: [131, 97], view: [9, 7] },
-  { name: 'larger', source: [11, 14], view: [37, 47] },
-  { name: 'one axis smaller, one larger', source: [90, 10], view: [31, 25] },
-  { name: 'a single pixel', source: [1, 1], view: [5, 4] },
-  { name: 'to a single pixel', source: [40, 301], view: [1, 1] },
-  { name: 'more taps than the weights have steps', source: [2, 40_000], view: [1, 1] },
-  { name: 'very narrow', source: [50, 2], view: [23, 1] },
+  { name: 'as it is', source: [13, 17], box: [13, 17] },
+  { name: 'somewhat smaller', source: [75, 100], box: [51, 68] },
+  { name: 'much smaller', source: [131, 97], box: [9, 7] },
+  { name: 'larger', source: [11, 14], box: [37, 47] },
+  { name: 'one axis smaller, one larger', source: [90, 10], box: [31, 25] },
+  { name: 'a single pixel', source: [1, 1], box: [5, 4] },
+  { name: 'to a single pixel', source: [40, 301], box: [1, 1] },
+  { name: 'more taps than the weights have steps', source: [2, 40_000], box: [1, 1] },
+  { name: 'very narrow', source: [50, 2], box: [23, 1] },
 ]
 
 const noise = (count: number) => {
@@ -26,22 +26,22 @@ const noise = (count: number) => {
   return Uint8Array.from({ length: count }, () => Math.max(0, Math.min(255, random.integer(360) - 50)))
 }
 
-type Call = NativeCut & { pixels: Uint8Array }
+type Call = NativeCrop & { pixels: Uint8Array }
 
 async function made(call: Call): Promise<Uint8Array> {
-  const { height, width, channels } = call.cut
+  const { height, width, channels } = call.crop
   const into = new Uint8Array(height * width * channels)
   await native().rescale({ ...call, into })
   return into
 }
 
-function callOf({ source, view }: Case, channels: 1 | 3): Call {
+function callOf({ source, box }: Case, channels: 1 | 3): Call {
   return {
-    into: new Uint8Array(view[0] * view[1] * channels),
+    into: new Uint8Array(box[0] * box[1] * channels),
     pixels: noise(source[0] * source[1] * channels),
     source: { height: source[0], width: source[1] },
-    view: { height: view[0], width: view[1], top: 0, left: 0 },
-    cut: { height: view[0], width: view[1], channels },
+    box: { height: box[0], width: box[1], top: 0, left: 0 },
+    crop: { height: box[0], width: box[1], channels },
   }
 }
 
@@ -52,7 +52,7 @@ test.each(cases)('$name: what real numbers give, rounded', async (one) => {
     const got = await made(call)
     expect(got.length).toBe(exact.length)
     // half a level is rounding; weights are in steps of 1/16384
-    const apart = got.reduce((most, value, place) => Math.max(most, Math.abs(value - (exact[place] ?? 999))), 0)
+    const apart = got.reduce((most, value, position) => Math.max(most, Math.abs(value - (exact[position] ?? 999))), 0)
     expect(apart).toBeLessThan(one.source[1] > 10_000 ? 1 : 0.6)
   }
 })
@@ -67,21 +67,21 @@ test('one colour stays that colour, the darkest and the brightest too', async ()
   }
 })
 
-test.each(cases)('$name: a cut is that window of the whole, bit for bit', async (one) => {
+test.each(cases)('$name: a crop is that window of the whole, bit for bit', async (one) => {
   const random = new Random(9)
   for (const channels of [1, 3] as const) {
     const call = callOf(one, channels)
     const whole = await made(call)
-    const [viewHeight, viewWidth] = one.view
+    const [viewHeight, viewWidth] = one.box
     for (let time = 0; time < 20; time++) {
       const height = 1 + random.integer(viewHeight)
       const width = 1 + random.integer(viewWidth)
       const top = random.integer(viewHeight - height + 1)
       const left = random.integer(viewWidth - width + 1)
-      const cut = await made({
+      const crop = await made({
         ...call,
-        view: { ...call.view, top, left },
-        cut: { height, width, channels },
+        box: { ...call.box, top, left },
+        crop: { height, width, channels },
       })
       const window = Buffer.concat(
         Array.from({ length: height }, (_, row) => {
@@ -89,29 +89,29 @@ test.each(cases)('$name: a cut is that window of the whole, bit for bit', async 
           return whole.subarray(start, start + width * channels)
         }),
       )
-      expect(Buffer.compare(cut, window), `${height}x${width} at ${top}, ${left}`).toBe(0)
+      expect(Buffer.compare(crop, window), `${height}x${width} at ${top}, ${left}`).toBe(0)
     }
   }
 })
 
 test('what does not fit is refused before anything is computed', () => {
-  const call = callOf({ name: '', source: [8, 9], view: [4, 5] }, 3)
+  const call = callOf({ name: '', source: [8, 9], box: [4, 5] }, 3)
   const refused = (change: object, code: string) => {
     expect(() => native().rescale({ ...call, ...change })).toThrow(expect.objectContaining({ code }))
   }
   refused({ pixels: call.pixels.subarray(1) }, 'SHAPE_MISMATCH')
-  refused({ view: { ...call.view, top: 1 } }, 'SHAPE_MISMATCH')
-  refused({ cut: { ...call.cut, width: 6 } }, 'SHAPE_MISMATCH')
-  refused({ cut: { ...call.cut, channels: 2 } }, 'INVALID_ARGUMENT')
+  refused({ box: { ...call.box, top: 1 } }, 'SHAPE_MISMATCH')
+  refused({ crop: { ...call.crop, width: 6 } }, 'SHAPE_MISMATCH')
+  refused({ crop: { ...call.crop, channels: 2 } }, 'INVALID_ARGUMENT')
   refused({ source: { height: 0, width: 9 } }, 'INVALID_ARGUMENT')
-  refused({ view: { ...call.view, left: -1 } }, 'INVALID_ARGUMENT')
-  refused({ view: { ...call.view, height: 2 ** 40 } }, 'INVALID_ARGUMENT')
+  refused({ box: { ...call.box, left: -1 } }, 'INVALID_ARGUMENT')
+  refused({ box: { ...call.box, height: 2 ** 40 } }, 'INVALID_ARGUMENT')
   refused({ pixels: [1, 2] }, 'INVALID_ARGUMENT')
   refused({ into: call.into.subarray(1) }, 'SHAPE_MISMATCH')
 })
 
 test('where an array has given its memory away, nothing is written, and that is said', async () => {
-  const call = callOf({ name: '', source: [300, 400], view: [200, 300] }, 3)
+  const call = callOf({ name: '', source: [300, 400], box: [200, 300] }, 3)
   const work = native().rescale(call)
   structuredClone(call.into, { transfer: [call.into.buffer as ArrayBuffer] })
   await expect(work).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })

@@ -15,8 +15,8 @@ function vgg(depths: readonly number[], batch: number): LayerShape[] {
   add('input', 'input', 3, 224, 0)
   for (const [block, depth] of depths.entries()) {
     const outputs = [64, 128, 256, 512, 512][block]!
-    for (let place = 1; place <= depth; place++) {
-      add(`conv${block + 1}_${place}`, 'convolution', outputs, side, 9 * channels * outputs)
+    for (let position = 1; position <= depth; position++) {
+      add(`conv${block + 1}_${position}`, 'convolution', outputs, side, 9 * channels * outputs)
     }
     add(`pool${block + 1}`, 'max-pool', channels, side / 2, 0)
   }

@@ -3,8 +3,8 @@ import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { AppendFile } from '../../lib/files/append-file.js'
-import { courseOf } from '../../lib/report/course.js'
 import { readRunLog } from '../../lib/report/log-line.js'
+import { runHistoryOf } from '../../lib/report/run-history.js'
 import { RunLog } from '../../lib/report/run-log.js'
 import { newFolder } from '../setup/folder.js'
 import {
@@ -116,7 +116,7 @@ describe('RunLog', () => {
       ...['step 4', 'epoch 4', 'checkpoint 4', 'resume 5'],
     ])
     // of the steps done twice, the later ones count
-    const course = courseOf({ lines, torn: false, damaged: [] })
+    const course = runHistoryOf({ lines, torn: false, damaged: [] })
     expect(course.steps.map(({ step }) => step)).toEqual([1, 2, 4])
     expect(course.epochs).toEqual([lines[10]])
     expect(course).toMatchObject({ notFinite: [{ at: 8, action: 'back' }], skipped: [torn], resumes: [{ step: 5 }] })

@@ -29,9 +29,9 @@ describe('what happens to shards', () => {
     ['zeros, as after a power failure', (file) => writeFileSync(file, Buffer.alloc(statSync(file).size))],
     ['no file', (file) => rmSync(file)],
   ]
-  function flip(file: string, place: number): void {
+  function flip(file: string, position: number): void {
     const bytes = readFileSync(file)
-    bytes[place] ^= 16
+    bytes[position] ^= 16
     writeFileSync(file, bytes)
   }
 

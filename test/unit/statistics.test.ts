@@ -11,10 +11,10 @@ const width = 7
 function noise(count: number, channels: number, seed = 1) {
   const random = new Random(seed)
   const images = new Uint8Array(count * height * width * channels)
-  for (let place = 0; place < images.length; place += channels) {
+  for (let position = 0; position < images.length; position += channels) {
     const light = random.uniform(20, 180)
     for (let channel = 0; channel < channels; channel++)
-      images[place + channel] = light + random.uniform(0, 20 + 25 * channel)
+      images[position + channel] = light + random.uniform(0, 20 + 25 * channel)
   }
   return {
     images,
@@ -26,11 +26,12 @@ function noise(count: number, channels: number, seed = 1) {
 function twoPass(images: Uint8Array, channels: number) {
   const pixels = images.length / channels
   const mean = Array.from({ length: channels }, () => 0)
-  for (let place = 0; place < images.length; place++) mean[place % channels] += images[place] / pixels
+  for (let position = 0; position < images.length; position++) mean[position % channels] += images[position] / pixels
   const covariance = mean.map(() => mean.map(() => 0))
-  for (let place = 0; place < images.length; place += channels) {
+  for (let position = 0; position < images.length; position += channels) {
     for (const [i, row] of covariance.entries()) {
-      for (const j of row.keys()) row[j] += ((images[place + i] - mean[i]) * (images[place + j] - mean[j])) / pixels
+      for (const j of row.keys())
+        row[j] += ((images[position + i] - mean[i]) * (images[position + j] - mean[j])) / pixels
     }
   }
   return { mean, covariance }
@@ -44,10 +45,10 @@ function damaged(data: Dataset, bad: (index: number) => boolean): Dataset {
     async read(indices, into) {
       await data.read(indices, into)
       const bytes = into.length / indices.length
-      return [...indices].flatMap((index, place) => {
+      return [...indices].flatMap((index, position) => {
         if (!bad(index)) return []
-        into.fill(0, place * bytes, (place + 1) * bytes)
-        return [{ place, name: `image ${index}`, reason: 'cut short' }]
+        into.fill(0, position * bytes, (position + 1) * bytes)
+        return [{ position, name: `image ${index}`, reason: 'cut short' }]
       })
     },
   }
@@ -117,7 +118,7 @@ describe('statisticsOf', () => {
     expect(found.unreadable[1]).toMatchObject({ name: 'image 10', reason: 'cut short' })
     expect(found.images).toBe(200 - found.unreadable.length)
     const bytes = height * width * 3
-    const good = images.filter((_, place) => !bad(Math.floor(place / bytes)))
+    const good = images.filter((_, position) => !bad(Math.floor(position / bytes)))
     expect(Math.abs(found.mean[2] - twoPass(good, 3).mean[2])).toBeLessThan(1e-9)
     const part = await statisticsOf(damaged(data, bad), { limit: 80, seed: 2 })
     expect(part.unreadable.length).toBeGreaterThan(0)
@@ -152,8 +153,8 @@ describe('statisticsOf', () => {
 test('meanOf gives the doubles of summing up value by value', async () => {
   const { images, data } = noise(120, 3, 8)
   const sums = [0, 0, 0]
-  images.forEach((value, place) => {
-    sums[place % 3] += value
+  images.forEach((value, position) => {
+    sums[position % 3] += value
   })
   expect(await meanOf(data)).toEqual(sums.map((sum) => sum / (120 * height * width)))
 })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { backgroundShare, disturbance, machineUsage, processUsage } from '../../lib/measure/background-load.js'
 import { type Candidate, chosen, compared, median } from '../../lib/measure/choice.js'
-import { disturbance, foreignShare, machineUsage, processUsage } from '../../lib/measure/foreign-load.js'
 import { type KeptTuning, keptIn, type TunedMachine, tuningFile } from '../../lib/platform/kept-tuning.js'
 
 test('the median of an even count lies between the two in the middle', () => {
@@ -46,13 +46,13 @@ describe('foreign load', () => {
     const before = { ...machineUsage('cpu  1000 10 200 5000 300 7 8 40 0 0\ncpu0 1'), own: 500 }
     const after = { ...machineUsage('cpu  1060 10 210 5015 305 7 8 50 0 0\ncpu0 1'), own: 550 }
     expect(after.total - before.total).toBe(100)
-    expect(foreignShare(before, after)).toBeCloseTo(0.3)
+    expect(backgroundShare(before, after)).toBeCloseTo(0.3)
   })
 
   test('is never below nothing, and nothing where no time has passed', () => {
     const at = (total: number, busy: number, own: number) => ({ total, busy, own })
-    expect(foreignShare(at(0, 0, 0), at(100, 50, 52))).toBe(0)
-    expect(foreignShare(at(5, 5, 5), at(5, 5, 5))).toBe(0)
+    expect(backgroundShare(at(0, 0, 0), at(100, 50, 52))).toBe(0)
+    expect(backgroundShare(at(5, 5, 5), at(5, 5, 5))).toBe(0)
   })
 
   test('a process may have any name', () => {

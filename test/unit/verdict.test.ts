@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { activationVerdict, gradientVerdict, mendFor, type Verdict } from '../../lib/check/verdict.js'
+import { activationState, gradientState, mendFor, type Verdict } from '../../lib/check/verdict.js'
 
 describe('the verdict on logits', () => {
   // rms, as measured; 'trains': whether the net of that measurement did
@@ -17,19 +17,19 @@ describe('the verdict on logits', () => {
     { net: 'A, He, narrow, falls back to ln(classes)', rms: 33, verdict: 'exploding' },
     { net: 'broken', rms: Number.NaN, verdict: 'exploding' },
   ])('is $verdict for $rms ($net)', ({ rms, verdict }) => {
-    expect(activationVerdict({ rms, deadChannels: 0 }, true)).toBe(verdict)
+    expect(activationState({ rms, deadChannels: 0 }, true)).toBe(verdict)
   })
 })
 
 describe('the verdict on other layers', () => {
   it('allows what learnt weights give on input that is not scaled', () => {
-    expect(activationVerdict({ rms: 3000, deadChannels: 0.1 }, false)).toBe('fine')
-    expect(activationVerdict({ rms: 1e8, deadChannels: 0 }, false)).toBe('exploding')
+    expect(activationState({ rms: 3000, deadChannels: 0.1 }, false)).toBe('fine')
+    expect(activationState({ rms: 1e8, deadChannels: 0 }, false)).toBe('exploding')
   })
 
   it('is dead where hardly a channel fires, and not where half of them do', () => {
-    expect(activationVerdict({ rms: 1, deadChannels: 0.5 }, false)).toBe('fine')
-    expect(activationVerdict({ rms: 1, deadChannels: 0.95 }, false)).toBe('dead')
+    expect(activationState({ rms: 1, deadChannels: 0.5 }, false)).toBe('fine')
+    expect(activationState({ rms: 1, deadChannels: 0.95 }, false)).toBe('dead')
   })
 })
 
@@ -41,12 +41,12 @@ describe('the verdict on gradients', () => {
     [0.5, 'exploding'],
     [Number.POSITIVE_INFINITY, 'exploding'],
   ])('goes by what a step changes: %d of the weights is %s', (step, verdict) => {
-    expect(gradientVerdict(1, step)).toBe(verdict)
+    expect(gradientState(1, step)).toBe(verdict)
   })
 
   it('is dead without any, and exploding where it is not finite', () => {
-    expect(gradientVerdict(0, 0)).toBe('dead')
-    expect(gradientVerdict(Number.NaN, 1e-3)).toBe('exploding')
+    expect(gradientState(0, 0)).toBe('dead')
+    expect(gradientState(Number.NaN, 1e-3)).toBe('exploding')
   })
 })
 

@@ -19,12 +19,12 @@ class Complete implements Required<Dataset> {
   readonly labels = Int32Array.of(0, 1, 0, 1)
   readonly classNames = ['a', 'b']
   async read(indices: Int32Array, into: Uint8Array) {
-    for (const [place, index] of indices.entries()) into.fill(index, place * 4, place * 4 + 4)
-    return [{ place: 0, name: this.nameOf(indices[0] ?? -1), reason: 'damaged' }]
+    for (const [position, index] of indices.entries()) into.fill(index, position * 4, position * 4 + 4)
+    return [{ position: 0, name: this.nameOf(indices[0] ?? -1), reason: 'damaged' }]
   }
   async readAugmented(indices: Int32Array, randoms: readonly unknown[], into: Uint8Array) {
     const unreadable = await this.read(indices, into)
-    for (const [place, value] of into.entries()) into[place] = value + 100
+    for (const [position, value] of into.entries()) into[position] = value + 100
     const flip = Uint8Array.from(indices, (index) => Number(index === 1))
     return { flip, shift: Float32Array.from(indices), unreadable: randoms.length === indices.length ? unreadable : [] }
   }
@@ -55,12 +55,12 @@ const wrappers: [string, Dataset, number[]][] = [
 describe.each(wrappers)('%s', (_, data, own) => {
   const bytes = data.height * data.width
   const middle = (data.height / 2 - 1) * data.width + data.width / 2 - 1
-  const values = (pixels: Uint8Array) => own.map((_, place) => pixels[place * bytes + middle])
-  const unreadable = [{ place: 0, name: `${own[0]} of 4`, reason: 'damaged' }]
+  const values = (pixels: Uint8Array) => own.map((_, position) => pixels[position * bytes + middle])
+  const unreadable = [{ position: 0, name: `${own[0]} of 4`, reason: 'damaged' }]
 
   test('has every field of the dataset that it wraps', () => {
     expect(names.filter((name) => data[name] === undefined)).toEqual([])
-    expect(own.map((_, place) => data.nameOf?.(place))).toEqual(own.map((index) => `${index} of 4`))
+    expect(own.map((_, position) => data.nameOf?.(position))).toEqual(own.map((index) => `${index} of 4`))
   })
 
   test('passes on what read and readAugmented return', async () => {

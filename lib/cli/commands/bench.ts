@@ -113,7 +113,7 @@ async function benched({ device, ...options }: Omit<Flags, 'json'>): Promise<Ben
 }
 
 /** More of the machine in other hands makes figures doubtful. */
-const mostForeignLoad = 0.15
+const mostBackgroundLoad = 0.15
 
 const rate = (value: number): string => value.toFixed(value < 100 ? 2 : value < 1000 ? 1 : 0)
 const loadText = (share: number): string => `foreign load ${(100 * share).toFixed(0)} %`
@@ -127,9 +127,9 @@ function deviceText({ device, name, threads, precision, batch }: Benched['device
 function lineOf({ vggnet, node, isa, devices }: Omit<Benched, 'line'>): string {
   const [{ variant, imageSize } = { variant: '', imageSize: 0 }] = devices
   const parts = devices.map((found) => {
-    const { training, inference, foreignLoad } = found
+    const { training, inference, backgroundLoad } = found
     const rates = `training ${rate(training.imagesPerSecond)}, inference ${rate(inference.imagesPerSecond)} images/s`
-    const load = foreignLoad > mostForeignLoad ? `, ${loadText(foreignLoad)}` : ''
+    const load = backgroundLoad > mostBackgroundLoad ? `, ${loadText(backgroundLoad)}` : ''
     return `${deviceText(found, isa)}: ${rates}${load}`
   })
   return `vggnet ${vggnet}, Node ${node}, ${variant} ${imageSize}x${imageSize}: ${parts.join('; ')}`
@@ -142,13 +142,13 @@ function modeText(mode: string, { imagesPerSecond, medianMs, minimumMs, readySec
 
 function text({ isa, devices, line }: Benched): string {
   const lines = devices.flatMap((found) => {
-    const load = loadText(found.foreignLoad)
+    const load = loadText(found.backgroundLoad)
     const doubtful = pc.yellow(`${load}: other programs were busy meanwhile, so these figures are worth little`)
     return [
       pc.bold(deviceText(found, isa)),
       modeText('inference', found.inference),
       modeText('training', found.training),
-      `  ${found.foreignLoad > mostForeignLoad ? doubtful : load}`,
+      `  ${found.backgroundLoad > mostBackgroundLoad ? doubtful : load}`,
     ]
   })
   return [...lines, '', line].join('\n')

@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
 import pc from 'picocolors'
+import { evaluationSide } from '../../data/images/crop.js'
 import type { DecodingOptions } from '../../data/images/formats.js'
 import { type ImageSize, readImage } from '../../data/images/image.js'
-import { evaluationSide } from '../../data/images/view.js'
 import { VggError } from '../../error.js'
 import { checkScores } from '../../evaluate/metrics.js'
 import { integer } from '../../options.js'
@@ -83,7 +83,7 @@ async function answersFor(net: VGG, files: readonly string[], top: number, decod
   const options = { ...decoding, ...(side !== undefined && { smallestSide: evaluationSide(side) }) }
   const bytes = size.height * size.width * size.channels
   const pixels = new Uint8Array(files.length * bytes)
-  for (const [place, file] of files.entries()) pixels.set(await readImage(file, size, options), place * bytes)
+  for (const [position, file] of files.entries()) pixels.set(await readImage(file, size, options), position * bytes)
   const images = Tensor.from(pixels, [files.length, size.height, size.width, size.channels])
   const scores = await net.forward(images)
   const values = await scores.data()
@@ -91,7 +91,7 @@ async function answersFor(net: VGG, files: readonly string[], top: number, decod
     checkScores(values.subarray(row * net.classes, (row + 1) * net.classes), file)
   })
   const rows = await (await scores.softmax()).topk(top)
-  return files.map((file, place) => ({ file, answers: (rows[place] ?? []).map((row) => answerOf(net, row)) }))
+  return files.map((file, position) => ({ file, answers: (rows[position] ?? []).map((row) => answerOf(net, row)) }))
 }
 
 function answerOf(net: VGG, { index, value }: { index: number; value: number }): Answer {
@@ -100,6 +100,8 @@ function answerOf(net: VGG, { index, value }: { index: number; value: number }):
 
 function answersText(answers: readonly Answer[]): string {
   return answers
-    .map((answer, place) => `${place === 0 ? pc.bold(answer.class) : answer.class} ${percent(answer.probability)}`)
+    .map(
+      (answer, position) => `${position === 0 ? pc.bold(answer.class) : answer.class} ${percent(answer.probability)}`,
+    )
     .join('  ')
 }

@@ -43,7 +43,7 @@ export function addCuda(program: Command): void {
     .action((flags: InstallFlags) => installCuda(flags))
   cuda
     .command('status')
-    .description("show NVIDIA's libraries: versions, places, what is missing")
+    .description("show NVIDIA's libraries: versions, positions, what is missing")
     .option('--json', 'one JSON object')
     .addHelpText('after', status)
     .action((flags: { json?: true }) => showCuda(flags))

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import pc from 'picocolors'
 import { withClasses } from '../../data/classes.js'
-import { evaluationSide } from '../../data/images/view.js'
+import { evaluationSide } from '../../data/images/crop.js'
 import { type Evaluation, evaluateParts } from '../../evaluate/evaluate.js'
 import type { Metrics } from '../../evaluate/metrics.js'
 import { datasetsFor } from '../../run/datasets.js'

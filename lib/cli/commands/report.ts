@@ -4,7 +4,7 @@ import { withClasses } from '../../data/classes.js'
 import { VggError } from '../../error.js'
 import { collectReport, writeReport } from '../../report/report.js'
 import { datasetsFor } from '../../run/datasets.js'
-import { exists, loadBest, placesIn, readRunFile } from '../../run/folder.js'
+import { exists, loadBest, readRunFile, runFiles } from '../../run/folder.js'
 import { trainingsOf } from '../../run/plan-run.js'
 import { findSources } from '../../run/sources.js'
 import { addDeviceFlags, type DeviceFlags, deviceOptions, given } from '../flags/flags.js'
@@ -29,7 +29,7 @@ export function addReport(program: Command): void {
     const pages: string[] = []
     for (const { name } of trainingsOf(folder, await readRunFile(folder))) {
       const own = path.join(folder, name)
-      if (await exists(placesIn(own).log)) pages.push(await pageOf(own, flags))
+      if (await exists(runFiles(own).log)) pages.push(await pageOf(own, flags))
     }
     if (pages.length === 0) throw new VggError('FILE_NOT_FOUND', `Nothing of the run in ${folder} has begun yet`)
     console.log(flags.json ? JSON.stringify(pages) : pages.join('\n'))

@@ -2,8 +2,8 @@ import type { Command } from 'commander'
 import { preflightLines } from '../../check/lines.js'
 import { VggError } from '../../error.js'
 import { packageVersion } from '../../platform/package.js'
-import { beginFolder } from '../../run/begin.js'
-import { checkNew, freeFolder, placesIn, type RunFile, readRunFile } from '../../run/folder.js'
+import { createRun } from '../../run/create-run.js'
+import { checkNew, freeFolder, type RunFile, readRunFile, runFiles } from '../../run/folder.js'
 import { runAll, trainingsOf } from '../../run/plan-run.js'
 import { addConfigFlag } from '../flags/config.js'
 import { descriptionOf } from '../flags/description.js'
@@ -32,7 +32,7 @@ async function runTrain(data: string | undefined, flags: TrainFlags, asked: Comm
   const trained = async (signal: AbortSignal): Promise<void> => {
     try {
       const report = await runAll(folder, file, { ...output.hooks, differences, signal, command }, sources)
-      output.end(report, placesIn(folder).model)
+      output.end(report, runFiles(folder).model)
     } catch (error) {
       output.pause()
       throw error
@@ -71,7 +71,7 @@ async function newRun(data: string | undefined, flags: TrainFlags): Promise<Run>
   const file: RunFile = { format: 1, vggnet: packageVersion(), plan: flags.plan, description }
   const [first] = trainingsOf(folder, file)
   if (flags.check && first) await lookBefore({ description: first.description, sources }, flags.json === true)
-  return { folder, file: await beginFolder(folder, file, sources), sources }
+  return { folder, file: await createRun(folder, file, sources), sources }
 }
 
 /** A plan sets what the paper sets; another value beside it would have no effect. */

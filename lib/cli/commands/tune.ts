@@ -22,7 +22,7 @@ Examples:
 
 interface Flags {
   rounds?: number
-  foreignLoad?: number
+  backgroundLoad?: number
   show?: true
   reset?: true
   json?: true
@@ -30,7 +30,7 @@ interface Flags {
 
 /** `vggnet tune`: measures what suits this machine's processor, and keeps it. */
 export function addTune(program: Command): void {
-  const alone = ['rounds', 'foreignLoad']
+  const alone = ['rounds', 'backgroundLoad']
   program
     .command('tune')
     .description("measure which sizes suit this machine's processor, and keep them")
@@ -68,14 +68,14 @@ interface Tuned extends Measured {
   before: Pick<TuningInForce, 'tuning' | 'source'>
 }
 
-async function tuned({ rounds, foreignLoad }: Flags): Promise<Tuned> {
+async function tuned({ rounds, backgroundLoad }: Flags): Promise<Tuned> {
   const file = tuningFile(process.env)
   const { tuning, source } = tuningInForce()
   const found = await stoppable((signal) => {
     const waiting = waitingOn(process.stderr)
     const onProgress = (name: MeasuredDial['name'], done: number, of: number) =>
       waiting.update(`measuring the ${dialNames[name]}:`, done, of)
-    return measureTuning({ ...given({ rounds, foreignLoad }), signal, onProgress }).finally(() => waiting.end())
+    return measureTuning({ ...given({ rounds, backgroundLoad }), signal, onProgress }).finally(() => waiting.end())
   }, `${file} is as it was`)
   const kept = found.obstacle === ''
   if (kept) await keepTuning(file, found)
@@ -109,9 +109,9 @@ function ending({ kept, file, obstacle }: Tuned): string {
 }
 
 function text(found: Tuned): string {
-  const { machine, rounds, dials, foreignLoad } = found
+  const { machine, rounds, dials, backgroundLoad } = found
   const { processor, threads, buildId } = machine
-  const load = `foreign load ${(100 * foreignLoad).toFixed(1)} %`
+  const load = `foreign load ${(100 * backgroundLoad).toFixed(1)} %`
   const head = `${processor}, ${countedText(threads, 'thread')}, build ${buildId}, ${countedText(rounds, 'round')}, ${load}`
   return [head, ...dials.flatMap(dialLines), '', ending(found)].join('\n')
 }

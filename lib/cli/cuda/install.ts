@@ -61,9 +61,9 @@ function bytesNeeded(wanted: readonly Wanted[], wheelsLieElsewhere: boolean): nu
 
 /** @throws FILE_WRITE where the disk has too little */
 function checkSpace(cache: string, needed: number): number {
-  let place = cache
-  while (!existsSync(place)) place = path.dirname(place)
-  const { bavail, bsize } = statfsSync(place)
+  let position = cache
+  while (!existsSync(position)) position = path.dirname(position)
+  const { bavail, bsize } = statfsSync(position)
   const free = bavail * bsize
   if (free >= needed) return free
   throw new VggError(

@@ -1,6 +1,6 @@
 import pc from 'picocolors'
 import { cacheFolder } from '../../platform/cache-folder.js'
-import { cudaPlaces } from '../../platform/cuda/places.js'
+import { cudaLocations } from '../../platform/cuda/locations.js'
 import { type LibrariesStatus, type LibraryStatus, librariesStatus } from '../../platform/cuda/status.js'
 import { bytesHere } from '../../platform/wheels/fetch.mjs'
 import { cudaPins, pins } from '../../platform/wheels/pins.mjs'
@@ -37,7 +37,7 @@ async function statusHere(): Promise<CudaStatus> {
   const ready = found.libraries.every(({ needed, found }) => found || !needed)
   const wheels = cudaPins.flatMap((name) => pins[name].wheels)
   const bytesBegun = wheels.reduce((sum, wheel) => sum + bytesHere(cache, wheel), 0)
-  const { library: path, noLibrary } = cudaPlaces()
+  const { library: path, noLibrary } = cudaLocations()
   const { driver, devices } = await examineCudaApart(['doctor', '--only-cuda'])
   const cudaLibrary = { path, obstacle: path === '' ? noLibrary : '' }
   const cards = devices.map(({ name }) => name).filter(Boolean)

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { cudaPlaces, cudaSearch } from '../../platform/cuda/places.js'
+import { cudaLocations, cudaSearch } from '../../platform/cuda/locations.js'
 import { type CudaFile, type CudaReport, native } from '../../platform/native.js'
 import { type Trial, tried } from './trial.js'
 
@@ -18,13 +18,13 @@ const noCard = { device: 'cuda', name: '', architecture: '', bytes: 0, freeBytes
 
 function filesOf(): Pick<CudaExamination, 'files' | 'searched'> & { path: string } {
   const searched = cudaSearch().searched.map(({ folder }) => folder)
-  return { path: cudaPlaces().library, searched, files: native().findCudaFiles({ folders: searched }) }
+  return { path: cudaLocations().library, searched, files: native().findCudaFiles({ folders: searched }) }
 }
 
 /** Opens all that there is of CUDA in this process, which may not survive it. */
 export async function examineCuda(): Promise<CudaExamination> {
   const { path, files, searched } = filesOf()
-  native().setCudaPlaces(cudaPlaces())
+  native().setCudaLocations(cudaLocations())
   const { library, driver, cards } = native().cudaReport()
   const devices: Trial[] = []
   for (const card of cards.length === 0 ? [noCard] : cards) devices.push(await tried(card))

@@ -45,16 +45,19 @@ async function readObject(file: string): Promise<Record<string, unknown>> {
 
 /** As the flag itself would read it: `[480, 640]` for an image size is `480x640`. */
 function parsed(value: unknown, key: string, file: string, option: Command['options'][number]): unknown {
-  const place = `${key} in ${file}`
+  const position = `${key} in ${file}`
   if (option.isBoolean() || option.negate) {
     if (typeof value === 'boolean') return value
-    throw new VggError('INVALID_ARGUMENT', `Expected true or false for ${place} but received ${JSON.stringify(value)}`)
+    throw new VggError(
+      'INVALID_ARGUMENT',
+      `Expected true or false for ${position} but received ${JSON.stringify(value)}`,
+    )
   }
   const text = Array.isArray(value) ? value.join(key === 'imageSize' ? 'x' : ',') : String(value)
   try {
     return option.parseArg ? option.parseArg(text, undefined) : text
   } catch (error) {
     if (!(error instanceof InvalidArgumentError)) throw error
-    throw new VggError('INVALID_ARGUMENT', `Received ${JSON.stringify(value)} for ${place}. ${error.message}`)
+    throw new VggError('INVALID_ARGUMENT', `Received ${JSON.stringify(value)} for ${position}. ${error.message}`)
   }
 }

@@ -101,7 +101,7 @@ function addRunFlags(command: Command): Command {
     .option('--json', 'JSON lines on the standard output: each epoch, and the end')
 }
 
-function addViewFlags(command: Command): Command {
+function addCropFlags(command: Command): Command {
   return command
     .option('--split <share>', 'share held out for validation, where the data have no such part; 0: none', number, 0.1)
     .optionsGroup('Images (each random augmentation can be switched off):')
@@ -181,7 +181,7 @@ function addTrainingFlags(command: Command): Command {
 
 /** Adds the flags of {@link DescriptionFlags}. */
 export function addDescriptionFlags(command: Command): Command {
-  return addComputingFlags(addTrainingFlags(addStartFlags(addViewFlags(addDataFlags(command)))))
+  return addComputingFlags(addTrainingFlags(addStartFlags(addCropFlags(addDataFlags(command)))))
 }
 
 /** Adds the flags of {@link TrainFlags}, and the examples. */

@@ -5,7 +5,7 @@ import { native } from '../../platform/native.js'
 import type { Random } from '../../random.js'
 import type { Augmented, Dataset, Unreadable } from '../dataset.js'
 import { drawColourShift } from '../images/colour.js'
-import { type Cut, centreView, drawView, type PixelSize, type View } from '../images/view.js'
+import { type CropBox, type CropSpec, centreCropBox, drawCropBox, type PixelSize } from '../images/crop.js'
 import { type PhotoList, type PhotoOptions, photoDataset, readPhotoOptions } from '../sources/photo-dataset.js'
 import type { Shard } from './shard.js'
 import { imagesPerShard, ShardFolder } from './shard-folder.js'
@@ -61,7 +61,7 @@ const prepareChecks = {
  * As `photoDataset`, from a cache of decoded images: each is decoded once, and rescaled to S. With a fixed S the
  * bytes are those of `photoDataset`, bit for bit, and to read an image is to copy rows; what is smaller than S is
  * decoded each time. With a range of S images are kept at its largest (or as they are, where they are smaller), and
- * each view is rescaled from there: close to what the file itself would give, not equal.
+ * each box is rescaled from there: close to what the file itself would give, not equal.
  *
  * A shard holds 256 images of the list in its order, and is named by the hash of their paths, sizes and times of
  * change, of the settings and of the library that decoded them: a file that is changed makes its shard anew. Processes
@@ -77,18 +77,18 @@ export function cachedDataset(list: PhotoList, options: CacheOptions): CachedDat
   const strange = list.sources.findIndex((source) => typeof source === 'function')
   if (strange >= 0) throw unexpected('a path or bytes', `sources[${strange}]`, list.sources[strange])
   const given = readPhotoOptions(rest)
-  const { viewing, channels } = given
+  const { cropping, channels } = given
   const shards = new ShardFolder(list.sources, {
     ...given,
     folder: path.resolve(filePath(folder, 'cache')),
-    smallestSide: viewing.smallestSide,
+    smallestSide: cropping.smallestSide,
   })
 
-  const cut: Cut = { height: direct.height, width: direct.width, channels }
+  const crop: CropSpec = { height: direct.height, width: direct.width, channels }
 
   async function read(indices: Int32Array, into: Uint8Array): Promise<readonly Unreadable[]> {
-    const found = new Found(cut, indices, into)
-    await found.fill(shards, (size) => centreView(size, viewing))
+    const found = new Found(crop, indices, into)
+    await found.fill(shards, (size) => centreCropBox(size, cropping))
     const { unreadable } = await found.decodeMissing(async (missing, pixels) => ({
       unreadable: await direct.read(missing, pixels),
     }))
@@ -99,24 +99,24 @@ export function cachedDataset(list: PhotoList, options: CacheOptions): CachedDat
     const { flip = true, colour } = rest
     const flips = new Uint8Array(indices.length)
     const shifts = new Float32Array(indices.length * direct.channels)
-    const found = new Found(cut, indices, into)
-    await found.fill(shards, (size, place) => {
-      const random = randoms[place]
-      if (!random) throw new VggError('INTERNAL', `Expected a generator for image ${place} of the batch`)
+    const found = new Found(crop, indices, into)
+    await found.fill(shards, (size, position) => {
+      const random = randoms[position]
+      if (!random) throw new VggError('INTERNAL', `Expected a generator for image ${position} of the batch`)
       // The same draws in the same order as photoDataset's.
-      const view = drawView(random, size, viewing)
-      flips[place] = random.next() >>> 31
-      if (colour) shifts.set(drawColourShift(random, colour), place * direct.channels)
-      return view
+      const box = drawCropBox(random, size, cropping)
+      flips[position] = random.next() >>> 31
+      if (colour) shifts.set(drawColourShift(random, colour), position * direct.channels)
+      return box
     })
-    const { unreadable = [] } = await found.decodeMissing(async (missing, pixels, places) => {
-      const its = places.map((place) => randoms[place] as Random)
+    const { unreadable = [] } = await found.decodeMissing(async (missing, pixels, positions) => {
+      const its = positions.map((position) => randoms[position] as Random)
       const decoded = (await direct.readAugmented?.(missing, its, pixels)) ?? {}
-      for (const [at, place] of places.entries()) {
-        flips[place] = decoded.flip?.[at] ?? 0
+      for (const [at, position] of positions.entries()) {
+        flips[position] = decoded.flip?.[at] ?? 0
         shifts.set(
           decoded.shift?.subarray(at * direct.channels, (at + 1) * direct.channels) ?? [],
-          place * direct.channels,
+          position * direct.channels,
         )
       }
       return decoded
@@ -127,17 +127,17 @@ export function cachedDataset(list: PhotoList, options: CacheOptions): CachedDat
   return { ...direct, read, readAugmented, prepare: (given) => prepare(shards, direct.count, given) }
 }
 
-type ChooseView = (size: PixelSize, place: number) => View
+type ChooseCropBox = (size: PixelSize, position: number) => CropBox
 
 /** One read of images: what the shards hold, and then the rest. */
 class Found {
-  readonly #cut: Cut
+  readonly #crop: CropSpec
   readonly #indices: Int32Array
   readonly #into: Uint8Array
   readonly #missing: number[] = []
 
-  constructor(cut: Cut, indices: Int32Array, into: Uint8Array) {
-    this.#cut = cut
+  constructor(crop: CropSpec, indices: Int32Array, into: Uint8Array) {
+    this.#crop = crop
     this.#indices = indices
     this.#into = into
   }
@@ -146,16 +146,16 @@ class Found {
    * Takes what the shards hold. Draws nothing for an image before it is read. What is damaged is removed: its images
    * are missing this time, and the next read makes the shard anew.
    */
-  async fill(shards: ShardFolder, choose: ChooseView): Promise<void> {
-    const places = new Map<number, number[]>()
-    for (const [place, index] of this.#indices.entries()) {
+  async fill(shards: ShardFolder, choose: ChooseCropBox): Promise<void> {
+    const positions = new Map<number, number[]>()
+    for (const [position, index] of this.#indices.entries()) {
       const number = Math.floor(index / imagesPerShard)
-      const its = places.get(number)
-      if (its) its.push(place)
-      else places.set(number, [place])
+      const its = positions.get(number)
+      if (its) its.push(position)
+      else positions.set(number, [position])
     }
     // Each lane has one file open at a time: a batch may touch more shards than a process may open files.
-    const left = [...places].values()
+    const left = [...positions].values()
     const lane = async () => {
       for (const [number, its] of left) {
         const shard = await shards.shard(number)
@@ -163,28 +163,28 @@ class Found {
         else if (!(await this.#take(shard, its, choose))) await shards.discard(number, shard)
       }
     }
-    await Promise.all(Array.from({ length: Math.min(lanes, places.size) }, lane))
+    await Promise.all(Array.from({ length: Math.min(lanes, positions.size) }, lane))
     this.#missing.sort((one, other) => one - other)
   }
 
   /** Takes images of one shard; false where it is gone, or something of it is damaged. */
-  async #take(shard: Shard, places: readonly number[], choose: ChooseView): Promise<boolean> {
+  async #take(shard: Shard, positions: readonly number[], choose: ChooseCropBox): Promise<boolean> {
     const file = await shard.openFile()
     if (file === undefined) {
-      this.#missing.push(...places)
+      this.#missing.push(...positions)
       return false
     }
     let scratch = new Uint8Array(0)
     let whole = true
     try {
-      for (const place of places) {
-        const entry = shard.entry((this.#indices[place] ?? -1) % imagesPerShard)
-        const length = entry ? entry.height * entry.width * this.#cut.channels : 0
+      for (const position of positions) {
+        const entry = shard.entry((this.#indices[position] ?? -1) % imagesPerShard)
+        const length = entry ? entry.height * entry.width * this.#crop.channels : 0
         if (scratch.length < length) scratch = new Uint8Array(length)
         const pixels = scratch.subarray(0, length)
         const isRead = entry !== undefined && (await shard.read(file, entry, pixels))
-        if (isRead) await takeView(pixels, entry, choose(entry.original, place), this.#cut, this.#target(place))
-        else this.#missing.push(place)
+        if (isRead) await takeCrop(pixels, entry, choose(entry.original, position), this.#crop, this.#target(position))
+        else this.#missing.push(position)
         whole &&= isRead || entry === undefined
       }
     } finally {
@@ -193,40 +193,46 @@ class Found {
     return whole
   }
 
-  #target(place: number): Uint8Array {
-    const bytes = this.#cut.height * this.#cut.width * this.#cut.channels
-    return this.#into.subarray(place * bytes, (place + 1) * bytes)
+  #target(position: number): Uint8Array {
+    const bytes = this.#crop.height * this.#crop.width * this.#crop.channels
+    return this.#into.subarray(position * bytes, (position + 1) * bytes)
   }
 
-  /** Hands the missing images to `decode` and puts what it gives into their places. */
+  /** Hands the missing images to `decode` and puts what it gives into their positions. */
   async decodeMissing(
-    decode: (indices: Int32Array, pixels: Uint8Array, places: readonly number[]) => Promise<Augmented>,
+    decode: (indices: Int32Array, pixels: Uint8Array, positions: readonly number[]) => Promise<Augmented>,
   ): Promise<Augmented> {
-    const places = this.#missing
-    if (places.length === 0) return {}
+    const positions = this.#missing
+    if (positions.length === 0) return {}
     const bytes = this.#into.length / this.#indices.length
-    const pixels = new Uint8Array(places.length * bytes)
-    const indices = Int32Array.from(places, (place) => this.#indices[place] ?? -1)
-    const { unreadable = [], ...rest } = await decode(indices, pixels, places)
-    for (const [at, place] of places.entries()) {
-      this.#into.set(pixels.subarray(at * bytes, (at + 1) * bytes), place * bytes)
+    const pixels = new Uint8Array(positions.length * bytes)
+    const indices = Int32Array.from(positions, (position) => this.#indices[position] ?? -1)
+    const { unreadable = [], ...rest } = await decode(indices, pixels, positions)
+    for (const [at, position] of positions.entries()) {
+      this.#into.set(pixels.subarray(at * bytes, (at + 1) * bytes), position * bytes)
     }
-    return { ...rest, unreadable: unreadable.map((one) => ({ ...one, place: places[one.place] ?? -1 })) }
+    return { ...rest, unreadable: unreadable.map((one) => ({ ...one, position: positions[one.position] ?? -1 })) }
   }
 }
 
-/** Cuts a view out of kept pixels: rows are copied where they have the view's size, and rescaled otherwise. */
-async function takeView(pixels: Uint8Array, kept: PixelSize, view: View, cut: Cut, into: Uint8Array): Promise<void> {
-  const { channels } = cut
-  if (view.height === kept.height && view.width === kept.width) {
-    const rowBytes = cut.width * channels
-    for (let row = 0; row < cut.height; row++) {
-      const start = ((view.top + row) * kept.width + view.left) * channels
+/** Cuts a box out of kept pixels: rows are copied where they have the box's size, and rescaled otherwise. */
+async function takeCrop(
+  pixels: Uint8Array,
+  kept: PixelSize,
+  box: CropBox,
+  crop: CropSpec,
+  into: Uint8Array,
+): Promise<void> {
+  const { channels } = crop
+  if (box.height === kept.height && box.width === kept.width) {
+    const rowBytes = crop.width * channels
+    for (let row = 0; row < crop.height; row++) {
+      const start = ((box.top + row) * kept.width + box.left) * channels
       into.set(pixels.subarray(start, start + rowBytes), row * rowBytes)
     }
     return
   }
-  await native().rescale({ pixels, source: kept, view, cut, into })
+  await native().rescale({ pixels, source: kept, box, crop, into })
 }
 
 async function prepare(shards: ShardFolder, count: number, options: PrepareOptions = {}): Promise<CacheReport> {
@@ -239,7 +245,7 @@ async function prepare(shards: ShardFolder, count: number, options: PrepareOptio
     throwIfAborted(signal, 'The making of the cache')
     const shard = await shards.shard(number)
     const size = shards.sizeOf(number)
-    for (let place = 0; shard && place < size; place++) if (shard.entry(place)) images += 1
+    for (let position = 0; shard && position < size; position++) if (shard.entry(position)) images += 1
     done += size
     onProgress?.(done, count)
   }

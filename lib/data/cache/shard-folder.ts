@@ -5,9 +5,9 @@ import sharp from 'sharp'
 import { VggError } from '../../error.js'
 import { systemCode, writeError } from '../../files/atomic-file.js'
 import { native } from '../../platform/native.js'
-import { decodeView, encodedBytes, openImage, type PhotoSource } from '../images/decode.js'
+import { type PixelSize, rescaledSize, type SmallestSide } from '../images/crop.js'
+import { decodeCrop, encodedBytes, openImage, type PhotoSource } from '../images/decode.js'
 import type { Decoding } from '../images/formats.js'
-import { type PixelSize, rescaledSize, type SmallestSide } from '../images/view.js'
 import { removeUnfinished, Shard, type ShardImage, writeShard } from './shard.js'
 
 /** Part of a shard's name: raise it whenever decode.ts, native/image or shard.ts give other bytes than before. */
@@ -141,8 +141,8 @@ export class ShardFolder {
       const kept = keptSize(image.size, smallestSide)
       if (!kept) return { image: undefined }
       const { height, width } = kept
-      const view = { height, width, top: 0, left: 0 }
-      const pixels = await decodeView(image, view, { height, width, channels }, settings)
+      const box = { height, width, top: 0, left: 0 }
+      const pixels = await decodeCrop(image, box, { height, width, channels }, settings)
       return { image: { pixels, height, width, original: image.size } }
     } catch (fault) {
       const unreadable = fault instanceof VggError && ['FILE_FORMAT', 'FILE_NOT_FOUND'].includes(fault.code)
@@ -155,7 +155,7 @@ type Decoded = { readonly image: ShardImage | undefined } | { readonly fault: un
 
 /**
  * S where it is fixed, and what is smaller is not kept at all: enlarged it would take more room than its file. Of a range
- * the largest, and what is smaller as it is: views are rescaled from it anyway.
+ * the largest, and what is smaller as it is: boxes are rescaled from it anyway.
  */
 function keptSize(size: PixelSize, smallestSide: SmallestSide): PixelSize | undefined {
   const [smallest, fixed] = [Math.min(size.height, size.width), typeof smallestSide === 'number']

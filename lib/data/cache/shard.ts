@@ -4,12 +4,12 @@ import { endianness } from 'node:os'
 import path from 'node:path'
 // no named import: where Node has no crc32 lib/platform/load/node-check.ts is to say so, not the linker
 import zlib from 'node:zlib'
-import type { PixelSize } from '../images/view.js'
+import type { PixelSize } from '../images/crop.js'
 
-// A shard file: decoded images, found by their place.
+// A shard file: decoded images, found by their position.
 //   0   8 bytes   the letters VGGSHARD
 //   8   32 bytes  SHA-256 of the table
-//   40  n x 48    the table, float64: place of the first byte; height, width; height, width before rescaling; CRC-32
+//   40  n x 48    the table, float64: position of the first byte; height, width; height, width before rescaling; CRC-32
 //   then the images, uint8 height, width, channels, in the order of the table
 // An image that is not kept has height 0. The table is in the order of bytes of the machine.
 
@@ -58,9 +58,9 @@ export class Shard {
   }
 
   /** Where an image lies; undefined for one that is not kept. */
-  entry(place: number): ShardEntry | undefined {
+  entry(position: number): ShardEntry | undefined {
     const [start = 0, height = 0, width = 0, originalHeight = 0, originalWidth = 0, checksum = 0] =
-      this.#table.subarray(place * columns, (place + 1) * columns)
+      this.#table.subarray(position * columns, (position + 1) * columns)
     if (height === 0) return undefined
     return { start, height, width, original: { height: originalHeight, width: originalWidth }, checksum }
   }
@@ -103,7 +103,7 @@ async function readWhole(handle: FileHandle, into: Uint8Array, start: number): P
 const digest = (table: Uint8Array) => createHash('sha256').update(endianness()).update(table).digest()
 
 /**
- * Writes a shard beside its place and renames it: a reader sees all of it or nothing, and of two processes that write
+ * Writes a shard beside its position and renames it: a reader sees all of it or nothing, and of two processes that write
  * the same one the last wins. Not synced: what a power failure leaves half is found by the checksums.
  *
  * @param images in order; undefined for one that is not kept
@@ -122,16 +122,16 @@ export async function writeShard(
   const handle = await open(temporary, 'wx')
   try {
     try {
-      let place = 0
+      let position = 0
       let start = headBytes + table.byteLength
       for await (const image of images) {
         if (image) {
           const { pixels, height, width, original } = image
-          table.set([start, height, width, original.height, original.width, zlib.crc32(pixels)], place * columns)
+          table.set([start, height, width, original.height, original.width, zlib.crc32(pixels)], position * columns)
           await writeWhole(handle, pixels, start)
           start += pixels.length
         }
-        place += 1
+        position += 1
       }
       const bytes = new Uint8Array(table.buffer)
       await writeWhole(handle, Buffer.concat([letters, digest(bytes), bytes]), 0)

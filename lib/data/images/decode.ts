@@ -2,11 +2,11 @@ import { readFile, stat } from 'node:fs/promises'
 import sharp, { type Metadata } from 'sharp'
 import { VggError } from '../../error.js'
 import { native } from '../../platform/native.js'
+import type { CropBox, CropSpec, PixelSize } from './crop.js'
 import { type Decoding, formatOf, type ImageFormat } from './formats.js'
 import { type JpegHeader, plainJpeg } from './jpeg.js'
 import { drawSvg, sizeOfSvg } from './svg.js'
 import { tooSlow, unreadable } from './unreadable.js'
-import type { Cut, PixelSize, View } from './view.js'
 
 /** Where the bytes of an image file come from: its path, the bytes themselves, or a function that gives them. */
 export type PhotoSource = string | Uint8Array | (() => Promise<Uint8Array>)
@@ -123,35 +123,35 @@ function hasEnd(bytes: Uint8Array, format: string): boolean | undefined {
 }
 
 /**
- * Decodes one view of an image: rescaled to the view's size, and the cut taken from it.
+ * Decodes one box of an image: rescaled to the box's size, and the crop taken from it.
  *
- * Plain JPEGs are decoded by libjpeg-turbo, no more of them than the cut needs, and halved, quartered or reduced to
+ * Plain JPEGs are decoded by libjpeg-turbo, no more of them than the crop needs, and halved, quartered or reduced to
  * eighths while they are decoded. What it finds fault with, and everything else, is decoded by sharp at full size: turned
  * upright, converted to sRGB by its profile, laid on black where transparent, brought to 8 bits (16 are divided, not
  * clipped). CMYK is converted by its profile, or by libvips' own press profile where it has none, as sharp does; Pillow
  * and torchvision look at no profile (red = 255 - cyan - black), and give more saturated colours.
  *
  * Both are rescaled by the same native code, by a triangle kernel widened to the scale (bilinear with antialiasing, as
- * Pillow and torchvision do): an image without loss gives the same bytes in every format. An SVG is drawn at the view's
+ * Pillow and torchvision do): an image without loss gives the same bytes in every format. An SVG is drawn at the box's
  * size by a process of its own.
  *
- * @param into uint8, height x width x channels of the cut; written to where all went well only
+ * @param into uint8, height x width x channels of the crop; written to where all went well only
  * @returns `into`
  * @throws VggError FILE_FORMAT, whose message is the bare reason
  */
-export async function decodeView(
+export async function decodeCrop(
   image: Image,
-  view: Omit<View, 'smallestSide'>,
-  cut: Cut,
+  box: Omit<CropBox, 'smallestSide'>,
+  crop: CropSpec,
   decoding: Decoding,
-  into: Uint8Array = new Uint8Array(cut.height * cut.width * cut.channels),
+  into: Uint8Array = new Uint8Array(crop.height * crop.width * crop.channels),
 ): Promise<Uint8Array> {
   // An image of 1x16000 at S = 256 has a thousand million pixels.
-  checkPixels(view, decoding.pixelLimit, 'rescaled it would have')
+  checkPixels(box, decoding.pixelLimit, 'rescaled it would have')
   const { plain, bytes, format, size } = image
-  if (plain && plain.components <= cut.channels) {
+  if (plain && plain.components <= crop.channels) {
     try {
-      await native().decodeJpeg({ bytes, source: size, view, cut, into })
+      await native().decodeJpeg({ bytes, source: size, box, crop, into })
       return into
     } catch (error) {
       if (!(error instanceof VggError && error.code === 'FILE_FORMAT')) throw error
@@ -159,10 +159,10 @@ export async function decodeView(
     // For its words, where its header is damaged.
     await metadataOf(bytes)
   }
-  if (format === 'svg') into.set(await drawSvg(bytes, view, cut, decoding))
+  if (format === 'svg') into.set(await drawSvg(bytes, box, crop, decoding))
   else {
-    const pixels = await pixelsBySharp(image, cut.channels, decoding)
-    await native().rescale({ pixels, source: size, view, cut, into })
+    const pixels = await pixelsBySharp(image, crop.channels, decoding)
+    await native().rescale({ pixels, source: size, box, crop, into })
   }
   return into
 }

@@ -1,8 +1,8 @@
 import { VggError } from '../../error.js'
 import { type Check, integer, readOptions, unexpected } from '../../options.js'
-import { decodeView, encodedBytes, openImage } from './decode.js'
+import { type CropBox, type CropSpec, centreCropBox, cropOptionsFrom, type PixelSize } from './crop.js'
+import { decodeCrop, encodedBytes, openImage } from './decode.js'
 import { type DecodingOptions, decodingChecks } from './formats.js'
-import { type Cut, centreView, type PixelSize, type View, viewOptionsFrom } from './view.js'
 
 /** The size and channels that a network takes. */
 export interface ImageSize {
@@ -31,12 +31,12 @@ export const channelsCheck: Check<1 | 3> = (value, name) => {
 
 const side = integer(1, 65535)
 
-/** Read by viewOptionsFrom afterwards. */
+/** Read by cropOptionsFrom afterwards. */
 const asGiven: Check<unknown> = (value) => value
 const checks = { smallestSide: asGiven, ...decodingChecks }
 
 /** As small as covers the size, and the middle of it. */
-function coveringView(size: PixelSize, { height, width }: PixelSize): Omit<View, 'smallestSide'> {
+function coveringCropBox(size: PixelSize, { height, width }: PixelSize): Omit<CropBox, 'smallestSide'> {
   const scale = Math.max(height / size.height, width / size.width)
   const covering = {
     height: Math.max(height, Math.round(size.height * scale)),
@@ -67,12 +67,12 @@ export async function readImage(
   const [height, width] = [side(size.height, 'height'), side(size.width, 'width')]
   const channels = channelsCheck(size.channels, 'channels')
   const { smallestSide, ...decoding } = readOptions(options, 'readImage options', checks)
-  const scaled = smallestSide === undefined ? undefined : viewOptionsFrom({ crop: [height, width], smallestSide })
-  const cut: Cut = { height, width, channels }
+  const scaled = smallestSide === undefined ? undefined : cropOptionsFrom({ crop: [height, width], smallestSide })
+  const crop: CropSpec = { height, width, channels }
   return named(source, async () => {
     const image = await openImage(await encodedBytes(source, decoding), decoding)
-    const view = scaled === undefined ? coveringView(image.size, cut) : centreView(image.size, scaled)
-    return decodeView(image, view, cut, decoding)
+    const box = scaled === undefined ? coveringCropBox(image.size, crop) : centreCropBox(image.size, scaled)
+    return decodeCrop(image, box, crop, decoding)
   })
 }
 

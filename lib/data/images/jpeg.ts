@@ -1,4 +1,4 @@
-import type { PixelSize } from './view.js'
+import type { PixelSize } from './crop.js'
 
 /** What the header of a JPEG says. */
 export interface JpegHeader extends PixelSize {
@@ -23,14 +23,14 @@ export function plainJpeg(bytes: Uint8Array): JpegHeader | undefined {
   if (bytes[0] !== 0xff || bytes[1] !== mark.start) return undefined
   let header: JpegHeader | undefined
   let hasExif = false
-  for (let place = 2; place + 4 <= bytes.length; ) {
-    const kind = bytes[place + 1] ?? 0
-    if (bytes[place] !== 0xff || hasNoLength(kind)) return undefined
-    const length = view.getUint16(place + 2)
-    const end = place + 2 + length
+  for (let position = 2; position + 4 <= bytes.length; ) {
+    const kind = bytes[position + 1] ?? 0
+    if (bytes[position] !== 0xff || hasNoLength(kind)) return undefined
+    const length = view.getUint16(position + 2)
+    const end = position + 2 + length
     if (length < 2 || end > bytes.length) return undefined
     if (kind === mark.scan) return header
-    const segment = new DataView(bytes.buffer, bytes.byteOffset + place + 4, length - 2)
+    const segment = new DataView(bytes.buffer, bytes.byteOffset + position + 4, length - 2)
     if (usualFrames.includes(kind)) {
       if (header) return undefined
       header = frameOf(segment)
@@ -42,7 +42,7 @@ export function plainJpeg(bytes: Uint8Array): JpegHeader | undefined {
       if (hasExif || !isUpright(segment)) return undefined
       hasExif = true
     }
-    place = end
+    position = end
   }
   return undefined
 }
@@ -52,8 +52,8 @@ const hasNoLength = (kind: number) => kind <= 1 || (kind >= 0xd0 && kind <= mark
 
 function begins(segment: DataView, letters: string): boolean {
   if (segment.byteLength < letters.length) return false
-  for (let place = 0; place < letters.length; place++) {
-    if (segment.getUint8(place) !== letters.charCodeAt(place)) return false
+  for (let position = 0; position < letters.length; position++) {
+    if (segment.getUint8(position) !== letters.charCodeAt(position)) return false
   }
   return true
 }
@@ -71,7 +71,7 @@ const shortType = 3
 
 /**
  * Whether EXIF says that the image is upright already, or nothing. `Exif` and two zeros, then a TIFF header (the order
- * of bytes, 42, the place of the first directory), directories with entries of 12 bytes: tag, type, count, value.
+ * of bytes, 42, the position of the first directory), directories with entries of 12 bytes: tag, type, count, value.
  */
 function isUpright(segment: DataView): boolean {
   const tiff = 6

@@ -3,13 +3,13 @@ import { execFile } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { VggError } from '../../error.js'
 import { isPlainNode } from '../../platform/load/binary-trial.js'
+import type { CropBox, CropSpec, PixelSize } from './crop.js'
 import type { Decoding } from './formats.js'
 import { tooSlow, unreadable } from './unreadable.js'
-import type { Cut, PixelSize, View } from './view.js'
 
 /** What the process is asked for: the size, or a part of the image drawn at a size. */
 interface SvgRequest extends Pick<Decoding, 'pixelLimit' | 'decodeSeconds'> {
-  readonly drawn?: { readonly view: Omit<View, 'smallestSide'>; readonly cut: Cut }
+  readonly drawn?: { readonly box: Omit<CropBox, 'smallestSide'>; readonly crop: CropSpec }
 }
 
 // It ends itself in time, even where the process that waits for it is gone. SIGTERM says so: SIGKILL is the system's.
@@ -20,12 +20,12 @@ const sizeOf = async (image) => {
   const { height, width } = await image.metadata()
   return JSON.stringify({ height, width })
 }
-const draw = (image, { view, cut }) =>
+const draw = (image, { box, crop }) =>
   image
     .flatten({ background: '#000' })
-    .resize(view.width, view.height, { fit: 'fill', kernel: 'linear' })
-    .extract({ left: view.left, top: view.top, width: cut.width, height: cut.height })
-    .toColourspace(cut.channels === 1 ? 'b-w' : 'srgb')
+    .resize(box.width, box.height, { fit: 'fill', kernel: 'linear' })
+    .extract({ left: box.left, top: box.top, width: crop.width, height: crop.height })
+    .toColourspace(crop.channels === 1 ? 'b-w' : 'srgb')
     .raw({ depth: 'uchar' })
     .toBuffer()
 setTimeout(() => process.kill(process.pid, 'SIGTERM'), 1000 * decodeSeconds).unref()
@@ -45,7 +45,7 @@ function answerTo(bytes: Uint8Array, request: SvgRequest): Promise<Buffer> {
   }
   const sharp = createRequire(import.meta.url).resolve('sharp')
   const { NODE_OPTIONS: _, ...env } = process.env
-  const { height, width, channels } = request.drawn?.cut ?? { height: 0, width: 0, channels: 1 }
+  const { height, width, channels } = request.drawn?.crop ?? { height: 0, width: 0, channels: 1 }
   const options = { env, encoding: 'buffer', maxBuffer: height * width * channels + messageBytes } as const
   return new Promise((resolve, reject) => {
     const words = ['-e', program, sharp, JSON.stringify(request)]
@@ -67,16 +67,16 @@ export async function sizeOfSvg(bytes: Uint8Array, { pixelLimit, decodeSeconds }
 }
 
 /**
- * Draws an SVG at the view's size, on black, and cuts a part out.
+ * Draws an SVG at the box's size, on black, and cuts a part out.
  *
- * @returns uint8, height x width x channels of the cut
+ * @returns uint8, height x width x channels of the crop
  * @throws VggError FILE_FORMAT, whose message is the bare reason; STATE where no process can be started
  */
 export function drawSvg(
   bytes: Uint8Array,
-  view: Omit<View, 'smallestSide'>,
-  cut: Cut,
+  box: Omit<CropBox, 'smallestSide'>,
+  crop: CropSpec,
   { pixelLimit, decodeSeconds }: Decoding,
 ): Promise<Buffer> {
-  return answerTo(bytes, { pixelLimit, decodeSeconds, drawn: { view, cut } })
+  return answerTo(bytes, { pixelLimit, decodeSeconds, drawn: { box, crop } })
 }

@@ -77,8 +77,8 @@ export function arrayDataset(source: ArrayData): Dataset {
   const labels = checkedLabels(numbers, count, classNames.length)
   const bytes = imageBytes({ height, width, channels })
   async function read(indices: Int32Array, into: Uint8Array): Promise<readonly Unreadable[]> {
-    indices.forEach((index, place) => {
-      into.set(images.subarray(index * bytes, (index + 1) * bytes), place * bytes)
+    indices.forEach((index, position) => {
+      into.set(images.subarray(index * bytes, (index + 1) * bytes), position * bytes)
     })
     return []
   }

@@ -101,8 +101,8 @@ async function namesIn(file: string, count: number): Promise<string[] | undefine
 
 /** From plane after plane, as the file has it, to pixel after pixel. */
 function interleave(from: Uint8Array, into: Uint8Array): void {
-  for (let place = 0; place < plane; place++) {
-    for (let channel = 0; channel < 3; channel++) into[3 * place + channel] = from[channel * plane + place] ?? 0
+  for (let position = 0; position < plane; position++) {
+    for (let channel = 0; channel < 3; channel++) into[3 * position + channel] = from[channel * plane + position] ?? 0
   }
 }
 

@@ -178,9 +178,9 @@ export async function readFolder(folder: string, options: PartOptions = {}): Pro
   const expected = given.classNames
   return readable(folder, async () => {
     const parts = partsOf((await entriesOf(folder, isImageName)).folders)
-    const place = parts === undefined ? folder : path.join(folder, parts.training)
-    const training = await readClasses(place, expected)
-    if (expected === undefined) checkTrainable(training, place)
+    const position = parts === undefined ? folder : path.join(folder, parts.training)
+    const training = await readClasses(position, expected)
+    if (expected === undefined) checkTrainable(training, position)
     if (parts?.validation === undefined) {
       const { ignored, skippedLinks } = training
       return { ...splitPhotos(training.list, given.validation, given.seed), ignored, skippedLinks }

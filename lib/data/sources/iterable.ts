@@ -63,16 +63,16 @@ function isIterable(value: unknown): value is LabelledSource {
 
 const mostClasses = 65536
 
-function labelled(item: unknown, place: number): Labelled {
-  if (!isObject(item)) throw unexpected('{ image, label }', `image ${place}`, item)
+function labelled(item: unknown, position: number): Labelled {
+  if (!isObject(item)) throw unexpected('{ image, label }', `image ${position}`, item)
   const { image, label, name } = item
-  if (!(image instanceof Uint8Array)) throw unexpected('a Uint8Array', `image of image ${place}`, image)
-  if (typeof label === 'number') integer(0, mostClasses - 1)(label, `label of image ${place}`)
-  else text(label, `label of image ${place}`)
+  if (!(image instanceof Uint8Array)) throw unexpected('a Uint8Array', `image of image ${position}`, image)
+  if (typeof label === 'number') integer(0, mostClasses - 1)(label, `label of image ${position}`)
+  else text(label, `label of image ${position}`)
   return {
     image,
     label: label as number | string,
-    name: optional(text)(name, `name of image ${place}`) ?? `${place}`,
+    name: optional(text)(name, `name of image ${position}`) ?? `${position}`,
   }
 }
 
@@ -111,11 +111,11 @@ function classesOf(labels: readonly (number | string)[]): string[] {
 }
 
 function labelsOf(labels: readonly (number | string)[], classNames: readonly string[]): Int32Array {
-  const places = new Map(classNames.map((name, index) => [name, index]))
-  return Int32Array.from(labels, (label, place) => {
-    const index = typeof label === 'number' ? label : places.get(label)
+  const positions = new Map(classNames.map((name, index) => [name, index]))
+  return Int32Array.from(labels, (label, position) => {
+    const index = typeof label === 'number' ? label : positions.get(label)
     if (index !== undefined && index < classNames.length) return index
-    throw unexpected(`one of the ${classNames.length} classes`, `label of image ${place}`, label)
+    throw unexpected(`one of the ${classNames.length} classes`, `label of image ${position}`, label)
   })
 }
 
@@ -143,12 +143,12 @@ export async function datasetFrom(source: LabelledSource, options: EncodedOption
 function fromPixels({ images, names, labels, classNames }: Gathered, sides: readonly number[]): Dataset {
   const bytes = sides.reduce((product, side) => product * side, 1)
   const pixels = new Uint8Array(images.length * bytes)
-  for (const [place, image] of images.entries()) {
+  for (const [position, image] of images.entries()) {
     if (image.length !== bytes) {
-      const message = `Expected ${bytes} bytes (${sides.join('x')}) for image ${names[place]} but received ${image.length}`
+      const message = `Expected ${bytes} bytes (${sides.join('x')}) for image ${names[position]} but received ${image.length}`
       throw new VggError('SHAPE_MISMATCH', message)
     }
-    pixels.set(image, place * bytes)
+    pixels.set(image, position * bytes)
   }
   const data = arrayDataset({ images: pixels, shape: [images.length, ...sides], labels, classNames })
   return { ...data, nameOf: (index) => names[index] ?? String(index) }

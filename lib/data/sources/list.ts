@@ -26,40 +26,40 @@ const at = (file: string, line: number, message: string): VggError =>
 function rowsOf(content: string, separator: string, file: string): Row[] {
   const rows: Row[] = []
   let line = 1
-  let place = 0
+  let position = 0
   const quoted = (): string => {
     const opened = line
     let field = ''
-    for (place += 1; ; place++) {
-      const character = content[place]
+    for (position += 1; ; position++) {
+      const character = content[position]
       if (character === undefined) throw at(file, opened, 'Expected a closing quote but the file ends')
       if (character === '\n') line += 1
       if (character !== '"') field += character
-      else if (content[place + 1] === '"') {
+      else if (content[position + 1] === '"') {
         field += '"'
-        place += 1
+        position += 1
       } else break
     }
-    place += 1
+    position += 1
     return field
   }
   const plain = (): string => {
-    const start = place
-    while (place < content.length && content[place] !== separator && content[place] !== '\n') place += 1
-    return content.slice(start, place).replace(/\r$/, '')
+    const start = position
+    while (position < content.length && content[position] !== separator && content[position] !== '\n') position += 1
+    return content.slice(start, position).replace(/\r$/, '')
   }
-  while (place < content.length) {
+  while (position < content.length) {
     const fields: string[] = []
     const start = line
     for (;;) {
-      const isQuoted = content[place] === '"'
+      const isQuoted = content[position] === '"'
       fields.push(isQuoted ? quoted() : plain())
-      if (isQuoted && content[place] === '\r') place += 1
-      const ending = content[place]
+      if (isQuoted && content[position] === '\r') position += 1
+      const ending = content[position]
       if (ending !== undefined && ending !== separator && ending !== '\n') {
         throw at(file, line, `Expected a separator after the closing quote but found '${ending}'`)
       }
-      place += 1
+      position += 1
       if (ending !== separator) break
     }
     line += 1
@@ -131,9 +131,9 @@ function classesOf(entries: readonly Entry[], file: string): string[] {
 
 /** The class of each entry: by its name, otherwise by its number. */
 function labelsOf(entries: readonly Entry[], classNames: readonly string[], file: string): Int32Array {
-  const places = new Map(classNames.map((name, index) => [name, index]))
+  const positions = new Map(classNames.map((name, index) => [name, index]))
   return Int32Array.from(entries, ({ label, line }) => {
-    const index = places.get(label) ?? (isNumber(label) ? Number(label) : -1)
+    const index = positions.get(label) ?? (isNumber(label) ? Number(label) : -1)
     if (index >= 0 && index < classNames.length) return index
     const meant = likelyMeant(label, classNames)
     const ending = meant === undefined ? '' : `; did you mean '${meant}'?`

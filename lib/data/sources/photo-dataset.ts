@@ -14,18 +14,18 @@ import {
 import type { Random } from '../../random.js'
 import type { Augmented, Dataset, Unreadable } from '../dataset.js'
 import { type ColourShift, colourShiftCheck, drawColourShift } from '../images/colour.js'
-import { decodeView, encodedBytes, openImage, type PhotoSource } from '../images/decode.js'
-import { type DecodingOptions, decodingChecks } from '../images/formats.js'
-import { channelsCheck, namedFault } from '../images/image.js'
 import {
-  type Cut,
-  centreView,
-  drawView,
+  type CropBox,
+  type CropSpec,
+  centreCropBox,
+  cropOptionsFrom,
+  drawCropBox,
   type PixelSize,
   type SmallestSide,
-  type View,
-  viewOptionsFrom,
-} from '../images/view.js'
+} from '../images/crop.js'
+import { decodeCrop, encodedBytes, openImage, type PhotoSource } from '../images/decode.js'
+import { type DecodingOptions, decodingChecks } from '../images/formats.js'
+import { channelsCheck, namedFault } from '../images/image.js'
 import { stratifiedIndices } from '../split.js'
 
 export type { PhotoSource } from '../images/decode.js'
@@ -70,7 +70,7 @@ export interface PhotoOptions extends DecodingOptions {
   workers?: number
 }
 
-/** Read by viewOptionsFrom afterwards. */
+/** Read by cropOptionsFrom afterwards. */
 const asGiven: Check<unknown> = (value) => value
 
 /** Threads of libuv's pool: 4 unless the environment says otherwise. */
@@ -96,7 +96,7 @@ export function readPhotoOptions(options: PhotoOptions) {
   const given = readOptions(options, 'photoDataset options', checks)
   const { channels, colour } = given
   if (colour !== undefined && channels === 1) throw unexpected('no colour shift of grey images', 'colour', colour)
-  return { ...given, viewing: viewOptionsFrom(given) }
+  return { ...given, cropping: cropOptionsFrom(given) }
 }
 
 /** Lets so many through at once, the others wait in line. */
@@ -129,8 +129,8 @@ class Gate {
   }
 }
 
-/** Chooses the view of image `place` of a read, once its size is known. */
-type ChooseView = (size: PixelSize, place: number) => View
+/** Chooses the box of image `position` of a read, once its size is known. */
+type ChooseCropBox = (size: PixelSize, position: number) => CropBox
 
 /**
  * Images as a dataset: decoded whenever they are read, several at once, each from one reading of its file.
@@ -147,70 +147,71 @@ type ChooseView = (size: PixelSize, place: number) => View
  */
 export function photoDataset(list: PhotoList, options: PhotoOptions): Dataset {
   const given = readPhotoOptions(options)
-  const { viewing, channels, flip, colour, onUnreadable, workers } = given
+  const { cropping, channels, flip, colour, onUnreadable, workers } = given
   const { sources, names, labels, classNames } = checkedList(list)
-  const [height, width] = viewing.crop
-  const cut: Cut = { height, width, channels }
+  const [height, width] = cropping.crop
+  const crop: CropSpec = { height, width, channels }
   const bytes = height * width * channels
   // While some are decoded, as many others are read from their files, which takes little but waiting.
   const reading = new Gate(2 * workers)
   const decoding = new Gate(workers)
 
   /** Why there is no such image; undefined where it is in `into`. */
-  async function faultOf(index: number, place: number, choose: ChooseView, into: Uint8Array): Promise<unknown> {
+  async function faultOf(index: number, position: number, choose: ChooseCropBox, into: Uint8Array): Promise<unknown> {
     try {
       const image = await openImage(await encodedBytes(sources[index] ?? '', given), given)
-      const view = choose(image.size, place)
-      await decoding.pass(() => decodeView(image, view, cut, given, into))
+      const box = choose(image.size, position)
+      await decoding.pass(() => decodeCrop(image, box, crop, given, into))
       return undefined
     } catch (fault) {
       return fault
     }
   }
 
-  async function readAll(indices: Int32Array, into: Uint8Array, choose: ChooseView): Promise<Unreadable[]> {
+  async function readAll(indices: Int32Array, into: Uint8Array, choose: ChooseCropBox): Promise<Unreadable[]> {
     const faults = new Map<number, unknown>()
     const running: Promise<void>[] = []
     let stopped = false
-    for (const [place, index] of indices.entries()) {
+    for (const [position, index] of indices.entries()) {
       await reading.enter()
-      // All before `place` have begun: the first of the faults is the same whatever the workers.
+      // All before `position` have begun: the first of the faults is the same whatever the workers.
       if (stopped) {
         reading.leave()
         break
       }
-      const target = into.subarray(place * bytes, (place + 1) * bytes)
-      running[place] = faultOf(index, place, choose, target).then((fault) => {
+      const target = into.subarray(position * bytes, (position + 1) * bytes)
+      running[position] = faultOf(index, position, choose, target).then((fault) => {
         reading.leave()
         if (fault === undefined) return
-        faults.set(place, fault)
+        faults.set(position, fault)
         stopped ||= onUnreadable === 'throw' || !isOfImage(fault)
       })
     }
     await Promise.all(running)
     const inOrder = [...faults].sort(([a], [b]) => a - b)
-    const named = inOrder.map(([place, fault]) => ({ place, name: names[indices[place] ?? -1] ?? '', fault }))
+    const named = inOrder.map(([position, fault]) => ({ position, name: names[indices[position] ?? -1] ?? '', fault }))
     const reason = stopped ? named.find(({ fault }) => onUnreadable === 'throw' || !isOfImage(fault)) : undefined
     if (reason !== undefined) throw namedFault(reason.fault, reason.name)
-    for (const { place } of named) into.fill(0, place * bytes, (place + 1) * bytes)
-    return named.map(({ place, name, fault }) => ({ place, name, reason: (fault as Error).message }))
+    for (const { position } of named) into.fill(0, position * bytes, (position + 1) * bytes)
+    return named.map(({ position, name, fault }) => ({ position, name, reason: (fault as Error).message }))
   }
 
   async function readAugmented(indices: Int32Array, randoms: readonly Random[], into: Uint8Array): Promise<Augmented> {
     const flips = new Uint8Array(indices.length)
     const shifts = new Float32Array(indices.length * channels)
-    const unreadable = await readAll(indices, into, (size, place) => {
-      const random = randoms[place]
-      if (random === undefined) throw new VggError('INTERNAL', `Expected a generator for image ${place} of the batch`)
-      const view = drawView(random, size, viewing)
-      flips[place] = random.next() >>> 31
-      if (colour !== undefined) shifts.set(drawColourShift(random, colour), place * channels)
-      return view
+    const unreadable = await readAll(indices, into, (size, position) => {
+      const random = randoms[position]
+      if (random === undefined)
+        throw new VggError('INTERNAL', `Expected a generator for image ${position} of the batch`)
+      const box = drawCropBox(random, size, cropping)
+      flips[position] = random.next() >>> 31
+      if (colour !== undefined) shifts.set(drawColourShift(random, colour), position * channels)
+      return box
     })
     // One that failed while it was decoded had drawn already.
-    for (const { place } of unreadable) {
-      flips[place] = 0
-      shifts.fill(0, place * channels, (place + 1) * channels)
+    for (const { position } of unreadable) {
+      flips[position] = 0
+      shifts.fill(0, position * channels, (position + 1) * channels)
     }
     return { ...(flip && { flip: flips }), ...(colour && { shift: shifts }), unreadable }
   }
@@ -222,7 +223,7 @@ export function photoDataset(list: PhotoList, options: PhotoOptions): Dataset {
     channels,
     labels,
     classNames,
-    read: (indices, into) => readAll(indices, into, (size) => centreView(size, viewing)),
+    read: (indices, into) => readAll(indices, into, (size) => centreCropBox(size, cropping)),
     readAugmented,
     nameOf: (index) => names[index] ?? String(index),
   }

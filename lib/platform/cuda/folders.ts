@@ -16,7 +16,7 @@ export interface Surroundings {
   python(): readonly string[]
 }
 
-/** A folder that is searched, and what names it: a variable, or a place in words. */
+/** A folder that is searched, and what names it: a variable, or a position in words. */
 export interface SearchedFolder {
   readonly folder: string
   readonly from: string
@@ -63,7 +63,7 @@ function systemFolders({ list }: Surroundings): string[] {
 
 function installedFolders(around: Surroundings): SearchedFolder[] {
   const { env } = around
-  const places: [from: string, folders: string[]][] = [
+  const positions: [from: string, folders: string[]][] = [
     ['VGGNET_CUDA_LIBRARIES', pathList(env.VGGNET_CUDA_LIBRARIES)],
     [ownCache, cachedFolders(around)],
     ['CUDA_HOME', toolkitFolders(env.CUDA_HOME, around)],
@@ -72,12 +72,12 @@ function installedFolders(around: Surroundings): SearchedFolder[] {
     ['LD_LIBRARY_PATH', pathList(env.LD_LIBRARY_PATH)],
     ['the system', systemFolders(around)],
   ]
-  return places.flatMap(([from, folders]) => folders.map((folder) => ({ folder, from })))
+  return positions.flatMap(([from, folders]) => folders.map((folder) => ({ folder, from })))
 }
 
 function withoutRepeats(folders: readonly SearchedFolder[]): SearchedFolder[] {
   const names = folders.map(({ folder }) => folder)
-  return folders.filter(({ folder }, place) => names.indexOf(folder) === place)
+  return folders.filter(({ folder }, position) => names.indexOf(folder) === position)
 }
 
 /** The folders that are searched for NVIDIA's libraries, in order; python3 is asked only where the others lack some. */

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { native } from '../native.js'
 import { cudaLibraryFiles, cudaPins } from '../wheels/pins.mjs'
 import type { SearchedFolder } from './folders.js'
-import { cudaSearch } from './places.js'
+import { cudaSearch } from './locations.js'
 import { type CudaPart, libraryVersion } from './versions.js'
 
 /** One of NVIDIA's libraries on this machine. Texts are empty where there is nothing to say. */
@@ -15,7 +15,7 @@ export interface LibraryStatus {
   /** As far as it is known without opening it: `9.19.0.56`. */
   readonly version: string
   readonly folder: string
-  /** What names the folder: a variable, or a place in words. */
+  /** What names the folder: a variable, or a position in words. */
   readonly from: string
   readonly bytes: number
   /** Files that are not there; all of cuDNN must lie in one folder. */
@@ -84,7 +84,7 @@ function statusOf(
   const files = wanted.map((name) => held.find((one) => serves(name, one)))
   const bytes = files.reduce((sum, file) => sum + (file === undefined ? 0 : statSync(path.join(folder, file)).size), 0)
   const version = first === undefined ? '' : libraryVersion(part, first)
-  const missing = wanted.filter((_, place) => files[place] === undefined).map((name) => name.replace(/\.$/, ''))
+  const missing = wanted.filter((_, position) => files[position] === undefined).map((name) => name.replace(/\.$/, ''))
   const from = searched.find((entry) => entry.folder === folder)?.from ?? ''
   const found = missing.length === 0
   return { name: names[part], needed: part !== 'nvrtc', found, version, folder, from, bytes, missing }

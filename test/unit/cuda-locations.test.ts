@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Surroundings } from '../../lib/platform/cuda/folders.js'
-import { cudaLibrary, filesCure } from '../../lib/platform/cuda/places.js'
+import { cudaLibrary, filesCure } from '../../lib/platform/cuda/locations.js'
 
 describe('the CUDA library', () => {
   const installed = { root: '/vggnet', checkout: true, binary: '/vggnet/build/Release/vggnet.node' }

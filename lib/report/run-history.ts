@@ -1,7 +1,7 @@
 import type { LineOf, LogLine, ReadLog, TrainingFacts } from './log-line.js'
 
 /** What a log tells of a training, without the steps that it went back over. */
-export interface Course {
+export interface RunHistory {
   readonly facts: TrainingFacts | undefined
   /** ISO 8601; undefined for an empty log. */
   readonly started: string | undefined
@@ -19,8 +19,8 @@ export interface Course {
   readonly damaged: readonly number[]
 }
 
-/** The course of a training, from the lines of its log. Pure. */
-export function courseOf({ lines, torn, damaged }: ReadLog): Course {
+/** The history of a training, from the lines of its log. Pure. */
+export function runHistoryOf({ lines, torn, damaged }: ReadLog): RunHistory {
   const first = linesOf(lines, 'start')[0] ?? linesOf(lines, 'resume')[0]
   const steps: LineOf<'step'>[] = []
   const epochs: LineOf<'epoch'>[] = []
@@ -60,7 +60,7 @@ function dropFrom(lines: { readonly step: number }[], step: number): void {
 }
 
 /** The epoch with the best top-1 on the validation data, the first of equals; undefined without validation. */
-export function bestEpoch({ epochs }: Pick<Course, 'epochs'>): LineOf<'epoch'> | undefined {
+export function bestEpoch({ epochs }: Pick<RunHistory, 'epochs'>): LineOf<'epoch'> | undefined {
   const top1 = (line: LineOf<'epoch'>) => line.validation?.top1 ?? Number.NEGATIVE_INFINITY
   return epochs
     .filter(({ validation }) => validation !== undefined)

@@ -1,4 +1,4 @@
-import type { Images, LeftOut } from '../data/batch.js'
+import type { Images, SkippedImage } from '../data/batch.js'
 import { type Dataset, datasetCheck } from '../data/dataset.js'
 import { batchesOf } from '../data/loader.js'
 import { throwIfAborted, VggError } from '../error.js'
@@ -21,15 +21,15 @@ export interface Mistake {
 }
 
 /** How a network fared, and where it was most sure of what is wrong. */
-export interface Judgement {
+export interface Classified {
   readonly metrics: Metrics
   /** The most confident first. */
   readonly mistakes: readonly Mistake[]
-  readonly unreadable: readonly LeftOut[]
+  readonly unreadable: readonly SkippedImage[]
 }
 
 /** How to go through the images. */
-export interface JudgeOptions {
+export interface ClassifyOptions {
   /** Images per forward pass, from 1. Default 64. */
   batch?: number
   /** Mistakes to be kept, with their pixels. Default 24. */
@@ -37,7 +37,7 @@ export interface JudgeOptions {
   signal?: AbortSignal
 }
 
-export const judgeChecks = {
+export const classifyChecks = {
   batch: withDefault(integer(1), 64),
   mistakes: withDefault(integer(0), 24),
   signal: optional(instanceOf(AbortSignal)),
@@ -49,11 +49,11 @@ export const judgeChecks = {
  *
  * @throws VggError SHAPE_MISMATCH, NOT_FINITE, ABORTED, DISPOSED
  */
-export async function judge(net: Network, data: Dataset, options: JudgeOptions = {}): Promise<Judgement> {
-  const { batch, mistakes: kept, signal } = readOptions(options, 'judge options', judgeChecks)
+export async function judge(net: Network, data: Dataset, options: ClassifyOptions = {}): Promise<Classified> {
+  const { batch, mistakes: kept, signal } = readOptions(options, 'judge options', classifyChecks)
   const { classes } = instanceOf(Network)(net, 'net')
   const tally = new Tally(classNamesOf(net, datasetCheck(data, 'data')))
-  const unreadable: LeftOut[] = []
+  const unreadable: SkippedImage[] = []
   let mistakes: Mistake[] = []
   for await (const images of batchesOf(data, batch)) {
     throwIfAborted(signal, 'The report')

@@ -4,10 +4,10 @@
 
 namespace vggnet::addon {
 
-// The cut of a JPEG: bytes, which are copied, and the fields of a cut.
+// The crop of a JPEG: bytes, which are copied, and the fields of a crop.
 Napi::Value decode_jpeg(const Napi::CallbackInfo&);
 
-// The cut of pixels, which must stay as they are until the promise is settled, and the fields of a cut.
+// The crop of pixels, which must stay as they are until the promise is settled, and the fields of a crop.
 Napi::Value rescale(const Napi::CallbackInfo&);
 
 }  // namespace vggnet::addon

@@ -8,7 +8,7 @@ export interface PixelSize {
 }
 
 /** What is cut out of a rescaled image. */
-export interface Cut extends PixelSize {
+export interface CropSpec extends PixelSize {
   /** 1: grey; 3: red, green, blue. */
   readonly channels: 1 | 3
 }
@@ -17,17 +17,17 @@ export interface Cut extends PixelSize {
 export type SmallestSide = number | readonly [least: number, most: number]
 
 /** How an image of any size becomes one of the network's size (Sect. 3.1). */
-export interface ViewOptions {
+export interface CropOptions {
   /** [height, width] of what is cut out. */
   readonly crop: readonly [height: number, width: number]
   /** At least the larger side of `crop`. */
   readonly smallestSide: SmallestSide
-  /** Cut anywhere; otherwise the middle. */
+  /** CropSpec anywhere; otherwise the middle. */
   readonly randomCrop: boolean
 }
 
 /** One image's rescaling and crop. */
-export interface View {
+export interface CropBox {
   readonly smallestSide: number
   /** Of the rescaled image. */
   readonly height: number
@@ -67,17 +67,17 @@ function smallestSideFrom(value: unknown, name: string, least: number): Smallest
 }
 
 /**
- * Reads how images are rescaled and cut.
+ * Reads how images are rescaled and crop.
  *
  * @param given crop: a side or [height, width]; smallestSide: at least the larger side of the crop, or [least, most],
  *   default 256/224 of it as in the paper; randomCrop: default true
  * @throws VggError INVALID_ARGUMENT
  */
-export function viewOptionsFrom(given: {
+export function cropOptionsFrom(given: {
   readonly crop: unknown
   readonly smallestSide?: unknown
   readonly randomCrop?: unknown
-}): ViewOptions {
+}): CropOptions {
   const crop = cropFrom(given.crop, 'crop')
   // A crop of any orientation must fit into an image of any orientation: hence the larger side, not each by itself.
   const least = Math.max(...crop)
@@ -94,7 +94,7 @@ export function rescaledSize({ height, width }: PixelSize, smallestSide: number)
   }
 }
 
-// Not random.integer(), which now and then takes a second number: what is drawn after a view must not hang on it.
+// Not random.integer(), which now and then takes a second number: what is drawn after a box must not hang on it.
 const drawn = (random: Random, count: number): number => Math.floor(random.uniform(0, count))
 
 /**
@@ -103,7 +103,7 @@ const drawn = (random: Random, count: number): number => Math.floor(random.unifo
  *
  * @param size of the image as it is in its file, turned upright
  */
-export function drawView(random: Random, size: PixelSize, options: ViewOptions): View {
+export function drawCropBox(random: Random, size: PixelSize, options: CropOptions): CropBox {
   const [least, most] = typeof options.smallestSide === 'number' ? [options.smallestSide] : options.smallestSide
   const smallestSide = least + drawn(random, (most ?? least) - least + 1)
   const { height, width } = rescaledSize(size, smallestSide)
@@ -115,7 +115,7 @@ export function drawView(random: Random, size: PixelSize, options: ViewOptions):
 }
 
 /** One image as evaluation sees it: the fixed S, or the middle of its range (384 of [256, 512]), and the middle. */
-export function centreView(size: PixelSize, options: Pick<ViewOptions, 'crop' | 'smallestSide'>): View {
+export function centreCropBox(size: PixelSize, options: Pick<CropOptions, 'crop' | 'smallestSide'>): CropBox {
   const smallestSide = evaluationSide(options.smallestSide)
   const rescaled = rescaledSize(size, smallestSide)
   return { smallestSide, ...rescaled, ...centre(rescaled, options.crop) }

@@ -35,9 +35,9 @@ class Decoder {
 };
 
 // Halvings by the decoder, as sharp does it: so many that both ways give nearly the same image.
-int denominator_of(const PictureCut& cut) {
-  const double shrink = std::min(static_cast<double>(cut.source_width) / static_cast<double>(cut.width),
-                                 static_cast<double>(cut.source_height) / static_cast<double>(cut.height));
+int denominator_of(const Crop& crop) {
+  const double shrink = std::min(static_cast<double>(crop.source_width) / static_cast<double>(crop.width),
+                                 static_cast<double>(crop.source_height) / static_cast<double>(crop.height));
   const int denominator = shrink >= 8 ? 8 : shrink >= 4 ? 4 : shrink >= 2 ? 2 : 1;
   return denominator > 1 && static_cast<int>(shrink) == denominator ? denominator / 2 : denominator;
 }
@@ -71,34 +71,34 @@ Region region_of(const Taps& rows, const Taps& columns, int64_t height, int64_t 
 
 const char* jpeg_library() { return VGGNET_LIBJPEG_TURBO; }
 
-void decode_jpeg(const uint8_t* bytes, size_t size, const PictureCut& cut, uint8_t* into) {
+void decode_jpeg(const uint8_t* bytes, size_t size, const Crop& crop, uint8_t* into) {
   const Decoder decoder;
   decoder.set(kStopOnWarning, 1);
   decoder.set(kScanLimit, kMostScans);
   decoder.check(tj3DecompressHeader(decoder.handle(), bytes, size));
-  if (decoder.get(kWidth) != cut.source_width || decoder.get(kHeight) != cut.source_height)
+  if (decoder.get(kWidth) != crop.source_width || decoder.get(kHeight) != crop.source_height)
     throw Error(kFileFormat, "the library reads another size");
 
-  const int denominator = denominator_of(cut);
+  const int denominator = denominator_of(crop);
   const auto scaled = [&](int64_t side) { return (side + denominator - 1) / denominator; };
   const auto axis = [&](int64_t source, int64_t side, int64_t from, int64_t count) {
     return Axis{scaled(source), static_cast<double>(source) / denominator, side, from, count};
   };
-  const Taps rows = taps_of(axis(cut.source_height, cut.height, cut.top, cut.cut_height));
-  const Taps columns = taps_of(axis(cut.source_width, cut.width, cut.left, cut.cut_width));
-  const Region region = region_of(rows, columns, scaled(cut.source_height), scaled(cut.source_width),
+  const Taps rows = taps_of(axis(crop.source_height, crop.height, crop.top, crop.crop_height));
+  const Taps columns = taps_of(axis(crop.source_width, crop.width, crop.left, crop.crop_width));
+  const Region region = region_of(rows, columns, scaled(crop.source_height), scaled(crop.source_width),
                                   imcu_width(decoder.get(kSubsampling)) / denominator);
   decoder.check(tj3SetScalingFactor(decoder.handle(), {1, denominator}));
   // To ask for all of it is an error where the library knows no iMCU.
-  if (region.width != scaled(cut.source_width) || region.height != scaled(cut.source_height))
+  if (region.width != scaled(crop.source_width) || region.height != scaled(crop.source_height))
     decoder.check(tj3SetCroppingRegion(decoder.handle(), region));
 
-  const int64_t row_bytes = static_cast<int64_t>(region.width) * cut.channels;
+  const int64_t row_bytes = static_cast<int64_t>(region.width) * crop.channels;
   const auto pixels = std::make_unique_for_overwrite<uint8_t[]>(row_bytes * region.height);
   decoder.check(tj3Decompress8(decoder.handle(), bytes, size, pixels.get(), static_cast<int>(row_bytes),
-                               cut.channels == 1 ? kGreyPixels : kRgb));
+                               crop.channels == 1 ? kGreyPixels : kRgb));
   rescale({pixels.get(), row_bytes, region.y, region.x, region.y + region.height, region.x + region.width}, rows, columns,
-          cut.channels, into);
+          crop.channels, into);
 }
 
 }  // namespace vggnet

@@ -31,7 +31,7 @@ export function processUsage(stat: string): number {
 }
 
 /** The share of the machine's processor time between two moments that went to other processes, from 0 to 1. */
-export function foreignShare(before: Usage, after: Usage): number {
+export function backgroundShare(before: Usage, after: Usage): number {
   const total = after.total - before.total
   const foreign = after.busy - before.busy - (after.own - before.own)
   return total > 0 ? Math.max(0, foreign) / total : 0
@@ -43,7 +43,7 @@ export function foreignShare(before: Usage, after: Usage): number {
  */
 export function disturbance(before: Usage, after: Usage, most: number): string {
   if (after.total <= before.total) return 'the system does not tell what other programs took of the machine meanwhile'
-  const percent = 100 * foreignShare(before, after)
+  const percent = 100 * backgroundShare(before, after)
   if (percent <= most) return ''
   return `other programs took ${percent.toFixed(1)} % of the machine meanwhile, and up to ${most} % is allowed`
 }

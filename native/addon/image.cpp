@@ -86,15 +86,16 @@ int64_t side_of(const Napi::Object& given, const char* field) {
   return side;
 }
 
-PictureCut cut_of(const Napi::Object& given) {
-  const Napi::Object source = object_of(given, "source"), view = object_of(given, "view"), cut = object_of(given, "cut");
-  const PictureCut found{side_of(source, "height"), side_of(source, "width"), side_of(view, "height"),
-                         side_of(view, "width"),    count_of(view, "top"),    count_of(view, "left"),
-                         side_of(cut, "height"),    side_of(cut, "width"),    static_cast<int>(count_of(cut, "channels"))};
+Crop crop_of(const Napi::Object& given) {
+  const Napi::Object source = object_of(given, "source"), box = object_of(given, "box"), crop = object_of(given, "crop");
+  const Crop found{
+      side_of(source, "height"), side_of(source, "width"), side_of(box, "height"),
+      side_of(box, "width"),     count_of(box, "top"),     count_of(box, "left"),
+      side_of(crop, "height"),   side_of(crop, "width"),   static_cast<int>(count_of(crop, "channels"))};
   if (found.channels != 1 && found.channels != 3)
     throw Error(kInvalidArgument, "Expected 1 or 3 for channels but received " + std::to_string(found.channels));
-  if (found.top > found.height - found.cut_height || found.left > found.width - found.cut_width)
-    throw Error(kShapeMismatch, "Expected a cut within the rescaled image");
+  if (found.top > found.height - found.crop_height || found.left > found.width - found.crop_width)
+    throw Error(kShapeMismatch, "Expected a crop within the rescaled image");
   return found;
 }
 
@@ -113,8 +114,8 @@ Napi::Uint8Array bytes_of(const Napi::Object& given, const char* field, int64_t 
   return array;
 }
 
-Napi::Uint8Array target_of(const Napi::Object& given, const PictureCut& cut) {
-  return bytes_of(given, "into", cut.cut_height * cut.cut_width * cut.channels);
+Napi::Uint8Array target_of(const Napi::Object& given, const Crop& crop) {
+  return bytes_of(given, "into", crop.crop_height * crop.crop_width * crop.channels);
 }
 
 }  // namespace
@@ -122,12 +123,12 @@ Napi::Uint8Array target_of(const Napi::Object& given, const PictureCut& cut) {
 Napi::Value decode_jpeg(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const Napi::Object given = object_of(info);
-    const PictureCut cut = cut_of(given);
+    const Crop crop = crop_of(given);
     const Napi::Uint8Array array = bytes_of(given, "bytes");
     // They may be the user's, who may write to them or hand them to another thread meanwhile.
     std::vector<uint8_t> bytes(array.Data(), array.Data() + array.ByteLength());
-    auto* work = new PixelWork(info.Env(), target_of(given, cut), [cut, bytes = std::move(bytes)](uint8_t* into) {
-      vggnet::decode_jpeg(bytes.data(), bytes.size(), cut, into);
+    auto* work = new PixelWork(info.Env(), target_of(given, crop), [crop, bytes = std::move(bytes)](uint8_t* into) {
+      vggnet::decode_jpeg(bytes.data(), bytes.size(), crop, into);
     });
     work->Queue();
     return work->promise();
@@ -137,15 +138,15 @@ Napi::Value decode_jpeg(const Napi::CallbackInfo& info) {
 Napi::Value rescale(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const Napi::Object given = object_of(info);
-    const PictureCut cut = cut_of(given);
-    const Napi::Uint8Array array = bytes_of(given, "pixels", cut.source_height * cut.source_width * cut.channels);
-    auto* work = new PixelWork(info.Env(), target_of(given, cut), [cut, pixels = array.Data()](uint8_t* into) {
+    const Crop crop = crop_of(given);
+    const Napi::Uint8Array array = bytes_of(given, "pixels", crop.source_height * crop.source_width * crop.channels);
+    auto* work = new PixelWork(info.Env(), target_of(given, crop), [crop, pixels = array.Data()](uint8_t* into) {
       const auto axis = [](int64_t source, int64_t size, int64_t from, int64_t count) {
         return Axis{source, static_cast<double>(source), size, from, count};
       };
-      const PixelBlock all{pixels, cut.source_width * cut.channels, 0, 0, cut.source_height, cut.source_width};
-      vggnet::rescale(all, taps_of(axis(cut.source_height, cut.height, cut.top, cut.cut_height)),
-                      taps_of(axis(cut.source_width, cut.width, cut.left, cut.cut_width)), cut.channels, into);
+      const PixelBlock all{pixels, crop.source_width * crop.channels, 0, 0, crop.source_height, crop.source_width};
+      vggnet::rescale(all, taps_of(axis(crop.source_height, crop.height, crop.top, crop.crop_height)),
+                      taps_of(axis(crop.source_width, crop.width, crop.left, crop.crop_width)), crop.channels, into);
     });
     work->keep(array);
     work->Queue();

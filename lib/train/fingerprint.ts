@@ -19,7 +19,7 @@ export interface DataFacts {
 }
 
 /** All that a training's arithmetic depends on besides its state: plain data. */
-export interface Conditions {
+export interface Fingerprint {
   readonly network: OpenedRun & {
     /** SHA-256 of its description. */
     readonly layers: string
@@ -46,12 +46,12 @@ function factsOf(data: Dataset): DataFacts {
   return { count, height, width, channels, classNames: [...classNames], digest: digestOf(data) }
 }
 
-export function conditionsOf(
+export function fingerprintOf(
   net: Network,
   data: Dataset,
   validation: Dataset | undefined,
   options: RecordedOptions,
-): Conditions {
+): Fingerprint {
   const { device, precision, deterministic, run } = net
   const layers = createHash('sha256').update(JSON.stringify(net.layers)).digest('hex')
   return {
@@ -73,7 +73,7 @@ const shown = (text: string | undefined): string =>
   text === undefined ? 'none' : text.length > 60 ? `${text.slice(0, 60)}...` : text
 
 /** What differs, in words: `options batch is 8 and was 16`. */
-export function differencesBetween(now: Conditions, before: Conditions): string[] {
+export function differencesBetween(now: Fingerprint, before: Fingerprint): string[] {
   const [is, was] = [new Map(leaves(now, '')), new Map(leaves(before, ''))]
   // only this schedule looks at the end
   if (now.options.schedule.kind !== 'cosine' && before.options.schedule.kind !== 'cosine') {
@@ -87,7 +87,7 @@ export function differencesBetween(now: Conditions, before: Conditions): string[
 }
 
 /** @throws RESUME_MISMATCH, naming what differs */
-export function checkSame(now: Conditions, before: Conditions): void {
+export function checkSame(now: Fingerprint, before: Fingerprint): void {
   const differences = differencesBetween(now, before)
   if (differences.length === 0) return
   const cure = "with differences: 'accept' it goes on all the same, not bit for bit"

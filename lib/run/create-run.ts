@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { VggError } from '../error.js'
 import { writeAtomically } from '../files/atomic-file.js'
-import { checkNew, placesIn, type RunFile } from './folder.js'
+import { checkNew, type RunFile, runFiles } from './folder.js'
 import { findSources, type Sources } from './sources.js'
 import { withStartModel } from './start-model.js'
 
@@ -14,8 +14,8 @@ import { withStartModel } from './start-model.js'
  * @throws INVALID_ARGUMENT where there is a run in the folder already, or the description asks for another network than
  *   the model is that it goes on from; FILE_WRITE; what finding the data and reading that model throw
  */
-export async function beginFolder(folder: string, file: RunFile, found?: Sources): Promise<RunFile> {
-  const { description: target } = placesIn(folder)
+export async function createRun(folder: string, file: RunFile, found?: Sources): Promise<RunFile> {
+  const { description: target } = runFiles(folder)
   await checkNew(folder)
   const { description } = file
   const sources = description.start.from === undefined ? undefined : (found ?? (await findSources(description)))

@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import path from 'node:path'
 import { cacheFolder } from '../cache-folder.js'
 import { cudaLibraryName, type Manifest, manifestOf, sizeFault } from '../load/manifest.js'
-import { type CudaPlaces, type Installation, installation } from '../native.js'
+import { type CudaLocations, type Installation, installation } from '../native.js'
 import { listingSites } from '../wheels/python.mjs'
 import { type CudaSearch, type Surroundings, searchForCuda, unfitCudnn } from './folders.js'
 
@@ -12,7 +12,7 @@ export function cudaLibrary(
   { root, checkout, binary }: Pick<Installation, 'root' | 'checkout' | 'binary'>,
   env: Surroundings['env'],
   exists: (file: string) => boolean,
-): Pick<CudaPlaces, 'library' | 'noLibrary'> {
+): Pick<CudaLocations, 'library' | 'noLibrary'> {
   const { VGGNET_CUDA_BINARY: chosen } = env
   const candidates = chosen
     ? [path.resolve(chosen)]
@@ -94,7 +94,7 @@ export function cudaSearch(): CudaSearch {
  * Where this process looks for libraries of CUDA; for NVIDIA's only where there is something that needs them.
  * @throws UNSUPPORTED_PLATFORM, NATIVE_LOAD_FAILED
  */
-export function cudaPlaces(): CudaPlaces {
+export function cudaLocations(): CudaLocations {
   const there = cudaLibrary(installation(), process.env, existsSync)
   const noLibrary = damage(there.library)
   const found = noLibrary === '' ? there : { library: '', noLibrary }

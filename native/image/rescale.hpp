@@ -1,12 +1,12 @@
 #pragma once
 // Rescaling by a triangle kernel that is widened to the scale (bilinear with antialiasing, as in Pillow and torchvision),
-// and only where a cut needs it. Integers only: the same bytes on every processor.
+// and only where a crop needs it. Integers only: the same bytes on every processor.
 #include <cstdint>
 #include <vector>
 
 namespace vggnet {
 
-// One axis of a rescaled image, and the part of it that is cut out.
+// One axis of a rescaled image, and the part of it that is cropped.
 struct Axis {
   int64_t source;  // pixels there are
   double extent;   // source pixels that become `size`: a JPEG halved while it was decoded may end with half a pixel too much
@@ -14,7 +14,7 @@ struct Axis {
   int64_t from, count;
 };
 
-// The source pixels behind each pixel of a cut.
+// The source pixels behind each pixel of a crop.
 struct Taps {
   int64_t from, until;           // what any of them needs: from <= first, and no weight but 0 from `until` on
   int each;                      // weights for a pixel, an even number

@@ -1,21 +1,21 @@
 import { describe, expect, test } from 'vitest'
 import {
-  centreView,
-  drawView,
+  type CropBox,
+  centreCropBox,
+  cropOptionsFrom,
+  drawCropBox,
   evaluationSide,
   rescaledSize,
-  type View,
-  viewOptionsFrom,
-} from '../../lib/data/images/view.js'
+} from '../../lib/data/images/crop.js'
 import { Random } from '../../lib/random.js'
 
-const viewsOf = (
+const boxesOf = (
   count: number,
   size: { height: number; width: number },
-  given: Parameters<typeof viewOptionsFrom>[0],
+  given: Parameters<typeof cropOptionsFrom>[0],
 ) => {
-  const options = viewOptionsFrom(given)
-  return Array.from({ length: count }, (_, index) => drawView(Random.at(7, 3, index), size, options))
+  const options = cropOptionsFrom(given)
+  return Array.from({ length: count }, (_, index) => drawCropBox(Random.at(7, 3, index), size, options))
 }
 
 /** Pearson's chi-square of integers from 0 to `cells - 1` against all being equally likely, in standard deviations. */
@@ -28,7 +28,7 @@ function chiSquare(values: readonly number[], cells: number): number {
   return (sum - (cells - 1)) / Math.sqrt(2 * (cells - 1))
 }
 
-const inside = ({ height, width, top, left }: View, crop: readonly [number, number]) =>
+const inside = ({ height, width, top, left }: CropBox, crop: readonly [number, number]) =>
   top >= 0 && left >= 0 && top + crop[0] <= height && left + crop[1] <= width
 
 describe('rescaledSize', () => {
@@ -60,7 +60,7 @@ describe('rescaledSize', () => {
   })
 })
 
-describe('drawView', () => {
+describe('drawCropBox', () => {
   // S = 24 of an image of 30x40: 24x32, a crop of 16 has 9 rows and 17 columns to begin at
   const given = { crop: 16, smallestSide: 24 }
 
@@ -68,11 +68,11 @@ describe('drawView', () => {
     { size: { height: 30, width: 40 }, rows: 9, columns: 17 },
     { size: { height: 40, width: 30 }, rows: 17, columns: 9 },
   ])('every offset of an image of $size.height x $size.width is as likely as the others', ({ size, rows, columns }) => {
-    const views = viewsOf(60_000, size, given)
+    const boxes = boxesOf(60_000, size, given)
     expect(
       Math.abs(
         chiSquare(
-          views.map(({ top }) => top),
+          boxes.map(({ top }) => top),
           rows,
         ),
       ),
@@ -80,7 +80,7 @@ describe('drawView', () => {
     expect(
       Math.abs(
         chiSquare(
-          views.map(({ left }) => left),
+          boxes.map(({ left }) => left),
           columns,
         ),
       ),
@@ -89,7 +89,7 @@ describe('drawView', () => {
     expect(
       Math.abs(
         chiSquare(
-          views.map(({ top, left }) => top * columns + left),
+          boxes.map(({ top, left }) => top * columns + left),
           rows * columns,
         ),
       ),
@@ -97,44 +97,44 @@ describe('drawView', () => {
   })
 
   test('every S of [256, 512] is as likely as the others, both ends included', () => {
-    const views = viewsOf(60_000, { height: 375, width: 500 }, { crop: 224, smallestSide: [256, 512] })
+    const boxes = boxesOf(60_000, { height: 375, width: 500 }, { crop: 224, smallestSide: [256, 512] })
     expect(
       Math.abs(
         chiSquare(
-          views.map(({ smallestSide }) => smallestSide - 256),
+          boxes.map(({ smallestSide }) => smallestSide - 256),
           257,
         ),
       ),
     ).toBeLessThan(4)
-    for (const view of views.slice(0, 2000)) {
-      expect(view.height).toBe(view.smallestSide)
-      expect(view.width).toBe(Math.round((view.smallestSide * 500) / 375))
-      expect(inside(view, [224, 224])).toBe(true)
+    for (const box of boxes.slice(0, 2000)) {
+      expect(box.height).toBe(box.smallestSide)
+      expect(box.width).toBe(Math.round((box.smallestSide * 500) / 375))
+      expect(inside(box, [224, 224])).toBe(true)
     }
   })
 
   test('the offset is uniform within each S: its mean is the middle', () => {
-    const views = viewsOf(40_000, { height: 400, width: 400 }, { crop: 224, smallestSide: [256, 512] })
-    const shares = views.map(({ top, height }) => (top + 0.5) / (height - 224 + 1))
+    const boxes = boxesOf(40_000, { height: 400, width: 400 }, { crop: 224, smallestSide: [256, 512] })
+    const shares = boxes.map(({ top, height }) => (top + 0.5) / (height - 224 + 1))
     const mean = shares.reduce((sum, share) => sum + share, 0) / shares.length
     // a uniform number of [0, 1] has deviation 0.289
     expect(Math.abs(mean - 0.5)).toBeLessThan((5 * 0.289) / Math.sqrt(shares.length))
   })
 
-  test('an image of exactly the crop has one view', () => {
-    for (const view of viewsOf(20, { height: 32, width: 32 }, { crop: 32, smallestSide: 32 })) {
-      expect(view).toEqual({ smallestSide: 32, height: 32, width: 32, top: 0, left: 0 })
+  test('an image of exactly the crop has one box', () => {
+    for (const box of boxesOf(20, { height: 32, width: 32 }, { crop: 32, smallestSide: 32 })) {
+      expect(box).toEqual({ smallestSide: 32, height: 32, width: 32, top: 0, left: 0 })
     }
-    const wide = viewsOf(2000, { height: 32, width: 34 }, { crop: 32, smallestSide: 32 })
+    const wide = boxesOf(2000, { height: 32, width: 34 }, { crop: 32, smallestSide: 32 })
     expect(new Set(wide.map(({ top }) => top))).toEqual(new Set([0]))
     expect(new Set(wide.map(({ left }) => left))).toEqual(new Set([0, 1, 2]))
   })
 
   test('an image smaller than the crop is enlarged', () => {
-    for (const view of viewsOf(200, { height: 3, width: 5 }, { crop: 32, smallestSide: [36, 40] })) {
-      expect(Math.min(view.height, view.width)).toBe(view.smallestSide)
-      expect(view.smallestSide).toBeGreaterThanOrEqual(36)
-      expect(inside(view, [32, 32])).toBe(true)
+    for (const box of boxesOf(200, { height: 3, width: 5 }, { crop: 32, smallestSide: [36, 40] })) {
+      expect(Math.min(box.height, box.width)).toBe(box.smallestSide)
+      expect(box.smallestSide).toBeGreaterThanOrEqual(36)
+      expect(inside(box, [32, 32])).toBe(true)
     }
   })
 
@@ -143,16 +143,16 @@ describe('drawView', () => {
       { height: 90, width: 200 },
       { height: 200, width: 90 },
     ]) {
-      for (const view of viewsOf(500, size, { crop: [32, 48], smallestSide: [48, 60] })) {
-        expect(inside(view, [32, 48])).toBe(true)
+      for (const box of boxesOf(500, size, { crop: [32, 48], smallestSide: [48, 60] })) {
+        expect(inside(box, [32, 48])).toBe(true)
       }
     }
   })
 
   test('takes three numbers whatever the options, so that what is drawn next does not hang on them', () => {
-    const numberAfter = (given: Parameters<typeof viewOptionsFrom>[0]) => {
+    const numberAfter = (given: Parameters<typeof cropOptionsFrom>[0]) => {
       const random = new Random(5)
-      drawView(random, { height: 375, width: 500 }, viewOptionsFrom(given))
+      drawCropBox(random, { height: 375, width: 500 }, cropOptionsFrom(given))
       return random.next()
     }
     const three = new Random(5)
@@ -165,25 +165,25 @@ describe('drawView', () => {
   })
 
   test('without random crops it is the middle, and S is drawn still', () => {
-    const views = viewsOf(300, { height: 50, width: 80 }, { crop: 32, smallestSide: [34, 44], randomCrop: false })
-    expect(new Set(views.map(({ smallestSide }) => smallestSide)).size).toBe(11)
-    for (const { top, left, height, width } of views) {
+    const boxes = boxesOf(300, { height: 50, width: 80 }, { crop: 32, smallestSide: [34, 44], randomCrop: false })
+    expect(new Set(boxes.map(({ smallestSide }) => smallestSide)).size).toBe(11)
+    for (const { top, left, height, width } of boxes) {
       expect([top, left]).toEqual([Math.floor((height - 32) / 2), Math.floor((width - 32) / 2)])
     }
   })
 })
 
-describe('centreView', () => {
+describe('centreCropBox', () => {
   test('is the middle at S, and at the middle of a range', () => {
     const size = { height: 375, width: 500 }
-    expect(centreView(size, { crop: [224, 224], smallestSide: 256 })).toEqual({
+    expect(centreCropBox(size, { crop: [224, 224], smallestSide: 256 })).toEqual({
       smallestSide: 256,
       height: 256,
       width: 341,
       top: 16,
       left: 58,
     })
-    expect(centreView(size, { crop: [224, 224], smallestSide: [256, 512] })).toMatchObject({
+    expect(centreCropBox(size, { crop: [224, 224], smallestSide: [256, 512] })).toMatchObject({
       smallestSide: 384,
       height: 384,
       width: 512,
@@ -194,11 +194,11 @@ describe('centreView', () => {
   })
 })
 
-describe('viewOptionsFrom', () => {
+describe('cropOptionsFrom', () => {
   test('S is 256/224 of the crop unless stated, and one value as a range is that value', () => {
-    expect(viewOptionsFrom({ crop: 224 })).toEqual({ crop: [224, 224], smallestSide: 256, randomCrop: true })
-    expect(viewOptionsFrom({ crop: [32, 28] })).toMatchObject({ crop: [32, 28], smallestSide: 37 })
-    expect(viewOptionsFrom({ crop: 224, smallestSide: [256, 256] }).smallestSide).toBe(256)
+    expect(cropOptionsFrom({ crop: 224 })).toEqual({ crop: [224, 224], smallestSide: 256, randomCrop: true })
+    expect(cropOptionsFrom({ crop: [32, 28] })).toMatchObject({ crop: [32, 28], smallestSide: 37 })
+    expect(cropOptionsFrom({ crop: 224, smallestSide: [256, 256] }).smallestSide).toBe(256)
   })
 
   test.each([
@@ -216,7 +216,7 @@ describe('viewOptionsFrom', () => {
     [{ crop: undefined }, /for crop/],
     [{ crop: 224, randomCrop: 1 }, /true or false for randomCrop/],
   ])('refuses %j', (given, message) => {
-    expect(() => viewOptionsFrom(given as never)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
-    expect(() => viewOptionsFrom(given as never)).toThrow(message)
+    expect(() => cropOptionsFrom(given as never)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+    expect(() => cropOptionsFrom(given as never)).toThrow(message)
   })
 })

@@ -1,13 +1,13 @@
 import type { LoaderState } from '../data/loader.js'
-import type { Conditions } from './conditions.js'
 import { EpochSums } from './epoch-sums.js'
 import type { EpochEvent } from './events.js'
+import type { Fingerprint } from './fingerprint.js'
 import { afterEpoch, type Schedule, type ScheduleState, scheduleStart } from './schedule.js'
 import type { BestEpoch, PastEpoch, TrainingState } from './training-state.js'
 
 /** Where a training stands: after the last step that is done, whatever is under way. */
-export class Standing {
-  readonly #conditions: Conditions | undefined
+export class TrainingProgress {
+  readonly #conditions: Fingerprint | undefined
   step = 0
   epochsDone = 0
   loader: LoaderState
@@ -20,7 +20,7 @@ export class Standing {
   #history: EpochEvent[] = []
 
   /** @param conditions needed for `state` */
-  constructor(loader: LoaderState, conditions: Conditions | undefined) {
+  constructor(loader: LoaderState, conditions: Fingerprint | undefined) {
     this.loader = loader
     this.#conditions = conditions
   }
