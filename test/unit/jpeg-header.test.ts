@@ -122,12 +122,11 @@ describe('plainJpeg', () => {
     expect(plainJpeg(plain.subarray(0, segmentEnd))).toBeDefined()
   })
 
-  test('2,000 damaged headers: an answer at once, with sides that a JPEG can have', () => {
+  test('2,000 damaged headers are refused, or give sides that a JPEG can have', () => {
     const random = new Random(11)
     const whole = withSegment(withSegment(plain, 0xe1, orientation(true, 1)), 0xe2, Buffer.from('MPF\0 and more'))
     const scan = whole.indexOf(Buffer.of(0xff, 0xda))
     let seen = 0
-    const start = performance.now()
     for (let time = 0; time < 2000; time++) {
       const length = random.integer(4) === 0 ? random.integer(whole.length + 1) : whole.length
       // its own memory: what is read behind it throws
@@ -139,7 +138,6 @@ describe('plainJpeg', () => {
       expect([1, 3]).toContain(header.components)
       for (const side of [header.height, header.width]) expect(side > 0 && side < 65536).toBe(true)
     }
-    expect(performance.now() - start).toBeLessThan(1000)
     expect(seen).toBeGreaterThan(100)
     expect(seen).toBeLessThan(1900)
   })
