@@ -7,10 +7,8 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   rmSync,
   statSync,
-  symlinkSync,
   truncateSync,
   utimesSync,
 } from 'node:fs'
@@ -48,17 +46,16 @@ const inRoot = (name: string) => path.join(root, name)
 const binaries = () => inRoot('prebuilds/linux-x64')
 const tarballs = () => readdirSync(root).filter((name) => name.endsWith('.tgz'))
 
-/** What `npm pack` has the set-up do. */
+/** Runs the `prepare` script of the package in the checkout. */
 function prepare() {
   const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> }
-  expect(scripts.prepack).toBe(scripts.prepare)
-  const [program, script, ...parts] = scripts.prepare.split(' ')
+  const [program, script, ...parts] = scripts.prepare?.split(' ') ?? []
   expect([program, script]).toEqual(['node', 'scripts/setup.mjs'])
   return setUp(root, ...parts)
 }
 
-const npmPack = (...words: string[]) =>
-  run('npm', ['pack', ...words], { cwd: root, env: { ...process.env, CI: 'true' } }).then(
+const npmPack = () =>
+  run('npm', ['pack'], { cwd: root, env: { ...process.env, CI: 'true' } }).then(
     ({ stderr }) => ({ ok: true, stderr }),
     ({ stderr }) => ({ ok: false, stderr: String(stderr) }),
   )
@@ -83,7 +80,6 @@ describe('what npm pack packs', () => {
     expect(readFileSync(path.join(packed, 'dist/index.js'), 'utf8')).toContain('answer = 2')
     expect(manifestHolds(path.join(packed, 'prebuilds/linux-x64'))).toBe(true)
     expect(readManifest(path.join(packed, 'prebuilds/linux-x64'))?.buildId).toBe(nativeHash(root).slice(0, 16))
-    expect(existsSync(path.join(packed, 'npm-pack-needs-its-scripts'))).toBe(false)
   })
 
   test.each([
@@ -95,40 +91,6 @@ describe('what npm pack packs', () => {
     expect(ok).toBe(false)
     expect(stderr).toContain('[BUILD_FAILED]')
     expect(tarballs()).toEqual([])
-    // and what is old is not to be had by leaving the scripts out
-    expect(await npmPack('--ignore-scripts')).toMatchObject({ ok: false })
-    expect(tarballs()).toEqual([])
-  })
-})
-
-describe('npm pack --ignore-scripts', () => {
-  const refused = async () => {
-    const { ok, stderr } = await npmPack('--ignore-scripts')
-    expect(ok).toBe(false)
-    expect(stderr).toMatch(/ENOENT: .*npm-pack-needs-its-scripts\/\.npmignore/)
-    expect(tarballs()).toEqual([])
-  }
-
-  test('packs nothing: built, not built, right after npm pack, and after an npm that was killed while it packed', async () => {
-    await refused()
-    expect(await npmPack()).toMatchObject({ ok: true })
-    rmSync(inRoot(tarballs()[0]))
-    await refused()
-    const { pid } = (await import('node:child_process')).spawnSync('true')
-    rmSync(inRoot('.packing'), { force: true })
-    symlinkSync(`/proc/${pid}/comm`, inRoot('.packing'))
-    await refused()
-    rmSync(inRoot('prebuilds'), { recursive: true })
-    rmSync(inRoot('dist'), { recursive: true })
-    await refused()
-  })
-
-  test('is refused as soon as another set-up runs, whoever was allowed to pack', async () => {
-    expect(await prepare()).toMatchObject({ ok: true })
-    expect(readlinkSync(inRoot('.packing'))).toBe(`/proc/${process.pid}/comm`)
-    expect(existsSync(inRoot('npm-pack-needs-its-scripts/.npmignore'))).toBe(true)
-    expect(await setUp(root, 'library')).toEqual({ ok: true, stdout: '', stderr: '' })
-    await refused()
   })
 })
 

@@ -25,7 +25,6 @@ NODE_API_MODULE(vggnet, start)
 const copied = [
   'scripts',
   'lib/platform/wheels',
-  'npm-pack-needs-its-scripts',
   'CMakeLists.txt',
   'package.json',
   'package-lock.json',
