@@ -23,11 +23,9 @@ async function expectPass(words: readonly string[], environment: NodeJS.ProcessE
 
 // Address and undefined-behaviour sanitizers, NaN in memory that becomes a tensor, and a sentinel behind every planned
 // tensor, checked after every stage: what reads too early or writes too far fails here.
-test('every layer, and the decoding of images, runs clean in the debug build', { timeout: 400_000 }, () =>
-  expectPass(['scripts/debug.mjs', ...vitest, ...layers, ...networks, ...images], {}),
-)
+test('every layer, and the decoding of images, runs clean in the debug build', () =>
+  expectPass(['scripts/debug.mjs', ...vitest, ...layers, ...networks, ...images], {}))
 
 // Blocks of 8 channels instead of 16, and no Winograd.
-test('every layer runs on a processor without AVX-512', { timeout: 400_000 }, () =>
-  expectPass([...vitest, ...layers], { ONEDNN_MAX_CPU_ISA: 'AVX2' }),
-)
+test('every layer runs on a processor without AVX-512', () =>
+  expectPass([...vitest, ...layers], { ONEDNN_MAX_CPU_ISA: 'AVX2' }))

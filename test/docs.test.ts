@@ -24,7 +24,7 @@ test('the reference is what the docstrings say', async (context) => {
   const { code, stderr } = await start('docs/tool/main.mjs', ['--check']).ended
   if (code === 69) context.skip(stderr.trim().split('\n').at(-1))
   expect(code, stderr).toBe(0)
-}, 300_000)
+})
 
 test("every command's help is on the page of the command line", () => {
   const page = read('docs', 'api', 'command-line.md')

@@ -26,7 +26,7 @@ function ownCache() {
   }
 }
 
-test('measures, keeps what it found, shows it and removes it', { timeout: 180_000 }, async () => {
+test('measures, keeps what it found, shows it and removes it', async () => {
   const { cache, environment, file, tune, inForce } = ownCache()
   expect(await inForce()).toEqual({
     tuning: standard,
@@ -61,7 +61,7 @@ test('measures, keeps what it found, shows it and removes it', { timeout: 180_00
   expect((await tune('--reset')).stdout).toBe(`There is no ${file}\n`)
 })
 
-test('keeps nothing where others took more of the machine than they may', { timeout: 180_000 }, async () => {
+test('keeps nothing where others took more of the machine than they may', async () => {
   const { file, tune } = ownCache()
   const busy = spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' })
   onTestFinished(() => {

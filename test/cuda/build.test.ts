@@ -46,9 +46,7 @@ async function setup(environment: NodeJS.ProcessEnv = {}): Promise<{ ok: boolean
 
 const built = { ok: true, stderr: expect.stringMatching(/^setup: CUDA library .* done in \d+ s\n$/) }
 
-test('the CUDA build is made once, and made again for a changed source or other architectures', {
-  timeout: 300_000,
-}, async () => {
+test('the CUDA build is made once, and made again for a changed source or other architectures', async () => {
   expect(await setup()).toEqual(built)
   const first = statSync(binary()).mtimeMs
   expect(await setup()).toEqual({ ok: true, stderr: '' })
@@ -67,9 +65,7 @@ test('the CUDA build is made once, and made again for a changed source or other 
   expect(readFileSync(report, 'utf8')).toMatch(/for 'sm_80'/)
 })
 
-test('a warning of either compiler, and a symbol that nobody defines, fail the build', {
-  timeout: 300_000,
-}, async () => {
+test('a warning of either compiler, and a symbol that nobody defines, fail the build', async () => {
   writeFiles(root, {
     'native/backend/cuda/kernels/warning.cu': '__global__ void fill(int* to) { int unused; to[0] = 1; }\n',
   })

@@ -8,7 +8,7 @@ import { buildChoice } from './graphs/build.mjs'
 let program = ''
 beforeAll(async () => {
   program = await buildChoice()
-}, 600_000)
+})
 
 const directions = ['forward', 'input-gradient', 'weight-gradient'] as const
 

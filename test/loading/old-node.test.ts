@@ -21,7 +21,7 @@ const run = (program: string, words: readonly string[]) =>
 const sentence =
   /vggnet does not run on this Node\.\nFound: Node 18\.\d+\.\d+ \(\S+\)\nRequired: Node 20\.17 or later\nCure: a newer Node first on the PATH: /
 
-test('the import', { timeout: 180_000 }, (context) => {
+test('the import', (context) => {
   if ('reason' in found) return context.skip(found.reason)
   const program =
     "import('vggnet').catch((error) => console.log(JSON.stringify([error.name, error.code, error.message])))"

@@ -34,4 +34,4 @@ test('worker threads that are terminated in mid-work leak nothing', async () => 
   const { signal, error } = await withSanitizers('threads-program.mjs', words)
   expect(leaksOf(error)).toEqual([])
   expect({ signal, other: /ERROR: AddressSanitizer|runtime error/.exec(error) }).toEqual({ signal: null, other: null })
-}, 400_000)
+})

@@ -11,7 +11,7 @@ export interface Ended {
 }
 
 /** Longer than any of them takes on a busy machine: one that is still there hangs, and is killed. */
-const longest = 60_000
+const longest = 300_000
 
 /** A program of this folder as a process; it uses the package as its users do, from dist/. */
 export function startProgram(

@@ -46,7 +46,7 @@ describe('a training that is killed', () => {
       moments.push(...chained.moments)
     }
     console.log(`killed ${moments.join(', ')}`)
-  }, 120_000)
+  })
 })
 
 const nets: VGG[] = []

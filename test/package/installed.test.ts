@@ -31,7 +31,7 @@ describe('the package, installed by npm without scripts in an empty folder, besi
       offline = unreachable(error)
       if (offline === undefined) throw error
     }
-  }, 300_000)
+  })
   afterAll(() => rmSync(scratch, { recursive: true, force: true }))
 
   const installed = (context: TestContext) => {
@@ -50,7 +50,7 @@ describe('the package, installed by npm without scripts in an empty folder, besi
     expect(losses.at(-1)).toBeLessThan(losses[0])
     expect(equal).toBe(true)
     expect(parameters).toBe(32)
-  }, 300_000)
+  })
 
   test('answers npx vggnet --version and doctor', async (context) => {
     const { run, folder } = installed(context)

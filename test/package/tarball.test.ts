@@ -31,7 +31,7 @@ beforeAll(async () => {
   packed = await pack(scratch)
   await run('tar', ['-xzf', packed.file, '-C', scratch])
   folder = path.join(scratch, 'package')
-}, 300_000)
+})
 afterAll(() => rmSync(scratch, { recursive: true, force: true }))
 
 const inPackage = (name: string) => path.join(folder, name)

@@ -99,6 +99,6 @@ async function run(browser: string, folder: string, { scheme }: Look, words: rea
     `--user-data-dir=${profile}`,
   ]
   const colours = `--blink-settings=preferredColorScheme=${scheme === 'dark' ? 0 : 1}`
-  const options = { maxBuffer: 2 ** 28, timeout: 50_000 }
+  const options = { maxBuffer: 2 ** 28, timeout: 300_000 }
   return promisify(execFile)(browser, [...flags, ...quiet, colours, ...words], options)
 }

@@ -9,7 +9,7 @@ import { newFolder } from '../setup/folder.js'
 import { all, claimsToBe, gradient, listOf, packed } from '../setup/photos.js'
 
 const size = { height: 8, width: 8, channels: 3 } as const
-const deadline = 30_000
+const deadline = 300_000
 
 /** What a process finds that reads these files at the same time; it is killed at the deadline. */
 async function readApart(files: readonly Uint8Array[], options: object = {}) {
