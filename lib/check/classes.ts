@@ -1,5 +1,5 @@
 import type { Dataset } from '../data/dataset.js'
-import type { Finding } from './verdict.js'
+import type { Finding } from './findings.js'
 
 /** How many images a class has. */
 export interface ClassCount {

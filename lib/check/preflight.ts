@@ -19,17 +19,13 @@ import {
 } from '../options.js'
 import { countedText } from '../table.js'
 import { VGG } from '../vgg/vgg.js'
-import { activationsOf, imagesChecked } from './activations.js'
 import { classesOf } from './classes.js'
-import { type DuplicateReport, duplicatesIn, fileContents, type PartContents } from './duplicates.js'
-import type { ImageFiles } from './file-contents.js'
-import { gradientsOf } from './gradients.js'
-import { inputOf } from './input.js'
-import { type MemoryReport, memoryFor } from './memory.js'
+import { type MemoryReport, memoryFor, speedOf } from './cost.js'
+import { type DuplicateReport, duplicatesIn, fileContents, type ImageFiles, type PartContents } from './duplicates.js'
+import type { Finding } from './findings.js'
+import { inputOf, type Part, type Reading, readThrough, type UnreadableImage } from './images.js'
+import { activationsOf, gradientsOf, imagesChecked } from './layers.js'
 import type { FileReport, PreflightOptions, PreflightProgress, PreflightReport } from './preflight-report.js'
-import { type Part, type Reading, readThrough, type UnreadableImage } from './readable.js'
-import { speedOf } from './speed.js'
-import type { Finding } from './verdict.js'
 
 const files: Check<ImageFiles> = (value, name) => {
   if (isObject(value) && Array.isArray(value.sources) && Array.isArray(value.names))
@@ -179,9 +175,9 @@ async function lookAtNet(net: VGG, settings: Settings, memory: MemoryReport, rea
   const input = inputOf(reading.histograms, net.configuration, initialisation)
   if (memory.largestBatch === 0) return { ...none, input }
   const { images, labels } = await someImages(training, imagesChecked(net, memory.largestBatch), reading, seed)
-  const around = { initialisation, inputDeviation: input.deviation, classes: net.classes }
+  const context = { initialisation, inputDeviation: input.deviation, classes: net.classes }
   onProgress?.({ stage: 'activations' })
-  const activations = await activationsOf(net, images, around, signal)
+  const activations = await activationsOf(net, images, context, signal)
   throwIfAborted(signal, 'The check')
   onProgress?.({ stage: 'gradients' })
   const gradients = await gradientsOf(net, images, labels, learningRate)

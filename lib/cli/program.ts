@@ -10,7 +10,7 @@ import { addEvaluate } from './commands/evaluate.js'
 import { addReport } from './commands/report.js'
 import { addTrain } from './commands/train.js'
 import { addTune } from './commands/tune.js'
-import { exitCode, failureText } from './terminal/failure.js'
+import { exitCode, failureText } from './terminal/exit.js'
 
 const commands = [
   addDescribe,

@@ -3,9 +3,9 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { diagnosesOf } from '../../lib/cli/doctor/diagnoses.js'
 import type { Examination } from '../../lib/cli/doctor/examination.js'
 import { instructionSets, limitsHere } from '../../lib/cli/doctor/limits.js'
-import { verdictsOf } from '../../lib/cli/doctor/verdicts.js'
 import { native } from '../../lib/platform/native.js'
 import { commandLine, root, vggnet } from '../setup/command.js'
 
@@ -105,7 +105,7 @@ describe('vggnet doctor', () => {
     expect(JSON.parse(stdout.toString()).processor).toMatchObject({ processors: 1, affinity: '0' })
   })
 
-  test('ends in verdicts: what works, what does not, what to type', async () => {
+  test('ends in diagnoses: what works, what does not, what to type', async () => {
     const good = (await vggnet(['doctor'])).stdout.split('\n\n')
     expect(good).toHaveLength(2)
     expect(good[1]).toMatch(/^works {6}device 'cpu': a small multiplication comes out right$/m)
@@ -114,7 +114,7 @@ describe('vggnet doctor', () => {
   })
 })
 
-describe('verdicts', () => {
+describe('diagnoses', () => {
   const trial = {
     name: 'x',
     architecture: 'y',
@@ -124,7 +124,7 @@ describe('verdicts', () => {
     works: true,
     obstacle: '',
   }
-  const found: Omit<Examination, 'verdicts'> = {
+  const found: Omit<Examination, 'diagnoses'> = {
     works: true,
     vggnet: '1.0.0',
     system: { name: '', kernel: '', arch: 'x64', glibc: '2.36', node: '22.0.0' },
@@ -146,7 +146,7 @@ describe('verdicts', () => {
     devices: [{ ...trial, device: 'cpu' }],
   }
   const texts = (change: Partial<Examination>) =>
-    verdictsOf({ ...found, ...change }).map(({ kind, text, cure }) => `${kind}: ${text} -> ${cure}`)
+    diagnosesOf({ ...found, ...change }).map(({ kind, text, cure }) => `${kind}: ${text} -> ${cure}`)
 
   test('a machine on which all is well has one', () => {
     expect(texts({})).toEqual(["works: device 'cpu': a small multiplication comes out right -> "])

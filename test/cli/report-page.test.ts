@@ -5,9 +5,8 @@ import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Dataset } from '../../lib/data/dataset.js'
 import { evaluate } from '../../lib/evaluate/evaluate.js'
-import { judge } from '../../lib/report/mistakes.js'
 import type { ReportData } from '../../lib/report/page.js'
-import { collectReport, writeReport } from '../../lib/report/report.js'
+import { classifyAll, collectReport, writeReport } from '../../lib/report/report.js'
 import { RunLog } from '../../lib/report/run-log.js'
 import { Tensor } from '../../lib/tensor.js'
 import { train } from '../../lib/train/trainer.js'
@@ -72,8 +71,8 @@ afterAll(async () => {
 describe('collectReport', () => {
   test('the figures of the model are those of evaluate', async () => {
     const { unreadable, ...metrics } = await evaluate(net, validation)
-    expect(data.judged?.metrics).toEqual({ ...metrics, loss: expect.closeTo(metrics.loss, 5) })
-    expect(data.judged?.unreadable).toMatchObject([{ name: 'val/torn"><b>.jpg', reason: 'ends after 120 bytes' }])
+    expect(data.evaluation?.metrics).toEqual({ ...metrics, loss: expect.closeTo(metrics.loss, 5) })
+    expect(data.evaluation?.unreadable).toMatchObject([{ name: 'val/torn"><b>.jpg', reason: 'ends after 120 bytes' }])
     expect(unreadable).toHaveLength(1)
     expect(metrics.count).toBe(49)
   })
@@ -99,7 +98,7 @@ describe('collectReport', () => {
     expected.sort((a, b) => b.probability - a.probability)
     expect(expected.length).toBeGreaterThan(5)
 
-    const { mistakes } = await judge(net, validation, { batch: 7, mistakes: 1000 })
+    const { mistakes } = await classifyAll(net, validation, { batch: 7, mistakes: 1000 })
     expect(mistakes.map(({ index, answer }) => [index, answer])).toEqual(
       expected.map(({ index, answer }) => [index, answer]),
     )
@@ -110,9 +109,9 @@ describe('collectReport', () => {
       // of its own memory: a view would keep the batch
       expect(mistakes[position]?.pixels.buffer.byteLength).toBe(1024)
     }
-    const few = await judge(net, validation, { batch: 20, mistakes: 3 })
+    const few = await classifyAll(net, validation, { batch: 20, mistakes: 3 })
     expect(few.mistakes.map(({ index }) => index)).toEqual(expected.slice(0, 3).map(({ index }) => index))
-    expect(data.judged?.mistakes[0]).toMatchObject({
+    expect(data.evaluation?.mistakes[0]).toMatchObject({
       name: validation.nameOf?.(expected[0]?.index ?? -1),
       answer: classNames[expected[0]?.answer ?? -1],
     })
@@ -124,19 +123,19 @@ describe('collectReport', () => {
   })
 
   test('without a model the curves alone', async () => {
-    const { history, judged, filters } = await collectReport(run)
+    const { history, evaluation, filters } = await collectReport(run)
     expect(history.epochs.map(({ epoch }) => epoch)).toEqual([1, 2, 3])
-    expect([judged, filters]).toEqual([undefined, undefined])
+    expect([evaluation, filters]).toEqual([undefined, undefined])
   })
 
   test('a model that is broken has a report all the same', async () => {
     const broken = await smallNet()
     const { shape } = await broken.parameter('fc8.weight')
     await broken.setParameter('fc8.weight', Tensor.from(new Float32Array(3 * 32).fill(3e38), shape))
-    const { judged, notJudged, filters } = await collectReport(run, { net: broken, validation })
+    const { evaluation, evaluationError, filters } = await collectReport(run, { net: broken, validation })
     broken.dispose()
-    expect(judged).toBeUndefined()
-    expect(notJudged).toMatch(/^model: .*finite/)
+    expect(evaluation).toBeUndefined()
+    expect(evaluationError).toMatch(/^model: .*finite/)
     expect(filters?.images).not.toHaveLength(0)
   })
 
@@ -166,7 +165,7 @@ describe.skipIf(browser === undefined)('in a browser', () => {
       visibleWidth: look.width,
       width: look.width,
     })
-    expect(seen.images).toBe((data.judged?.mistakes.length ?? 0) + (data.filters?.images.length ?? 0))
+    expect(seen.images).toBe((data.evaluation?.mistakes.length ?? 0) + (data.filters?.images.length ?? 0))
     expect(seen.title).toBe(`VGG A on ${hostile} \u00b7 vggnet`)
     expect(seen.height).toBeGreaterThan(1500)
     const [back, front] = [seen.background, seen.colour].map((text) => Number(/\d+/.exec(text)?.[0]))

@@ -1,9 +1,8 @@
 import { stripVTControlCharacters } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { imagesChecked } from '../../lib/check/activations.js'
-import { preflightLines } from '../../lib/check/lines.js'
+import { imagesChecked } from '../../lib/check/layers.js'
 import { preflight } from '../../lib/check/preflight.js'
-import type { PreflightOptions, PreflightReport } from '../../lib/check/preflight-report.js'
+import { type PreflightOptions, type PreflightReport, preflightLines } from '../../lib/check/preflight-report.js'
 import { subset } from '../../lib/data/split.js'
 import { describe as describeNetwork } from '../../lib/network/describe.js'
 import { fittingBatch, microBatchFor, networkNeeds } from '../../lib/network/fitting-batch.js'
@@ -15,8 +14,8 @@ import { checked, pixelsOf, quarter } from './checked.js'
 describe('activations', () => {
   it("of D with the paper's initialisation are dead, and the mend is said", async () => {
     const { activations, fatal } = await checked({ ...quarter, initialisation: 'paper' })
-    expect(activations?.layers.at(-1)).toMatchObject({ layer: 'fc8', verdict: 'dead' })
-    expect(activations?.layers[0]).toMatchObject({ layer: 'conv1_1', verdict: 'fine' })
+    expect(activations?.layers.at(-1)).toMatchObject({ layer: 'fc8', state: 'dead' })
+    expect(activations?.layers[0]).toMatchObject({ layer: 'conv1_1', state: 'fine' })
     expect(activations?.logitsRms).toBeLessThan(1e-10)
     expect(fatal.join()).toMatch(
       /is dead .*loss stuck at 1\.1: use --initialisation glorot, or --plan paper-transplant/,
@@ -25,19 +24,19 @@ describe('activations', () => {
 
   it("of D with Glorot's are fine throughout, and nothing is wrong", async () => {
     const { activations, gradients, fatal, warnings } = await checked({ ...quarter, initialisation: 'glorot' })
-    expect(activations?.layers.map(({ verdict }) => verdict)).toEqual(Array(16).fill('fine'))
-    expect(gradients?.layers.map(({ verdict }) => verdict)).toEqual(Array(16).fill('fine'))
+    expect(activations?.layers.map(({ state }) => state)).toEqual(Array(16).fill('fine'))
+    expect(gradients?.layers.map(({ state }) => state)).toEqual(Array(16).fill('fine'))
     expect(gradients?.loss).toBeCloseTo(Math.log(3), 1)
     expect([fatal, warnings]).toEqual([[], []])
   })
 
   it.each(['A', 'D'])("of %s with He's on input that is not scaled explode; scaled they are fine", async (variant) => {
     const loud = await checked({ ...quarter, variant, initialisation: 'he', scale: 1 })
-    expect(loud.activations?.layers.at(-1)?.verdict).toBe('exploding')
+    expect(loud.activations?.layers.at(-1)?.state).toBe('exploding')
     expect(loud.fatal.join()).toMatch(/fc8 is exploding .*standard deviation 5\d: use --scale 0.01724/)
-    expect(loud.gradients?.layers.at(-1)?.verdict).toBe('exploding')
+    expect(loud.gradients?.layers.at(-1)?.state).toBe('exploding')
     const scaled = await checked({ ...quarter, variant, initialisation: 'he' })
-    expect(scaled.activations?.layers.every(({ verdict }) => verdict === 'fine')).toBe(true)
+    expect(scaled.activations?.layers.every(({ state }) => state === 'fine')).toBe(true)
     expect(scaled.fatal).toEqual([])
   })
 
@@ -45,9 +44,9 @@ describe('activations', () => {
   it('between those that train and those that do not are told apart', async () => {
     const half = { ...quarter, variant: 'A', width: 0.5, headWidth: 2048, seed: 2, initialisation: 'paper' } as const
     const loud = await checked({ ...half, scale: 1000 })
-    expect(loud.activations?.layers.at(-1)).toMatchObject({ verdict: 'fine' })
+    expect(loud.activations?.layers.at(-1)).toMatchObject({ state: 'fine' })
     const faint = await checked({ ...half, scale: 100 })
-    expect(faint.activations?.layers.at(-1)).toMatchObject({ verdict: 'vanishing' })
+    expect(faint.activations?.layers.at(-1)).toMatchObject({ state: 'vanishing' })
     expect(faint.warnings.join()).toMatch(/vanishing/)
   })
 
@@ -57,7 +56,7 @@ describe('activations', () => {
     await net.setParameter('conv4_1.bias', Tensor.from(new Float32Array(shape[0] ?? 0).fill(-1e4), shape))
     const { activations, fatal } = await preflight(net, { training: stripes(40, 1), batch: 8 })
     const layer = activations?.layers.find((one) => one.layer === 'conv4_1')
-    expect(layer).toMatchObject({ rms: 0, zeros: 1, deadChannels: 1, verdict: 'dead' })
+    expect(layer).toMatchObject({ rms: 0, zeros: 1, deadChannels: 1, state: 'dead' })
     expect(fatal.join()).toMatch(/conv4_1 is dead/)
   })
 
@@ -138,16 +137,16 @@ describe('the report', () => {
     expect(Math.max(...after.map((value, position) => Math.abs(value - (kept[position] ?? 0))))).toBeLessThan(1e-6)
   })
 
-  it('is plain data, and ends in a verdict', async () => {
+  it('is plain data, and ends with the result', async () => {
     const good = await checked({ ...quarter, initialisation: 'glorot' })
     expect(JSON.parse(JSON.stringify(good)).activations.layers).toEqual(good.activations?.layers)
     // picocolors paints where CI is set
     const plain = (report: PreflightReport) => preflightLines(report).map(stripVTControlCharacters)
-    const verdict = (report: PreflightReport): string => plain(report).at(-1) ?? ''
-    expect(verdict(good)).toMatch(/ready$/)
+    const last = (report: PreflightReport): string => plain(report).at(-1) ?? ''
+    expect(last(good)).toMatch(/ready$/)
     expect(plain(good).join('\n')).toMatch(/conv5_3 .*fine .*fine/)
     const bad = await checked({ ...quarter, initialisation: 'paper' })
-    expect(verdict(bad)).toMatch(/not ready/)
+    expect(last(bad)).toMatch(/not ready/)
     expect(plain(bad).join('\n')).toMatch(/fc8 .*dead/)
   })
 

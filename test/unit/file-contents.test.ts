@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { contentsOf } from '../../lib/check/file-contents.js'
+import { contentsOf } from '../../lib/check/duplicates.js'
 
 describe('contents of files', () => {
   let folder: string

@@ -1,8 +1,7 @@
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
 import type { Metrics } from '../../lib/evaluate/metrics.js'
-import { embedded, filterImages } from '../../lib/report/image-data.js'
-import { classTable, confusion } from '../../lib/report/page-confusion.js'
+import { classTable, confusion, embedded, filterImages } from '../../lib/report/page-evaluation.js'
 import { Tensor } from '../../lib/tensor.js'
 
 /** The figures that a confusion matrix gives. */

@@ -73,8 +73,8 @@ function reportWith(name: string): ReportData {
   return {
     made: time,
     history,
-    judged: { model: name, metrics, mistakes: [shown], unreadable: [{ name, reason: name }] },
-    notJudged: name,
+    evaluation: { model: name, metrics, mistakes: [shown], unreadable: [{ name, reason: name }] },
+    evaluationError: name,
     filters: { name, channels: 3, images: [{ ...image, largest: 1 }] },
   }
 }
@@ -156,10 +156,10 @@ describe('reportPage', () => {
 
   test('names of files below the folder of the data are shown without it; top-5 of five classes is left out', () => {
     const data = reportWith('/photos/')
-    const [mistake] = data.judged?.mistakes ?? []
-    if (data.judged === undefined || mistake === undefined) throw new Error('there is a mistake')
+    const [mistake] = data.evaluation?.mistakes ?? []
+    if (data.evaluation === undefined || mistake === undefined) throw new Error('there is a mistake')
     const mistakes = ['/photos/cat/1.jpg', '/images/2.jpg'].map((name) => ({ ...mistake, name }))
-    const page = reportPage({ ...data, judged: { ...data.judged, mistakes } })
+    const page = reportPage({ ...data, evaluation: { ...data.evaluation, mistakes } })
     const shown = [...page.matchAll(/<p class="file" title="([^"]*)"><bdi>([^<]*)/g)].map(([, full, short]) => [
       full,
       short,
@@ -197,7 +197,7 @@ describe('reportPage', () => {
     const page = reportPage({
       ...data,
       history: { ...data.history, skipped: files },
-      judged: { model: 'x', metrics, mistakes: [], unreadable: [] },
+      evaluation: { model: 'x', metrics, mistakes: [], unreadable: [] },
     })
     expect(page.length).toBeLessThan(1_000_000)
     expect(page).not.toContain('class="matrix')

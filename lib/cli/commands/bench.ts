@@ -8,8 +8,8 @@ import { native } from '../../platform/native.js'
 import { packageVersion } from '../../platform/package.js'
 import { countedText } from '../../table.js'
 import { type DeviceFlags, given, number } from '../flags/flags.js'
-import { stoppable } from '../terminal/stopping.js'
-import { waitingOn } from '../terminal/waiting.js'
+import { stoppable } from '../terminal/exit.js'
+import { waitingOn } from '../terminal/progress.js'
 
 const examples = `
 Times inference and training of one network on every device there is, or on the one named: five rounds each, of which the

@@ -1,7 +1,6 @@
 import type { Command } from 'commander'
-import { preflightLines } from '../../check/lines.js'
 import { preflight } from '../../check/preflight.js'
-import type { PreflightReport } from '../../check/preflight-report.js'
+import { type PreflightReport, preflightLines } from '../../check/preflight-report.js'
 import { datasetsFor } from '../../run/datasets.js'
 import type { RunDescription } from '../../run/description.js'
 import { fitted } from '../../run/fitted.js'
@@ -14,7 +13,7 @@ import { checkReading } from '../flags/data-flags.js'
 import { descriptionOf } from '../flags/description.js'
 import { given } from '../flags/flags.js'
 import { addDescriptionFlags, type DescriptionFlags } from '../flags/train-flags.js'
-import { waitingOn } from '../terminal/waiting.js'
+import { waitingOn } from '../terminal/progress.js'
 
 const examples = `
 Looks at memory, images, activations and gradients before a training, with the flags of that training, and measures

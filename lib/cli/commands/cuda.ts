@@ -1,8 +1,18 @@
 import { type Command, Option } from 'commander'
-import { type InstallFlags, installCuda } from '../cuda/install.js'
-import { removeCuda } from '../cuda/remove.js'
-import { showCuda } from '../cuda/status.js'
+import pc from 'picocolors'
+import { cacheFolder } from '../../platform/cache-folder.js'
+import { cudaLocations } from '../../platform/cuda/locations.js'
+import { type LibrariesStatus, type LibraryStatus, librariesStatus } from '../../platform/cuda/status.js'
+import { bytesHere } from '../../platform/wheels/fetch.mjs'
+import { cudaPins, pins } from '../../platform/wheels/pins.mjs'
+import { removePins } from '../../platform/wheels/remove.mjs'
+import { countedText } from '../../table.js'
+import { type CudaExamination, examineCudaApart } from '../doctor/devices.js'
 import { file } from '../flags/flags.js'
+import { stoppable } from '../terminal/exit.js'
+import { sizeText } from '../terminal/progress.js'
+import { section } from '../terminal/sections.js'
+import { type InstallFlags, installCuda, withWheels } from './cuda-install.js'
 
 const installing = `
 Fetches cuDNN, cuBLASLt and NVRTC (879 MB; 1.04 GB unpacked) through pip, by its own settings (PIP_INDEX_URL, PIP_CERT,
@@ -53,4 +63,98 @@ export function addCuda(program: Command): void {
     .option('--json', 'one JSON object')
     .addHelpText('after', removing)
     .action((flags: { json?: true }) => removeCuda(flags))
+}
+
+/** What `vggnet cuda status --json` prints. */
+interface CudaStatus extends LibrariesStatus {
+  /** Whether all is there that is needed of NVIDIA's libraries. */
+  ready: boolean
+  cache: string
+  /** Of libraries that an install which was interrupted has fetched so far. */
+  bytesBegun: number
+  /** libvggnet_cuda.so; the text is empty where it is there. */
+  cudaLibrary: { path: string; obstacle: string }
+  driver: CudaExamination['driver']
+  cards: string[]
+  /** What to do next, for people; empty: nothing. */
+  next: string
+}
+
+function nextOf({ ready, bytesBegun, cudaLibrary, driver }: Omit<CudaStatus, 'next'>): string {
+  if (!ready) return `\`npx vggnet cuda install\` ${bytesBegun > 0 ? 'goes on with' : 'fetches'} what is missing`
+  if (cudaLibrary.obstacle !== '') return cudaLibrary.obstacle.replace(/^.*?: (?=`)/, '')
+  if (driver.version === '') return "install NVIDIA's driver, R580 or later, where there is a card"
+  return driver.obstacle === '' ? '`npx vggnet doctor` lets the cards multiply' : driver.obstacle
+}
+
+async function statusHere(): Promise<CudaStatus> {
+  const cache = cacheFolder(process.env)
+  const found = librariesStatus()
+  const ready = found.libraries.every(({ needed, found }) => found || !needed)
+  const wheels = cudaPins.flatMap((name) => pins[name].wheels)
+  const bytesBegun = wheels.reduce((sum, wheel) => sum + bytesHere(cache, wheel), 0)
+  const { library: path, noLibrary } = cudaLocations()
+  const { driver, devices } = await examineCudaApart(['doctor', '--only-cuda'])
+  const cudaLibrary = { path, obstacle: path === '' ? noLibrary : '' }
+  const cards = devices.map(({ name }) => name).filter(Boolean)
+  const status = { ready, cache, bytesBegun, ...found, cudaLibrary, driver, cards }
+  return { ...status, next: nextOf(status) }
+}
+
+function libraryFacts({ needed, found, version, folder, from, bytes, missing }: LibraryStatus): string[] {
+  const without = needed ? '' : ' (cuDNN does without it, slower)'
+  if (folder === '') return [pc.red(`not found${without}`)]
+  const head = [version || 'of unknown version', sizeText(bytes), `from ${from}`].join(', ')
+  return [head, folder, found ? '' : pc.red(`missing there: ${missing.join(', ')}${without}`)]
+}
+
+function driverFacts({ driver, cards }: CudaStatus): string[] {
+  if (driver.version === '') return [driver.obstacle]
+  const shown = cards.length > 0 ? `: ${cards.join(', ')}` : ''
+  return [`for CUDA ${driver.version}, ${countedText(driver.cards, 'card')} visible${shown}`, driver.obstacle]
+}
+
+function text(status: CudaStatus, width: number): string {
+  const { libraries, passedOver, cudaLibrary, cache, bytesBegun, next } = status
+  const sections: [string, string[]][] = [
+    ...libraries.map((library): [string, string[]] => [library.name, libraryFacts(library)]),
+    ['not used', [...passedOver]],
+    [
+      'begun',
+      [bytesBegun > 0 ? `${sizeText(bytesBegun)} fetched by an install that was interrupted, in ${cache}` : ''],
+    ],
+    ['vggnet', [cudaLibrary.path || cudaLibrary.obstacle]],
+    ['driver', driverFacts(status)],
+    ['next', [next]],
+  ]
+  return sections
+    .map(([title, facts]) => section(title, facts, width))
+    .filter(Boolean)
+    .join('\n')
+}
+
+/** `vggnet cuda status`. */
+export async function showCuda({ json }: { json?: true }): Promise<void> {
+  const status = await statusHere()
+  console.log(json ? JSON.stringify(status, null, 2) : text(status, process.stdout.columns || 80))
+  process.exitCode = status.ready ? 0 : 1
+}
+
+/** `vggnet cuda remove`. */
+export async function removeCuda({ json }: { json?: true }): Promise<void> {
+  const cache = cacheFolder(process.env)
+  const onWaiting = (owner: number) => console.error(`waiting for process ${owner}, which installs`)
+  const { removed, holders } = await stoppable(
+    (signal) => withWheels(() => removePins(cache, cudaPins, { onWaiting, signal })),
+    'what was not removed yet is there',
+  )
+  const bytes = removed.reduce((sum, one) => sum + one.bytes, 0)
+  if (json) return console.log(JSON.stringify({ cache, bytes, removed, holders }, null, 2))
+  if (removed.length === 0) return console.log(`There is nothing of NVIDIA's in ${cache}`)
+  console.log(`Removed from ${cache}, ${sizeText(bytes)}:`)
+  for (const one of removed) console.log(`  ${one.folder.slice(cache.length + 1)}  ${sizeText(one.bytes)}`)
+  if (holders.length > 0) {
+    const who = countedText(holders.length, 'process uses', 'processes use')
+    console.log(`${who} them still (${holders.join(', ')}), unharmed: the space is free when that has ended`)
+  }
 }

@@ -2,12 +2,10 @@ import path from 'node:path'
 import { type Command, Option } from 'commander'
 import pc from 'picocolors'
 import { bytesText, countedText } from '../../table.js'
-import { type CudaExamination, examineCuda, examineCudaApart } from '../doctor/cuda-examination.js'
+import { type CudaExamination, type DeviceCheck, examineCuda, examineCudaApart } from '../doctor/devices.js'
+import type { Diagnosis } from '../doctor/diagnoses.js'
 import { type Examination, examine } from '../doctor/examination.js'
-import type { Trial } from '../doctor/trial.js'
-import type { Verdict } from '../doctor/verdicts.js'
-import { section } from '../terminal/sections.js'
-import { tuningFacts } from '../terminal/tuning-text.js'
+import { section, tuningFacts } from '../terminal/sections.js'
 
 const examples = `
 To be pasted into a bug report. The exit code is 0 where every device that this installation is built for computes.
@@ -45,7 +43,16 @@ function fileFacts({ files, searched }: Pick<CudaExamination, 'files' | 'searche
   return [...found, `missing: ${names.join(', ')}`, `searched: ${searched.join(', ')}`]
 }
 
-function deviceFacts({ device, name, architecture, bytes, freeBytes, precision, works, obstacle }: Trial): string[] {
+function deviceFacts({
+  device,
+  name,
+  architecture,
+  bytes,
+  freeBytes,
+  precision,
+  works,
+  obstacle,
+}: DeviceCheck): string[] {
   if (name === '') return [pc.dim(obstacle.startsWith('device ') ? obstacle : `${device}: ${obstacle}`)]
   const verdict = works ? pc.green(`works in ${precision}`) : pc.red('does not work')
   return [`${device} ${verdict}: ${name}, ${architecture}, ${bytesText(bytes)}, ${bytesText(freeBytes)} free`, obstacle]
@@ -86,13 +93,13 @@ const marks = {
 } as const
 
 /** A sentence, and what to type on a line of its own. */
-function verdictText({ kind, text: words, cure }: Verdict, width: number): string {
+function diagnosisText({ kind, text: words, cure }: Diagnosis, width: number): string {
   const { title, paint } = marks[kind]
   return section(paint(title), [words, cure && `-> ${cure}`], width)
 }
 
 function text(found: Examination, width: number): string {
-  const { system, paths, memory, addon, cuda, tuning, devices, verdicts } = found
+  const { system, paths, memory, addon, cuda, tuning, devices, diagnoses } = found
   const sections: [string, string[]][] = [
     ['vggnet', [`${found.vggnet}${paths.checkout ? ', a checkout' : ''}`, paths.root]],
     ['system', [`${system.name}, ${system.kernel} ${system.arch}, glibc ${system.glibc || 'none'}`]],
@@ -117,7 +124,7 @@ function text(found: Examination, width: number): string {
     sections.push([index === 0 ? 'devices' : '', deviceFacts(device)])
   })
   const lines = sections.map(([title, facts]) => section(title, facts, width))
-  return [...lines, '', ...verdicts.map((verdict) => verdictText(verdict, width))].join('\n')
+  return [...lines, '', ...diagnoses.map((diagnosis) => diagnosisText(diagnosis, width))].join('\n')
 }
 
 const cardsText = (count: number): string => `${count} ${count === 1 ? 'card' : 'cards'} visible`

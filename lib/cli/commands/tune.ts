@@ -5,9 +5,9 @@ import { type Measured, type MeasuredDial, measureTuning } from '../../measure/t
 import { type TuningInForce, tuningFile, tuningInForce } from '../../platform/kept-tuning.js'
 import { type Column, countedText, tableLines } from '../../table.js'
 import { given, number } from '../flags/flags.js'
-import { stoppable } from '../terminal/stopping.js'
-import { dialNames, dialText, tuningFacts } from '../terminal/tuning-text.js'
-import { waitingOn } from '../terminal/waiting.js'
+import { stoppable } from '../terminal/exit.js'
+import { waitingOn } from '../terminal/progress.js'
+import { dialNames, dialText, tuningFacts } from '../terminal/sections.js'
 
 const examples = `
 Measures with what sizes of blocks the processor's convolutions are fastest here, in under a minute on two cores and

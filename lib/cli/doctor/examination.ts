@@ -9,16 +9,14 @@ import { machine } from '../../platform/load/failure.js'
 import { addonFiles, fileFault, manifestOf } from '../../platform/load/manifest.js'
 import { installation } from '../../platform/native.js'
 import { packageRoot, packageVersion } from '../../platform/package.js'
-import type { CudaExamination } from './cuda-examination.js'
-import type { Facts } from './facts.js'
+import { type CudaExamination, checkDevice } from './devices.js'
+import { type Diagnosis, diagnosesOf, type Facts } from './diagnoses.js'
 import { instructionSets, limitsHere } from './limits.js'
-import { tried } from './trial.js'
-import { type Verdict, verdictsOf } from './verdicts.js'
 
 /** What `vggnet doctor --json` prints. */
 export interface Examination extends Facts {
   /** What works, what does not, what to type. */
-  verdicts: Verdict[]
+  diagnoses: Diagnosis[]
 }
 
 function systemName(): string {
@@ -97,7 +95,7 @@ function addonOf(): Examination['addon'] {
   }
 }
 
-const judged = (found: Facts): Examination => ({ ...found, verdicts: verdictsOf(found) })
+const judged = (found: Facts): Examination => ({ ...found, diagnoses: diagnosesOf(found) })
 
 /**
  * Looks at everything that decides where vggnet can compute, and lets each device multiply.
@@ -108,7 +106,7 @@ export async function examine(examineCuda: () => Promise<CudaExamination>): Prom
   const addon = addonOf()
   if (addon.obstacle !== '') return judged({ works: false, ...here, addon, devices: [] })
   const tuning = tuningInForce()
-  const cpu = await tried({ device: 'cpu', name: here.processor.name, architecture: addon.isa, ...here.memory })
+  const cpu = await checkDevice({ device: 'cpu', name: here.processor.name, architecture: addon.isa, ...here.memory })
   const { devices: cards, ...cuda } = await examineCuda()
   // No failure: a machine without a card, and an installation that was not built for cards.
   const expected = cuda.library.path !== '' && cuda.driver.obstacle === '' ? [cpu, ...cards] : [cpu]

@@ -72,3 +72,12 @@ function startLines(net: VGG, { training, validation }: Datasets): string {
   const made = `VGG ${net.variant} (${size}, ${net.classes} classes, ${countText(count)} parameters)`
   return `${made}: ${training.count} images, ${held}\n${deviceLine(net)}`
 }
+
+/** A command of this program as it is typed; a POSIX shell reads the same words back. */
+export function commandText(words: readonly string[]): string {
+  return ['vggnet', ...words].map(quoted).join(' ')
+}
+
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+}

@@ -6,14 +6,13 @@ import { cacheFolder } from '../../platform/cache-folder.js'
 import { folderOf } from '../../platform/wheels/cache.mjs'
 import { bytesHere, type Watching } from '../../platform/wheels/fetch.mjs'
 import { folderSource, installPin, pipSource, type Source } from '../../platform/wheels/install.mjs'
-import { cudaPins, type Pin, pins, wheelBytes } from '../../platform/wheels/pins.mjs'
+import { cudaLibraryFiles, cudaPins, type Pin, pins, wheelBytes } from '../../platform/wheels/pins.mjs'
 import { checkPlatform } from '../../platform/wheels/platform.mjs'
+import { WheelProblem } from '../../platform/wheels/problem.mjs'
 import { countedText } from '../../table.js'
 import { durationText } from '../../train/log.js'
-import { stoppable } from '../terminal/stopping.js'
-import { manualOf, manualText } from './manual.js'
-import { installProgressOn, sizeText } from './progress.js'
-import { withWheels } from './wheel-failure.js'
+import { stoppable } from '../terminal/exit.js'
+import { installProgressOn, sizeText } from '../terminal/progress.js'
 
 export interface InstallFlags {
   from?: string
@@ -151,4 +150,81 @@ function doneText(cache: string, installed: readonly Wanted[], seconds: number):
   const licences = "They are NVIDIA's, under NVIDIA's licences."
   const count = countedText(installed.length, 'library', 'libraries')
   return `${pc.green('Installed')} ${count} in ${durationText(seconds)}. ${licences}\n${inUse}`
+}
+
+/** What `vggnet cuda install --manual --json` prints. */
+export interface Manual {
+  cache: string
+  libraries: {
+    title: string
+    /** To be fetched, by these names. */
+    wheels: { requirement: string; file: string; bytes: number; sha256: string }[]
+    /** What is needed of them; a name that ends in a dot stands for any further version. */
+    folder: string
+    files: string[]
+  }[]
+}
+
+/** What has to be put where by hand. */
+export function manualOf(cache: string): Manual {
+  const libraries = cudaPins.map((name) => {
+    const { title, wheels } = pins[name]
+    const folder = `${wheels[0]?.take}/lib`
+    return {
+      title,
+      wheels: wheels.map(({ requirement, file, bytes, sha256 }) => ({ requirement, file, bytes, sha256 })),
+      folder,
+      files: cudaLibraryFiles[name],
+    }
+  })
+  return { cache, libraries }
+}
+
+const fileText = (name: string): string => (name.endsWith('.') ? `${name}*` : name)
+
+/** The manual in words. */
+export function manualText({ cache, libraries }: Manual): string {
+  const wheels = libraries.flatMap(({ wheels }) =>
+    wheels.flatMap(({ requirement, file, bytes, sha256 }) => [
+      `  ${file}`,
+      `    ${sizeText(bytes)}, of ${requirement}`,
+      `    SHA-256 ${sha256}`,
+    ]),
+  )
+  const files = libraries.flatMap(({ title, folder, files }) => [
+    `  ${title}, from ${folder}:`,
+    ...files.map((name) => `    ${fileText(name)}`),
+  ])
+  return [
+    "NVIDIA's libraries by hand. Fetch these wheels where there is a network, from a",
+    'Python package index (by `pip download --no-deps NAME==VERSION`, or a browser):',
+    '',
+    ...wheels,
+    '',
+    'Put them into one folder here. Then, without Python or a network,',
+    '',
+    '  npx vggnet cuda install --from FOLDER',
+    '',
+    `checks them and unpacks them into ${cache}.`,
+    '',
+    'Or name the folders of libraries that lie elsewhere: VGGNET_CUDA_LIBRARIES=',
+    'FOLDER:FOLDER in the environment. All of cuDNN must lie in one folder. These',
+    'files are needed (a wheel is a zip):',
+    '',
+    ...files,
+  ].join('\n')
+}
+
+/** Work on wheels, whose problems become errors of vggnet; what pip said goes to stderr before. */
+export async function withWheels<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof Error && error.name === 'AbortError')
+      throw new VggError('ABORTED', 'the work on wheels was aborted', { cause: error })
+    if (!(error instanceof WheelProblem)) throw error
+    const colours = pc.createColors(pc.isColorSupported && process.stderr.isTTY)
+    if (error.log !== '') console.error(colours.dim(error.log.trimEnd()))
+    throw new VggError(error.code, error.message, { cause: error })
+  }
 }

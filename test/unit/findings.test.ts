@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { activationState, gradientState, mendFor, type Verdict } from '../../lib/check/verdict.js'
+import { activationState, adviceFor, gradientState, type SignalState } from '../../lib/check/findings.js'
 
 describe('the verdict on logits', () => {
   // rms, as measured; 'trains': whether the net of that measurement did
-  it.each<{ net: string; rms: number; verdict: Verdict }>([
+  it.each<{ net: string; rms: number; verdict: SignalState }>([
     { net: 'A, 0.01, full size, trains', rms: 1.0e-3, verdict: 'fine' },
     { net: 'D, 0.01, full size, does not', rms: 3.2e-6, verdict: 'dead' },
     { net: 'A, Glorot, full size, trains', rms: 1.42, verdict: 'fine' },
@@ -34,7 +34,7 @@ describe('the verdict on other layers', () => {
 })
 
 describe('the verdict on gradients', () => {
-  it.each<[number, Verdict]>([
+  it.each<[number, SignalState]>([
     [1.5e-7, 'vanishing'],
     [1.3e-6, 'fine'],
     [0.1, 'fine'],
@@ -67,6 +67,6 @@ describe('the mend', () => {
     ['exploding', { initialisation: 'he', inputDeviation: 1, classes: 10 }, /--initialisation glorot/],
     ['exploding', { initialisation: undefined, inputDeviation: 65, classes: 10 }, /mean and scale that these weights/],
   ] as const)('of %s activations goes by how the weights were made: %o', (verdict, around, words) => {
-    expect(mendFor(verdict, around)).toMatch(words)
+    expect(adviceFor(verdict, around)).toMatch(words)
   })
 })

@@ -9,7 +9,7 @@ export interface Finding {
 }
 
 /** How the values or gradients of a layer look. */
-export type Verdict = 'fine' | 'vanishing' | 'dead' | 'exploding'
+export type SignalState = 'fine' | 'vanishing' | 'dead' | 'exploding'
 
 /**
  * Where verdicts change. Measured, rms of the logits at the start, for input of standard deviation 65: A with the
@@ -42,22 +42,22 @@ export interface LayerFigures {
   readonly deadChannels: number
 }
 
-/** The verdict on a layer's outputs; `logits`: on the last layer's. */
-export function activationState({ rms, deadChannels }: LayerFigures, logits: boolean): Verdict {
+/** The state on a layer's outputs; `logits`: on the last layer's. */
+export function activationState({ rms, deadChannels }: LayerFigures, logits: boolean): SignalState {
   if (!Number.isFinite(rms) || rms > (logits ? limits.explodingLogits : limits.explodingLayer)) return 'exploding'
   if (rms < limits.dead || deadChannels >= limits.deadChannels) return 'dead'
   return rms < limits.vanishing ? 'vanishing' : 'fine'
 }
 
 /** @param step the change by one step of training without momentum, as a share of the weights: rate * gradient / weight */
-export function gradientState(gradient: number, step: number): Verdict {
+export function gradientState(gradient: number, step: number): SignalState {
   if (!Number.isFinite(gradient) || step > limits.explodingStep) return 'exploding'
   if (gradient === 0) return 'dead'
   return step < limits.vanishingStep ? 'vanishing' : 'fine'
 }
 
 /** What the advice depends on. */
-export interface Circumstances {
+export interface AdviceContext {
   /** How the weights were made; undefined for weights that were learnt. */
   readonly initialisation: Initialisation | undefined
   /** Standard deviation of the input after mean and scale. */
@@ -65,11 +65,11 @@ export interface Circumstances {
   readonly classes: number
 }
 
-/** What mends a net whose activations have this verdict. */
-export function mendFor(verdict: Exclude<Verdict, 'fine'>, around: Circumstances): string {
-  const { initialisation, inputDeviation, classes } = around
+/** What mends a net whose activations have this state. */
+export function adviceFor(state: Exclude<SignalState, 'fine'>, context: AdviceContext): string {
+  const { initialisation, inputDeviation, classes } = context
   const input = inputDeviation.toPrecision(2)
-  if (verdict === 'exploding') {
+  if (state === 'exploding') {
     if (initialisation === undefined) return 'use the mean and scale that these weights were learnt with'
     if (inputDeviation > 5)
       return `the input has standard deviation ${input}: use --scale 0.01724 (1/58), or --initialisation glorot`

@@ -1,5 +1,7 @@
+import sharp from 'sharp'
 import type { Metrics } from '../evaluate/metrics.js'
 import { countedText, countText } from '../table.js'
+import { type Tensor, valuesOf } from '../tensor.js'
 import { percent } from '../train/log.js'
 import { type Html, html, named, wide } from './html.js'
 
@@ -116,4 +118,126 @@ export function classTable(metrics: Metrics): Html {
   const rest = rows.slice(mostRows)
   const more = rest.length > 0 && html`<details><summary>${rest.length} more</summary>${table(rest)}</details>`
   return html`<section><h2>Per-class results, worst first</h2>${table(rows.slice(0, mostRows))}${more}</section>`
+}
+
+/** A mistake as the page shows it. */
+export interface ShownMistake {
+  readonly image: EmbeddedImage
+  /** Of the file. */
+  readonly name: string
+  readonly truth: string
+  readonly answer: string
+  /** 0 to 1. */
+  readonly probability: number
+  readonly truthProbability: number
+}
+
+/** The first layer as the page shows it. */
+export interface ShownFilters {
+  /** Of the parameter: 'conv1_1.weight'. */
+  readonly name: string
+  readonly channels: number
+  readonly images: readonly FilterImage[]
+}
+
+/** A path below the folder of the data, without that folder. */
+function within(name: string, data: string | undefined): string {
+  const folder = `${data?.replace(/\/+$/, '')}/`
+  return data && name.startsWith(folder) ? name.slice(folder.length) : name
+}
+
+/**
+ * The images about which the network was most sure, and wrong. Pure.
+ * @param data the folder of the images, which their names begin with
+ */
+export function mistakes(shown: readonly ShownMistake[], data: string | undefined): Html {
+  if (shown.length === 0)
+    return html`<section><h2>Mistakes</h2><p class="none">None: every image was classified correctly.</p></section>`
+  const figures = shown.map(({ image, name, truth, answer, probability, truthProbability }) => {
+    const look = Math.max(image.width, image.height) <= small && html` class="pixels"`
+    const figure = html`<img${look} src="${image.uri}" width="${image.width}" height="${image.height}" alt="${name}: ${truth}, classified as ${answer}">`
+    return html`<figure class="mistake"><div class="frame">${figure}</div><figcaption><dl>
+<dt>answer</dt><dd class="share">${percent(probability)}</dd><dd class="class">${named(answer)}</dd><dd class="line">${bar(probability, 'wrong')}</dd>
+<dt>true</dt><dd class="share">${percent(truthProbability)}</dd><dd class="class">${named(truth)}</dd><dd class="line">${bar(truthProbability, 'right')}</dd></dl>
+<p class="file" title="${name}">${named(within(name, data))}</p></figcaption></figure>`
+  })
+  return html`<section><h2>Most confident mistakes</h2><p class="note">Images as the network received them, with the probabilities of its answer and of the true class.</p><div class="mistakes">${figures}</div></section>`
+}
+
+/** The windows of the first layer. Pure. */
+export function filters({ name, channels, images }: ShownFilters): Html {
+  const figures = images.map(
+    ({ uri, width, height, largest }, index) =>
+      html`<img class="pixels" src="${uri}" width="${width}" height="${height}" alt="filter ${index + 1}" title="filter ${index + 1}: largest weight ${largest.toPrecision(2)}">`,
+  )
+  const colours =
+    channels === 3 ? 'red, green and blue are the weights of these channels' : 'bright is above 0, dark below'
+  return html`<section><h2>First-layer filters</h2><p class="note"><code>${name}</code>, ${images.length} windows, each scaled by its own largest weight: mid-grey is 0; ${colours}.</p><div class="filters">${figures}</div></section>`
+}
+
+/** An image inside a page. */
+export interface EmbeddedImage {
+  /** `data:image/png;base64,...` */
+  readonly uri: string
+  readonly width: number
+  readonly height: number
+}
+
+/** Below this an image is shown enlarged, and JPEG would blur what there is to see. */
+const small = 96
+
+/**
+ * Pixels as an image in a page: PNG where it is small, JPEG elsewhere.
+ * @param pixels uint8, height x width x channels; of two channels, or more than three, the first is shown
+ */
+export async function embedded(
+  pixels: Uint8Array,
+  size: { readonly height: number; readonly width: number; readonly channels: number },
+): Promise<EmbeddedImage> {
+  const { height, width } = size
+  const shown = size.channels === 3 ? pixels : pixels.filter((_, position) => position % size.channels === 0)
+  const image = sharp(shown, { raw: { height, width, channels: size.channels === 3 ? 3 : 1 } })
+  const isSmall = Math.max(height, width) <= small
+  const bytes = await (isSmall ? image.png() : image.jpeg({ quality: 82 })).toBuffer()
+  return { uri: `data:image/${isSmall ? 'png' : 'jpeg'};base64,${bytes.toString('base64')}`, width, height }
+}
+
+/** One window of the first layer. */
+export interface FilterImage extends EmbeddedImage {
+  /** The largest amount of a weight: what is drawn black or white. */
+  readonly largest: number
+}
+
+/** About so many pixels is a filter's side. */
+const filterSide = 48
+
+/**
+ * The windows of a first layer as images: 0 is mid-grey, the window's largest amount black or white; each weight is
+ * enlarged to a square.
+ * @param weight float32 [o, c, h, w]; of other than 1 or 3 channels, none
+ */
+export async function filterImages(weight: Tensor<'float32'>): Promise<FilterImage[]> {
+  const [outputs = 0, channels = 0, height = 0, width = 0] = weight.shape
+  if ((channels !== 1 && channels !== 3) || height * width === 0) return []
+  const values = valuesOf(weight)
+  const area = height * width
+  const times = Math.max(1, Math.round(filterSide / Math.max(height, width)))
+  const size = { width: width * times, height: height * times }
+  return Promise.all(
+    Array.from({ length: outputs }, async (_, output) => {
+      const window = values.subarray(output * channels * area, (output + 1) * channels * area)
+      const largest = window.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
+      // c h w -> h w c
+      const pixels = Uint8Array.from(window, (_, position) => {
+        const value = window[(position % channels) * area + Math.floor(position / channels)] ?? 0
+        return largest > 0 && Number.isFinite(largest) ? Math.round(127.5 + (127.5 * value) / largest) : 128
+      })
+      const raw = { height, width, channels: channels as 1 | 3 }
+      const bytes = await sharp(pixels, { raw })
+        .resize({ ...size, kernel: 'nearest' })
+        .png({ compressionLevel: 9 })
+        .toBuffer()
+      return { uri: `data:image/png;base64,${bytes.toString('base64')}`, ...size, largest }
+    }),
+  )
 }

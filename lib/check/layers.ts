@@ -1,9 +1,17 @@
-import { throwIfAborted } from '../error.js'
-import type { Layer } from '../layer.js'
+import { throwIfAborted, VggError } from '../error.js'
+import { type Layer, layersWithParameters } from '../layer.js'
 import { describe } from '../network/describe.js'
 import type { Tensor } from '../tensor.js'
 import type { VGG } from '../vgg/vgg.js'
-import { activationState, type Circumstances, type Finding, limits, mendFor, type Verdict } from './verdict.js'
+import {
+  type AdviceContext,
+  activationState,
+  adviceFor,
+  type Finding,
+  gradientState,
+  limits,
+  type SignalState,
+} from './findings.js'
 
 /** A layer's outputs on real images, without dropout. */
 export interface LayerActivations {
@@ -16,7 +24,7 @@ export interface LayerActivations {
   /** Share of the channels that are 0 at all positions of all images; 0 without a ReLU. */
   readonly deadChannels: number
   /** What that means for training. */
-  readonly verdict: Verdict
+  readonly state: SignalState
 }
 
 /** The activations of a net, layer by layer. */
@@ -123,13 +131,13 @@ class Sums {
 }
 
 /**
- * The outputs of each layer on these images, in evaluation mode, with a verdict on each and the mend.
+ * The outputs of each layer on these images, in evaluation mode, with a state on each and the mend.
  * @param images uint8 [n, h, w, c], of the net's size
  */
 export async function activationsOf(
   net: VGG,
   images: Tensor<'uint8'>,
-  around: Circumstances,
+  context: AdviceContext,
   signal?: AbortSignal,
 ): Promise<ActivationReport> {
   const count = images.shape[0] ?? 0
@@ -150,28 +158,130 @@ export async function activationsOf(
         tensor?.dispose()
       }
     }
-    layers.push(...group.map((tap, position) => judged(tap, sums[position] ?? new Sums(), taps.at(-1))))
+    layers.push(...group.map((tap, position) => layerActivations(tap, sums[position] ?? new Sums(), taps.at(-1))))
   }
-  return { images: count, layers, logitsRms: layers.at(-1)?.rms ?? 0, findings: findingsOf(layers, around) }
+  return { images: count, layers, logitsRms: layers.at(-1)?.rms ?? 0, findings: activationFindings(layers, context) }
 }
 
-function judged(tap: Tap, sums: Sums, last: Tap | undefined): LayerActivations {
+function layerActivations(tap: Tap, sums: Sums, last: Tap | undefined): LayerActivations {
   const { rms, zeros, deadChannels } = sums.figures()
   const figures = tap.rectified ? { rms, zeros, deadChannels } : { rms, zeros: 0, deadChannels: 0 }
-  return { layer: tap.layer, ...figures, verdict: activationState(figures, tap === last) }
+  return { layer: tap.layer, ...figures, state: activationState(figures, tap === last) }
 }
 
-/** One finding, for the worst verdict, told at the first layer that has it: what is wrong there goes on to the end. */
-function findingsOf(layers: readonly LayerActivations[], around: Circumstances): Finding[] {
-  for (const verdict of ['exploding', 'dead', 'vanishing'] as const) {
-    const first = layers.find((layer) => layer.verdict === verdict)
+/** One finding, for the worst state, told at the first layer that has it: what is wrong there goes on to the end. */
+function activationFindings(layers: readonly LayerActivations[], context: AdviceContext): Finding[] {
+  for (const state of ['exploding', 'dead', 'vanishing'] as const) {
+    const first = layers.find((layer) => layer.state === state)
     if (first === undefined) continue
     const silent = first.deadChannels >= limits.deadChannels && first.rms >= limits.dead
     const figure = silent
       ? `${Math.round(100 * first.deadChannels)} % of the channels never fire`
       : `activations ${first.rms.toExponential(1)}`
-    const text = `${first.layer} is ${verdict} (${figure}): ${mendFor(verdict, around)}`
-    return [{ severity: verdict === 'vanishing' ? 'warning' : 'fatal', text }]
+    const text = `${first.layer} is ${state} (${figure}): ${adviceFor(state, context)}`
+    return [{ severity: state === 'vanishing' ? 'warning' : 'fatal', text }]
   }
   return []
+}
+
+/** The gradient of a layer's weights, in training mode. */
+export interface LayerGradient {
+  /** 'conv1_1'. */
+  readonly layer: string
+  /** Euclidean norms. */
+  readonly gradientNorm: number
+  /** Of the weights. */
+  readonly weightNorm: number
+  /** What a step at this rate, without momentum, changes of the weights: rate * gradient norm / weight norm. */
+  readonly step: number
+  /** What that means for training. */
+  readonly state: SignalState
+}
+
+/** One backward pass: the loss at the start, and gradients layer by layer. Frozen layers have none. */
+export interface GradientReport {
+  /** In the batch. */
+  readonly images: number
+  /** Mean cross-entropy in training mode; NaN where it is not finite. */
+  readonly loss: number
+  /** ln(classes): what a net gives that knows nothing. */
+  readonly expectedLoss: number
+  /** Each that has parameters. */
+  readonly layers: readonly LayerGradient[]
+  /** What is wrong. */
+  readonly findings: readonly Finding[]
+}
+
+async function norm(tensor: Tensor<'float32'>): Promise<number> {
+  let sum = 0
+  for (const value of await tensor.data()) sum += value * value
+  tensor.dispose()
+  return Math.sqrt(sum)
+}
+
+async function gradientOf(net: VGG, layer: string, rate: number): Promise<LayerGradient> {
+  const gradientNorm = await norm(await net.gradient(`${layer}.weight`))
+  const weightNorm = await norm(await net.parameter(`${layer}.weight`))
+  // weights of 0 have no size to compare with
+  const step = weightNorm === 0 ? 0 : (rate * gradientNorm) / weightNorm
+  const state = weightNorm === 0 && gradientNorm > 0 ? 'fine' : gradientState(gradientNorm, step)
+  return { layer, gradientNorm, weightNorm, step, state }
+}
+
+/**
+ * The gradients of one backward pass over these images.
+ * @param images uint8 [n, h, w, c]
+ * @param rate the learning rate of the first step
+ */
+export async function gradientsOf(
+  net: VGG,
+  images: Tensor<'uint8'>,
+  labels: Int32Array,
+  rate: number,
+): Promise<GradientReport> {
+  const start = { images: labels.length, expectedLoss: Math.log(net.classes) }
+  const loss = await lossOf(net, images, labels)
+  if (typeof loss !== 'number') {
+    const text = `the first loss or its gradient is not finite: ${loss.message}`
+    return { ...start, loss: Number.NaN, layers: [], findings: [{ severity: 'fatal', text }] }
+  }
+  const frozen = new Set(net.frozen)
+  const layers: LayerGradient[] = []
+  for (const layer of layersWithParameters(net.layers)) {
+    if (!frozen.has(layer)) layers.push(await gradientOf(net, layer, rate))
+  }
+  return { ...start, loss, layers, findings: gradientFindings(layers) }
+}
+
+async function lossOf(net: VGG, images: Tensor<'uint8'>, labels: Int32Array): Promise<number | VggError> {
+  try {
+    await net.forward(images, { training: true })
+    const { loss = Number.NaN } = await net.backward(labels)
+    return loss
+  } catch (error) {
+    if (error instanceof VggError && error.code === 'NOT_FINITE') return error
+    throw error
+  }
+}
+
+/** `conv1_1 and 5 more layers (up to 2.0e+0 of the weights a step)`, or undefined where no layer has this state. */
+function namesText(layers: readonly LayerGradient[], state: SignalState): string | undefined {
+  const found = layers.filter((layer) => layer.state === state)
+  const [first, ...more] = found.map(({ layer }) => layer)
+  if (first === undefined) return undefined
+  const names = more.length < 2 ? [first, ...more].join(' and ') : `${first} and ${more.length} more layers`
+  const most = Math.max(...found.map(({ step }) => step))
+  return `${names} (${more.length > 0 ? 'up to ' : ''}${most.toExponential(1)} of the weights a step)`
+}
+
+function gradientFindings(layers: readonly LayerGradient[]): Finding[] {
+  const [exploding, dead, vanishing] = (['exploding', 'dead', 'vanishing'] as const).map((one) =>
+    namesText(layers, one),
+  )
+  const texts = [
+    exploding && `the first step turns over ${exploding}: use a lower --learning-rate or another --scale`,
+    dead && `no gradient arrives at ${dead}`,
+    vanishing && `hardly any gradient arrives at ${vanishing}`,
+  ]
+  return texts.flatMap((text) => (text ? [{ severity: 'warning' as const, text }] : []))
 }

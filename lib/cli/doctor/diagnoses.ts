@@ -1,7 +1,8 @@
-import type { Facts } from './facts.js'
+import type { TuningInForce } from '../../platform/kept-tuning.js'
+import type { CudaExamination, DeviceCheck } from './devices.js'
 
 /** One thing that decides whether and how well vggnet computes here. */
-export interface Verdict {
+export interface Diagnosis {
   readonly kind: 'works' | 'fails' | 'hint'
   /** A sentence. */
   readonly text: string
@@ -12,7 +13,7 @@ export interface Verdict {
 /** What an error of loading says to do. */
 const cureIn = (message: string): string => /^Cure: (.*)$/m.exec(message)?.[1] ?? ''
 
-function processorVerdict({ addon, devices }: Facts): Verdict {
+function processorDiagnosis({ addon, devices }: Facts): Diagnosis {
   if (addon.obstacle !== '')
     return { kind: 'fails', text: 'vggnet does not load, and nothing can be computed', cure: cureIn(addon.obstacle) }
   const cpu = devices.find(({ device }) => device === 'cpu')
@@ -24,7 +25,7 @@ function processorVerdict({ addon, devices }: Facts): Verdict {
 /** What is in backquotes is there to be typed. */
 const commandIn = (text: string): string => /`[^`]+`/.exec(text)?.[0] ?? ''
 
-function cardVerdicts({ cuda, devices }: Facts): Verdict[] {
+function cardDiagnoses({ cuda, devices }: Facts): Diagnosis[] {
   if (cuda === undefined) return []
   const cards = devices.filter(({ device }) => device !== 'cpu')
   const { driver, library } = cuda
@@ -38,7 +39,7 @@ function cardVerdicts({ cuda, devices }: Facts): Verdict[] {
     const text = `the cards are not used: ${library.obstacle}`
     return [{ kind: 'hint', text, cure: commandIn(library.obstacle) }]
   }
-  return cards.map(({ device, works, precision, obstacle }): Verdict => {
+  return cards.map(({ device, works, precision, obstacle }): Diagnosis => {
     if (works)
       return {
         kind: 'works',
@@ -49,18 +50,18 @@ function cardVerdicts({ cuda, devices }: Facts): Verdict[] {
   })
 }
 
-function packageVerdicts({ addon, paths }: Facts): Verdict[] {
+function packageDiagnoses({ addon, paths }: Facts): Diagnosis[] {
   const faults = addon.libraries.filter(({ fault }) => fault !== '')
   const cure = 'install the package anew, or see what has changed it'
-  const damaged = faults.map(({ name, fault }): Verdict => ({ kind: 'hint', text: `${name} ${fault}`, cure }))
+  const damaged = faults.map(({ name, fault }): Diagnosis => ({ kind: 'hint', text: `${name} ${fault}`, cure }))
   if (paths.cacheWritable) return damaged
   const text = `the cache ${paths.cache} cannot be written: every start looks at the binary anew (0.1 s), nothing is kept`
   return [...damaged, { kind: 'hint', text, cure: 'VGGNET_CACHE=FOLDER names another' }]
 }
 
-function speedVerdicts({ processor, addon, tuning }: Facts): Verdict[] {
+function speedDiagnoses({ processor, addon, tuning }: Facts): Diagnosis[] {
   if (addon.obstacle !== '') return []
-  const found: Verdict[] = []
+  const found: Diagnosis[] = []
   const { quota } = processor
   if (quota !== null && quota < addon.threads) {
     const text = `the control group gives ${quota} processors, and ${addon.threads} threads would wait for each other`
@@ -79,9 +80,58 @@ function speedVerdicts({ processor, addon, tuning }: Facts): Verdict[] {
 }
 
 /** What an examination comes to, in words: what works, what does not, what to type. */
-export const verdictsOf = (found: Facts): Verdict[] => [
-  processorVerdict(found),
-  ...cardVerdicts(found),
-  ...packageVerdicts(found),
-  ...speedVerdicts(found),
+export const diagnosesOf = (found: Facts): Diagnosis[] => [
+  processorDiagnosis(found),
+  ...cardDiagnoses(found),
+  ...packageDiagnoses(found),
+  ...speedDiagnoses(found),
 ]
+
+/** The facts of an examination. Texts are empty where there is nothing to say. */
+export interface Facts {
+  /** Whether everything computes that this installation is built for. */
+  works: boolean
+  vggnet: string
+  system: { name: string; kernel: string; arch: string; glibc: string; node: string }
+  paths: {
+    /** The folder of the package. */
+    root: string
+    /** Whether that is a checkout, with the sources. */
+    checkout: boolean
+    node: string
+    cache: string
+    cacheWritable: boolean
+  }
+  processor: {
+    name: string
+    /** Those that this process may run on. */
+    processors: number
+    online: number
+    /** Their numbers; null where that is not told. */
+    affinity: string | null
+    /** Processors that the control group gives; null: no limit. */
+    quota: number | null
+    instructionSets: string[]
+  }
+  /** limitBytes: of the control group; null: none. */
+  memory: { bytes: number; freeBytes: number; limitBytes: number | null }
+  addon: {
+    path: string
+    buildId: string
+    compiler: string
+    debug: boolean
+    oneDnn: string
+    libjpegTurbo: string
+    /** What it is made of, with what is wrong with each file of a package. */
+    libraries: { name: string; path: string; fault: string }[]
+    isa: string
+    threads: number
+    /** Why it does not load. */
+    obstacle: string
+  }
+  /** Undefined where the addon does not load. */
+  cuda?: Omit<CudaExamination, 'devices'>
+  /** Of the cpu's convolutions; undefined where the addon does not load. */
+  tuning?: TuningInForce
+  devices: DeviceCheck[]
+}
