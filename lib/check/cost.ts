@@ -6,27 +6,28 @@ import { fittingBatch, networkNeeds, partOf } from '../network/fitting-batch.js'
 import type { VGG } from '../vgg/vgg.js'
 import type { Finding } from './findings.js'
 
-/** What training takes of the device's memory, by the planner. */
+/** Device memory that training needs, as the planner computes it. */
 export interface MemoryReport {
-  /** Images of a step, as asked for. */
+  /** Number of images in a step, as requested. */
   readonly batch: number
-  /** For training with the whole batch at once, everything counted. */
+  /** Bytes for training on the whole batch at once, everything included. */
   readonly bytes: number
-  /** What there is, a margin left free, or the limit that was set. */
+  /** Bytes available: free memory less a margin, or the memory limit. */
   readonly available: number
-  /** Images of the largest batch that fits, up to 65,536; 0 where not even one does. */
+  /** Number of images of the largest batch that fits, up to 65,536; 0 where not even one image fits. */
   readonly largestBatch: number
-  /** Images computed at a time with the micro-batch `auto`: the batch itself where it fits; 0 where nothing does. */
+  /** Images computed at a time with micro-batch `auto`: the batch where it fits; 0 where not one image fits. */
   readonly microBatch: number
-  /** What is wrong. */
+  /** Problems found. */
   readonly findings: readonly Finding[]
 }
 
 const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`
 
 /**
- * @param asked the micro-batch that training is told to take; undefined: the whole batch
- * @param memoryLimit of the network, in bytes; undefined: none
+ * Computes the memory that training needs, and the largest batch that fits.
+ * @param asked micro-batch of the training; undefined: the whole batch
+ * @param memoryLimit memory limit of the network in bytes; undefined: none
  */
 export function memoryFor(
   net: VGG,
@@ -39,13 +40,13 @@ export function memoryFor(
   const { batch: largestBatch, available, bytes: least } = fittingBatch(needs)
   const figures = { batch, bytes, available, largestBatch }
   if (largestBatch === 0) {
-    const text = `training on one image takes ${gibibytes(least)}, and there is room for ${gibibytes(available)}: use a smaller --width, --head-width or --image-size`
+    const text = `training on one image needs ${gibibytes(least)}, but ${gibibytes(available)} are available: use a smaller --width, --head-width or --image-size`
     return { ...figures, microBatch: 0, findings: [{ severity: 'fatal', text }] }
   }
   const microBatch = partOf(batch, largestBatch)
   const atOnce = asked === 'auto' ? microBatch : Math.min(asked ?? batch, batch)
   if (atOnce <= largestBatch) return { ...figures, microBatch, findings: [] }
-  const text = `${atOnce} images at a time do not fit into ${gibibytes(available)}, ${largestBatch} do: use --micro-batch ${microBatch}`
+  const text = `${atOnce} images at a time do not fit into ${gibibytes(available)}, but ${largestBatch} do: use --micro-batch ${microBatch}`
   return { ...figures, microBatch, findings: [{ severity: 'fatal', text }] }
 }
 
@@ -55,29 +56,29 @@ function bytesFor({ layers, device, precision, deterministic, run, channels, ima
   return describe({ layers, shape, training: true, ...where }).totalBytes
 }
 
-/** How long training will take, from three steps. */
+/** Duration of the training, estimated from three steps. */
 export interface SpeedReport {
-  /** Images in each of the steps measured. */
+  /** Number of images in each measured step. */
   readonly images: number
-  /** Steps measured. */
+  /** Number of measured steps. */
   readonly steps: number
-  /** Reading included. */
+  /** Training speed in images per second, reading included. */
   readonly imagesPerSecond: number
-  /** Of a forward pass, reading included. */
+  /** Evaluation speed in images per second, reading included. */
   readonly evaluationImagesPerSecond: number
-  /** Training and evaluation. */
+  /** Seconds per epoch, training and evaluation. */
   readonly secondsPerEpoch: number
-  /** Of the whole training. */
+  /** Number of epochs of the training. */
   readonly epochs: number
-  /** For all epochs. */
+  /** Seconds for all epochs. */
   readonly secondsInAll: number
 }
 
-/** What is measured and what it stands for. */
+/** The training whose speed is measured. */
 export interface SpeedOptions {
   readonly training: Dataset
   readonly validation: Dataset | undefined
-  /** Images computed at a time: a step of as many is measured, unless it takes too long. */
+  /** Images computed at a time: the size of a measured step, unless that takes too long. */
   readonly atOnce: number
   readonly epochs: number
   readonly seed: number
@@ -86,17 +87,17 @@ export interface SpeedOptions {
 
 const measuredSteps = 3
 const probeImages = 8
-/** For one step, on a slow machine. */
+/** Most seconds for one step. */
 const longestStep = 5
 
-/** Next to nothing changes: three steps as they will be are not to make another net of this one. */
+/** A rate so small that the measured steps leave the weights as they are. */
 const update = { learningRate: 1e-12, momentum: 0.9, weightDecay: 5e-4 }
 
 const secondsSince = (start: number): number => (performance.now() - start) / 1000
 
 /**
- * Three steps of training, after one that is not counted, with reading as training does it: batches ahead of the net.
- * @returns undefined where a step is not finite, or an image cannot be read
+ * Measures three training steps after a warm-up step, with batches read ahead as in training.
+ * @returns undefined where a step is not finite or an image cannot be read
  */
 export async function speedOf(net: VGG, options: SpeedOptions): Promise<SpeedReport | undefined> {
   const { training, validation, epochs } = options
@@ -117,15 +118,16 @@ export async function speedOf(net: VGG, options: SpeedOptions): Promise<SpeedRep
       secondsInAll,
     }
   } catch (error) {
-    const told = ['NOT_FINITE', 'FILE_FORMAT', 'FILE_NOT_FOUND'] // by the other parts of the check
-    if (error instanceof VggError && told.includes(error.code)) return undefined
+    // other parts of the check report these
+    const known = ['NOT_FINITE', 'FILE_FORMAT', 'FILE_NOT_FOUND']
+    if (error instanceof VggError && known.includes(error.code)) return undefined
     throw error
   }
 }
 
-/** As many as training computes at a time, or as a step of a few seconds has; 0 where none can be read. */
+/** Number of images for a step: as in training, or fewer to stay within `longestStep`; 0 where none can be read. */
 async function imagesAStep(net: VGG, { training, atOnce, seed }: SpeedOptions): Promise<number> {
-  // four batches of one size, all of the first epoch
+  // the warm-up and three steps must fit into the first epoch
   const most = Math.min(atOnce, Math.max(1, Math.floor(training.count / (1 + measuredSteps))))
   const batch = await new Loader(training, { batch: Math.min(most, probeImages), seed, ahead: 0 }).next()
   if (batch.labels.length === 0 || most <= probeImages) return batch.labels.length && most
@@ -155,7 +157,7 @@ async function measure(net: VGG, atOnce: number, { training, seed, signal }: Spe
       images += batch.labels.length
       await under
       under = step(net, batch)
-      // its error is reported when its turn comes; until then it must not count as unhandled
+      // awaited one step later; until then its rejection must not count as unhandled
       under.catch(() => undefined)
     }
   } finally {

@@ -6,57 +6,57 @@ import { throwIfAborted } from '../error.js'
 import { countedText } from '../table.js'
 import type { Finding } from './findings.js'
 
-/** An image that is in both parts. */
+/** An image that is in both the training and the validation data. */
 export interface SharedImage {
-  /** Its name among the training images. */
+  /** Name of the training image. */
   readonly training: string
-  /** Its name among the validation images. */
+  /** Name of the validation image. */
   readonly validation: string
 }
 
-/** Images of one content that are said to be of different classes. */
+/** Equal images with different labels. */
 export interface ContradictoryImages {
-  /** What they are called. */
+  /** Names of the images. */
   readonly names: readonly string[]
-  /** The class of each. */
+  /** Class of each image. */
   readonly classes: readonly string[]
 }
 
-/** Equal images. Lists hold the first 50; the counts are whole. */
+/** Equal images. Lists hold the first 50; counts cover all. */
 export interface DuplicateReport {
-  /** What was compared: the bytes of the files, or the pixels as the net sees them. */
+  /** Whether the bytes of the files were compared, or the pixels as the network receives them. */
   readonly compared: 'files' | 'pixels'
-  /** Images compared, and how many there are. */
+  /** Number of images compared. */
   readonly images: number
-  /** How many there are. */
+  /** Number of images in the data. */
   readonly of: number
-  /** Validation images that are training images as well. */
+  /** Validation images that are also training images: the first 50. */
   readonly shared: readonly SharedImage[]
-  /** How many in all. */
+  /** Number of validation images that are also training images. */
   readonly sharedCount: number
-  /** Equal images of several classes: the first 50. */
+  /** Groups of equal training images of several classes: the first 50. */
   readonly contradictory: readonly ContradictoryImages[]
-  /** How many in all. */
+  /** Number of such groups. */
   readonly contradictoryCount: number
-  /** Training images that repeat another of the same class. */
+  /** Number of training images that repeat another of the same class. */
   readonly repeated: number
-  /** What is wrong. */
+  /** Problems found. */
   readonly findings: readonly Finding[]
 }
 
 const listed = 50
 
-/** One part, with what tells its images apart. */
+/** One part of the data, with a digest of each image's content. */
 export interface PartContents {
   readonly data: Dataset
-  /** By the images' numbers; undefined where an image was not compared or equals none. */
+  /** Digests by image index; an image that was not compared, or equals no other, has none. */
   readonly contents: ReadonlyMap<number, string>
-  /** Images that were compared. */
+  /** Number of images compared. */
   readonly images: number
   readonly files: ImageFiles | undefined
 }
 
-/** The contents of the files of both parts. */
+/** Digests of the files of each part, by image index. @throws VggError ABORTED */
 export async function fileContents(
   parts: readonly ImageFiles[],
   signal: AbortSignal | undefined,
@@ -75,7 +75,7 @@ export async function fileContents(
 const nameIn = ({ files, data }: PartContents, index: number): string =>
   files?.names[index] ?? data.nameOf?.(index) ?? String(index)
 
-/** Numbers of the images of each content. */
+/** Indices of the images by digest. */
 function byContent({ contents }: PartContents): Map<string, number[]> {
   const groups = new Map<string, number[]>()
   for (const [index, content] of contents) {
@@ -123,29 +123,29 @@ function findingsOf(report: Omit<DuplicateReport, 'findings'>): Finding[] {
   const [pair] = shared
   if (pair !== undefined) {
     const which = `${pair.validation}${pair.validation === pair.training ? '' : `, which is ${pair.training}`}`
-    const text = `${countedText(sharedCount, 'validation image is', 'validation images are')} in the training data as well, the first ${which}: the accuracy will be told too high`
+    const text = `${countedText(sharedCount, 'validation image is', 'validation images are')} also in the training data, the first ${which}: the reported accuracy will be too high`
     findings.push({ severity: 'warning', text })
   }
   const [group] = contradictory
   if (group !== undefined) {
-    const first = group.names.map((name, position) => `${name} (${group.classes[position]})`).slice(0, 4)
-    const text = `${countedText(contradictoryCount, 'training image is', 'training images are')} there under more than one class, the first: ${first.join(', ')}`
+    const first = group.names.map((name, index) => `${name} (${group.classes[index]})`).slice(0, 4)
+    const text = `${countedText(contradictoryCount, 'training image appears', 'training images appear')} under more than one class, the first: ${first.join(', ')}`
     findings.push({ severity: 'warning', text })
   }
   return findings
 }
 
-/** The files behind a dataset, image by image: what `readFolder` and `readList` find. */
+/** The files of a dataset, image by image, as `readFolder` and `readList` return them. */
 export interface ImageFiles {
-  /** Paths, encoded images, or what reads them. */
+  /** Source of each image: a path, the encoded bytes, or a function that reads them. */
   readonly sources: readonly (string | Uint8Array | (() => Promise<Uint8Array>))[]
-  /** What each is called. */
+  /** Name of each image. */
   readonly names: readonly string[]
-  /** The class of each. */
+  /** Class index of each image. */
   readonly labels: Int32Array
 }
 
-/** Files that are open at once. */
+/** Number of files open at once. */
 const atOnce = 8
 
 async function eachOf(count: number, signal: AbortSignal | undefined, task: (index: number) => Promise<void>) {
@@ -159,7 +159,7 @@ async function eachOf(count: number, signal: AbortSignal | undefined, task: (ind
   await Promise.all(Array.from({ length: Math.min(atOnce, count) }, worker))
 }
 
-// A pipe or a device has no content to compare, and opening it could wait for ever.
+// A pipe or a device has no content to compare, and opening it could block forever.
 async function sizeOf(path: string): Promise<number | undefined> {
   const found = await stat(path).catch(() => undefined)
   return found?.isFile() ? found.size : undefined
@@ -167,7 +167,7 @@ async function sizeOf(path: string): Promise<number | undefined> {
 
 const digest = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('base64')
 
-/** What files of one size are first told apart by: a hundredth of a data set is read instead of all of it. */
+/** Bytes that are compared first, of files of one size: a hundredth of a typical dataset instead of all of it. */
 const beginning = 2 ** 14
 
 async function digestOfFile(path: string, end: number): Promise<string | undefined> {
@@ -176,7 +176,7 @@ async function digestOfFile(path: string, end: number): Promise<string | undefin
     for await (const piece of createReadStream(path, { end })) hash.update(piece as Uint8Array)
     return hash.digest('base64')
   } catch {
-    return undefined // the reading of the images says what is wrong with it
+    return undefined // reported when the images are decoded
   }
 }
 
@@ -186,21 +186,21 @@ interface File {
   readonly size: number
 }
 
-/** The files that are alike by what is known of them. */
+/** The files that share their key with another; a file without a key equals none. */
 function alike(files: readonly File[], keyOf: (file: File) => string | undefined): File[] {
   const holders = new Map<string | undefined, number>()
   for (const file of files) holders.set(keyOf(file), (holders.get(keyOf(file)) ?? 0) + 1)
   return files.filter((file) => keyOf(file) !== undefined && (holders.get(keyOf(file)) ?? 0) > 1)
 }
 
-/** For what is going on: files done, of those that there are. */
+/** Progress: files done, of all. */
 type OnDone = (done: number, of: number) => void
 
 /**
- * What tells contents apart, for each file that may equal another; undefined for the others, and for what cannot be
- * read. Files are compared by size, then by their beginnings, and only those that are equal so far are read whole, in
- * pieces and a few at once. Where some images are in memory, all files are read.
- * @throws ABORTED
+ * A digest for each source that may equal another; undefined for the others and for files that cannot be read. Files
+ * are compared by size, then by their first 16 KiB; only those that are still equal are read whole. Where some images
+ * are in memory, all files are read whole.
+ * @throws VggError ABORTED
  */
 export async function contentsOf(
   sources: ImageFiles['sources'],

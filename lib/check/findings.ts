@@ -1,40 +1,40 @@
 import type { Initialisation } from '../network/open.js'
 
-/** What a check found: with `fatal`, training cannot come to anything; a `warning` is for the user to judge. */
+/** A problem that a check found, with its fix. */
 export interface Finding {
-  /** Fatal: training cannot come to anything. */
+  /** `fatal`: training would fail or learn nothing. `warning`: the user decides. */
   readonly severity: 'fatal' | 'warning'
-  /** In words. */
+  /** A sentence that names the problem and its fix. */
   readonly text: string
 }
 
-/** How the values or gradients of a layer look. */
+/** State of a layer's outputs or gradients. All but 'fine' keep a network from learning. */
 export type SignalState = 'fine' | 'vanishing' | 'dead' | 'exploding'
 
 /**
- * Where verdicts change. Measured, rms of the logits at the start, for input of standard deviation 65: A with the
+ * Thresholds between the states. Measured rms of the initial logits, for input of standard deviation 65: A with the
  * paper's 0.01: 1.0e-3, which trains; D with it: 3.2e-6, which never leaves ln(classes); Glorot 1.42 and 0.22; He 237
  * and 180. Narrow A and D on images of stripes at rate 0.01: logits of 4.6e-4, 4.9e-4, 0.03 to 6.3 learn within 12 to
- * 211 steps, 4.9e-5, 2.9e-5 and less not in 300; 33 falls back to ln(classes), 330 is not finite at the second step.
+ * 211 steps; 4.9e-5, 2.9e-5 and less do not in 300; 33 falls back to ln(classes), 330 is not finite at the second step.
  */
 export const limits = {
-  /** Rms of a layer's outputs: below it the gradients of all layers are lost. */
+  /** Rms of a layer's outputs below which the gradients of all layers are lost. */
   dead: 3e-5,
-  /** It may take a thousand steps to come out of it. */
+  /** Rms of a layer's outputs below which the first thousand steps may learn nothing. */
   vanishing: 3e-4,
-  /** Of the logits: soft-max is 0 or 1 from the first image on. */
+  /** Rms of the logits above which the soft-max is 0 or 1 from the first image on. */
   explodingLogits: 15,
-  /** Of other layers. The authors' own weights reach some thousands on input of 65. */
+  /** Rms of other layers. The authors' published weights reach several thousand on input of deviation 65. */
   explodingLayer: 1e5,
-  /** Share of channels that are 0 everywhere. At the start, and on few images, half may be: they are much alike. */
+  /** Share of channels that are 0 everywhere. At initialisation, and on few similar images, half may be. */
   deadChannels: 0.9,
-  /** Change of the weights by one step, as a share of the weights. In the same trials up to 0.1 learned, 0.5 did not. */
+  /** Change by one step, as a share of the weights. In the same measurements up to 0.1 learned, 0.5 did not. */
   explodingStep: 0.3,
-  /** 1.3e-6 learned, 1.5e-7 did not. */
+  /** Change by one step, as a share of the weights: 1.3e-6 learned, 1.5e-7 did not. */
   vanishingStep: 3e-7,
 } as const
 
-/** What a layer gives to images. */
+/** Statistics of a layer's outputs over several images. */
 export interface LayerFigures {
   /** Root of the mean square of all outputs, after the ReLU. */
   readonly rms: number
@@ -42,43 +42,47 @@ export interface LayerFigures {
   readonly deadChannels: number
 }
 
-/** The state on a layer's outputs; `logits`: on the last layer's. */
+/** The state of a layer's outputs. @param logits whether it is the last layer, whose limit is lower */
 export function activationState({ rms, deadChannels }: LayerFigures, logits: boolean): SignalState {
   if (!Number.isFinite(rms) || rms > (logits ? limits.explodingLogits : limits.explodingLayer)) return 'exploding'
   if (rms < limits.dead || deadChannels >= limits.deadChannels) return 'dead'
   return rms < limits.vanishing ? 'vanishing' : 'fine'
 }
 
-/** @param step the change by one step of training without momentum, as a share of the weights: rate * gradient / weight */
+/**
+ * The state of a layer's gradient.
+ * @param step change by one step without momentum, as a share of the weights: rate * gradient norm / weight norm
+ */
 export function gradientState(gradient: number, step: number): SignalState {
   if (!Number.isFinite(gradient) || step > limits.explodingStep) return 'exploding'
   if (gradient === 0) return 'dead'
   return step < limits.vanishingStep ? 'vanishing' : 'fine'
 }
 
-/** What the advice depends on. */
+/** The facts that the advice depends on. */
 export interface AdviceContext {
-  /** How the weights were made; undefined for weights that were learnt. */
+  /** Initialisation of the weights; undefined for trained weights. */
   readonly initialisation: Initialisation | undefined
   /** Standard deviation of the input after mean and scale. */
   readonly inputDeviation: number
+  /** Number of classes, which sets the loss of a network that has learnt nothing. */
   readonly classes: number
 }
 
-/** What mends a net whose activations have this state. */
+/** The fix for a network whose activations have this state. */
 export function adviceFor(state: Exclude<SignalState, 'fine'>, context: AdviceContext): string {
   const { initialisation, inputDeviation, classes } = context
   const input = inputDeviation.toPrecision(2)
   if (state === 'exploding') {
-    if (initialisation === undefined) return 'use the mean and scale that these weights were learnt with'
+    if (initialisation === undefined) return 'use the mean and scale that these weights were trained with'
     if (inputDeviation > 5)
       return `the input has standard deviation ${input}: use --scale 0.01724 (1/58), or --initialisation glorot`
     return 'use --initialisation glorot'
   }
-  const stuck = `the famous loss stuck at ${Math.log(classes).toPrecision(2)}`
+  const stuck = `the loss would stay at ln(${classes}) = ${Math.log(classes).toPrecision(2)}`
   if (initialisation === 'paper') return `${stuck}: use --initialisation glorot, or --plan paper-transplant`
-  if (initialisation === undefined) return `${stuck}: use the mean and scale that these weights were learnt with`
+  if (initialisation === undefined) return `${stuck}: use the mean and scale that these weights were trained with`
   if (inputDeviation < 0.2)
-    return `${stuck}: the input has standard deviation ${input} and ought to have about 1: use a larger --scale`
+    return `${stuck}: the input has standard deviation ${input} and should have about 1: use a larger --scale`
   return `${stuck}: use --initialisation he, or a greater --width`
 }

@@ -11,42 +11,42 @@ export type Part = 'training' | 'validation'
 
 /** An image that could not be read. */
 export interface UnreadableImage {
-  /** Of the data. */
+  /** Part of the data that the image is in. */
   readonly part: 'training' | 'validation'
-  /** Its number in that part. */
+  /** Index of the image in that part. */
   readonly index: number
-  /** Its path, or what else it is called by. */
+  /** Path or other name of the image. */
   readonly name: string
-  /** Why, in words. */
+  /** Why it could not be read. */
   readonly reason: string
 }
 
-/** What one pass over the images of a part, or a sample of them, has seen. */
+/** Results of one pass over the images of a part, or a sample of them. */
 export interface Reading {
-  /** Images that were to be read, in this order. */
+  /** Indices of the images, in the order of reading. */
   readonly indices: Int32Array
   readonly unreadable: readonly UnreadableImage[]
-  /** Whether the dataset refuses such images: training would end at the first. */
+  /** Whether the dataset throws on an unreadable image, so that training would end at the first. */
   readonly refuses: boolean
-  /** For each channel, how many pixels have each value: 256 counts. */
+  /** Histogram of each channel: 256 counts. */
   readonly histograms: readonly Float64Array[]
-  /** Hash of each readable image's pixels, by its number; empty unless asked for. */
+  /** SHA-256 of each readable image's pixels, by image index; empty without `hashing`. */
   readonly hashes: ReadonlyMap<number, string>
 }
 
-/** How to read them. */
+/** Options of a pass over images. */
 export interface ReadingOptions {
   readonly indices: Int32Array
-  /** Whether images are to be told apart by their pixels. */
+  /** Whether to hash the pixels of each image. */
   readonly hashing: 'pixels' | 'none'
   readonly signal: AbortSignal | undefined
   readonly onRead: ((done: number, of: number) => void) | undefined
 }
 
-/** Pixels that are read at once. */
+/** Most bytes of pixels that are read at once. */
 const bytesAtOnce = 2 ** 24
 
-/** Reads images as evaluation sees them, and passes over those that cannot be read, whatever the dataset's policy. */
+/** Reads images as evaluation does, and skips those that cannot be read, whatever the dataset's `onUnreadable`. */
 export async function readThrough(data: Dataset, part: Part, options: ReadingOptions): Promise<Reading> {
   const { indices, hashing, signal, onRead } = options
   const histograms = Array.from({ length: data.channels }, () => new Float64Array(256))
@@ -64,9 +64,9 @@ export async function readThrough(data: Dataset, part: Part, options: ReadingOpt
     for (const { pixels, numbers } of read.images) {
       countValues(pixels, histograms)
       if (hashing === 'none') continue
-      for (const [position, number] of numbers.entries()) {
-        const image = pixels.subarray(position * bytes, (position + 1) * bytes)
-        hashes.set(number, createHash('sha256').update(image).digest('base64'))
+      for (const [row, index] of numbers.entries()) {
+        const image = pixels.subarray(row * bytes, (row + 1) * bytes)
+        hashes.set(index, createHash('sha256').update(image).digest('base64'))
       }
     }
     onRead?.(start + wanted.length, indices.length)
@@ -80,7 +80,7 @@ interface LenientRead {
   refuses: boolean
 }
 
-/** All at once; where the dataset refuses, one by one, so that each bad image is known. */
+/** Reads all at once; where the dataset throws, one by one, to find each unreadable image. */
 async function readLeniently(data: Dataset, indices: Int32Array): Promise<LenientRead> {
   try {
     const { images, indices: numbers, unreadable } = await readImages(data, indices)
@@ -117,38 +117,38 @@ function countValues(pixels: Uint8Array, histograms: readonly Float64Array[]): v
   })
 }
 
-/** A channel of the images, before and after the net's mean and scale. */
+/** Statistics of one channel, before and after the network's mean and scale. */
 export interface ChannelFigures {
-  /** Of the pixels as they are, 0 to 255. */
+  /** Mean of the pixels, 0 to 255. */
   readonly mean: number
-  /** Standard deviation. */
+  /** Standard deviation of the pixels. */
   readonly deviation: number
-  /** The smallest value. */
+  /** Smallest pixel value. */
   readonly least: number
-  /** The largest value. */
+  /** Largest pixel value. */
   readonly most: number
-  /** Of what the first layer gets. */
+  /** Mean after mean and scale, as the first layer receives it. */
   readonly meanAfter: number
-  /** Standard deviation. */
+  /** Standard deviation after mean and scale. */
   readonly deviationAfter: number
 }
 
-/** What the first layer gets, against what the weights expect. */
+/** Input of the first layer, compared with what the weights expect. */
 export interface InputReport {
-  /** Each, in order. */
+  /** Every channel, in order. */
   readonly channels: readonly ChannelFigures[]
-  /** Root of the mean square of all channels' deviations, after mean and scale. */
+  /** Root mean square of all channels' deviations, after mean and scale. */
   readonly deviation: number
-  /** What it should be: about 65 for the paper's initialisation, else about 1. Undefined for weights that were learnt. */
+  /** Expected deviation: 65 for the paper's initialisation, else 1; undefined for trained weights. */
   readonly expectedDeviation: number | undefined
-  /** What is wrong. */
+  /** Problems found. */
   readonly findings: readonly Finding[]
 }
 
-/** Images may be much paler or stronger than ImageNet's; a forgotten or doubled scale is a factor of 58 or 255. */
+/** Factor of deviation that is reported. Contrast varies between datasets; a missing or doubled scale is 58 or 255. */
 const farFromExpected = 6
 
-/** A mean may be off by this share of the deviation. ImageNet's on other images: mostly 0.1 to 0.3. */
+/** Error of the mean that is reported, as a share of the deviation. ImageNet's mean on other images: 0.1 to 0.3. */
 const farFromZero = 0.5
 
 function figuresOf(counts: Float64Array, mean: number, scale: number): ChannelFigures {
@@ -167,8 +167,9 @@ function figuresOf(counts: Float64Array, mean: number, scale: number): ChannelFi
 }
 
 /**
- * @param histograms for each channel 256 counts, of at least one pixel
- * @param initialisation how the weights were made; undefined: they were learnt
+ * Compares the input after mean and scale with what the weights expect.
+ * @param histograms 256 counts for each channel, of at least one pixel
+ * @param initialisation initialisation of the weights; undefined for trained weights
  */
 export function inputOf(
   histograms: readonly Float64Array[],
@@ -186,9 +187,9 @@ export function inputOf(
 function scaleFindings({ channels, deviation, expectedDeviation }: Omit<InputReport, 'findings'>): Finding[] {
   const most = Math.max(...channels.map((channel) => channel.most))
   if (channels.every((channel) => channel.deviation === 0))
-    return [{ severity: 'fatal', text: 'all pixels of all images are equal: there is nothing to learn from' }]
+    return [{ severity: 'fatal', text: 'all pixels of all images are equal: there is nothing to learn' }]
   if (most <= 1) {
-    const text = 'no pixel is above 1: the images were divided by 255 already; pixels from 0 to 255 are expected'
+    const text = 'no pixel is above 1: the images seem to be divided by 255, but pixels from 0 to 255 are expected'
     return [{ severity: 'fatal', text }]
   }
   if (expectedDeviation === undefined) return []
@@ -202,7 +203,7 @@ function scaleAdvice(ratio: number, expected: number): string {
   if (ratio > 1) return 'use --scale 0.01724 (1/58)'
   if (expected === 65) return "the paper's initialisation goes with --scale 1"
   const twice = ratio < 1 / 100 ? 'the pixels seem to be scaled twice; ' : ''
-  return `${twice}use --scale 0.01724 (1/58), or more for pale images`
+  return `${twice}use --scale 0.01724 (1/58), or a larger scale for images of low contrast`
 }
 
 function meanFindings(channels: readonly ChannelFigures[], meanRgb: readonly number[]): Finding[] {
@@ -212,6 +213,6 @@ function meanFindings(channels: readonly ChannelFigures[], meanRgb: readonly num
   if (!wrong) return []
   const list = (values: readonly number[]): string => values.map((value) => value.toFixed(1)).join(',')
   const own = list(channels.map(({ mean }) => mean))
-  const text = `the net subtracts ${list(meanRgb)}, but these images have the mean ${own}: it seems to be that of other data; use --mean ${own}`
+  const text = `the network subtracts the mean ${list(meanRgb)}, but these images have the mean ${own}: use --mean ${own}`
   return [{ severity: 'warning', text }]
 }

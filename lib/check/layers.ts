@@ -13,38 +13,38 @@ import {
   type SignalState,
 } from './findings.js'
 
-/** A layer's outputs on real images, without dropout. */
+/** Statistics of a layer's outputs on training images, without dropout. */
 export interface LayerActivations {
-  /** 'conv1_1', 'fc8'. */
+  /** Name of the layer: 'conv1_1', 'fc8'. */
   readonly layer: string
-  /** Root of the mean square, after the ReLU where there is one. */
+  /** Root mean square of the outputs, after the ReLU where there is one. */
   readonly rms: number
-  /** Share of the outputs that are 0; 0 without a ReLU. */
+  /** Share of the outputs that are 0, from 0 to 1; 0 without a ReLU. */
   readonly zeros: number
-  /** Share of the channels that are 0 at all positions of all images; 0 without a ReLU. */
+  /** Share of the channels that are 0 at all positions of all images, from 0 to 1; 0 without a ReLU. */
   readonly deadChannels: number
-  /** What that means for training. */
+  /** State of the outputs. */
   readonly state: SignalState
 }
 
-/** The activations of a net, layer by layer. */
+/** The activations of a network, layer by layer. */
 export interface ActivationReport {
-  /** Images that were looked at. */
+  /** Number of images in the forward pass. */
   readonly images: number
-  /** Each convolution and linear layer. */
+  /** Every convolution and linear layer, in order. */
   readonly layers: readonly LayerActivations[]
-  /** Root of the mean square of the last layer. */
+  /** Root mean square of the last layer's outputs. */
   readonly logitsRms: number
-  /** What is wrong. */
+  /** Problems found. */
   readonly findings: readonly Finding[]
 }
 
 const mostImages = 32
 const fewestImages = 8
-/** Of one forward pass, on a cpu: some seconds on two cores. D at 224 pixels is looked at on 8 images, A on 13. */
+/** Multiply-adds of the forward pass on a cpu, seconds on two cores: 8 images of 224 pixels for D, 13 for A. */
 const multiplyAddsAtOnce = 1e11
 
-/** Images that activations and gradients are looked at on: 32, or fewer where they take long or do not fit. */
+/** Number of images for activations and gradients: 32, or fewer where they take long or do not fit into memory. */
 export function imagesChecked(
   { layers, channels, imageSize, device }: Pick<VGG, 'layers' | 'channels' | 'imageSize' | 'device'>,
   largestBatch: number,
@@ -54,19 +54,19 @@ export function imagesChecked(
   return Math.min(largestBatch, mostImages, Math.max(fewestImages, within))
 }
 
-/** Outputs that are read at once: float32 values, 128 MiB. */
+/** Most float32 outputs that are read at once: 128 MiB. */
 const valuesAtOnce = 2 ** 25
 
 interface Tap {
   readonly layer: string
-  /** What `features` calls its output. */
+  /** Name of its output in `features`. */
   readonly name: string
   readonly rectified: boolean
-  /** Output values of one image. */
+  /** Number of output values for one image. */
   readonly values: number
 }
 
-/** The outputs to look at: of convolutions and linear layers, for images of one size. */
+/** The outputs of all convolutions and linear layers, for images of one size. */
 function tapsOf(layers: readonly Layer[], [height, width]: readonly [number, number]): Tap[] {
   let positions = height * width
   return layers.flatMap((layer) => {
@@ -78,7 +78,7 @@ function tapsOf(layers: readonly Layer[], [height, width]: readonly [number, num
   })
 }
 
-/** Groups of outputs that are read together: few passes, and no more memory than `valuesAtOnce` for so many images. */
+/** Groups of outputs that are read in one pass, each within `valuesAtOnce` for so many images. */
 function groupsOf(taps: readonly Tap[], images: number): Tap[][] {
   const groups: Tap[][] = []
   let room = 0
@@ -92,7 +92,7 @@ function groupsOf(taps: readonly Tap[], images: number): Tap[][] {
   return groups
 }
 
-/** Adds up one layer's outputs over several passes. */
+/** Sums over one layer's outputs, from several passes. */
 class Sums {
   #squares = 0
   #zeros = 0
@@ -131,8 +131,9 @@ class Sums {
 }
 
 /**
- * The outputs of each layer on these images, in evaluation mode, with a state on each and the mend.
- * @param images uint8 [n, h, w, c], of the net's size
+ * Runs the network in evaluation mode and reports each layer's outputs, the state of each, and the fix.
+ * @param images uint8 [n, h, w, c], of the network's size
+ * @throws VggError ABORTED
  */
 export async function activationsOf(
   net: VGG,
@@ -151,14 +152,14 @@ export async function activationsOf(
       throwIfAborted(signal, 'The check')
       const part = images.slice(start, Math.min(start + atOnce, count))
       const names = group.map(({ name }) => name)
-      const found = await net.features(part, names)
-      for (const [position, name] of names.entries()) {
-        const tensor = found[name]
-        if (tensor !== undefined) await sums[position]?.add(tensor)
+      const outputs = await net.features(part, names)
+      for (const [index, name] of names.entries()) {
+        const tensor = outputs[name]
+        if (tensor !== undefined) await sums[index]?.add(tensor)
         tensor?.dispose()
       }
     }
-    layers.push(...group.map((tap, position) => layerActivations(tap, sums[position] ?? new Sums(), taps.at(-1))))
+    layers.push(...group.map((tap, index) => layerActivations(tap, sums[index] ?? new Sums(), taps.at(-1))))
   }
   return { images: count, layers, logitsRms: layers.at(-1)?.rms ?? 0, findings: activationFindings(layers, context) }
 }
@@ -169,7 +170,7 @@ function layerActivations(tap: Tap, sums: Sums, last: Tap | undefined): LayerAct
   return { layer: tap.layer, ...figures, state: activationState(figures, tap === last) }
 }
 
-/** One finding, for the worst state, told at the first layer that has it: what is wrong there goes on to the end. */
+/** One finding, for the worst state at its first layer: the layers after it only inherit the fault. */
 function activationFindings(layers: readonly LayerActivations[], context: AdviceContext): Finding[] {
   for (const state of ['exploding', 'dead', 'vanishing'] as const) {
     const first = layers.find((layer) => layer.state === state)
@@ -184,31 +185,31 @@ function activationFindings(layers: readonly LayerActivations[], context: Advice
   return []
 }
 
-/** The gradient of a layer's weights, in training mode. */
+/** Gradient of a layer's weights, in training mode. */
 export interface LayerGradient {
-  /** 'conv1_1'. */
+  /** Name of the layer: 'conv1_1'. */
   readonly layer: string
-  /** Euclidean norms. */
+  /** Euclidean norm of the gradient. */
   readonly gradientNorm: number
-  /** Of the weights. */
+  /** Euclidean norm of the weights. */
   readonly weightNorm: number
-  /** What a step at this rate, without momentum, changes of the weights: rate * gradient norm / weight norm. */
+  /** Change by one step without momentum, as a share of the weights: rate * gradient norm / weight norm. */
   readonly step: number
-  /** What that means for training. */
+  /** State of the gradient. */
   readonly state: SignalState
 }
 
-/** One backward pass: the loss at the start, and gradients layer by layer. Frozen layers have none. */
+/** Results of one backward pass: the first loss, and the gradients layer by layer. Frozen layers have none. */
 export interface GradientReport {
-  /** In the batch. */
+  /** Number of images in the batch. */
   readonly images: number
-  /** Mean cross-entropy in training mode; NaN where it is not finite. */
+  /** Mean cross-entropy in nats, in training mode; NaN where it is not finite. */
   readonly loss: number
-  /** ln(classes): what a net gives that knows nothing. */
+  /** Loss of a network that gives every class the same probability: ln(classes). */
   readonly expectedLoss: number
-  /** Each that has parameters. */
+  /** Every layer with parameters that is not frozen, in order. */
   readonly layers: readonly LayerGradient[]
-  /** What is wrong. */
+  /** Problems found. */
   readonly findings: readonly Finding[]
 }
 
@@ -222,16 +223,17 @@ async function norm(tensor: Tensor<'float32'>): Promise<number> {
 async function gradientOf(net: VGG, layer: string, rate: number): Promise<LayerGradient> {
   const gradientNorm = await norm(await net.gradient(`${layer}.weight`))
   const weightNorm = await norm(await net.parameter(`${layer}.weight`))
-  // weights of 0 have no size to compare with
+  // a ratio to weights of 0 says nothing
   const step = weightNorm === 0 ? 0 : (rate * gradientNorm) / weightNorm
   const state = weightNorm === 0 && gradientNorm > 0 ? 'fine' : gradientState(gradientNorm, step)
   return { layer, gradientNorm, weightNorm, step, state }
 }
 
 /**
- * The gradients of one backward pass over these images.
+ * Reports the gradients of one backward pass over these images.
  * @param images uint8 [n, h, w, c]
- * @param rate the learning rate of the first step
+ * @param labels [n] classes
+ * @param rate learning rate of the first step
  */
 export async function gradientsOf(
   net: VGG,
@@ -264,14 +266,14 @@ async function lossOf(net: VGG, images: Tensor<'uint8'>, labels: Int32Array): Pr
   }
 }
 
-/** `conv1_1 and 5 more layers (up to 2.0e+0 of the weights a step)`, or undefined where no layer has this state. */
+/** `conv1_1 and 5 more layers (up to 2.0e+0 of the weights per step)`, or undefined where no layer has this state. */
 function namesText(layers: readonly LayerGradient[], state: SignalState): string | undefined {
   const found = layers.filter((layer) => layer.state === state)
   const [first, ...more] = found.map(({ layer }) => layer)
   if (first === undefined) return undefined
   const names = more.length < 2 ? [first, ...more].join(' and ') : `${first} and ${more.length} more layers`
   const most = Math.max(...found.map(({ step }) => step))
-  return `${names} (${more.length > 0 ? 'up to ' : ''}${most.toExponential(1)} of the weights a step)`
+  return `${names} (${more.length > 0 ? 'up to ' : ''}${most.toExponential(1)} of the weights per step)`
 }
 
 function gradientFindings(layers: readonly LayerGradient[]): Finding[] {
@@ -279,9 +281,9 @@ function gradientFindings(layers: readonly LayerGradient[]): Finding[] {
     namesText(layers, one),
   )
   const texts = [
-    exploding && `the first step turns over ${exploding}: use a lower --learning-rate or another --scale`,
-    dead && `no gradient arrives at ${dead}`,
-    vanishing && `hardly any gradient arrives at ${vanishing}`,
+    exploding && `the first step changes ${exploding} by too much: use a lower --learning-rate or another --scale`,
+    dead && `no gradient reaches ${dead}`,
+    vanishing && `hardly any gradient reaches ${vanishing}`,
   ]
   return texts.flatMap((text) => (text ? [{ severity: 'warning' as const, text }] : []))
 }
