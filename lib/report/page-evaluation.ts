@@ -5,26 +5,26 @@ import { type Tensor, valuesOf } from '../tensor.js'
 import { percent } from '../train/log.js'
 import { type Html, html, named, wide } from './html.js'
 
-/** More classes than these make no matrix that could be read. */
+/** Most classes for which a matrix is readable. */
 const mostInMatrix = 50
 
-/** More classes than these make cells too small for three digits, and columns that are named by number. */
+/** Most classes for which cells have room for three digits and columns for names. */
 const mostInLarge = 20
 
-/** Beside a matrix, and without one. */
+/** Most rows of the pairs, beside a matrix and without one. */
 const mostPairs = { beside: 10, alone: 30 } as const
 const mostRows = 25
 
 const at = (metrics: Metrics, truth: number, answer: number): number => metrics.confusion[truth]?.[answer] ?? 0
 
-/** Confusion matrix: a matrix up to 50 classes, and the pairs most often confused. Pure. */
+/** Renders the confusion matrix, up to 50 classes, and the pairs most often confused. */
 export function confusion(metrics: Metrics): Html {
   const classes = metrics.perClass.length
   const matrix = classes <= mostInMatrix && confusionMatrix(metrics)
   const note =
     classes > mostInMatrix
-      ? html`${countedText(classes, 'class', 'classes')}: too many for a matrix that could be read.`
-      : html`Rows are the true class, columns the predicted class; shading is the share of the row. <span class="key right">right</span> <span class="key wrong">wrong</span>`
+      ? html`${countedText(classes, 'class', 'classes')}: too many for a readable matrix.`
+      : html`Rows are the true class, columns the predicted class; the shading is the share of the row. <span class="key right">correct</span> <span class="key wrong">wrong</span>`
   return html`<section><h2>Confusion matrix</h2><p class="note">${note}</p><div class="beside">${matrix}${pairs(metrics)}</div></section>`
 }
 
@@ -43,13 +43,13 @@ function confusionMatrix(metrics: Metrics): Html {
     )
     return html`<tr><th scope="row" title="${name}">${number}${named(name)}</th>${cells}</tr>`
   })
-  return html`<div>${wide('Confusion matrix', html`<table class="matrix ${size}"><thead><tr><th scope="col" class="corner">true \\ answer</th>${head}</tr></thead><tbody>${rows}</tbody></table>`)}</div>`
+  return html`<div>${wide('Confusion matrix', html`<table class="matrix ${size}"><thead><tr><th scope="col" class="corner">true \\ predicted</th>${head}</tr></thead><tbody>${rows}</tbody></table>`)}</div>`
 }
 
 function cell(count: number, row: number, isRight: boolean, title: string): Html {
   if (count === 0) return html`<td class="zero">${isRight && '0'}</td>`
   const share = count / row
-  // a single mistake among hundreds is still to be seen
+  // a single mistake among hundreds must stay visible
   const shade = Math.max(0.12, share).toFixed(2)
   return html`<td class="${isRight ? 'right' : 'wrong'}" style="--s:${shade}" title="${title}: ${countedText(count, 'image')}, ${percent(share)}">${count}</td>`
 }
@@ -76,7 +76,7 @@ function mostConfused(metrics: Metrics): Pair[] {
 function pairs(metrics: Metrics): Html | undefined {
   const all = mostConfused(metrics)
   if (all.length === 0) return html`<p class="note">No image was classified as another class.</p>`
-  // a small matrix says it at a glance
+  // a small matrix shows the same at a glance
   const classes = metrics.perClass.length
   if (classes <= 4) return undefined
   const most = all[0]?.count ?? 1
@@ -86,16 +86,16 @@ function pairs(metrics: Metrics): Html | undefined {
     return html`<tr><td class="name">${named(own?.name ?? '')}</td><td class="name">${named(other?.name ?? '')}</td><td>${count}</td><td>${percent(count / (own?.count || 1))}</td><td class="bar">${bar(count / most, 'wrong')}</td></tr>`
   })
   const rest = all.length > shown && html`<p class="note">${shown} of ${countText(all.length)} pairs.</p>`
-  return html`<div><h3>Most often confused</h3>${wide('Most often confused', html`<table class="numbers list"><thead><tr><th scope="col" class="name">True</th><th scope="col" class="name">Answer</th><th scope="col">Images</th><th scope="col">Share</th><th></th></tr></thead><tbody>${rows}</tbody></table>`)}${rest}</div>`
+  return html`<div><h3>Most often confused</h3>${wide('Most often confused', html`<table class="numbers list"><thead><tr><th scope="col" class="name">True</th><th scope="col" class="name">Predicted</th><th scope="col">Images</th><th scope="col">Share</th><th></th></tr></thead><tbody>${rows}</tbody></table>`)}${rest}</div>`
 }
 
-/** A bar of this share, 0 to 1. The figure stands beside it: it says nothing to a reader who cannot see it. */
+/** Renders a bar for a share from 0 to 1. It is hidden from screen readers, as the number stands beside it. */
 export function bar(share: number, look: 'right' | 'wrong'): Html {
   const width = Math.round(1000 * Math.min(1, Math.max(0, share))) / 10
   return html`<span class="track" aria-hidden="true"><span class="${look}" style="width:${width}%"></span></span>`
 }
 
-/** How each class fared, the worst first. Pure. */
+/** Renders the per-class results, lowest recall first. */
 export function classTable(metrics: Metrics): Html {
   const answers = metrics.perClass.map((_, answer) =>
     metrics.confusion.reduce((sum, row) => sum + (row[answer] ?? 0), 0),
@@ -112,43 +112,44 @@ export function classTable(metrics: Metrics): Html {
     const precise = answers[index] ? percent(correct / answers[index]) : '\u2013'
     return html`<tr><th scope="row" class="name">${named(name)}</th><td>${count}</td><td>${correct}</td><td>${share}</td><td class="bar">${bar(accuracy, 'right')}</td><td>${precise}</td><td class="name">${taken}</td></tr>`
   })
-  const head = html`<thead><tr><th scope="col" class="name">Class</th><th scope="col">Images</th><th scope="col">Right</th><th scope="col" title="correct answers among the images of this class">Recall</th><th></th><th scope="col" title="correct answers among the answers of this class">Precision</th><th scope="col" class="name">Most often confused with</th></tr></thead>`
+  const head = html`<thead><tr><th scope="col" class="name">Class</th><th scope="col">Images</th><th scope="col">Correct</th><th scope="col" title="correct predictions as a share of the images of this class">Recall</th><th></th><th scope="col" title="correct predictions as a share of the predictions of this class">Precision</th><th scope="col" class="name">Most often confused with</th></tr></thead>`
   const table = (part: readonly Html[]) =>
-    wide('Classes', html`<table class="numbers list">${head}<tbody>${part}</tbody></table>`)
+    wide('Per-class results', html`<table class="numbers list">${head}<tbody>${part}</tbody></table>`)
   const rest = rows.slice(mostRows)
   const more = rest.length > 0 && html`<details><summary>${rest.length} more</summary>${table(rest)}</details>`
-  return html`<section><h2>Per-class results, worst first</h2>${table(rows.slice(0, mostRows))}${more}</section>`
+  return html`<section><h2>Per-class results</h2>${table(rows.slice(0, mostRows))}${more}</section>`
 }
 
-/** A mistake as the page shows it. */
+/** A wrongly classified image, as shown on the page. */
 export interface ShownMistake {
   readonly image: EmbeddedImage
-  /** Of the file. */
+  /** Name of the image or its file. */
   readonly name: string
   readonly truth: string
   readonly answer: string
-  /** 0 to 1. */
+  /** Probability of the predicted class, 0 to 1. */
   readonly probability: number
+  /** Probability of the true class, 0 to 1. */
   readonly truthProbability: number
 }
 
-/** The first layer as the page shows it. */
+/** Filters of the first convolution, as shown on the page. */
 export interface ShownFilters {
-  /** Of the parameter: 'conv1_1.weight'. */
+  /** Name of the parameter: 'conv1_1.weight'. */
   readonly name: string
   readonly channels: number
   readonly images: readonly FilterImage[]
 }
 
-/** A path below the folder of the data, without that folder. */
+/** The path of an image relative to the folder of the data. */
 function within(name: string, data: string | undefined): string {
   const folder = `${data?.replace(/\/+$/, '')}/`
   return data && name.startsWith(folder) ? name.slice(folder.length) : name
 }
 
 /**
- * The images about which the network was most sure, and wrong. Pure.
- * @param data the folder of the images, which their names begin with
+ * Renders the most confident mistakes.
+ * @param data folder of the images, which is removed from their names
  */
 export function mistakes(shown: readonly ShownMistake[], data: string | undefined): Html {
   if (shown.length === 0)
@@ -157,25 +158,25 @@ export function mistakes(shown: readonly ShownMistake[], data: string | undefine
     const look = Math.max(image.width, image.height) <= small && html` class="pixels"`
     const figure = html`<img${look} src="${image.uri}" width="${image.width}" height="${image.height}" alt="${name}: ${truth}, classified as ${answer}">`
     return html`<figure class="mistake"><div class="frame">${figure}</div><figcaption><dl>
-<dt>answer</dt><dd class="share">${percent(probability)}</dd><dd class="class">${named(answer)}</dd><dd class="line">${bar(probability, 'wrong')}</dd>
+<dt>predicted</dt><dd class="share">${percent(probability)}</dd><dd class="class">${named(answer)}</dd><dd class="line">${bar(probability, 'wrong')}</dd>
 <dt>true</dt><dd class="share">${percent(truthProbability)}</dd><dd class="class">${named(truth)}</dd><dd class="line">${bar(truthProbability, 'right')}</dd></dl>
 <p class="file" title="${name}">${named(within(name, data))}</p></figcaption></figure>`
   })
-  return html`<section><h2>Most confident mistakes</h2><p class="note">Images as the network received them, with the probabilities of its answer and of the true class.</p><div class="mistakes">${figures}</div></section>`
+  return html`<section><h2>Most confident mistakes</h2><p class="note">Images as the network received them, with the probabilities of the predicted class and of the true class.</p><div class="mistakes">${figures}</div></section>`
 }
 
-/** The windows of the first layer. Pure. */
+/** Renders the filters of the first convolution. */
 export function filters({ name, channels, images }: ShownFilters): Html {
   const figures = images.map(
     ({ uri, width, height, largest }, index) =>
       html`<img class="pixels" src="${uri}" width="${width}" height="${height}" alt="filter ${index + 1}" title="filter ${index + 1}: largest weight ${largest.toPrecision(2)}">`,
   )
   const colours =
-    channels === 3 ? 'red, green and blue are the weights of these channels' : 'bright is above 0, dark below'
-  return html`<section><h2>First-layer filters</h2><p class="note"><code>${name}</code>, ${images.length} windows, each scaled by its own largest weight: mid-grey is 0; ${colours}.</p><div class="filters">${figures}</div></section>`
+    channels === 3 ? 'red, green and blue are the weights of these channels' : 'bright is positive, dark is negative'
+  return html`<section><h2>First-layer filters</h2><p class="note"><code>${name}</code>, ${images.length} filters, each scaled by its own largest weight: mid-grey is 0; ${colours}.</p><div class="filters">${figures}</div></section>`
 }
 
-/** An image inside a page. */
+/** An image as a data URI. */
 export interface EmbeddedImage {
   /** `data:image/png;base64,...` */
   readonly uri: string
@@ -183,11 +184,11 @@ export interface EmbeddedImage {
   readonly height: number
 }
 
-/** Below this an image is shown enlarged, and JPEG would blur what there is to see. */
+/** Largest side in pixels of an image that is shown enlarged, without smoothing, and stored as PNG. */
 const small = 96
 
 /**
- * Pixels as an image in a page: PNG where it is small, JPEG elsewhere.
+ * Encodes pixels as a data URI: PNG up to 96 pixels, else JPEG.
  * @param pixels uint8, height x width x channels; of two channels, or more than three, the first is shown
  */
 export async function embedded(
@@ -202,19 +203,20 @@ export async function embedded(
   return { uri: `data:image/${isSmall ? 'png' : 'jpeg'};base64,${bytes.toString('base64')}`, width, height }
 }
 
-/** One window of the first layer. */
+/** A filter of the first convolution as an image. */
 export interface FilterImage extends EmbeddedImage {
-  /** The largest amount of a weight: what is drawn black or white. */
+  /** Largest absolute value of a weight, drawn black or white. */
   readonly largest: number
 }
 
-/** About so many pixels is a filter's side. */
+/** Approximate side of a filter's image in pixels. */
 const filterSide = 48
 
 /**
- * The windows of a first layer as images: 0 is mid-grey, the window's largest amount black or white; each weight is
+ * Draws the filters of the first convolution: 0 is mid-grey, the largest absolute value black or white; each weight is
  * enlarged to a square.
- * @param weight float32 [o, c, h, w]; of other than 1 or 3 channels, none
+ * @param weight float32 [o, c, h, w]
+ * @returns no image where c is neither 1 nor 3
  */
 export async function filterImages(weight: Tensor<'float32'>): Promise<FilterImage[]> {
   const [outputs = 0, channels = 0, height = 0, width = 0] = weight.shape

@@ -6,13 +6,13 @@ import { type Chart, lineChart, type Series } from './line-chart.js'
 import type { LineOf, TrainingFacts } from './log-line.js'
 import { bestEpoch, type RunHistory } from './run-history.js'
 
-/** A time as people write it: `2026-11-23 12:47 UTC`; whatever else a log holds is shown as it is. */
+/** A time as `2026-11-23 12:47 UTC`; text that is not a time is returned as it is. */
 export function timeText(time: string): string {
   const parsed = new Date(time)
   return Number.isNaN(parsed.getTime()) ? time : `${parsed.toISOString().slice(0, 16).replace('T', ' ')} UTC`
 }
 
-/** What was trained, where it stands, and the figures to remember. Pure. */
+/** Renders the title of the page, the state of the training, its main results and its settings. */
 export function header(history: RunHistory, evaluation: Metrics | undefined): Html {
   const { facts } = history
   const title =
@@ -24,7 +24,7 @@ export function header(history: RunHistory, evaluation: Metrics | undefined): Ht
 }
 
 const endings = {
-  epochs: 'Finished: all epochs done',
+  epochs: 'Finished: all epochs are done',
   schedule: 'Finished: the validation accuracy stopped improving',
   interrupted: 'Interrupted',
   failed: 'Ended by an error',
@@ -32,11 +32,11 @@ const endings = {
 
 function state({ started, last, end, epochs, steps }: RunHistory): Html {
   if (started === undefined) return html`The log is empty.`
-  const times = html`Begun ${timeText(started)}`
+  const times = html`Started ${timeText(started)}`
   const message = end?.message === undefined ? undefined : html`: ${end.message}`
   if (end !== undefined) return html`${times}. ${endings[end.ended]}${message}, ${timeText(end.time)}.`
   const done = epochs.length === 0 ? countedText(steps.at(-1)?.step ?? 0, 'step') : countedText(epochs.length, 'epoch')
-  return html`${times}. Not finished: ${done} so far, last heard of ${timeText(last ?? started)}.`
+  return html`${times}. Not finished: ${done} so far, last log line ${timeText(last ?? started)}.`
 }
 
 function tiles(history: RunHistory, evaluation: Metrics | undefined): Html[] {
@@ -48,11 +48,11 @@ function tiles(history: RunHistory, evaluation: Metrics | undefined): Html[] {
     const of = evaluation ? `of ${countedText(evaluation.count, 'image')}` : `after epoch ${best?.epoch}`
     shown.push(
       { name: 'top-1', value: percent(figures.top1), note: of },
-      ...(tellsTop5(history.facts?.classes) ? [{ name: 'top-5', value: percent(figures.top5), note: of }] : []),
+      ...(hasTop5(history.facts?.classes) ? [{ name: 'top-5', value: percent(figures.top5), note: of }] : []),
       { name: 'validation loss', value: lossText(figures.loss), note: 'nats' },
     )
   } else if (last !== undefined) {
-    shown.push({ name: 'training', value: percent(last.accuracy), note: 'right, in training mode' })
+    shown.push({ name: 'training accuracy', value: percent(last.accuracy), note: 'in training mode' })
   }
   if (best !== undefined) {
     shown.push({ name: 'best epoch', value: String(best.epoch), note: `top-1 ${percent(best.validation?.top1 ?? 0)}` })
@@ -111,24 +111,24 @@ function factList(history: RunHistory, facts: TrainingFacts): Html {
 
 type Epoch = LineOf<'epoch'>
 
-/** A loss, in nats. */
+/** A loss in nats, as text. */
 export const lossText = (loss: number): string => loss.toPrecision(loss !== 0 && Math.abs(loss) < 0.01 ? 2 : 4)
 
 const percentTick = (share: number): string => `${Number((100 * share).toFixed(1))} %`
 
-/** At most so many points are drawn of the steps; each is the mean of its neighbours. */
+/** Most points of the curve over steps; of more steps each point is a mean of neighbours. */
 const mostSteps = 240
 
-/** The curves of a training and its figures by epoch. Pure. */
+/** Renders the curves of a training and the table of its epochs. */
 export function curves(history: RunHistory): Html {
   if (history.epochs.length === 0 && history.steps.length === 0) {
-    return html`<section><h2>Curves</h2><p class="none">The log holds no finished step yet.</p></section>`
+    return html`<section><h2>Curves</h2><p class="none">The log has no finished step yet.</p></section>`
   }
   return html`<section><h2>Curves</h2><div class="charts">${chartsOf(history).map(lineChart)}</div>${epochTable(history)}</section>`
 }
 
-/** Of five classes or fewer the right one is always among the first five. */
-export const tellsTop5 = (classes: number | undefined): boolean => classes === undefined || classes > 5
+/** Whether top-5 is informative: with five classes or fewer it is always 100 %. */
+export const hasTop5 = (classes: number | undefined): boolean => classes === undefined || classes > 5
 
 function chartsOf({ epochs, steps, facts }: RunHistory): Chart[] {
   const over = (y: (epoch: Epoch) => number | undefined): Series['points'] =>
@@ -159,9 +159,9 @@ function chartsOf({ epochs, steps, facts }: RunHistory): Chart[] {
         text: percentTick,
         series: [
           { name: 'training', look: 'training', points: over(({ accuracy }) => accuracy) },
-          { name: 'top-1', look: 'validation', points: over(({ validation }) => validation?.top1) },
-          ...(tellsTop5(facts?.classes)
-            ? [{ name: 'top-5', look: 'other' as const, points: over(({ validation }) => validation?.top5) }]
+          { name: 'validation top-1', look: 'validation', points: over(({ validation }) => validation?.top1) },
+          ...(hasTop5(facts?.classes)
+            ? [{ name: 'validation top-5', look: 'other' as const, points: over(({ validation }) => validation?.top5) }]
             : []),
         ],
       },
@@ -200,7 +200,7 @@ function shortNumber(value: number): string {
   return Math.abs(value) >= 1000 ? countText(Math.round(value)) : String(Number(value.toPrecision(3)))
 }
 
-/** Means of equal numbers of neighbours; those that are not finite are left out of them. */
+/** Means of equal numbers of neighbours, without values that are not finite. */
 function thinned(points: Series['points']): Series['points'] {
   const size = Math.ceil(points.length / mostSteps)
   if (size <= 1) return points
@@ -223,17 +223,17 @@ function columnsFor(epochs: readonly Epoch[]): Column[] {
   return [
     { name: 'Rate', text: ({ learningRate }) => rateText(learningRate) },
     { name: 'Loss', text: ({ loss }) => lossText(loss) },
-    { name: 'Training', text: ({ accuracy }) => percent(accuracy) },
+    { name: 'Accuracy', text: ({ accuracy }) => percent(accuracy) },
     ...some(
       ({ validation }) => validation,
       { name: 'Val. loss', text: ({ validation }) => validation && lossText(validation.loss) },
-      { name: 'Top-1', text: ({ validation }) => validation && percent(validation.top1) },
-      { name: 'Top-5', text: ({ validation }) => validation && percent(validation.top5) },
+      { name: 'Val. top-1', text: ({ validation }) => validation && percent(validation.top1) },
+      { name: 'Val. top-5', text: ({ validation }) => validation && percent(validation.top5) },
     ),
     { name: 'Images/s', text: ({ imagesPerSecond }) => shortNumber(imagesPerSecond) },
     { name: 'Time', text: ({ seconds }) => durationText(seconds) },
     ...some(({ skipped }) => skipped, { name: 'Files skipped', text: ({ skipped }) => skipped }),
-    ...some(({ refused }) => refused, { name: 'Steps refused', text: ({ refused }) => refused }),
+    ...some(({ refused }) => refused, { name: 'Steps not applied', text: ({ refused }) => refused }),
   ]
 }
 
@@ -249,5 +249,5 @@ function epochTable(history: RunHistory): Html | undefined {
     return html`<tr${isBest && html` class="best"`}><th scope="row">${epoch.epoch}${mark}</th>${cells}</tr>`
   })
   const table = html`<table class="numbers"><thead><tr><th scope="col">Epoch</th>${head}</tr></thead><tbody>${rows}</tbody></table>`
-  return html`<details><summary>Figures by epoch</summary>${wide('Figures by epoch', table)}</details>`
+  return html`<details><summary>Results by epoch</summary>${wide('Results by epoch', table)}</details>`
 }

@@ -5,50 +5,50 @@ import { classTable, confusion, filters, mistakes, type ShownFilters, type Shown
 import { curves, header, timeText } from './page-training.js'
 import type { RunHistory } from './run-history.js'
 
-/** All that a report shows: plain data. */
+/** Contents of a report, as plain data. */
 export interface ReportData {
-  /** When the report was made, ISO 8601. */
+  /** Time at which the report was made, ISO 8601. */
   readonly made: string
-  /** What the log tells. */
+  /** History of the training, from its log. */
   readonly history: RunHistory
-  /** The model on the validation images. */
+  /** Results of the model on the validation images; undefined without a model or validation data. */
   readonly evaluation?: {
-    /** 'best.safetensors' */
+    /** Name of the model: 'best.safetensors'. */
     readonly model: string
-    /** As `evaluate` counts. */
+    /** Metrics, as `evaluate` computes them. */
     readonly metrics: Metrics
-    /** The surest of the wrong answers. */
+    /** The most confident mistakes, most confident first. */
     readonly mistakes: readonly ShownMistake[]
-    /** Images left out. */
+    /** Images that could not be read. */
     readonly unreadable: readonly SkippedFile[]
   }
-  /** Why there is no judgement. */
+  /** Why the model could not be evaluated; undefined where it was, or where there is none. */
   readonly evaluationError?: string
-  /** The windows of the first layer. */
+  /** Filters of the first convolution; undefined without a model. */
   readonly filters?: ShownFilters
 }
 
 /**
- * The report as one page of HTML that needs nothing but itself: no network, no script. Pure.
- * @param data what `collectReport` gathered
+ * Renders the report as one self-contained HTML page, without scripts or external resources.
+ * @param data contents of the report, as `collectReport` returns them
  */
 export function reportPage({ made, history, evaluation, evaluationError, filters: first }: ReportData): string {
   const title = history.facts === undefined ? 'Training' : `${history.facts.model} on ${history.facts.data}`
-  const judgement = evaluation && [
-    html`<p class="source">The model <code>${evaluation.model}</code> on ${countText(evaluation.metrics.count)} validation images, a single centre crop each.</p>`,
+  const results = evaluation && [
+    html`<p class="source">The model <code>${evaluation.model}</code> on ${countText(evaluation.metrics.count)} validation images, one centre crop each.</p>`,
     confusion(evaluation.metrics),
     classTable(evaluation.metrics),
     mistakes(evaluation.mistakes, history.facts?.data),
   ]
-  // The policy of content: even if a name slipped through as markup, nothing of it would run or be fetched.
+  // with this content security policy, nothing would run or be fetched even if a name were taken as markup
   return html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
 <title>${title} \u00b7 vggnet</title><style>${style}</style></head>
-<body><main>${header(history, evaluation?.metrics)}${curves(history)}${judgement}
+<body><main>${header(history, evaluation?.metrics)}${curves(history)}${results}
 ${evaluationError !== undefined && html`<section><h2>The model</h2><p class="none">${evaluationError}</p></section>`}
-${first && first.images.length > 0 && filters(first)}${troubles(history, evaluation?.unreadable ?? [])}
+${first && first.images.length > 0 && filters(first)}${problems(history, evaluation?.unreadable ?? [])}
 <footer>Made ${timeText(made)} by vggnet.</footer></main></body></html>
 `.text
 }
@@ -61,25 +61,24 @@ const actions = {
   back: 'the training went back to the last checkpoint',
 } as const
 
-/** A file that was left out. */
+/** A file that was skipped. */
 export interface SkippedFile {
   readonly name: string
   readonly reason: string
 }
 
-/** What did not go well: files left out, numbers that were not finite, damaged lines of the log. Pure. */
-export function troubles(history: RunHistory, unreadable: readonly SkippedFile[]): Html | undefined {
+/** Renders the problems: skipped files, losses that were not finite, damaged lines of the log. */
+function problems(history: RunHistory, unreadable: readonly SkippedFile[]): Html | undefined {
   const parts = [
-    files('Training files left out', history.skipped),
-    files('Validation files left out', unreadable),
+    files('Training files skipped', history.skipped),
+    files('Validation files skipped', unreadable),
     notFinite(history),
-    history.torn &&
-      html`<p class="note">The last line of the log was not written whole, as when a machine goes down.</p>`,
+    history.torn && html`<p class="note">The last line of the log is incomplete, as after a crash of the machine.</p>`,
     history.damaged.length > 0 &&
-      html`<p class="note">Lines of the log that are damaged and were left out: ${listText(history.damaged)}.</p>`,
+      html`<p class="note">Damaged lines of the log, which were skipped: ${listText(history.damaged)}.</p>`,
   ].filter((part) => part instanceof Object)
   if (parts.length === 0) return undefined
-  return html`<section><h2>Troubles</h2>${parts}</section>`
+  return html`<section><h2>Problems</h2>${parts}</section>`
 }
 
 function files(title: string, all: readonly SkippedFile[]): Html | undefined {
@@ -101,8 +100,8 @@ function notFinite({ notFinite: lines }: RunHistory): Html | undefined {
   return html`<h3>Not finite</h3><ul>${items}</ul>`
 }
 
-/** The look of the page, in both schemes. */
-export const style = new Html(`
+/** Style sheet of the page, for the light and the dark scheme. */
+const style = new Html(`
 :root{--back:#f6f7f8;--card:#fff;--text:#1b1f24;--muted:#59626c;--line:#dfe3e8;--training:#2b62c9;--validation:#bf4a12;
 --other:#1a7f5a;--right:38 110 210;--wrong:214 84 20;--track:#e9ecf0}
 @media (prefers-color-scheme:dark){:root{--back:#101317;--card:#191d23;--text:#e7eaee;--muted:#9aa5b1;--line:#2d343d;

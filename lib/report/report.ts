@@ -13,45 +13,48 @@ import { type ReportData, reportPage } from './page.js'
 import { embedded, filterImages, type ShownFilters, type ShownMistake } from './page-evaluation.js'
 import { runHistoryOf } from './run-history.js'
 
-/** An image that the network took for something else. */
-export interface Mistake {
-  /** Of the image in the data. */
+/** A wrongly classified image. */
+interface Mistake {
+  /** Index of the image in the data. */
   readonly index: number
+  /** Index of the true class. */
   readonly truth: number
+  /** Index of the predicted class. */
   readonly answer: number
-  /** What the network gave its answer, and the truth: 0 to 1, of the soft-max. */
+  /** Soft-max probabilities of the predicted and of the true class, 0 to 1. */
   readonly probability: number
   readonly truthProbability: number
-  /** uint8, height x width x channels, as the network saw it. */
+  /** uint8, height x width x channels, as the network received it. */
   readonly pixels: Uint8Array
 }
 
-/** How a network fared, and where it was most sure of what is wrong. */
+/** Metrics of a network, with its most confident mistakes. */
 export interface ClassifiedImages {
   readonly metrics: Metrics
-  /** The most confident first. */
+  /** The most confident mistakes, most confident first. */
   readonly mistakes: readonly Mistake[]
   readonly unreadable: readonly SkippedImage[]
 }
 
-/** How to go through the images. */
+/** Options of `classifyAll`. */
 export interface ClassifyOptions {
   /** Images per forward pass, from 1. Default 64. */
   batch?: number
-  /** Mistakes to be kept, with their pixels. Default 24. */
+  /** Number of mistakes that are kept with their pixels, from 0. Default 24. */
   mistakes?: number
+  /** Aborts the pass, which then rejects with ABORTED. */
   signal?: AbortSignal
 }
 
-export const classifyChecks = {
+const classifyChecks = {
   batch: withDefault(integer(1), 64),
   mistakes: withDefault(integer(0), 24),
   signal: optional(instanceOf(AbortSignal)),
 }
 
 /**
- * One pass over labelled images, as `evaluate` makes it (a single centre crop), that keeps the most confident mistakes:
- * the images with the highest probability of an answer that is wrong. Holds one batch and the images it keeps.
+ * Runs a network over labelled images, as `evaluate` does (one centre crop), and keeps the most confident mistakes: those
+ * with the highest probability of a wrong class. Memory holds one batch and the kept images.
  *
  * @throws VggError SHAPE_MISMATCH, NOT_FINITE, ABORTED, DISPOSED
  */
@@ -77,14 +80,14 @@ export async function classifyAll(
     const logits = valuesOf(output)
     tally.add(logits, images.labels)
     const found = mistakesOf(logits, classes, images)
-    // the sort is stable: of equals the first in the data comes first, whatever the batch
+    // the sort is stable: equal ones stay in the order of the data, whatever the batch
     mistakes = [...mistakes, ...found].sort((a, b) => b.probability - a.probability).slice(0, kept)
     mistakes = mistakes.map((mistake) => withOwnMemory(mistake, images))
   }
   return { metrics: tally.metrics(), mistakes, unreadable }
 }
 
-/** One name for each answer: the data's, where they have some, else the model's, else numbers. */
+/** Class names: those of the data, else of the model, else numbers. */
 function classNamesOf(net: Network, data: Dataset): string[] {
   if (data.classNames.length > net.classes) {
     const message = `Expected data of at most ${net.classes} classes for this network but it has ${data.classNames.length}`
@@ -113,7 +116,7 @@ function mistakesOf(logits: Float32Array, classes: number, { images, labels, ind
 const largestOf = (values: Float32Array): number =>
   values.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY)
 
-/** In float64, whatever the network's precision. */
+/** Soft-max in float64, whatever the network's precision. */
 function softmax(logits: Float32Array): number[] {
   const largest = largestOf(logits)
   const powers = Array.from(logits, (value) => Math.exp(value - largest))
@@ -121,25 +124,25 @@ function softmax(logits: Float32Array): number[] {
   return powers.map((power) => power / sum)
 }
 
-/** A view would hold the whole batch in memory. */
+/** Copies the pixels: a subarray would keep the whole batch in memory. */
 function withOwnMemory(mistake: Mistake, { images }: Images): Mistake {
   const shared = mistake.pixels.buffer === valuesOf(images).buffer
   return shared ? { ...mistake, pixels: mistake.pixels.slice() } : mistake
 }
 
-/** What the report is made of, besides the run's log. */
+/** Sources of a report besides the run's log. */
 export interface ReportSources {
-  /** The model whose answers and filters are shown. Default: none, the report has the curves alone. */
+  /** Model whose results and filters are shown. Default: none; the report has the curves only. */
   net?: Network
-  /** Images for its answers, of its size. Default: none. */
+  /** Validation images of the model's size. Default: none; the report has no results. */
   validation?: Dataset
-  /** What the model is called. Default: 'model'. */
+  /** Name of the model. Default 'model'. */
   modelName?: string
   /** Images per forward pass, from 1. Default 64. */
   batch?: number
-  /** Mistakes to be shown. Default 24. */
+  /** Number of mistakes to show, from 0. Default 24. */
   mistakes?: number
-  /** Ends it: it rejects with ABORTED. */
+  /** Aborts the collection, which then rejects with ABORTED. */
   signal?: AbortSignal
 }
 
@@ -151,12 +154,12 @@ const checks = {
 }
 
 /**
- * Gathers what the report of a run shows: reads RUN/log.jsonl, and runs the network once over the validation images.
- * Mistakes are the images with the highest probability (soft-max) of an answer that is wrong.
+ * Collects the contents of a run's report: reads RUN/log.jsonl and runs the network once over the validation images.
+ * The mistakes shown are those with the highest soft-max probability of a wrong class.
  *
- * @param folder of the run
+ * @param folder folder of the run
  * @throws VggError FILE_NOT_FOUND, FILE_FORMAT, INVALID_ARGUMENT, SHAPE_MISMATCH, ABORTED, DISPOSED. Scores that are not
- *   finite are no error: the report says so in their position
+ *   finite are not an error: `evaluationError` describes them
  */
 export async function collectReport(folder: string, sources: ReportSources = {}): Promise<ReportData> {
   filePath(folder, 'folder')
@@ -169,7 +172,11 @@ export async function collectReport(folder: string, sources: ReportSources = {})
   return { made, history, ...answers, ...(filters && { filters }) }
 }
 
-/** Writes the page to RUN/report.html, whole or not at all. @returns its path. @throws VggError FILE_WRITE */
+/**
+ * Writes the page to RUN/report.html atomically.
+ * @returns path of the page
+ * @throws VggError FILE_WRITE
+ */
 export async function writeReport(folder: string, data: ReportData): Promise<string> {
   const file = path.join(filePath(folder, 'folder'), 'report.html')
   await writeAtomically(file, [new TextEncoder().encode(reportPage(data))])
@@ -188,7 +195,7 @@ async function evaluation(
     const shown = await Promise.all(mistakes.map((mistake) => shownMistake(mistake, data, names)))
     return { evaluation: { model, metrics, mistakes: shown, unreadable } }
   } catch (error) {
-    // a training that went wrong is what a report is wanted for
+    // a failed training needs its report most
     if (error instanceof VggError && error.code === 'NOT_FINITE')
       return { evaluationError: `${model}: ${error.message}` }
     throw error
@@ -207,7 +214,7 @@ async function shownMistake(mistake: Mistake, data: Dataset, names: readonly str
   }
 }
 
-/** The first parameter that is a window over images: conv1_1.weight of a VGG net. */
+/** Filters of the first convolution: conv1_1.weight of a VGG network. */
 async function filtersOf(net: Network): Promise<ShownFilters | undefined> {
   const first = net.parameters.find(({ shape }) => shape.length === 4)
   if (first === undefined) return undefined

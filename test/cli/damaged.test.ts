@@ -43,7 +43,7 @@ test('train --resume goes on from the checkpoint before a damaged one, with a da
   writeFileSync(run('log.jsonl'), log)
   const { code, stdout, stderr } = await vggnet(['train', '--resume', at('run')])
   expect(stderr).toMatch(
-    /^passed over \S+step-00000009\.safetensors: \S+ is not a file\nleft out damaged lines of \S+log\.jsonl: [\d, ]+; the log as it was is \S+log\.jsonl\.left\n$/,
+    /^passed over \S+step-00000009\.safetensors: \S+ is not a file\nskipped damaged lines of \S+log\.jsonl: [\d, ]+; the original log is kept as \S+log\.jsonl\.left\n$/,
   )
   expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringContaining('going on behind step 6') })
   expect(readFileSync(run('model.safetensors')).equals(model)).toBe(true)

@@ -69,7 +69,7 @@ afterAll(async () => {
 })
 
 describe('collectReport', () => {
-  test('the figures of the model are those of evaluate', async () => {
+  test('the metrics are those of evaluate', async () => {
     const { unreadable, ...metrics } = await evaluate(net, validation)
     expect(data.evaluation?.metrics).toEqual({ ...metrics, loss: expect.closeTo(metrics.loss, 5) })
     expect(data.evaluation?.unreadable).toMatchObject([{ name: 'val/torn"><b>.jpg', reason: 'ends after 120 bytes' }])
@@ -77,7 +77,7 @@ describe('collectReport', () => {
     expect(metrics.count).toBe(49)
   })
 
-  test('the mistakes are the images that are wrong, the most confident first', async () => {
+  test('the mistakes are wrongly classified images, most confident first', async () => {
     // all images at once, one by one, by independent arithmetic
     const expected: { index: number; answer: number; probability: number; truthProbability: number }[] = []
     const pixels = new Map<number, Buffer>()
@@ -122,13 +122,13 @@ describe('collectReport', () => {
     expect(data.filters?.images).toHaveLength((await net.parameter('conv1_1.weight')).shape[0] ?? -1)
   })
 
-  test('without a model the curves alone', async () => {
+  test('without a model there are only the curves', async () => {
     const { history, evaluation, filters } = await collectReport(run)
     expect(history.epochs.map(({ epoch }) => epoch)).toEqual([1, 2, 3])
     expect([evaluation, filters]).toEqual([undefined, undefined])
   })
 
-  test('a model that is broken has a report all the same', async () => {
+  test('a model that is not finite has a report with the reason', async () => {
     const broken = await smallNet()
     const { shape } = await broken.parameter('fc8.weight')
     await broken.setParameter('fc8.weight', Tensor.from(new Float32Array(3 * 32).fill(3e38), shape))
@@ -139,7 +139,7 @@ describe('collectReport', () => {
     expect(filters?.images).not.toHaveLength(0)
   })
 
-  test('refuses what is not a run, misspelt options, and images of another net', async () => {
+  test('rejects a folder without a run, misspelt options, and images of another size', async () => {
     await expect(collectReport(path.join(run, 'nowhere'))).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' })
     await expect(collectReport(run, { mistake: 3 } as object)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     const wide = { ...validation, width: 64, read: async () => [] }
@@ -155,7 +155,7 @@ describe.skipIf(browser === undefined)('in a browser', () => {
     { width: 390, scheme: 'dark' },
   ] as const
 
-  test.each(looks)('$width pixels wide, $scheme: nothing sticks out, nothing is broken, nothing runs', async (look) => {
+  test.each(looks)('$width pixels wide, $scheme: no overflow, no broken image, no script', async (look) => {
     const file = await writeReport(run, data)
     const seen = await see(browser ?? '', await readFile(file, 'utf8'), run, look)
     expect(seen).toMatchObject({
@@ -174,7 +174,7 @@ describe.skipIf(browser === undefined)('in a browser', () => {
     expect(Math.abs((back ?? 0) - (front ?? 0))).toBeGreaterThan(180)
   })
 
-  test('these tests see what they look for', async () => {
+  test('these tests detect overflow, broken images and scripts', async () => {
     const page = await readFile(await writeReport(run, data), 'utf8')
     const spoilt = `<script>document.title = "ran"</script><img src="data:image/png;base64,AAAA" alt="spoilt">
       <p class="far" style="width:3000px">x</p></main>`
@@ -190,7 +190,7 @@ describe.skipIf(browser === undefined)('in a browser', () => {
     expect(seen.width).toBeGreaterThan(3000)
   })
 
-  test.each(looks)('an image of it, $width pixels wide, $scheme', async (look) => {
+  test.each(looks)('a screenshot, $width pixels wide, $scheme', async (look) => {
     const file = await writeReport(run, data)
     const image = await screenshot(browser ?? '', file, run, {
       ...look,
