@@ -15,76 +15,80 @@ import { section } from '../terminal/sections.js'
 import { type InstallFlags, installCuda, withWheels } from './cuda-install.js'
 
 const installing = `
-Fetches cuDNN, cuBLASLt and NVRTC (879 MB; 1.04 GB unpacked) through pip, by its own settings (PIP_INDEX_URL, PIP_CERT,
-HTTPS_PROXY, pip.conf), into the per-user cache: $VGGNET_CACHE, or $XDG_CACHE_HOME/vggnet, or ~/.cache/vggnet. No root.
-Python runs isolated (-I, in the root folder): nothing of the working folder, the cache, PYTHONPATH or ~/.local is
-imported. Each file is checked by its SHA-256. What is there is not fetched again; after Ctrl-C or a cut connection
-the next install goes on where this one stopped.
+Fetches cuDNN, cuBLASLt and NVRTC (879 MB; 1.04 GB unpacked) through pip, by its
+own settings (PIP_INDEX_URL, PIP_CERT, HTTPS_PROXY, pip.conf), into the per-user
+cache: $VGGNET_CACHE, or $XDG_CACHE_HOME/vggnet, or ~/.cache/vggnet. Python runs
+isolated (-I, in the root folder): nothing from the working folder, the cache,
+PYTHONPATH or ~/.local is imported. Each file is verified by its SHA-256.
+Existing libraries are not fetched again; after Ctrl-C or a lost connection the
+next install continues the download.
 
 Examples:
   $ vggnet cuda install
-  $ vggnet cuda install --manual          # without Python or a network: which files to put where
-  $ vggnet cuda install --from wheels     # from wheels that lie in a folder; needs no Python`
+  $ vggnet cuda install --manual        # print which files to fetch by hand
+  $ vggnet cuda install --from wheels   # from a folder, without Python`
 
 const status = `
-The exit code is 0 where all that computing on a card needs of NVIDIA's libraries is there, otherwise 1.
+Exit code 0 where all required NVIDIA libraries are found, else 1.
 
 Examples:
   $ vggnet cuda status
   $ vggnet cuda status --json`
 
 const removing = `
-Removes from the per-user cache what 'cuda install' (or 'npm run build:cuda' in a checkout) has fetched, in any version,
-whole or in part, and nothing else. Processes that use the libraries go on.
+Removes the libraries of 'cuda install' (or of 'npm run build:cuda' in a
+checkout) from the per-user cache: all versions, complete or incomplete.
+Processes that use the libraries keep running.
 
 Examples:
   $ vggnet cuda remove`
 
-/** `vggnet cuda`: NVIDIA's libraries, which the package does not bring. */
+/** Adds `vggnet cuda`: installs, shows and removes NVIDIA's libraries, which the package does not contain. */
 export function addCuda(program: Command): void {
-  const cuda = program.command('cuda').description("NVIDIA's libraries: fetch them, show what is there, remove them")
+  const cuda = program.command('cuda').description("install, show or remove NVIDIA's libraries")
   cuda
     .command('install')
     .description("fetch NVIDIA's libraries into the per-user cache")
-    .option('--from <folder>', 'take the wheels from a folder', file)
-    .addOption(new Option('--manual', 'say which files to put where, and fetch nothing').conflicts('from'))
+    .option('--from <folder>', 'install wheels from a folder', file)
+    .addOption(new Option('--manual', 'print which files are needed, and fetch nothing').conflicts('from'))
     .option('--json', 'one JSON object')
     .addHelpText('after', installing)
     .action((flags: InstallFlags) => installCuda(flags))
   cuda
     .command('status')
-    .description("show NVIDIA's libraries: versions, positions, what is missing")
+    .description("show NVIDIA's libraries: versions, locations, missing files")
     .option('--json', 'one JSON object')
     .addHelpText('after', status)
     .action((flags: { json?: true }) => showCuda(flags))
   cuda
     .command('remove')
-    .description("remove what 'cuda install' has fetched")
+    .description("remove the libraries of 'cuda install'")
     .option('--json', 'one JSON object')
     .addHelpText('after', removing)
     .action((flags: { json?: true }) => removeCuda(flags))
 }
 
-/** What `vggnet cuda status --json` prints. */
+/** Output of `vggnet cuda status --json`. */
 interface CudaStatus extends LibrariesStatus {
-  /** Whether all is there that is needed of NVIDIA's libraries. */
+  /** Whether all required NVIDIA libraries are found. */
   ready: boolean
   cache: string
-  /** Of libraries that an install which was interrupted has fetched so far. */
+  /** Bytes that an interrupted install has fetched. */
   bytesBegun: number
-  /** libvggnet_cuda.so; the text is empty where it is there. */
+  /** libvggnet_cuda.so; `obstacle` is empty where it is found. */
   cudaLibrary: { path: string; obstacle: string }
   driver: CudaExamination['driver']
   cards: string[]
-  /** What to do next, for people; empty: nothing. */
+  /** Next action for the user. */
   next: string
 }
 
 function nextOf({ ready, bytesBegun, cudaLibrary, driver }: Omit<CudaStatus, 'next'>): string {
-  if (!ready) return `\`npx vggnet cuda install\` ${bytesBegun > 0 ? 'goes on with' : 'fetches'} what is missing`
+  if (!ready)
+    return `\`npx vggnet cuda install\` ${bytesBegun > 0 ? 'continues fetching' : 'fetches'} the missing libraries`
   if (cudaLibrary.obstacle !== '') return cudaLibrary.obstacle.replace(/^.*?: (?=`)/, '')
-  if (driver.version === '') return "install NVIDIA's driver, R580 or later, where there is a card"
-  return driver.obstacle === '' ? '`npx vggnet doctor` lets the cards multiply' : driver.obstacle
+  if (driver.version === '') return "with a card: install NVIDIA's driver, R580 or later"
+  return driver.obstacle === '' ? '`npx vggnet doctor` checks the cards' : driver.obstacle
 }
 
 async function statusHere(): Promise<CudaStatus> {
@@ -102,7 +106,7 @@ async function statusHere(): Promise<CudaStatus> {
 }
 
 function libraryFacts({ needed, found, version, folder, from, bytes, missing }: LibraryStatus): string[] {
-  const without = needed ? '' : ' (cuDNN does without it, slower)'
+  const without = needed ? '' : ' (optional: cuDNN is slower without it)'
   if (folder === '') return [pc.red(`not found${without}`)]
   const head = [version || 'of unknown version', sizeText(bytes), `from ${from}`].join(', ')
   return [head, folder, found ? '' : pc.red(`missing there: ${missing.join(', ')}${without}`)]
@@ -119,10 +123,7 @@ function text(status: CudaStatus, width: number): string {
   const sections: [string, string[]][] = [
     ...libraries.map((library): [string, string[]] => [library.name, libraryFacts(library)]),
     ['not used', [...passedOver]],
-    [
-      'begun',
-      [bytesBegun > 0 ? `${sizeText(bytesBegun)} fetched by an install that was interrupted, in ${cache}` : ''],
-    ],
+    ['begun', [bytesBegun > 0 ? `${sizeText(bytesBegun)} fetched by an interrupted install, in ${cache}` : '']],
     ['vggnet', [cudaLibrary.path || cudaLibrary.obstacle]],
     ['driver', driverFacts(status)],
     ['next', [next]],
@@ -133,28 +134,30 @@ function text(status: CudaStatus, width: number): string {
     .join('\n')
 }
 
-/** `vggnet cuda status`. */
+/** Runs `vggnet cuda status`. */
 export async function showCuda({ json }: { json?: true }): Promise<void> {
   const status = await statusHere()
   console.log(json ? JSON.stringify(status, null, 2) : text(status, process.stdout.columns || 80))
   process.exitCode = status.ready ? 0 : 1
 }
 
-/** `vggnet cuda remove`. */
+/** Runs `vggnet cuda remove`. */
 export async function removeCuda({ json }: { json?: true }): Promise<void> {
   const cache = cacheFolder(process.env)
-  const onWaiting = (owner: number) => console.error(`waiting for process ${owner}, which installs`)
+  const onWaiting = (owner: number) => console.error(`waiting for process ${owner}, which is installing`)
   const { removed, holders } = await stoppable(
     (signal) => withWheels(() => removePins(cache, cudaPins, { onWaiting, signal })),
-    'what was not removed yet is there',
+    'some libraries are not removed yet',
   )
   const bytes = removed.reduce((sum, one) => sum + one.bytes, 0)
   if (json) return console.log(JSON.stringify({ cache, bytes, removed, holders }, null, 2))
-  if (removed.length === 0) return console.log(`There is nothing of NVIDIA's in ${cache}`)
+  if (removed.length === 0) return console.log(`There are no NVIDIA libraries in ${cache}`)
   console.log(`Removed from ${cache}, ${sizeText(bytes)}:`)
   for (const one of removed) console.log(`  ${one.folder.slice(cache.length + 1)}  ${sizeText(one.bytes)}`)
   if (holders.length > 0) {
     const who = countedText(holders.length, 'process uses', 'processes use')
-    console.log(`${who} them still (${holders.join(', ')}), unharmed: the space is free when that has ended`)
+    console.log(
+      `${who} them still (${holders.join(', ')}) and can continue: the space is freed at the end of the process`,
+    )
   }
 }

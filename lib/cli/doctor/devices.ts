@@ -6,22 +6,22 @@ import { cudaLocations, cudaSearch } from '../../platform/cuda/locations.js'
 import { type CudaFile, type CudaReport, native } from '../../platform/native.js'
 import { Tensor } from '../../tensor.js'
 
-/** A device as it is described, before it has to do anything. */
+/** A device to be checked. */
 export interface Candidate {
   device: string
-  /** 'AMD EPYC', 'NVIDIA H200'; empty for a card that is not there */
+  /** Model: 'AMD EPYC', 'NVIDIA H200'; empty for a card that does not exist. */
   name: string
-  /** 'avx512_core', 'sm_90' */
+  /** Instruction set or compute capability: 'avx512_core', 'sm_90'. */
   architecture: string
   bytes: number
   freeBytes: number
 }
 
-/** A device, and whether a tiny multiplication on it came out right. */
+/** A device, and whether a small multiplication on it gave the right result. */
 export interface DeviceCheck extends Candidate {
   precision: string
   works: boolean
-  /** Why not, in one sentence; empty where it works. */
+  /** Reason why it does not work, in one sentence; empty where it works. */
   obstacle: string
 }
 
@@ -30,7 +30,7 @@ const layers = [
   { kind: 'convolution', name: 'conv', outputs: 2, kernel: 1 },
 ] as const
 
-/** 16 pixels x give 2x + 1 and 4 - 3x, whole numbers that every precision holds. */
+/** 16 pixels x give 2x + 1 and 4 - 3x, integers that every precision represents exactly. */
 async function obstacleOf(net: Network): Promise<string> {
   const pixels = Float32Array.from({ length: 16 }, (_, index) => index)
   await net.setParameter('conv.weight', Tensor.from(Float32Array.of(2, -3), [2, 1, 1, 1]))
@@ -42,7 +42,7 @@ async function obstacleOf(net: Network): Promise<string> {
   return wrong === -1 ? '' : `a multiplication gives ${received[wrong]} instead of ${expected[wrong]}`
 }
 
-/** Lets a device multiply. */
+/** Checks a device by a small multiplication. */
 export async function checkDevice(candidate: Candidate): Promise<DeviceCheck> {
   try {
     const device = candidate.device as Device
@@ -63,14 +63,14 @@ export async function checkDevice(candidate: Candidate): Promise<DeviceCheck> {
   }
 }
 
-/** What there is of CUDA. Texts are empty where there is nothing to say. */
+/** Library, driver, files and cards of CUDA. Texts are empty where there is nothing to report. */
 export interface CudaExamination {
   library: CudaReport['library'] & { path: string }
   driver: CudaReport['driver']
   files: CudaFile[]
-  /** The folders that were searched for them. */
+  /** Folders that were searched for the files. */
   searched: string[]
-  /** Every card that is visible, or one line that says why there is none. */
+  /** Every visible card, or one entry with the reason why there is none. */
   devices: DeviceCheck[]
 }
 
@@ -81,7 +81,7 @@ function filesOf(): Pick<CudaExamination, 'files' | 'searched'> & { path: string
   return { path: cudaLocations().library, searched, files: native().findCudaFiles({ folders: searched }) }
 }
 
-/** Opens all that there is of CUDA in this process, which may not survive it. */
+/** Opens CUDA in this process and checks every card. A broken driver can crash the process. */
 export async function examineCuda(): Promise<CudaExamination> {
   const { path, files, searched } = filesOf()
   native().setCudaLocations(cudaLocations())
@@ -93,13 +93,13 @@ export async function examineCuda(): Promise<CudaExamination> {
 
 const patience = 120_000
 
-/** The last line of what a process printed. */
+/** The last line of a text. */
 const lastLine = (text: string): string => text.trimEnd().split('\n').at(-1)?.trim() ?? ''
 
 /**
- * As `examineCuda`, in a process of its own where there is a library to open: a broken driver or cuDNN can take its
- * process down, or keep it waiting for ever, and that is when a report is wanted most.
- * @param words what makes this program call `examineCuda` and print its answer as one line of JSON
+ * Runs `examineCuda` in a child process where there is a library to open: a broken driver or cuDNN can crash or block
+ * the process, and then the report is needed most.
+ * @param words arguments with which this program calls `examineCuda` and prints the result as one line of JSON
  */
 export function examineCudaApart(words: readonly string[]): Promise<CudaExamination> {
   const { path, files, searched } = filesOf()
@@ -111,8 +111,8 @@ export function examineCudaApart(words: readonly string[]): Promise<CudaExaminat
       const end = failure.killed
         ? 'did not end in two minutes'
         : `ended by ${failure.signal ?? `exit code ${failure.code}`}`
-      const said = lastLine(stderr)
-      const obstacle = `the process that opened CUDA ${end}${said && `: ${said}`}`
+      const output = lastLine(stderr)
+      const obstacle = `the process that opened CUDA ${end}${output && `: ${output}`}`
       resolve({
         library: { path, buildId: '', versions: '', obstacle },
         driver: { path: '', version: '', cards: 0, obstacle: '' },

@@ -1,38 +1,39 @@
 import type { TuningInForce } from '../../platform/kept-tuning.js'
 import type { CudaExamination, DeviceCheck } from './devices.js'
 
-/** One thing that decides whether and how well vggnet computes here. */
+/** A conclusion about this installation, with its fix. */
 export interface Diagnosis {
   readonly kind: 'works' | 'fails' | 'hint'
-  /** A sentence. */
+  /** The conclusion, in a sentence. */
   readonly text: string
-  /** What to type or do; empty: nothing. */
+  /** Command or action that fixes it; empty where nothing is to be done. */
   readonly cure: string
 }
 
-/** What an error of loading says to do. */
+/** The fix in the message of a load error. */
 const cureIn = (message: string): string => /^Cure: (.*)$/m.exec(message)?.[1] ?? ''
 
 function processorDiagnosis({ addon, devices }: Facts): Diagnosis {
   if (addon.obstacle !== '')
-    return { kind: 'fails', text: 'vggnet does not load, and nothing can be computed', cure: cureIn(addon.obstacle) }
+    return { kind: 'fails', text: 'vggnet does not load, so nothing can be computed', cure: cureIn(addon.obstacle) }
   const cpu = devices.find(({ device }) => device === 'cpu')
-  if (cpu?.works) return { kind: 'works', text: "device 'cpu': a small multiplication comes out right", cure: '' }
+  if (cpu?.works)
+    return { kind: 'works', text: "device 'cpu': a small multiplication gives the right result", cure: '' }
   const cure = '`npx vggnet doctor --json` in a bug report'
   return { kind: 'fails', text: `device 'cpu' does not compute: ${cpu?.obstacle}`, cure }
 }
 
-/** What is in backquotes is there to be typed. */
+/** The command in a text, in backquotes; empty where there is none. */
 const commandIn = (text: string): string => /`[^`]+`/.exec(text)?.[0] ?? ''
 
 function cardDiagnoses({ cuda, devices }: Facts): Diagnosis[] {
   if (cuda === undefined) return []
   const cards = devices.filter(({ device }) => device !== 'cpu')
   const { driver, library } = cuda
-  // where the process that looked at it was ended, nothing is known of the driver
+  // a driver without path and obstacle is unknown: the process that examined it crashed
   if (driver.path === '' && driver.obstacle !== '') {
-    const text = 'no NVIDIA driver, so that no card can be used'
-    return [{ kind: 'hint', text, cure: "where there is a card: NVIDIA's driver, R580 or later" }]
+    const text = 'no NVIDIA driver, so no card can be used'
+    return [{ kind: 'hint', text, cure: "with a card: install NVIDIA's driver, R580 or later" }]
   }
   if (driver.obstacle !== '') return [{ kind: 'hint', text: `no card is used: ${driver.obstacle}`, cure: '' }]
   if (library.path === '') {
@@ -43,20 +44,24 @@ function cardDiagnoses({ cuda, devices }: Facts): Diagnosis[] {
     if (works)
       return {
         kind: 'works',
-        text: `device '${device}': a small multiplication in ${precision} comes out right`,
+        text: `device '${device}': a small multiplication in ${precision} gives the right result`,
         cure: '',
       }
-    return { kind: 'fails', text: obstacle, cure: commandIn(obstacle) || '`npx vggnet cuda status` says what is there' }
+    return {
+      kind: 'fails',
+      text: obstacle,
+      cure: commandIn(obstacle) || '`npx vggnet cuda status` shows the libraries',
+    }
   })
 }
 
 function packageDiagnoses({ addon, paths }: Facts): Diagnosis[] {
   const faults = addon.libraries.filter(({ fault }) => fault !== '')
-  const cure = 'install the package anew, or see what has changed it'
+  const cure = 'reinstall the package, or find out what changed it'
   const damaged = faults.map(({ name, fault }): Diagnosis => ({ kind: 'hint', text: `${name} ${fault}`, cure }))
   if (paths.cacheWritable) return damaged
-  const text = `the cache ${paths.cache} cannot be written: every start looks at the binary anew (0.1 s), nothing is kept`
-  return [...damaged, { kind: 'hint', text, cure: 'VGGNET_CACHE=FOLDER names another' }]
+  const text = `the cache ${paths.cache} is not writable: every start checks the binary again (0.1 s), and tunings cannot be kept`
+  return [...damaged, { kind: 'hint', text, cure: 'set VGGNET_CACHE=FOLDER to another folder' }]
 }
 
 function speedDiagnoses({ processor, addon, tuning }: Facts): Diagnosis[] {
@@ -64,22 +69,22 @@ function speedDiagnoses({ processor, addon, tuning }: Facts): Diagnosis[] {
   const found: Diagnosis[] = []
   const { quota } = processor
   if (quota !== null && quota < addon.threads) {
-    const text = `the control group gives ${quota} processors, and ${addon.threads} threads would wait for each other`
+    const text = `the control group allows ${quota} processors, but ${addon.threads} threads would share them`
     found.push({
       kind: 'hint',
       text,
-      cure: `\`threads: ${Math.max(1, Math.floor(quota))}\` in the options of a network`,
+      cure: `\`threads: ${Math.max(1, Math.floor(quota))}\` in the network's options`,
     })
   }
   if (processor.instructionSets.length === 0)
-    found.push({ kind: 'hint', text: 'the processor has no AVX2, so that computing is slow', cure: '' })
+    found.push({ kind: 'hint', text: 'the processor has no AVX2, so computing is slow', cure: '' })
   if (addon.debug) found.push({ kind: 'hint', text: 'this is the build with sanitizers, which is slow', cure: '' })
   if (tuning?.source === 'default' && process.env.VGGNET_TUNING !== 'off')
     found.push({ kind: 'hint', text: 'not tuned for this processor', cure: '`npx vggnet tune`, under a minute' })
   return found
 }
 
-/** What an examination comes to, in words: what works, what does not, what to type. */
+/** The conclusions from the facts, with commands to fix problems. */
 export const diagnosesOf = (found: Facts): Diagnosis[] => [
   processorDiagnosis(found),
   ...cardDiagnoses(found),
@@ -87,16 +92,16 @@ export const diagnosesOf = (found: Facts): Diagnosis[] => [
   ...speedDiagnoses(found),
 ]
 
-/** The facts of an examination. Texts are empty where there is nothing to say. */
+/** The facts about machine and installation. Texts are empty where there is nothing to report. */
 export interface Facts {
-  /** Whether everything computes that this installation is built for. */
+  /** Whether every device that this installation is built for works. */
   works: boolean
   vggnet: string
   system: { name: string; kernel: string; arch: string; glibc: string; node: string }
   paths: {
-    /** The folder of the package. */
+    /** Folder of the package. */
     root: string
-    /** Whether that is a checkout, with the sources. */
+    /** Whether the folder is a checkout with the sources. */
     checkout: boolean
     node: string
     cache: string
@@ -104,16 +109,16 @@ export interface Facts {
   }
   processor: {
     name: string
-    /** Those that this process may run on. */
+    /** Number of processors that this process may run on. */
     processors: number
     online: number
-    /** Their numbers; null where that is not told. */
+    /** Numbers of these processors, '0-3,6'; null where unknown. */
     affinity: string | null
-    /** Processors that the control group gives; null: no limit. */
+    /** Number of processors that the control group allows; null: no limit. */
     quota: number | null
     instructionSets: string[]
   }
-  /** limitBytes: of the control group; null: none. */
+  /** Memory of the machine. `limitBytes` is the limit of the control group; null: none. */
   memory: { bytes: number; freeBytes: number; limitBytes: number | null }
   addon: {
     path: string
@@ -122,16 +127,16 @@ export interface Facts {
     debug: boolean
     oneDnn: string
     libjpegTurbo: string
-    /** What it is made of, with what is wrong with each file of a package. */
+    /** Libraries of the addon, each with its fault, if any. */
     libraries: { name: string; path: string; fault: string }[]
     isa: string
     threads: number
-    /** Why it does not load. */
+    /** Reason why it does not load. */
     obstacle: string
   }
-  /** Undefined where the addon does not load. */
+  /** CUDA; undefined where the addon does not load. */
   cuda?: Omit<CudaExamination, 'devices'>
-  /** Of the cpu's convolutions; undefined where the addon does not load. */
+  /** Tuning of the cpu's convolutions; undefined where the addon does not load. */
   tuning?: TuningInForce
   devices: DeviceCheck[]
 }

@@ -2,10 +2,10 @@ import { CommanderError } from 'commander'
 import pc from 'picocolors'
 import { messageOf, VggError } from '../../error.js'
 
-/** The user stopped the command; what could be saved is saved, and `message` says how to go on. */
+/** The user stopped the command. `message` says what was saved and how to continue. */
 export class Interrupted extends Error {}
 
-/** 0 done (help, version), 1 failure, 2 wrong use, 130 interrupted (128 + SIGINT, as shells count). */
+/** Exit code: 0 success (help, version), 1 failure, 2 wrong use, 130 interrupted (128 + SIGINT, as in shells). */
 export function exitCode(error: unknown): number {
   if (error instanceof Interrupted) return 130
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
@@ -17,7 +17,7 @@ function codeOf(error: unknown): string {
   return error instanceof VggError ? error.code : 'INTERNAL'
 }
 
-/** One sentence with its code, or undefined where help or version was all that was asked for. */
+/** The message of an error in one line with its code; undefined for help and version. */
 export function failureText(error: unknown): string | undefined {
   if (error instanceof Interrupted) return error.message
   if (error instanceof CommanderError && /^commander\.(help|version)/.test(error.code)) return undefined
@@ -29,18 +29,18 @@ export function failureText(error: unknown): string | undefined {
 
 function sentenceOf(error: unknown): string {
   const message = messageOf(error)
-  // commander puts its suggestion on a line of its own
+  // commander puts its suggestion on a new line
   return error instanceof CommanderError ? message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ') : message
 }
 
 const signals = ['SIGINT', 'SIGTERM'] as const
 
 /**
- * Does work that Ctrl-C, or SIGTERM, asks to stop; a second one ends the process at once, with exit code 130.
- * @param work stops with ABORTED some time after its signal was given
- * @param words what is left behind, and how to go on, for people
- * @param onStop when it has been asked to stop
- * @throws Interrupted, and what the work throws but ABORTED
+ * Runs work that Ctrl-C or SIGTERM aborts; a second signal ends the process at once with exit code 130.
+ * @param work rejects with ABORTED after its signal aborts
+ * @param words message for the user: what was saved, and how to continue
+ * @param onStop called when the work is aborted
+ * @throws Interrupted, and every error of the work except ABORTED
  */
 export async function stoppable<T>(
   work: (signal: AbortSignal) => Promise<T>,
