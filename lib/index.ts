@@ -1,19 +1,20 @@
 // first: what comes after may use what an older Node lacks
 import './platform/load/node-check.js'
 
-export type { ActivationReport, LayerActivations } from './check/activations.js'
 export type { ClassCount, ClassReport } from './check/classes.js'
-export type { ContradictoryImages, DuplicateReport, SharedImage } from './check/duplicates.js'
-export type { ImageFiles } from './check/file-contents.js'
-export type { GradientReport, LayerGradient } from './check/gradients.js'
-export type { ChannelFigures, InputReport } from './check/input.js'
-export { preflightLines } from './check/lines.js'
-export type { MemoryReport } from './check/memory.js'
+export type { MemoryReport, SpeedReport } from './check/cost.js'
+export type { ContradictoryImages, DuplicateReport, ImageFiles, SharedImage } from './check/duplicates.js'
+export type { Finding, SignalState } from './check/findings.js'
+export type { ChannelFigures, InputReport, UnreadableImage } from './check/images.js'
+export type { ActivationReport, GradientReport, LayerActivations, LayerGradient } from './check/layers.js'
 export { preflight } from './check/preflight.js'
-export type { FileReport, PreflightOptions, PreflightProgress, PreflightReport } from './check/preflight-report.js'
-export type { UnreadableImage } from './check/readable.js'
-export type { SpeedReport } from './check/speed.js'
-export type { Finding, Verdict } from './check/verdict.js'
+export {
+  type FileReport,
+  type PreflightOptions,
+  type PreflightProgress,
+  type PreflightReport,
+  preflightLines,
+} from './check/preflight-report.js'
 export { load, loadNetwork, save } from './checkpoint/checkpoint.js'
 export { type FoundCheckpoint, newestCheckpoint } from './checkpoint/checkpoint-folder.js'
 export type { Images, SkippedImage } from './data/batch.js'

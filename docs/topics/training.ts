@@ -36,6 +36,7 @@ export {
   type Schedule,
   type ScheduleOption,
   type SharedImage,
+  type SignalState,
   type Skipped,
   type SpeedReport,
   type StepEvent,
@@ -43,5 +44,4 @@ export {
   type TrainReport,
   train,
   type UnreadableImage,
-  type Verdict,
 } from '../../lib/index.js'

@@ -1,31 +1,31 @@
 import type { Dataset } from '../data/dataset.js'
-import type { Finding } from './verdict.js'
+import type { Finding } from './findings.js'
 
-/** How many images a class has. */
+/** Number of images of one class. */
 export interface ClassCount {
-  /** Of the class. */
+  /** Name of the class. */
   readonly name: string
-  /** Training images. */
+  /** Number of training images. */
   readonly training: number
-  /** Undefined without validation data. */
+  /** Number of validation images; undefined without validation data. */
   readonly validation: number | undefined
 }
 
-/** How the images are shared among the classes. */
+/** Distribution of the images over the classes. */
 export interface ClassReport {
-  /** Each, in order. */
+  /** Every class, in order. */
   readonly classes: readonly ClassCount[]
   /** Names of classes without a training image. */
   readonly empty: readonly string[]
-  /** Share of the largest class: the accuracy that always naming it reaches. */
+  /** Share of the largest class, from 0 to 1: the accuracy of always predicting it. */
   readonly majorityShare: number
-  /** Images of the largest class for each of the smallest that has any. */
+  /** Size of the largest class divided by that of the smallest that is not empty. */
   readonly ratio: number
-  /** What is wrong. */
+  /** Problems found. */
   readonly findings: readonly Finding[]
 }
 
-/** From here on the small classes are hardly seen. */
+/** Ratio of class sizes from which training hardly sees the small classes. */
 const unbalanced = 10
 
 function countsOf({ labels, classNames }: Dataset): number[] {
@@ -34,11 +34,11 @@ function countsOf({ labels, classNames }: Dataset): number[] {
   return counts
 }
 
-/** At most this many names in a sentence. */
+/** Names for a sentence, at most five of them. */
 const named = (names: readonly string[]): string =>
   names.length > 5 ? `${names.slice(0, 5).join(', ')} and ${names.length - 5} more` : names.join(', ')
 
-/** Counts the classes of both parts. */
+/** Counts the images of each class in both parts. */
 export function classesOf(training: Dataset, validation: Dataset | undefined): ClassReport {
   const counts = countsOf(training)
   const held = validation && countsOf(validation)
@@ -66,13 +66,13 @@ function trainingFindings(
 ): Finding[] {
   const findings: Finding[] = []
   if (present.length < 2) {
-    const text = `all training images are of the class ${present[0]?.name}: there is nothing to tell apart`
+    const text = `all training images are of the class ${present[0]?.name}: there is nothing to learn`
     findings.push({ severity: 'fatal', text })
   }
   if (empty.length > 0) findings.push({ severity: 'warning', text: `no training image of ${named(empty)}` })
   if (ratio < unbalanced) return findings
   const share = `${Math.round(100 * majorityShare)} %`
-  const text = `the largest class has ${Math.round(ratio)} times the images of the smallest: naming it always is right in ${share}, so look at the accuracy of each class`
+  const text = `the largest class has ${Math.round(ratio)} times the images of the smallest; always predicting it would reach an accuracy of ${share}, so check the per-class accuracy`
   return [...findings, { severity: 'warning', text }]
 }
 

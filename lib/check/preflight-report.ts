@@ -1,112 +1,243 @@
+import pc from 'picocolors'
 import type { Dataset } from '../data/dataset.js'
 import type { Initialisation } from '../network/open.js'
-import type { ActivationReport } from './activations.js'
+import { bytesText, countedText, countText } from '../table.js'
+import { durationText } from '../train/log.js'
 import type { ClassReport } from './classes.js'
-import type { DuplicateReport } from './duplicates.js'
-import type { ImageFiles } from './file-contents.js'
-import type { GradientReport } from './gradients.js'
-import type { InputReport } from './input.js'
-import type { MemoryReport } from './memory.js'
-import type { UnreadableImage } from './readable.js'
-import type { SpeedReport } from './speed.js'
-import type { Finding } from './verdict.js'
+import type { MemoryReport, SpeedReport } from './cost.js'
+import type { DuplicateReport, ImageFiles } from './duplicates.js'
+import type { Finding, SignalState } from './findings.js'
+import type { InputReport, UnreadableImage } from './images.js'
+import type { ActivationReport, GradientReport } from './layers.js'
 
-/** What is to be trained, and how it is looked at. */
+/** The training to check, and options of the check. */
 export interface PreflightOptions {
-  /** What it is to learn from. */
+  /** Training data. */
   training: Dataset
-  /** What is held out. Default: nothing. */
+  /** Validation data. Default: none. */
   validation?: Dataset
-  /** The files behind them, where there are: then equal images are found by their files' bytes. */
+  /** Files of the training data. With them, equal images are found by the files' bytes. Default: by pixels. */
   trainingFiles?: ImageFiles
-  /** Likewise. */
+  /** Files of the validation data. */
   validationFiles?: ImageFiles
-  /** As `train` takes them, with the same defaults. */
+  /** Images per step, as for `train`, from 1. Default 256. */
   batch?: number
-  /** Images computed at a time. */
+  /** Images computed at a time, as for `train`. Default: the whole batch. */
   microBatch?: number | 'auto'
-  /** For the time it will take. Default 74. */
+  /** Number of epochs, for the estimate of time. Default 74. */
   epochs?: number
-  /** Above 0. Default 0.01. */
+  /** Learning rate of the first step, above 0. Default 0.01. */
   learningRate?: number
-  /** How the net's weights were made. Default: they were learnt. */
+  /** Initialisation of the weights. Default: trained weights. */
   initialisation?: Initialisation
-  /** The net's, in bytes. */
+  /** Memory limit of the network in bytes. Default: free memory. */
   memoryLimit?: number
-  /** Images of each part that are opened at most; more are sampled. Default 2000. */
+  /** Most images of each part that are opened; larger parts are sampled. Default 2000. */
   limit?: number
-  /** Of the samples. Default 0. */
+  /** Seed of the samples. Default 0. */
   seed?: number
-  /** Ends it: it rejects with ABORTED. */
+  /** Aborts the check, which then rejects with ABORTED. */
   signal?: AbortSignal
-  /** Called as it goes. */
+  /** Called on progress. */
   onProgress?: (progress: PreflightProgress) => void
 }
 
-/** What the check is at. */
+/** Progress of the check. */
 export interface PreflightProgress {
-  /** What is looked at. */
+  /** Current stage. */
   readonly stage: 'images' | 'files' | 'activations' | 'gradients' | 'speed'
-  /** Images of this stage; undefined where it is one piece of work. */
+  /** Images done in this stage; undefined where the stage has no parts. */
   readonly done?: number
-  /** Of how many. */
+  /** Images in this stage; undefined where the stage has no parts. */
   readonly of?: number
 }
 
-/** Images that were opened to see whether they can be read. */
+/** Results of opening images. */
 export interface FileReport {
-  /** Images opened. */
+  /** Number of images opened. */
   readonly checked: number
-  /** Images there are. */
+  /** Number of images in the data. */
   readonly of: number
-  /** The first 50. */
+  /** The first 50 images that cannot be read. */
   readonly unreadable: readonly UnreadableImage[]
-  /** How many in all. */
+  /** Number of images that cannot be read. */
   readonly unreadableCount: number
-  /** What is wrong. */
+  /** Problems found. */
   readonly findings: readonly Finding[]
 }
 
-/** What was found before a training: plain data. Figures that are not finite become null in JSON. */
+/** Report of `preflight`, as plain data. Numbers that are not finite become null in JSON. */
 export interface PreflightReport {
-  /** What was looked at. */
+  /** The network that was checked. */
   readonly model: {
-    /** The paper's letter, or the row's name. */
+    /** Letter or name of the variant: 'D', 'A-LRN'. */
     readonly variant: string
-    /** Outputs. */
+    /** Number of outputs. */
     readonly classes: number
-    /** In pixels. */
+    /** Image size in pixels. */
     readonly imageSize: readonly [height: number, width: number]
-    /** Where it computes. */
+    /** Device of the network: 'cpu', 'cuda:0'. */
     readonly device: string
-    /** Of activations and products. */
+    /** Precision of activations and products: 'float32', 'tf32', 'bf16'. */
     readonly precision: string
   }
-  /** How many there are of each part. */
+  /** Number of images in each part. */
   readonly images: {
-    /** To learn from. */
+    /** Training images. */
     readonly training: number
-    /** Held out; undefined where there are none. */
+    /** Validation images; undefined without validation data. */
     readonly validation: number | undefined
   }
-  /** What a step takes, and what fits. */
+  /** Memory of a step, and the largest batch that fits. */
   readonly memory: MemoryReport
-  /** Which images can be read. */
+  /** Images that cannot be read. */
   readonly files: FileReport
-  /** How many images each class has. */
+  /** Number of images in each class. */
   readonly classes: ClassReport
-  /** Which images are equal. */
+  /** Equal images. */
   readonly duplicates: DuplicateReport
-  /** Undefined where no image could be read. */
+  /** Input of the first layer; undefined where no image could be read. */
   readonly input: InputReport | undefined
-  /** Undefined where nothing fits into memory, or no image could be read; `speed` also where a step fails. */
+  /** Outputs of each layer; undefined where not one image fits into memory or none could be read. */
   readonly activations: ActivationReport | undefined
-  /** Of each layer, from one batch. */
+  /** Gradients of each layer, from one batch; undefined as `activations`. */
   readonly gradients: GradientReport | undefined
-  /** Of three steps, and what follows for the whole. */
+  /** Duration of the training; undefined as `activations`, or where a step fails. */
   readonly speed: SpeedReport | undefined
-  /** With one of these, training cannot come to anything. */
+  /** Problems with which training would fail or learn nothing. */
   readonly fatal: readonly string[]
-  /** What may be meant, and is worth a look. */
+  /** Problems that may be intended. */
   readonly warnings: readonly string[]
+}
+
+/** A duration in seconds; below 10 s with fractions. */
+const timeText = (seconds: number): string => (seconds < 10 ? `${figure(seconds)} s` : durationText(seconds))
+
+const percent = (share: number): string => `${(100 * share).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`
+
+/** A number with three digits, in powers of ten where it is very small or large. */
+function figure(value: number): string {
+  if (value === 0 || (Math.abs(value) >= 1e-2 && Math.abs(value) < 1e4)) return String(Number(value.toPrecision(3)))
+  return value.toExponential(1)
+}
+
+const paint = (state: SignalState, text: string): string => {
+  if (state === 'fine') return pc.green(text)
+  return state === 'vanishing' ? pc.yellow(text) : pc.red(text)
+}
+
+/** A line of a title and a text. */
+const line = (title: string, text: string): string => `${pc.bold(title.padEnd(12))}${text}`
+
+function memoryLine({ memory, model }: PreflightReport): string {
+  const { batch, bytes, available, largestBatch, microBatch } = memory
+  const fits = largestBatch === 0 ? 'not even one image fits' : `the largest that fits is ${countText(largestBatch)}`
+  const parts = microBatch > 0 && microBatch < batch ? `; ${microBatch} images at a time with --micro-batch auto` : ''
+  return line(
+    'memory',
+    `${bytesText(bytes)} for a batch of ${batch}, ${bytesText(available)} free on ${model.device}: ${fits}${parts}`,
+  )
+}
+
+function imageLines({ images, files, duplicates, classes }: PreflightReport): string[] {
+  const { checked, of, unreadableCount } = files
+  const held = images.validation === undefined ? '' : `, ${countText(images.validation)} for validation`
+  const opened =
+    checked === of ? `all ${countText(of)} opened` : `${countText(checked)} of ${countText(of)} opened, a random sample`
+  const sizes = classes.classes.map((one) => one.training)
+  const compared = `${countText(duplicates.images)} compared by ${duplicates.compared === 'files' ? 'file contents' : 'pixels'}`
+  const equal = `${countText(duplicates.sharedCount)} in both parts, ${countText(duplicates.contradictoryCount)} under several classes, ${countText(duplicates.repeated)} repeated`
+  return [
+    line(
+      'images',
+      `${countText(images.training)} for training${held}; ${opened}, ${countText(unreadableCount)} unreadable`,
+    ),
+    line(
+      'classes',
+      `${sizes.length} of ${countText(Math.min(...sizes))} to ${countText(Math.max(...sizes))} images; always predicting the largest: accuracy ${percent(classes.majorityShare)}`,
+    ),
+    line('duplicates', `${compared}: ${equal}`),
+  ]
+}
+
+function inputLines({ input }: PreflightReport): string[] {
+  if (input === undefined) return []
+  const list = (values: readonly number[]): string => values.map((value) => figure(value)).join(', ')
+  const { channels, expectedDeviation: expected } = input
+  const expectation = expected === undefined ? '' : `; the weights expect 0 and about ${expected}`
+  const [means, deviations] = [
+    channels.map(({ meanAfter }) => meanAfter),
+    channels.map(({ deviationAfter }) => deviationAfter),
+  ]
+  return [line('input', `mean ${list(means)}, standard deviation ${list(deviations)}${expectation}`)]
+}
+
+/** A table of the layers' outputs and gradients. */
+function layerLines({ activations, gradients, model }: PreflightReport): string[] {
+  if (activations === undefined) return []
+  const titles = ['layer', 'outputs', 'zeros', 'dead', '', 'gradient', 'step', '']
+  const rows = activations.layers.map(({ layer, rms, zeros, deadChannels, state }) => {
+    const gradient = gradients?.layers.find((one) => one.layer === layer)
+    const cells = [layer, figure(rms), percent(zeros), percent(deadChannels), state]
+    if (gradient === undefined) return { cells, state, gradient: undefined }
+    return {
+      cells: [...cells, figure(gradient.gradientNorm), figure(gradient.step), gradient.state],
+      state,
+      gradient: gradient.state,
+    }
+  })
+  const widths = titles.map((title, column) =>
+    Math.max(title.length, ...rows.map(({ cells }) => cells[column]?.length ?? 0)),
+  )
+  const padded = (cells: readonly string[]): string[] =>
+    widths.map((width, column) =>
+      column === 0 || column === 4 || column === 7
+        ? (cells[column] ?? '').padEnd(width)
+        : (cells[column] ?? '').padStart(width),
+    )
+  const body = rows.map(({ cells, state, gradient }) => {
+    const painted = padded(cells).map((cell, column) => {
+      if (column === 4) return paint(state, cell)
+      return column === 7 && gradient !== undefined ? paint(gradient, cell) : cell
+    })
+    return `  ${painted.join('  ')}`.trimEnd()
+  })
+  const loss =
+    gradients && Number.isFinite(gradients.loss)
+      ? `, first loss ${figure(gradients.loss)}, ln(${model.classes}) is ${figure(gradients.expectedLoss)}`
+      : ''
+  return [
+    line('activations', `on ${activations.images} images; logits ${figure(activations.logitsRms)}${loss}`),
+    pc.dim(`  ${padded(titles).join('  ')}`.trimEnd()),
+    ...body,
+  ]
+}
+
+function speedLines({ speed }: PreflightReport): string[] {
+  if (speed === undefined) return []
+  const { imagesPerSecond, images, steps, secondsPerEpoch, epochs, secondsInAll } = speed
+  const measured = `${figure(imagesPerSecond)} images/s, from ${steps} steps of ${images}`
+  const whole = `${timeText(secondsInAll)} for ${countedText(epochs, 'epoch', 'epochs')}`
+  return [line('time', `${timeText(secondsPerEpoch)} per epoch, ${whole} (${measured})`)]
+}
+
+function resultLine({ fatal, warnings }: PreflightReport): string {
+  if (fatal.length > 0) return pc.red(pc.bold('not ready: this training would fail or learn nothing'))
+  return warnings.length === 0
+    ? pc.green(pc.bold('ready'))
+    : pc.yellow(pc.bold(`ready, with ${countedText(warnings.length, 'warning', 'warnings')}`))
+}
+
+/** Lines of a report for a terminal: figures, problems, and whether training is ready. In colour on a terminal. */
+export function preflightLines(report: PreflightReport): string[] {
+  return [
+    memoryLine(report),
+    ...imageLines(report),
+    ...inputLines(report),
+    ...layerLines(report),
+    ...speedLines(report),
+    ...report.fatal.map((text) => `${pc.red(pc.bold('error'.padEnd(12)))}${text}`),
+    ...report.warnings.map((text) => `${pc.yellow(pc.bold('warning'.padEnd(12)))}${text}`),
+    resultLine(report),
+  ]
 }

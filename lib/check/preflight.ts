@@ -19,17 +19,13 @@ import {
 } from '../options.js'
 import { countedText } from '../table.js'
 import { VGG } from '../vgg/vgg.js'
-import { activationsOf, imagesChecked } from './activations.js'
 import { classesOf } from './classes.js'
-import { type DuplicateReport, duplicatesIn, fileContents, type PartContents } from './duplicates.js'
-import type { ImageFiles } from './file-contents.js'
-import { gradientsOf } from './gradients.js'
-import { inputOf } from './input.js'
-import { type MemoryReport, memoryFor } from './memory.js'
+import { type MemoryReport, memoryFor, speedOf } from './cost.js'
+import { type DuplicateReport, duplicatesIn, fileContents, type ImageFiles, type PartContents } from './duplicates.js'
+import type { Finding } from './findings.js'
+import { inputOf, type Part, type Reading, readThrough, type UnreadableImage } from './images.js'
+import { activationsOf, gradientsOf, imagesChecked } from './layers.js'
 import type { FileReport, PreflightOptions, PreflightProgress, PreflightReport } from './preflight-report.js'
-import { type Part, type Reading, readThrough, type UnreadableImage } from './readable.js'
-import { speedOf } from './speed.js'
-import type { Finding } from './verdict.js'
 
 const files: Check<ImageFiles> = (value, name) => {
   if (isObject(value) && Array.isArray(value.sources) && Array.isArray(value.names))
@@ -75,14 +71,15 @@ function checkFit(net: VGG, data: Dataset, files: ImageFiles | undefined, name: 
 }
 
 /**
- * Looks at a training before it begins: memory, images, input, activations, gradients, speed.
+ * Checks a training before it begins: memory, images, input, activations, gradients, speed.
  *
- * @param net as training would begin with it; of the caller's own: it does a few steps, and is the caller's to dispose
- * @throws VggError SHAPE_MISMATCH where net and data do not fit, INVALID_ARGUMENT, ABORTED, DISPOSED
+ * @param net network in the state that training would begin with. The check runs some steps on it, at a rate so small
+ *   that the weights stay as they are; the caller disposes it
+ * @throws VggError SHAPE_MISMATCH where network and data do not fit, INVALID_ARGUMENT, ABORTED, DISPOSED
  */
 export async function preflight(net: VGG, options: PreflightOptions): Promise<PreflightReport> {
   const settings = readOptions(options, 'preflight options', checks)
-  if (!(net instanceof VGG)) throw unexpected('a VGG net', 'net', net)
+  if (!(net instanceof VGG)) throw unexpected('a VGG network', 'net', net)
   checkFit(net, settings.training, settings.trainingFiles, 'training')
   const { validation } = settings
   if (validation) checkFit(net, validation, settings.validationFiles, 'validation')
@@ -90,7 +87,7 @@ export async function preflight(net: VGG, options: PreflightOptions): Promise<Pr
   const images = await readParts(settings)
   const classes = classesOf(settings.training, validation)
   const duplicates = await duplicatesOf(images, settings)
-  const found = await lookAtNet(net, settings, memory, images.training)
+  const found = await examineNetwork(net, settings, memory, images.training)
   const parts = [memory, images.report, classes, duplicates, found.input, found.activations, found.gradients]
   const findings = parts.flatMap((part) => part?.findings ?? [])
   const textsOf = (severity: Finding['severity']): string[] =>
@@ -109,7 +106,7 @@ export async function preflight(net: VGG, options: PreflightOptions): Promise<Pr
   }
 }
 
-/** Files are compared where those of both parts are known: one part's files tell nothing about the other's pixels. */
+/** Whether to compare files: those of both parts must be known, as files cannot be compared with pixels. */
 const comparesFiles = ({ trainingFiles, validation, validationFiles }: Settings): boolean =>
   trainingFiles !== undefined && (validation === undefined || validationFiles !== undefined)
 
@@ -119,7 +116,7 @@ interface ReadParts {
   readonly report: FileReport
 }
 
-/** Images in memory are all read, up to this many bytes: it takes a second, and equal ones are found for certain. */
+/** Most bytes of images in memory that are all read, in about a second, so that all equal ones are found. */
 const bytesReadWhole = 2 ** 30
 
 async function readParts(settings: Settings): Promise<ReadParts> {
@@ -152,7 +149,7 @@ function fileFindings(unreadable: readonly UnreadableImage[], training: Reading,
   const begin = `${countedText(unreadable.length, 'image', 'images')} cannot be read, the first ${first.name}: ${first.reason}`
   const all = unreadable.filter(({ part }) => part === 'training').length === training.indices.length
   if (all) return [{ severity: 'fatal', text: `no training image can be read: ${begin}` }]
-  const end = refuses ? '; training would end there: use --on-unreadable skip, or mend them' : '; passed over'
+  const end = refuses ? '; training would end there: use --on-unreadable skip, or fix the files' : '; skipped'
   return [{ severity: refuses ? 'fatal' : 'warning', text: begin + end }]
 }
 
@@ -162,26 +159,26 @@ async function duplicatesOf({ training, validation }: ReadParts, settings: Setti
   const onDone = (done: number, of: number) => onProgress?.({ stage: 'files', done, of })
   const lists = [trainingFiles, validationFiles].filter((list) => list !== undefined)
   const contents = byFiles ? await fileContents(lists, signal, onDone) : [training.hashes, validation?.hashes]
-  const partOf = (data: Dataset, reading: Reading, position: number): PartContents => ({
+  const partOf = (data: Dataset, reading: Reading, index: number): PartContents => ({
     data,
-    contents: contents[position] ?? new Map(),
+    contents: contents[index] ?? new Map(),
     images: byFiles ? data.count : reading.hashes.size,
-    files: byFiles ? lists[position] : undefined,
+    files: byFiles ? lists[index] : undefined,
   })
   const held = settings.validation && validation && partOf(settings.validation, validation, 1)
   return duplicatesIn(partOf(settings.training, training, 0), held)
 }
 
-async function lookAtNet(net: VGG, settings: Settings, memory: MemoryReport, reading: Reading) {
+async function examineNetwork(net: VGG, settings: Settings, memory: MemoryReport, reading: Reading) {
   const { training, initialisation, learningRate, epochs, validation, seed, signal, onProgress } = settings
   const none = { input: undefined, activations: undefined, gradients: undefined, speed: undefined }
   if (reading.unreadable.length === reading.indices.length) return none
   const input = inputOf(reading.histograms, net.configuration, initialisation)
   if (memory.largestBatch === 0) return { ...none, input }
   const { images, labels } = await someImages(training, imagesChecked(net, memory.largestBatch), reading, seed)
-  const around = { initialisation, inputDeviation: input.deviation, classes: net.classes }
+  const context = { initialisation, inputDeviation: input.deviation, classes: net.classes }
   onProgress?.({ stage: 'activations' })
-  const activations = await activationsOf(net, images, around, signal)
+  const activations = await activationsOf(net, images, context, signal)
   throwIfAborted(signal, 'The check')
   onProgress?.({ stage: 'gradients' })
   const gradients = await gradientsOf(net, images, labels, learningRate)
@@ -193,10 +190,10 @@ async function lookAtNet(net: VGG, settings: Settings, memory: MemoryReport, rea
   return { input, activations, gradients, speed }
 }
 
-/** Readable images, taken by chance from those that were read. */
+/** A random sample of the readable images. */
 async function someImages(data: Dataset, count: number, { indices, unreadable }: Reading, seed: number) {
   const bad = new Set(unreadable.map(({ index }) => index))
   const readable = indices.filter((index) => !bad.has(index))
-  const chosen = sampleOf(readable.length, count, seed).map((position) => readable[position] ?? 0)
+  const chosen = sampleOf(readable.length, count, seed).map((index) => readable[index] ?? 0)
   return readImages(data, chosen)
 }

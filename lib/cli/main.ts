@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { nodeObstacle } from '../platform/load/node-floor.js'
 
-// Before all else is imported: that may use what an older Node lacks.
+// before other imports, which may use features that an older Node lacks
 const obstacle = nodeObstacle(process.versions.node, process.execPath)
 if (obstacle === '') {
   const { run } = await import('./program.js')

@@ -10,7 +10,7 @@ import { addEvaluate } from './commands/evaluate.js'
 import { addReport } from './commands/report.js'
 import { addTrain } from './commands/train.js'
 import { addTune } from './commands/tune.js'
-import { exitCode, failureText } from './terminal/failure.js'
+import { exitCode, failureText } from './terminal/exit.js'
 
 const commands = [
   addDescribe,
@@ -26,9 +26,11 @@ const commands = [
 ]
 
 const ending = `
-Exit codes: 0 done, 1 failure, 2 wrong use (an unknown option, a value out of range), 130 interrupted.
-An error is one sentence on the standard error output with its code; DEBUG=vggnet adds the stack.
-NO_COLOR=1 turns colours off. 'vggnet help COMMAND' shows a command's options and examples.`
+Exit codes: 0 success, 1 failure, 2 wrong use (an unknown option, a value out of
+range), 130 interrupted.
+Errors go to standard error, one line with a code; DEBUG=vggnet adds the stack.
+NO_COLOR=1 turns colours off. 'vggnet help COMMAND' shows a command's options
+and examples.`
 
 async function parse(): Promise<void> {
   const program = new Command('vggnet')
@@ -45,7 +47,7 @@ async function parse(): Promise<void> {
   await program.parseAsync()
 }
 
-/** Prints the warnings of vggnet as one line each on the standard error output; those of others as Node prints them. */
+/** Prints each warning of vggnet as one line on standard error; other warnings as Node prints them. */
 function printWarnings(): void {
   const others = process.listeners('warning')
   process.removeAllListeners('warning')
@@ -55,9 +57,9 @@ function printWarnings(): void {
   })
 }
 
-/** `vggnet` with the words of this process, to its end. */
+/** Runs `vggnet` with the arguments of this process. */
 export async function run(): Promise<void> {
-  // A reader that has had enough (`vggnet describe | head`) is no failure.
+  // a closed pipe (`vggnet describe | head`) is not a failure
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     process.exit(error.code === 'EPIPE' ? 0 : 1)
   })
@@ -65,7 +67,7 @@ export async function run(): Promise<void> {
   try {
     await parse()
   } catch (error) {
-    // the warnings before it are on their way
+    // earlier warnings are emitted in the next tick
     await new Promise((resolve) => setImmediate(resolve))
     process.exitCode = exitCode(error)
     const text = failureText(error)

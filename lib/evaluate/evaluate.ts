@@ -6,26 +6,26 @@ import { Network } from '../network/network.js'
 import { instanceOf, integer, optional, readOptions, withDefault } from '../options.js'
 import { type Metrics, Tally } from './metrics.js'
 
-/** How to go through the images. */
+/** Options of `evaluate`. */
 export interface EvaluateOptions {
-  /** Images per forward pass, from 1. Default 256. Changes memory and speed, not the figures. */
+  /** Images per forward pass, from 1. Default 256. It affects memory and speed, not the metrics. */
   batch?: number
-  /** Ends the evaluation: it rejects with ABORTED, and the network stays usable. */
+  /** Aborts the evaluation, which then rejects with ABORTED; the network stays usable. */
   signal?: AbortSignal
 }
 
-/** What an evaluation found. `count` is of the images judged. */
+/** Result of an evaluation. */
 export interface Evaluation extends Metrics {
-  /** Images that could not be read, and are in none of the figures; `index` is their number in the data. */
+  /** Images that could not be read and are not counted in the metrics; `index` is their index in the data. */
   readonly unreadable: readonly SkippedImage[]
 }
 
 const checks = { batch: withDefault(integer(1), 256), signal: optional(instanceOf(AbortSignal)) }
 
 /**
- * Runs a network over labelled images of its own size and says how often it is right.
+ * Evaluates a network on labelled images of its input size.
  *
- * One score vector per image, no averaging over crops or scales: in the paper's terms a single central crop.
+ * Each image is scored once, without averaging over crops or scales: the paper's single-scale evaluation on a centre crop.
  *
  * @throws VggError SHAPE_MISMATCH where images or classes do not fit the network, NOT_FINITE, ABORTED, DISPOSED
  */
@@ -33,7 +33,7 @@ export async function evaluate(net: Network, data: Dataset, options: EvaluateOpt
   return evaluateParts(net, [datasetCheck(data, 'data')], options)
 }
 
-/** As `evaluate`, on several datasets of the same classes as if they were one, one after another. */
+/** Evaluates a network on several datasets of the same classes, concatenated. */
 export async function evaluateParts(
   net: Network,
   parts: readonly Dataset[],
@@ -44,7 +44,7 @@ export async function evaluateParts(
   const classNames = parts[0]?.classNames ?? []
   let tally: Tally | undefined
   const unreadable: SkippedImage[] = []
-  // One batch is read and counted while the network computes the other.
+  // one batch is read and counted while the network computes another
   const inFlight: Promise<Scored>[] = []
   async function countOldest(): Promise<void> {
     const scored = await inFlight.shift()
@@ -58,7 +58,7 @@ export async function evaluateParts(
       unreadable.push(...next.unreadable)
       if (next.labels.length === 0) continue
       const scored = score(net, next)
-      // Its error is reported when its turn comes; until then it must not count as unhandled.
+      // awaited by countOldest; until then its rejection must not count as unhandled
       scored.catch(() => undefined)
       inFlight.push(scored)
       if (inFlight.length === 2) await countOldest()
@@ -90,13 +90,13 @@ async function score(net: Network, batch: Images): Promise<Scored> {
   const output = await net.forward(batch.images)
   const [, classes = 0, ...map] = output.shape
   if (map.length > 0) {
-    const message = `Expected images of the network's own size but they give a class map of ${map.join('x')}`
+    const message = `Expected images of the network's input size but they give a class map of ${map.join('x')}`
     throw new VggError('SHAPE_MISMATCH', message)
   }
   return { logits: (await output.data()) as Float32Array, labels: batch.labels, classes }
 }
 
-/** The data may know fewer classes than the network answers with; the rest is called by number. */
+/** Names for all classes of the network: those of the data, and numbers for the rest. */
 function namesFor(classNames: readonly string[], classes: number): string[] {
   if (classNames.length > classes) {
     const message = `Expected data of at most ${classes} classes for this network but it has ${classNames.length}`

@@ -1,37 +1,37 @@
 import { VggError } from '../error.js'
 
-/** How one class fared. */
+/** Results of one class. */
 export interface ClassResult {
-  /** As the data call it. */
+  /** Name of the class. */
   readonly name: string
-  /** Images of this class. */
+  /** Number of images of this class. */
   readonly count: number
-  /** Of these, answered with this class. */
+  /** Number of these images that were classified correctly. */
   readonly correct: number
-  /** correct / count; 0 where there is none. */
+  /** Recall: correct / count; 0 for a class without images. */
   readonly accuracy: number
 }
 
-/** How a network fared on labelled images. Accuracies are shares from 0 to 1. */
+/** Metrics of a network on labelled images. Accuracies are from 0 to 1. */
 export interface Metrics {
-  /** Images judged. */
+  /** Number of images evaluated. */
   readonly count: number
   /** Mean cross-entropy in nats. */
   readonly loss: number
-  /** Share of images whose own class has the highest score. */
+  /** Share of images whose true class has the highest score. */
   readonly top1: number
-  /** Share whose own class is among the five highest scores (all of them, with five classes or fewer). */
+  /** Share of images whose true class is among the five highest scores; 1 with five classes or fewer. */
   readonly top5: number
-  /** For each class, in their order. */
+  /** Results of each class, in order. */
   readonly perClass: readonly ClassResult[]
-  /** `confusion[truth][answer]`: number of images. */
+  /** Confusion matrix: `confusion[truth][predicted]` is a number of images. */
   readonly confusion: readonly (readonly number[])[]
 }
 
 /**
- * Checks the scores of one image: NaN compares as false with everything, and would pass for an answer.
+ * Checks that the scores of one image are finite. NaN compares as false with everything and would pass for a prediction.
  *
- * @param name of the image, for the message
+ * @param name name of the image, for the message
  * @throws VggError NOT_FINITE
  */
 export function checkScores(scores: Float32Array, name: string): void {
@@ -41,7 +41,7 @@ export function checkScores(scores: Float32Array, name: string): void {
   throw new VggError('NOT_FINITE', `Expected finite scores for ${name} but received ${bad}: ${cause}`)
 }
 
-/** Counts answers batch by batch. Knows nothing of networks: logits and labels go in, {@link Metrics} come out. */
+/** Accumulates {@link Metrics} from logits and labels, batch by batch. */
 export class Tally {
   readonly #classNames: readonly string[]
   readonly #confusion: number[][]
@@ -57,7 +57,7 @@ export class Tally {
   /**
    * Adds a batch.
    *
-   * @param logits [n, classes], row after row, before the soft-max
+   * @param logits [n, classes], before the soft-max
    * @param labels [n], the true classes
    * @throws VggError SHAPE_MISMATCH, NOT_FINITE
    */
@@ -87,7 +87,7 @@ export class Tally {
     if (rankOf(logits, label, own) < 5) this.#top5 += 1
   }
 
-  /** The figures so far; all 0 before the first image. */
+  /** The metrics so far; all 0 before the first image. */
   metrics(): Metrics {
     const perClass = this.#classNames.map((name, index) => {
       const row = this.#confusion[index] ?? []
@@ -111,7 +111,7 @@ function share(part: number, whole: number): number {
   return whole === 0 ? 0 : part / whole
 }
 
-/** The first of the largest. */
+/** The first index of the largest value. */
 function indexOfLargest(values: Float32Array): number {
   let best = 0
   values.forEach((value, index) => {
@@ -120,7 +120,7 @@ function indexOfLargest(values: Float32Array): number {
   return best
 }
 
-/** How many classes come before this one; of equal scores the lower index comes first, as in indexOfLargest. */
+/** Number of classes that rank before this one. Equal scores rank by index, as in indexOfLargest. */
 function rankOf(values: Float32Array, label: number, own: number): number {
   let rank = 0
   values.forEach((value, index) => {

@@ -1,4 +1,4 @@
-/** Markup that is safe to put into a page as it is. Made by {@link html} only. */
+/** Markup that needs no escaping. Only {@link html} and constants create it. */
 export class Html {
   readonly text: string
 
@@ -7,7 +7,7 @@ export class Html {
   }
 }
 
-/** What may stand in a template: text is escaped, markup is not, lists are joined, nothing is left out. */
+/** A value in a template: text is escaped, markup is not, lists are joined, undefined and false are empty. */
 export type Fragment = Html | string | number | undefined | false | readonly Fragment[]
 
 const entities: Readonly<Record<string, string>> = {
@@ -19,8 +19,8 @@ const entities: Readonly<Record<string, string>> = {
 }
 
 /**
- * Control characters but tab and line breaks, which no page may hold; halves of surrogate pairs; and what turns the
- * direction of writing round: `gpj.exe` would read `exe.jpg`.
+ * Control characters except tab and line breaks, which HTML forbids; lone surrogates; and bidirectional overrides, with
+ * which `gpj.exe` would read `exe.jpg`.
  */
 const forbidden = /[^\P{Cc}\t\n\r]|[\u202a-\u202e\u2066-\u2069\ufffe\uffff]|\p{Surrogate}/gu
 
@@ -35,14 +35,14 @@ function textOf(fragment: Fragment): string {
   return escaped(String(fragment))
 }
 
-/** A tagged template of markup. Every value is escaped unless it is {@link Html}: names of files are anybody's input. */
+/** A tagged template of markup. Every value is escaped unless it is {@link Html}: file names are untrusted input. */
 export function html(parts: TemplateStringsArray, ...values: readonly Fragment[]): Html {
   return new Html(parts.map((part, index) => part + textOf(values[index])).join(''))
 }
 
-/** A name that others gave: whatever its direction of writing, it does not turn round what stands beside it. */
+/** An untrusted name, isolated so that right-to-left text in it does not reorder its surroundings. */
 export const named = (name: string): Html => html`<bdi>${name}</bdi>`
 
-/** A table that may be wider than a phone: it scrolls in itself, by keyboard too, and never the page. */
+/** A table that scrolls sideways on a narrow screen, also by keyboard, so that the page does not. */
 export const wide = (label: string, table: Html): Html =>
   html`<div class="wide" tabindex="0" role="region" aria-label="${label}">${table}</div>`

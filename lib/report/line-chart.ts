@@ -1,46 +1,46 @@
 import { countText } from '../table.js'
 import { type Html, html } from './html.js'
 
-/** A line of a chart. */
+/** One line of a chart. */
 export interface Series {
   readonly name: string
-  /** Colour and dash; a chart has each kind once. */
+  /** Colour and dash; a chart uses each look once. */
   readonly look: 'training' | 'validation' | 'other'
-  /** x rising. A y that is not finite breaks the line; on a logarithmic scale one that is not above 0 too. */
+  /** Points in order of x. A y that is not finite breaks the line; so does y <= 0 on a logarithmic scale. */
   readonly points: readonly (readonly [x: number, y: number])[]
 }
 
-/** A chart of lines over epochs or steps. */
+/** A line chart over epochs or steps. */
 export interface Chart {
   readonly title: string
-  /** What x counts: 'epoch'. */
+  /** Unit of x: 'epoch', 'step'. */
   readonly along: string
   readonly scale: 'linear' | 'log'
   readonly series: readonly Series[]
-  /** A value of y as text. */
+  /** Formats a value of y. */
   readonly text: (y: number) => string
-  /** The axis of y begins here, whatever the values. */
+  /** A value that the y axis includes. */
   readonly from?: number
-  /** Bounds that y has by its nature. */
+  /** Bounds of y, such as 0 and 1 for a share. */
   readonly least?: number
   readonly most?: number
 }
 
-// in units of the view box: drawn at about one pixel each, so that text keeps its size on a phone
+// in units of the view box, about one pixel each, so that text stays readable on a phone
 const width = 360
 const height = 216
 const frame = { left: 46, right: 350, top: 10, bottom: 184 }
 
-/** Beyond so many points dots would be a band. */
+/** Above so many points, dots are shown only under the pointer. */
 const mostDots = 48
 
-/** A chart as one figure with inline SVG: title, legend with the last values, axes, lines; a tooltip at each point. Pure. */
+/** Renders a chart as a figure with inline SVG: title, legend with the last values, axes, lines, and a tooltip per point. */
 export function lineChart(chart: Chart): Html {
   const shown = chart.series
     .map((one) => ({ ...one, points: one.points.filter(([, y]) => drawable(y, chart.scale)) }))
     .filter(({ points }) => points.length > 0)
   if (shown.length === 0) {
-    return html`<figure class="chart"><figcaption>${chart.title}</figcaption><p class="none">no figures</p></figure>`
+    return html`<figure class="chart"><figcaption>${chart.title}</figcaption><p class="none">No values.</p></figure>`
   }
   const all = shown.flatMap(({ points }) => points)
   const xs = axis(all.map(([x]) => x))
@@ -109,11 +109,11 @@ function xTick(x: number, text: string): Html {
 interface Axis {
   readonly low: number
   readonly ticks: readonly number[]
-  /** Where a value lies, from 0 to 1. */
+  /** Position of a value on the axis, from 0 to 1. */
   share(value: number): number
 }
 
-/** Steps of 1, 2 or 5 times a power of ten, about `count` of them over the range. */
+/** A step of 1, 2 or 5 times a power of ten, which divides the range into about `count` parts. */
 function tickStep(range: number, count: number): number {
   const rough = range / count
   const power = 10 ** Math.floor(Math.log10(rough))
@@ -124,7 +124,7 @@ function tickStep(range: number, count: number): number {
 function ticksIn(low: number, high: number, step: number): number[] {
   const first = Math.ceil(low / step - 1e-9)
   const last = Math.floor(high / step + 1e-9)
-  // by multiplication: sums of steps would not be round
+  // by multiplication: sums of steps would accumulate rounding errors
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) =>
     Number(((first + index) * step).toPrecision(12)),
   )
@@ -137,11 +137,11 @@ function boundsOf(values: readonly number[]): [number, number] {
   )
 }
 
-/** Along x: whole numbers. A single one stands in the middle. */
+/** The x axis, of integers. A single value is centred. */
 function axis(values: readonly number[]): Axis {
   const [low, high] = boundsOf(values)
   if (low === high) return { low, ticks: [low], share: () => 0.5 }
-  // longer numbers stand further apart
+  // longer numbers need more space
   const step = Math.max(1, tickStep(high - low, high < 1000 ? 6 : 4))
   return { low, ticks: ticksIn(low, high, step), share: (value) => (value - low) / (high - low) }
 }
@@ -157,7 +157,7 @@ function yAxis({ scale, from, least, most }: Chart, values: readonly number[]): 
   return { low, ticks: ticksIn(low, high, step), share: (value) => (value - low) / (high - low) }
 }
 
-/** From power of ten to power of ten. */
+/** A logarithmic axis whose ends are powers of ten. */
 function logAxis(lowest: number, highest: number): Axis {
   const low = Math.floor(Math.log10(lowest) + 1e-9)
   const high = Math.max(low + 1, Math.ceil(Math.log10(highest) - 1e-9))

@@ -30,11 +30,11 @@ const fields =
   <C extends Checks>(checks: C): Check<Checked<C>> =>
   (value, name) => {
     if (!isObject(value)) throw unexpected('an object', name, value)
-    // What is not in the table is of a newer version, and left out.
+    // keys that are not in the table are of a newer version
     return Object.fromEntries(Object.entries(checks).map(([key, check]) => [key, check(value[key], key)])) as Checked<C>
   }
 
-/** What may be undefined may be left out. */
+/** Makes keys optional where their value may be undefined. */
 type Given<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
   [K in keyof T as undefined extends T[K] ? K : never]?: T[K]
 }
@@ -53,41 +53,41 @@ const settings: Check<Record<string, string | number | boolean>> = (value, name)
 }
 
 const facts = {
-  /** What is trained: 'VGG A'. */
+  /** Name of the network: 'VGG A'. */
   model: string,
-  /** Where the images come from, as the user wrote it. */
+  /** Source of the images, as the user wrote it. */
   data: string,
   command: optional(string),
-  /** Of vggnet. */
+  /** Version of vggnet. */
   version: optional(string),
   device: string,
-  /** What the device `auto` went by. */
+  /** Reason for the choice of device `auto`. */
   deviceReason: optional(string),
   precision: string,
-  /** Training images. */
+  /** Number of training images. */
   training: nonNegative,
-  /** Images for validation. */
+  /** Number of validation images. */
   validation: optional(nonNegative),
   classes: nonNegative,
   epochs: nonNegative,
   batch: nonNegative,
-  /** Whatever else is worth showing, by name. */
+  /** Further settings for the report, by name. */
   settings: optional(settings),
 }
 
-/** What a training is, as its log begins with it and its report shows it. */
+/** Facts of a training, in the first line of its log and at the top of its report. */
 export type TrainingFacts = Readonly<Given<Checked<typeof facts>>>
 
 const shared = {
-  /** When it was written, ISO 8601 in UTC. */
+  /** Time of writing, ISO 8601 in UTC. */
   time: string,
-  /** Steps done, counted from the training's first. */
+  /** Number of steps done since the start of the training. */
   step: nonNegative,
 }
 
 const events = {
   start: { ...shared, ...facts },
-  /** The training went on from a checkpoint of `step`; lines of later steps, if there were any, were dropped. */
+  /** The training was resumed from the checkpoint of `step`; lines of later steps were dropped. */
   resume: { ...shared, ...facts },
   step: {
     ...shared,
@@ -108,15 +108,15 @@ const events = {
     validation: optional(fields({ count: nonNegative, loss: figure, top1: figure, top5: figure })),
     imagesPerSecond: figure,
     seconds: figure,
-    /** Files left out of the epoch. */
+    /** Number of files skipped in the epoch. */
     skipped: withDefault(nonNegative, 0),
-    /** Steps that changed nothing, because something was not finite. */
+    /** Number of steps that were not applied because a loss or gradient was not finite. */
     refused: withDefault(nonNegative, 0),
   },
-  /** Files left out that no line before has named. */
+  /** Skipped files that no earlier line names. */
   skipped: { ...shared, epoch: nonNegative, files: arrayOf(file) },
   checkpoint: { ...shared, path: string, seconds: optional(figure) },
-  /** A loss or a gradient was not finite at step `at`; the training goes on behind `step`, or ends there. */
+  /** A loss or gradient was not finite at step `at`; the training continues after `step`, or ends there. */
   notFinite: { ...shared, at: nonNegative, message: string, action: oneOf('stop', 'skip', 'back') },
   end: {
     ...shared,
@@ -130,43 +130,43 @@ const events = {
 type Events = typeof events
 
 /**
- * One line of a run's log, told apart by `event`: `start`, `resume`, `step`, `epoch`, `skipped`, `checkpoint`,
- * `notFinite` or `end`. Each has `time` (ISO 8601, UTC) and `step` (steps done); figures that JSON cannot hold are NaN.
+ * One line of a run's log, discriminated by `event`: `start`, `resume`, `step`, `epoch`, `skipped`, `checkpoint`,
+ * `notFinite` or `end`. Each has `time` (ISO 8601, UTC) and `step` (steps done); numbers that JSON cannot hold are NaN.
  */
 export type LogLine = { [E in keyof Events]: { readonly event: E } & Readonly<Given<Checked<Events[E]>>> }[keyof Events]
 
-/** The line of one kind of event. */
+/** A log line of one event. */
 export type LineOf<E extends LogLine['event']> = Extract<LogLine, { event: E }>
 
-/** The log of a run, as it was read. */
+/** The log of a run, as read by `readRunLog`. */
 export interface ReadLog {
-  /** All that are whole, in order. */
+  /** All whole lines, in order. */
   readonly lines: readonly LogLine[]
-  /** The last line had been written only in part (the machine went down); it is not among `lines`. */
+  /** Whether the last line is incomplete, as after a crash of the machine; it is not in `lines`. */
   readonly torn: boolean
-  /** Numbers, from 1, of other lines that cannot be read, as after a power cut; they are not among `lines`. */
+  /** Numbers, from 1, of other damaged lines, as after a power cut; they are not in `lines`. */
   readonly damaged: readonly number[]
 }
 
-/** A line with the text it had in the file. */
+/** A log line with its text in the file. */
 export interface RawLine {
   readonly text: string
   /** Undefined for an event that this version does not know. */
   readonly line: LogLine | undefined
 }
 
-/** A log with the text of each line. */
+/** A log with the text of each line, as read by `readRawLog`. */
 export interface RawLog {
   readonly lines: readonly RawLine[]
   readonly torn: boolean
-  /** Lines that cannot be read, by their numbers from 1, and why. */
+  /** Damaged lines: their numbers, from 1, and the reasons. */
   readonly damaged: readonly { readonly number: number; readonly reason: string }[]
 }
 
 /**
- * Reads a run's log. Lines that are damaged are left out and numbered; events and fields of a newer version are left out
- * as well. A line that is there twice, to the millisecond of its time, counts once.
- * @throws VggError FILE_NOT_FOUND; FILE_FORMAT with the number of the line where not one line can be read
+ * Reads a run's log. Damaged lines are skipped and listed; events and fields of a newer version are skipped. Equal lines
+ * count once.
+ * @throws VggError FILE_NOT_FOUND; FILE_FORMAT with the line number where no line can be read
  */
 export async function readRunLog(path: string): Promise<ReadLog> {
   const { lines, torn, damaged } = await readRawLog(path)
@@ -180,7 +180,7 @@ export async function readRunLog(path: string): Promise<ReadLog> {
 /** As {@link readRunLog}, with the text of each line. @throws VggError FILE_NOT_FOUND */
 export async function readRawLog(path: string): Promise<RawLog> {
   const texts = linesIn(await bytesOf(path))
-  // after the last line break there is nothing, or a line that was not finished
+  // after the last line break: nothing, or an incomplete line
   if (texts.at(-1)?.length === 0) texts.pop()
   const lines: RawLine[] = []
   const damaged: { number: number; reason: string }[] = []
@@ -222,7 +222,7 @@ function linesIn(bytes: Buffer): Buffer[] {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** Undefined for what is no text of JSON. */
+/** The parsed line; undefined where it is not JSON. */
 function parsedLine(bytes: Buffer): { text: string; value: unknown } | undefined {
   try {
     const text = utf8.decode(bytes)

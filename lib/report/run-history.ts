@@ -1,25 +1,25 @@
 import type { LineOf, LogLine, ReadLog, TrainingFacts } from './log-line.js'
 
-/** What a log tells of a training, without the steps that it went back over. */
+/** History of a training, from its log; steps that were repeated after going back to a checkpoint count once. */
 export interface RunHistory {
   readonly facts: TrainingFacts | undefined
-  /** ISO 8601; undefined for an empty log. */
+  /** Time of the first line, ISO 8601; undefined for an empty log. */
   readonly started: string | undefined
-  /** The time of the last line. */
+  /** Time of the last line, ISO 8601; undefined for an empty log. */
   readonly last: string | undefined
   readonly resumes: readonly LineOf<'resume'>[]
-  /** Undefined where the training is under way, or its process was killed. */
+  /** Last line `end`; undefined while the training runs, or where its process was killed. */
   readonly end: LineOf<'end'> | undefined
   readonly steps: readonly LineOf<'step'>[]
   readonly epochs: readonly LineOf<'epoch'>[]
   readonly skipped: LineOf<'skipped'>['files']
   readonly notFinite: readonly LineOf<'notFinite'>[]
   readonly torn: boolean
-  /** Numbers of the lines that are damaged, from 1. */
+  /** Numbers of the damaged lines, from 1. */
   readonly damaged: readonly number[]
 }
 
-/** The history of a training, from the lines of its log. Pure. */
+/** Computes the history of a training from the lines of its log. */
 export function runHistoryOf({ lines, torn, damaged }: ReadLog): RunHistory {
   const first = linesOf(lines, 'start')[0] ?? linesOf(lines, 'resume')[0]
   const steps: LineOf<'step'>[] = []
@@ -54,12 +54,12 @@ function linesOf<E extends LogLine['event']>(lines: readonly LogLine[], event: E
   return lines.filter((line): line is LineOf<E> => line.event === event)
 }
 
-/** Where a step comes once more, the training had gone back, and what it did of this and later ones is void. */
+/** Drops lines from `step` on: a repeated step means that the training went back to a checkpoint before it. */
 function dropFrom(lines: { readonly step: number }[], step: number): void {
   while ((lines.at(-1)?.step ?? 0) >= step) lines.pop()
 }
 
-/** The epoch with the best top-1 on the validation data, the first of equals; undefined without validation. */
+/** The first epoch with the highest validation top-1; undefined without validation. */
 export function bestEpoch({ epochs }: Pick<RunHistory, 'epochs'>): LineOf<'epoch'> | undefined {
   const top1 = (line: LineOf<'epoch'>) => line.validation?.top1 ?? Number.NEGATIVE_INFINITY
   return epochs

@@ -6,21 +6,21 @@ import { listText } from '../table.js'
 import type { EpochEvent, StepEvent } from '../train/events.js'
 import { type LineOf, type LogLine, type RawLine, type RawLog, readRawLog, type TrainingFacts } from './log-line.js'
 
-/** Where a training goes on: what its checkpoint holds. */
+/** Position at which a training is resumed, from its checkpoint. */
 export interface RunPosition {
-  /** Steps done. */
+  /** Number of steps done. */
   readonly step: number
-  /** Whole epochs done, their validation and `onEpoch` included. */
+  /** Number of whole epochs done, validation and `onEpoch` included. */
   readonly epochs: number
 }
 
-/** How a log is kept. */
+/** Options of a run's log. */
 export interface RunLogOptions {
-  /** A line for the first step and every so many, from 1. Default 10. */
+  /** Interval of steps that are logged, besides the first, from 1. Default 10. */
   everySteps?: number
   /**
-   * Go on with the log that is there, after this position: later lines are dropped. Lines that are damaged are left out,
-   * wherever they are; the file as it was stays as `<path>.left`, and `notice` says so. Default: a new log.
+   * Continues the existing log after this position. Later lines and damaged lines are dropped; with damaged lines the
+   * original file is kept as `<path>.left`, and `notice` says so. Default: a new log.
    */
   from?: RunPosition
 }
@@ -30,7 +30,7 @@ const position = (value: unknown, name: string): RunPosition =>
 
 const checks = { everySteps: withDefault(integer(1), 10), from: optional(position) }
 
-/** What is kept of a log that is gone on with. */
+/** The kept part of a log that is continued. */
 interface Continued {
   readonly kept: readonly RawLine[]
   readonly notice: string | undefined
@@ -39,20 +39,20 @@ interface Continued {
 type Body<L> = L extends LogLine ? Omit<L, 'time'> : never
 
 /**
- * The log of a run: JSON lines, only ever added to, each in one write. Whatever ends the process, all lines before are
- * whole. A resumed run's log is that of an undisturbed one, but for `time`, `seconds`, `imagesPerSecond`, the lines
- * `resume` and when `checkpoint` lines come.
+ * The log of a run: JSON lines that are appended, each in one write, so that a crash leaves all earlier lines whole.
+ * A resumed run's log equals that of an uninterrupted run except for `time`, `seconds`, `imagesPerSecond`, `resume` lines
+ * and the positions of `checkpoint` lines.
  */
 export class RunLog {
   readonly #file: AppendFile
   readonly #everySteps: number
   readonly #from: RunPosition | undefined
-  /** What was wrong with the log that is gone on with, in a sentence; undefined where nothing was. */
+  /** Damage of the log that is continued, in a sentence; undefined where it was whole. */
   readonly notice: string | undefined
-  /** Files that a line has named. */
+  /** Skipped files that a line names. */
   readonly #named: Set<string>
   #step: number
-  /** Steps done at the last checkpoint. */
+  /** Number of steps done at the last checkpoint. */
   #checkpoint: number
 
   private constructor(
@@ -72,7 +72,9 @@ export class RunLog {
   }
 
   /**
-   * @throws VggError FILE_WRITE, also where there is a log and `from` is not given; INVALID_ARGUMENT
+   * Opens a log.
+   * @param path path of the file
+   * @throws VggError FILE_WRITE, also where a log exists and `from` is not given; INVALID_ARGUMENT
    */
   static async open(path: string, options: RunLogOptions = {}): Promise<RunLog> {
     const { everySteps, from } = readOptions(options, 'RunLog options', checks)
@@ -87,19 +89,19 @@ export class RunLog {
     return new RunLog(new AppendFile(path, 'existing'), everySteps, from, { kept, notice })
   }
 
-  /** Functions for the options of `train`: `{ ...log.callbacks }`. */
+  /** Callbacks for the options of `train`: `{ ...log.callbacks }`. */
   get callbacks(): { onStep(event: StepEvent): void; onEpoch(event: EpochEvent): void } {
     return { onStep: (event) => this.step(event), onEpoch: (event) => this.epoch(event) }
   }
 
-  /** The first line of a run, or of its going on. */
+  /** Writes the first line of a run, or of its continuation. @param facts facts of the training */
   start(facts: TrainingFacts): void {
     this.#write({ event: this.#from === undefined ? 'start' : 'resume', step: this.#step, ...facts })
   }
 
   /**
-   * A finished step: written if its turn has come.
-   * @param event as `train` gives it
+   * Writes a finished step, at the interval of the log.
+   * @param event event from `train`
    */
   step({ step, epoch, loss, images, correct, learningRate, imagesPerSecond }: StepEvent): void {
     this.#step = step
@@ -107,7 +109,7 @@ export class RunLog {
     this.#write({ event: 'step', step, epoch, loss, images, correct, learningRate, imagesPerSecond })
   }
 
-  /** A finished epoch, and before it the files left out that no line has named yet. */
+  /** Writes a finished epoch, and before it the skipped files that no earlier line names. @param event event from `train` */
   epoch(event: EpochEvent): void {
     const { epoch, epochs, steps: step, learningRate, loss, accuracy, imagesPerSecond, seconds } = event
     const { skipped, skippedCount, refused } = event
@@ -119,15 +121,16 @@ export class RunLog {
     this.#write({ event: 'epoch', step, epoch, epochs, ...figures, skipped: skippedCount, refused })
   }
 
-  /** A checkpoint that lies on the disk. */
+  /** Writes that a checkpoint is on the disk. @param saved step, path and duration of the checkpoint */
   checkpoint(saved: Omit<LineOf<'checkpoint'>, 'event' | 'time'>): void {
     this.#checkpoint = saved.step
     this.#write({ event: 'checkpoint', ...saved })
   }
 
   /**
-   * A loss or gradient that was not finite at step `at`. `step` is where the training goes on from: unless stated the last
-   * checkpoint where it goes back, `at` otherwise.
+   * Writes that a loss or gradient was not finite at step `at`.
+   * @param found `step` is the step after which the training continues. Default: that of the last checkpoint where it
+   *   goes back, else `at`
    */
   notFinite(found: Omit<LineOf<'notFinite'>, 'event' | 'time' | 'step'> & { readonly step?: number }): void {
     this.#step = found.step ?? (found.action === 'back' ? this.#checkpoint : found.at)
@@ -135,19 +138,19 @@ export class RunLog {
   }
 
   /**
-   * The end, whatever it was.
-   * @param how a `TrainReport`, or what stopped the training
+   * Writes the end of the training.
+   * @param how a `TrainReport`, or the reason why the training stopped
    */
   end({ ended, message, seconds, imagesPerSecond }: Omit<LineOf<'end'>, 'event' | 'time' | 'step'>): void {
     this.#write({ event: 'end', step: this.#step, ended, message, seconds, imagesPerSecond })
   }
 
-  /** Waits until the log is on the disk: before a checkpoint is put there, which must not be ahead of its log. */
+  /** Waits until the log is on the disk. Call it before a checkpoint is written, which must not be ahead of its log. */
   async sync(): Promise<void> {
     await this.#file.sync()
   }
 
-  /** Closes the file; call it once, at the end. */
+  /** Closes the file. Call it once, at the end. */
   close(): void {
     this.#file.close()
   }
@@ -158,20 +161,20 @@ export class RunLog {
   }
 }
 
-/** A log that is damaged, or that somebody took away, does not keep a training from going on. */
+/** The lines of a log. A damaged or missing log does not keep a training from being resumed. */
 async function linesOf(path: string): Promise<Pick<RawLog, 'lines'> & Pick<RunLog, 'notice'>> {
   try {
     const { lines, damaged } = await readRawLog(path)
     if (damaged.length === 0) return { lines, notice: undefined }
     const which = listText(damaged.map(({ number }) => number))
-    return { lines, notice: `left out damaged lines of ${path}: ${which}; the log as it was is ${path}.left` }
+    return { lines, notice: `skipped damaged lines of ${path}: ${which}; the original log is kept as ${path}.left` }
   } catch (error) {
     if (!(error instanceof VggError) || error.code !== 'FILE_NOT_FOUND') throw error
     return { lines: [], notice: undefined }
   }
 }
 
-/** Per class figures and confusion are left out: of 1000 classes they are a million numbers an epoch. */
+/** Validation metrics without per-class results and confusion: for 1000 classes these are a million numbers. */
 function figuresOf({ validation }: EpochEvent): LineOf<'epoch'>['validation'] {
   if (validation === undefined) return undefined
   const { count, loss, top1, top5 } = validation
@@ -179,8 +182,8 @@ function figuresOf({ validation }: EpochEvent): LineOf<'epoch'>['validation'] {
 }
 
 /**
- * What an undisturbed run had written when it stood there: everything up to the last line of that position or an earlier
- * one, with the steps that the training may have gone back over on its way.
+ * The lines that an uninterrupted run had written at this position: everything up to the last line of it or of an earlier
+ * position, with steps that the training repeated on its way.
  */
 function linesBefore(lines: readonly RawLine[], from: RunPosition): RawLine[] {
   const last = lines.findLastIndex(
@@ -188,12 +191,12 @@ function linesBefore(lines: readonly RawLine[], from: RunPosition): RawLine[] {
   )
   return lines.filter(({ line }, index) => {
     if (line === undefined) return true
-    // checkpoints are written beside the steps that follow them
+    // checkpoint lines are written while the next steps run
     return index <= last ? line.event !== 'end' : line.event === 'checkpoint' && isBefore(line, from)
   })
 }
 
-/** Whether a line tells of what was done at this position already. */
+/** Whether a line reports work that is done at this position. */
 function isBefore(line: LogLine, { step, epochs }: RunPosition): boolean {
   if (line.event === 'end') return false
   if (line.event === 'epoch' || line.event === 'skipped') return line.epoch <= epochs

@@ -28,7 +28,7 @@ function fakeLibraries(cache: string, part: (typeof cudaPins)[number], leave: st
 }
 
 describe('vggnet cuda install', () => {
-  test('says sizes and how far it is, keeps what it has at Ctrl-C, and goes on from there', async () => {
+  test('prints sizes and progress, keeps the download at Ctrl-C, and continues it', async () => {
     const cache = newCache()
     const index = await startCudnnIndex({ bytesPerSecond: 300_000 })
     const environment = { ...pipOf(index), VGGNET_CACHE: cache }
@@ -47,30 +47,30 @@ describe('vggnet cuda install', () => {
     expect(first.stdout).toContain(
       `NVIDIA's libraries, into ${cache}:\n  cuDNN 9.19.0     366 MB to fetch; 385 MB on disk\n`,
     )
-    expect(first.stdout).toMatch(/ {2}together {9}879 MB to fetch; 1\.04 GB on disk, .* free\n$/)
+    expect(first.stdout).toMatch(/ {2}total {12}879 MB to fetch; 1\.04 GB on disk, .* free\n$/)
     expect(first.stderr).toMatch(/^cuDNN 9\.19\.0: 0 of 3 MB\n/)
     const kept = statSync(part).size
     expect(first.stderr).toContain(
-      `Interrupted; ${(kept / 1e6).toFixed(2)} MB of 879 MB are kept in ${cache}: \`npx vggnet cuda install\` goes on\n`,
+      `Interrupted; ${(kept / 1e6).toFixed(2)} MB of 879 MB are kept in ${cache}: \`npx vggnet cuda install\` continues\n`,
     )
     expect(readdirSync(cache)).toEqual([path.basename(part)])
     expect((await interrupt(kept + 100_000)).code).toBe(130)
     expect(index.starts).toEqual([0, kept])
     const { stdout } = await vggnet(['cuda', 'status'], environment)
-    expect(stdout.replaceAll(/\s+/g, ' ')).toContain('MB fetched by an install that was interrupted, in')
+    expect(stdout.replaceAll(/\s+/g, ' ')).toContain('MB fetched by an interrupted install, in')
     const removed = await vggnet(['cuda', 'remove'], environment)
     expect(removed).toMatchObject({ code: 0, stdout: expect.stringContaining(path.basename(part)) })
     expect(existsSync(part)).toBe(false)
   })
 
-  test('an error is one line behind what pip says, with exit code 1', async () => {
+  test('an error is one line after the output of pip, with exit code 1', async () => {
     const environment = { VGGNET_CACHE: newCache(), PIP_NO_INDEX: '1', PIP_FIND_LINKS: newFolder() }
     const { code, stderr } = await vggnet(['cuda', 'install', '--json'], environment)
     expect(stderr).toMatch(/(^|\n)vggnet: DOWNLOAD_FAILED: pip could not download nvidia-cudnn-cu13==[^\n]+\n$/)
     expect(code).toBe(1)
   })
 
-  test('without Python it says which files to put where', async () => {
+  test('without Python it prints which files are needed', async () => {
     const cache = newCache()
     const { code, stdout, stderr } = await vggnet(['cuda', 'install'], { VGGNET_CACHE: cache, PATH: newFolder() })
     expect(code).toBe(1)
@@ -81,11 +81,11 @@ describe('vggnet cuda install', () => {
       }
       for (const name of cudaLibraryFiles.cudnn) expect(stdout).toContain(name)
     }
-    expect(stdout).toContain(`checks them and unpacks them into ${cache}.`)
+    expect(stdout).toContain(`verifies them and unpacks them into ${cache}.`)
     expect(stdout.split('\n').filter((line) => line.length > 80 && !/^ {2}nvidia_|into \//.test(line))).toEqual([])
   })
 
-  test('--manual says the same, as JSON too', async () => {
+  test('--manual prints the same, also as JSON', async () => {
     const cache = newCache()
     const { code, stdout } = await vggnet(['cuda', 'install', '--manual', '--json'], { VGGNET_CACHE: cache })
     const { libraries, ...rest } = JSON.parse(stdout)
@@ -104,12 +104,15 @@ describe('vggnet cuda install', () => {
     expect({ code, kept: readdirSync(cache) }).toEqual({ code: 1, kept: [] })
   })
 
-  test('has nothing to do where all is there', async () => {
+  test('does nothing where all libraries are installed', async () => {
     const cache = newCache()
     for (const part of cudaPins) fakeLibraries(cache, part)
     const environment = { VGGNET_CACHE: cache, PATH: '' }
     const { code, stdout } = await vggnet(['cuda', 'install'], environment)
-    expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining(`All is in ${cache} already.`) })
+    expect({ code, stdout }).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining(`All libraries are already in ${cache}.`),
+    })
     const { libraries } = JSON.parse((await vggnet(['cuda', 'install', '--json'], environment)).stdout)
     expect(libraries.map(({ fetched }: { fetched: boolean }) => fetched)).toEqual([false, false, false])
   })
@@ -129,7 +132,7 @@ describe('vggnet cuda status', () => {
     return { code, found: JSON.parse(stdout) }
   }
 
-  test('tells version, position and size of each, and the next thing to do', async () => {
+  test('prints version, location and size of each library, and the next action', async () => {
     const cache = newCache()
     const folders = cudaPins.map((part) => fakeLibraries(cache, part))
     const environment = { VGGNET_CACHE: cache, VGGNET_CUDA_BINARY: '/nowhere/libvggnet_cuda.so' }
@@ -149,7 +152,7 @@ describe('vggnet cuda status', () => {
     expect(stdout.split('\n').filter((line) => line.length > 80 && line.trim().includes(' '))).toEqual([])
   })
 
-  test('passes over a cuDNN that is half there, and one for CUDA 12, and says so', async () => {
+  test('skips an incomplete cuDNN and one for CUDA 12, and reports them', async () => {
     const [cache, half, foreign] = [newCache(), newFolder(), newFolder()]
     for (const part of cudaPins) fakeLibraries(cache, part)
     writeFiles(half, { 'libcudnn.so.9': '', 'libcudnn_graph.so.9': '' })
@@ -164,7 +167,7 @@ describe('vggnet cuda status', () => {
     ])
   })
 
-  test('finds what CUDA_HOME names, and the packages of python3 where more is needed', async () => {
+  test('finds the libraries of CUDA_HOME, and packages of python3 for the rest', async () => {
     const [home, site] = [newFolder(), newFolder()]
     const toolkit = [...cudaLibraryFiles.cublas, ...cudaLibraryFiles.nvrtc].map((name) => name.replace(/\.$/, '.0'))
     writeFiles(home, Object.fromEntries(toolkit.map((name) => [`lib64/${name}`, ''])))
@@ -179,20 +182,23 @@ describe('vggnet cuda status', () => {
     expect(cudnn).toMatchObject(['the system', '/usr/local/cuda'].includes(cudnn.from) ? { found: true } : inPython)
   })
 
-  test('fails where a part is missing, which it names', async () => {
+  test('fails where a part is missing, and names it', async () => {
     const cache = newCache()
     for (const part of cudaPins) fakeLibraries(cache, part, ['libcudnn_ops.so.9'])
     const { code, found } = await status({ VGGNET_CACHE: cache, PATH: '' })
     const [cudnn] = found.libraries
     // a machine that has another cuDNN uses that one
     if (cudnn.folder.startsWith(cache)) {
-      expect({ code, next: found.next }).toEqual({ code: 1, next: '`npx vggnet cuda install` fetches what is missing' })
+      expect({ code, next: found.next }).toEqual({
+        code: 1,
+        next: '`npx vggnet cuda install` fetches the missing libraries',
+      })
       expect(cudnn).toMatchObject({ found: false, missing: ['libcudnn_ops.so.9'] })
     } else expect(found.passedOver.join()).toContain('libcudnn_ops.so.9 is missing')
   })
 })
 
-test('vggnet cuda remove takes what install has put there, in any version, and nothing else; whoever uses it goes on', async () => {
+test('vggnet cuda remove deletes the libraries of install, in any version, and nothing else; processes that use them continue', async () => {
   const cache = newCache()
   const [cudnn] = cudaPins.map((part) => fakeLibraries(cache, part))
   const old = 'cublas-13.0.2.14-0123456789ab'

@@ -33,7 +33,7 @@ function flip(file: string): void {
   writeFileSync(file, bytes)
 }
 
-test('train --resume goes on from the checkpoint before a damaged one, with a damaged log, to the same bytes', async () => {
+test('train --resume continues from the checkpoint before a damaged one, with a damaged log, to the same bytes', async () => {
   const model = readFileSync(run('model.safetensors'))
   rmSync(run('model.safetensors'))
   renameSync(run('checkpoints/step-00000009.safetensors'), at('kept'))
@@ -43,15 +43,15 @@ test('train --resume goes on from the checkpoint before a damaged one, with a da
   writeFileSync(run('log.jsonl'), log)
   const { code, stdout, stderr } = await vggnet(['train', '--resume', at('run')])
   expect(stderr).toMatch(
-    /^passed over \S+step-00000009\.safetensors: \S+ is not a file\nleft out damaged lines of \S+log\.jsonl: [\d, ]+; the log as it was is \S+log\.jsonl\.left\n$/,
+    /^passed over \S+step-00000009\.safetensors: \S+ is not a file\nskipped damaged lines of \S+log\.jsonl: [\d, ]+; the original log is kept as \S+log\.jsonl\.left\n$/,
   )
-  expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringContaining('going on behind step 6') })
+  expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringContaining('resuming after step 6') })
   expect(readFileSync(run('model.safetensors')).equals(model)).toBe(true)
   expect(readFileSync(run('checkpoints/step-00000009.safetensors')).equals(readFileSync(at('kept')))).toBe(true)
   expect(existsSync(run('checkpoints/step-00000009.safetensors.left'))).toBe(true)
 })
 
-test('evaluate and report take the next model where the best is damaged, and print why', async () => {
+test('evaluate and report use the next model where the best is damaged, and print why', async () => {
   flip(run('checkpoints/best.safetensors'))
   const evaluated = await vggnet(['evaluate', at('run'), ...files, '--part', 'all', '--json'])
   const passedOver = /^vggnet: passed over \S+best\.safetensors: The tensor \S+ does not agree with the checksum/

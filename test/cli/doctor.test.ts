@@ -3,9 +3,9 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { diagnosesOf } from '../../lib/cli/doctor/diagnoses.js'
 import type { Examination } from '../../lib/cli/doctor/examination.js'
 import { instructionSets, limitsHere } from '../../lib/cli/doctor/limits.js'
-import { verdictsOf } from '../../lib/cli/doctor/verdicts.js'
 import { native } from '../../lib/platform/native.js'
 import { commandLine, root, vggnet } from '../setup/command.js'
 
@@ -18,7 +18,7 @@ async function examined(
 }
 
 describe('vggnet doctor', () => {
-  test('tells of the machine, the addon and the cpu, which multiplies', async () => {
+  test('reports the machine, the addon and the cpu, which works', async () => {
     const { code, found } = await examined()
     const { buildId, isa, threads, oneDnn } = native().buildInfo()
     expect(found).toMatchObject({
@@ -31,7 +31,7 @@ describe('vggnet doctor', () => {
     expect(code).toBe(found.works ? 0 : 1)
   })
 
-  test('tells why there is no cuda, which is no failure where none was built', async () => {
+  test('reports why there is no cuda, which is not a failure without the CUDA library', async () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'vggnet-doctor-'))
     try {
       const file = path.join(folder, 'libvggnet_cuda.so')
@@ -50,7 +50,7 @@ describe('vggnet doctor', () => {
     }
   })
 
-  test('tells that the addon does not load, and fails', async () => {
+  test('reports that the addon does not load, and fails', async () => {
     const { code, found } = await examined({ VGGNET_BINARY: '/nowhere/vggnet.node' })
     expect(code).toBe(1)
     expect(found).toMatchObject({ works: false, devices: [] })
@@ -60,7 +60,7 @@ describe('vggnet doctor', () => {
     expect(stdout).toContain('Could not load the native binary of vggnet 0.')
   })
 
-  test('as text fits 80 columns but for paths, and has no colours in a pipe', async () => {
+  test('as text fits 80 columns except for paths, and has no colours in a pipe', async () => {
     const { code, stdout } = await vggnet(['doctor'])
     expect(code).toBe(0)
     for (const title of [
@@ -83,7 +83,7 @@ describe('vggnet doctor', () => {
     expect(stdout).not.toContain('\u001b')
   })
 
-  test('tells what it may use of the machine, and the paths', async () => {
+  test('reports limits and paths', async () => {
     const { found } = await examined({ VGGNET_CACHE: '/nowhere/cache' })
     const { processor, memory, paths, addon } = found
     expect(processor.processors).toBeLessThanOrEqual(processor.online)
@@ -98,24 +98,24 @@ describe('vggnet doctor', () => {
     expect(addon.libraries.every(({ path: file, fault }) => existsSync(file) && fault === '')).toBe(true)
   })
 
-  test('sees the processors that it is confined to', async (context) => {
+  test('reports the processors of its affinity', async (context) => {
     const words = ['-c', '0', process.execPath, commandLine, 'doctor', '--json']
     const { status, stdout } = spawnSync('taskset', words, { cwd: root })
     if (status !== 0) return context.skip('no taskset, or no processor 0')
     expect(JSON.parse(stdout.toString()).processor).toMatchObject({ processors: 1, affinity: '0' })
   })
 
-  test('ends in verdicts: what works, what does not, what to type', async () => {
+  test('ends with diagnoses: what works, what fails, and the fix', async () => {
     const good = (await vggnet(['doctor'])).stdout.split('\n\n')
     expect(good).toHaveLength(2)
-    expect(good[1]).toMatch(/^works {6}device 'cpu': a small multiplication comes out right$/m)
+    expect(good[1]).toMatch(/^works {6}device 'cpu': a small multiplication gives the right result$/m)
     const bad = (await vggnet(['doctor'], { VGGNET_BINARY: '/nowhere/vggnet.node' })).stdout.split('\n\n')
-    expect(bad[1]).toMatch(/^fails {6}vggnet does not load, and nothing can be computed\n +-> unset VGGNET_BINARY/)
+    expect(bad[1]).toMatch(/^fails {6}vggnet does not load, so nothing can be computed\n +-> unset VGGNET_BINARY/)
   })
 })
 
-describe('verdicts', () => {
-  const trial = {
+describe('diagnoses', () => {
+  const device = {
     name: 'x',
     architecture: 'y',
     bytes: 1,
@@ -124,7 +124,7 @@ describe('verdicts', () => {
     works: true,
     obstacle: '',
   }
-  const found: Omit<Examination, 'verdicts'> = {
+  const found: Omit<Examination, 'diagnoses'> = {
     works: true,
     vggnet: '1.0.0',
     system: { name: '', kernel: '', arch: 'x64', glibc: '2.36', node: '22.0.0' },
@@ -143,25 +143,25 @@ describe('verdicts', () => {
       threads: 8,
       obstacle: '',
     },
-    devices: [{ ...trial, device: 'cpu' }],
+    devices: [{ ...device, device: 'cpu' }],
   }
   const texts = (change: Partial<Examination>) =>
-    verdictsOf({ ...found, ...change }).map(({ kind, text, cure }) => `${kind}: ${text} -> ${cure}`)
+    diagnosesOf({ ...found, ...change }).map(({ kind, text, cure }) => `${kind}: ${text} -> ${cure}`)
 
-  test('a machine on which all is well has one', () => {
-    expect(texts({})).toEqual(["works: device 'cpu': a small multiplication comes out right -> "])
+  test('there is one on a machine without problems', () => {
+    expect(texts({})).toEqual(["works: device 'cpu': a small multiplication gives the right result -> "])
   })
 
   test.each<[string, Partial<Examination>, RegExp]>([
     [
       'a wrong result',
-      { devices: [{ ...trial, device: 'cpu', works: false, obstacle: 'a multiplication gives 2 instead of 3' }] },
+      { devices: [{ ...device, device: 'cpu', works: false, obstacle: 'a multiplication gives 2 instead of 3' }] },
       /^fails: device 'cpu' does not compute: a multiplication gives 2 instead of 3 -> `npx vggnet doctor --json`/,
     ],
     [
       'a tight control group',
       { processor: { ...found.processor, quota: 1.5 } },
-      /^hint: the control group gives 1.5 processors, and 8 threads .* -> `threads: 1`/,
+      /^hint: the control group allows 1.5 processors, but 8 threads .* -> `threads: 1`/,
     ],
     [
       'an old processor',
@@ -169,14 +169,14 @@ describe('verdicts', () => {
       /^hint: the processor has no AVX2/,
     ],
     [
-      'a cache that cannot be written',
+      'a cache that is not writable',
       { paths: { ...found.paths, cacheWritable: false } },
-      /^hint: the cache \/c cannot be written: .* -> VGGNET_CACHE=FOLDER/,
+      /^hint: the cache \/c is not writable: .* -> set VGGNET_CACHE=FOLDER/,
     ],
     [
       'a changed file',
       { addon: { ...found.addon, libraries: [{ name: 'libgomp.so.1', path: '', fault: 'is missing from /a' }] } },
-      /^hint: libgomp\.so\.1 is missing from \/a -> install the package anew/,
+      /^hint: libgomp\.so\.1 is missing from \/a -> reinstall the package/,
     ],
   ])('%s', (_, change, expected) => {
     expect(texts(change)).toContainEqual(expect.stringMatching(expected))
@@ -186,7 +186,7 @@ describe('verdicts', () => {
 describe('limits', () => {
   const limits = (files: Record<string, string>) => limitsHere((file) => files[file])
 
-  test('of a control group of version 2, and those around it', () => {
+  test('of a control group of version 2 and its parents', () => {
     const files = {
       '/proc/self/cgroup': '0::/a/b\n',
       '/proc/self/status': 'Name:\tnode\nCpus_allowed_list:\t0-3,6\n',

@@ -31,7 +31,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }))
 
 describe('images in a folder', () => {
-  test('are looked at, learnt, judged, classified and reported', async () => {
+  test('are checked, trained on, evaluated, classified and reported', async () => {
     const words = [at('photos'), ...net, ...run, '--no-flip', '--epochs', '12', '--split', '0.25']
     const checked = await vggnet(['check', ...words])
     expect(checked).toMatchObject({ code: 0, stderr: '' })
@@ -54,7 +54,7 @@ describe('images in a folder', () => {
     const text = await vggnet(['evaluate', at('run'), at('photos'), '--part', 'all'])
     expect(text.stdout).toMatch(/; all of the run's own data\nthe model was trained on 90 of these 120 images: /)
     expect(text.stdout).toMatch(/120 images: top-1 \d+\.\d\d %, loss /)
-    expect(text.stdout).toMatch(/truth \\ answer +digit-0 +digit-1 +digit-2/)
+    expect(text.stdout).toMatch(/true \\ predicted +digit-0 +digit-1 +digit-2/)
 
     const image = at('photos/digit-1/7.png')
     const said = await vggnet(['classify', at('run'), image])
@@ -65,7 +65,7 @@ describe('images in a folder', () => {
     expect(await readFile(at('run/report.html'), 'utf8')).toContain('digit-2')
   })
 
-  test('goes on from a model at another S, some of it frozen, with other classes', async () => {
+  test('fine-tunes a model at another S, partly frozen, with other classes', async () => {
     const more = ['--from', at('run'), '--smallest-side', '40-48', '--freeze', 'conv1,conv2', '--rates', 'fc8=2']
     const words = ['train', at('photos'), ...more, ...run, '--epochs', '1', '--no-check', '--json']
     const same = await vggnet([...words, '--out', at('tuned')])
@@ -83,7 +83,7 @@ describe('images in a folder', () => {
     expect(replaced.stdout).toMatch(/5 classes/)
   })
 
-  test('a damaged file is named, or left out and counted', async () => {
+  test('a damaged file is named, or skipped and counted', async () => {
     await writeDigitPhotos(at('damaged'), 2, 12)
     await writeFile(at('damaged/digit-1/3.png'), 'no image')
     const words = [
@@ -115,7 +115,7 @@ describe('images in a folder', () => {
     expect(epoch.skipped[0].name).toBe(at('damaged/digit-1/3.png'))
   })
 
-  test('a list and a config file say the same as a folder and flags', async () => {
+  test('a list and a config file are equivalent to a folder and flags', async () => {
     const lines = [0, 1].flatMap((digit) =>
       Array.from({ length: 10 }, (_, index) => `photos/digit-${digit}/${index}.png,digit-${digit}`),
     )
@@ -150,7 +150,7 @@ describe('images in a folder', () => {
     { words: ['package.json'], error: /INVALID_ARGUMENT: Expected a folder .*package\.json/ },
     { words: ['--resume', 'lib', '--epochs', '9'], error: /INVALID_ARGUMENT: Expected --resume alone.* epochs/ },
     { words: ['--resume', 'lib'], error: /FILE_NOT_FOUND: There is no run in lib/ },
-  ])('train $words is refused in a sentence', async ({ words, error }) => {
+  ])('train $words is rejected with a message', async ({ words, error }) => {
     const { code, stderr } = await vggnet(['train', ...words])
     expect(code).not.toBe(0)
     expect(stderr).toMatch(error)

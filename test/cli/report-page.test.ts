@@ -5,9 +5,8 @@ import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Dataset } from '../../lib/data/dataset.js'
 import { evaluate } from '../../lib/evaluate/evaluate.js'
-import { judge } from '../../lib/report/mistakes.js'
 import type { ReportData } from '../../lib/report/page.js'
-import { collectReport, writeReport } from '../../lib/report/report.js'
+import { classifyAll, collectReport, writeReport } from '../../lib/report/report.js'
 import { RunLog } from '../../lib/report/run-log.js'
 import { Tensor } from '../../lib/tensor.js'
 import { train } from '../../lib/train/trainer.js'
@@ -70,15 +69,15 @@ afterAll(async () => {
 })
 
 describe('collectReport', () => {
-  test('the figures of the model are those of evaluate', async () => {
+  test('the metrics are those of evaluate', async () => {
     const { unreadable, ...metrics } = await evaluate(net, validation)
-    expect(data.judged?.metrics).toEqual({ ...metrics, loss: expect.closeTo(metrics.loss, 5) })
-    expect(data.judged?.unreadable).toMatchObject([{ name: 'val/torn"><b>.jpg', reason: 'ends after 120 bytes' }])
+    expect(data.evaluation?.metrics).toEqual({ ...metrics, loss: expect.closeTo(metrics.loss, 5) })
+    expect(data.evaluation?.unreadable).toMatchObject([{ name: 'val/torn"><b>.jpg', reason: 'ends after 120 bytes' }])
     expect(unreadable).toHaveLength(1)
     expect(metrics.count).toBe(49)
   })
 
-  test('the mistakes are the images that are wrong, the most confident first', async () => {
+  test('the mistakes are wrongly classified images, most confident first', async () => {
     // all images at once, one by one, by independent arithmetic
     const expected: { index: number; answer: number; probability: number; truthProbability: number }[] = []
     const pixels = new Map<number, Buffer>()
@@ -99,7 +98,7 @@ describe('collectReport', () => {
     expected.sort((a, b) => b.probability - a.probability)
     expect(expected.length).toBeGreaterThan(5)
 
-    const { mistakes } = await judge(net, validation, { batch: 7, mistakes: 1000 })
+    const { mistakes } = await classifyAll(net, validation, { batch: 7, mistakes: 1000 })
     expect(mistakes.map(({ index, answer }) => [index, answer])).toEqual(
       expected.map(({ index, answer }) => [index, answer]),
     )
@@ -110,9 +109,9 @@ describe('collectReport', () => {
       // of its own memory: a view would keep the batch
       expect(mistakes[position]?.pixels.buffer.byteLength).toBe(1024)
     }
-    const few = await judge(net, validation, { batch: 20, mistakes: 3 })
+    const few = await classifyAll(net, validation, { batch: 20, mistakes: 3 })
     expect(few.mistakes.map(({ index }) => index)).toEqual(expected.slice(0, 3).map(({ index }) => index))
-    expect(data.judged?.mistakes[0]).toMatchObject({
+    expect(data.evaluation?.mistakes[0]).toMatchObject({
       name: validation.nameOf?.(expected[0]?.index ?? -1),
       answer: classNames[expected[0]?.answer ?? -1],
     })
@@ -123,24 +122,24 @@ describe('collectReport', () => {
     expect(data.filters?.images).toHaveLength((await net.parameter('conv1_1.weight')).shape[0] ?? -1)
   })
 
-  test('without a model the curves alone', async () => {
-    const { history, judged, filters } = await collectReport(run)
+  test('without a model there are only the curves', async () => {
+    const { history, evaluation, filters } = await collectReport(run)
     expect(history.epochs.map(({ epoch }) => epoch)).toEqual([1, 2, 3])
-    expect([judged, filters]).toEqual([undefined, undefined])
+    expect([evaluation, filters]).toEqual([undefined, undefined])
   })
 
-  test('a model that is broken has a report all the same', async () => {
+  test('a model that is not finite has a report with the reason', async () => {
     const broken = await smallNet()
     const { shape } = await broken.parameter('fc8.weight')
     await broken.setParameter('fc8.weight', Tensor.from(new Float32Array(3 * 32).fill(3e38), shape))
-    const { judged, notJudged, filters } = await collectReport(run, { net: broken, validation })
+    const { evaluation, evaluationError, filters } = await collectReport(run, { net: broken, validation })
     broken.dispose()
-    expect(judged).toBeUndefined()
-    expect(notJudged).toMatch(/^model: .*finite/)
+    expect(evaluation).toBeUndefined()
+    expect(evaluationError).toMatch(/^model: .*finite/)
     expect(filters?.images).not.toHaveLength(0)
   })
 
-  test('refuses what is not a run, misspelt options, and images of another net', async () => {
+  test('rejects a folder without a run, misspelt options, and images of another size', async () => {
     await expect(collectReport(path.join(run, 'nowhere'))).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' })
     await expect(collectReport(run, { mistake: 3 } as object)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     const wide = { ...validation, width: 64, read: async () => [] }
@@ -156,7 +155,7 @@ describe.skipIf(browser === undefined)('in a browser', () => {
     { width: 390, scheme: 'dark' },
   ] as const
 
-  test.each(looks)('$width pixels wide, $scheme: nothing sticks out, nothing is broken, nothing runs', async (look) => {
+  test.each(looks)('$width pixels wide, $scheme: no overflow, no broken image, no script', async (look) => {
     const file = await writeReport(run, data)
     const seen = await see(browser ?? '', await readFile(file, 'utf8'), run, look)
     expect(seen).toMatchObject({
@@ -166,7 +165,7 @@ describe.skipIf(browser === undefined)('in a browser', () => {
       visibleWidth: look.width,
       width: look.width,
     })
-    expect(seen.images).toBe((data.judged?.mistakes.length ?? 0) + (data.filters?.images.length ?? 0))
+    expect(seen.images).toBe((data.evaluation?.mistakes.length ?? 0) + (data.filters?.images.length ?? 0))
     expect(seen.title).toBe(`VGG A on ${hostile} \u00b7 vggnet`)
     expect(seen.height).toBeGreaterThan(1500)
     const [back, front] = [seen.background, seen.colour].map((text) => Number(/\d+/.exec(text)?.[0]))
@@ -175,7 +174,7 @@ describe.skipIf(browser === undefined)('in a browser', () => {
     expect(Math.abs((back ?? 0) - (front ?? 0))).toBeGreaterThan(180)
   })
 
-  test('these tests see what they look for', async () => {
+  test('these tests detect overflow, broken images and scripts', async () => {
     const page = await readFile(await writeReport(run, data), 'utf8')
     const spoilt = `<script>document.title = "ran"</script><img src="data:image/png;base64,AAAA" alt="spoilt">
       <p class="far" style="width:3000px">x</p></main>`
@@ -191,7 +190,7 @@ describe.skipIf(browser === undefined)('in a browser', () => {
     expect(seen.width).toBeGreaterThan(3000)
   })
 
-  test.each(looks)('an image of it, $width pixels wide, $scheme', async (look) => {
+  test.each(looks)('a screenshot, $width pixels wide, $scheme', async (look) => {
     const file = await writeReport(run, data)
     const image = await screenshot(browser ?? '', file, run, {
       ...look,

@@ -26,7 +26,7 @@ function ownCache() {
   }
 }
 
-test('measures, keeps what it found, shows it and removes it', async () => {
+test('measures sizes, keeps, shows and removes them', async () => {
   const { cache, environment, file, tune, inForce } = ownCache()
   expect(await inForce()).toEqual({
     tuning: standard,
@@ -35,7 +35,7 @@ test('measures, keeps what it found, shows it and removes it', async () => {
     file,
     reason: 'none is kept: `vggnet tune` measures this machine',
   })
-  const { code, stdout, stderr } = await tune('--rounds', '1', '--foreign-load', '100', '--json')
+  const { code, stdout, stderr } = await tune('--rounds', '1', '--background-load', '100', '--json')
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   const found = JSON.parse(stdout)
   expect(found).toMatchObject({ kept: true, file, rounds: 1, machine: tunedMachine(), obstacle: '' })
@@ -61,13 +61,13 @@ test('measures, keeps what it found, shows it and removes it', async () => {
   expect((await tune('--reset')).stdout).toBe(`There is no ${file}\n`)
 })
 
-test('keeps nothing where others took more of the machine than they may', async () => {
+test('keeps nothing above the background load allowed', async () => {
   const { file, tune } = ownCache()
   const busy = spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' })
   onTestFinished(() => {
     busy.kill('SIGKILL')
   })
-  const { code, stdout } = await tune('--rounds', '1', '--foreign-load', '1')
+  const { code, stdout } = await tune('--rounds', '1', '--background-load', '1')
   expect(stdout).toMatch(/Nothing is kept: other programs took [\d.]+ % of the machine meanwhile, and up to 1 % /)
   expect(stdout).toMatch(/^512\.0 KiB .* default/m)
   expect({ code, kept: existsSync(file) }).toEqual({ code: 1, kept: false })
@@ -90,7 +90,7 @@ test.each<[string, (kept: KeptTuning) => string, RegExp]>([
     (kept) => JSON.stringify(kept) + ' '.repeat(100_000),
     /is ignored: it is damaged: more than 4096 bytes$/,
   ],
-])('a file that is %s is left out in words', async (_, damage, reason) => {
+])('a file that is %s is ignored with a reason', async (_, damage, reason) => {
   const { cache, file, inForce } = ownCache()
   mkdirSync(cache, { recursive: true })
   const kept = { format: 1, machine: tunedMachine(), measured: '', tuning: { ...standard, gradientBlock: 1 } } as const
@@ -98,33 +98,33 @@ test.each<[string, (kept: KeptTuning) => string, RegExp]>([
   expect(await inForce()).toMatchObject({ tuning: standard, source: 'default', reason: expect.stringMatching(reason) })
 })
 
-test('a pipe in the position of the file is left out, and not waited for', async () => {
+test('a pipe instead of the file is ignored without blocking', async () => {
   const { cache, file, inForce } = ownCache()
   mkdirSync(cache, { recursive: true })
   execFileSync('mkfifo', [file])
   expect((await inForce()).reason).toMatch(/is ignored: it is damaged: no JSON$/)
 })
 
-test('a folder in the position of the file is left out in words', async () => {
+test('a folder instead of the file is ignored with a reason', async () => {
   const { file, inForce } = ownCache()
   mkdirSync(file, { recursive: true })
   expect((await inForce()).reason).toMatch(/is ignored: EISDIR/)
 })
 
-test('Ctrl-C leaves the file as it was', async () => {
+test('Ctrl-C leaves the file unchanged', async () => {
   const { cache, environment, file } = ownCache()
   mkdirSync(cache, { recursive: true })
   writeFileSync(file, 'as it was')
   // once the addon is loaded the command is about to measure, for half a minute
-  const { code, stdout, stderr } = await interrupted(['tune', '--foreign-load', '100'], environment)
-  expect({ code, stdout, stderr }).toEqual({ code: 130, stdout: '', stderr: `Interrupted; ${file} is as it was\n` })
+  const { code, stdout, stderr } = await interrupted(['tune', '--background-load', '100'], environment)
+  expect({ code, stdout, stderr }).toEqual({ code: 130, stdout: '', stderr: `Interrupted; ${file} is unchanged\n` })
   expect(readFileSync(file, 'utf8')).toBe('as it was')
   expect(readdirSync(cache).sort()).toEqual(['binaries.json', 'tuning.json'])
 })
 
 test.each([
   ['--rounds', '0'],
-  ['--foreign-load', '200'],
+  ['--background-load', '200'],
   ['--show', '--reset'],
   ['--show', '--rounds', '3'],
   ['--rounds', 'many'],

@@ -6,7 +6,7 @@ import { interrupted, vggnet } from '../setup/command.js'
 const tiny = ['--variant', 'A', '--image-size', '32', '--width', '0.125', '--head-width', '16', '--batch', '2']
 const bench = (...words: string[]) => vggnet(['bench', ...tiny, '--device', 'cpu', '--threads', '1', ...words])
 
-test('vggnet bench measures inference and training, and ends in one line to paste', async () => {
+test('vggnet bench measures inference and training, and ends with a one-line summary', async () => {
   const { code, stdout, stderr } = await bench('--seconds', '0.1')
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   const lines = stdout.trimEnd().split('\n')
@@ -19,12 +19,12 @@ test('vggnet bench measures inference and training, and ends in one line to past
   const [version, node] = [packageVersion(), process.versions.node].map((text) => text.replaceAll('.', '\\.'))
   const what = `^vggnet ${version}, Node ${node}, A 32x32: cpu .*\\(${isa}, 1 thread, float32, batch 2\\): `
   expect(lines.at(-1)).toMatch(
-    new RegExp(`${what}training [\\d.]+, inference [\\d.]+ images/s(, foreign load \\d+ %)?$`),
+    new RegExp(`${what}training [\\d.]+, inference [\\d.]+ images/s(, background load \\d+ %)?$`),
   )
   expect(stdout).not.toContain('\u001b')
 })
 
-test('--json has the same figures, and the line', async () => {
+test('--json has the same results and the summary', async () => {
   const { code, stdout } = await bench('--seconds', '0.1', '--json')
   expect(code).toBe(0)
   const found = JSON.parse(stdout)
@@ -39,7 +39,7 @@ test('--json has the same figures, and the line', async () => {
   }
 })
 
-test('without a device every one there is is measured', async () => {
+test('without --device each device is measured', async () => {
   const { code, stdout } = await vggnet(['bench', ...tiny, '--seconds', '0.1', '--json'])
   expect(code).toBe(0)
   const devices = JSON.parse(stdout).devices.map(({ device }: { device: string }) => device)
@@ -60,9 +60,9 @@ test.each([
   expect(stderr).toMatch(message)
 })
 
-test('Ctrl-C ends it after the round under way', async () => {
+test('Ctrl-C ends it after the current round', async () => {
   const { code, stdout, stderr } = await interrupted(['bench', ...tiny, '--device', 'cpu', '--seconds', '10'])
   const said =
-    'Stopping after the round under way; again to leave at once ...\nInterrupted; nothing was measured to its end\n'
+    'Stopping after the current round; press Ctrl-C again to stop at once ...\nInterrupted; no measurement was finished\n'
   expect({ code, stdout, stderr }).toEqual({ code: 130, stdout: '', stderr: said })
 })

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { preflightLines } from '../../lib/check/lines.js'
+import { preflightLines } from '../../lib/check/preflight-report.js'
 import { type Dataset, imageBytes } from '../../lib/data/dataset.js'
 import { arrayDataset } from '../../lib/data/sources/arrays.js'
 import { subset } from '../../lib/data/split.js'
@@ -37,7 +37,7 @@ function broken(data: Dataset, bad: number, policy: 'skip' | 'throw'): Dataset {
 const noWords = /^$/
 
 describe('the input', () => {
-  it('is told after mean and scale', async () => {
+  it('is reported after mean and scale', async () => {
     const data = stripes(64, 1)
     const { input } = await checked({ meanRgb: 100, scale: 0.5 }, { training: data })
     const pixels = Array.from(await pixelsOf(data))
@@ -54,7 +54,7 @@ describe('the input', () => {
     {
       what: 'the mean of other data',
       net: { meanRgb: 33.3 },
-      words: /subtracts 33\.3, but these images have the mean 12\d/,
+      words: /subtracts the mean 33\.3, but these images have the mean 12\d/,
     },
     {
       what: 'pixels scaled twice',
@@ -72,16 +72,14 @@ describe('the input', () => {
       words: /goes with --scale 1/,
     },
     { what: 'nothing', net: {}, words: noWords },
-  ] as const)('is warned of: $what', async ({ net, words }) => {
+  ] as const)('gives a warning for $what', async ({ net, words }) => {
     const { warnings } = await checked({ initialisation: 'he', ...net })
     expect(warnings.filter((text) => /input|mean/.test(text)).join()).toMatch(words)
   })
 
-  it('of pixels from 0 to 1, and of pixels that are all equal, is wrong', async () => {
+  it('of pixels from 0 to 1, and of equal pixels, is fatal', async () => {
     const unit = await changed(stripes(64, 1), (value) => (value > 128 ? 1 : 0))
-    expect((await checked({}, { training: unit })).fatal.join()).toMatch(
-      /no pixel is above 1: .*divided by 255 already/,
-    )
+    expect((await checked({}, { training: unit })).fatal.join()).toMatch(/no pixel is above 1: .*divided by 255/)
     const grey = await changed(stripes(64, 1), () => 7)
     expect((await checked({}, { training: grey })).fatal.join()).toMatch(/all pixels of all images are equal/)
   })
@@ -111,12 +109,12 @@ describe('the classes', () => {
     expect(short.warnings.join()).toMatch(/no validation image of progress, leaning/)
   })
 
-  it('far out of balance are warned of; a single one is wrong', async () => {
+  it('that are unbalanced give a warning; a single class is fatal', async () => {
     const data = stripes(90, 1)
     const few = all(data).filter((index) => data.labels[index] === 0 || ((data.labels[index] ?? 0) > 0 && index < 4))
     const { classes, warnings } = await checked({}, { training: subset(data, few) })
     expect(classes.ratio).toBeGreaterThan(10)
-    expect(warnings.join()).toMatch(/naming it always is right in \d\d %/)
+    expect(warnings.join()).toMatch(/always predicting it would reach an accuracy of \d\d %/)
     const single = subset(
       data,
       all(data).filter((index) => data.labels[index] === 2),
@@ -126,7 +124,7 @@ describe('the classes', () => {
     )
   })
 
-  it('with other names in the validation data are wrong', async () => {
+  it('with other names in the validation data are fatal', async () => {
     const validation = { ...stripes(30, 2), classNames: ['progress', 'lying', 'leaning'] }
     expect((await checked({}, { validation })).fatal.join()).toMatch(/class 0 is progress .* and lying/)
   })
@@ -152,7 +150,7 @@ describe('equal images', () => {
       { training: '7', validation: '0' },
       { training: '31', validation: '1' },
     ])
-    expect(leaked.warnings.join()).toMatch(/2 validation images are in the training data as well/)
+    expect(leaked.warnings.join()).toMatch(/2 validation images are also in the training data/)
     const twice = subset(data, Int32Array.of(...all(data), 5, 6))
     twice.labels[40] = ((data.labels[5] ?? 0) + 1) % 3
     const { duplicates: found } = await checked({}, { training: twice })
@@ -168,7 +166,7 @@ describe('equal images', () => {
     })
     afterEach(() => rm(folder, { recursive: true }))
 
-    it('are found by their bytes, whatever they are called; equal sizes alone are not enough', async () => {
+    it('are found by their bytes, whatever their names; equal sizes are not enough', async () => {
       const written = async (name: string, content: string): Promise<string> => {
         await writeFile(path.join(folder, name), content)
         return path.join(folder, name)
@@ -197,33 +195,33 @@ describe('equal images', () => {
 })
 
 describe('images that cannot be read', () => {
-  it('are named with the reason; under skip training can go on', async () => {
+  it('are named with the reason; with skip they are a warning', async () => {
     const report = await checked({}, { training: broken(stripes(40, 1), 11, 'skip') })
     expect(report.files).toMatchObject({ checked: 40, of: 40, unreadableCount: 1 })
     expect(report.files.unreadable).toEqual([
       { part: 'training', index: 11, name: 'image-11.png', reason: 'is truncated' },
     ])
     expect(report.fatal).toEqual([])
-    expect(report.warnings.join()).toMatch(/1 image cannot be read, the first image-11.png: is truncated; passed over/)
+    expect(report.warnings.join()).toMatch(/1 image cannot be read, the first image-11.png: is truncated; skipped/)
     expect(report.duplicates.images).toBe(39)
     expect(report.speed?.imagesPerSecond).toBeGreaterThan(0)
   })
 
-  it('end a training that refuses them: every one is found all the same', async () => {
+  it('are fatal for a dataset that throws; all of them are found', async () => {
     const { files, fatal, activations } = await checked({}, { training: broken(stripes(40, 1), 11, 'throw') })
     expect(files.unreadable.map(({ index }) => index)).toEqual([11])
     expect(fatal.join()).toMatch(/image-11.png is truncated; training would end there: use --on-unreadable skip/)
     expect(activations?.layers.length).toBe(11)
   })
 
-  it('are looked for in a sample where there are many, and that is said', async () => {
+  it('are searched in a sample of a large dataset, and the report says so', async () => {
     const training = broken(stripes(90, 1), 3, 'skip')
     const report = await checked({}, { training, limit: 20 })
     expect(report.files).toMatchObject({ checked: 20, of: 90 })
-    expect(preflightLines(report).join('\n')).toMatch(/20 of 90 opened, drawn by chance/)
+    expect(preflightLines(report).join('\n')).toMatch(/20 of 90 opened, a random sample/)
   })
 
-  it('and none besides leave nothing to look at', async () => {
+  it('and no others end the check', async () => {
     const training: Dataset = {
       ...stripes(5, 1),
       read: async (indices) =>

@@ -1,9 +1,8 @@
 import { stripVTControlCharacters } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { imagesChecked } from '../../lib/check/activations.js'
-import { preflightLines } from '../../lib/check/lines.js'
+import { imagesChecked } from '../../lib/check/layers.js'
 import { preflight } from '../../lib/check/preflight.js'
-import type { PreflightOptions, PreflightReport } from '../../lib/check/preflight-report.js'
+import { type PreflightOptions, type PreflightReport, preflightLines } from '../../lib/check/preflight-report.js'
 import { subset } from '../../lib/data/split.js'
 import { describe as describeNetwork } from '../../lib/network/describe.js'
 import { fittingBatch, microBatchFor, networkNeeds } from '../../lib/network/fitting-batch.js'
@@ -13,41 +12,41 @@ import { smallNet, stripes } from '../setup/stripes.js'
 import { checked, pixelsOf, quarter } from './checked.js'
 
 describe('activations', () => {
-  it("of D with the paper's initialisation are dead, and the mend is said", async () => {
+  it("of D with the paper's initialisation are dead, and the finding names the fix", async () => {
     const { activations, fatal } = await checked({ ...quarter, initialisation: 'paper' })
-    expect(activations?.layers.at(-1)).toMatchObject({ layer: 'fc8', verdict: 'dead' })
-    expect(activations?.layers[0]).toMatchObject({ layer: 'conv1_1', verdict: 'fine' })
+    expect(activations?.layers.at(-1)).toMatchObject({ layer: 'fc8', state: 'dead' })
+    expect(activations?.layers[0]).toMatchObject({ layer: 'conv1_1', state: 'fine' })
     expect(activations?.logitsRms).toBeLessThan(1e-10)
     expect(fatal.join()).toMatch(
-      /is dead .*loss stuck at 1\.1: use --initialisation glorot, or --plan paper-transplant/,
+      /is dead .*loss would stay at ln\(3\) = 1\.1: use --initialisation glorot, or --plan paper-transplant/,
     )
   })
 
-  it("of D with Glorot's are fine throughout, and nothing is wrong", async () => {
+  it("of D with Glorot's are fine throughout, without a finding", async () => {
     const { activations, gradients, fatal, warnings } = await checked({ ...quarter, initialisation: 'glorot' })
-    expect(activations?.layers.map(({ verdict }) => verdict)).toEqual(Array(16).fill('fine'))
-    expect(gradients?.layers.map(({ verdict }) => verdict)).toEqual(Array(16).fill('fine'))
+    expect(activations?.layers.map(({ state }) => state)).toEqual(Array(16).fill('fine'))
+    expect(gradients?.layers.map(({ state }) => state)).toEqual(Array(16).fill('fine'))
     expect(gradients?.loss).toBeCloseTo(Math.log(3), 1)
     expect([fatal, warnings]).toEqual([[], []])
   })
 
   it.each(['A', 'D'])("of %s with He's on input that is not scaled explode; scaled they are fine", async (variant) => {
     const loud = await checked({ ...quarter, variant, initialisation: 'he', scale: 1 })
-    expect(loud.activations?.layers.at(-1)?.verdict).toBe('exploding')
+    expect(loud.activations?.layers.at(-1)?.state).toBe('exploding')
     expect(loud.fatal.join()).toMatch(/fc8 is exploding .*standard deviation 5\d: use --scale 0.01724/)
-    expect(loud.gradients?.layers.at(-1)?.verdict).toBe('exploding')
+    expect(loud.gradients?.layers.at(-1)?.state).toBe('exploding')
     const scaled = await checked({ ...quarter, variant, initialisation: 'he' })
-    expect(scaled.activations?.layers.every(({ verdict }) => verdict === 'fine')).toBe(true)
+    expect(scaled.activations?.layers.every(({ state }) => state === 'fine')).toBe(true)
     expect(scaled.fatal).toEqual([])
   })
 
   // a net that learned within 78 steps, and the same a tenth as loud, which did not in 300
-  it('between those that train and those that do not are told apart', async () => {
+  it('of networks that train and of networks that do not have different states', async () => {
     const half = { ...quarter, variant: 'A', width: 0.5, headWidth: 2048, seed: 2, initialisation: 'paper' } as const
     const loud = await checked({ ...half, scale: 1000 })
-    expect(loud.activations?.layers.at(-1)).toMatchObject({ verdict: 'fine' })
+    expect(loud.activations?.layers.at(-1)).toMatchObject({ state: 'fine' })
     const faint = await checked({ ...half, scale: 100 })
-    expect(faint.activations?.layers.at(-1)).toMatchObject({ verdict: 'vanishing' })
+    expect(faint.activations?.layers.at(-1)).toMatchObject({ state: 'vanishing' })
     expect(faint.warnings.join()).toMatch(/vanishing/)
   })
 
@@ -57,11 +56,11 @@ describe('activations', () => {
     await net.setParameter('conv4_1.bias', Tensor.from(new Float32Array(shape[0] ?? 0).fill(-1e4), shape))
     const { activations, fatal } = await preflight(net, { training: stripes(40, 1), batch: 8 })
     const layer = activations?.layers.find((one) => one.layer === 'conv4_1')
-    expect(layer).toMatchObject({ rms: 0, zeros: 1, deadChannels: 1, verdict: 'dead' })
+    expect(layer).toMatchObject({ rms: 0, zeros: 1, deadChannels: 1, state: 'dead' })
     expect(fatal.join()).toMatch(/conv4_1 is dead/)
   })
 
-  it('are looked at on fewer images where they take long, or do not fit', () => {
+  it('are computed on fewer images where they take long or do not fit', () => {
     const large = (variant: string) =>
       ({ layers: layersOf({ variant, classes: 1000 }), channels: 3, imageSize: [224, 224] }) as const
     expect(imagesChecked({ ...large('D'), device: 'cpu' }, 500)).toBe(8)
@@ -70,7 +69,7 @@ describe('activations', () => {
     expect(imagesChecked({ ...large('D'), device: 'cuda:0' }, 5)).toBe(5)
   })
 
-  it('are counted as independent arithmetic counts them', async () => {
+  it('agree with an independent computation', async () => {
     using net = await smallNet()
     const data = stripes(8, 3)
     const { activations } = await preflight(net, { training: data, batch: 8, learningRate: 1e-9 })
@@ -100,7 +99,7 @@ describe('memory', () => {
     expect(microBatchFor(32, needs)).toBe(32)
   })
 
-  it('that does not hold the batch is wrong, unless it is computed in parts; the part fits', async () => {
+  it('that does not hold the batch is fatal, unless a micro-batch fits', async () => {
     using net = await smallNet()
     const shape = [20, 1, 32, 32]
     const memoryLimit = describeNetwork({ layers: net.layers, shape, training: true, device: 'cpu' }).totalBytes
@@ -111,17 +110,17 @@ describe('memory', () => {
     expect(parts.speed?.images).toBeLessThanOrEqual(16)
   })
 
-  it('for not even one image ends the check there', async () => {
+  it('for less than one image ends the check', async () => {
     const report = await checked({}, { memoryLimit: 2e6 })
     expect(report.memory).toMatchObject({ largestBatch: 0, microBatch: 0 })
-    expect(report.fatal.join()).toMatch(/training on one image takes/)
+    expect(report.fatal.join()).toMatch(/training on one image needs/)
     expect(report.activations).toBeUndefined()
     expect(() => preflightLines(report)).not.toThrow()
   })
 })
 
 describe('the report', () => {
-  it('tells the time from three steps', async () => {
+  it('estimates the duration from three steps', async () => {
     const { speed } = await checked({}, { training: stripes(128, 1), validation: stripes(30, 2), epochs: 10 })
     expect(speed).toMatchObject({ steps: 3, epochs: 10, images: 32 })
     const { imagesPerSecond = 0, evaluationImagesPerSecond = 0, secondsPerEpoch, secondsInAll } = speed ?? {}
@@ -129,7 +128,7 @@ describe('the report', () => {
     expect(secondsInAll).toBeCloseTo(10 * (secondsPerEpoch ?? 0), 6)
   })
 
-  it('leaves the weights all but as they were', async () => {
+  it('leaves the weights almost unchanged', async () => {
     using net = await smallNet()
     const before = await (await net.parameter('conv3_1.weight')).data()
     const kept = Float32Array.from(before)
@@ -138,20 +137,20 @@ describe('the report', () => {
     expect(Math.max(...after.map((value, position) => Math.abs(value - (kept[position] ?? 0))))).toBeLessThan(1e-6)
   })
 
-  it('is plain data, and ends in a verdict', async () => {
+  it('is plain data, and ends with the result', async () => {
     const good = await checked({ ...quarter, initialisation: 'glorot' })
     expect(JSON.parse(JSON.stringify(good)).activations.layers).toEqual(good.activations?.layers)
     // picocolors paints where CI is set
     const plain = (report: PreflightReport) => preflightLines(report).map(stripVTControlCharacters)
-    const verdict = (report: PreflightReport): string => plain(report).at(-1) ?? ''
-    expect(verdict(good)).toMatch(/ready$/)
+    const last = (report: PreflightReport): string => plain(report).at(-1) ?? ''
+    expect(last(good)).toMatch(/ready$/)
     expect(plain(good).join('\n')).toMatch(/conv5_3 .*fine .*fine/)
     const bad = await checked({ ...quarter, initialisation: 'paper' })
-    expect(verdict(bad)).toMatch(/not ready/)
+    expect(last(bad)).toMatch(/not ready/)
     expect(plain(bad).join('\n')).toMatch(/fc8 .*dead/)
   })
 
-  it('tells how far it is', async () => {
+  it('reports progress', async () => {
     const seen: string[] = []
     await checked(
       {},
@@ -175,11 +174,11 @@ describe('bad input', () => {
     ['no images', { training: subset(stripes(4, 1), new Int32Array()) }, /at least one image/],
     ['files of other images', { trainingFiles: { sources: [], names: [], labels: new Int32Array() } }, /64 files/],
   ]
-  it.each(cases)('is refused: %s', async (_, options, words) => {
+  it.each(cases)('is rejected: %s', async (_, options, words) => {
     await expect(checked({}, options as Partial<PreflightOptions>)).rejects.toThrow(words)
   })
 
-  it('an aborted signal ends it', async () => {
+  it('an aborted signal ends the check', async () => {
     const controller = new AbortController()
     const onProgress: PreflightOptions['onProgress'] = ({ stage }) => stage === 'activations' && controller.abort()
     const ended = checked({}, { signal: controller.signal, onProgress: (now) => void onProgress?.(now) })

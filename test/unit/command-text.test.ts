@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { commandText } from '../../lib/cli/terminal/command-text.js'
+import { commandText } from '../../lib/cli/terminal/train-output.js'
 import { arrayDataset } from '../../lib/data/sources/arrays.js'
 import { meanOf } from '../../lib/data/statistics.js'
 import { amountText, bytesText, countText, tableLines } from '../../lib/table.js'

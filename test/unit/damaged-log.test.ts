@@ -71,7 +71,7 @@ function linesFrom(first: number, last: number): number[] {
 }
 
 describe.each(damages)('a log with %s', (_, damage) => {
-  test('after the position of the checkpoint is resumed as an undisturbed one', async () => {
+  test('after the position of the checkpoint is resumed like an undamaged one', async () => {
     const expected = await undisturbed()
     for (const at of linesFrom(start, end - 300)) {
       writeFileSync(file, damage(at))
@@ -80,17 +80,17 @@ describe.each(damages)('a log with %s', (_, damage) => {
     }
   })
 
-  test('before it is resumed without what is damaged, which is reported; the report is made', async () => {
+  test('before it is resumed without the damaged lines, which are reported; the page is written', async () => {
     for (const at of linesFrom(whole.indexOf('\n') + 1, start - 301)) {
       const bytes = damage(at)
       writeFileSync(file, bytes)
       const { damaged } = await readRunLog(file)
       expect(damaged.length).toBeGreaterThan(0)
       expect(reportPage(await collectReport(path.dirname(file)))).toContain(
-        `Lines of the log that are damaged and were left out: ${damaged.join(', ')}.`,
+        `Damaged lines of the log, which were skipped: ${damaged.join(', ')}.`,
       )
       expect(await resumed()).toBe(
-        `left out damaged lines of ${file}: ${damaged.join(', ')}; the log as it was is ${file}.left`,
+        `skipped damaged lines of ${file}: ${damaged.join(', ')}; the original log is kept as ${file}.left`,
       )
       expect(readFileSync(`${file}.left`).equals(bytes)).toBe(true)
       // files that a damaged line named are named once more
@@ -101,7 +101,7 @@ describe.each(damages)('a log with %s', (_, damage) => {
   })
 })
 
-test('lines that are there twice count once', async () => {
+test('repeated lines count once', async () => {
   const twice = whole.subarray(whole.indexOf('\n') + 1, start)
   writeFileSync(file, Buffer.concat([whole, twice]))
   expect((await readRunLog(file)).lines).toHaveLength((await undisturbed()).length - 1)
@@ -110,14 +110,14 @@ test('lines that are there twice count once', async () => {
   expect(existsSync(`${file}.left`)).toBe(false)
 })
 
-test('a log of which nothing is left is begun anew, and the report names the file and line', async () => {
+test('a log without a readable line is replaced, and the error of the report names file and line', async () => {
   writeFileSync(file, Buffer.from('\0\0\0\n'.repeat(15)))
   await expect(readRunLog(file)).rejects.toMatchObject({
     code: 'FILE_FORMAT',
     message: `${file}, line 1: Expected a JSON object with an event`,
   })
   expect(await resumed()).toBe(
-    `left out damaged lines of ${file}: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 4 more; the log as it was is ${file}.left`,
+    `skipped damaged lines of ${file}: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 4 more; the original log is kept as ${file}.left`,
   )
   expect((await readRunLog(file)).lines[0]).toMatchObject({ event: 'resume', step: 8 })
 })

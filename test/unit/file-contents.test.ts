@@ -3,9 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { contentsOf } from '../../lib/check/file-contents.js'
+import { contentsOf } from '../../lib/check/duplicates.js'
 
-describe('contents of files', () => {
+describe('digests of files', () => {
   let folder: string
   beforeEach(async () => {
     folder = await mkdtemp(path.join(tmpdir(), 'contents-'))
@@ -22,7 +22,7 @@ describe('contents of files', () => {
       }),
     )
 
-  it('are equal where the bytes are, also far behind equal beginnings', async () => {
+  it('are equal only where all bytes are, also after long equal beginnings', async () => {
     const long = new Uint8Array(100_000).fill(7)
     const other = Uint8Array.from(long)
     other[99_999] = 8
@@ -33,7 +33,7 @@ describe('contents of files', () => {
     expect(d).toBeUndefined()
   })
 
-  it('are told of empty files, and not of files that have no equal in size or beginning', async () => {
+  it('exist for empty files, and not for files that differ in size or beginning', async () => {
     const contents = await contentsOf(await written(['', '', 'abc', 'abd', 'four']))
     expect(contents[0]).toBe(contents[1])
     expect(contents.slice(2)).toEqual([undefined, undefined, undefined])
@@ -55,7 +55,7 @@ describe('contents of files', () => {
     expect(contents).toEqual(Array(5).fill(undefined))
   })
 
-  it('are found among many files, and how far it is is told', async () => {
+  it('are computed for many files, with progress', async () => {
     const files = await written(Array.from({ length: 300 }, (_, index) => `image ${String(index % 299).padStart(3)}`))
     const told: number[] = []
     const contents = await contentsOf(files, undefined, (done, of) => told.push(done, of))
@@ -63,7 +63,7 @@ describe('contents of files', () => {
     expect(told).toEqual([0, 300])
   })
 
-  it('end by a signal', async () => {
+  it('are aborted by a signal', async () => {
     const files = await written(['a', 'b'])
     await expect(contentsOf(files, AbortSignal.abort())).rejects.toMatchObject({ code: 'ABORTED' })
   })

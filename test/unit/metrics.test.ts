@@ -35,14 +35,14 @@ describe('Tally', () => {
     expect(tally.metrics().loss).toBeCloseTo((Math.log(3) + 1000) / 2, 4)
   })
 
-  test('of equal scores the first is the answer: a dead network is not right everywhere', () => {
+  test('of equal scores the first is the prediction: a dead network is not always correct', () => {
     const tally = new Tally(names)
     const dead = new Float32Array(names.length * names.length)
     tally.add(dead, Int32Array.from(names.keys()))
     expect(tally.metrics()).toMatchObject({ top1: 1 / 7, top5: 5 / 7 })
   })
 
-  test.each([Number.NaN, Number.POSITIVE_INFINITY])('%d is an error, not an answer', (value) => {
+  test.each([Number.NaN, Number.POSITIVE_INFINITY])('%d is an error, not a prediction', (value) => {
     const tally = new Tally(['a', 'b'])
     expect(() => tally.add(Float32Array.of(0, value), Int32Array.of(1))).toThrow(/finite/)
   })

@@ -1,8 +1,7 @@
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
 import type { Metrics } from '../../lib/evaluate/metrics.js'
-import { embedded, filterImages } from '../../lib/report/image-data.js'
-import { classTable, confusion } from '../../lib/report/page-confusion.js'
+import { classTable, confusion, embedded, filterImages } from '../../lib/report/page-evaluation.js'
 import { Tensor } from '../../lib/tensor.js'
 
 /** The figures that a confusion matrix gives. */
@@ -39,7 +38,7 @@ describe('confusion', () => {
     )
     expect(tablesOf(text)).toEqual([
       [
-        ['true \\ answer', 'cat', 'dog', 'mug'],
+        ['true \\ predicted', 'cat', 'dog', 'mug'],
         ['cat', '7', '3', ''],
         ['dog', '', '5', ''],
         ['mug', '1', '2', '0'],
@@ -57,7 +56,7 @@ describe('confusion', () => {
     { classes: 51, matrix: undefined, pairs: 30 },
   ])('$classes classes: $matrix, and the $pairs pairs most often confused', ({ classes, matrix, pairs }) => {
     const names = Array.from({ length: classes }, (_, index) => `c${index}`)
-    // class i is taken for class i + 1 i times
+    // class i is classified as class i + 1, i times
     const rows = names.map((_, truth) =>
       names.map((_, answer) => (truth === answer ? 100 : answer === truth + 1 ? truth : 0)),
     )
@@ -78,13 +77,13 @@ describe('confusion', () => {
     expect(text).toContain(`${pairs} of ${classes - 2} pairs.`)
   })
 
-  test('no mistake at all', () => {
+  test('no mistakes', () => {
     expect(confusion(metricsOf([[4]], ['all'])).text).toContain('No image was classified as another class')
   })
 })
 
 describe('classTable', () => {
-  test('the worst first, classes without images last', () => {
+  test('lowest recall first, classes without images last', () => {
     const rows = [
       [9, 1, 0],
       [2, 2, 4],
@@ -99,7 +98,7 @@ describe('classTable', () => {
     expect(text).not.toContain('<details')
   })
 
-  test('many classes are folded up', () => {
+  test('many classes are collapsed', () => {
     const rows = Array.from({ length: 30 }, (_, truth) =>
       Array.from({ length: 30 }, (_, answer) => Number(truth === answer)),
     )
@@ -120,7 +119,7 @@ async function pixelsOf(uri: string) {
 }
 
 describe('embedded', () => {
-  test.each([1, 3])('a small image of %i channels is what it was, to the bit', async (channels) => {
+  test.each([1, 3])('a small image of %i channels is stored without loss', async (channels) => {
     const pixels = Uint8Array.from({ length: 5 * 7 * channels }, (_, position) => (position * 37) % 256)
     const { uri, width, height } = await embedded(pixels, { height: 5, width: 7, channels })
     expect(uri).toMatch(/^data:image\/png/)
@@ -130,7 +129,7 @@ describe('embedded', () => {
     expect(data.filter((_, position) => channels === 3 || position % info.channels === 0)).toEqual(Buffer.from(pixels))
   })
 
-  test('an image is a JPEG of its size', async () => {
+  test('a larger image is a JPEG of its size', async () => {
     const pixels = Uint8Array.from({ length: 224 * 224 * 3 }, (_, position) => Math.floor(position / 3 / 224) % 256)
     const { uri } = await embedded(pixels, { height: 224, width: 224, channels: 3 })
     expect(uri).toMatch(/^data:image\/jpeg/)
@@ -148,7 +147,7 @@ describe('embedded', () => {
 })
 
 describe('filterImages', () => {
-  test('0 is mid-grey, the largest amount black or white; every weight a square', async () => {
+  test('0 is mid-grey, the largest absolute value black or white; every weight a square', async () => {
     // o c h w: a window that is -2 in its first red and 1 in its last blue weight, and one of zeros
     const weight = new Float32Array(2 * 3 * 3 * 3)
     weight[0] = -2
@@ -174,7 +173,7 @@ describe('filterImages', () => {
     expect(new Set((await pixelsOf(second?.uri ?? '')).data)).toEqual(new Set([128]))
   })
 
-  test('grey windows, weights that are not finite, and windows that are no image', async () => {
+  test('grey filters, weights that are not finite, and filters that are not images', async () => {
     const grey = await filterImages(Tensor.from(Float32Array.of(1, 0, -1, 0.5), [1, 1, 2, 2]))
     const { data, info } = await pixelsOf(grey[0]?.uri ?? '')
     const at = (row: number, column: number) => data[info.channels * (info.width * row + column)]

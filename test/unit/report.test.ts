@@ -73,8 +73,8 @@ function reportWith(name: string): ReportData {
   return {
     made: time,
     history,
-    judged: { model: name, metrics, mistakes: [shown], unreadable: [{ name, reason: name }] },
-    notJudged: name,
+    evaluation: { model: name, metrics, mistakes: [shown], unreadable: [{ name, reason: name }] },
+    evaluationError: name,
     filters: { name, channels: 3, images: [{ ...image, largest: 1 }] },
   }
 }
@@ -107,7 +107,7 @@ describe('reportPage', () => {
     '</style></title><svg onload=alert(1)>',
     '&lt;b&gt;$`</bdi></details>',
     'a\u0000\u001b[31m\u202egpj\ud800',
-  ])('whatever a name is, it is text: %j', (name) => {
+  ])('any name is escaped: %j', (name) => {
     const page = reportPage(reportWith(name))
     expect(tagsOf(page)).toEqual(tagsOf(reportPage(reportWith('harmless'))))
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
@@ -126,7 +126,7 @@ describe('reportPage', () => {
     expect(open).toEqual([])
   })
 
-  test('fetches nothing, runs nothing', () => {
+  test('has no scripts and no external resources', () => {
     const page = reportPage(reportWith('x'))
     expect(page).toMatch(
       /Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'"/,
@@ -135,7 +135,7 @@ describe('reportPage', () => {
     for (const [, source] of page.matchAll(/\ssrc="([^"]*)"/g)) expect(source).toBe(pixel)
   })
 
-  test('shows each text, and what it is about', () => {
+  test('shows each text in its context', () => {
     const page = reportPage(reportWith('Löwe & Söhne'))
     expect(page.split('Löwe &amp; Söhne').length).toBeGreaterThan(30)
     for (const title of [
@@ -148,18 +148,18 @@ describe('reportPage', () => {
       expect(page).toContain(title)
     }
     expect(page).toMatch(/Ended by an error: Löwe/)
-    expect(page).toMatch(/Training files left out: 1/)
-    expect(page).toMatch(/Validation files left out: 1/)
+    expect(page).toMatch(/Training files skipped: 1/)
+    expect(page).toMatch(/Validation files skipped: 1/)
     expect(page).toMatch(/step 4: Löwe &amp; Söhne; the update was skipped/)
-    expect(page).toMatch(/last line of the log was not written whole/)
+    expect(page).toMatch(/last line of the log is incomplete/)
   })
 
-  test('names of files below the folder of the data are shown without it; top-5 of five classes is left out', () => {
+  test('file names are relative to the folder of the data; top-5 of five classes is omitted', () => {
     const data = reportWith('/photos/')
-    const [mistake] = data.judged?.mistakes ?? []
-    if (data.judged === undefined || mistake === undefined) throw new Error('there is a mistake')
+    const [mistake] = data.evaluation?.mistakes ?? []
+    if (data.evaluation === undefined || mistake === undefined) throw new Error('there is a mistake')
     const mistakes = ['/photos/cat/1.jpg', '/images/2.jpg'].map((name) => ({ ...mistake, name }))
-    const page = reportPage({ ...data, judged: { ...data.judged, mistakes } })
+    const page = reportPage({ ...data, evaluation: { ...data.evaluation, mistakes } })
     const shown = [...page.matchAll(/<p class="file" title="([^"]*)"><bdi>([^<]*)/g)].map(([, full, short]) => [
       full,
       short,
@@ -183,11 +183,11 @@ describe('reportPage', () => {
     const history = { ...nothing, resumes: [], steps: [], epochs: [], skipped: [], notFinite: [] }
     expect(reportPage({ made: time, history })).toMatch(/The log is empty.*no finished step yet/s)
     const begun = reportPage({ made: time, history: { ...history, started: time, last: time, epochs: [epochLine(1)] } })
-    expect(begun).toMatch(/Not finished: 1 epoch so far, last heard of 2026-11-23 12:00 UTC/)
+    expect(begun).toMatch(/Not finished: 1 epoch so far, last log line 2026-11-23 12:00 UTC/)
     expect(begun).not.toMatch(/Top-1|NaN|undefined/)
   })
 
-  test('a thousand classes and ten thousand files make no page that nobody can open', () => {
+  test('stays small with a thousand classes and ten thousand files', () => {
     const names = Array.from({ length: 1000 }, (_, index) => `class ${index}`)
     const confusion = names.map((_, truth) => names.map((_, answer) => (truth === answer ? 40 : 1)))
     const perClass = names.map((name) => ({ name, count: 1039, correct: 40, accuracy: 40 / 1039 }))
@@ -197,7 +197,7 @@ describe('reportPage', () => {
     const page = reportPage({
       ...data,
       history: { ...data.history, skipped: files },
-      judged: { model: 'x', metrics, mistakes: [], unreadable: [] },
+      evaluation: { model: 'x', metrics, mistakes: [], unreadable: [] },
     })
     expect(page.length).toBeLessThan(1_000_000)
     expect(page).not.toContain('class="matrix')
@@ -206,7 +206,7 @@ describe('reportPage', () => {
 })
 
 describe('bestEpoch', () => {
-  test('the highest top-1, the first of equals; none without validation', () => {
+  test('the first epoch with the highest top-1; none without validation', () => {
     const epochs = [epochLine(1, 0.5), epochLine(2, 0.75), epochLine(3), epochLine(4, 0.75)]
     expect(bestEpoch({ epochs })?.epoch).toBe(2)
     expect(bestEpoch({ epochs: [epochLine(1)] })).toBeUndefined()
@@ -214,7 +214,7 @@ describe('bestEpoch', () => {
 })
 
 describe('html', () => {
-  test('escapes values, joins lists, leaves out what is not there', () => {
+  test('escapes values, joins lists, omits undefined and false', () => {
     const inner = html`<b>${'&'}</b>`
     expect(html`<p title="${'"'}">${[inner, 1, undefined, false, ['<', inner]]}</p>`.text).toBe(
       '<p title="&quot;"><b>&amp;</b>1&lt;<b>&amp;</b></p>',
@@ -238,7 +238,7 @@ describe('lineChart', () => {
     expect(text).toContain('<title>Loss: training from 0 at epoch 1 to 1 at epoch 5</title>')
   })
 
-  test('a logarithmic axis goes from power to power of ten', () => {
+  test('a logarithmic axis begins and ends at powers of ten', () => {
     const points = [
       [1, 0.01],
       [2, 0.001],
@@ -254,7 +254,7 @@ describe('lineChart', () => {
     ])
   })
 
-  test('a value that is not finite breaks the line, and does not bend the axis', () => {
+  test('a value that is not finite breaks the line and does not change the axis', () => {
     const points = [
       [1, 0],
       [2, Number.NaN],
@@ -285,10 +285,10 @@ describe('lineChart', () => {
     expect([...text.matchAll(/<text /g)].length).toBeLessThan(20)
   })
 
-  test('nothing to draw', () => {
-    expect(lineChart({ ...chart, series: [] }).text).toContain('no figures')
+  test('a chart without values', () => {
+    expect(lineChart({ ...chart, series: [] }).text).toContain('No values.')
     expect(lineChart({ ...chart, series: [{ name: 'x', look: 'other', points: [[1, Number.NaN]] }] }).text).toContain(
-      'no figures',
+      'No values.',
     )
   })
 })

@@ -21,7 +21,7 @@ import {
 } from '../setup/run-log.js'
 
 describe('RunLog', () => {
-  test('writes the events as JSON lines, and reads them again', async () => {
+  test('writes events as JSON lines and reads them back', async () => {
     const file = path.join(newFolder(), 'log.jsonl')
     const log = await begun(file)
     run(log, 1, 4)
@@ -77,7 +77,7 @@ describe('RunLog', () => {
     { killed: 8, from: { step: 8, epochs: 2 } },
     { killed: 3, from: { step: 0, epochs: 0 } },
     { killed: 12, from: { step: 4, epochs: 1 } },
-  ])('killed after step $killed and resumed from $from: as an undisturbed log', async ({ killed, from }) => {
+  ])('killed after step $killed and resumed from $from: like an uninterrupted log', async ({ killed, from }) => {
     const file = path.join(newFolder(), 'log.jsonl')
     const first = await begun(file)
     run(first, 1, killed)
@@ -97,7 +97,7 @@ describe('RunLog', () => {
     expect(lines.filter(({ event }) => event === 'resume')).toMatchObject([{ step: from.step, ...facts }])
   })
 
-  test('a training that went back before it was killed: what it went back over stays', async () => {
+  test('a training that went back before it was killed: the repeated steps stay', async () => {
     const file = path.join(newFolder(), 'log.jsonl')
     const log = await begun(file)
     run(log, 1, 3)
@@ -122,7 +122,7 @@ describe('RunLog', () => {
     expect(course).toMatchObject({ notFinite: [{ at: 8, action: 'back' }], skipped: [torn], resumes: [{ step: 5 }] })
   })
 
-  test('a log that is there is not written to without being asked', async () => {
+  test('an existing log is not written to without `from`', async () => {
     const file = path.join(newFolder(), 'log.jsonl')
     writeFileSync(file, 'somebody else')
     await expect(RunLog.open(file)).rejects.toMatchObject({ code: 'FILE_WRITE' })
@@ -130,11 +130,11 @@ describe('RunLog', () => {
     writeFileSync(file, 'nonsense\n{"event":"end"}\n')
     const again = await RunLog.open(file, { from: { step: 1, epochs: 0 } })
     again.close()
-    expect(again.notice).toBe(`left out damaged lines of ${file}: 1, 2; the log as it was is ${file}.left`)
+    expect(again.notice).toBe(`skipped damaged lines of ${file}: 1, 2; the original log is kept as ${file}.left`)
     expect(readFileSync(`${file}.left`, 'utf8')).toBe('nonsense\n{"event":"end"}\n')
   })
 
-  test('a log that is gone does not keep a training from going on', async () => {
+  test('a missing log does not keep a training from being resumed', async () => {
     const file = path.join(newFolder(), 'log.jsonl')
     const log = await begun(file, { step: 4, epochs: 1 })
     run(log, 5, 6)
@@ -145,7 +145,7 @@ describe('RunLog', () => {
     ])
   })
 
-  test('lines of a newer version stay, and are not read', async () => {
+  test('lines of a newer version are kept and not read', async () => {
     const file = path.join(newFolder(), 'log.jsonl')
     const log = await begun(file)
     log.close()
@@ -164,7 +164,7 @@ describe('RunLog', () => {
     { text: '\0\0\0', message: undefined },
     { text: '', message: undefined },
     { text: '{"event":"constructor"}\n', message: undefined },
-  ])('reads or refuses $text', async ({ text, message }) => {
+  ])('reads or rejects $text', async ({ text, message }) => {
     const file = path.join(newFolder(), 'log.jsonl')
     writeFileSync(file, text)
     if (message === undefined) return expect((await readRunLog(file)).lines).toEqual([])
@@ -179,7 +179,7 @@ describe('RunLog', () => {
     expect((await readRunLog(file)).lines[1]).toMatchObject({ event: 'step', loss: Number.NaN })
   })
 
-  test('refuses misspelt options, a missing log and a closed one', async () => {
+  test('rejects misspelt options, a missing log and a closed one', async () => {
     const file = path.join(newFolder(), 'log.jsonl')
     await expect(RunLog.open(file, { everyStep: 2 } as object)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     await expect(RunLog.open(file, { everySteps: 0 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
@@ -195,7 +195,7 @@ describe('RunLog', () => {
   })
 })
 
-test('a line that the disk has no room for is not written in part', () => {
+test('a line that does not fit on the disk is not written in part', () => {
   const file = path.join(newFolder(), 'log.jsonl')
   const source = `
     import { AppendFile } from '${new URL('../../lib/files/append-file.ts', import.meta.url).pathname}'

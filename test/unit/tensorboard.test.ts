@@ -2,8 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { appendFileSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { crc32c } from '../../lib/report/event-record.js'
-import { TensorBoardLog, type TensorBoardOptions } from '../../lib/report/tensorboard.js'
+import { crc32c, TensorBoardLog, type TensorBoardOptions } from '../../lib/report/tensorboard.js'
 import type { EpochEvent, StepEvent } from '../../lib/train/events.js'
 import { eventsOf, type Field, plainCrc, scalarsOf } from '../setup/event-file.js'
 import { newFolder } from '../setup/folder.js'
@@ -132,7 +131,7 @@ describe('TensorBoardLog', () => {
     expect(events.map(scalarsOf)).toEqual([{ 'loss/step': Number.NaN }, { 'loss/step': Number.POSITIVE_INFINITY }])
   })
 
-  test('each start has a file of its own, that comes behind the earlier ones and says where it goes on', async () => {
+  test('each start writes a new file, which sorts after earlier ones and has the step of the resumption', async () => {
     const folder = newFolder()
     const files: string[] = []
     for (const options of [{}, { fromStep: 5 }, { fromStep: 300 }]) {
@@ -147,7 +146,7 @@ describe('TensorBoardLog', () => {
     ])
   })
 
-  test('a training that goes back: the steps done twice are void', async () => {
+  test('repeated steps replace the earlier ones', async () => {
     const file = await written(newFolder(), { everySteps: 3 }, (log) => {
       for (const step of [1, 2, 3, 4, 3, 4, 5, 6]) log.step(stepEvent(step))
     })
@@ -163,7 +162,7 @@ describe('TensorBoardLog', () => {
     ])
   })
 
-  test('refuses misspelt options and a folder that is not there', async () => {
+  test('rejects misspelt options and a missing folder', async () => {
     await expect(TensorBoardLog.open('x', { every: 1 } as object)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     const missing = path.join(newFolder(), 'missing')
     await expect(TensorBoardLog.open(missing)).rejects.toMatchObject({ code: 'FILE_WRITE' })

@@ -40,7 +40,7 @@ describe('the choice', () => {
   })
 })
 
-describe('foreign load', () => {
+describe('background load', () => {
   test('is what the machine did beyond the processes that are measured', () => {
     // 100 ticks in all: 60 user, of them 45 ours; 10 system, of them 5 ours; 10 stolen; 20 idle or waiting
     const before = { ...machineUsage('cpu  1000 10 200 5000 300 7 8 40 0 0\ncpu0 1'), own: 500 }

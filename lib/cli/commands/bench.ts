@@ -8,14 +8,15 @@ import { native } from '../../platform/native.js'
 import { packageVersion } from '../../platform/package.js'
 import { countedText } from '../../table.js'
 import { type DeviceFlags, given, number } from '../flags/flags.js'
-import { stoppable } from '../terminal/stopping.js'
-import { waitingOn } from '../terminal/waiting.js'
+import { stoppable } from '../terminal/exit.js'
+import { waitingOn } from '../terminal/progress.js'
 
 const examples = `
-Times inference and training of one network on every device there is, or on the one named: five rounds each, of which the
-median counts. With the defaults under a minute on two cores, and about 3 GB of memory; the last line is to be pasted
-where figures are compared. Where other programs take more than 15 % of the machine, that is said: such figures are
-worth little.
+Measures inference and training of one network, on each device of this machine
+or on --device: the median of five rounds each. The defaults take less than a
+minute on two cores and about 3 GB of memory. The last line is a summary to
+paste. A background load above 15 % is reported: results under such a load are
+not reliable.
 
 Examples:
   $ vggnet bench
@@ -33,20 +34,20 @@ interface Flags extends Pick<DeviceFlags, 'device' | 'precision'> {
   json?: true
 }
 
-/** `vggnet bench`: images a second of training and of inference, and a line to paste. */
+/** Adds `vggnet bench`: measures images per second of training and inference. */
 export function addBench(program: Command): void {
   program
     .command('bench')
-    .description('measure images per second of training and inference, and print a line to paste')
-    .option('--device <name>', 'cpu, cuda, cuda:N (default: every device there is)')
+    .description('measure images per second of inference and training')
+    .option('--device <name>', 'cpu, cuda, cuda:N (default: each device of this machine)')
     .option('--variant <name>', 'A, A-LRN, B, C, D, E, or VGG11, VGG16, ... (default: D)')
     .option('--image-size <pixels>', 'side of the images, from 32 up (default: 224)', number)
-    .option('--batch <n>', 'images a step (default: 8, on a card 64)', number)
+    .option('--batch <n>', 'images per step (default: 8, on a card 64)', number)
     .option('--width <factor>', "multiplier of the convolutions' channels (default: 1)", number)
     .option('--head-width <n>', 'outputs of fc6 and fc7 (default: 4096)', number)
-    .option('--threads <n>', 'of the processor (default: all)', number)
+    .option('--threads <n>', 'threads on the cpu (default: all)', number)
     .option('--precision <name>', 'float32, tf32, bf16 (default: bf16 on a card from sm_80 on, else float32)')
-    .option('--seconds <s>', 'of measuring, for inference and for training each (default: 8)', number)
+    .option('--seconds <s>', 'duration of each measurement (default: 8)', number)
     .option('--json', 'one JSON object')
     .addHelpText('after', examples)
     .action(async (flags: Flags) => {
@@ -56,18 +57,18 @@ export function addBench(program: Command): void {
     })
 }
 
-/** What `--json` prints. */
+/** Output of `--json`. */
 interface Benched {
   vggnet: string
   node: string
   processor: string
   isa: string
   devices: (BenchmarkReport & { name: string })[]
-  /** To be pasted. */
+  /** One-line summary. */
   line: string
 }
 
-/** The processor, and the card that 'auto' takes, where there is one. */
+/** The cpu, and the card that 'auto' chooses, where there is one. */
 async function devicesThere(): Promise<Device[]> {
   const layers = [
     { kind: 'input', channels: 1, mean: [0], scale: [1] },
@@ -101,10 +102,10 @@ async function benched({ device, ...options }: Omit<Flags, 'json'>): Promise<Ben
   }
   const onStop = (): void => {
     waiting.end()
-    console.error('Stopping after the round under way; again to leave at once ...')
+    console.error('Stopping after the current round; press Ctrl-C again to stop at once ...')
   }
   try {
-    const devices = await stoppable(measuring, 'nothing was measured to its end', onStop)
+    const devices = await stoppable(measuring, 'no measurement was finished', onStop)
     const head = { vggnet: packageVersion(), node: process.versions.node, processor, isa, devices }
     return { ...head, line: lineOf(head) }
   } finally {
@@ -112,18 +113,18 @@ async function benched({ device, ...options }: Omit<Flags, 'json'>): Promise<Ben
   }
 }
 
-/** More of the machine in other hands makes figures doubtful. */
+/** Background load above which results are not reliable. */
 const mostBackgroundLoad = 0.15
 
 const rate = (value: number): string => value.toFixed(value < 100 ? 2 : value < 1000 ? 1 : 0)
-const loadText = (share: number): string => `foreign load ${(100 * share).toFixed(0)} %`
+const loadText = (share: number): string => `background load ${(100 * share).toFixed(0)} %`
 
 function deviceText({ device, name, threads, precision, batch }: Benched['devices'][number], isa: string): string {
   const how = device === 'cpu' ? [isa, countedText(threads, 'thread')] : []
   return `${[device, name].filter(Boolean).join(' ')} (${[...how, precision, `batch ${batch}`].join(', ')})`
 }
 
-/** One line: version, network, devices, images per second. */
+/** One-line summary: version, network, devices, images per second. */
 function lineOf({ vggnet, node, isa, devices }: Omit<Benched, 'line'>): string {
   const [{ variant, imageSize } = { variant: '', imageSize: 0 }] = devices
   const parts = devices.map((found) => {
@@ -136,14 +137,14 @@ function lineOf({ vggnet, node, isa, devices }: Omit<Benched, 'line'>): string {
 }
 
 function modeText(mode: string, { imagesPerSecond, medianMs, minimumMs, readySeconds }: Measured): string {
-  const times = `${medianMs.toFixed(1)} ms a batch (least ${minimumMs.toFixed(1)})`
+  const times = `${medianMs.toFixed(1)} ms per batch (minimum ${minimumMs.toFixed(1)})`
   return `  ${mode.padEnd(10)}${rate(imagesPerSecond).padStart(8)} images/s, ${times}, ready in ${readySeconds.toFixed(1)} s`
 }
 
 function text({ isa, devices, line }: Benched): string {
   const lines = devices.flatMap((found) => {
     const load = loadText(found.backgroundLoad)
-    const doubtful = pc.yellow(`${load}: other programs were busy meanwhile, so these figures are worth little`)
+    const doubtful = pc.yellow(`${load}: other programs were busy, so these results are not reliable`)
     return [
       pc.bold(deviceText(found, isa)),
       modeText('inference', found.inference),

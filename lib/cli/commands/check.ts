@@ -1,7 +1,6 @@
 import type { Command } from 'commander'
-import { preflightLines } from '../../check/lines.js'
 import { preflight } from '../../check/preflight.js'
-import type { PreflightReport } from '../../check/preflight-report.js'
+import { type PreflightReport, preflightLines } from '../../check/preflight-report.js'
 import { datasetsFor } from '../../run/datasets.js'
 import type { RunDescription } from '../../run/description.js'
 import { fitted } from '../../run/fitted.js'
@@ -14,11 +13,12 @@ import { checkReading } from '../flags/data-flags.js'
 import { descriptionOf } from '../flags/description.js'
 import { given } from '../flags/flags.js'
 import { addDescriptionFlags, type DescriptionFlags } from '../flags/train-flags.js'
-import { waitingOn } from '../terminal/waiting.js'
+import { waitingOn } from '../terminal/progress.js'
 
 const examples = `
-Looks at memory, images, activations and gradients before a training, with the flags of that training, and measures
-three steps of it. Nothing is written. Exit code 1 where the training could not come to anything.
+Checks memory, images, activations and gradients before a training, with the
+flags of that training, and measures three steps. Nothing is written. Exit code
+1 where the training would fail or learn nothing.
 
 Examples:
   $ vggnet check photos --variant D
@@ -26,13 +26,13 @@ Examples:
 
 type Flags = DescriptionFlags & { limit: number; json?: true }
 
-/** `vggnet check`: whether a training would come to anything, before it is begun. */
+/** Adds `vggnet check`: checks a training before it begins. */
 export function addCheck(program: Command): void {
   const command = program
     .command('check')
-    .description('look at memory, images and activations before a training')
+    .description('check memory, images, activations and gradients before a training')
     .argument('[data]', 'a folder or a list of images, as for train')
-    .option('--limit <n>', 'images opened at most; of more a sample', Number, 2000)
+    .option('--limit <n>', 'most images to open; more are sampled', Number, 2000)
     .option('--json', 'one JSON object')
   addConfigFlag(addDescriptionFlags(command))
     .addHelpText('after', examples)
@@ -44,13 +44,13 @@ export function addCheck(program: Command): void {
     })
 }
 
-/** What is to be trained, with the images found and what is fitted on them. */
+/** A training with its images; mean and colours are fitted on them. */
 export interface Prepared {
   readonly description: RunDescription
   readonly sources: Sources
 }
 
-/** Finds the images, and fits mean and colours on them, or completes the network by the model that it comes from. */
+/** Finds the images, and fits mean and colours on them, or completes the network from its start model. */
 export async function prepared(described: RunDescription): Promise<Prepared> {
   const sources = await findSources(described)
   checkReading(described.photographs, sources.kind)
@@ -58,7 +58,7 @@ export async function prepared(described: RunDescription): Promise<Prepared> {
   const waiting = waitingOn(process.stderr)
   try {
     const onProgress = (done: number, of: number) => waiting.update('mean and colours of the images:', done, of)
-    // what cannot be read is for the check or the training to say
+    // the check or the training reports unreadable images
     const lenient = { ...asked, photographs: { ...asked.photographs, onUnreadable: 'skip' as const } }
     const { model, photographs } = await fitted(lenient, sources, { onProgress })
     const { onUnreadable } = asked.photographs
@@ -76,9 +76,9 @@ const doing = {
   speed: 'three steps',
 } as const
 
-/** Makes the network of a training, looks at it and its images, and frees it again. */
+/** Creates the network of a training, checks it and its images, and disposes it. */
 export async function examined({ description: asked, sources }: Prepared, limit: number): Promise<PreflightReport> {
-  // all that cannot be read is to be found, not the first of it
+  // the check reports all unreadable images, not only the first
   const description = { ...asked, photographs: { ...asked.photographs, onUnreadable: 'skip' as const } }
   const net = await openNetwork(description, sources)
   const waiting = waitingOn(process.stderr)
@@ -111,10 +111,10 @@ export async function examined({ description: asked, sources }: Prepared, limit:
   }
 }
 
-/** What the check passes over, the training would end at. */
+/** Makes unreadable images fatal, as the training would end at the first. */
 function strict(report: PreflightReport): PreflightReport {
   const [first] = report.files.unreadable
   if (first === undefined) return report
-  const text = `${first.name} cannot be read: ${first.reason}; --on-unreadable skip leaves such images out`
+  const text = `${first.name} cannot be read: ${first.reason}; --on-unreadable skip skips such images`
   return { ...report, fatal: [...report.fatal, text] }
 }

@@ -14,8 +14,9 @@ import { addDecodingFlags, type DecodingFlags, decodingOf } from '../flags/data-
 import { addDeviceFlags, type DeviceFlags, deviceOptions, given, number } from '../flags/flags.js'
 
 const examples = `
-Each image is rescaled with its proportions kept, to the scale that the model was trained with (the paper's S, the
-middle of a range) or until it covers the network's size; the middle is used.
+Each image is rescaled to the scale of the training (the paper's S, the middle
+of a range), or else to cover the network's input size; its proportions are
+kept, and the centre crop is classified.
 
 Examples:
   $ vggnet classify digits.safetensors seven.png
@@ -27,22 +28,22 @@ interface Flags extends DeviceFlags, DecodingFlags {
   threads?: number
 }
 
-/** A class with the probability that the network gives it. */
+/** A predicted class with its probability. */
 interface Answer {
   class: string
   index: number
-  /** 0 to 1 */
+  /** Probability, 0 to 1. */
   probability: number
 }
 
-/** `vggnet classify`: a saved model's answers for image files. */
+/** Adds `vggnet classify`: classifies image files with a saved model. */
 export function addClassify(program: Command): void {
   const command = program
     .command('classify')
-    .description('say what is in images, by a saved model')
-    .argument('<model>', 'a model that vggnet saved, or the folder of a run: its best model')
-    .argument('<image...>', 'image files: PNG, JPEG, WebP, GIF, AVIF, TIFF; SVG where --formats has it')
-    .option('--top <k>', 'the k most probable classes', number, 1)
+    .description('classify images with a saved model')
+    .argument('<model>', 'a saved model, or the folder of a run (its best model)')
+    .argument('<image...>', 'image files: PNG, JPEG, WebP, GIF, AVIF, TIFF; SVG with --formats svg')
+    .option('--top <k>', 'number of most probable classes to print', number, 1)
   addDecodingFlags(addDeviceFlags(command, 'auto'))
     .option('--threads <n>', 'threads on the cpu', number)
     .option('--json', 'one JSON array: file, answers')
@@ -50,7 +51,7 @@ export function addClassify(program: Command): void {
     .action(classify)
 }
 
-/** Images computed at a time: enough to keep a processor busy, few enough for any memory. */
+/** Images computed at a time: enough to keep a processor busy, and few enough for little memory. */
 const batch = 16
 
 async function classify(model: string, files: string[], flags: Flags): Promise<void> {
@@ -83,7 +84,7 @@ async function answersFor(net: VGG, files: readonly string[], top: number, decod
   const options = { ...decoding, ...(side !== undefined && { smallestSide: evaluationSide(side) }) }
   const bytes = size.height * size.width * size.channels
   const pixels = new Uint8Array(files.length * bytes)
-  for (const [position, file] of files.entries()) pixels.set(await readImage(file, size, options), position * bytes)
+  for (const [index, file] of files.entries()) pixels.set(await readImage(file, size, options), index * bytes)
   const images = Tensor.from(pixels, [files.length, size.height, size.width, size.channels])
   const scores = await net.forward(images)
   const values = await scores.data()
@@ -91,7 +92,7 @@ async function answersFor(net: VGG, files: readonly string[], top: number, decod
     checkScores(values.subarray(row * net.classes, (row + 1) * net.classes), file)
   })
   const rows = await (await scores.softmax()).topk(top)
-  return files.map((file, position) => ({ file, answers: (rows[position] ?? []).map((row) => answerOf(net, row)) }))
+  return files.map((file, index) => ({ file, answers: (rows[index] ?? []).map((row) => answerOf(net, row)) }))
 }
 
 function answerOf(net: VGG, { index, value }: { index: number; value: number }): Answer {
@@ -100,8 +101,6 @@ function answerOf(net: VGG, { index, value }: { index: number; value: number }):
 
 function answersText(answers: readonly Answer[]): string {
   return answers
-    .map(
-      (answer, position) => `${position === 0 ? pc.bold(answer.class) : answer.class} ${percent(answer.probability)}`,
-    )
+    .map((answer, rank) => `${rank === 0 ? pc.bold(answer.class) : answer.class} ${percent(answer.probability)}`)
     .join('  ')
 }

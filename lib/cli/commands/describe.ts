@@ -28,14 +28,14 @@ interface Flags extends ModelFlags, DeviceFlags {
   json?: true
 }
 
-/** `vggnet describe`: what a network is made of and what it costs, without making it. */
+/** Adds `vggnet describe`: shows layers, memory and operations of a network without creating it. */
 export function addDescribe(program: Command): void {
   const command = program
     .command('describe')
     .description('show the layers of a network, its parameters, memory and operations')
   addDeviceFlags(addModelFlags(command), 'cpu')
     .option('--batch <n>', 'images computed at a time', number, 1)
-    .option('--training', 'what training needs, instead of evaluation')
+    .option('--training', 'describe training instead of evaluation')
     .option('--json', 'one JSON object: parameters, layers, bytes, operations')
     .addHelpText('after', examples)
     .action((flags: Flags) => {
@@ -44,18 +44,18 @@ export function addDescribe(program: Command): void {
     })
 }
 
-/** What `--json` prints; the names are relied on by other programs. */
+/** Output of `--json`, on whose names other programs rely. */
 interface Described {
   variant: string
   classes: number
   batch: number
   training: boolean
-  /** 'cpu', 'cuda'; bf16, tf32 or float32 */
+  /** Device, 'cpu' or 'cuda', and precision: 'bf16', 'tf32', 'float32'. */
   device: string
   precision: string
-  /** [n, c, h, w] */
+  /** Input shape [n, c, h, w]. */
   input: number[]
-  /** Weights and biases. */
+  /** Number of weights and biases. */
   parameters: number
   layers: {
     name: string
@@ -66,16 +66,16 @@ interface Described {
     /** Multiply-adds of the forward pass, for the whole batch. */
     operations: number
   }[]
-  /** As the device runs them. */
+  /** Stages as the device runs them. */
   stages: {
     name: string
-    /** Of forward, gradient of the input, gradient of the weights. */
+    /** Algorithms of the forward pass, the input gradient and the weight gradient. */
     algorithm: string
-    /** Kept from the forward to the backward pass, besides activations. */
+    /** Bytes kept from the forward to the backward pass, besides activations. */
     savedBytes: number
     workspaceBytes: number
   }[]
-  /** All memory: the sum of `memory`. */
+  /** Bytes in total: the sum of `memory`. */
   bytes: number
   memory: { parameters: number; gradientsAndVelocity: number; activationsAndWorkspace: number }
   /** Multiply-adds of the forward pass, for the whole batch. */
@@ -119,7 +119,7 @@ function layerOf(layer: Description['layers'][number]): Described['layers'][numb
   return { name, kind, input, output, parameters, operations }
 }
 
-/** The algorithm of the stage that a layer is part of; said once, at the first layer of the stage. */
+/** The algorithm of a layer's stage, at the first layer of the stage; else empty. */
 function algorithmOf(layer: string, stages: Described['stages']): string {
   return stages.find(({ name }) => name.split('+')[0] === layer)?.algorithm ?? ''
 }
@@ -133,7 +133,7 @@ const columns: readonly Column[] = [
   { title: 'algorithm', align: 'left' },
 ]
 
-/** `64 x 224 x 224`: channels, height, width of one image; a vector is only its length. */
+/** Shape of one image as text: `64 x 224 x 224` for channels, height, width; a vector as its length. */
 function shapeOf([, ...shape]: readonly number[]): string {
   const vector = shape.slice(1).every((side) => side === 1)
   return vector ? String(shape[0]) : shape.join(' x ')

@@ -2,25 +2,24 @@ import path from 'node:path'
 import { type Command, Option } from 'commander'
 import pc from 'picocolors'
 import { bytesText, countedText } from '../../table.js'
-import { type CudaExamination, examineCuda, examineCudaApart } from '../doctor/cuda-examination.js'
+import { type CudaExamination, type DeviceCheck, examineCuda, examineCudaApart } from '../doctor/devices.js'
+import type { Diagnosis } from '../doctor/diagnoses.js'
 import { type Examination, examine } from '../doctor/examination.js'
-import type { Trial } from '../doctor/trial.js'
-import type { Verdict } from '../doctor/verdicts.js'
-import { section } from '../terminal/sections.js'
-import { tuningFacts } from '../terminal/tuning-text.js'
+import { section, tuningFacts } from '../terminal/sections.js'
 
 const examples = `
-To be pasted into a bug report. The exit code is 0 where every device that this installation is built for computes.
+Include the output in bug reports. Exit code 0 where each device that this
+installation supports works, else 1.
 
 Examples:
   $ vggnet doctor
   $ vggnet doctor --json`
 
-/** `vggnet doctor`: what this machine and this installation can compute on, and why not. */
+/** Adds `vggnet doctor`: examines machine and installation. */
 export function addDoctor(program: Command): void {
   program
     .command('doctor')
-    .description('show what vggnet finds on this machine: devices, libraries, versions, and why not')
+    .description('examine machine and installation: devices, libraries, versions, problems')
     .option('--json', 'one JSON object')
     .addOption(new Option('--only-cuda').hideHelp())
     .addHelpText('after', examples)
@@ -32,7 +31,7 @@ export function addDoctor(program: Command): void {
     })
 }
 
-/** The files by folder: seven parts of cuDNN lie in one. */
+/** CUDA's files by folder, as seven parts of cuDNN share one. */
 function fileFacts({ files, searched }: Pick<CudaExamination, 'files' | 'searched'>): string[] {
   const folders = new Set(files.flatMap((file) => (file.path === '' ? [] : [path.dirname(file.path)])))
   const found = [...folders].map((folder) => {
@@ -41,14 +40,23 @@ function fileFacts({ files, searched }: Pick<CudaExamination, 'files' | 'searche
   })
   const missing = files.filter((file) => file.path === '')
   if (missing.length === 0) return found
-  const names = missing.map(({ name, needed }) => (needed ? name : `${name} (cuDNN does without it, slower)`))
+  const names = missing.map(({ name, needed }) => (needed ? name : `${name} (optional: cuDNN is slower without it)`))
   return [...found, `missing: ${names.join(', ')}`, `searched: ${searched.join(', ')}`]
 }
 
-function deviceFacts({ device, name, architecture, bytes, freeBytes, precision, works, obstacle }: Trial): string[] {
+function deviceFacts({
+  device,
+  name,
+  architecture,
+  bytes,
+  freeBytes,
+  precision,
+  works,
+  obstacle,
+}: DeviceCheck): string[] {
   if (name === '') return [pc.dim(obstacle.startsWith('device ') ? obstacle : `${device}: ${obstacle}`)]
-  const verdict = works ? pc.green(`works in ${precision}`) : pc.red('does not work')
-  return [`${device} ${verdict}: ${name}, ${architecture}, ${bytesText(bytes)}, ${bytesText(freeBytes)} free`, obstacle]
+  const result = works ? pc.green(`works in ${precision}`) : pc.red('does not work')
+  return [`${device} ${result}: ${name}, ${architecture}, ${bytesText(bytes)}, ${bytesText(freeBytes)} free`, obstacle]
 }
 
 function processorFacts({ processor, addon }: Examination): string[] {
@@ -57,14 +65,14 @@ function processorFacts({ processor, addon }: Examination): string[] {
   const confined = processors < online ? `${processors} of ${online} (affinity ${affinity})` : ''
   return [
     [name, ...instructionSets].filter(Boolean).join(', '),
-    [countedText(online, 'processor'), confined, quota === null ? '' : `the control group gives ${quota}`, budget]
+    [countedText(online, 'processor'), confined, quota === null ? '' : `control group limit ${quota}`, budget]
       .filter(Boolean)
       .join(', '),
   ]
 }
 
 function memoryFacts({ bytes, freeBytes, limitBytes }: Examination['memory']): string[] {
-  const limit = limitBytes === null ? '' : `the control group gives ${bytesText(limitBytes)}`
+  const limit = limitBytes === null ? '' : `control group limit ${bytesText(limitBytes)}`
   return [[bytesText(bytes), `${bytesText(freeBytes)} free`, limit].filter(Boolean).join(', ')]
 }
 
@@ -74,7 +82,7 @@ function addonFacts(addon: Examination['addon']): string[] {
   return [
     addon.path,
     `build ${addon.buildId}${addon.debug ? ' with sanitizers' : ''}, ${addon.compiler}, for ${addon.isa}`,
-    `${addon.oneDnn}, libjpeg-turbo ${addon.libjpegTurbo.replace(/^\D*/, '')}; beside it: ${beside.join(', ')}`,
+    `${addon.oneDnn}, libjpeg-turbo ${addon.libjpegTurbo.replace(/^\D*/, '')}; libraries: ${beside.join(', ')}`,
     ...addon.libraries.flatMap(({ name, fault }) => (fault === '' ? [] : [pc.red(`${name} ${fault}`)])),
   ]
 }
@@ -85,19 +93,19 @@ const marks = {
   hint: { title: 'note', paint: pc.yellow },
 } as const
 
-/** A sentence, and what to type on a line of its own. */
-function verdictText({ kind, text: words, cure }: Verdict, width: number): string {
+/** Formats a diagnosis, with its fix on a new line. */
+function diagnosisText({ kind, text: words, cure }: Diagnosis, width: number): string {
   const { title, paint } = marks[kind]
   return section(paint(title), [words, cure && `-> ${cure}`], width)
 }
 
 function text(found: Examination, width: number): string {
-  const { system, paths, memory, addon, cuda, tuning, devices, verdicts } = found
+  const { system, paths, memory, addon, cuda, tuning, devices, diagnoses } = found
   const sections: [string, string[]][] = [
     ['vggnet', [`${found.vggnet}${paths.checkout ? ', a checkout' : ''}`, paths.root]],
     ['system', [`${system.name}, ${system.kernel} ${system.arch}, glibc ${system.glibc || 'none'}`]],
     ['Node', [`${system.node}, ${paths.node}`]],
-    ['cache', [paths.cache, paths.cacheWritable ? '' : 'cannot be written']],
+    ['cache', [paths.cache, paths.cacheWritable ? '' : 'not writable']],
     ['processor', processorFacts(found)],
     ['memory', memoryFacts(memory)],
     ['addon', addonFacts(addon)],
@@ -117,7 +125,7 @@ function text(found: Examination, width: number): string {
     sections.push([index === 0 ? 'devices' : '', deviceFacts(device)])
   })
   const lines = sections.map(([title, facts]) => section(title, facts, width))
-  return [...lines, '', ...verdicts.map((verdict) => verdictText(verdict, width))].join('\n')
+  return [...lines, '', ...diagnoses.map((diagnosis) => diagnosisText(diagnosis, width))].join('\n')
 }
 
 const cardsText = (count: number): string => `${count} ${count === 1 ? 'card' : 'cards'} visible`

@@ -15,14 +15,16 @@ import { addDataFlags, checkReading, type DataFlags, dataOf, readingOf } from '.
 import { addDeviceFlags, type DeviceFlags, deviceOptions, given, number } from '../flags/flags.js'
 
 const examples = `
-A model is a file that vggnet saved, or the folder of a run: its best model. A run knows its data and their division:
-without DATA, and with its own data, the images are scored that were held out; --part says otherwise. Of other data the
-validation part is scored where they have one, else all. Images that the run, or a run that it began with, was trained
-on are counted; of a model file it is not known which these are. An image is recognised by its file, also through links
-and other paths, and by its index in an IDX or CIFAR file; copies of a file are other images. A run's own data are read
-with its own --on-unreadable, unless it is given.
+Without DATA, a run is evaluated on the validation images of its own data;
+--part chooses another part. Of other data, the validation part is evaluated
+where it exists, else all images. The number of images that the run, or a run
+that it started from, was trained on is reported; for a model file it is
+unknown. Images are compared by file, also through links and other paths, and by
+index in an IDX or CIFAR file; copies of a file count as other images. A run's
+own data are read with the run's --on-unreadable, unless the flag is given.
 
-A single crop: the middle of the image at the scale that the model was trained with (the paper's S, the middle of a range).
+Each image is scored on one centre crop, at the scale of the training (the
+paper's S, the middle of a range).
 
 Examples:
   $ vggnet evaluate runs/photos
@@ -37,15 +39,15 @@ interface Flags extends DataFlags, DeviceFlags {
   json?: true
 }
 
-/** `vggnet evaluate`: how often a model is right about labelled images. */
+/** Adds `vggnet evaluate`: evaluates a model on labelled images. */
 export function addEvaluate(program: Command): void {
   const command = program
     .command('evaluate')
-    .description('say how often a model is right about labelled images')
-    .argument('<model>', 'a model that vggnet saved, or the folder of a run: its best model')
+    .description('evaluate a model on labelled images: accuracy, loss, per-class results')
+    .argument('<model>', 'a saved model, or the folder of a run (its best model)')
     .argument('[data]', "a folder or a list of images, as for train (default: the run's own data)")
   addDataFlags(command).addOption(
-    new Option('--part <name>', "of the run's data, or of data that have such parts (default: validation)").choices([
+    new Option('--part <name>', 'part of the data to evaluate (default: validation)').choices([
       'training',
       'validation',
       'all',
@@ -72,24 +74,24 @@ async function runEvaluate(model: string, data: string | undefined, flags: Flags
     const scored = chosen.parts.flatMap((name) => datasets[name] ?? []).map((one) => withClasses(one, net.classNames))
     const found = await evaluateParts(net, scored, { batch: flags.batch })
     const protocol = `${protocolOf(net)}; ${chosen.text}`
-    if (flags.json) console.log(JSON.stringify({ protocol, ...learntJson(chosen), ...found }))
+    if (flags.json) console.log(JSON.stringify({ protocol, ...trainedOnJson(chosen), ...found }))
     else {
-      const learnt = learntLines(chosen, found.count + found.unreadable.length)
-      console.log([deviceLine(net), protocol, ...learnt, '', ...lines(found)].join('\n'))
+      const trainedOn = trainedOnLines(chosen, found.count + found.unreadable.length)
+      console.log([deviceLine(net), protocol, ...trainedOn, '', ...lines(found)].join('\n'))
     }
   } finally {
     net.dispose()
   }
 }
 
-/** The data that the words and flags name; undefined where they name none. */
+/** The data that arguments and flags name; undefined where they name none. */
 function dataGiven(data: string | undefined, flags: Flags): DataDescription | undefined {
   const { images, labels, valImages, valLabels, valList } = flags
   const named = data ?? images ?? labels ?? valImages ?? valLabels ?? valList
   return named === undefined ? undefined : dataOf(data, flags)
 }
 
-/** How images are read: as evaluation sees them, and the run's own as its flags said where none are given. */
+/** Options for reading images in evaluation. A run's own data are read with the run's `onUnreadable` unless it is given. */
 function readingFor(flags: Flags, { own, run, sources }: ScoredImages): RunDescription['photographs'] {
   const onUnreadable = flags.onUnreadable ?? (own ? run?.photographs.onUnreadable : undefined)
   const asked = readingOf(flags)
@@ -97,19 +99,19 @@ function readingFor(flags: Flags, { own, run, sources }: ScoredImages): RunDescr
   return { ...asked, ...given({ onUnreadable }), randomCrop: false, flip: false, colour: false }
 }
 
-function learntJson({ part, trainingImages, unknown }: ScoredImages) {
+function trainedOnJson({ part, trainingImages, unknown }: ScoredImages) {
   return { part, trainingImages: trainingImages === 0 && unknown.length > 0 ? null : trainingImages, unknown }
 }
 
-function learntLines({ trainingImages, unknown }: ScoredImages, count: number): string[] {
+function trainedOnLines({ trainingImages, unknown }: ScoredImages, count: number): string[] {
   const images = `of these ${countedText(count, 'image')}`
   const gaps = unknown.map((text) => pc.yellow(text))
   if (trainingImages === 0) return unknown.length > 0 ? gaps : [`the model was trained on none ${images}`]
   const known = `${unknown.length > 0 ? 'at least ' : ''}${trainingImages}`
-  return [pc.yellow(`the model was trained on ${known} ${images}: on new ones it may do worse`), ...gaps]
+  return [pc.yellow(`the model was trained on ${known} ${images}: the accuracy on new images may be lower`), ...gaps]
 }
 
-/** A figure of the paper's tables and one of another protocol must never stand side by side unnamed. */
+/** The evaluation protocol: accuracies of different protocols, such as the paper's, are not comparable. */
 function protocolOf({ imageSize, preprocessing }: VGG): string {
   const [height, width] = imageSize
   const side = preprocessing?.smallestSide
@@ -117,12 +119,12 @@ function protocolOf({ imageSize, preprocessing }: VGG): string {
   return `protocol: single centre crop of ${height}x${width}${scale}`
 }
 
-/** Classes of up to this many are shown with their confusions as a table. */
+/** Most classes for which the confusion matrix is printed. */
 const widest = 12
 
 function lines(found: Evaluation): string[] {
   const { count, top1, top5, loss, unreadable, perClass } = found
-  // of five classes one is always among five
+  // with five classes or fewer it is always 100 %
   const five = perClass.length > 5 ? `, top-5 ${percent(top5)}` : ''
   const sums = `${count} images: top-1 ${percent(top1)}${five}, loss ${loss.toFixed(4)}`
   const failed = unreadable.map(({ name, reason }) => `not read: ${name}: ${reason}`)
@@ -131,9 +133,9 @@ function lines(found: Evaluation): string[] {
 
 const left = (title: string): Column => ({ title, align: 'left' })
 const right = (title: string): Column => ({ title, align: 'right' })
-const classColumns = ['images', 'right', 'accuracy'].map(right)
+const classColumns = ['images', 'correct', 'accuracy'].map(right)
 classColumns.unshift(left('class'))
-classColumns.push(left('most often taken for'))
+classColumns.push(left('most often confused with'))
 
 function classRows({ perClass, confusion }: Metrics): string[][] {
   return perClass.map(({ name, count, correct, accuracy }, index) => {
@@ -146,7 +148,7 @@ function classRows({ perClass, confusion }: Metrics): string[][] {
 
 function confusionLines({ perClass, confusion }: Metrics): string[] {
   if (perClass.length > widest) return []
-  const columns = [left('truth \\ answer'), ...perClass.map(({ name }) => right(name))]
+  const columns = [left('true \\ predicted'), ...perClass.map(({ name }) => right(name))]
   const rows = confusion.map((row, index) => [perClass[index]?.name ?? '', ...row.map(String)])
   return ['', ...tableLines(columns, rows)]
 }

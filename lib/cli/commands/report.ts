@@ -10,33 +10,34 @@ import { findSources } from '../../run/sources.js'
 import { addDeviceFlags, type DeviceFlags, deviceOptions, given } from '../flags/flags.js'
 
 const examples = `
-One page, report.html, that needs nothing else: curves, confusion, the most confident mistakes as images, the filters of
-the first layer. Of a plan, a page for each of its trainings that has begun.
+Writes report.html, a self-contained page: curves, confusion matrix, per-class
+results, most confident mistakes and first-layer filters. For a plan, one page
+for each training that has started.
 
 Examples:
   $ vggnet report runs/photos`
 
 type Flags = DeviceFlags & { json?: true }
 
-/** `vggnet report`: the page of a run. */
+/** Adds `vggnet report`: writes the report page of a run. */
 export function addReport(program: Command): void {
   const command = program
     .command('report')
-    .description('make a page of a run: curves, confusion, mistakes, filters')
-    .argument('<run>', 'the folder that train made')
-  addDeviceFlags(command, 'auto').option('--json', 'one JSON array: the pages').addHelpText('after', examples)
+    .description('write a report of a run: curves, confusion matrix, mistakes, filters')
+    .argument('<run>', 'folder of the run')
+  addDeviceFlags(command, 'auto').option('--json', 'one JSON array: paths of the pages').addHelpText('after', examples)
   command.action(async (folder: string, flags: Flags) => {
     const pages: string[] = []
     for (const { name } of trainingsOf(folder, await readRunFile(folder))) {
       const own = path.join(folder, name)
       if (await exists(runFiles(own).log)) pages.push(await pageOf(own, flags))
     }
-    if (pages.length === 0) throw new VggError('FILE_NOT_FOUND', `Nothing of the run in ${folder} has begun yet`)
+    if (pages.length === 0) throw new VggError('FILE_NOT_FOUND', `The run in ${folder} has not started yet`)
     console.log(flags.json ? JSON.stringify(pages) : pages.join('\n'))
   })
 }
 
-/** The best model so far answers; before the first there are the curves alone. */
+/** Writes the report with the best model so far; without one, the report has the curves only. */
 async function pageOf(folder: string, flags: Flags): Promise<string> {
   const { description } = await readRunFile(folder)
   const best = await loadBest(folder, deviceOptions(flags))

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { preflightLines } from '../../check/lines.js'
+import { preflightLines } from '../../check/preflight-report.js'
 import { VggError } from '../../error.js'
 import { packageVersion } from '../../platform/package.js'
 import { createRun } from '../../run/create-run.js'
@@ -9,9 +9,8 @@ import { addConfigFlag } from '../flags/config.js'
 import { descriptionOf } from '../flags/description.js'
 import { file as absolute } from '../flags/flags.js'
 import { addTrainFlags, type TrainFlags } from '../flags/train-flags.js'
-import { commandText } from '../terminal/command-text.js'
-import { stoppable } from '../terminal/stopping.js'
-import { runOutput } from '../terminal/train-output.js'
+import { stoppable } from '../terminal/exit.js'
+import { commandText, runOutput } from '../terminal/train-output.js'
 import { examined, type Prepared, prepared } from './check.js'
 
 /** `vggnet train`: images in, a folder with the run and its model out. */

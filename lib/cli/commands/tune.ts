@@ -5,20 +5,22 @@ import { type Measured, type MeasuredDial, measureTuning } from '../../measure/t
 import { type TuningInForce, tuningFile, tuningInForce } from '../../platform/kept-tuning.js'
 import { type Column, countedText, tableLines } from '../../table.js'
 import { given, number } from '../flags/flags.js'
-import { stoppable } from '../terminal/stopping.js'
-import { dialNames, dialText, tuningFacts } from '../terminal/tuning-text.js'
-import { waitingOn } from '../terminal/waiting.js'
+import { stoppable } from '../terminal/exit.js'
+import { waitingOn } from '../terminal/progress.js'
+import { dialNames, dialText, tuningFacts } from '../terminal/sections.js'
 
 const examples = `
-Measures with what sizes of blocks the processor's convolutions are fastest here, in under a minute on two cores and
-1 GB of memory, and keeps the sizes in the per-user cache, for this processor, count of threads and build. A size replaces
-the default only where it is at least 2 % faster. Results depend on the sizes by rounding only; VGGNET_TUNING=off leaves
-them out of use. Exit code 1 where other programs took so much of the machine that nothing is kept.
+Measures which block sizes make convolutions fastest on this processor, in less
+than a minute on two cores with 1 GB of memory, and keeps them in the per-user
+cache, for this processor, number of threads and build. A size replaces the
+default only where it is at least 2 % faster. The sizes affect results by
+rounding only; VGGNET_TUNING=off disables them. Exit code 1 where the background
+load was too high and nothing is kept.
 
 Examples:
   $ vggnet tune
   $ vggnet tune --show
-  $ vggnet tune --rounds 15 --foreign-load 5 --json`
+  $ vggnet tune --rounds 15 --background-load 5 --json`
 
 interface Flags {
   rounds?: number
@@ -28,16 +30,16 @@ interface Flags {
   json?: true
 }
 
-/** `vggnet tune`: measures what suits this machine's processor, and keeps it. */
+/** Adds `vggnet tune`: measures the fastest block sizes for this processor and keeps them. */
 export function addTune(program: Command): void {
   const alone = ['rounds', 'backgroundLoad']
   program
     .command('tune')
-    .description("measure which sizes suit this machine's processor, and keep them")
-    .option('--rounds <n>', 'turns of each candidate (default: 7)', number)
-    .option('--foreign-load <percent>', 'of the machine that other programs may take (default: 15)', number)
-    .addOption(new Option('--show', 'what is in force, and where it is from').conflicts([...alone, 'reset']))
-    .addOption(new Option('--reset', 'remove what is kept').conflicts(alone))
+    .description('measure the fastest block sizes for this processor, and keep them')
+    .option('--rounds <n>', 'interleaved rounds of each candidate (default: 7)', number)
+    .option('--background-load <percent>', 'most of the machine that other programs may use (default: 15)', number)
+    .addOption(new Option('--show', 'show the sizes in use and their source').conflicts([...alone, 'reset']))
+    .addOption(new Option('--reset', 'remove the kept sizes').conflicts(alone))
     .option('--json', 'one JSON object')
     .addHelpText('after', examples)
     .action(async (flags: Flags) => {
@@ -61,7 +63,7 @@ async function reset(): Promise<{ removed: boolean; file: string }> {
 const resetText = ({ removed, file }: { removed: boolean; file: string }): string =>
   removed ? `Removed ${file}` : `There is no ${file}`
 
-/** What `--json` prints. */
+/** Output of `--json`. */
 interface Tuned extends Measured {
   kept: boolean
   file: string
@@ -76,7 +78,7 @@ async function tuned({ rounds, backgroundLoad }: Flags): Promise<Tuned> {
     const onProgress = (name: MeasuredDial['name'], done: number, of: number) =>
       waiting.update(`measuring the ${dialNames[name]}:`, done, of)
     return measureTuning({ ...given({ rounds, backgroundLoad }), signal, onProgress }).finally(() => waiting.end())
-  }, `${file} is as it was`)
+  }, `${file} is unchanged`)
   const kept = found.obstacle === ''
   if (kept) await keepTuning(file, found)
   return { kept, file, before: { tuning, source }, ...found }
@@ -88,7 +90,7 @@ function dialLines({ name, direction, shapes, standard, chosen, candidates }: Me
     ...shapes.map(({ channels, side, batch }): Column => {
       return { title: `${channels} channels, ${side}x${side}, batch ${batch}`, align: 'right' }
     }),
-    { title: 'times as fast', align: 'right' },
+    { title: 'speedup', align: 'right' },
     { title: '', align: 'left' },
   ]
   const rows = candidates.map(({ value, milliseconds, ratio }) => [
@@ -103,15 +105,15 @@ function dialLines({ name, direction, shapes, standard, chosen, candidates }: Me
 
 function ending({ kept, file, obstacle }: Tuned): string {
   if (!kept)
-    return pc.red(`Nothing is kept: ${obstacle}. Again when the machine is quiet, or with --foreign-load PERCENT`)
-  const unused = process.env.VGGNET_TUNING === 'off' ? '; VGGNET_TUNING=off leaves it out of use' : ''
-  return `Kept in ${file}, for what begins from now on${unused}`
+    return pc.red(`Nothing is kept: ${obstacle}. Try again on an idle machine, or with --background-load PERCENT`)
+  const unused = process.env.VGGNET_TUNING === 'off' ? '; VGGNET_TUNING=off disables it' : ''
+  return `Kept in ${file}, for processes that start from now on${unused}`
 }
 
 function text(found: Tuned): string {
   const { machine, rounds, dials, backgroundLoad } = found
   const { processor, threads, buildId } = machine
-  const load = `foreign load ${(100 * backgroundLoad).toFixed(1)} %`
+  const load = `background load ${(100 * backgroundLoad).toFixed(1)} %`
   const head = `${processor}, ${countedText(threads, 'thread')}, build ${buildId}, ${countedText(rounds, 'round')}, ${load}`
   return [head, ...dials.flatMap(dialLines), '', ending(found)].join('\n')
 }

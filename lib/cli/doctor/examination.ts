@@ -9,16 +9,14 @@ import { machine } from '../../platform/load/failure.js'
 import { addonFiles, fileFault, manifestOf } from '../../platform/load/manifest.js'
 import { installation } from '../../platform/native.js'
 import { packageRoot, packageVersion } from '../../platform/package.js'
-import type { CudaExamination } from './cuda-examination.js'
-import type { Facts } from './facts.js'
+import { type CudaExamination, checkDevice } from './devices.js'
+import { type Diagnosis, diagnosesOf, type Facts } from './diagnoses.js'
 import { instructionSets, limitsHere } from './limits.js'
-import { tried } from './trial.js'
-import { type Verdict, verdictsOf } from './verdicts.js'
 
-/** What `vggnet doctor --json` prints. */
+/** Output of `vggnet doctor --json`. */
 export interface Examination extends Facts {
-  /** What works, what does not, what to type. */
-  verdicts: Verdict[]
+  /** Conclusions from the facts, with commands to fix problems. */
+  diagnoses: Diagnosis[]
 }
 
 function systemName(): string {
@@ -29,7 +27,7 @@ function systemName(): string {
   }
 }
 
-/** Whether files can be made in a folder, or in the first one above it that exists. */
+/** Whether files can be created in a folder, or in its first existing parent. */
 function isWritable(folder: string): boolean {
   if (!existsSync(folder)) return folder !== path.dirname(folder) && isWritable(path.dirname(folder))
   try {
@@ -66,7 +64,7 @@ async function machineOf() {
   }
 }
 
-/** The libraries that the addon is loaded with, and what a manifest says against them. */
+/** Libraries beside the addon, with their faults by the manifest. */
 function librariesBeside(binary: string): Examination['addon']['libraries'] {
   const folder = path.dirname(binary)
   const manifest = manifestOf(binary)
@@ -97,21 +95,21 @@ function addonOf(): Examination['addon'] {
   }
 }
 
-const judged = (found: Facts): Examination => ({ ...found, verdicts: verdictsOf(found) })
+const withDiagnoses = (found: Facts): Examination => ({ ...found, diagnoses: diagnosesOf(found) })
 
 /**
- * Looks at everything that decides where vggnet can compute, and lets each device multiply.
- * @param examineCuda looks at what there is of CUDA
+ * Examines everything that decides where vggnet can compute, and checks each device.
+ * @param examineCuda examines CUDA
  */
 export async function examine(examineCuda: () => Promise<CudaExamination>): Promise<Examination> {
   const here = await machineOf()
   const addon = addonOf()
-  if (addon.obstacle !== '') return judged({ works: false, ...here, addon, devices: [] })
+  if (addon.obstacle !== '') return withDiagnoses({ works: false, ...here, addon, devices: [] })
   const tuning = tuningInForce()
-  const cpu = await tried({ device: 'cpu', name: here.processor.name, architecture: addon.isa, ...here.memory })
+  const cpu = await checkDevice({ device: 'cpu', name: here.processor.name, architecture: addon.isa, ...here.memory })
   const { devices: cards, ...cuda } = await examineCuda()
-  // No failure: a machine without a card, and an installation that was not built for cards.
+  // a machine without a card, or an installation without CUDA, is not a failure
   const expected = cuda.library.path !== '' && cuda.driver.obstacle === '' ? [cpu, ...cards] : [cpu]
   const works = expected.every((device) => device.works)
-  return judged({ works, ...here, addon, cuda, tuning, devices: [cpu, ...cards] })
+  return withDiagnoses({ works, ...here, addon, cuda, tuning, devices: [cpu, ...cards] })
 }

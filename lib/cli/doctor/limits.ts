@@ -1,7 +1,7 @@
-// What Linux lets this process use of the machine: affinity and control groups.
+// Processors and memory that Linux allows this process: affinity and control groups.
 import { readFileSync } from 'node:fs'
 
-/** The text of a file; undefined where it cannot be read. */
+/** Reads the text of a file; undefined where it cannot be read. */
 export type Read = (file: string) => string | undefined
 
 const readText: Read = (file) => {
@@ -12,22 +12,22 @@ const readText: Read = (file) => {
   }
 }
 
-/** Null: no limit. */
+/** Limits of a process. Null means no limit. */
 export interface Limits {
-  /** Processors that the control group gives in processor time: 1.5. */
+  /** Processor time that the control group allows, in processors: 1.5. */
   readonly processors: number | null
-  /** Memory that the control group gives. */
+  /** Memory that the control group allows, in bytes. */
   readonly bytes: number | null
-  /** Processors that this process may run on: '0-3,6'; null where that is not told. */
+  /** Processors that this process may run on: '0-3,6'; null where unknown. */
   readonly affinity: string | null
 }
 
-/** What is more is no limit: version 1 tells none by a number near 2^63. */
+/** Values from here on mean no limit: version 1 writes a number near 2^63. */
 const mostBytes = 2 ** 60
 
 const quotient = (quota: number, period: number): number => (quota > 0 && period > 0 ? quota / period : Number.NaN)
 
-/** Limits that one group sets, of either version. */
+/** Limits of one control group, of version 1 or 2. */
 function limitsOf(folder: (controller: string) => string, read: Read): { processors: number; bytes: number } {
   const at = (controller: string, name: string) => read(`${folder(controller)}/${name}`)?.trim() ?? ''
   const [quota, period] = at('cpu', 'cpu.max').split(' ').map(Number)
@@ -40,7 +40,7 @@ function limitsOf(folder: (controller: string) => string, read: Read): { process
   return { processors: least(processors), bytes: least(bytes) }
 }
 
-/** Where the groups of this process lie, and all around them; lines of /proc/self/cgroup: "0::/path", "4:memory:/path". */
+/** Folders of this process's groups and their parents, from /proc/self/cgroup: "0::/path", "4:memory:/path". */
 function groupFolders(read: Read): ((controller: string) => string)[] {
   const lines = (read('/proc/self/cgroup') ?? '').split('\n')
   return lines.flatMap((line) => {
@@ -49,7 +49,7 @@ function groupFolders(read: Read): ((controller: string) => string)[] {
     const parts = path.split('/').filter(Boolean)
     return Array.from({ length: parts.length + 1 }, (_, depth) => {
       const inside = parts.slice(0, depth).map((part) => `/${part}`)
-      // of version 1 each controller has a line of its own, 'cpu,cpuacct' one for two, which is mounted as 'cpu' too
+      // in version 1 each controller has a line; 'cpu,cpuacct' is also mounted as 'cpu'
       const named = controllers.split(',')
       const mounted = (controller: string) =>
         controllers === '' ? '' : `/${named.includes(controller) ? controller : 'none'}`
@@ -59,8 +59,8 @@ function groupFolders(read: Read): ((controller: string) => string)[] {
 }
 
 /**
- * The limits that this process runs under; the tightest of its control groups and those around them.
- * @param read of a path; another than the system's in tests
+ * Reads the limits of this process: the tightest of its control groups and their parents.
+ * @param read reads a file; tests pass their own
  */
 export function limitsHere(read: Read = readText): Limits {
   const found = groupFolders(read).map((folder) => limitsOf(folder, read))
@@ -84,7 +84,7 @@ export function limitsHere(read: Read = readText): Limits {
 
 const sets = { avx2: 'AVX2', avx512f: 'AVX-512', avx512_bf16: 'AVX-512 BF16', amx_tile: 'AMX' } as const
 
-/** The instruction sets that matter here, and that the processor says it has. */
+/** Relevant instruction sets that the processor reports. */
 export function instructionSets(read: Read = readText): string[] {
   const flags = new Set((/^flags\s*:(.*)$/m.exec(read('/proc/cpuinfo') ?? '')?.[1] ?? '').split(/\s+/))
   return Object.entries(sets).flatMap(([flag, name]) => (flags.has(flag) ? [name] : []))

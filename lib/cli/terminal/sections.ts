@@ -1,7 +1,10 @@
 import { stripVTControlCharacters } from 'node:util'
 import pc from 'picocolors'
+import type { TuningInForce } from '../../platform/kept-tuning.js'
+import type { CpuTuning } from '../../platform/native.js'
+import { bytesText } from '../../table.js'
 
-/** Words in lines of at most `width`; a longer one (a path) has a line of its own, a command in backquotes is one. */
+/** Wraps words at `width`. A longer word, such as a path, gets its own line; a command in backquotes is not broken. */
 function wrapped(words: string, width: number): string[] {
   const lines: string[] = []
   for (const word of words.match(/(?:`[^`]*`|\S)+/g) ?? []) {
@@ -14,11 +17,29 @@ function wrapped(words: string, width: number): string[] {
 
 const titleWidth = 11
 
-/** Of the width of a title; colours take none. */
+/** Pads a title, which may be coloured, to its column. */
 const padded = (title: string): string => title + ' '.repeat(titleWidth - stripVTControlCharacters(title).length)
 
-/** A title, and behind it its facts, each on lines of its own. */
+/** Formats a title and its facts, each fact on new lines. */
 export function section(title: string, facts: readonly string[], width: number): string {
   const lines = facts.flatMap((fact) => (fact === '' ? [] : wrapped(fact, width - titleWidth)))
   return lines.map((line, index) => `${pc.bold(padded(index === 0 ? title : ''))}${line}`.trimEnd()).join('\n')
+}
+
+/** Names of the tuned sizes in texts. */
+export const dialNames: Readonly<Record<keyof CpuTuning, string>> = {
+  ownBlock: 'own block',
+  sharedBlock: 'shared block',
+  gradientBlock: 'gradient block',
+}
+
+/** A tuned size as text: `512.0 KiB`, or `2` for a share. */
+export const dialText = (name: keyof CpuTuning, value: number): string =>
+  name === 'gradientBlock' ? String(value) : bytesText(value)
+
+/** The sizes in use, their source, and why the defaults are used where they are. */
+export function tuningFacts({ tuning, source, file, reason }: TuningInForce): string[] {
+  const names = ['ownBlock', 'sharedBlock', 'gradientBlock'] as const
+  const sizes = names.map((name) => `${dialNames[name]} ${dialText(name, tuning[name])}`).join(', ')
+  return source === 'kept' ? [`kept: ${sizes}`, file] : [`default: ${sizes}`, reason]
 }

@@ -8,16 +8,16 @@ import { deviceLine, reportLine } from '../../train/log.js'
 import { progressOn } from '../../train/progress.js'
 import type { VGG } from '../../vgg/vgg.js'
 
-/** What a run shows as it goes. */
+/** Output of a run. */
 export interface RunOutput {
   readonly hooks: PlanHooks
-  /** Takes away what is only for the moment, before anything else is printed. */
+  /** Removes the progress bar, before anything else is printed. */
   pause(): void
-  /** @param report undefined where all was done already */
+  /** Prints the end. @param report undefined where the run was already finished */
   end(report: TrainReport | undefined, model: string): void
 }
 
-/** Lines and a bar for people, or JSON lines for programs. */
+/** Creates the output of a run: text with a progress bar, or JSON lines. */
 export const runOutput = (folder: string, json: boolean): RunOutput => (json ? jsonOutput() : textOutput(folder))
 
 function print(event: string, fields: object): void {
@@ -50,7 +50,7 @@ function textOutput(folder: string): RunOutput {
       },
       onStart(net, data, resumed) {
         console.log(startLines(net, data))
-        if (resumed) console.log(`going on behind step ${resumed.step}, ${resumed.epochsDone} epochs done`)
+        if (resumed) console.log(`resuming after step ${resumed.step}, ${resumed.epochsDone} epochs done`)
       },
       onNotice: (text) => console.error(text),
       ...progress.callbacks,
@@ -58,8 +58,8 @@ function textOutput(folder: string): RunOutput {
     pause: () => progress.end(),
     end(report, model) {
       progress.end()
-      console.log(report === undefined ? 'The run was finished already.' : reportLine(report))
-      console.log(`saved to ${path.relative('.', model) || model}; 'vggnet report ${folder}' makes a page of it`)
+      console.log(report === undefined ? 'The run was already finished.' : reportLine(report))
+      console.log(`saved to ${path.relative('.', model) || model}; 'vggnet report ${folder}' writes a report`)
     },
   }
 }
@@ -71,4 +71,13 @@ function startLines(net: VGG, { training, validation }: Datasets): string {
   const size = `${height}x${width}x${net.channels}`
   const made = `VGG ${net.variant} (${size}, ${net.classes} classes, ${countText(count)} parameters)`
   return `${made}: ${training.count} images, ${held}\n${deviceLine(net)}`
+}
+
+/** Formats a command of this program for a POSIX shell. */
+export function commandText(words: readonly string[]): string {
+  return ['vggnet', ...words].map(quoted).join(' ')
+}
+
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }

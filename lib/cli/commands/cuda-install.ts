@@ -6,14 +6,13 @@ import { cacheFolder } from '../../platform/cache-folder.js'
 import { folderOf } from '../../platform/wheels/cache.mjs'
 import { bytesHere, type Watching } from '../../platform/wheels/fetch.mjs'
 import { folderSource, installPin, pipSource, type Source } from '../../platform/wheels/install.mjs'
-import { cudaPins, type Pin, pins, wheelBytes } from '../../platform/wheels/pins.mjs'
+import { cudaLibraryFiles, cudaPins, type Pin, pins, wheelBytes } from '../../platform/wheels/pins.mjs'
 import { checkPlatform } from '../../platform/wheels/platform.mjs'
+import { WheelProblem } from '../../platform/wheels/problem.mjs'
 import { countedText } from '../../table.js'
 import { durationText } from '../../train/log.js'
-import { stoppable } from '../terminal/stopping.js'
-import { manualOf, manualText } from './manual.js'
-import { installProgressOn, sizeText } from './progress.js'
-import { withWheels } from './wheel-failure.js'
+import { stoppable } from '../terminal/exit.js'
+import { installProgressOn, sizeText } from '../terminal/progress.js'
 
 export interface InstallFlags {
   from?: string
@@ -21,21 +20,21 @@ export interface InstallFlags {
   json?: true
 }
 
-/** A pin, and what the cache has of it. */
+/** A pinned library, and its state in the cache. */
 interface Wanted {
   name: string
   pin: Pin
   folder: string
   there: boolean
-  /** Still to be fetched. */
+  /** Bytes still to be fetched. */
   bytes: number
 }
 
-/** What `vggnet cuda install --json` prints. */
+/** Output of `vggnet cuda install --json`. */
 interface Installed {
   cache: string
   seconds: number
-  /** `fetched`: now; otherwise it was there. */
+  /** Installed libraries. `fetched` is false for a library that was already there. */
   libraries: { name: string; version: string; folder: string; bytes: number; fetched: boolean }[]
 }
 
@@ -49,7 +48,7 @@ function wantedIn(cache: string): Wanted[] {
   })
 }
 
-/** The most that the disk has to hold at a time beside what it holds now: each wheel goes when it is unpacked. */
+/** Peak of additional bytes on the disk: each wheel is deleted after it is unpacked. */
 function bytesNeeded(wanted: readonly Wanted[], wheelsLieElsewhere: boolean): number {
   let [kept, most] = [0, 0]
   for (const { pin, bytes } of wanted.filter(({ there }) => !there)) {
@@ -59,17 +58,21 @@ function bytesNeeded(wanted: readonly Wanted[], wheelsLieElsewhere: boolean): nu
   return most
 }
 
-/** @throws FILE_WRITE where the disk has too little */
+/**
+ * Checks that the disk has enough free space.
+ * @returns free bytes
+ * @throws VggError FILE_WRITE
+ */
 function checkSpace(cache: string, needed: number): number {
-  let position = cache
-  while (!existsSync(position)) position = path.dirname(position)
-  const { bavail, bsize } = statfsSync(position)
+  let folder = cache
+  while (!existsSync(folder)) folder = path.dirname(folder)
+  const { bavail, bsize } = statfsSync(folder)
   const free = bavail * bsize
   if (free >= needed) return free
   throw new VggError(
     'FILE_WRITE',
-    `Expected ${sizeText(needed)} of free disk for ${cache} but there are ${sizeText(free)}: make room there, or name ` +
-      'a folder on another disk with VGGNET_CACHE',
+    `Expected ${sizeText(needed)} of free disk for ${cache} but there are ${sizeText(free)}: free some, or set ` +
+      'VGGNET_CACHE to a folder on another disk',
   )
 }
 
@@ -84,13 +87,13 @@ function toFetch({ pin, bytes }: Wanted): string {
 function planLines(cache: string, wanted: readonly Wanted[], free: number, from: string | undefined): string[] {
   const lines = wanted.map((one) => {
     const source = from === undefined ? toFetch(one) : `from ${from}`
-    const size = one.there ? 'is there' : `${source}; ${sizeText(one.pin.unpackedBytes)} on disk`
+    const size = one.there ? 'already installed' : `${source}; ${sizeText(one.pin.unpackedBytes)} on disk`
     return `  ${one.pin.title.padEnd(titleWidth)}${size}`
   })
   const sum = (numbers: number[]): string => sizeText(numbers.reduce((total, one) => total + one, 0))
   const disk = sum(wanted.map(({ pin, there }) => (there ? 0 : pin.unpackedBytes)))
   const fetch = from === undefined ? `${sum(wanted.map(({ bytes }) => bytes))} to fetch; ` : ''
-  const all = `  ${'together'.padEnd(titleWidth)}${fetch}${disk} on disk, ${sizeText(free)} free`
+  const all = `  ${'total'.padEnd(titleWidth)}${fetch}${disk} on disk, ${sizeText(free)} free`
   return [`NVIDIA's libraries, into ${cache}:`, ...lines, all]
 }
 
@@ -115,10 +118,10 @@ function keptText(cache: string): string {
   const wanted = wantedIn(cache)
   const left = wanted.reduce((sum, { bytes }) => sum + bytes, 0)
   const all = wanted.reduce((sum, { pin }) => sum + wheelBytes(pin), 0)
-  return `${sizeText(all - left)} of ${sizeText(all)} are kept in ${cache}: \`npx vggnet cuda install\` goes on`
+  return `${sizeText(all - left)} of ${sizeText(all)} are kept in ${cache}: \`npx vggnet cuda install\` continues`
 }
 
-/** `vggnet cuda install`. */
+/** Runs `vggnet cuda install`. */
 export async function installCuda({ from, manual, json }: InstallFlags): Promise<void> {
   const cache = cacheFolder(process.env)
   if (manual) return console.log(json ? JSON.stringify(manualOf(cache), null, 2) : manualText(manualOf(cache)))
@@ -131,7 +134,7 @@ export async function installCuda({ from, manual, json }: InstallFlags): Promise
   const source = from === undefined ? pipSource(cache) : folderSource(from)
   const work = (signal: AbortSignal) => withWheels(() => installAll(cache, missing, source, signal))
   await stoppable(work, () => keptText(cache)).catch((error) => {
-    // without Python: what to do by hand comes before the one line of the error
+    // without Python, the manual is printed before the error
     const byHand = error instanceof VggError && error.code === 'MISSING_TOOL' && !json
     if (byHand) console.log(`\n${manualText(manualOf(cache))}`)
     throw error
@@ -144,11 +147,88 @@ export async function installCuda({ from, manual, json }: InstallFlags): Promise
   console.log(json ? JSON.stringify(done, null, 2) : doneText(cache, missing, seconds))
 }
 
-const inUse = 'What is in use: `npx vggnet cuda status`'
+const inUse = '`npx vggnet cuda status` shows the libraries in use.'
 
 function doneText(cache: string, installed: readonly Wanted[], seconds: number): string {
-  if (installed.length === 0) return `All is in ${cache} already.\n${inUse}`
-  const licences = "They are NVIDIA's, under NVIDIA's licences."
+  if (installed.length === 0) return `All libraries are already in ${cache}.\n${inUse}`
+  const licences = "They are subject to NVIDIA's licences."
   const count = countedText(installed.length, 'library', 'libraries')
   return `${pc.green('Installed')} ${count} in ${durationText(seconds)}. ${licences}\n${inUse}`
+}
+
+/** Output of `vggnet cuda install --manual --json`. */
+export interface Manual {
+  cache: string
+  libraries: {
+    title: string
+    /** Wheels to fetch. */
+    wheels: { requirement: string; file: string; bytes: number; sha256: string }[]
+    /** Required files in `folder` of the wheels; a name that ends in a dot matches any version. */
+    folder: string
+    files: string[]
+  }[]
+}
+
+/** Wheels and files for an installation by hand. */
+export function manualOf(cache: string): Manual {
+  const libraries = cudaPins.map((name) => {
+    const { title, wheels } = pins[name]
+    const folder = `${wheels[0]?.take}/lib`
+    return {
+      title,
+      wheels: wheels.map(({ requirement, file, bytes, sha256 }) => ({ requirement, file, bytes, sha256 })),
+      folder,
+      files: cudaLibraryFiles[name],
+    }
+  })
+  return { cache, libraries }
+}
+
+const fileText = (name: string): string => (name.endsWith('.') ? `${name}*` : name)
+
+/** Formats the manual. */
+export function manualText({ cache, libraries }: Manual): string {
+  const wheels = libraries.flatMap(({ wheels }) =>
+    wheels.flatMap(({ requirement, file, bytes, sha256 }) => [
+      `  ${file}`,
+      `    ${sizeText(bytes)}, of ${requirement}`,
+      `    SHA-256 ${sha256}`,
+    ]),
+  )
+  const files = libraries.flatMap(({ title, folder, files }) => [
+    `  ${title}, from ${folder}:`,
+    ...files.map((name) => `    ${fileText(name)}`),
+  ])
+  return [
+    "To install NVIDIA's libraries by hand, fetch these wheels from a Python package",
+    'index, with `pip download --no-deps NAME==VERSION` or a browser:',
+    '',
+    ...wheels,
+    '',
+    'Put them into one folder. Then this command, which needs no Python or network,',
+    '',
+    '  npx vggnet cuda install --from FOLDER',
+    '',
+    `verifies them and unpacks them into ${cache}.`,
+    '',
+    'Or set VGGNET_CUDA_LIBRARIES=FOLDER:FOLDER in the environment to the folders of',
+    'existing libraries. All of cuDNN must be in one folder. These files are needed',
+    '(a wheel is a zip file):',
+    '',
+    ...files,
+  ].join('\n')
+}
+
+/** Runs work on wheels. Its problems become VggErrors; the output of pip goes to standard error first. */
+export async function withWheels<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof Error && error.name === 'AbortError')
+      throw new VggError('ABORTED', 'the work on wheels was aborted', { cause: error })
+    if (!(error instanceof WheelProblem)) throw error
+    const colours = pc.createColors(pc.isColorSupported && process.stderr.isTTY)
+    if (error.log !== '') console.error(colours.dim(error.log.trimEnd()))
+    throw new VggError(error.code, error.message, { cause: error })
+  }
 }

@@ -3,17 +3,49 @@ import pc from 'picocolors'
 import type { Progress } from '../../platform/wheels/fetch.mjs'
 import { durationText } from '../../train/log.js'
 
-/** Tells how far an install is. */
+/** Progress of slow work on a terminal; nothing is shown elsewhere. */
+export interface Waiting {
+  /** Shows progress. @param of number of parts; undefined where the work has none */
+  update(what: string, done?: number, of?: number): void
+  end(): void
+}
+
+/** Milliseconds before the bar is shown. */
+const patience = 300
+
+export function waitingOn(stream: NodeJS.WriteStream): Waiting {
+  if (!stream.isTTY) return { update() {}, end() {} }
+  const start = performance.now()
+  const format = `${pc.cyan('{bar}')} {what}{count}`
+  const bar = new SingleBar({ format, stream, barsize: 20, clearOnComplete: true, fps: 8, gracefulExit: false })
+  let shown = false
+  return {
+    update(what, done, of) {
+      if (performance.now() - start < patience) return
+      const payload = { what, count: of === undefined ? '' : ` ${done} of ${of}` }
+      if (shown) bar.setTotal(of ?? 1)
+      else bar.start(of ?? 1, 0, payload)
+      shown = true
+      bar.update(done ?? 0, payload)
+    },
+    end() {
+      if (shown) bar.stop()
+      shown = false
+    },
+  }
+}
+
+/** Progress of an installation. */
 export interface InstallProgress {
-  /** @param title of the pin whose turn it is */
+  /** Shows progress. @param title title of the library that is installed */
   update(title: string, progress: Progress): void
-  /** Takes away what is only for the moment. */
+  /** Removes the bar. */
   end(): void
 }
 
 const every = 10_000
 
-/** `366 MB`, `1.04 GB`, as indexes and disks count. */
+/** A size in decimal units: `366 MB`, `1.04 GB`. */
 export function sizeText(bytes: number): string {
   const [amount, unit] = bytes < 1e9 ? [bytes / 1e6, 'MB'] : [bytes / 1e9, 'GB']
   return `${amount.toFixed(amount < 10 ? 2 : amount < 100 ? 1 : 0)} ${unit}`
@@ -22,8 +54,8 @@ export function sizeText(bytes: number): string {
 const whole = (bytes: number): string => (bytes / 1e6).toFixed(0)
 
 /**
- * What is said of the moment.
- * @param speed bytes a second; 0: not known yet
+ * Text of the progress.
+ * @param speed bytes per second; 0: not known yet
  */
 function words(title: string, { doing, bytes, of, reason }: Progress, speed: number): string {
   if (doing === 'waiting') return `${title}: waiting ${reason}`
@@ -33,7 +65,7 @@ function words(title: string, { doing, bytes, of, reason }: Progress, speed: num
   return `${share}, ${(speed / 1e6).toFixed(1)} MB/s, ${durationText((of - bytes) / speed)} left`
 }
 
-/** The speed of the last seconds; what was there already when the fetching began is not counted. */
+/** Measures the speed of the last 5 seconds in bytes per second, without bytes of earlier installs. */
 function speedometer(): (progress: Progress) => number {
   let marks: { time: number; bytes: number }[] = []
   return ({ doing, bytes }) => {
@@ -47,20 +79,20 @@ function speedometer(): (progress: Progress) => number {
   }
 }
 
-/** A bar where `stream` is a terminal, otherwise a line at each new thing to do, and one every ten seconds. */
+/** Shows a bar where `stream` is a terminal, otherwise a line at each change and every ten seconds. */
 export function installProgressOn(stream: NodeJS.WriteStream): InstallProgress {
   return stream.isTTY ? barOn(stream) : linesOn(stream)
 }
 
 function linesOn(stream: NodeJS.WriteStream): InstallProgress {
   const speed = speedometer()
-  let [said, before] = [-every, '']
+  let [printed, before] = [-every, '']
   return {
     update(title, progress) {
       const now = speed(progress)
       const what = `${title} ${progress.doing} ${progress.reason ?? ''}`
-      if (what === before && performance.now() - said < every) return
-      said = performance.now()
+      if (what === before && performance.now() - printed < every) return
+      printed = performance.now()
       before = what
       stream.write(`${words(title, progress, now)}\n`)
     },
