@@ -1,6 +1,7 @@
 import type { Dataset } from '../data/dataset.js'
 import { type Batch, Loader } from '../data/loader.js'
 import { throwIfAborted, VggError } from '../error.js'
+import { trainChecks } from '../train/options.js'
 import type { VGG } from '../vgg/vgg.js'
 
 /** How long training will take, from three steps. */
@@ -38,7 +39,8 @@ const probeImages = 8
 const longestStep = 5
 
 /** Next to nothing changes: three steps as they will be are not to make another net of this one. */
-const update = { learningRate: 1e-12, momentum: 0.9, weightDecay: 5e-4 }
+const { momentum, weightDecay } = trainChecks
+const update = { learningRate: 1e-12, momentum: momentum.fallback, weightDecay: weightDecay.fallback }
 
 const secondsSince = (start: number): number => (performance.now() - start) / 1000
 

@@ -5,7 +5,7 @@ import { RunLog } from '../report/run-log.js'
 import { TensorBoardLog } from '../report/tensorboard.js'
 import type { CheckpointEvent, EpochEvent, RefusedEvent, StepEvent, TrainReport } from '../train/events.js'
 import type { TrainingState } from '../train/training-state.js'
-import type { VGG } from '../vgg/vgg.js'
+import { modelTable, type VGG } from '../vgg/vgg.js'
 import type { Datasets } from './datasets.js'
 import type { DataDescription, RunDescription } from './description.js'
 import { exists, runFiles } from './folder.js'
@@ -128,7 +128,7 @@ function settingsOf(
     width: configuration.width,
     headWidth: configuration.headWidth,
     dropout: configuration.dropout,
-    initialisation: start.from ?? start.transplant ?? model.initialisation ?? 'glorot',
+    initialisation: start.from ?? start.transplant ?? model.initialisation ?? modelTable.initialisation.check.fallback,
     learningRate: training.learningRate,
     momentum: training.momentum,
     weightDecay: training.weightDecay,

@@ -3,7 +3,7 @@ import { VggError } from '../error.js'
 import { fraction, integer } from '../options.js'
 import type { VggConfiguration } from '../vgg/layers.js'
 import { type VariantLetter, variant, variants } from '../vgg/variants.js'
-import { configurationFrom } from '../vgg/vgg.js'
+import { configurationFrom, modelTable } from '../vgg/vgg.js'
 import type { RunDescription } from './description.js'
 import { useModel } from './folder.js'
 import type { Sources } from './sources.js'
@@ -91,7 +91,9 @@ export function adapted(
     const message = `Expected no initialisation (--initialisation) where all layers are those of the model ${from}, which has the ${classes} classes of the data, but received ${asked.initialisation}`
     throw new VggError('INVALID_ARGUMENT', message)
   }
-  const initialisation = lastLayer === 'new' && { initialisation: asked.initialisation ?? 'glorot' }
+  const initialisation = lastLayer === 'new' && {
+    initialisation: asked.initialisation ?? modelTable.initialisation.check.fallback,
+  }
   return { model: { ...own, variant: rowName(own.variant), classes, dropout, ...initialisation }, lastLayer }
 }
 

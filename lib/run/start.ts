@@ -1,15 +1,15 @@
+import { meanOf, type StatisticsOptions, statisticsOf } from '../data/statistics.js'
 import { VggError } from '../error.js'
 import { replaceHead, withDropout } from '../vgg/head.js'
 import { variant } from '../vgg/variants.js'
 import { layersOfA, VGG } from '../vgg/vgg.js'
-import { shapeOf, sideOf } from './datasets.js'
+import { datasetsFor, shapeOf, sideOf } from './datasets.js'
 import type { RunDescription } from './description.js'
-import { fitted } from './fitted.js'
 import { loadModel } from './folder.js'
 import type { Sources } from './sources.js'
 import { adapted } from './start-model.js'
 
-/** The network that a run begins with. */
+/** The network at the start of a run. */
 export async function openNetwork(description: RunDescription, sources: Sources): Promise<VGG> {
   const { start } = description
   const { from } = start
@@ -27,7 +27,7 @@ export async function openNetwork(description: RunDescription, sources: Sources)
 
 const runOptions = ({ device, seed }: RunDescription) => ({ ...device, seed })
 
-/** The model itself, or one with its weights: with a new last layer for other classes, with another dropout. */
+/** The model to continue from, with a new last layer for other classes and with another dropout if asked. */
 async function loadStart(from: string, description: RunDescription, { training }: Sources): Promise<VGG> {
   const run = runOptions(description)
   const { classNames } = training
@@ -53,7 +53,7 @@ async function loadStart(from: string, description: RunDescription, { training }
   }
 }
 
-/** What was made of a network, which is disposed of then. */
+/** The network made from another one, which is disposed. */
 async function replaced(net: VGG, made: Promise<VGG>): Promise<VGG> {
   const other = await made
   net.dispose()
@@ -93,4 +93,32 @@ async function createNetwork(description: RunDescription, sources: Sources): Pro
     ...(known.length === classes && { classNames: known }),
     ...(sources.kind === 'files' && { preprocessing: before }),
   })
+}
+
+/** Largest number of images from which mean and colour shift are computed. */
+const mostFitted = 10_000
+
+/**
+ * The description completed by the mean of the training images, before random augmentation, and the principal axes of their
+ * colours (Sect. 3.1). Reads no image if both are given or come with a model to start from.
+ */
+export async function fitted(
+  description: RunDescription,
+  sources: Sources,
+  watch: Pick<StatisticsOptions, 'signal' | 'onProgress'> = {},
+): Promise<RunDescription> {
+  const { model, photographs, start, seed } = description
+  if (start.from !== undefined) return description
+  const shape = shapeOf(description, sources)
+  const wanted = sources.kind === 'files' && photographs.colour === true && shape.channels === 3
+  if (model.meanRgb !== undefined && !wanted) return description
+  // at the size of the network, with their borders
+  const { training } = datasetsFor(sources, description, { ...shape, preprocessing: undefined })
+  if (sources.kind === 'fixed') return { ...description, model: { ...model, meanRgb: await meanOf(training) } }
+  const { mean, colour } = await statisticsOf(training, { limit: mostFitted, seed, ...watch })
+  return {
+    ...description,
+    photographs: { ...photographs, ...(wanted && colour && { colour }) },
+    model: { ...model, meanRgb: model.meanRgb ?? mean },
+  }
 }

@@ -13,8 +13,9 @@ import { VggError } from '../error.js'
 import { linkAtomically, writeAtomically } from '../files/atomic-file.js'
 import { type FolderLock, lockFolder } from '../files/folder-lock.js'
 import type { Network } from '../network/network.js'
-import type { CheckpointSettings } from './checkpoint-options.js'
+
 import type { CheckpointEvent } from './events.js'
+import type { CheckpointSettings } from './options.js'
 import { encodeState, type TrainingState } from './training-state.js'
 
 type Saved = (event: CheckpointEvent) => void

@@ -1,8 +1,10 @@
 import {
   type Check,
   type Checks,
+  checksOf,
   integer,
   isObject,
+  type OptionRow,
   oneOf,
   positive,
   readOptions,
@@ -33,20 +35,40 @@ export type ScheduleOption =
   | { kind: 'step'; every?: number; divisor?: number }
   | { kind: 'cosine'; warmup?: number }
 
-const divisor = withDefault(positive, 10)
+/** The table of the schedules' parameters: checks, defaults and flags. */
+export const scheduleTable = {
+  patience: {
+    check: withDefault(integer(1), 3),
+    flag: '--patience <epochs>',
+    help: 'plateau: epochs without improvement before the rate drops',
+  },
+  drops: { check: withDefault(integer(0), 3), flag: '--drops <n>', help: 'plateau: number of drops of the rate' },
+  divisor: {
+    check: withDefault(positive, 10),
+    flag: '--divisor <d>',
+    help: 'plateau, step: divisor of the rate at each drop',
+  },
+  every: { check: withDefault(integer(1), 20), flag: '--every <epochs>', help: 'step: epochs between drops' },
+  warmup: {
+    check: withDefault(positive, 0.5),
+    flag: '--warmup <epochs>',
+    help: 'cosine: epochs in which the rate rises',
+  },
+} as const satisfies Record<string, OptionRow>
+
+const { patience, drops, divisor, every, warmup } = checksOf(scheduleTable)
 const kinds = {
   constant: {},
-  plateau: { patience: withDefault(integer(1), 3), drops: withDefault(integer(0), 3), divisor },
-  step: { every: withDefault(integer(1), 20), divisor },
-  cosine: { warmup: withDefault(positive, 0.5) },
+  plateau: { patience, drops, divisor },
+  step: { every, divisor },
+  cosine: { warmup },
 } as const satisfies Record<Schedule['kind'], Checks>
 
-const kind = oneOf('constant', 'plateau', 'step', 'cosine')
+export const scheduleKinds = ['plateau', 'constant', 'step', 'cosine'] as const
 
-/**
- * Reads a schedule. Defaults: plateau with patience 3, 3 drops, divisor 10; step every 20 epochs, divisor 10; cosine
- * with a warm-up of half an epoch.
- */
+const kind = oneOf(...scheduleKinds)
+
+/** Reads a schedule: a kind, or an object with a kind and its parameters. */
 export const scheduleCheck: Check<Schedule> = (value, name) => {
   if (typeof value === 'string') return scheduleCheck({ kind: value }, name)
   if (!isObject(value)) throw unexpected('a kind of schedule or an object with one', name, value)

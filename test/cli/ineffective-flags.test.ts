@@ -31,7 +31,7 @@ describe('a flag that would have no effect is refused by name', () => {
     ],
     ['check', ['--from', at('model'), '--config', at('config.json')], /\(--head-width\) .*, 32, but received 4096/],
     ['check', ['--from', at('model'), '--freeze', 'conv6'], /for --freeze but received 'conv6'; did you mean 'conv/],
-    ['train', ['--no-flip'], /no --no-flip, which is for images/],
+    ['train', ['--no-flip'], /no --no-flip, which is for image files/],
     ['train', ['--plan', 'paper', '--initialisation', 'he'], /no --initialisation with --plan paper, which sets it/],
   ])('%s %s', async (command, words, message) => {
     const out = command === 'train' ? ['--out', at('none')] : []

@@ -11,7 +11,7 @@ import { Tensor } from '../../tensor.js'
 import { deviceLine, percent } from '../../train/log.js'
 import type { VGG } from '../../vgg/vgg.js'
 import { addDecodingFlags, type DecodingFlags, decodingOf } from '../flags/data-flags.js'
-import { addDeviceFlags, type DeviceFlags, deviceOptions, given, number } from '../flags/flags.js'
+import { addDeviceFlags, addThreadsFlag, type DeviceFlags, deviceOptions, given, number } from '../flags/flags.js'
 
 const examples = `
 Each image is rescaled with its proportions kept, to the scale that the model was trained with (the paper's S, the
@@ -43,8 +43,7 @@ export function addClassify(program: Command): void {
     .argument('<model>', 'a model that vggnet saved, or the folder of a run: its best model')
     .argument('<image...>', 'image files: PNG, JPEG, WebP, GIF, AVIF, TIFF; SVG where --formats has it')
     .option('--top <k>', 'the k most probable classes', number, 1)
-  addDecodingFlags(addDeviceFlags(command, 'auto'))
-    .option('--threads <n>', 'threads on the cpu', number)
+  addThreadsFlag(addDecodingFlags(addDeviceFlags(command, 'auto')))
     .option('--json', 'one JSON array: file, answers')
     .addHelpText('after', examples)
     .action(classify)
