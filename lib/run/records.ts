@@ -10,7 +10,7 @@ import type { Datasets } from './datasets.js'
 import type { DataDescription, RunDescription } from './description.js'
 import { exists, runFiles } from './folder.js'
 
-/** What a run writes down: log.jsonl and the events for TensorBoard. */
+/** The records of a run: log.jsonl and the events for TensorBoard. */
 export class Records {
   readonly #log: RunLog
   readonly #board: TensorBoardLog
@@ -50,7 +50,7 @@ export class Records {
     })
   }
 
-  /** What was wrong with the log, in a sentence; undefined where nothing was. */
+  /** Sentence on damage of the log; undefined if there is none. */
   get notice(): string | undefined {
     return this.#log.notice
   }
@@ -65,15 +65,15 @@ export class Records {
   }
 }
 
-/** A training that is about to go on. */
+/** A training that is about to start or to continue. */
 export interface Begun {
   readonly net: VGG
   readonly data: Datasets
-  /** Where it stands; undefined at its beginning. */
+  /** State of the training; undefined at its start. */
   readonly state: TrainingState | undefined
 }
 
-/** Opens a run's records, behind what is in them already. */
+/** Opens the records of a run and appends to them. */
 export async function openRecords(
   folder: string,
   description: RunDescription,
@@ -81,7 +81,7 @@ export async function openRecords(
   command: string | undefined,
 ): Promise<Records> {
   const { log: file } = runFiles(folder)
-  // killed before its first checkpoint, a run begins once more
+  // a run that was killed before its first checkpoint starts again
   const from = (await exists(file)) ? { step: state?.step ?? 0, epochs: state?.epochsDone ?? 0 } : undefined
   const log = await RunLog.open(file, { ...(from && { from }) })
   const board = await TensorBoardLog.open(folder, { ...(from && { fromStep: from.step }) })
@@ -104,7 +104,7 @@ export async function openRecords(
   return new Records(log, board)
 }
 
-/** Short: run.json has the whole path. */
+/** A short path for the report; run.json has the whole path. */
 function dataText(data: DataDescription): string {
   const file = data.kind === 'idx' ? data.images : data.path
   return data.kind === 'folder'
@@ -115,7 +115,7 @@ function dataText(data: DataDescription): string {
 const sideText = (side: number | readonly number[]): string =>
   typeof side === 'number' ? String(side) : side.join(' to ')
 
-/** What a report shows besides, by the names of the API. */
+/** Further values for the report, by the names of the API. */
 function settingsOf(
   net: VGG,
   { training, model, start, freeze, seed }: RunDescription,

@@ -15,8 +15,7 @@ import { checkNew, exists, type RunFile, runFiles, trainingsOf, writeRunFile } f
 import type { PlanStage } from './plan.js'
 import { type Begun, openRecords } from './records.js'
 import { findSources, type Sources } from './sources.js'
-import { openNetwork } from './start.js'
-import { withStartModel } from './start-model.js'
+import { openNetwork, withStartModel } from './start.js'
 
 /** Callbacks and options of one training of a run. */
 export interface RunHooks {

@@ -51,7 +51,7 @@ export interface ModelOptions {
   meanRgb?: number | readonly number[]
   /** Multiplier after that, above 0: one, or one for each channel. Default 1 / 58; for `paper` 1. */
   scale?: number | readonly number[]
-  /** Parameters of A-LRN's normalisation: Krizhevsky's as printed (default), or those of Caffe's AlexNet. */
+  /** Parameters of A-LRN's normalisation: Krizhevsky's as printed, or those of Caffe's AlexNet. Default `literal`. */
   localNorm?: 'literal' | 'caffe'
   /** One name for each class; kept with the model. */
   classNames?: readonly string[]
@@ -77,7 +77,7 @@ const oneOrMore =
 
 const localNorms = ['literal', 'caffe'] as const
 
-/** The table of `ModelOptions`: checks, defaults and flags. */
+/** The table of `ModelOptions`: checks, defaults and flags. Its order is that of the options in model files. */
 export const modelTable = {
   variant: {
     check: variant,
@@ -85,28 +85,22 @@ export const modelTable = {
     help: 'A, A-LRN, B, C, D, E, or VGG11, VGG13, VGG16, VGG19, ... (default: A)',
   },
   classes: { check: size, flag: '--classes <n>', help: 'outputs of the last layer' },
-  imageSize: {
-    check: withDefault<[number, number]>(imageSize, [224, 224]),
-    flag: '--image-size <size>',
-    help: 'side of the images, or HEIGHTxWIDTH, at least 32',
-  },
   channels: {
     check: withDefault(size, 3),
     flag: '--channels <n>',
     help: 'channels of the images, 3 or 1 (default: those of the data, else 3)',
   },
+  imageSize: {
+    check: withDefault<[number, number]>(imageSize, [224, 224]),
+    flag: '--image-size <size>',
+    help: 'side of the images, or HEIGHTxWIDTH, at least 32',
+  },
+  dropout: { check: withDefault(fraction, 0.5), flag: '--dropout <p>', help: 'dropout probability of fc6 and fc7' },
+  headWidth: { check: withDefault(size, 4096), flag: '--head-width <n>', help: 'outputs of fc6 and fc7' },
   width: {
     check: withDefault(positive, 1),
     flag: '--width <factor>',
     help: "multiplier of the convolutions' channels",
-  },
-  headWidth: { check: withDefault(size, 4096), flag: '--head-width <n>', help: 'outputs of fc6 and fc7' },
-  dropout: { check: withDefault(fraction, 0.5), flag: '--dropout <p>', help: 'dropout probability of fc6 and fc7' },
-  localNorm: {
-    check: withDefault(oneOf(...localNorms), 'literal'),
-    flag: '--local-norm <form>',
-    help: 'parameters of the local response normalisation of A-LRN',
-    choices: localNorms,
   },
   initialisation: {
     check: initialisation,
@@ -123,6 +117,12 @@ export const modelTable = {
     check: optional(oneOrMore(float32(positive))),
     flag: '--scale <values>',
     help: 'multiplier after the mean (default: 1/58, or 1 for the initialisation paper)',
+  },
+  localNorm: {
+    check: withDefault(oneOf(...localNorms), 'literal'),
+    flag: '--local-norm <form>',
+    help: 'parameters of the local response normalisation of A-LRN',
+    choices: localNorms,
   },
   classNames: { check: withDefault(arrayOf(text), []) },
   preprocessing: { check: optional(preprocessing) },
