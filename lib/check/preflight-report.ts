@@ -21,13 +21,13 @@ export interface PreflightOptions {
   trainingFiles?: ImageFiles
   /** Likewise. */
   validationFiles?: ImageFiles
-  /** As `train` takes them, with the same defaults. */
+  /** Images of a step. Default: that of `train`. */
   batch?: number
-  /** Images computed at a time. */
+  /** Images computed at once. Default: that of `train`. */
   microBatch?: number | 'auto'
-  /** For the time it will take. Default 74. */
+  /** Number of epochs, for the time estimate. Default: that of `train`. */
   epochs?: number
-  /** Above 0. Default 0.01. */
+  /** Learning rate at the start, above 0. Default: that of `train`. */
   learningRate?: number
   /** How the net's weights were made. Default: they were learnt. */
   initialisation?: Initialisation

@@ -58,7 +58,7 @@ function checkSections(description: Record<string, unknown>): void {
 }
 
 /**
- * Older versions recorded options of the network beside `start.from` that had no effect except on S of the plan `paper`.
+ * Older versions recorded options of the network together with `start.from` that had no effect except on S of the plan `paper`.
  * Such runs continue as they were created: with the model's own values.
  */
 function withoutIgnored(file: RunFile): RunFile {

@@ -66,7 +66,7 @@ export class Records {
 }
 
 /** A training that is about to start or to continue. */
-export interface Begun {
+export interface OpenedTraining {
   readonly net: VGG
   readonly data: Datasets
   /** State of the training; undefined at its start. */
@@ -77,7 +77,7 @@ export interface Begun {
 export async function openRecords(
   folder: string,
   description: RunDescription,
-  { net, data, state }: Begun,
+  { net, data, state }: OpenedTraining,
   command: string | undefined,
 ): Promise<Records> {
   const { log: file } = runFiles(folder)

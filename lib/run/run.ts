@@ -13,7 +13,7 @@ import { type Datasets, datasetsFor } from './datasets.js'
 import type { RunDescription } from './description.js'
 import { checkNew, exists, type RunFile, runFiles, trainingsOf, writeRunFile } from './folder.js'
 import type { PlanStage } from './plan.js'
-import { type Begun, openRecords } from './records.js'
+import { type OpenedTraining, openRecords } from './records.js'
 import { findSources, type Sources } from './sources.js'
 import { openNetwork, withStartModel } from './start.js'
 
@@ -125,13 +125,13 @@ async function runIn(
 async function recorded(
   folder: string,
   description: RunDescription,
-  begun: Begun,
+  opened: OpenedTraining,
   hooks: RunHooks,
 ): Promise<TrainReport> {
-  const { net, data, state } = begun
+  const { net, data, state } = opened
   const { checkpoints } = runFiles(folder)
   const { keep, minutes } = description.checkpoints
-  const records = await openRecords(folder, description, begun, hooks.command)
+  const records = await openRecords(folder, description, opened, hooks.command)
   if (records.notice !== undefined) hooks.onNotice?.(records.notice)
   hooks.onStart?.(net, data, state)
   try {

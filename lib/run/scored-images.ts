@@ -162,9 +162,9 @@ async function trainedImages(folder: string, found?: Sources): Promise<TrainedIm
 
 /** The folder of the run that made a model, if the model is still in it. */
 async function runOf(model: string): Promise<string | undefined> {
-  const beside = path.dirname(model)
-  const { checkpoints } = runFiles(path.dirname(beside))
-  const folders = [model, beside, ...(beside === checkpoints ? [path.dirname(beside)] : [])]
+  const parent = path.dirname(model)
+  const { checkpoints } = runFiles(path.dirname(parent))
+  const folders = [model, parent, ...(parent === checkpoints ? [path.dirname(parent)] : [])]
   for (const folder of folders) if (await exists(runFiles(folder).description)) return folder
   return undefined
 }

@@ -146,8 +146,7 @@ async function readStartModel(from: string): Promise<StartModel> {
 /** The options that belong to the weights of a model, so that other values are refused. */
 const fixed = ['variant', 'channels', 'imageSize', 'width', 'headWidth', 'localNorm', 'meanRgb', 'scale'] as const
 
-const flagOf = (name: (typeof fixed)[number]): string =>
-  modelTable[name].flag.replace(/ .*/, '')
+const flagOf = (name: (typeof fixed)[number]): string => modelTable[name].flag.replace(/ .*/, '')
 
 const valueText = (value: unknown, name: string): string =>
   Array.isArray(value) ? value.join(name === 'imageSize' ? 'x' : ', ') : String(value)

@@ -125,11 +125,13 @@ export const checkpointTable = {
 export type CheckpointSettings = Readonly<Checked<CheckpointChecks> & { everySteps: number }>
 type CheckpointChecks = ReturnType<typeof checksOf<typeof checkpointTable>>
 
+/** Reads the options of checkpoints; those by steps replace those by time unless both are given. */
 export const checkpointCheck: Check<CheckpointSettings> = (value, name) => {
-  const { everySteps, everyMinutes, ...rest } = readOptions(value, name, checksOf(checkpointTable))
-  const bySteps = everySteps !== undefined && isObject(value) && value.everyMinutes === undefined
+  const { everySteps, ...rest } = readOptions(value, name, checksOf(checkpointTable))
   const never = Number.POSITIVE_INFINITY
-  return { ...rest, everySteps: everySteps ?? never, everyMinutes: bySteps ? never : everyMinutes }
+  if (everySteps === undefined) return { ...rest, everySteps: never }
+  const { everyMinutes = never } = value as CheckpointOptions
+  return { ...rest, everySteps, everyMinutes }
 }
 
 /** A row of the table of recorded options. */
@@ -249,4 +251,5 @@ export type RecordedOptions = Readonly<Omit<Checked<typeof trainChecks>, 'microB
   readonly schedule: Schedule
 }
 
+/** The checks of recorded options. */
 export const trainChecks = checksOf(trainTable)

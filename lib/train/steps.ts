@@ -51,21 +51,21 @@ export class Steps {
     // the epoch's own save follows at once, if no validation comes between
     const last = this.#settings.validation === undefined ? perEpoch - 1 : perEpoch
     const inFlight: Promise<void>[] = []
-    let begun = progress.state.step
+    let started = progress.state.step
     let previous: Promise<void> = Promise.resolve()
     try {
       for (let index = first; index < perEpoch; index++) {
-        throwIfAborted(this.#settings.signal, `The training (after ${begun} steps)`)
+        throwIfAborted(this.#settings.signal, `The training (after ${started} steps)`)
         saver?.throwIfFailed()
         // Read here, not in #step: two reads at once could change the order of the steps.
         const batch = await this.#loader.next()
-        begun += 1
-        const step = this.#step(batch, { step: begun, index, previous })
+        started += 1
+        const step = this.#step(batch, { step: started, index, previous })
         // Its error is reported in order; until then it must not count as unhandled.
         previous = step.catch(() => undefined)
         inFlight.push(step)
         if (inFlight.length === stepsInFlight) await inFlight.shift()
-        if (index >= last || !saver?.isDue(begun)) continue
+        if (index >= last || !saver?.isDue(started)) continue
         for (const one of inFlight.splice(0)) await one
         await save()
       }
