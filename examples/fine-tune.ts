@@ -25,7 +25,7 @@ await command(usage, { images: '100', epochs: '12', model: '' }, async (flags) =
     ...options,
     learningRate: 0.01,
     freeze: ['conv1', 'conv2', 'conv3'], // out of gradient, L2 and momentum
-    rates: { fc8: 5 }, // the new layer learns faster than what is there
+    rateFactors: { fc8: 5 }, // the new layer learns faster than what is there
   })
   const { top1, perClass } = await evaluate(tuned, test)
   console.log(`fine-tuned on ${training.count} images: ${percent(top1)} of ${test.count} others are right`)

@@ -97,13 +97,11 @@ export { type ReportData, reportPage } from './report/page.js'
 export { collectReport, type ReportSources, writeReport } from './report/report.js'
 export { RunLog, type RunLogOptions, type RunPosition } from './report/run-log.js'
 export { TensorBoardLog, type TensorBoardOptions } from './report/tensorboard.js'
-export { createRun } from './run/create-run.js'
 export type { DataDescription, RunDescription } from './run/description.js'
 export { type RunFile, readRunFile } from './run/folder.js'
 export { type PlanName, type PlanStage, stagesOf } from './run/plan.js'
-export { type PlanHooks, runAll } from './run/plan-run.js'
+export { createRun, type PlanHooks, runAll } from './run/run.js'
 export { type ArrayOf, type DType, Tensor } from './tensor.js'
-export type { CheckpointOptions } from './train/checkpoint-options.js'
 export type {
   CheckpointEvent,
   EpochEvent,
@@ -114,9 +112,8 @@ export type {
   TrainReport,
 } from './train/events.js'
 export { loadNetworkTraining, loadTraining } from './train/load-training.js'
-export { deviceLine, epochLine, reportLine } from './train/log.js'
-export type { NotFiniteOption } from './train/not-finite.js'
-export { type Progress, progressOn } from './train/progress.js'
+export { deviceLine, epochLine, type Progress, progressOn, reportLine } from './train/log.js'
+export type { CheckpointOptions, NotFiniteOption, RecordedTrainOptions } from './train/options.js'
 export type { Schedule, ScheduleOption } from './train/schedule.js'
 export type { TrainOptions } from './train/settings.js'
 export { train } from './train/trainer.js'

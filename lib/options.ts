@@ -115,11 +115,32 @@ export const optional =
   (value, name) =>
     value === undefined ? undefined : check(value, name)
 
+/** A check that returns `fallback` for undefined. */
+export interface DefaultCheck<T> extends Check<T> {
+  readonly fallback: T
+}
+
 /** As `check`, and undefined becomes `fallback`. */
-export const withDefault =
-  <T>(check: Check<T>, fallback: T): Check<T> =>
-  (value, name) =>
-    value === undefined ? fallback : check(value, name)
+export const withDefault = <T>(check: Check<T>, fallback: T): DefaultCheck<T> =>
+  Object.assign((value: unknown, name: string) => (value === undefined ? fallback : check(value, name)), { fallback })
+
+/** The default that a check returns for undefined; undefined where it has none. */
+export const fallbackOf = (check: Check<unknown>): unknown => (check as Partial<DefaultCheck<unknown>>).fallback
+
+/** One row of a table of options: the check with the default, and the option's flag on the command line. */
+export interface OptionRow {
+  readonly check: Check<unknown>
+  /** The flag as commander takes it, such as `--epochs <n>`. An option without it has no flag. */
+  readonly flag?: string
+  /** Help text of the flag. A default that is a number or a name is appended unless the text states one. */
+  readonly help?: string
+  /** The values that the flag takes, where it takes names. */
+  readonly choices?: readonly string[]
+}
+
+/** The checks of a table of options. */
+export const checksOf = <T extends Record<string, OptionRow>>(table: T): { [K in keyof T]: T[K]['check'] } =>
+  Object.fromEntries(Object.entries(table).map(([name, { check }]) => [name, check])) as never
 
 const numberThat =
   (what: string, fits: (value: number) => boolean): Check<number> =>

@@ -3,6 +3,7 @@ import { type Batch, Loader } from '../data/loader.js'
 import { throwIfAborted, VggError } from '../error.js'
 import { describe } from '../network/describe.js'
 import { fittingBatch, networkNeeds, partOf } from '../network/fitting-batch.js'
+import { trainChecks } from '../train/options.js'
 import type { VGG } from '../vgg/vgg.js'
 import type { Finding } from './findings.js'
 
@@ -91,7 +92,8 @@ const probeImages = 8
 const longestStep = 5
 
 /** A rate so small that the measured steps leave the weights as they are. */
-const update = { learningRate: 1e-12, momentum: 0.9, weightDecay: 5e-4 }
+const { momentum, weightDecay } = trainChecks
+const update = { learningRate: 1e-12, momentum: momentum.fallback, weightDecay: weightDecay.fallback }
 
 const secondsSince = (start: number): number => (performance.now() - start) / 1000
 

@@ -20,13 +20,13 @@ export interface PreflightOptions {
   trainingFiles?: ImageFiles
   /** Files of the validation data. */
   validationFiles?: ImageFiles
-  /** Images per step, as for `train`, from 1. Default 256. */
+  /** Images of a step. Default: that of `train`. */
   batch?: number
-  /** Images computed at a time, as for `train`. Default: the whole batch. */
+  /** Images computed at once. Default: that of `train`. */
   microBatch?: number | 'auto'
-  /** Number of epochs, for the estimate of time. Default 74. */
+  /** Number of epochs, for the time estimate. Default: that of `train`. */
   epochs?: number
-  /** Learning rate of the first step, above 0. Default 0.01. */
+  /** Learning rate at the start, above 0. Default: that of `train`. */
   learningRate?: number
   /** Initialisation of the weights. Default: trained weights. */
   initialisation?: Initialisation

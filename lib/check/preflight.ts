@@ -11,13 +11,12 @@ import {
   isObject,
   oneOf,
   optional,
-  positive,
   readOptions,
-  seed,
   unexpected,
   withDefault,
 } from '../options.js'
 import { countedText } from '../table.js'
+import { trainChecks } from '../train/options.js'
 import { VGG } from '../vgg/vgg.js'
 import { classesOf } from './classes.js'
 import { type MemoryReport, memoryFor, speedOf } from './cost.js'
@@ -38,14 +37,14 @@ const checks = {
   validation: optional(datasetCheck),
   trainingFiles: optional(files),
   validationFiles: optional(files),
-  batch: withDefault(integer(1, 2 ** 16), 256),
-  microBatch: optional<number | 'auto'>((value, name) => (value === 'auto' ? value : integer(1)(value, name))),
-  epochs: withDefault(integer(1), 74),
-  learningRate: withDefault(positive, 0.01),
+  batch: withDefault(integer(1, 2 ** 16), trainChecks.batch.fallback),
+  microBatch: trainChecks.microBatch,
+  epochs: trainChecks.epochs,
+  learningRate: trainChecks.learningRate,
   initialisation: optional(oneOf('glorot', 'he', 'paper', 'none')),
   memoryLimit: optional(integer(1)),
   limit: withDefault(integer(1), 2000),
-  seed: withDefault(seed, 0),
+  seed: trainChecks.seed,
   signal: optional(instanceOf(AbortSignal)),
   onProgress: optional(callback<(progress: PreflightProgress) => void>()),
 }

@@ -43,13 +43,16 @@ export async function load(path: string, options: RunOptions = {}): Promise<VGG>
   return asVgg(await loadNetwork(path, options), path, 'loadNetwork')
 }
 
-/** The network, if it is a VGG net; `otherwise` is the function that takes any. @throws FILE_FORMAT */
+/** The network if it is a VGG net; `otherwise` is the function that takes any network. @throws FILE_FORMAT */
 export function asVgg(network: Network, path: string, otherwise: string): VGG {
   if (network instanceof VGG) return network
   network.dispose()
-  const message = `${path}: Expected a VGG net but found a network of other layers; use ${otherwise}`
-  throw new VggError('FILE_FORMAT', message)
+  throw noVgg(`${path}: `, `; use ${otherwise}`)
 }
+
+/** The error for a file with a network of other layers than those of a VGG net. */
+export const noVgg = (before = '', after = ''): VggError =>
+  new VggError('FILE_FORMAT', `${before}Expected a VGG net but found a network of other layers${after}`)
 
 /** As `load`, for any network that `save` wrote: a `VGG` when it was one. */
 export async function loadNetwork(path: string, options: RunOptions = {}): Promise<Network> {

@@ -68,7 +68,7 @@ async function clear(folder: string): Promise<void> {
   await rm(path.join(folder, guardName), { force: true })
   for (const name of await readdir(folder)) {
     const pid = /^\.lock\.(\d+)-[0-9a-f-]{36}$/.exec(name)?.[1]
-    if (pid === undefined || (await startOf(Number(pid))) !== '') continue
+    if (pid === undefined || (await processStart(Number(pid))) !== '') continue
     const owner = await ownerOf(path.join(folder, name))
     if (owner?.host === hostname()) await rm(path.join(folder, name), { force: true })
   }
@@ -119,13 +119,13 @@ async function ownerOf(file: string): Promise<Owner | undefined> {
 
 async function thisProcess(): Promise<Owner> {
   const { pid } = process
-  return { host: hostname(), boot: await boot(), pid, started: await startOf(pid), token: randomUUID() }
+  return { host: hostname(), boot: await boot(), pid, started: await processStart(pid), token: randomUUID() }
 }
 
 const boot = async (): Promise<string> => ((await textOf('/proc/sys/kernel/random/boot_id')) ?? '').trim()
 
 /** The 22nd field of /proc/PID/stat; empty where there is no such process. The second may hold spaces and brackets. */
-async function startOf(pid: number): Promise<string> {
+async function processStart(pid: number): Promise<string> {
   const text = await textOf(`/proc/${pid}/stat`)
   const [state, ...rest] = text === undefined ? [] : text.slice(text.lastIndexOf(')') + 2).split(' ')
   // a zombie holds nothing: it waits for its parent to ask for its end
@@ -134,7 +134,7 @@ async function startOf(pid: number): Promise<string> {
 
 async function isAlive(owner: Owner): Promise<boolean> {
   if (owner.host !== hostname()) return true
-  return owner.boot === (await boot()) && owner.started !== '' && owner.started === (await startOf(owner.pid))
+  return owner.boot === (await boot()) && owner.started !== '' && owner.started === (await processStart(owner.pid))
 }
 
 /** Only one process at a time may do this: a second one could remove the lock that the first has made meanwhile. */

@@ -2,6 +2,7 @@ import { VggError } from '../error.js'
 import {
   boolean,
   type Check,
+  type DefaultCheck,
   float32,
   fraction,
   instanceOf,
@@ -37,8 +38,8 @@ export interface UpdateOptions {
   momentum?: number
   /** L2 multiplier of at least 0, for weights and biases; default 0. The paper's is 5e-4. */
   weightDecay?: number
-  /** Layer name to a multiplier of its learning rate, of at least 0; layers that are not named have 1. */
-  rates?: Readonly<Record<string, number>>
+  /** Multipliers of the learning rate by layer name, at least 0. Default: 1 for each layer that is not named. */
+  rateFactors?: Readonly<Record<string, number>>
 }
 
 /** How images go forward. */
@@ -186,19 +187,22 @@ const updateChecks = {
   weightDecay: withDefault(float32(nonNegative), 0),
 }
 
-function ratesOf(rates: unknown, layers: readonly string[]): Record<string, number> {
-  if (rates === undefined) return {}
-  if (!isObject(rates)) throw unexpected('an object of layer names and numbers', 'rates', rates)
-  namesOf(Object.keys(rates), 'rates', layers)
+/** Multipliers of the learning rate by name: finite numbers of at least 0. */
+export const rateFactors: DefaultCheck<Record<string, number>> = withDefault((value, name) => {
+  if (!isObject(value)) throw unexpected('an object of layer names and numbers', name, value)
   return Object.fromEntries(
-    Object.entries(rates).map(([name, rate]) => [name, float32(nonNegative)(rate, `rates.${name}`)]),
+    Object.entries(value).map(([key, factor]) => [key, float32(nonNegative)(factor, `${name}.${key}`)]),
   )
-}
+}, {})
 
 /** The checks of an update's options; `layers` are those that have parameters. */
 export const updateOptions = (layers: readonly string[]) => ({
   ...updateChecks,
-  rates: ((value) => ratesOf(value, layers)) satisfies Check<NativeUpdate['rates']>,
+  rateFactors: ((value, name) => {
+    const factors = rateFactors(value, name)
+    namesOf(Object.keys(factors), name, layers)
+    return factors
+  }) satisfies Check<NativeUpdate['rates']>,
 })
 
 const untouched = (value: unknown): unknown => value
@@ -244,7 +248,7 @@ const injectionOf =
   }
 
 /** What `backward` starts from: a gradient of the user's own or labels. */
-export function startOf(from: unknown, classes: number): { gradient: NativeTensor } | { labels: Int32Array } {
+export function backwardStart(from: unknown, classes: number): { gradient: NativeTensor } | { labels: Int32Array } {
   if (!isObject(from) || from instanceof Tensor) return { labels: labelsOf(from, classes) }
   const { gradient } = readOptions(from, 'the first argument of backward', { gradient: optional((value) => value) })
   return { gradient: floatsOf(gradient, 'gradient') }

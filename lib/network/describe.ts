@@ -4,7 +4,7 @@ import { native } from '../platform/native.js'
 import type { Description } from '../platform/native-description.js'
 import { namesOf } from './arguments.js'
 import { checkedLayers } from './check.js'
-import { device, deviceChecks, type RunOptions } from './open.js'
+import { device, type RunOptions, runChecks } from './open.js'
 import { prepareDevice } from './prepare-device.js'
 
 /** What is to be planned, and for what. */
@@ -49,8 +49,8 @@ export function describe(options: DescribeOptions): Description {
       [],
     ),
     device: withDefault(device, 'cpu'),
-    precision: deviceChecks.precision,
-    deterministic: deviceChecks.deterministic,
+    precision: runChecks.precision,
+    deterministic: runChecks.deterministic,
     exact: withDefault(boolean, false),
   }
   const { keep, ...read } = readOptions(options, 'describe options', checks)

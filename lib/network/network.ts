@@ -8,6 +8,7 @@ import { shapeText, type Tensor } from '../tensor.js'
 import {
   type BackwardOptions,
   backwardOptions,
+  backwardStart,
   checkClassNames,
   type ForwardOptions,
   floatsOf,
@@ -17,7 +18,6 @@ import {
   labelsOf,
   namesOf,
   type StepOptions,
-  startOf,
   stepOptions,
   tensorOf,
   tensorsOf,
@@ -145,7 +145,7 @@ export class Network {
     options?: BackwardOptions,
   ): Promise<{ loss?: number; inputGradient?: Tensor<'float32'> }> {
     const { inject, ...rest } = readOptions(options, 'backward options', backwardOptions(this.#tensors))
-    const start = startOf(from, this.classes)
+    const start = backwardStart(from, this.classes)
     const argument = { ...start, ...rest, ...(inject && { inject }) }
     const { loss, inputGradient } = await this.#calls.call(argument, (native, call) => native.backward(call))
     return { ...('labels' in start && { loss }), ...(inputGradient && { inputGradient: tensorOf(inputGradient) }) }
@@ -184,7 +184,8 @@ export class Network {
    * @throws STATE where gradients are not valid (see `backward`); NOT_FINITE when one is not finite: nothing is changed
    */
   async update(options: UpdateOptions): Promise<void> {
-    const argument = readOptions(options, 'update options', updateOptions(this.#trainable))
+    const { rateFactors: rates, ...update } = readOptions(options, 'update options', updateOptions(this.#trainable))
+    const argument = { ...update, rates }
     await this.#calls.call(argument, (native, call) => native.update(call))
   }
 
@@ -200,9 +201,10 @@ export class Network {
     labels: Labels,
     options: StepOptions,
   ): Promise<{ loss: number; correct: number; correct5: number }> {
-    const { augment, ...update } = readOptions(options, 'step options', stepOptions(this.#trainable))
+    const checks = stepOptions(this.#trainable)
+    const { augment, rateFactors: rates, ...update } = readOptions(options, 'step options', checks)
     const batch = imagesOf(images, 'images', this.channels, augment)
-    const argument = { images: batch, labels: labelsOf(labels, this.classes, batch.shape[0]), ...update }
+    const argument = { images: batch, labels: labelsOf(labels, this.classes, batch.shape[0]), ...update, rates }
     return this.#calls.call(argument, (native, call) => native.step(call))
   }
 

@@ -4,7 +4,10 @@ import {
   boolean,
   type Check,
   type Checked,
+  checksOf,
+  type DefaultCheck,
   integer,
+  type OptionRow,
   oneOf,
   optional,
   seed,
@@ -56,24 +59,47 @@ export const device: Check<Device> = (value, name) => {
   throw unexpected("'auto', 'cpu', 'cuda' or 'cuda:N'", name, value)
 }
 
-/** The checks of what a device is opened by, with their defaults; 0 threads are all. */
-export const deviceChecks = {
-  device: withDefault(device, 'auto'),
-  precision: optional(oneOf('bf16', 'tf32', 'float32')),
-  deterministic: withDefault(boolean, false),
-  threads: withDefault(integer(1, 1024), 0),
-}
+const precisions = ['bf16', 'tf32', 'float32'] as const
 
-/** The checks of `RunOptions`, with their defaults; a memory limit of 0 is none. */
-export const runChecks = {
-  ...deviceChecks,
-  seed: withDefault(seed, 0),
-  exact: withDefault(boolean, false),
-  memoryLimit: withDefault(integer(1), 0),
-}
+/**
+ * The table of `RunOptions`: checks, defaults and flags. 0 threads stand for one on each processor, and a memory limit of
+ * 0 for none.
+ */
+export const runTable = {
+  device: { check: withDefault(device, 'auto'), flag: '--device <name>', help: 'auto, cpu, cuda or cuda:N' },
+  precision: {
+    check: optional(oneOf(...precisions)),
+    flag: '--precision <name>',
+    help: 'number format of activations and products (default: bf16 on a GPU from sm_80 on, else float32)',
+    choices: precisions,
+  },
+  deterministic: {
+    check: withDefault(boolean, false),
+    flag: '--deterministic',
+    help: 'on a GPU: equal runs give equal bits; slower',
+  },
+  threads: {
+    check: withDefault(integer(1, 1024), 0),
+    flag: '--threads <n>',
+    help: 'threads on the CPU (default: one for each processor)',
+  },
+  seed: { check: withDefault(seed, 0) },
+  exact: {
+    check: withDefault(boolean, false),
+    flag: '--exact',
+    help: 'direct convolutions only, no Winograd: slower, smaller rounding errors',
+  },
+  memoryLimit: { check: withDefault(integer(1), 0) },
+} as const satisfies Record<keyof RunOptions, OptionRow>
+
+/** The checks of `RunOptions`. */
+export const runChecks = checksOf(runTable)
 
 /** The check of `initialisation`. */
-export const initialisation: Check<Initialisation> = withDefault(oneOf('glorot', 'he', 'paper', 'none'), 'glorot')
+export const initialisation: DefaultCheck<Initialisation> = withDefault<Initialisation>(
+  oneOf('glorot', 'he', 'paper', 'none'),
+  'glorot',
+)
 
 /** A native network with its weights initialised. */
 export async function openNative(

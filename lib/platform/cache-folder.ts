@@ -3,7 +3,7 @@ import { closeSync, constants, openSync, readSync } from 'node:fs'
 export { cacheFolder } from './wheels/cache.mjs'
 
 /** As many bytes as asked for, or all, as text; never waits, as a pipe that nobody writes to would have it. */
-export function startOf(file: string, bytes: number): string {
+export function firstBytes(file: string, bytes: number): string {
   const opened = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
     const start = Buffer.alloc(bytes)

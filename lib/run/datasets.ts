@@ -5,11 +5,11 @@ import { paddedDataset } from '../data/padded.js'
 import { type PhotoList, type PhotoOptions, photoDataset } from '../data/sources/photo-dataset.js'
 import { VggError } from '../error.js'
 import type { Preprocessing } from '../vgg/preprocessing.js'
-import type { VGG } from '../vgg/vgg.js'
+import { modelTable, type VGG } from '../vgg/vgg.js'
 import type { RunDescription } from './description.js'
 import type { Sources } from './sources.js'
 
-/** The datasets of a run, of the size that its network takes. */
+/** The datasets of a run, at the image size of its network. */
 export interface Datasets {
   readonly training: Dataset
   readonly validation: Dataset | undefined
@@ -17,9 +17,7 @@ export interface Datasets {
 
 type Size = readonly [height: number, width: number]
 
-const usual: Size = [224, 224]
-
-/** S, where it was not said: what the model was trained with; else the paper's 256 for a crop of 224, in proportion. */
+/** The smaller side S. Default: that of the model's training, or 256/224 of the crop (Sect. 3.1). */
 export const sideOf = (asked: SmallestSide | undefined, before: Preprocessing | undefined, size: Size): SmallestSide =>
   asked ?? before?.smallestSide ?? Math.round((Math.max(...size) * 256) / 224)
 
@@ -27,7 +25,7 @@ function photosOf(list: PhotoList, options: PhotoOptions, cache: string | undefi
   return cache === undefined ? photoDataset(list, options) : cachedDataset(list, { ...options, cache })
 }
 
-/** The images as a network of this size and preprocessing takes them. */
+/** The datasets for a network of this size and preprocessing. */
 export function datasetsFor(
   sources: Sources,
   { photographs, background }: Pick<RunDescription, 'photographs' | 'background'>,
@@ -62,11 +60,38 @@ export function datasetsFor(
   }
 }
 
-/** The size of the images that a new network is made for. */
+/** The image size and channels of a new network. */
 export function shapeOf({ model }: RunDescription, sources: Sources): { imageSize: Size; channels: number } {
   const { imageSize, channels } = model
-  if (sources.kind === 'files') return { imageSize: imageSize ?? usual, channels: channels ?? 3 }
+  if (sources.kind === 'files')
+    return { imageSize: imageSize ?? modelTable.imageSize.check.fallback, channels: channels ?? 3 }
   const { training } = sources
   const least: Size = [Math.max(32, training.height), Math.max(32, training.width)]
   return { imageSize: imageSize ?? least, channels: channels ?? training.channels }
+}
+
+/**
+ * Checks that options of image files are given for image files only: on images of one size they have no effect.
+ * @throws INVALID_ARGUMENT, with the flag of the option
+ */
+export function checkImageOptions(photographs: RunDescription['photographs'], kind: Sources['kind']): void {
+  if (kind === 'files') return
+  const { smallestSide, randomCrop, flip, colour, onUnreadable, cache, workers } = photographs
+  const { formats, pixelLimit, decodeSeconds } = photographs
+  const flags = {
+    '--smallest-side': smallestSide !== undefined,
+    '--no-crop': !randomCrop,
+    '--no-flip': !flip,
+    '--no-colour': !colour,
+    '--on-unreadable skip': onUnreadable === 'skip',
+    '--cache': cache !== undefined,
+    '--workers': workers !== undefined,
+    '--formats': formats !== undefined,
+    '--pixel-limit': pixelLimit !== undefined,
+    '--decode-seconds': decodeSeconds !== undefined,
+  }
+  const [flag] = Object.entries(flags).find(([, isGiven]) => isGiven) ?? []
+  if (flag === undefined) return
+  const message = `Expected no ${flag}, which is for image files, with images of one size (IDX, CIFAR)`
+  throw new VggError('INVALID_ARGUMENT', message)
 }

@@ -1,15 +1,16 @@
-import { access, readFile } from 'node:fs/promises'
+import { access, mkdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { load, warn } from '../checkpoint/checkpoint.js'
 import { checkpointsIn, firstUsable } from '../checkpoint/checkpoint-folder.js'
 import { VggError } from '../error.js'
+import { writeAtomically } from '../files/atomic-file.js'
 import type { RunOptions } from '../network/open.js'
 import { isObject } from '../options.js'
 import type { VGG } from '../vgg/vgg.js'
 import type { RunDescription } from './description.js'
-import { type PlanName, stagesOf } from './plan.js'
+import { type PlanName, type PlanStage, stagesOf } from './plan.js'
 
-/** What lies in the folder of a run. */
+/** Paths of the files in the folder of a run. */
 export const runFiles = (folder: string) => ({
   description: path.join(folder, 'run.json'),
   log: path.join(folder, 'log.jsonl'),
@@ -19,15 +20,15 @@ export const runFiles = (folder: string) => ({
   report: path.join(folder, 'report.html'),
 })
 
-/** run.json: what a run is made of, written once, before anything else. */
+/** Content of run.json, which is written once, before any other file of the run. */
 export interface RunFile {
-  /** Of this file; a newer one is refused. */
+  /** Version of the format; a newer one is refused. */
   readonly format: 1
-  /** Of the package that began it. */
+  /** Version of the package that created the run. */
   readonly vggnet: string
-  /** The paper's way of training, where one was asked for. */
+  /** Training plan of the paper, if one was chosen. */
   readonly plan?: PlanName | undefined
-  /** What was asked for; with `start.from` completed by what the model has. */
+  /** Description of the run; with `start.from` completed by the values of that model. */
   readonly description: RunDescription
 }
 
@@ -38,16 +39,16 @@ export async function exists(file: string): Promise<boolean> {
   )
 }
 
-/** @throws INVALID_ARGUMENT where there is a run in the folder already */
+/** @throws INVALID_ARGUMENT if the folder holds a run */
 export async function checkNew(folder: string): Promise<void> {
   if (!(await exists(runFiles(folder).description))) return
-  const message = `Expected a new folder for the run but ${folder} holds one; 'vggnet train --resume ${folder}' goes on with it`
+  const message = `Expected a new folder for the run but ${folder} holds one; 'vggnet train --resume ${folder}' continues it`
   throw new VggError('INVALID_ARGUMENT', message)
 }
 
 const sections = ['data', 'photographs', 'model', 'start', 'training', 'checkpoints', 'device'] as const
 
-/** Throws where a part of a description is missing that is read before its values are checked where they are used. */
+/** Checks that the sections of a description exist; their values are checked where they are used. */
 function checkSections(description: Record<string, unknown>): void {
   const missing = sections.find((name) => !isObject(description[name]))
   if (missing !== undefined) throw new Error(`its description has no ${missing}`)
@@ -57,8 +58,8 @@ function checkSections(description: Record<string, unknown>): void {
 }
 
 /**
- * Runs that were begun before the network's options were checked against the model of `start.from` record options that
- * had no effect but on the S of the plan `paper`. They go on as they were begun: with the model's own values.
+ * Older versions recorded options of the network together with `start.from` that had no effect except on S of the plan `paper`.
+ * Such runs continue as they were created: with the model's own values.
  */
 function withoutIgnored(file: RunFile): RunFile {
   const { plan, description } = file
@@ -68,7 +69,31 @@ function withoutIgnored(file: RunFile): RunFile {
   return { ...file, description: { ...(stage?.description ?? description), model: {} } }
 }
 
-/** What the run in a folder is made of. @throws FILE_NOT_FOUND, FILE_FORMAT */
+/** run.json keeps the first name of the rate factors, `rates`. */
+function encodeRunFile({ description, ...file }: RunFile): string {
+  const { rateFactors: rates, ...others } = description
+  return `${JSON.stringify({ ...file, description: { ...others, rates } }, null, 2)}\n`
+}
+
+function decodeRunFile(read: unknown): RunFile {
+  if (!isObject(read) || !isObject(read.description)) throw new Error('it describes no run')
+  if (read.format !== 1) throw new Error(`it has the format ${read.format}, which needs another vggnet`)
+  checkSections(read.description)
+  const { rates: rateFactors, ...others } = read.description
+  return withoutIgnored({ ...read, description: { ...others, rateFactors } } as unknown as RunFile)
+}
+
+/** Creates the folder of a run with its run.json. @throws FILE_WRITE */
+export async function writeRunFile(folder: string, file: RunFile): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true })
+  } catch (cause) {
+    throw new VggError('FILE_WRITE', `Could not make the folder ${folder}: ${(cause as Error).message}`, { cause })
+  }
+  await writeAtomically(runFiles(folder).description, [new TextEncoder().encode(encodeRunFile(file))])
+}
+
+/** The content of run.json in the folder of a run. @throws FILE_NOT_FOUND, FILE_FORMAT */
 export async function readRunFile(folder: string): Promise<RunFile> {
   const { description: file } = runFiles(folder)
   let text: string
@@ -78,17 +103,19 @@ export async function readRunFile(folder: string): Promise<RunFile> {
     throw new VggError('FILE_NOT_FOUND', `There is no run in ${folder}: ${file} is missing`, { cause })
   }
   try {
-    const read: unknown = JSON.parse(text)
-    if (!isObject(read) || !isObject(read.description)) throw new Error('it describes no run')
-    if (read.format !== 1) throw new Error(`it has the format ${read.format}, which needs another vggnet`)
-    checkSections(read.description)
-    return withoutIgnored(read as unknown as RunFile)
+    return decodeRunFile(JSON.parse(text))
   } catch (cause) {
     throw new VggError('FILE_FORMAT', `${file}: ${(cause as Error).message}`, { cause })
   }
 }
 
-/** The first of runs/1, runs/2, ... that is free. */
+/** The trainings of a run: one, or those of its plan. */
+export function trainingsOf(folder: string, { plan, description }: RunFile): PlanStage[] {
+  if (plan === undefined) return [{ name: '.', description }]
+  return stagesOf(plan, description, (name) => runFiles(path.join(folder, name)).model)
+}
+
+/** The first folder of runs/1, runs/2, ... that does not exist. */
 export async function freeFolder(): Promise<string> {
   for (let number = 1; ; number++) {
     const folder = path.join('runs', String(number))
@@ -97,32 +124,32 @@ export async function freeFolder(): Promise<string> {
 }
 
 /**
- * Uses the model of a run that is best on the validation data, else the last; undefined where there is none yet. One that
- * cannot be used is passed over for the next, with a warning of the process.
- * @throws what `use` throws for a file of a newer format, and where no file is to blame
+ * Uses the model of a run that is best on the validation data, else the last one; undefined if there is none yet. A model
+ * that cannot be used is skipped for the next one, with a warning of the process.
+ * @throws errors of `use` for a file of a newer format, and those that no file causes
  */
 async function useBest<T>(folder: string, use: (file: string) => Promise<T>) {
   const { best, model, checkpoints } = runFiles(folder)
   const files = (await Promise.all([best, model].map(async (file) => ((await exists(file)) ? [file] : [])))).flat()
   const candidates = [...files.map((file) => ({ path: file })), ...(await checkpointsIn(checkpoints))]
   const { found, passedOver } = await firstUsable(candidates, use)
-  for (const { path: file, reason } of passedOver) warn(`passed over ${file}: ${reason}`)
+  for (const { path: file, reason } of passedOver) warn(`skipped ${file}: ${reason}`)
   return found
 }
 
-/** A model of a run, and the file that it was loaded from. */
+/** A model of a run and the path of its file. */
 export interface LoadedModel {
   readonly net: VGG
   readonly path: string
 }
 
-/** Loads the model of a run as {@link useBest} finds it. @throws as that does */
+/** Loads the model that {@link useBest} finds. @throws errors of `load` */
 export async function loadBest(folder: string, options: RunOptions): Promise<LoadedModel | undefined> {
   const found = await useBest(folder, (file) => load(file, options))
   return found && { net: found.value, path: found.file.path }
 }
 
-/** Uses the model that is meant by a file, or by the folder of a run. @throws FILE_NOT_FOUND, and what `use` throws */
+/** Uses the model of a file, or the best one in the folder of a run. @throws FILE_NOT_FOUND, errors of `use` */
 export async function useModel<T>(given: string, use: (file: string) => Promise<T>): Promise<T> {
   if (!(await exists(runFiles(given).description))) return use(given)
   const found = await useBest(given, use)
@@ -130,6 +157,6 @@ export async function useModel<T>(given: string, use: (file: string) => Promise<
   throw new VggError('FILE_NOT_FOUND', `The run in ${given} has no model that can be used`)
 }
 
-/** Loads the model that is meant by a file, or by the folder of a run. @throws FILE_NOT_FOUND, and what `load` throws */
+/** Loads the model of a file, or the best one in the folder of a run. @throws FILE_NOT_FOUND, errors of `load` */
 export const loadModel = (given: string, options: RunOptions): Promise<VGG> =>
   useModel(given, (file) => load(file, options))

@@ -3,26 +3,25 @@ import { variant } from '../vgg/variants.js'
 import type { RunDescription } from './description.js'
 
 /**
- * The paper's ways of training (Sect. 3.1).
+ * The training plans of the paper (Sect. 3.1).
  *
- * - `paper`: one training at a fixed S, from random weights by Glorot's rule, which the authors found to make the
- *   pre-training needless.
- * - `paper-transplant`: A from random weights of standard deviation 0.01; the deeper net with A's layers; on from there
- *   with S = 384 at rate 1e-3, and with S drawn from 256 to 512. A itself has no deeper net to wait for.
+ * - `paper`: one training at a fixed S, from random weights by Glorot's rule, with which pre-training is not needed.
+ * - `paper-transplant`: A from random weights of standard deviation 0.01; the deeper network from A's layers; from there
+ *   with S = 384 at a tenth of the rate, and with random S from 256 to 512. For A itself, the second training is left out.
  */
 export type PlanName = 'paper' | 'paper-transplant'
 
 /** One training of a plan. */
 export interface PlanStage {
-  /** Of its folder, in the plan's folder: '2-D-256'. */
+  /** Name of the training's folder in the folder of the run: '2-D-256'. */
   readonly name: string
-  /** What it is made of. */
+  /** Description of the training. */
   readonly description: RunDescription
 }
 
 type Images = RunDescription['photographs']
 
-/** S of the paper, for its crops of 224 pixels, as it is for crops of this size. */
+/** A value of S from the paper, scaled from its crops of 224 pixels to crops of this size. */
 const scaled = (paper: number, crop: number): number => Math.round((paper * crop) / 224)
 
 function withSide(photographs: Images, crop: number, ...paper: [number] | [number, number]): Images {
@@ -32,14 +31,14 @@ function withSide(photographs: Images, crop: number, ...paper: [number] | [numbe
 }
 
 /**
- * The trainings of a plan, in their order. Pure.
+ * The trainings of a plan, in order.
  *
- * @param base what was asked for; the plan sets S, rates and starts
- * @param modelIn the model that the training in this folder of the plan ends with
+ * @param base description of the run; the plan sets S, learning rates and starts
+ * @param modelIn path of the final model of the training in a folder
  */
 export function stagesOf(plan: PlanName, base: RunDescription, modelIn: (folder: string) => string): PlanStage[] {
   const { photographs, training } = base
-  // with a model to start from, there are no weights to initialise
+  // a training that starts from a model initialises no weights
   const { initialisation: _, ...model } = base.model
   const crop = Math.min(...(model.imageSize ?? [224, 224]))
   const fixed = withSide(photographs, crop, 256)

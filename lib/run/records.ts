@@ -5,12 +5,12 @@ import { RunLog } from '../report/run-log.js'
 import { TensorBoardLog } from '../report/tensorboard.js'
 import type { CheckpointEvent, EpochEvent, RefusedEvent, StepEvent, TrainReport } from '../train/events.js'
 import type { TrainingState } from '../train/training-state.js'
-import type { VGG } from '../vgg/vgg.js'
+import { modelTable, type VGG } from '../vgg/vgg.js'
 import type { Datasets } from './datasets.js'
 import type { DataDescription, RunDescription } from './description.js'
 import { exists, runFiles } from './folder.js'
 
-/** What a run writes down: log.jsonl and the events for TensorBoard. */
+/** The records of a run: log.jsonl and the events for TensorBoard. */
 export class Records {
   readonly #log: RunLog
   readonly #board: TensorBoardLog
@@ -50,7 +50,7 @@ export class Records {
     })
   }
 
-  /** What was wrong with the log, in a sentence; undefined where nothing was. */
+  /** Sentence on damage of the log; undefined if there is none. */
   get notice(): string | undefined {
     return this.#log.notice
   }
@@ -65,23 +65,23 @@ export class Records {
   }
 }
 
-/** A training that is about to go on. */
-export interface Begun {
+/** A training that is about to start or to continue. */
+export interface OpenedTraining {
   readonly net: VGG
   readonly data: Datasets
-  /** Where it stands; undefined at its beginning. */
+  /** State of the training; undefined at its start. */
   readonly state: TrainingState | undefined
 }
 
-/** Opens a run's records, behind what is in them already. */
+/** Opens the records of a run and appends to them. */
 export async function openRecords(
   folder: string,
   description: RunDescription,
-  { net, data, state }: Begun,
+  { net, data, state }: OpenedTraining,
   command: string | undefined,
 ): Promise<Records> {
   const { log: file } = runFiles(folder)
-  // killed before its first checkpoint, a run begins once more
+  // a run that was killed before its first checkpoint starts again
   const from = (await exists(file)) ? { step: state?.step ?? 0, epochs: state?.epochsDone ?? 0 } : undefined
   const log = await RunLog.open(file, { ...(from && { from }) })
   const board = await TensorBoardLog.open(folder, { ...(from && { fromStep: from.step }) })
@@ -104,7 +104,7 @@ export async function openRecords(
   return new Records(log, board)
 }
 
-/** Short: run.json has the whole path. */
+/** A short path for the report; run.json has the whole path. */
 function dataText(data: DataDescription): string {
   const file = data.kind === 'idx' ? data.images : data.path
   return data.kind === 'folder'
@@ -115,7 +115,7 @@ function dataText(data: DataDescription): string {
 const sideText = (side: number | readonly number[]): string =>
   typeof side === 'number' ? String(side) : side.join(' to ')
 
-/** What a report shows besides, by the names of the API. */
+/** Further values for the report, by the names of the API. */
 function settingsOf(
   net: VGG,
   { training, model, start, freeze, seed }: RunDescription,
@@ -128,7 +128,7 @@ function settingsOf(
     width: configuration.width,
     headWidth: configuration.headWidth,
     dropout: configuration.dropout,
-    initialisation: start.from ?? start.transplant ?? model.initialisation ?? 'glorot',
+    initialisation: start.from ?? start.transplant ?? model.initialisation ?? modelTable.initialisation.check.fallback,
     learningRate: training.learningRate,
     momentum: training.momentum,
     weightDecay: training.weightDecay,

@@ -1,41 +1,107 @@
+import path from 'node:path'
 import { save } from '../checkpoint/checkpoint.js'
 import { newestUsable } from '../checkpoint/checkpoint-folder.js'
+import { linkAtomically } from '../files/atomic-file.js'
+import { lockFolder } from '../files/folder-lock.js'
 import type { EpochEvent, StepEvent, TrainReport } from '../train/events.js'
 import { loadTraining } from '../train/load-training.js'
+import { recordedIn } from '../train/options.js'
 import { train } from '../train/trainer.js'
 import type { TrainingState } from '../train/training-state.js'
 import type { VGG } from '../vgg/vgg.js'
 import { type Datasets, datasetsFor } from './datasets.js'
 import type { RunDescription } from './description.js'
-import { runFiles } from './folder.js'
-import { type Begun, openRecords } from './records.js'
-import type { Sources } from './sources.js'
-import { openNetwork } from './start.js'
+import { checkNew, exists, type RunFile, runFiles, trainingsOf, writeRunFile } from './folder.js'
+import type { PlanStage } from './plan.js'
+import { type OpenedTraining, openRecords } from './records.js'
+import { findSources, type Sources } from './sources.js'
+import { openNetwork, withStartModel } from './start.js'
 
-/** What a run says as it goes, and how it is stopped. */
+/** Callbacks and options of one training of a run. */
 export interface RunHooks {
-  /** Before the first step: the network, its images, and the steps and whole epochs that were done before. */
+  /** Called before the first step with the network, its datasets, and the steps and epochs done before. */
   onStart?: (net: VGG, data: Datasets, done: Pick<TrainingState, 'step' | 'epochsDone'> | undefined) => void
-  /** After each step. */
+  /** Called after each step. */
   onStep?: (event: StepEvent) => void
-  /** After each epoch, its validation included. */
+  /** Called after each epoch, its validation included. */
   onEpoch?: (event: EpochEvent) => void
-  /** What is worth saying, and no error. */
+  /** Called with a sentence for the user that is no error. */
   onNotice?: (text: string) => void
-  /** Whether it may go on where data, device or threads are others than they were. Default 'refuse'. */
+  /** Whether a run may be resumed with other data, device or threads. Default refuse. */
   differences?: 'refuse' | 'accept'
-  /** Ends it after the steps under way, saved: it rejects with ABORTED. */
+  /** Ends the run after the steps in flight: it is saved and rejects with ABORTED. */
   signal?: AbortSignal
-  /** The command, for the log. */
+  /** Command line for the log. */
   command?: string
 }
 
+/** Callbacks and options of a run, which is one training or a plan of several. */
+export interface PlanHooks extends RunHooks {
+  /** Called before each training of a plan that is not done yet; numbers start at 1. */
+  onStage?: (stage: PlanStage, number: number, of: number) => void
+}
+
 /**
- * Trains what is described in a folder, from its beginning or from its newest checkpoint, until its model is there.
+ * Creates the folder of a new run and writes its run.json. For a run that continues from a model (`start.from`) the network
+ * of that model is filled in.
  *
- * @throws what reading the data, opening the network and `train` throw
+ * @param found the images, if they have been found already
+ * @returns the content of run.json
+ * @throws INVALID_ARGUMENT if the folder holds a run, or the description asks for another network than that of the model;
+ *   FILE_WRITE; errors of finding the data and of reading the model
  */
-export async function runIn(
+export async function createRun(folder: string, file: RunFile, found?: Sources): Promise<RunFile> {
+  await checkNew(folder)
+  const { description } = file
+  const sources = description.start.from === undefined ? undefined : (found ?? (await findSources(description)))
+  const written = sources ? { ...file, description: await withStartModel(description, sources) } : file
+  await writeRunFile(folder, written)
+  return written
+}
+
+/**
+ * Runs the trainings of a folder that are not done yet, each from its newest checkpoint.
+ *
+ * @param found the images, if they have been found already
+ * @returns the report of the last training; undefined if all were done already
+ */
+export async function runAll(
+  folder: string,
+  file: RunFile,
+  hooks: PlanHooks,
+  found?: Sources,
+): Promise<TrainReport | undefined> {
+  const lock = await lockFolder(folder)
+  try {
+    return await runLocked(folder, file, hooks, found)
+  } finally {
+    await lock.release()
+  }
+}
+
+async function runLocked(folder: string, file: RunFile, hooks: PlanHooks, found: Sources | undefined) {
+  // all trainings of a plan share the images
+  let sources = found
+  const stages = trainingsOf(folder, file)
+  let last: TrainReport | undefined
+  for (const [index, stage] of stages.entries()) {
+    const own = path.join(folder, stage.name)
+    const { description, model } = runFiles(own)
+    if (await exists(model)) continue
+    hooks.onStage?.(stage, index + 1, stages.length)
+    sources ??= await findSources(file.description)
+    if (!(await exists(description)))
+      await createRun(own, { ...file, plan: undefined, description: stage.description }, sources)
+    last = await runIn(own, stage.description, sources, hooks)
+  }
+  const final = path.join(folder, stages.at(-1)?.name ?? '.')
+  // the model of the last training is that of the run
+  if (final !== path.normalize(folder)) await linkAtomically(runFiles(final).model, runFiles(folder).model)
+  return last
+}
+
+/** Runs one training, from its start or its newest checkpoint, and saves the model. */
+async function runIn(
   folder: string,
   description: RunDescription,
   sources: Sources,
@@ -44,7 +110,7 @@ export async function runIn(
   const { model, checkpoints } = runFiles(folder)
   const options = { ...description.device, seed: description.seed }
   const newest = await newestUsable(checkpoints, (file) => loadTraining(file, options))
-  for (const { path, reason } of newest?.passedOver ?? []) hooks.onNotice?.(`passed over ${path}: ${reason}`)
+  for (const { path, reason } of newest?.passedOver ?? []) hooks.onNotice?.(`skipped ${path}: ${reason}`)
   const net = newest?.value.net ?? (await openNetwork(description, sources))
   try {
     const data = datasetsFor(sources, description, net)
@@ -59,23 +125,19 @@ export async function runIn(
 async function recorded(
   folder: string,
   description: RunDescription,
-  begun: Begun,
+  opened: OpenedTraining,
   hooks: RunHooks,
 ): Promise<TrainReport> {
-  const { net, data, state } = begun
+  const { net, data, state } = opened
   const { checkpoints } = runFiles(folder)
   const { keep, minutes } = description.checkpoints
-  const records = await openRecords(folder, description, begun, hooks.command)
+  const records = await openRecords(folder, description, opened, hooks.command)
   if (records.notice !== undefined) hooks.onNotice?.(records.notice)
   hooks.onStart?.(net, data, state)
   try {
     const report = await train(net, data.training, {
       ...description.training,
-      seed: description.seed,
-      shift: description.shift,
-      background: description.background,
-      freeze: description.freeze,
-      rates: description.rates,
+      ...recordedIn('run', description),
       ...(data.validation && { validation: data.validation }),
       ...(state && { resume: state }),
       ...(hooks.differences && { differences: hooks.differences }),

@@ -11,7 +11,7 @@ import { VggError } from '../error.js'
 import { unexpected } from '../options.js'
 import type { DataDescription, RunDescription } from './description.js'
 
-/** Whether a path is that of a list of images, by its extension. */
+/** Whether a path is that of a list of images, which its extension decides. */
 export const isList = (file: string): boolean => /\.[ct]sv$/i.test(file)
 
 interface Parts<T> {
@@ -19,28 +19,28 @@ interface Parts<T> {
   readonly validation: T | undefined
 }
 
-/** Where images of one size lie. */
+/** Location of images of one size. */
 interface Location {
-  /** A file, or a folder of CIFAR files. */
+  /** Path of a file, or of a folder of CIFAR files. */
   readonly path: string
-  /** Which images of that folder. */
+  /** Part of that folder. */
   readonly set?: 'training' | 'validation'
 }
 
-/** Where each image of a part comes from, by which two datasets may be found to share some. */
+/** Origin of the images of a part, by which images that two datasets share are found. */
 export interface Origin extends Location {
-  /** The index of each image in there. */
+  /** Index of each image at that location. */
   readonly indices: Int32Array
 }
 
-/** The images of a run before it is known what size they are to have: files to be decoded, or images of one size. */
+/** The images of a run before their size is known: files to decode, or images of one size. */
 export type Sources =
   | ({ readonly kind: 'files' } & Parts<PhotoList>)
   | ({ readonly kind: 'fixed'; readonly origins: Parts<Origin> } & Parts<Dataset>)
 
 type Asked = Pick<RunDescription, 'data' | 'validation' | 'classNames' | 'seed'>
 
-/** Finds the images; reads no image. @throws FILE_NOT_FOUND, FILE_FORMAT, INVALID_ARGUMENT */
+/** Finds the images without reading any. @throws FILE_NOT_FOUND, FILE_FORMAT, INVALID_ARGUMENT */
 export async function findSources({ data, validation, classNames, seed }: Asked): Promise<Sources> {
   if (validation < 0 || validation >= 1) throw unexpected('a share from 0 to below 1', '--split', validation)
   if (data.kind === 'idx') {
@@ -67,7 +67,7 @@ async function listParts(data: DataDescription & { kind: 'list' }, options: Part
   const { path: file, validationPath } = data
   if (validationPath === undefined) return { validation: undefined, ...(await readList(file, options)) }
   const { training } = await readList(file, { ...options, validation: 0 })
-  // The training images name the classes: a part for validation may lack some.
+  // the training images name the classes, since the validation part may lack some
   const { training: validation } = await readList(validationPath, { classNames: training.classNames })
   return { training, validation }
 }
@@ -86,14 +86,14 @@ async function idxParts(data: DataDescription & { kind: 'idx' }, classNames: Run
   const { images, labels, validationImages, validationLabels } = data
   const training = await idxDataset({ images, labels, ...(classNames && { classNames: [...classNames] }) })
   if (validationImages === undefined || validationLabels === undefined) return { training, validation: undefined }
-  // The training images name the classes: a validation file may lack the last of them.
+  // the training images name the classes, since a validation file may lack the last ones
   const names = { classNames: training.classNames }
   return { training, validation: await idxDataset({ images: validationImages, labels: validationLabels, ...names }) }
 }
 
 const allOf = ({ count }: Dataset): Int32Array => Int32Array.from({ length: count }, (_, index) => index)
 
-/** Images of one size in two parts: those of the data, or the share held out of them. */
+/** Images of one size in two parts: those of the data, or a share held out of the training images. */
 function held(
   { training, validation }: Parts<Dataset>,
   locations: Record<'training' | 'validation', Location>,

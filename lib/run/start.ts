@@ -1,15 +1,18 @@
+import { noVgg } from '../checkpoint/checkpoint.js'
+import { type OpenFile, withFile } from '../checkpoint/open-file.js'
+import { meanOf, type StatisticsOptions, statisticsOf } from '../data/statistics.js'
 import { VggError } from '../error.js'
+import { fraction, integer } from '../options.js'
 import { replaceHead, withDropout } from '../vgg/head.js'
-import { variant } from '../vgg/variants.js'
-import { layersOfA, VGG } from '../vgg/vgg.js'
-import { shapeOf, sideOf } from './datasets.js'
+import type { VggConfiguration } from '../vgg/layers.js'
+import { type VariantLetter, variant, variants } from '../vgg/variants.js'
+import { configurationFrom, layersOfA, modelTable, VGG } from '../vgg/vgg.js'
+import { datasetsFor, shapeOf, sideOf } from './datasets.js'
 import type { RunDescription } from './description.js'
-import { fitted } from './fitted.js'
-import { loadModel } from './folder.js'
+import { loadModel, useModel } from './folder.js'
 import type { Sources } from './sources.js'
-import { adapted } from './start-model.js'
 
-/** The network that a run begins with. */
+/** The network at the start of a run. */
 export async function openNetwork(description: RunDescription, sources: Sources): Promise<VGG> {
   const { start } = description
   const { from } = start
@@ -27,7 +30,7 @@ export async function openNetwork(description: RunDescription, sources: Sources)
 
 const runOptions = ({ device, seed }: RunDescription) => ({ ...device, seed })
 
-/** The model itself, or one with its weights: with a new last layer for other classes, with another dropout. */
+/** The model to continue from, with a new last layer for other classes and with another dropout if asked. */
 async function loadStart(from: string, description: RunDescription, { training }: Sources): Promise<VGG> {
   const run = runOptions(description)
   const { classNames } = training
@@ -53,7 +56,7 @@ async function loadStart(from: string, description: RunDescription, { training }
   }
 }
 
-/** What was made of a network, which is disposed of then. */
+/** The network made from another one, which is disposed. */
 async function replaced(net: VGG, made: Promise<VGG>): Promise<VGG> {
   const other = await made
   net.dispose()
@@ -93,4 +96,137 @@ async function createNetwork(description: RunDescription, sources: Sources): Pro
     ...(known.length === classes && { classNames: known }),
     ...(sources.kind === 'files' && { preprocessing: before }),
   })
+}
+
+/** Largest number of images from which mean and colour shift are computed. */
+const mostFitted = 10_000
+
+/**
+ * The description completed by the mean of the training images, before random augmentation, and the principal axes of their
+ * colours (Sect. 3.1). Reads no image if both are given or come with a model to start from.
+ */
+export async function fitted(
+  description: RunDescription,
+  sources: Sources,
+  watch: Pick<StatisticsOptions, 'signal' | 'onProgress'> = {},
+): Promise<RunDescription> {
+  const { model, photographs, start, seed } = description
+  if (start.from !== undefined) return description
+  const shape = shapeOf(description, sources)
+  const wanted = sources.kind === 'files' && photographs.colour === true && shape.channels === 3
+  if (model.meanRgb !== undefined && !wanted) return description
+  // at the size of the network, with their borders
+  const { training } = datasetsFor(sources, description, { ...shape, preprocessing: undefined })
+  if (sources.kind === 'fixed') return { ...description, model: { ...model, meanRgb: await meanOf(training) } }
+  const { mean, colour } = await statisticsOf(training, { limit: mostFitted, seed, ...watch })
+  return {
+    ...description,
+    photographs: { ...photographs, ...(wanted && colour && { colour }) },
+    model: { ...model, meanRgb: model.meanRgb ?? mean },
+  }
+}
+
+/** The model that a run continues from, without its weights. */
+interface StartModel {
+  readonly configuration: VggConfiguration
+  /** Class names; empty if the model has none. */
+  readonly classNames: readonly string[]
+}
+
+/** Reads the model of a file, or the best one in the folder of a run, without weights. @throws FILE_NOT_FOUND, FILE_FORMAT */
+async function readStartModel(from: string): Promise<StartModel> {
+  const read = async ({ model }: OpenFile): Promise<StartModel> => {
+    if (model.kind !== 'VGG') throw noVgg()
+    const { kind, classNames = [], ...options } = model
+    return { configuration: configurationFrom(options), classNames }
+  }
+  return useModel(from, (file) => withFile(file, read))
+}
+
+/** The options that belong to the weights of a model, so that other values are refused. */
+const fixed = ['variant', 'channels', 'imageSize', 'width', 'headWidth', 'localNorm', 'meanRgb', 'scale'] as const
+
+const flagOf = (name: (typeof fixed)[number]): string => modelTable[name].flag.replace(/ .*/, '')
+
+const valueText = (value: unknown, name: string): string =>
+  Array.isArray(value) ? value.join(name === 'imageSize' ? 'x' : ', ') : String(value)
+
+function checkFixed(asked: RunDescription['model'], from: string, { configuration }: StartModel): void {
+  const own = { ...configuration, variant: configuration.variant.name }
+  for (const name of fixed) {
+    const value = name === 'variant' && asked.variant !== undefined ? variant(asked.variant, name) : asked[name]
+    if (value === undefined || JSON.stringify(value) === JSON.stringify(configuration[name])) continue
+    const received = typeof value === 'object' && 'name' in value ? value.name : value
+    const message = `Expected no other ${name} (${flagOf(name)}) than that of the model ${from}, ${valueText(own[name], name)}, but received ${valueText(received, name)}`
+    throw new VggError('INVALID_ARGUMENT', message)
+  }
+}
+
+/** The letter of a row of Table 1; other rows as they are. */
+function rowName(row: VggConfiguration['variant']): VariantLetter | VggConfiguration['variant'] {
+  const letters = Object.keys(variants) as VariantLetter[]
+  return letters.find((letter) => JSON.stringify(variants[letter]) === JSON.stringify(row)) ?? row
+}
+
+/** The network of a run that continues from a model. */
+interface Adapted {
+  /** Complete options of the network: those of the model, with the applicable ones of the description. */
+  readonly model: RunDescription['model'] & { readonly classes: number; readonly dropout: number }
+  /** Whether the last layer is kept: its classes are those of the data. */
+  readonly lastLayer: 'kept' | 'new'
+}
+
+/**
+ * The options of the network, checked against those of the model to continue from, and completed.
+ *
+ * @param from name of the model in messages
+ * @param dataNames class names of the data
+ * @throws INVALID_ARGUMENT with the option, its flag and the model's value, for an option that cannot be applied
+ */
+function adapted(
+  asked: RunDescription['model'],
+  from: string,
+  start: StartModel,
+  dataNames: readonly string[],
+): Adapted {
+  checkFixed(asked, from, start)
+  const { configuration, classNames } = start
+  const { preprocessing: _, ...own } = configuration
+  const classes = integer(1, 2 ** 20)(asked.classes ?? dataNames.length, 'classes')
+  const dropout = fraction(asked.dropout ?? configuration.dropout, 'dropout')
+  // a model without names takes the classes of the data by their indices
+  const sameNames = classNames.length === 0 || dataNames.every((name, index) => name === classNames[index])
+  const lastLayer = configuration.classes === classes && sameNames ? 'kept' : 'new'
+  if (lastLayer === 'kept' && asked.initialisation !== undefined) {
+    const message = `Expected no initialisation (--initialisation) where all layers are those of the model ${from}, which has the ${classes} classes of the data, but received ${asked.initialisation}`
+    throw new VggError('INVALID_ARGUMENT', message)
+  }
+  const initialisation = lastLayer === 'new' && {
+    initialisation: asked.initialisation ?? modelTable.initialisation.check.fallback,
+  }
+  return { model: { ...own, variant: rowName(own.variant), classes, dropout, ...initialisation }, lastLayer }
+}
+
+/**
+ * The description completed by the network of the model that the run continues from, if there is one.
+ *
+ * @throws INVALID_ARGUMENT if the description asks for another network than that of the model; FILE_NOT_FOUND, FILE_FORMAT
+ */
+export async function withStartModel(
+  description: RunDescription,
+  { training, kind }: Sources,
+): Promise<RunDescription> {
+  const { model: asked, start, photographs } = description
+  const { from, transplant } = start
+  if (from === undefined) return description
+  if (transplant !== undefined) {
+    const message = `Expected from (--from) or transplant (--transplant), one source of weights, but received both`
+    throw new VggError('INVALID_ARGUMENT', message)
+  }
+  const found = await readStartModel(from)
+  const { model, lastLayer } = adapted(asked, from, found, training.classNames)
+  // the colour shift of the model's training, if any; nothing is computed again
+  const fittedColour = found.configuration.preprocessing?.colour ?? false
+  const colour = kind === 'files' && photographs.colour === true ? fittedColour : photographs.colour
+  return { ...description, model, start: { ...start, lastLayer }, photographs: { ...photographs, colour } }
 }

@@ -1,117 +1,117 @@
 import type { Evaluation } from '../evaluate/evaluate.js'
 
-/** A finished step. Steps, epochs and their counts begin at 1. */
+/** A finished step. Steps and epochs are numbered from 1. */
 export interface StepEvent {
-  /** A batch of which nothing could be read is passed over, and its number with it. */
+  /** Number of the step. The number of a batch without any readable image is skipped. */
   readonly step: number
-  /** Steps of the whole training, if the schedule does not end it before. */
+  /** Number of steps of the whole training, unless the schedule ends it early. */
   readonly steps: number
-  /** The epoch it belongs to. */
+  /** Number of the step's epoch. */
   readonly epoch: number
-  /** Of the whole training. */
+  /** Number of epochs of the whole training. */
   readonly epochs: number
   /** Mean cross-entropy of the batch, before the update. */
   readonly loss: number
-  /** Images in the batch, and how many the network had right (top-1) before the update. */
+  /** Number of images in the batch. */
   readonly images: number
-  /** Right (top-1) before the update. */
+  /** Number of images with the right class first (top-1), before the update. */
   readonly correct: number
-  /** Of this step. */
+  /** Learning rate of the step. */
   readonly learningRate: number
-  /** The numbers of the images in the data. */
+  /** Indices of the images in the training data. */
   readonly indices: Int32Array
-  /** Mean of this epoch so far. */
+  /** Mean speed of the epoch so far. */
   readonly imagesPerSecond: number
-  /** Time that the steps still to come take at this speed; validation not counted. */
+  /** Estimated seconds for the remaining steps, without validation. */
   readonly secondsLeft: number
 }
 
 /** An image that could not be read. */
 export interface Skipped {
-  /** Its path, or what else it is called by. */
+  /** Path or other name of the image. */
   readonly name: string
-  /** Why, in words. */
+  /** Reason why it could not be read. */
   readonly reason: string
 }
 
 /** A finished epoch. Accuracies are shares from 0 to 1. */
 export interface EpochEvent {
-  /** Its number. */
+  /** Number of the epoch, from 1. */
   readonly epoch: number
-  /** Of the whole training. */
+  /** Number of epochs of the whole training. */
   readonly epochs: number
-  /** Steps since the training began. */
+  /** Number of steps since the start of the training. */
   readonly steps: number
-  /** The rate of the epoch's last step. */
+  /** Learning rate of the last step. */
   readonly learningRate: number
   /** Mean cross-entropy over the epoch, in training mode. */
   readonly loss: number
-  /** Share of the training images that were right (top-1) at their step, in training mode. */
+  /** Top-1 accuracy on the training images at their steps, in training mode. */
   readonly accuracy: number
-  /** Figures on the validation data after the epoch; undefined where there is none. */
+  /** Metrics on the validation data after the epoch; undefined without validation data. */
   readonly validation: Evaluation | undefined
-  /** Training images that could not be read: the first 100, and how many in all. */
+  /** Training images that could not be read, the first 100. */
   readonly skipped: readonly Skipped[]
-  /** How many in all. */
+  /** Number of training images that could not be read. */
   readonly skippedCount: number
-  /** Steps that changed nothing, because loss or gradient was not finite. */
+  /** Number of steps without effect, because loss or gradient was not finite. */
   readonly refused: number
-  /** Of the steps alone. In a report NaN for epochs of an earlier process: a checkpoint holds no times. */
+  /** Mean speed of the steps. In a report, NaN for epochs of an earlier process: a checkpoint holds no times. */
   readonly imagesPerSecond: number
-  /** Of the steps and the validation. In a report NaN for epochs of an earlier process. */
+  /** Seconds of steps and validation. In a report, NaN for epochs of an earlier process. */
   readonly seconds: number
 }
 
-/** A step whose loss or gradient was not finite: the device has changed nothing. */
+/** A step whose loss or gradient was not finite. The device has not applied it. */
 export interface RefusedEvent {
-  /** Its number. */
+  /** Number of the step. */
   readonly step: number
-  /** The epoch it belongs to. */
+  /** Number of the step's epoch. */
   readonly epoch: number
-  /** Names images and the first bad layer. */
+  /** Sentence with the images and the first layer that is not finite. */
   readonly message: string
-  /** What is done: the training ends, goes on behind this step, or behind its last checkpoint at a lower rate. */
+  /** Action taken: end the training, continue after the step, or continue from the last checkpoint at a lower rate. */
   readonly action: 'stop' | 'skip' | 'back'
 }
 
-/** A checkpoint that lies on the disk. */
+/** A checkpoint that was written to disk. */
 export interface CheckpointEvent {
-  /** Of the file. */
+  /** Path of the file. */
   readonly path: string
-  /** Steps done, and whole epochs. */
+  /** Number of steps done. */
   readonly step: number
-  /** Whole epochs done. */
+  /** Number of whole epochs done. */
   readonly epochsDone: number
-  /** Whether it is the best so far, and `best.safetensors` as well. */
+  /** Whether it is the best so far, and linked as `best.safetensors`. */
   readonly best: boolean
-  /** From its beginning, beside the training. */
+  /** Seconds from the start of the save, during which the training continued. */
   readonly seconds: number
 }
 
-/** Layers that a training must not change, and the proof that it did not. */
+/** Frozen layers, with the proof that the training did not change them. */
 export interface FrozenProof {
   /** Names of the layers. */
   readonly layers: readonly string[]
-  /** SHA-256 of their parameters before the first step (of the first process), and after the last. */
+  /** SHA-256 of their parameters before the first step of the first process. */
   readonly before: string
-  /** After the last step: equal. */
+  /** SHA-256 of their parameters after the last step, equal to `before`. */
   readonly after: string
 }
 
-/** What a training did: what `train` resolves to. */
+/** The result of `train`. */
 export interface TrainReport {
-  /** Every epoch, those of earlier processes included. */
+  /** Every epoch, including those of earlier processes. */
   readonly history: readonly EpochEvent[]
-  /** Steps done since the training began. */
+  /** Number of steps since the start of the training. */
   readonly steps: number
-  /** Of this process. */
+  /** Seconds of this process. */
   readonly seconds: number
-  /** Mean over all steps of this process, validation not counted. */
+  /** Mean speed of the steps of this process, without validation. */
   readonly imagesPerSecond: number
-  /** Which of the two ended it: all epochs done, or a plateau after the last drop of the rate. */
+  /** Cause of the end: all epochs done, or a plateau after the last drop of the rate. */
   readonly ended: 'epochs' | 'schedule'
-  /** Undefined where nothing was frozen. */
+  /** Proof that frozen layers are unchanged; undefined if none are frozen. */
   readonly frozen: FrozenProof | undefined
-  /** The last checkpoint, where any were asked for. */
+  /** Path of the last checkpoint; undefined without checkpoints. */
   readonly checkpoint: string | undefined
 }

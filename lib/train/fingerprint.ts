@@ -5,23 +5,23 @@ import type { Network } from '../network/network.js'
 import type { OpenedRun } from '../network/opened-run.js'
 import { isObject } from '../options.js'
 import type { Precision } from '../platform/native-description.js'
-import type { RecordedOptions } from './recorded-options.js'
+import type { RecordedOptions } from './options.js'
 
-/** What tells a dataset from another one without reading its images. */
+/** Identity of a dataset that needs no image to be read. */
 export interface DataFacts {
   readonly count: number
   readonly height: number
   readonly width: number
   readonly channels: number
   readonly classNames: readonly string[]
-  /** See `digestOf`. */
+  /** SHA-256 of labels and names, as `digestOf` computes it. */
   readonly digest: string
 }
 
-/** All that a training's arithmetic depends on besides its state: plain data. */
+/** Everything that the results of a training depend on besides its state: plain data. */
 export interface Fingerprint {
   readonly network: OpenedRun & {
-    /** SHA-256 of its description. */
+    /** SHA-256 of the network's layers. */
     readonly layers: string
     readonly device: string
     readonly precision: Precision
@@ -32,7 +32,7 @@ export interface Fingerprint {
   readonly options: RecordedOptions
 }
 
-/** SHA-256 of the labels, and of the images' names where they have any. */
+/** SHA-256 of the labels, and of the names of the images if they have names. */
 export function digestOf(data: Pick<Dataset, 'labels' | 'nameOf'>): string {
   const hash = createHash('sha256').update(data.labels)
   if (data.nameOf !== undefined) {
@@ -62,7 +62,7 @@ export function fingerprintOf(
   }
 }
 
-/** Every leaf of plain data by its path; an array is a leaf, null is none. */
+/** The leaves of plain data with their paths; an array is one leaf, null is none. */
 function leaves(value: unknown, path: string): [string, string][] {
   if (value === null) return []
   if (!isObject(value)) return [[path, JSON.stringify(value) ?? 'none']]
@@ -72,10 +72,10 @@ function leaves(value: unknown, path: string): [string, string][] {
 const shown = (text: string | undefined): string =>
   text === undefined ? 'none' : text.length > 60 ? `${text.slice(0, 60)}...` : text
 
-/** What differs, in words: `options batch is 8 and was 16`. */
+/** The differences between two fingerprints, such as `options batch is 8 and was 16`. */
 export function differencesBetween(now: Fingerprint, before: Fingerprint): string[] {
   const [is, was] = [new Map(leaves(now, '')), new Map(leaves(before, ''))]
-  // only this schedule looks at the end
+  // only the schedule cosine depends on the number of epochs
   if (now.options.schedule.kind !== 'cosine' && before.options.schedule.kind !== 'cosine') {
     is.delete('options epochs')
     was.delete('options epochs')
@@ -86,11 +86,11 @@ export function differencesBetween(now: Fingerprint, before: Fingerprint): strin
     .map((path) => `${path} is ${shown(is.get(path))} and was ${shown(was.get(path))}`)
 }
 
-/** @throws RESUME_MISMATCH, naming what differs */
+/** @throws RESUME_MISMATCH, with the differences */
 export function checkSame(now: Fingerprint, before: Fingerprint): void {
   const differences = differencesBetween(now, before)
   if (differences.length === 0) return
-  const cure = "with differences: 'accept' it goes on all the same, not bit for bit"
-  const message = `Expected the training to go on as it began, but ${differences.join('; ')}; ${cure}`
+  const fix = "differences: 'accept' continues all the same, not bit for bit"
+  const message = `Expected the training to continue as it began, but ${differences.join('; ')}; ${fix}`
   throw new VggError('RESUME_MISMATCH', message)
 }

@@ -1,7 +1,10 @@
+import path from 'node:path'
 import { asVgg, filled } from '../checkpoint/checkpoint.js'
+import { bestName, checkpointsIn } from '../checkpoint/checkpoint-folder.js'
 import { createModel } from '../checkpoint/model.js'
 import { type OpenFile, withFile } from '../checkpoint/open-file.js'
 import { readTraining, trainingText, writeArray } from '../checkpoint/training-file.js'
+import { VggError } from '../error.js'
 import type { Network } from '../network/network.js'
 import { type Device, type RunOptions, runChecks } from '../network/open.js'
 import { filePath, readOptions } from '../options.js'
@@ -9,11 +12,11 @@ import type { VGG } from '../vgg/vgg.js'
 import { decodeState, type TrainingState } from './training-state.js'
 
 /**
- * Loads a checkpoint of a training: `train(net, data, { resume: state, ... })` goes on bit for bit.
- * @param options what is left out, and the device `auto`, is as it was in the training; what differs from it is refused
- *   by `train`, unless it is told to accept it
- * @throws FILE_NOT_FOUND, FILE_FORMAT for a file that is damaged, a model only, or of a newer format, and what
- *   `VGG.create` throws
+ * Loads a checkpoint of a training; `train(net, data, { resume: state, ... })` continues it bit for bit.
+ * @param options options of the network; those left out, and the device `auto`, are as in the training. `train` refuses
+ *   those that differ, unless its option `differences` accepts them
+ * @throws FILE_NOT_FOUND; FILE_FORMAT for a file that is damaged, holds only a model, or has a newer format; errors of
+ *   `VGG.create`
  */
 export async function loadTraining(
   path: string,
@@ -41,12 +44,12 @@ export async function loadNetworkTraining(
   })
 }
 
-/** How the network of a checkpoint was opened, as options; `asked` is the device for now. */
+/** The options that the network of a checkpoint was opened with; `asked` is the device to use now. */
 function runOf(file: OpenFile, asked: Device = 'auto'): RunOptions {
-  const { conditions } = decodeState(trainingText(file), new Map())
-  const { device, precision, deterministic, seed, threads, exact } = conditions.network
+  const { fingerprint } = decodeState(trainingText(file), new Map())
+  const { device, precision, deterministic, seed, threads, exact } = fingerprint.network
   const before = { deterministic, seed, threads, exact }
-  // another device has its own precision
+  // the precision of one device need not exist on another
   if (asked !== 'auto' && asked !== device) return { ...before, device: asked }
   return { ...before, device: device as Device, precision }
 }
@@ -58,7 +61,25 @@ async function fill(net: Network, file: OpenFile): Promise<TrainingState> {
   return state
 }
 
-/** Takes a network that is there back to a checkpoint of its own training. */
+/** Returns an open network to a checkpoint of its training. */
 export async function goBackTo(path: string, net: Network): Promise<TrainingState> {
   return withFile(path, (file) => fill(net, file))
+}
+
+/**
+ * The digest of a training's data (see `digestOf`), as recorded in the checkpoints in a folder. Reads a header, no weights.
+ *
+ * @returns undefined if no checkpoint can be read
+ */
+export async function recordedDigest(folder: string): Promise<string | undefined> {
+  const files = (await checkpointsIn(folder)).map((found) => found.path)
+  for (const file of [...files, path.join(folder, bestName)]) {
+    try {
+      return await withFile(file, async (open) => decodeState(trainingText(open), new Map()).fingerprint.data.digest)
+    } catch (error) {
+      // each checkpoint of the training records the same digest
+      if (!(error instanceof VggError)) throw error
+    }
+  }
+  return undefined
 }

@@ -13,26 +13,27 @@ import { VggError } from '../error.js'
 import { linkAtomically, writeAtomically } from '../files/atomic-file.js'
 import { type FolderLock, lockFolder } from '../files/folder-lock.js'
 import type { Network } from '../network/network.js'
-import type { CheckpointSettings } from './checkpoint-options.js'
+
 import type { CheckpointEvent } from './events.js'
+import type { CheckpointSettings } from './options.js'
 import { encodeState, type TrainingState } from './training-state.js'
 
 type Saved = (event: CheckpointEvent) => void
 
-/** The checkpoint that is resumed is the best, and the process was killed before it had its second name. */
+/** Links the best checkpoint if the process was killed between writing and linking it. */
 async function completeBest(folder: string, { step, best }: TrainingState): Promise<void> {
   const isThere = (await checkpointsIn(folder)).some((found) => found.step === step)
   if (best?.step !== step || !isThere) return
   await linkAtomically(path.join(folder, stepName(step)), path.join(folder, bestName))
 }
 
-/** Writes the checkpoints of one training, one at a time, beside it. */
+/** Writes the checkpoints of one training, one at a time, while the training continues. */
 export class Saver {
   readonly #settings: CheckpointSettings
   readonly #lock: FolderLock
   readonly #onCheckpoint: Saved | undefined
   #writing: Promise<void> = Promise.resolve()
-  /** As the last save was given it. */
+  /** Encoded state of the last save. */
   #text: string | undefined
   #savedAt = performance.now()
   #last: string | undefined
@@ -45,9 +46,9 @@ export class Saver {
   }
 
   /**
-   * Takes the folder for a training.
-   * @param resumed what it goes on from: later checkpoints are set aside
-   * @throws FOLDER_IN_USE, FILE_WRITE; INVALID_ARGUMENT where a new training finds the checkpoints of another
+   * Locks the folder for a training.
+   * @param resumed state that the training continues from: later checkpoints are set aside
+   * @throws FOLDER_IN_USE, FILE_WRITE; INVALID_ARGUMENT if a new training finds checkpoints of another one
    */
   static async open(
     settings: CheckpointSettings,
@@ -75,25 +76,25 @@ export class Saver {
     }
   }
 
-  /** Whether a save is due, by steps or by time. */
+  /** Whether a checkpoint is due, by steps or by time. */
   isDue(step: number): boolean {
     const { everySteps, everyMinutes } = this.#settings
     return step % everySteps === 0 || performance.now() - this.#savedAt >= everyMinutes * 60_000
   }
 
-  /** What a save that runs beside the training has failed with, if one has. */
+  /** The error of a failed save, if there is one. */
   get failure(): { readonly error: unknown } | undefined {
     return this.#failure
   }
 
-  /** Throws what a save beside the training has failed with. */
+  /** Throws the error of a failed save. */
   throwIfFailed(): void {
     if (this.#failure !== undefined) throw this.#failure.error
   }
 
   /**
-   * Begins a save: waits until the one before is done, and queues the reads. What the network does later does not show.
-   * @param state of the moment of the call, with no step under way
+   * Starts a save after the preceding one is done, and queues the reads of the arrays: later steps do not affect them.
+   * @param state state at the time of the call, with no step in flight
    */
   async save(net: Network, state: TrainingState, best: boolean): Promise<void> {
     await this.settled()
@@ -127,18 +128,18 @@ export class Saver {
     this.#onCheckpoint?.({ path: file, step: state.step, epochsDone: state.epochsDone, best, seconds })
   }
 
-  /** Waits until nothing is being written. @throws what a save has failed with */
+  /** Waits until no save is running. @throws the error of a failed save */
   async settled(): Promise<void> {
     await this.#writing
     this.throwIfFailed()
   }
 
-  /** The last checkpoint that lies on the disk. */
+  /** Path of the last checkpoint on disk. */
   get last(): string | undefined {
     return this.#last
   }
 
-  /** Waits for what is being written, and gives the folder free. */
+  /** Waits for a running save, and unlocks the folder. */
   async close(): Promise<void> {
     await this.#writing
     await this.#lock.release()

@@ -1,8 +1,10 @@
 import {
   type Check,
   type Checks,
+  checksOf,
   integer,
   isObject,
+  type OptionRow,
   oneOf,
   positive,
   readOptions,
@@ -13,11 +15,11 @@ import {
 /**
  * The learning rate over a training, as plain data and pure functions.
  *
- * - `constant`: never changes.
+ * - `constant`: the rate never changes.
  * - `plateau` (the paper, section 3.1): the rate is divided by `divisor` each time the validation accuracy (top-1) has
- *   not improved for `patience` epochs; where it would fall for the `drops + 1`th time, training stops.
+ *   not improved for `patience` epochs; instead of the drop after `drops` drops, training stops.
  * - `step`: the rate is divided by `divisor` after every `every` epochs.
- * - `cosine`: rises in a straight line over the first `warmup` epochs, then falls to 0 along half a cosine.
+ * - `cosine`: the rate rises linearly over the first `warmup` epochs, then falls to 0 along half a cosine.
  */
 export type Schedule =
   | { kind: 'constant' }
@@ -25,7 +27,10 @@ export type Schedule =
   | { kind: 'step'; every: number; divisor: number }
   | { kind: 'cosine'; warmup: number }
 
-/** A schedule as the user states it: a kind alone, or with figures of its own; what is left out has its default. */
+/**
+ * A schedule as an option: a kind, or an object with a kind and parameters. Defaults: patience 3, drops 3, divisor 10,
+ * every 20, warmup 0.5.
+ */
 export type ScheduleOption =
   | Schedule['kind']
   | { kind: 'constant' }
@@ -33,20 +38,40 @@ export type ScheduleOption =
   | { kind: 'step'; every?: number; divisor?: number }
   | { kind: 'cosine'; warmup?: number }
 
-const divisor = withDefault(positive, 10)
+/** The table of the schedules' parameters: checks, defaults and flags. */
+export const scheduleTable = {
+  patience: {
+    check: withDefault(integer(1), 3),
+    flag: '--patience <epochs>',
+    help: 'plateau: epochs without improvement before the rate drops',
+  },
+  drops: { check: withDefault(integer(0), 3), flag: '--drops <n>', help: 'plateau: number of drops of the rate' },
+  divisor: {
+    check: withDefault(positive, 10),
+    flag: '--divisor <d>',
+    help: 'plateau, step: divisor of the rate at each drop',
+  },
+  every: { check: withDefault(integer(1), 20), flag: '--every <epochs>', help: 'step: epochs between drops' },
+  warmup: {
+    check: withDefault(positive, 0.5),
+    flag: '--warmup <epochs>',
+    help: 'cosine: epochs in which the rate rises',
+  },
+} as const satisfies Record<string, OptionRow>
+
+const { patience, drops, divisor, every, warmup } = checksOf(scheduleTable)
 const kinds = {
   constant: {},
-  plateau: { patience: withDefault(integer(1), 3), drops: withDefault(integer(0), 3), divisor },
-  step: { every: withDefault(integer(1), 20), divisor },
-  cosine: { warmup: withDefault(positive, 0.5) },
+  plateau: { patience, drops, divisor },
+  step: { every, divisor },
+  cosine: { warmup },
 } as const satisfies Record<Schedule['kind'], Checks>
 
-const kind = oneOf('constant', 'plateau', 'step', 'cosine')
+export const scheduleKinds = ['plateau', 'constant', 'step', 'cosine'] as const
 
-/**
- * Reads a schedule. Defaults: plateau with patience 3, 3 drops, divisor 10; step every 20 epochs, divisor 10; cosine
- * with a warm-up of half an epoch.
- */
+const kind = oneOf(...scheduleKinds)
+
+/** Reads a schedule: a kind, or an object with a kind and its parameters. */
 export const scheduleCheck: Check<Schedule> = (value, name) => {
   if (typeof value === 'string') return scheduleCheck({ kind: value }, name)
   if (!isObject(value)) throw unexpected('a kind of schedule or an object with one', name, value)
@@ -55,29 +80,29 @@ export const scheduleCheck: Check<Schedule> = (value, name) => {
   return { kind: known, ...readOptions(rest, `schedule ${known}`, kinds[known]) } as Schedule
 }
 
-/** What a schedule remembers between epochs; plain data, so that it can be saved. */
+/** State of a schedule between epochs: plain data. */
 export interface ScheduleState {
   /** Best validation accuracy so far, 0 to 1. */
   best: number
-  /** Epochs since then. */
+  /** Number of epochs since the best one. */
   stale: number
-  /** How often the rate has fallen because of a plateau. */
+  /** Number of drops of the rate so far. */
   drops: number
-  /** True once training should end. */
+  /** Whether the training should end. */
   ended: boolean
 }
 
-/** A schedule's memory before the first epoch. */
+/** State of a schedule before the first epoch. */
 export function scheduleStart(): ScheduleState {
   return { best: Number.NEGATIVE_INFINITY, stale: 0, drops: 0, ended: false }
 }
 
 /**
- * The learning rate at a moment of the training.
+ * The learning rate at a point of the training.
  *
- * @param base the rate that the user gave
- * @param epoch epochs done, with fractions: 2.5 is the middle of the third
- * @param epochs epochs that the whole training has
+ * @param base learning rate of the options
+ * @param epoch epochs done, with fractions: 2.5 is the middle of the third epoch
+ * @param epochs epochs of the whole training
  */
 export function rateAt(schedule: Schedule, state: ScheduleState, base: number, epoch: number, epochs: number): number {
   switch (schedule.kind) {
@@ -88,7 +113,7 @@ export function rateAt(schedule: Schedule, state: ScheduleState, base: number, e
     case 'step':
       return base / schedule.divisor ** Math.floor(epoch / schedule.every)
     case 'cosine': {
-      // A warm-up that starts at 0 would waste the first step, one as long as the training would never end.
+      // A warm-up from 0 would waste the first step.
       if (epoch < schedule.warmup) return base * Math.max(epoch / schedule.warmup, 0.01)
       const share = (epoch - schedule.warmup) / Math.max(epochs - schedule.warmup, Number.EPSILON)
       return (base * (1 + Math.cos(Math.PI * Math.min(share, 1)))) / 2
@@ -97,9 +122,9 @@ export function rateAt(schedule: Schedule, state: ScheduleState, base: number, e
 }
 
 /**
- * A schedule's memory after an epoch.
+ * State of a schedule after an epoch.
  *
- * @param accuracy the validation accuracy (top-1) after it, 0 to 1; undefined without validation data
+ * @param accuracy validation accuracy (top-1) of the epoch, 0 to 1; undefined without validation data
  */
 export function afterEpoch(schedule: Schedule, state: ScheduleState, accuracy: number | undefined): ScheduleState {
   if (schedule.kind !== 'plateau' || accuracy === undefined) return state

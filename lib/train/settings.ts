@@ -1,156 +1,103 @@
+import { createHash } from 'node:crypto'
 import { type Dataset, datasetCheck, imageText } from '../data/dataset.js'
 import { VggError } from '../error.js'
 import { layersWithParameters, parameterCount } from '../layer.js'
 import { microBatchFor } from '../network/fitting-batch.js'
 import { Network } from '../network/network.js'
 import {
-  arrayOf,
-  type Check,
   type Checked,
   callback,
-  float32,
-  fraction,
+  checksOf,
   instanceOf,
-  integer,
   isObject,
-  nonNegative,
+  type OptionRow,
   oneOf,
   optional,
-  positive,
   readOptions,
-  seed,
-  text,
   unexpected,
+  unknownName,
   withDefault,
 } from '../options.js'
-import { type CheckpointOptions, checkpointCheck } from './checkpoint-options.js'
+import { valuesOf } from '../tensor.js'
 import type { CheckpointEvent, EpochEvent, RefusedEvent, StepEvent } from './events.js'
-import { layersNamed } from './frozen.js'
-import { type NotFinite, type NotFiniteOption, notFiniteCheck } from './not-finite.js'
-import type { RecordedOptions } from './recorded-options.js'
-import { type ScheduleOption, scheduleCheck } from './schedule.js'
+import {
+  type CheckpointOptions,
+  checkpointCheck,
+  type RecordedOptions,
+  type RecordedTrainOptions,
+  trainChecks,
+} from './options.js'
+import { scheduleCheck } from './schedule.js'
 import { stateCheck, type TrainingState } from './training-state.js'
 
-/**
- * How to train. What is left out is as in the paper, section 3.1; where a training is resumed, as it was.
- */
-export interface TrainOptions {
-  /** Images held out: their accuracy is told after each epoch, and steers the schedule `plateau`. */
+/** Options of `train`. Defaults are those of the paper, section 3.1; for a resumed training, the recorded options. */
+export interface TrainOptions extends RecordedTrainOptions {
+  /** Images held out. Their accuracy is reported after each epoch and steers the schedule `plateau`. Default: none. */
   validation?: Dataset
-  /** Passes through the data, from 1. Default 74. */
-  epochs?: number
-  /** Images per step, from 1. Default 256. */
-  batch?: number
-  /**
-   * Images computed at a time, to save memory; the gradient is that of the whole batch. `auto`: as many as fit into
-   * the memory that is available. Default: the batch.
-   */
-  microBatch?: number | 'auto'
-  /** Above 0. Default 0.01. */
-  learningRate?: number
-  /** From 0 to below 1. Default 0.9. */
-  momentum?: number
-  /** L2 multiplier of all parameters, from 0. Default 5e-4. */
-  weightDecay?: number
-  /**
-   * Multipliers of the rate, of at least 0, for fine-tuning: by layer ('fc8'), block ('conv3'), 'convolutions' or
-   * 'head' (the linear layers). Of several that fit a layer the narrowest counts. Default: 1 for all.
-   */
-  rates?: Readonly<Record<string, number>>
-  /** Layers that do not learn, named as in `rates`, besides those that the network has frozen already. */
-  freeze?: readonly string[]
-  /** How the rate changes. Default: `plateau` with validation data, `constant` without. */
-  schedule?: ScheduleOption
-  /** Seed of order and shifts: an integer from 0 to 2^53 - 1. Default 0. Dropout has the network's own seed. */
-  seed?: number
-  /** Moves each training image at random by up to so many pixels along each axis. Default 0. */
-  shift?: number
-  /** Value of the pixels that come in at the border of a moved image, 0 (default) to 255. */
-  background?: number
-  /**
-   * What follows a loss or gradient that is not finite, which the device has not applied: `stop` (default) rejects with
-   * NOT_FINITE; `skip` counts it and goes on; `back`, or { back: factor (0.1), times (3) }, goes back to the last checkpoint
-   * and on with the rate times `factor`, so many times at most.
-   */
-  onNotFinite?: NotFiniteOption
-  /** Where and when the training is saved, so that it can be resumed. Default: it is not. */
+  /** Folder and frequency of checkpoints, from which the training can be resumed. Default: no checkpoints. */
   checkpoint?: CheckpointOptions
-  /** What `loadTraining` gave together with the network. Options that are left out are as they were. */
+  /** State that `loadTraining` returned with the network. Options that are left out are those recorded in it. */
   resume?: TrainingState
   /**
-   * Whether a training may be resumed where data, options, device, precision or threads are others than they were; it is
-   * then not what it would have been, bit for bit. Default 'refuse': RESUME_MISMATCH.
+   * Whether a training may be resumed with other data, options, device, precision or threads; its result is then not equal
+   * bit for bit. `refuse` rejects with RESUME_MISMATCH. Default refuse.
    */
   differences?: 'refuse' | 'accept'
-  /** Called after each step, in order; again for steps that are done again after going back. */
+  /** Called after each step, in order; again for steps that are repeated after going back. */
   onStep?: (event: StepEvent) => void
   /**
-   * Called after each epoch, before its checkpoint; a promise is waited for. Where the process was killed between the two
-   * it is called again.
+   * Called after each epoch, before its checkpoint; a returned promise is awaited. Called again for the epoch if the process
+   * is killed before that checkpoint is written.
    */
   onEpoch?: (event: EpochEvent) => void | Promise<void>
-  /** Called for each step that was not finite, whatever follows. */
+  /** Called for each step that was not finite, whatever the action. */
   onRefused?: (event: RefusedEvent) => void
-  /** Called when a checkpoint lies on the disk, beside the training. */
+  /** Called when a checkpoint is on disk; the training does not wait for it. */
   onCheckpoint?: (event: CheckpointEvent) => void
   /**
-   * Ends the training after the steps under way: it rejects with ABORTED, and the network stays usable. With
-   * `checkpoint` it is saved before.
+   * Ends the training after the steps in flight: it rejects with ABORTED, and the network stays usable. With `checkpoint`
+   * the training is saved first.
    */
   signal?: AbortSignal
 }
 
-const rateTable: Check<Record<string, number>> = (value, name) => {
-  if (!isObject(value)) throw unexpected('an object of layer names and numbers', name, value)
-  return Object.fromEntries(
-    Object.entries(value).map(([key, rate]) => [key, float32(nonNegative)(rate, `${name}.${key}`)]),
-  )
-}
+/** The table of the options that are not recorded: they do not decide what a training computes, or hold what does. */
+export const callTable = {
+  validation: { check: optional(datasetCheck) },
+  checkpoint: { check: optional(checkpointCheck) },
+  resume: { check: optional(stateCheck) },
+  differences: {
+    check: withDefault(oneOf('refuse', 'accept'), 'refuse'),
+    flag: '--differences <action>',
+    help: 'with --resume: action where data, device, threads or tuning differ; accepted, the result differs too',
+    choices: ['refuse', 'accept'],
+  },
+  onStep: { check: optional(callback<(event: StepEvent) => void>()) },
+  onEpoch: { check: optional(callback<(event: EpochEvent) => void | Promise<void>>()) },
+  onRefused: { check: optional(callback<(event: RefusedEvent) => void>()) },
+  onCheckpoint: { check: optional(callback<(event: CheckpointEvent) => void>()) },
+  signal: { check: optional(instanceOf(AbortSignal)) },
+} as const satisfies Record<Exclude<keyof TrainOptions, keyof RecordedTrainOptions>, OptionRow>
 
-const microBatch: Check<number | 'auto'> = (value, name) => (value === 'auto' ? value : integer(1)(value, name))
-
-const checks = {
-  validation: optional(datasetCheck),
-  epochs: withDefault(integer(1), 74),
-  batch: withDefault(integer(1), 256),
-  microBatch: optional(microBatch),
-  learningRate: withDefault(float32(positive), 0.01),
-  momentum: withDefault(fraction, 0.9),
-  weightDecay: withDefault(float32(nonNegative), 5e-4),
-  rates: withDefault(rateTable, {}),
-  freeze: withDefault(arrayOf(text), []),
-  schedule: optional(scheduleCheck),
-  seed: withDefault(seed, 0),
-  shift: withDefault(integer(0), 0),
-  background: withDefault(integer(0, 255), 0),
-  onNotFinite: withDefault<NotFinite>(notFiniteCheck, 'stop'),
-  checkpoint: optional(checkpointCheck),
-  differences: withDefault(oneOf('refuse', 'accept'), 'refuse'),
-  onStep: optional(callback<(event: StepEvent) => void>()),
-  onEpoch: optional(callback<(event: EpochEvent) => void | Promise<void>>()),
-  onRefused: optional(callback<(event: RefusedEvent) => void>()),
-  onCheckpoint: optional(callback<(event: CheckpointEvent) => void>()),
-  signal: optional(instanceOf(AbortSignal)),
-  resume: optional(stateCheck),
-}
+const checks = { ...trainChecks, ...checksOf(callTable) }
 
 /** The options of a training with every default filled in. */
-export interface Settings extends Omit<Checked<typeof checks>, keyof RecordedOptions> {
+export interface Settings extends Omit<Checked<typeof checks>, keyof RecordedTrainOptions> {
   readonly recorded: RecordedOptions
 }
 
-/** The options given, before those that were recorded. */
+/** The options given; where a training is resumed, on top of those that were recorded. */
 function merged(options: TrainOptions): TrainOptions {
   if (!isObject(options) || options.resume === undefined) return options
-  const { conditions } = stateCheck(options.resume, 'resume')
-  const { microBatch, ...recorded } = conditions.options
+  const { fingerprint } = stateCheck(options.resume, 'resume')
+  const { microBatch, ...recorded } = fingerprint.options
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
   const before = { ...recorded, ...(microBatch !== null && { microBatch }) }
-  // what fitted at the beginning decides
+  // the size that fitted at the start is kept
   return { ...before, ...given, ...(given.microBatch === 'auto' && { microBatch: microBatch ?? recorded.batch }) }
 }
 
-/** Reads and checks the options of a training, and that data and network fit. */
+/** Reads and checks the options of a training, and checks that data and network fit. */
 export function settingsFrom(net: Network, data: Dataset, options: TrainOptions): Settings {
   const read = readOptions(merged(options), 'train options', checks)
   const { validation, checkpoint, onNotFinite } = read
@@ -166,11 +113,11 @@ export function settingsFrom(net: Network, data: Dataset, options: TrainOptions)
   }
   checkFit(net, datasetCheck(data, 'data'), 'data')
   if (validation !== undefined) checkFit(net, validation, 'validation')
-  const { epochs, batch, learningRate, momentum, weightDecay, seed, shift, background, ...rest } = read
-  const figures = { epochs, batch, learningRate, momentum, weightDecay, seed, shift, background }
-  const layers = { rates: ratesByLayer(net, read.rates), freeze: frozenIn(net, read.freeze) }
-  const part = microBatchOf(net, data, batch, read.microBatch)
-  return { ...rest, recorded: { ...figures, ...layers, microBatch: part, schedule, onNotFinite } }
+  const names = Object.keys(trainChecks) as (keyof typeof trainChecks)[]
+  const values = Object.fromEntries(names.map((name) => [name, read[name]])) as Checked<typeof trainChecks>
+  const layers = { rateFactors: factorsByLayer(net, read.rateFactors), freeze: frozenIn(net, read.freeze) }
+  const microBatch = microBatchOf(net, data, read.batch, read.microBatch)
+  return { ...read, recorded: { ...values, ...layers, microBatch, schedule } }
 }
 
 function microBatchOf(net: Network, data: Dataset, batch: number, asked: number | 'auto' | undefined): number | null {
@@ -178,16 +125,18 @@ function microBatchOf(net: Network, data: Dataset, batch: number, asked: number 
   const { layers, precision, deterministic, run } = net
   const device = net.device as 'cpu' | `cuda:${number}`
   const imageSize = [data.height, data.width] as const
-  // the parameters lie there already
+  // the parameters are in memory already
   const held = 4 * parameterCount(layers)
   return microBatchFor(batch, { layers, device, precision, deterministic, exact: run.exact, imageSize, held })
 }
 
-/** The narrowest name counts: layer, block, kind. */
-function ratesByLayer(net: Network, rates: Readonly<Record<string, number>>): Record<string, number> {
-  const groups = Object.entries(rates).map(([name, rate]) => ({ rate, layers: layersNamed(net, name, 'rates') }))
+/** Where several names apply to a layer, that of the fewest layers decides. */
+function factorsByLayer(net: Network, factors: Readonly<Record<string, number>>): Record<string, number> {
+  const groups = Object.entries(factors).map(([name, factor]) => {
+    return { factor, layers: layersNamed(net, name, 'rateFactors') }
+  })
   groups.sort((a, b) => b.layers.length - a.layers.length)
-  return Object.fromEntries(groups.flatMap(({ rate, layers }) => layers.map((layer) => [layer, rate])))
+  return Object.fromEntries(groups.flatMap(({ factor, layers }) => layers.map((layer) => [layer, factor])))
 }
 
 function frozenIn(net: Network, names: readonly string[]): string[] {
@@ -197,7 +146,7 @@ function frozenIn(net: Network, names: readonly string[]): string[] {
   return all.filter((name) => frozen.has(name))
 }
 
-/** Height and width are the network's own to check: it says them in its message. */
+/** The network checks height and width itself. */
 function checkFit(net: Network, data: Dataset, name: string): void {
   const { channels, classes } = instanceOf(Network)(net, 'net')
   if (data.count < 1)
@@ -210,4 +159,27 @@ function checkFit(net: Network, data: Dataset, name: string): void {
     const message = `Expected at most ${classes} classes for ${name} but it has ${data.classNames.length}`
     throw new VggError('SHAPE_MISMATCH', message)
   }
+}
+
+/**
+ * The layers of a name: a layer, a block ('conv3'), all 'convolutions', or the 'head' (linear layers).
+ * @throws INVALID_ARGUMENT for an unknown name, with the likely one
+ */
+export function layersNamed(net: Network, name: string, option: string): string[] {
+  const known = layersWithParameters(net.layers)
+  if (known.includes(name)) return [name]
+  const ofKind = { convolutions: 'convolution', head: 'linear' }[name]
+  const kinds = new Map(net.layers.map((layer) => ['name' in layer ? layer.name : '', layer.kind]))
+  const found = known.filter((layer) => layer.startsWith(`${name}_`) || kinds.get(layer) === ofKind)
+  if (found.length > 0) return found
+  const blocks = new Set(known.filter((layer) => layer.includes('_')).map((layer) => layer.replace(/_.*/, '')))
+  throw unknownName(name, option, [...known, ...blocks, 'convolutions', 'head'])
+}
+
+/** SHA-256 of the parameters of these layers, in order, at the time of the call. */
+export async function hashOf(net: Network, layers: readonly string[]): Promise<string> {
+  const names = net.parameters.map(({ name }) => name).filter((name) => layers.includes(name.replace(/\.\w+$/, '')))
+  const hash = createHash('sha256')
+  for (const tensor of await Promise.all(names.map((name) => net.parameter(name)))) hash.update(valuesOf(tensor))
+  return hash.digest('hex')
 }

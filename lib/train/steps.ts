@@ -1,33 +1,34 @@
+import type { Dataset } from '../data/dataset.js'
 import type { Batch, Loader } from '../data/loader.js'
 import { throwIfAborted, VggError } from '../error.js'
 import type { Network } from '../network/network.js'
-import { notFiniteError } from './not-finite.js'
 import type { Saver } from './saver.js'
 import { rateAt } from './schedule.js'
 import type { Settings } from './settings.js'
 import type { TrainingProgress } from './training-progress.js'
 
-/** Two: one computing, one waiting. More would only hold memory. */
+/** One step computes while the next one waits; more would only hold memory. */
 const stepsInFlight = 2
 
-/** A step of an epoch, begun. */
+/** A step in flight. */
 interface Position {
+  /** Number of the step in the training, from 1. */
   readonly step: number
-  /** Of the batch in its epoch, from 0. */
+  /** Index of its batch in the epoch, from 0. */
   readonly index: number
-  /** The step before, which is recorded first. */
+  /** The preceding step, which is recorded first. */
   readonly previous: Promise<void>
 }
 
-/** The steps of a training, epoch by epoch. What is done is recorded in `progress`, in order. */
+/** Runs the steps of a training, epoch by epoch, and records them in `progress` in order. */
 export class Steps {
   readonly #net: Network
   readonly #loader: Loader
   readonly #settings: Settings
   readonly #progress: TrainingProgress
-  /** What the last refused step said. */
+  /** The error of the last refused step. */
   #refusal: VggError | undefined
-  /** What is still under way will be undone. */
+  /** Whether the steps in flight will be undone. */
   #undone = false
 
   constructor(net: Network, loader: Loader, settings: Settings, progress: TrainingProgress) {
@@ -38,33 +39,33 @@ export class Steps {
   }
 
   /**
-   * The rest of the epoch under way.
-   * @param save called with nothing under way, where `saver` finds that it is due
+   * Runs the rest of the epoch in progress.
+   * @param save called with no step in flight, when `saver` finds that a checkpoint is due
    */
   async run(saver: Saver | undefined, save: () => Promise<void>): Promise<void> {
     const progress = this.#progress
     this.#undone = false
-    progress.sums.begin()
+    progress.startClock()
     const perEpoch = this.#loader.batchesPerEpoch
     const first = progress.batchesDone(this.#settings.recorded.batch)
     // the epoch's own save follows at once, if no validation comes between
     const last = this.#settings.validation === undefined ? perEpoch - 1 : perEpoch
     const inFlight: Promise<void>[] = []
-    let begun = progress.step
+    let started = progress.state.step
     let previous: Promise<void> = Promise.resolve()
     try {
       for (let index = first; index < perEpoch; index++) {
-        throwIfAborted(this.#settings.signal, `The training (after ${begun} steps)`)
+        throwIfAborted(this.#settings.signal, `The training (after ${started} steps)`)
         saver?.throwIfFailed()
-        // Read here, not in #step: two reads under way at once could change the order of the steps.
+        // Read here, not in #step: two reads at once could change the order of the steps.
         const batch = await this.#loader.next()
-        begun += 1
-        const step = this.#step(batch, { step: begun, index, previous })
-        // Its error is reported when its turn comes; until then it must not count as unhandled.
+        started += 1
+        const step = this.#step(batch, { step: started, index, previous })
+        // Its error is reported in order; until then it must not count as unhandled.
         previous = step.catch(() => undefined)
         inFlight.push(step)
         if (inFlight.length === stepsInFlight) await inFlight.shift()
-        if (index >= last || !saver?.isDue(begun)) continue
+        if (index >= last || !saver?.isDue(started)) continue
         for (const one of inFlight.splice(0)) await one
         await save()
       }
@@ -79,22 +80,22 @@ export class Steps {
     const { images, labels, augment } = batch
     const progress = this.#progress
     const { recorded, onStep } = this.#settings
-    const { momentum, weightDecay, microBatch, rates, epochs } = recorded
+    const { momentum, weightDecay, microBatch, rateFactors, epochs } = recorded
     const learningRate = this.#rate(position.index)
-    const options = { learningRate, momentum, weightDecay, rates, microBatch: microBatch ?? undefined, augment }
+    const options = { learningRate, momentum, weightDecay, rateFactors, microBatch: microBatch ?? undefined, augment }
     const answer = labels.length === 0 ? undefined : this.#net.step(images, labels, options)
     const [outcome] = await Promise.allSettled([answer, position.previous])
     if (outcome.status === 'rejected') return this.#refuse(outcome.reason, batch, position)
-    const epoch = progress.epochsDone + 1
+    const epoch = progress.state.epochsDone + 1
     this.#record(batch, position.step)
     const done = outcome.value
     if (done === undefined) return
     const { loss, correct } = done
-    progress.sums.add({ loss, correct, images: labels.length, learningRate })
+    progress.addStep({ loss, correct, images: labels.length, learningRate })
     if (this.#undone) return
     const stepsLeft = epochs * this.#loader.batchesPerEpoch - this.#positionOf(position.index) - 1
-    const imagesPerSecond = progress.sums.imagesPerSecond()
-    const imagesLeft = (epochs - epoch + 1) * this.#loader.data.count - progress.loader.position
+    const imagesPerSecond = progress.imagesPerSecond
+    const imagesLeft = (epochs - epoch + 1) * this.#loader.data.count - progress.state.loader.position
     onStep?.({
       step: position.step,
       steps: position.step + stepsLeft,
@@ -110,46 +111,44 @@ export class Steps {
     })
   }
 
-  /** Batches before this one in the whole training. */
+  /** Number of batches before this one in the whole training. */
   #positionOf(index: number): number {
-    return this.#progress.epochsDone * this.#loader.batchesPerEpoch + index
+    return this.#progress.state.epochsDone * this.#loader.batchesPerEpoch + index
   }
 
   #rate(index: number): number {
-    const { schedule, rateFactor } = this.#progress
+    const { schedule, rateFactor } = this.#progress.state
     const { recorded } = this.#settings
     const done = this.#positionOf(index) / this.#loader.batchesPerEpoch
     return rateFactor * rateAt(recorded.schedule, schedule, recorded.learningRate, done, recorded.epochs)
   }
 
   #record({ after, unreadable }: Batch, step: number): void {
-    this.#progress.step = step
-    this.#progress.loader = after
-    this.#progress.sums.skip(unreadable)
+    this.#progress.record(step, after, unreadable)
   }
 
-  /** What follows a step that failed. */
+  /** Takes the action of `onNotFinite` for a step that failed. */
   #refuse(reason: unknown, batch: Batch, { step }: Position): void {
     if (!(reason instanceof VggError) || reason.code !== 'NOT_FINITE') throw reason
     const { recorded } = this.#settings
     const error = notFiniteError(reason, this.#loader.data, step, batch.indices)
     this.#refusal = error
-    const { timesBack, epochsDone } = this.#progress
+    const { timesBack, epochsDone } = this.#progress.state
     const { onNotFinite } = recorded
     const isBack = typeof onNotFinite === 'object' && timesBack < onNotFinite.times
     const action = onNotFinite === 'skip' ? 'skip' : isBack ? 'back' : 'stop'
     if (action === 'skip') {
       this.#record(batch, step)
-      this.#progress.sums.refuse()
+      this.#progress.addRefused()
     }
     if (!this.#undone) this.#settings.onRefused?.({ step, epoch: epochsDone + 1, message: error.message, action })
     this.#undone = action === 'back'
     if (action !== 'skip') throw error
   }
 
-  /** An epoch without a single step has no figures; and another one would be no better. */
+  /** An epoch without a finite step has no figures, and another epoch would have none either. */
   #checkSums(): void {
-    const { images, refused, skipped, skippedCount } = this.#progress.sums.state
+    const { images, refused, skipped, skippedCount } = this.#progress.state.sums
     if (images > 0) return
     if (refused > 0 && this.#refusal !== undefined) {
       const message = `Not one step of the epoch was finite; the last: ${this.#refusal.message}`
@@ -159,4 +158,17 @@ export class Steps {
     const message = `Not one of ${skippedCount} images could be read; ${first?.name}: ${first?.reason}`
     throw new VggError('FILE_FORMAT', message)
   }
+}
+
+const mostImagesNamed = 5
+
+/** The error of a step that was not finite: the step, its images, and the network's reason, which names the layer. */
+function notFiniteError(cause: VggError, data: Dataset, step: number, indices: Int32Array): VggError {
+  const names = Array.from(indices.subarray(0, mostImagesNamed), (index) => data.nameOf?.(index) ?? `number ${index}`)
+  const more = indices.length > names.length ? ` and ${indices.length - names.length} more` : ''
+  const images = indices.length === 1 ? 'image' : 'images'
+  // the network counts only steps that changed something
+  const reason = cause.message.replace(/^training step \d+ /, 'it ')
+  const message = `Step ${step} changed nothing: ${reason}; ${images}: ${names.join(', ')}${more}`
+  return new VggError('NOT_FINITE', message, { cause })
 }

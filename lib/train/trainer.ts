@@ -1,45 +1,48 @@
 import type { Dataset } from '../data/dataset.js'
-import { VggError } from '../error.js'
+import { Loader } from '../data/loader.js'
+import { messageOf, VggError } from '../error.js'
+import { evaluate } from '../evaluate/evaluate.js'
 import type { Network } from '../network/network.js'
-import type { TrainReport } from './events.js'
-import { checkSame, fingerprintOf } from './fingerprint.js'
-import { hashOf } from './frozen.js'
+import type { EpochEvent, TrainReport } from './events.js'
+import { checkSame, type Fingerprint, fingerprintOf } from './fingerprint.js'
+import { goBackTo } from './load-training.js'
 import { Saver } from './saver.js'
-import { type Settings, settingsFrom, type TrainOptions } from './settings.js'
-import { Training } from './training.js'
+import { hashOf, type Settings, settingsFrom, type TrainOptions } from './settings.js'
+import { Steps } from './steps.js'
+import { mostNamed, TrainingProgress } from './training-progress.js'
 
 /**
  * Trains a network as the paper does (section 3.1): mini-batch SGD with momentum in Caffe's form
- * (v = momentum v - rate (gradient + decay w); w = w + v), soft-max with cross-entropy, order drawn anew each epoch.
+ * (v = momentum v - rate (gradient + decay w); w = w + v), soft-max with cross-entropy, a new random order each epoch.
  *
- * The network is changed in place and stays usable whatever happens: on an abort or an error it stands after the last
- * step that was done. Two steps are kept in flight, so that the next batch is read while the network computes. Calls
- * of others on the same network come between the steps, in the order made.
+ * The network is changed in place and stays usable: after an abort or an error it has the weights of the last step done.
+ * Two steps are kept in flight, so that the next batch is read while the network computes. Other calls on the same network
+ * run between the steps, in the order in which they are made.
  *
  * With `checkpoint` the training may be killed at any moment: resumed from the newest checkpoint (`newestCheckpoint`,
- * `loadTraining`) it ends with the bytes that it would have ended with. It is saved also where it ends by `signal` or by
- * an error that leaves something to save; where a checkpoint cannot be written it stops, after the steps under way.
+ * `loadTraining`) it ends with the same bytes. A training that ends by `signal` or by an error is saved if there is anything
+ * to save. If a checkpoint cannot be written, the training stops after the steps in flight.
  *
- * @param net a network that takes images of the data's size, channels and classes
- * @param data the training images
- * @throws VggError INVALID_ARGUMENT, SHAPE_MISMATCH; ABORTED after `signal`; NOT_FINITE where the loss leaves all
- *   bounds (a smaller learning rate helps); FILE_WRITE, FOLDER_IN_USE for a checkpoint; RESUME_MISMATCH; FILE_FORMAT where
- *   not one image of an epoch could be read; whatever `data.read` or a callback throws, as it is
+ * @param net network that takes images of the data's size and channels, with at least as many classes
+ * @param data training images
+ * @throws VggError INVALID_ARGUMENT, SHAPE_MISMATCH; ABORTED after `signal`; NOT_FINITE if the loss diverges (a smaller
+ *   learning rate helps); FILE_WRITE, FOLDER_IN_USE for a checkpoint; RESUME_MISMATCH; FILE_FORMAT if no image of an epoch
+ *   can be read; errors of `data.read` and of callbacks, unchanged
  */
 export async function train(net: Network, data: Dataset, options: TrainOptions = {}): Promise<TrainReport> {
   const settings = settingsFrom(net, data, options)
   const { checkpoint, resume, recorded, validation, onCheckpoint } = settings
-  // names and labels of a million images take a moment to digest
+  // the digest of a million names and labels takes a moment
   const known = checkpoint !== undefined || resume !== undefined
-  const conditions = known ? fingerprintOf(net, data, validation, recorded) : undefined
-  if (conditions !== undefined && resume !== undefined) {
+  const fingerprint = known ? fingerprintOf(net, data, validation, recorded) : undefined
+  if (fingerprint !== undefined && resume !== undefined) {
     checkPosition(net, resume.trainingStep)
-    if (settings.differences === 'refuse') checkSame(conditions, resume.conditions)
+    if (settings.differences === 'refuse') checkSame(fingerprint, resume.fingerprint)
   }
   const saver = checkpoint && (await Saver.open(checkpoint, resume, onCheckpoint))
   try {
     net.freeze(recorded.freeze)
-    return await run(net, new Training(net, data, settings, { conditions, saver }), settings)
+    return await run(net, new Training(net, data, settings, { fingerprint, saver }), settings)
   } finally {
     await saver?.close()
   }
@@ -60,4 +63,132 @@ async function run(net: Network, training: Training, { recorded, resume }: Setti
   const after = await hash()
   const seconds = (performance.now() - start) / 1000
   return { ...report, seconds, frozen: before === null || after === null ? undefined : { layers, before, after } }
+}
+
+/** One training: its epochs, checkpoints, and returns to a checkpoint. */
+class Training {
+  readonly #net: Network
+  readonly #settings: Settings
+  readonly #loader: Loader
+  readonly #saver: Saver | undefined
+  readonly #progress: TrainingProgress
+  readonly #steps: Steps
+  #images = 0
+  #stepSeconds = 0
+
+  constructor(
+    net: Network,
+    data: Dataset,
+    settings: Settings,
+    { fingerprint, saver }: { fingerprint: Fingerprint | undefined; saver: Saver | undefined },
+  ) {
+    this.#net = net
+    this.#settings = settings
+    this.#saver = saver
+    const { batch, seed, shift, background, epochs } = settings.recorded
+    this.#loader = new Loader(data, { batch, seed, shift, background, epochs })
+    this.#progress = new TrainingProgress(this.#loader.state, fingerprint)
+    this.#steps = new Steps(net, this.#loader, settings, this.#progress)
+    if (settings.resume !== undefined) {
+      this.#progress.restore(settings.resume)
+      this.#loader.restore(settings.resume.loader)
+    }
+  }
+
+  /** @param frozenBefore hash of the frozen layers before the first step */
+  async run(frozenBefore: string | null): Promise<Omit<TrainReport, 'seconds' | 'frozen'>> {
+    const progress = this.#progress
+    progress.setFrozenBefore(frozenBefore)
+    try {
+      // going back needs a checkpoint
+      if (typeof this.#settings.recorded.onNotFinite === 'object') await this.#save(false)
+      while (!this.#isDone()) await this.#epochOrBack()
+      await this.#saver?.settled()
+    } catch (error) {
+      throw await this.#rescued(error)
+    }
+    return {
+      history: progress.history,
+      steps: progress.state.step,
+      imagesPerSecond: this.#images / this.#stepSeconds,
+      ended: progress.state.schedule.ended ? 'schedule' : 'epochs',
+      checkpoint: this.#saver?.last,
+    }
+  }
+
+  #isDone(): boolean {
+    const { epochsDone, schedule } = this.#progress.state
+    return schedule.ended || epochsDone >= this.#settings.recorded.epochs
+  }
+
+  async #epochOrBack(): Promise<void> {
+    try {
+      await this.#runEpoch()
+    } catch (error) {
+      if (!(error instanceof VggError && error.code === 'NOT_FINITE')) throw error
+      await this.#goBack(error)
+    }
+  }
+
+  async #runEpoch(): Promise<void> {
+    const progress = this.#progress
+    const { validation, signal, recorded, onEpoch } = this.#settings
+    await this.#steps.run(this.#saver, () => this.#save(false))
+    this.#stepSeconds += progress.seconds
+    this.#images += progress.images
+    const figures = progress.epochFigures()
+    const batch = Math.min(recorded.batch, 256)
+    const metrics = validation && (await evaluate(this.#net, validation, { batch, signal }))
+    const event: EpochEvent = {
+      epoch: progress.state.epochsDone + 1,
+      epochs: recorded.epochs,
+      steps: progress.state.step,
+      ...figures,
+      validation: metrics && { ...metrics, unreadable: metrics.unreadable.slice(0, mostNamed) },
+      seconds: progress.seconds,
+    }
+    await onEpoch?.(event)
+    await this.#save(progress.finishEpoch(event, recorded.schedule))
+  }
+
+  async #save(best: boolean): Promise<void> {
+    await this.#saver?.save(this.#net, this.#progress.saved(this.#net.trainingStep), best)
+  }
+
+  /** Returns to the last checkpoint, to continue at a lower rate. */
+  async #goBack(error: VggError): Promise<void> {
+    const progress = this.#progress
+    const { onNotFinite } = this.#settings.recorded
+    if (typeof onNotFinite !== 'object' || progress.state.timesBack >= onNotFinite.times) throw error
+    await this.#saver?.settled()
+    const { last } = this.#saver ?? {}
+    if (last === undefined) throw error
+    const timesBack = progress.state.timesBack + 1
+    const rateFactor = progress.state.rateFactor * onNotFinite.back
+    const state = await goBackTo(last, this.#net).catch((cause) => {
+      // the network may hold part of the checkpoint; with this code it is not saved
+      throw new VggError('NOT_FINITE', `${error.message}; the training could not go back: ${messageOf(cause)}`, {
+        cause,
+      })
+    })
+    // the checkpoint may be older than an earlier return, so its own values do not count
+    progress.restore(state, { timesBack, rateFactor })
+    this.#loader.restore(state.loader)
+  }
+
+  /** Saves a training that ends early. @returns the error to reject with */
+  async #rescued(error: unknown): Promise<unknown> {
+    const saver = this.#saver
+    const code = error instanceof VggError ? error.code : undefined
+    const lost = ['DISPOSED', 'DEVICE_LOST', 'NOT_FINITE', 'FOLDER_IN_USE'].some((known) => known === code)
+    if (saver === undefined || saver.failure !== undefined || lost || this.#progress.state.step === 0) return error
+    try {
+      await this.#save(false)
+      await saver.settled()
+    } catch (failure) {
+      return code === 'ABORTED' ? failure : error
+    }
+    if (code !== 'ABORTED' || !(error instanceof VggError)) return error
+    return new VggError('ABORTED', `${error.message}; it is saved in ${saver.last}`, { cause: error.cause })
+  }
 }

@@ -5,60 +5,75 @@ import { messageOf, VggError } from '../error.js'
 import type { Evaluation } from '../evaluate/evaluate.js'
 import type { ClassResult } from '../evaluate/metrics.js'
 import { type Check, integer, isObject, positive, readOptions, unexpected } from '../options.js'
-import type { SumsState } from './epoch-sums.js'
-import type { EpochEvent } from './events.js'
+import type { EpochEvent, Skipped } from './events.js'
 import type { Fingerprint } from './fingerprint.js'
 import type { ScheduleState } from './schedule.js'
 
 /** A finished epoch without its times. */
 export type PastEpoch = Omit<EpochEvent, 'imagesPerSecond' | 'seconds'>
 
+/** Sums over the steps of the epoch in progress: plain data. */
+export interface SumsState {
+  /** Sum of the loss over the images. */
+  readonly loss: number
+  /** Number of images with the right class first. */
+  readonly correct: number
+  readonly images: number
+  /** Learning rate of the last step. */
+  readonly learningRate: number
+  /** Number of steps that were not finite. */
+  readonly refused: number
+  /** Images that could not be read, the first 100. */
+  readonly skipped: readonly Skipped[]
+  readonly skippedCount: number
+}
+
 /** The best epoch so far. */
 export interface BestEpoch {
-  /** Top-1 on the validation data, 0 to 1. */
+  /** Top-1 accuracy on the validation data, 0 to 1. */
   readonly accuracy: number
-  /** Its number, from 1. */
+  /** Number of the epoch, from 1. */
   readonly epoch: number
-  /** Steps done after it. */
+  /** Steps done at the end of the epoch. */
   readonly step: number
 }
 
-/** Where a training stands, besides the parameters and velocities of its network: plain data. */
+/** The state of a training besides the parameters and velocities of its network: plain data. */
 export interface TrainingState {
-  /** Steps done. */
+  /** Number of steps done. */
   readonly step: number
-  /** Whole epochs done, their validation and `onEpoch` included. */
+  /** Number of whole epochs done, their validation and `onEpoch` included. */
   readonly epochsDone: number
-  /** Of the network: what dropout is drawn by. */
+  /** The network's count of training steps, from which dropout masks are drawn. */
   readonly trainingStep: number
-  /** Where reading stands: what the next batch is. */
+  /** State of the loader, which determines the next batch. */
   readonly loader: LoaderState
-  /** What the schedule remembers. @internal */
+  /** State of the learning rate schedule. @internal */
   readonly schedule: ScheduleState
-  /** What going back has made of the rate, and how often. */
+  /** Factor of the learning rate from going back (`onNotFinite`). */
   readonly rateFactor: number
   /** How often the training went back (`onNotFinite`). */
   readonly timesBack: number
-  /** Of the epoch under way. @internal */
+  /** Sums of the epoch in progress. @internal */
   readonly sums: SumsState
   /** Every whole epoch so far, without its times. */
   readonly history: readonly PastEpoch[]
-  /** The epoch of the best validation accuracy; null without validation data, and before the first one. */
+  /** The epoch of the best validation accuracy; null without validation data, and before the first epoch. */
   readonly best: BestEpoch | null
-  /** SHA-256 of the frozen layers before the first step; null where none are frozen. */
+  /** SHA-256 of the frozen layers before the first step; null if none are frozen. */
   readonly frozenBefore: string | null
-  /** What must be the same when it is resumed. @internal */
-  readonly conditions: Fingerprint
+  /** Network, data and options, which must be the same when the training is resumed. @internal */
+  readonly fingerprint: Fingerprint
 }
 
-/** Lets through what looks like the state of a training. */
+/** Checks the form of a training state; its content is not checked. */
 export const stateCheck: Check<TrainingState> = (value, name) => {
-  const isState = isObject(value) && isObject(value.conditions) && isObject(value.loader) && isObject(value.sums)
+  const isState = isObject(value) && isObject(value.fingerprint) && isObject(value.loader) && isObject(value.sums)
   if (isState) return value as unknown as TrainingState
-  throw unexpected('the state of a training, as loadTraining gives it,', name, value)
+  throw unexpected('a training state from loadTraining', name, value)
 }
 
-/** Of an epoch's confusion matrix what is not 0: [n, 3] truth, answer, images. */
+/** The non-zero cells of a confusion matrix: int32 [n, 3] of class, answer and number of images. */
 function sparse(confusion: Evaluation['confusion']): { shape: number[]; data: Int32Array } {
   const cells = confusion.flatMap((row, truth) =>
     row.flatMap((count, answer) => (count === 0 ? [] : [truth, answer, count])),
@@ -68,9 +83,15 @@ function sparse(confusion: Evaluation['confusion']): { shape: number[]; data: In
 
 const tableOf = (epoch: number): string => `validation/${String(epoch).padStart(6, '0')}/confusion`
 
-/** The state as a file holds it: the confusion matrices, of which there may be millions of numbers, as tables. */
+/**
+ * The state as a checkpoint holds it, with the confusion matrices, which may have millions of cells, as tables. The header
+ * keeps the first names of two keys: `conditions` for the fingerprint, and `rates` for its rate factors.
+ */
 export function encodeState(state: TrainingState): TrainingRecord {
   const tables = new Map<string, { shape: readonly number[]; data: Int32Array }>()
+  const { fingerprint, ...others } = state
+  const { rateFactors: rates, ...options } = fingerprint.options
+  const conditions = { ...fingerprint, options: { ...options, rates } }
   const history = state.history.map(({ validation, ...epoch }) => {
     if (validation === undefined) return epoch
     const { perClass, confusion, ...figures } = validation
@@ -80,10 +101,10 @@ export function encodeState(state: TrainingState): TrainingRecord {
   const classes = state.history.find(({ validation }) => validation)?.validation?.perClass.map(({ name }) => name)
   // JSON has no infinity
   const schedule = { ...state.schedule, best: Number.isFinite(state.schedule.best) ? state.schedule.best : null }
-  return { state: JSON.stringify({ ...state, schedule, history, classes: classes ?? [] }, sorted), tables }
+  return { state: JSON.stringify({ ...others, conditions, schedule, history, classes: classes ?? [] }, sorted), tables }
 }
 
-/** Equal states give equal text, whatever the order in which their fields were made. */
+/** Sorts the keys of an object, so that equal states give equal text. */
 const sorted = (_: string, value: unknown): unknown =>
   isObject(value) ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value
 
@@ -115,22 +136,27 @@ const checks = {
 }
 
 /**
- * The state that `encodeState` wrote. What stands inside of it is as it was written: the file's checksum says so.
+ * The state that `encodeState` wrote. Its inner values are not checked: the file's checksum covers them.
  * @throws FILE_FORMAT
  */
 export function decodeState(text: string, tables: Tables): TrainingState {
   try {
-    const { classes, schedule, ...state } = readOptions(JSON.parse(text), 'the state of a training', checks)
+    const { classes, schedule, conditions, ...state } = readOptions(JSON.parse(text), 'the state of a training', checks)
     checkRoom(classes.length, state.history.filter((epoch) => isObject(epoch) && epoch.validation !== undefined).length)
     const history = state.history.map((epoch) => withConfusion(epoch as StoredEpoch, classes as string[], tables))
-    if (!isObject(state.conditions.network))
-      throw unexpected('an object', 'conditions.network', state.conditions.network)
+    const fingerprint = fingerprintIn(conditions)
     const best = schedule.best ?? Number.NEGATIVE_INFINITY
-    return { ...state, schedule: { ...schedule, best }, history } as unknown as TrainingState
+    return { ...state, schedule: { ...schedule, best }, history, fingerprint } as unknown as TrainingState
   } catch (cause) {
     const reason = messageOf(cause)
     throw new VggError('FILE_FORMAT', `The state of the training is not valid: ${reason}`, { cause })
   }
+}
+
+/** The fingerprint in a checkpoint's header. */
+function fingerprintIn({ network, options, ...data }: Record<string, unknown>): object {
+  const { rates, ...others } = object(options, 'conditions.options')
+  return { ...data, network: object(network, 'conditions.network'), options: { ...others, rateFactors: rates } }
 }
 
 /** @throws INVALID_ARGUMENT where the confusion matrices of the epochs are larger than the heap of this process may be */

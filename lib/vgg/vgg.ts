@@ -8,10 +8,12 @@ import {
   arrayOf,
   type Check,
   type Checked,
+  checksOf,
   finite,
   float32,
   fraction,
   integer,
+  type OptionRow,
   oneOf,
   optional,
   positive,
@@ -49,7 +51,7 @@ export interface ModelOptions {
   meanRgb?: number | readonly number[]
   /** Multiplier after that, above 0: one, or one for each channel. Default 1 / 58; for `paper` 1. */
   scale?: number | readonly number[]
-  /** Parameters of A-LRN's normalisation: Krizhevsky's as printed (default), or those of Caffe's AlexNet. */
+  /** Parameters of A-LRN's normalisation: Krizhevsky's as printed, or those of Caffe's AlexNet. Default `literal`. */
   localNorm?: 'literal' | 'caffe'
   /** One name for each class; kept with the model. */
   classNames?: readonly string[]
@@ -73,21 +75,60 @@ const oneOrMore =
   (value, name) =>
     Array.isArray(value) ? arrayOf(check)(value, name) : check(value, name)
 
-const modelChecks = {
-  variant,
-  classes: size,
-  channels: withDefault(size, 3),
-  imageSize: withDefault<[number, number]>(imageSize, [224, 224]),
-  dropout: withDefault(fraction, 0.5),
-  headWidth: withDefault(size, 4096),
-  width: withDefault(positive, 1),
-  initialisation,
-  meanRgb: optional(oneOrMore(float32(finite))),
-  scale: optional(oneOrMore(float32(positive))),
-  localNorm: withDefault(oneOf('literal', 'caffe'), 'literal'),
-  classNames: withDefault(arrayOf(text), []),
-  preprocessing: optional(preprocessing),
-}
+const localNorms = ['literal', 'caffe'] as const
+
+/** The table of `ModelOptions`: checks, defaults and flags. Its order is that of the options in model files. */
+export const modelTable = {
+  variant: {
+    check: variant,
+    flag: '--variant <name>',
+    help: 'A, A-LRN, B, C, D, E, or VGG11, VGG13, VGG16, VGG19, ... (default: A)',
+  },
+  classes: { check: size, flag: '--classes <n>', help: 'outputs of the last layer' },
+  channels: {
+    check: withDefault(size, 3),
+    flag: '--channels <n>',
+    help: 'channels of the images, 3 or 1 (default: those of the data, else 3)',
+  },
+  imageSize: {
+    check: withDefault<[number, number]>(imageSize, [224, 224]),
+    flag: '--image-size <size>',
+    help: 'side of the images, or HEIGHTxWIDTH, at least 32',
+  },
+  dropout: { check: withDefault(fraction, 0.5), flag: '--dropout <p>', help: 'dropout probability of fc6 and fc7' },
+  headWidth: { check: withDefault(size, 4096), flag: '--head-width <n>', help: 'outputs of fc6 and fc7' },
+  width: {
+    check: withDefault(positive, 1),
+    flag: '--width <factor>',
+    help: "multiplier of the convolutions' channels",
+  },
+  initialisation: {
+    check: initialisation,
+    flag: '--initialisation <scheme>',
+    help: 'initial weights; with --from, those of a new last layer',
+    choices: ['glorot', 'he', 'paper'],
+  },
+  meanRgb: {
+    check: optional(oneOrMore(float32(finite))),
+    flag: '--mean <values>',
+    help: 'mean of each channel, subtracted (default: mean of the training images)',
+  },
+  scale: {
+    check: optional(oneOrMore(float32(positive))),
+    flag: '--scale <values>',
+    help: 'multiplier after the mean (default: 1/58, or 1 for the initialisation paper)',
+  },
+  localNorm: {
+    check: withDefault(oneOf(...localNorms), 'literal'),
+    flag: '--local-norm <form>',
+    help: 'parameters of the local response normalisation of A-LRN',
+    choices: localNorms,
+  },
+  classNames: { check: withDefault(arrayOf(text), []) },
+  preprocessing: { check: optional(preprocessing) },
+} as const satisfies Record<keyof ModelOptions, OptionRow>
+
+const modelChecks = checksOf(modelTable)
 
 function perChannel(value: number | readonly number[], name: string, channels: number): readonly number[] {
   if (typeof value === 'number') return Array<number>(channels).fill(value)

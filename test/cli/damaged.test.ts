@@ -43,7 +43,7 @@ test('train --resume continues from the checkpoint before a damaged one, with a 
   writeFileSync(run('log.jsonl'), log)
   const { code, stdout, stderr } = await vggnet(['train', '--resume', at('run')])
   expect(stderr).toMatch(
-    /^passed over \S+step-00000009\.safetensors: \S+ is not a file\nskipped damaged lines of \S+log\.jsonl: [\d, ]+; the original log is kept as \S+log\.jsonl\.left\n$/,
+    /^skipped \S+step-00000009\.safetensors: \S+ is not a file\nskipped damaged lines of \S+log\.jsonl: [\d, ]+; the original log is kept as \S+log\.jsonl\.left\n$/,
   )
   expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringContaining('resuming after step 6') })
   expect(readFileSync(run('model.safetensors')).equals(model)).toBe(true)
@@ -54,13 +54,13 @@ test('train --resume continues from the checkpoint before a damaged one, with a 
 test('evaluate and report use the next model where the best is damaged, and print why', async () => {
   flip(run('checkpoints/best.safetensors'))
   const evaluated = await vggnet(['evaluate', at('run'), ...files, '--part', 'all', '--json'])
-  const passedOver = /^vggnet: passed over \S+best\.safetensors: The tensor \S+ does not agree with the checksum/
+  const passedOver = /^vggnet: skipped \S+best\.safetensors: The tensor \S+ does not agree with the checksum/
   expect(evaluated).toMatchObject({ code: 0, stderr: expect.stringMatching(passedOver) })
   expect(JSON.parse(evaluated.stdout)).toMatchObject({ count })
   flip(run('model.safetensors'))
   for (const step of [6, 9]) flip(run(`checkpoints/step-0000000${step}.safetensors`))
   const reported = await vggnet(['report', at('run')])
-  expect(reported).toMatchObject({ code: 0, stderr: expect.stringMatching(/^(vggnet: passed over .*\n){4}$/) })
+  expect(reported).toMatchObject({ code: 0, stderr: expect.stringMatching(/^(vggnet: skipped .*\n){4}$/) })
   const none = await vggnet(['evaluate', at('run'), ...files])
   expect(none).toMatchObject({
     code: 1,

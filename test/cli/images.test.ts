@@ -12,7 +12,7 @@ const net = ['--variant', 'A', '--image-size', '32', '--width', '0.125', '--head
 const run = [
   '--batch',
   '15',
-  '--rate',
+  '--learning-rate',
   '0.01',
   '--schedule',
   'cosine',
@@ -66,7 +66,7 @@ describe('images in a folder', () => {
   })
 
   test('fine-tunes a model at another S, partly frozen, with other classes', async () => {
-    const more = ['--from', at('run'), '--smallest-side', '40-48', '--freeze', 'conv1,conv2', '--rates', 'fc8=2']
+    const more = ['--from', at('run'), '--smallest-side', '40-48', '--freeze', 'conv1,conv2', '--rate-factors', 'fc8=2']
     const words = ['train', at('photos'), ...more, ...run, '--epochs', '1', '--no-check', '--json']
     const same = await vggnet([...words, '--out', at('tuned')])
     expect(same).toMatchObject({ code: 0, stderr: '' })

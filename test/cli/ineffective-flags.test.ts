@@ -18,6 +18,7 @@ beforeAll(async () => {
   await save(net, at('model'))
   net.dispose()
   writeFileSync(at('config.json'), '{ "headWidth": 4096 }')
+  writeFileSync(at('factors.json'), '{ "rateFactors": { "fc6": 2, "fc9": 10 } }')
 })
 afterAll(() => rmSync(folder, { recursive: true }))
 
@@ -30,6 +31,7 @@ describe('a flag that would have no effect is refused by name', () => {
       /variant \(--variant\) than that of .*model, B, but received A/,
     ],
     ['check', ['--from', at('model'), '--config', at('config.json')], /\(--head-width\) .*, 32, but received 4096/],
+    ['check', ['--from', at('model'), '--config', at('factors.json')], /for --rate-factors but received 'fc9'/],
     ['check', ['--from', at('model'), '--freeze', 'conv6'], /for --freeze but received 'conv6'; did you mean 'conv/],
     ['train', ['--no-flip'], /no --no-flip, which is for image files/],
     ['train', ['--plan', 'paper', '--initialisation', 'he'], /no --initialisation with --plan paper, which sets it/],

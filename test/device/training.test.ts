@@ -159,14 +159,14 @@ onEachDevice('frozen layers stay, the others learn as before', freezing, async (
   }
 })
 
-onEachDevice('rates of single layers', [{ name: 'fc8 ten times, conv1_1 a half' }], async (device) => {
+onEachDevice('rate factors of single layers', [{ name: 'fc8 ten times, conv1_1 a half' }], async (device) => {
   const network = await networkOf(trainingCase, { device, exact: true, seed })
   try {
     const training = new ReferenceTraining(device)
-    const rates = { fc8: 10, conv1_1: 0.5 }
+    const rateFactors = { fc8: 10, conv1_1: 0.5 }
     for (const learningRate of [0.01, 0.002]) {
-      training.step(rates, learningRate)
-      await network.step(images, labels, { ...options, learningRate, rates })
+      training.step(rateFactors, learningRate)
+      await network.step(images, labels, { ...options, learningRate, rateFactors })
       await expectState(network, training)
     }
   } finally {

@@ -115,7 +115,7 @@ const badCalls: [string, (net: VGG) => Promise<unknown>, string, RegExp][] = [
   ['a momentum of 1', (net) => net.update({ ...rate, momentum: 1 }), 'INVALID_ARGUMENT', /for momentum/],
   [
     'a rate for no layer',
-    (net) => net.update({ ...rate, rates: { fc9: 1 } }),
+    (net) => net.update({ ...rate, rateFactors: { fc9: 1 } }),
     'INVALID_ARGUMENT',
     /received 'fc9'; did you mean 'fc/,
   ],

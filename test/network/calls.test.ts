@@ -230,7 +230,7 @@ describeOnEach('training', (device) => {
   it('multiplies the rate of a layer', async () => {
     const net = await smallNet()
     const before = await parametersOfNet(net)
-    await net.step(images, labels, { learningRate: 0.01, rates: { fc6: 0 } })
+    await net.step(images, labels, { learningRate: 0.01, rateFactors: { fc6: 0 } })
     const after = await parametersOfNet(net)
     expect(after['fc6.weight']).toEqual(before['fc6.weight'])
     expect(after['fc8.weight']).not.toEqual(before['fc8.weight'])

@@ -83,7 +83,7 @@ describeOnEach('layers that are frozen', (device) => {
   })
 })
 
-describeOnEach('rates by group', (device) => {
+describeOnEach('rate factors by group', (device) => {
   const open = openOn(device)
 
   test('are what net.step takes by layer; the narrowest name counts', async () => {
@@ -92,7 +92,7 @@ describeOnEach('rates by group', (device) => {
       train(net, data, {
         ...quick,
         weightDecay: 0,
-        rates: { convolutions: 0, conv4_2: 1, conv4: 0, head: 0, fc8: 10 },
+        rateFactors: { convolutions: 0, conv4_2: 1, conv4: 0, head: 0, fc8: 10 },
       }),
     )
     expect(changed).toEqual(['conv4_2', 'fc8'])
@@ -119,7 +119,7 @@ describeOnEach('another head', (device) => {
       net.precision,
     ])
     expect(made.run).toEqual({ ...net.run, seed: 8 })
-    expect((await train(made, data, { ...quick, freeze: ['convolutions'], rates: { fc8: 10 } })).steps).toBe(3)
+    expect((await train(made, data, { ...quick, freeze: ['convolutions'], rateFactors: { fc8: 10 } })).steps).toBe(3)
   })
 })
 
@@ -129,9 +129,9 @@ describe('what does not fit is refused', () => {
   test.each<[string, object, RegExp]>([
     ['a layer that is not there', { freeze: ['conv9_1'] }, /conv1_1.*did you mean/],
     ['every layer', { freeze: ['convolutions', 'head'] }, /at least one layer left/],
-    ['a rate below 0', { rates: { fc8: -1 } }, /at least 0 for rates.fc8/],
-    ['a rate of nothing', { rates: { fc9: 1 } }, /for rates but received 'fc9'/],
-    ['rates that are none', { rates: [1] }, /object of layer names/],
+    ['a rate factor below 0', { rateFactors: { fc8: -1 } }, /at least 0 for rateFactors.fc8/],
+    ['a rate factor of an unknown layer', { rateFactors: { fc9: 1 } }, /for rateFactors but received 'fc9'/],
+    ['rate factors that are none', { rateFactors: [1] }, /object of layer names/],
   ])('%s', async (_, options, message) => {
     await expect(train(await open(), data, { ...quick, ...options })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',

@@ -93,7 +93,7 @@ describe('a number that float32 does not hold is refused', () => {
     })
   })
 
-  test.each([{ learningRate: 1e39 }, { learningRate: 1e-50 }, { weightDecay: 1e39 }, { rates: { fc8: 1e39 } }])(
+  test.each([{ learningRate: 1e39 }, { learningRate: 1e-50 }, { weightDecay: 1e39 }, { rateFactors: { fc8: 1e39 } }])(
     'of an update: %s',
     async (options) => {
       using net = await VGG.create({ ...small, device: 'cpu', variant: 'A' })

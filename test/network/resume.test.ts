@@ -180,7 +180,7 @@ describe('a training is not resumed', () => {
   }
 
   test.each<[string, object, { data?: Dataset; run?: object }, RegExp]>([
-    ['in other batches', { batch: 9 }, {}, /but options batch is 9 and was 8; with differences: 'accept'/],
+    ['in other batches', { batch: 9 }, {}, /but options batch is 9 and was 8; differences: 'accept'/],
     ['with another seed', { seed: 5 }, {}, /options seed is 5 and was 4/],
     ['by another schedule', { schedule: 'constant' }, {}, /options schedule kind is "constant" and was "plateau"/],
     ['with a layer frozen', { freeze: ['fc8'] }, {}, /options freeze is \["fc8"\] and was \[\]/],
@@ -204,7 +204,7 @@ describe('a training is not resumed', () => {
     await expect(train(other, data, { ...options, resume: state })).rejects.toThrow(/network layers is/)
     await expect(train(net, data, { ...options, resume: {} as TrainingState })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
-      message: expect.stringMatching(/as loadTraining gives it/),
+      message: expect.stringMatching(/training state from loadTraining/),
     })
   })
 

@@ -1,14 +1,18 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
+import { checkpointsIn } from '../../lib/checkpoint/checkpoint-folder.js'
 import { paddedDataset } from '../../lib/data/padded.js'
 import { arrayDataset } from '../../lib/data/sources/arrays.js'
 import { meanOf } from '../../lib/data/statistics.js'
-import { fitted } from '../../lib/run/fitted.js'
+import { type RunFile, readRunFile, runFiles } from '../../lib/run/folder.js'
+import { createRun, runAll } from '../../lib/run/run.js'
 import { findSources } from '../../lib/run/sources.js'
+import { fitted } from '../../lib/run/start.js'
 import { newFolder } from '../setup/folder.js'
 import { idxBytes } from '../setup/idx-bytes.js'
 import { runDescription } from '../setup/run-description.js'
+import { writeStripes } from '../setup/stripe-files.js'
 
 test('the mean is that of what the network sees: of the padded images, border included, unmoved', async () => {
   const folder = newFolder()
@@ -38,4 +42,28 @@ test('the mean is that of what the network sees: of the padded images, border in
   expect((await fitted({ ...description, model: { ...model, meanRgb: [71.9] } }, sources)).model.meanRgb).toEqual([
     71.9,
   ])
+})
+
+test('rate factors are `rates` in run.json and in checkpoints, as in older versions, and a run resumes with them', async () => {
+  const folder = newFolder()
+  const data = await writeStripes(folder, 'images', 24, 1)
+  const model = { variant: 'A', width: 0.125, headWidth: 32, imageSize: [32, 32] } as const
+  const description = runDescription({ data, model, rateFactors: { fc8: 2 }, classNames: ['a', 'b', 'c'] })
+  const file: RunFile = { format: 1, vggnet: '0.1.0', description }
+  const run = path.join(folder, 'run')
+  await createRun(run, file)
+  const stop = new AbortController()
+  const stopped = runAll(run, file, { signal: stop.signal, onStep: () => stop.abort() })
+  await expect(stopped).rejects.toMatchObject({ code: 'ABORTED' })
+  const { rateFactors, rates, ...others } = JSON.parse(readFileSync(runFiles(run).description, 'utf8')).description
+  expect({ rateFactors, rates }).toEqual({ rates: { fc8: 2 } })
+  // the order of keys in a run.json of an older version
+  writeFileSync(runFiles(run).description, JSON.stringify({ ...file, description: { rates, ...others } }))
+  const read = await readRunFile(run)
+  expect(read).toEqual(file)
+  expect((await runAll(run, read, {}))?.steps).toBe(2)
+  const [checkpoint] = await checkpointsIn(runFiles(run).checkpoints)
+  const header = readFileSync(checkpoint?.path ?? '').toString('latin1')
+  expect(header).toMatch(/\\"conditions\\":.*\\"rates\\":\{\\"fc8\\":2\}/)
+  expect(header).not.toMatch(/rateFactors|fingerprint/)
 })

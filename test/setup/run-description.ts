@@ -10,7 +10,7 @@ export const runDescription = (
   background: 0,
   start: {},
   freeze: [],
-  rates: {},
+  rateFactors: {},
   training: { epochs: 1, batch: 16, learningRate: 0.01, momentum: 0.9, weightDecay: 5e-4, onNotFinite: 'stop' },
   checkpoints: { keep: 2, minutes: 10 },
   device: { device: 'cpu', threads: 1 },

@@ -11,7 +11,7 @@ const base: RunDescription = {
   model: { variant: 'D', initialisation: 'he' },
   start: {},
   freeze: [],
-  rates: {},
+  rateFactors: {},
   training: { epochs: 74, batch: 256, learningRate: 0.01, momentum: 0.9, weightDecay: 5e-4, onNotFinite: 'stop' },
   checkpoints: { keep: 2, minutes: 10 },
   device: { device: 'cpu' },

@@ -4,15 +4,15 @@ import { withClasses } from '../../data/classes.js'
 import { evaluationSide } from '../../data/images/crop.js'
 import { type Evaluation, evaluateParts } from '../../evaluate/evaluate.js'
 import type { Metrics } from '../../evaluate/metrics.js'
-import { datasetsFor } from '../../run/datasets.js'
+import { checkImageOptions, datasetsFor } from '../../run/datasets.js'
 import type { DataDescription, RunDescription } from '../../run/description.js'
 import { loadModel } from '../../run/folder.js'
 import { type PartName, type ScoredImages, scoredImages } from '../../run/scored-images.js'
 import { type Column, countedText, tableLines } from '../../table.js'
 import { deviceLine, percent } from '../../train/log.js'
 import type { VGG } from '../../vgg/vgg.js'
-import { addDataFlags, checkReading, type DataFlags, dataOf, readingOf } from '../flags/data-flags.js'
-import { addDeviceFlags, type DeviceFlags, deviceOptions, given, number } from '../flags/flags.js'
+import { addDataFlags, type DataFlags, dataOf, readingOf } from '../flags/data-flags.js'
+import { addDeviceFlags, addThreadsFlag, type DeviceFlags, deviceOptions, given, number } from '../flags/flags.js'
 
 const examples = `
 Without DATA, a run is evaluated on the validation images of its own data;
@@ -53,8 +53,7 @@ export function addEvaluate(program: Command): void {
       'all',
     ]),
   )
-  addDeviceFlags(command.optionsGroup('Computing:'), 'auto')
-    .option('--threads <n>', 'threads on the cpu', number)
+  addThreadsFlag(addDeviceFlags(command.optionsGroup('Computing:'), 'auto'))
     .option('--batch <n>', 'images computed at a time', number, 64)
     .option(
       '--json',
@@ -95,7 +94,7 @@ function dataGiven(data: string | undefined, flags: Flags): DataDescription | un
 function readingFor(flags: Flags, { own, run, sources }: ScoredImages): RunDescription['photographs'] {
   const onUnreadable = flags.onUnreadable ?? (own ? run?.photographs.onUnreadable : undefined)
   const asked = readingOf(flags)
-  checkReading({ ...asked, randomCrop: true, flip: true, colour: true }, sources.kind)
+  checkImageOptions({ ...asked, randomCrop: true, flip: true, colour: true }, sources.kind)
   return { ...asked, ...given({ onUnreadable }), randomCrop: false, flip: false, colour: false }
 }
 

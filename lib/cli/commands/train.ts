@@ -2,18 +2,17 @@ import type { Command } from 'commander'
 import { preflightLines } from '../../check/preflight-report.js'
 import { VggError } from '../../error.js'
 import { packageVersion } from '../../platform/package.js'
-import { createRun } from '../../run/create-run.js'
-import { checkNew, freeFolder, type RunFile, readRunFile, runFiles } from '../../run/folder.js'
-import { runAll, trainingsOf } from '../../run/plan-run.js'
+import { checkNew, freeFolder, type RunFile, readRunFile, runFiles, trainingsOf } from '../../run/folder.js'
+import { createRun, runAll } from '../../run/run.js'
+import { callTable } from '../../train/settings.js'
 import { addConfigFlag } from '../flags/config.js'
-import { descriptionOf } from '../flags/description.js'
 import { file as absolute } from '../flags/flags.js'
-import { addTrainFlags, type TrainFlags } from '../flags/train-flags.js'
+import { addTrainFlags, descriptionOf, type TrainFlags } from '../flags/train-flags.js'
 import { stoppable } from '../terminal/exit.js'
+import { type PreparedRun, preflightRun, prepareRun } from '../terminal/preflight.js'
 import { commandText, runOutput } from '../terminal/train-output.js'
-import { examined, type Prepared, prepared } from './check.js'
 
-/** `vggnet train`: images in, a folder with the run and its model out. */
+/** `vggnet train`: trains a network and writes the folder of the run. */
 export function addTrain(program: Command): void {
   const command = program
     .command('train')
@@ -26,7 +25,7 @@ async function runTrain(data: string | undefined, flags: TrainFlags, asked: Comm
   if (flags.resume !== undefined) checkAlone(data, asked)
   const { folder, file, sources } = flags.resume === undefined ? await newRun(data, flags) : await oldRun(flags.resume)
   const output = runOutput(folder, flags.json === true)
-  const { differences } = flags
+  const { differences = callTable.differences.check.fallback } = flags
   const command = commandText(process.argv.slice(2))
   const trained = async (signal: AbortSignal): Promise<void> => {
     try {
@@ -37,43 +36,45 @@ async function runTrain(data: string | undefined, flags: TrainFlags, asked: Comm
       throw error
     }
   }
-  await stoppable(trained, `go on with:\n  ${commandText(['train', '--resume', folder])}`, () => {
+  await stoppable(trained, `continue with:\n  ${commandText(['train', '--resume', folder])}`, () => {
     output.pause()
-    console.error('Stopping after the steps under way; again to leave at once ...')
+    console.error('Stopping after the steps in flight; again to stop at once ...')
   })
 }
 
-const besideResume = ['resume', 'differences', 'json']
+const allowedWithResume = ['resume', 'differences', 'json']
 
-/** A run goes on as it was begun, or it would not end with the same bytes. */
+/** A run is resumed with its own options, or it would not end with the same bytes. */
 function checkAlone(data: string | undefined, command: Command): void {
   const names = command.options.map((option) => option.attributeName())
-  const others = names.filter((name) => command.getOptionValueSource(name) === 'cli' && !besideResume.includes(name))
+  const others = names.filter(
+    (name) => command.getOptionValueSource(name) === 'cli' && !allowedWithResume.includes(name),
+  )
   const [other] = data === undefined ? others : [`'${data}'`]
   if (other === undefined) return
-  const message = `Expected --resume alone, or with --json, but received ${other} too; --from begins a new run from a model`
+  const message = `Expected --resume alone, or with --json, but received ${other} too; --from starts a new run from a model`
   throw new VggError('INVALID_ARGUMENT', message)
 }
 
 interface Run {
   readonly folder: string
   readonly file: RunFile
-  /** Its images, where they were looked for. */
-  readonly sources?: Prepared['sources']
+  /** The images, if they have been found. */
+  readonly sources?: PreparedRun['sources']
 }
 
 async function newRun(data: string | undefined, flags: TrainFlags): Promise<Run> {
   const folder = flags.out ?? (await freeFolder())
   await checkNew(folder)
   checkPlan(flags)
-  const { description, sources } = await prepared(descriptionOf(data, flags))
+  const { description, sources } = await prepareRun(descriptionOf(data, flags))
   const file: RunFile = { format: 1, vggnet: packageVersion(), plan: flags.plan, description }
   const [first] = trainingsOf(folder, file)
-  if (flags.check && first) await lookBefore({ description: first.description, sources }, flags.json === true)
+  if (flags.check && first) await checkBefore({ description: first.description, sources }, flags.json === true)
   return { folder, file: await createRun(folder, file, sources), sources }
 }
 
-/** A plan sets what the paper sets; another value beside it would have no effect. */
+/** A plan sets these options; other values would have no effect. */
 function checkPlan({ plan, initialisation, smallestSide }: TrainFlags): void {
   if (plan === undefined) return
   const ofPlan = {
@@ -89,13 +90,13 @@ async function oldRun(folder: string): Promise<Run> {
   return { folder, file: await readRunFile(folder) }
 }
 
-/** Images opened beforehand: `vggnet check` opens more. */
-const opened = 200
+/** Number of images opened before a training; `vggnet check` opens more. */
+const imagesOpened = 200
 
-async function lookBefore(asked: Prepared, quiet: boolean): Promise<void> {
-  const report = await examined(asked, opened)
+async function checkBefore(prepared: PreparedRun, quiet: boolean): Promise<void> {
+  const report = await preflightRun(prepared, imagesOpened)
   if (!quiet) console.log(`${preflightLines(report).join('\n')}\n`)
   const [fatal] = report.fatal
   if (fatal === undefined) return
-  throw new VggError('INVALID_ARGUMENT', `${fatal} (--no-check trains all the same)`)
+  throw new VggError('INVALID_ARGUMENT', `${fatal} (--no-check trains anyway)`)
 }

@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { VggError } from '../../error.js'
 import { isObject, unknownName } from '../../options.js'
 
-/** Adds `--config FILE`: flags by the API's names, as JSON. What stands on the command line wins. */
+/** Adds `--config FILE`: JSON with flags by the API's names. Flags on the command line take precedence. */
 export function addConfigFlag(command: Command): Command {
   return command
     .option('--config <file>', 'JSON with these flags by the API\'s names: { "variant": "D", "imageSize": 224 }')
@@ -43,7 +43,7 @@ async function readObject(file: string): Promise<Record<string, unknown>> {
   throw new VggError('FILE_FORMAT', `Expected an object of flags in the config file ${file}`)
 }
 
-/** As the flag itself would read it: `[480, 640]` for an image size is `480x640`. */
+/** The value as the flag itself reads it: `[480, 640]` as `480x640`, `{ "fc8": 10 }` as `fc8=10`. */
 function parsed(value: unknown, key: string, file: string, option: Command['options'][number]): unknown {
   const position = `${key} in ${file}`
   if (option.isBoolean() || option.negate) {
@@ -53,11 +53,18 @@ function parsed(value: unknown, key: string, file: string, option: Command['opti
       `Expected true or false for ${position} but received ${JSON.stringify(value)}`,
     )
   }
-  const text = Array.isArray(value) ? value.join(key === 'imageSize' ? 'x' : ',') : String(value)
+  const text = flagText(value, key)
   try {
     return option.parseArg ? option.parseArg(text, undefined) : text
   } catch (error) {
     if (!(error instanceof InvalidArgumentError)) throw error
     throw new VggError('INVALID_ARGUMENT', `Received ${JSON.stringify(value)} for ${position}. ${error.message}`)
   }
+}
+
+function flagText(value: unknown, key: string): string {
+  if (Array.isArray(value)) return value.join(key === 'imageSize' ? 'x' : ',')
+  if (!isObject(value)) return String(value)
+  const pairs = Object.entries(value).map(([name, inner]) => `${name}=${inner}`)
+  return pairs.join(',')
 }

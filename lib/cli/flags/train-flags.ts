@@ -1,17 +1,26 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import type { Initialisation } from '../../network/open.js'
+import type { Device } from '../../network/open.js'
+import type { RunDescription } from '../../run/description.js'
 import type { PlanName } from '../../run/plan.js'
-import type { ScheduleOption } from '../../train/schedule.js'
-import { addDataFlags, type DataFlags } from './data-flags.js'
+import { checkpointTable, type RecordedIn, recordedIn, trainTable } from '../../train/options.js'
+import { type Schedule, type ScheduleOption, scheduleTable } from '../../train/schedule.js'
+import { callTable } from '../../train/settings.js'
+import { modelTable } from '../../vgg/vgg.js'
+import { addDataFlags, type DataFlags, dataOf, readingOf } from './data-flags.js'
 import {
   addDeviceFlags,
+  addInitialFlags,
   addModelFlags,
+  addTable,
+  addThreadsFlag,
   type DeviceFlags,
+  defaultVariant,
   file,
+  given,
+  type InitialFlags,
   type ModelFlags,
   names,
   number,
-  numbers,
   numbersByName,
   smallestSide,
 } from './flags.js'
@@ -21,49 +30,36 @@ Examples:
   $ vggnet train photos --variant D --plan paper-transplant --out runs/photos
   $ vggnet train photos --variant A --image-size 64 --head-width 512 --batch 64 --epochs 20
   $ vggnet train --resume runs/photos
-  $ vggnet train photos --from model.safetensors --freeze conv1_1,conv1_2 --rates fc8=10 --learning-rate 0.001
+  $ vggnet train photos --from model.safetensors --freeze conv1_1,conv1_2 --rate-factors fc8=10 --learning-rate 0.001
   $ vggnet train --images train-images-idx3-ubyte.gz --labels train-labels-idx1-ubyte.gz \\
                  --variant A --image-size 32 --head-width 512 --initialisation he --batch 64 --schedule cosine
 
-A run has a folder (--out): run.json, log.jsonl, events for TensorBoard, checkpoints/, and in the end model.safetensors.
-Killed at any moment it goes on with --resume, to the same bytes as if nothing had happened; Ctrl-C saves first, and a
-second Ctrl-C leaves at once. 'vggnet report RUN' makes a page of it.`
+The folder of a run (--out) holds run.json, log.jsonl, TensorBoard events, checkpoints/ and finally model.safetensors.
+A run that was killed continues with --resume and ends with the same bytes. Ctrl-C saves the run and stops it; a second
+Ctrl-C stops at once. 'vggnet report RUN' makes a page of a run.`
 
-/** The flags that say what a training is made of. */
-export interface DescriptionFlags extends DataFlags, ModelFlags, DeviceFlags {
+type ScheduleFlags = { [K in keyof typeof scheduleTable]?: number }
+type RecordedFlags = Partial<Omit<RecordedIn<'training'>, 'schedule'> & RecordedIn<'run'>>
+
+/** The flags of a run's description. */
+export interface DescriptionFlags
+  extends DataFlags,
+    ModelFlags,
+    InitialFlags,
+    DeviceFlags,
+    RecordedFlags,
+    ScheduleFlags {
   split: number
-  exact?: true
   from?: string
   transplant?: string
-  initialisation?: Initialisation
-  mean?: number[]
-  scale?: number[]
   smallestSide?: number | [number, number]
   crop: boolean
   flip: boolean
   colour: boolean
   threads?: number
-  epochs: number
-  batch: number
-  microBatch: number | 'auto'
-  learningRate: number
-  rate?: number
-  momentum: number
-  weightDecay: number
-  schedule?: NonNullable<ScheduleOption> & string
-  patience?: number
-  drops?: number
-  divisor?: number
-  every?: number
-  warmup?: number
-  freeze?: string[]
-  rates?: Record<string, number>
-  onNotFinite: 'stop' | 'skip' | 'back'
-  keep: number
-  minutes: number
-  seed: number
-  shift: number
-  background: number
+  schedule?: Schedule['kind']
+  keep?: number
+  minutes?: number
 }
 
 /** The flags of `vggnet train`. */
@@ -71,7 +67,7 @@ export interface TrainFlags extends DescriptionFlags {
   plan?: PlanName
   resume?: string
   out?: string
-  differences: 'refuse' | 'accept'
+  differences?: 'refuse' | 'accept'
   json?: true
   check: boolean
 }
@@ -84,104 +80,57 @@ function microBatch(value: string): number | 'auto' {
 }
 
 function addRunFlags(command: Command): Command {
-  return command
+  command
     .optionsGroup('Run:')
-    .addOption(new Option('--plan <name>', 'of the paper, Sect. 3.1').choices(['paper', 'paper-transplant']))
-    .option('--out <folder>', 'of the run (default: the first of runs/1, runs/2, ... that is free)')
-    .option('--resume <folder>', 'go on with the run in this folder, as it was begun; alone, or with --json')
     .addOption(
-      new Option(
-        '--differences <what>',
-        'of data, device, threads or tuning, where a run goes on: not bit for bit then',
-      )
-        .choices(['refuse', 'accept'])
-        .default('refuse'),
+      new Option('--plan <name>', 'training plan of the paper (Sect. 3.1)').choices(['paper', 'paper-transplant']),
     )
-    .option('--no-check', 'without the look at memory, images and activations beforehand (vggnet check)')
+    .option('--out <folder>', 'folder of the run (default: the first of runs/1, runs/2, ... that is free)')
+    .option('--resume <folder>', 'continue the run in this folder, with its own options')
+  return addTable(command, callTable)
+    .option('--no-check', 'skip the check of memory, images and activations (vggnet check)')
     .option('--json', 'JSON lines on the standard output: each epoch, and the end')
 }
 
+const { shift, background, ...trainingTable } = trainTable
+
 function addCropFlags(command: Command): Command {
-  return command
-    .option('--split <share>', 'share held out for validation, where the data have no such part; 0: none', number, 0.1)
+  command
+    .option('--split <share>', 'share of the images held out if the data have no validation part', number, 0.1)
     .optionsGroup('Images (each random augmentation can be switched off):')
-    .option('--smallest-side <s>', 'S: 256, or 256-512 to draw from (default: image size * 256 / 224)', smallestSide)
-    .option('--no-crop', 'the middle instead of a random crop')
+    .option(
+      '--smallest-side <s>',
+      'smaller side S after scaling: 256, or 256-512 for a random one (default: image size * 256 / 224)',
+      smallestSide,
+    )
+    .option('--no-crop', 'central crops instead of random ones')
     .option('--no-flip', 'no random mirroring')
-    .option('--no-colour', 'no random shift of red, green and blue')
+    .option('--no-colour', 'no random colour shift')
     .optionsGroup('Images:')
-    .option('--shift <pixels>', 'move each at random by up to so many pixels', number, 0)
-    .option('--background <value>', 'pixels around small and moved ones, 0 (black) to 255', number, 0)
+  return addTable(command, { shift, background })
 }
 
 function addStartFlags(command: Command): Command {
-  return addModelFlags(command.optionsGroup('Network:'))
+  const withModel = addInitialFlags(addModelFlags(command.optionsGroup('Network:')))
+  return withModel
     .addOption(
-      new Option(
-        '--initialisation <scheme>',
-        'of the weights; with --from of a new last layer (default: glorot)',
-      ).choices(['glorot', 'he', 'paper']),
-    )
-    .addOption(
-      new Option(
-        '--from <model>',
-        'go on from a model; the network is its own but for --classes (with a new last layer, where they are others) and --dropout',
-      )
+      new Option('--from <model>', 'model to continue from; only --classes (new last layer) and --dropout may differ')
         .argParser(file)
         .conflicts('transplant'),
     )
-    .option('--transplant <model>', "take the layers of the paper's deeper nets from this model of A", file)
-    .option(
-      '--mean <values>',
-      'subtracted from each channel (default: mean of the training images, border included)',
-      numbers,
-    )
-    .option('--scale <values>', 'multiplier after that (default: 1/58; 1 for paper)', numbers)
-}
-
-function addComputingFlags(command: Command): Command {
-  const withDevice = addDeviceFlags(command.optionsGroup('Device:'), 'auto')
-  return withDevice.option('--threads <n>', 'threads on the cpu', number)
+    .option('--transplant <model>', 'model of A whose layers initialise the deeper networks of the paper', file)
 }
 
 function addTrainingFlags(command: Command): Command {
-  return command
-    .optionsGroup('Training:')
-    .option('--epochs <n>', 'passes through the images', number, 74)
-    .option('--batch <n>', 'images per step', number, 256)
-    .option('--micro-batch <n>', "images computed at a time; 'auto': as many as fit into memory", microBatch, 'auto')
-    .option('--learning-rate <rate>', 'at the start', number, 0.01)
-    .addOption(new Option('--rate <rate>', 'the same, in short').argParser(number).conflicts('learningRate'))
-    .option('--momentum <m>', 'from 0 to below 1', number, 0.9)
-    .option('--weight-decay <l2>', 'L2 multiplier', number, 5e-4)
-    .addOption(
-      new Option('--schedule <kind>', 'of the rate (default: plateau with validation, else constant)').choices([
-        'plateau',
-        'constant',
-        'step',
-        'cosine',
-      ]),
-    )
-    .option('--patience <epochs>', 'plateau: epochs without improvement before the rate falls (default: 3)', number)
-    .option('--drops <n>', 'plateau: how often it may fall (default: 3)', number)
-    .option('--divisor <d>', 'plateau, step: what the rate is divided by (default: 10)', number)
-    .option('--every <epochs>', 'step: epochs between two falls (default: 20)', number)
-    .option('--warmup <epochs>', 'cosine: epochs of rising (default: 0.5)', number)
-    .option('--freeze <layers>', 'that no step changes: conv1_1,conv1_2; a block: conv1', names)
-    .option('--rates <factors>', "of single layers' rates: fc8=10,fc7=2", numbersByName)
-    .addOption(
-      new Option('--on-not-finite <what>', 'where a loss or gradient is not finite: back goes to the last checkpoint')
-        .choices(['stop', 'skip', 'back'])
-        .default('stop'),
-    )
-    .option('--keep <n>', 'checkpoints kept: the last n, and the best', number, 2)
-    .option('--minutes <m>', 'between checkpoints, besides those after each epoch', number, 10)
-    .option('--seed <n>', 'of weights, dropout, order and all changes by chance', number, 0)
+  const parsers = { microBatch, freeze: names, rateFactors: numbersByName }
+  const recorded = addTable(command.optionsGroup('Training:'), trainingTable, parsers)
+  return addTable(addTable(recorded, scheduleTable), checkpointTable)
 }
 
 /** Adds the flags of {@link DescriptionFlags}. */
 export function addDescriptionFlags(command: Command): Command {
-  return addComputingFlags(addTrainingFlags(addStartFlags(addCropFlags(addDataFlags(command)))))
+  const described = addTrainingFlags(addStartFlags(addCropFlags(addDataFlags(command))))
+  return addThreadsFlag(addDeviceFlags(described.optionsGroup('Device:'), 'auto'))
 }
 
 /** Adds the flags of {@link TrainFlags}, and the examples. */
@@ -189,11 +138,61 @@ export function addTrainFlags(command: Command): Command {
   return addDescriptionFlags(addRunFlags(command)).addHelpText('after', examples)
 }
 
-/** The schedule that the flags state, or undefined for the default of `train`. */
-export function scheduleOf(flags: DescriptionFlags): ScheduleOption | undefined {
-  const { patience, drops, divisor, every, warmup } = flags
-  const figures = Object.entries({ patience, drops, divisor, every, warmup }).filter(([, value]) => value !== undefined)
-  if (figures.length === 0) return flags.schedule
-  // A figure without a kind is for the plateau, the default; one that its kind has no use for is refused by `train`.
-  return { kind: flags.schedule ?? 'plateau', ...Object.fromEntries(figures) } as ScheduleOption
+/** The description of a run from the arguments of `vggnet train` and `vggnet check`. @throws INVALID_ARGUMENT */
+export function descriptionOf(data: string | undefined, flags: DescriptionFlags): RunDescription {
+  const { keep, everyMinutes } = checkpointTable
+  const { microBatch = 'auto' } = flags
+  const options = { ...flags, microBatch, schedule: scheduleOf(flags) }
+  return {
+    data: dataOf(data, flags),
+    validation: flags.split,
+    ...given({ classNames: flags.classNames }),
+    photographs: {
+      ...readingOf(flags),
+      ...given({ smallestSide: flags.smallestSide }),
+      randomCrop: flags.crop,
+      flip: flags.flip,
+      colour: flags.colour,
+    },
+    model: modelOf(flags),
+    start: given({ from: flags.from, transplant: flags.transplant }),
+    ...recordedIn('run', options),
+    training: recordedIn('training', options),
+    checkpoints: {
+      keep: flags.keep ?? keep.check.fallback,
+      minutes: flags.minutes ?? everyMinutes.check.fallback,
+    },
+    device: deviceOf(flags),
+  }
+}
+
+/** The schedule of the flags, or undefined for the default of `train`. */
+function scheduleOf({ schedule, ...flags }: DescriptionFlags): ScheduleOption | undefined {
+  const names = Object.keys(scheduleTable) as (keyof ScheduleFlags)[]
+  const values = given(Object.fromEntries(names.map((name) => [name, flags[name]])))
+  if (Object.keys(values).length === 0) return schedule
+  // without a kind the values are for the default, plateau; `train` refuses those of another kind
+  return { kind: schedule ?? 'plateau', ...values } as ScheduleOption
+}
+
+function modelOf(flags: DescriptionFlags): RunDescription['model'] {
+  const { variant, initialisation, classes, channels, imageSize, width, headWidth, dropout, localNorm, mean, scale } =
+    flags
+  const shape = { classes, channels, imageSize, width, headWidth, dropout, localNorm }
+  // a model to continue from has its own values, and only given ones are compared with them
+  const defaults =
+    flags.from === undefined
+      ? { variant: defaultVariant, initialisation: modelTable.initialisation.check.fallback }
+      : {}
+  return { ...defaults, ...given({ variant, initialisation, ...shape, meanRgb: mean, scale }) }
+}
+
+function deviceOf({
+  device = 'auto',
+  precision,
+  deterministic,
+  threads,
+  exact,
+}: DescriptionFlags): RunDescription['device'] {
+  return { device: device as Device, ...given({ precision, deterministic, threads, exact }) }
 }

@@ -1,11 +1,10 @@
 import path from 'node:path'
 import pc from 'picocolors'
 import type { Datasets } from '../../run/datasets.js'
-import type { PlanHooks } from '../../run/plan-run.js'
+import type { PlanHooks } from '../../run/run.js'
 import { countText } from '../../table.js'
 import type { TrainReport } from '../../train/events.js'
-import { deviceLine, reportLine } from '../../train/log.js'
-import { progressOn } from '../../train/progress.js'
+import { deviceLine, progressOn, reportLine } from '../../train/log.js'
 import type { VGG } from '../../vgg/vgg.js'
 
 /** Output of a run. */

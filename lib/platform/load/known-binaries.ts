@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { isObject } from '../../options.js'
-import { cacheFolder, startOf } from '../cache-folder.js'
+import { cacheFolder, firstBytes } from '../cache-folder.js'
 import { manifestName } from './manifest.js'
 
 /** In the per-user cache; where none can be written, every binary is new each time. */
@@ -28,7 +28,7 @@ const recordFile = (env: NodeJS.ProcessEnv): string => path.join(cacheFolder(env
 /** Path to fingerprint, the newest last; nothing where the record cannot be read. */
 function kept(file: string): Record<string, string> {
   try {
-    const { loaded } = JSON.parse(startOf(file, longestRecord))
+    const { loaded } = JSON.parse(firstBytes(file, longestRecord))
     return isObject(loaded) ? (loaded as Record<string, string>) : {}
   } catch {
     return {}

@@ -1,0 +1,88 @@
+import { preflight } from '../../check/preflight.js'
+import type { PreflightReport } from '../../check/preflight-report.js'
+import { checkImageOptions, datasetsFor } from '../../run/datasets.js'
+import type { RunDescription } from '../../run/description.js'
+import { findSources, type Sources } from '../../run/sources.js'
+import { fitted, openNetwork, withStartModel } from '../../run/start.js'
+import { layersNamed } from '../../train/settings.js'
+import { waitingOn } from './progress.js'
+
+/** A run's description, complete with the values computed from its images, and the images. */
+export interface PreparedRun {
+  readonly description: RunDescription
+  readonly sources: Sources
+}
+
+/** Finds the images, and completes the description by their mean and colours, or by the model that the run starts from. */
+export async function prepareRun(described: RunDescription): Promise<PreparedRun> {
+  const sources = await findSources(described)
+  checkImageOptions(described.photographs, sources.kind)
+  const asked = await withStartModel(described, sources)
+  const waiting = waitingOn(process.stderr)
+  try {
+    const onProgress = (done: number, of: number) => waiting.update('mean and colours of the images:', done, of)
+    // the check or the training reports unreadable images
+    const lenient = { ...asked, photographs: { ...asked.photographs, onUnreadable: 'skip' as const } }
+    const { model, photographs } = await fitted(lenient, sources, { onProgress })
+    const { onUnreadable } = asked.photographs
+    return { sources, description: { ...asked, model, photographs: { ...photographs, onUnreadable } } }
+  } finally {
+    waiting.end()
+  }
+}
+
+const stageTexts = {
+  images: 'reading images:',
+  files: 'comparing images:',
+  activations: 'activations',
+  gradients: 'gradients',
+  speed: 'three steps',
+} as const
+
+/** Runs `preflight` on a new network of the run, with its progress on the terminal. @param limit most images opened */
+export async function preflightRun(
+  { description: asked, sources }: PreparedRun,
+  limit: number,
+): Promise<PreflightReport> {
+  // the report lists all unreadable images, not only the first one
+  const description = { ...asked, photographs: { ...asked.photographs, onUnreadable: 'skip' as const } }
+  const net = await openNetwork(description, sources)
+  const waiting = waitingOn(process.stderr)
+  try {
+    for (const name of description.freeze) layersNamed(net, name, '--freeze')
+    for (const name of Object.keys(description.rateFactors)) layersNamed(net, name, '--rate-factors')
+    const { training, validation } = datasetsFor(sources, description, net)
+    const { start, model } = description
+    const { batch, microBatch, epochs, learningRate } = description.training
+    const files = sources.kind === 'files' && {
+      trainingFiles: sources.training,
+      ...(sources.validation && { validationFiles: sources.validation }),
+    }
+    const fresh = start.from === undefined && start.transplant === undefined
+    const report = await preflight(net, {
+      training,
+      batch,
+      epochs,
+      learningRate,
+      limit,
+      seed: description.seed,
+      onProgress: ({ stage, done, of }) => waiting.update(stageTexts[stage], done, of),
+      ...files,
+      ...(validation && { validation }),
+      ...(microBatch !== undefined && { microBatch }),
+      ...(fresh && model.initialisation && { initialisation: model.initialisation }),
+    })
+    return asked.photographs.onUnreadable === 'throw' ? strict(report) : report
+  } finally {
+    waiting.end()
+    net.dispose()
+  }
+}
+
+/** Reports an unreadable image as fatal: the training would end there. */
+function strict(report: PreflightReport): PreflightReport {
+  const [first] = report.files.unreadable
+  if (first === undefined) return report
+  const text = `${first.name} cannot be read: ${first.reason}; --on-unreadable skip leaves such images out`
+  return { ...report, fatal: [...report.fatal, text] }
+}
