@@ -16,18 +16,10 @@ constexpr double kLargestExact = 9007199254740991.0;  // 2^53 - 1
                                     value.ToString().Utf8Value());
 }
 
-int64_t count_from(const Napi::Value& value, const std::string& field) {
-  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
-  if (!(number >= 0 && number <= kLargestExact && number == std::floor(number)))
-    refuse("a whole number from 0 up", field, value);
-  return static_cast<int64_t>(number);
-}
-
 // A detached buffer reads as one of length 0.
 template <class Array>
-Array array_of(const Napi::Object& object, const char* field, napi_typedarray_type type, const char* expected) {
-  const Napi::Value value = object.Get(field);
-  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type) refuse(expected, field, value);
+Array array_from(const Napi::Value& value, const std::string& name, napi_typedarray_type type, const char* expected) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type) refuse(expected, name, value);
   return value.As<Array>();
 }
 
@@ -50,7 +42,7 @@ HostTensor host_tensor(const Napi::Object& object) {
 }
 
 std::vector<int32_t> labels_of(const Napi::Object& object) {
-  return copied(array_of<Napi::Int32Array>(object, "labels", napi_int32_array, "an Int32Array"));
+  return copied(array_from<Napi::Int32Array>(object.Get("labels"), "labels", napi_int32_array, "an Int32Array"));
 }
 
 std::vector<uint8_t> raw_bytes(const Napi::TypedArray& array) {
@@ -74,7 +66,7 @@ Images images_of(const Napi::Object& object) {
                                     " values, and at least one image, for images of this shape but received " +
                                     std::to_string(array.ElementLength()) + " (a detached buffer has none)");
   images.bytes = raw_bytes(array);
-  if (given(object, "flip")) images.flip = copied(array_of<Napi::Uint8Array>(object, "flip", napi_uint8_array, "a Uint8Array"));
+  if (given(object, "flip")) images.flip = copied(array_from<Napi::Uint8Array>(object.Get("flip"), "flip", napi_uint8_array, "a Uint8Array"));
   if (given(object, "shift")) images.shift = floats_of(object, "shift");
   const auto expect = [](const char* field, size_t wanted, size_t received) {
     if (received != 0 && received != wanted)
@@ -98,6 +90,29 @@ std::map<std::string, float> rates_of(const Napi::Object& call) {
 }
 
 }  // namespace
+
+int64_t count_from(const Napi::Value& value, const std::string& name) {
+  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+  if (!(number >= 0 && number <= kLargestExact && number == std::floor(number)))
+    refuse("a whole number from 0 up", name, value);
+  return static_cast<int64_t>(number);
+}
+
+std::vector<std::string> names_from(const Napi::Value& value, const std::string& name) {
+  if (!value.IsArray()) refuse("an array of names", name, value);
+  const auto array = value.As<Napi::Array>();
+  std::vector<std::string> names;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::Value entry = array.Get(i);
+    if (!entry.IsString()) refuse("an array of names", name, entry);
+    names.push_back(entry.As<Napi::String>().Utf8Value());
+  }
+  return names;
+}
+
+std::vector<float> floats_from(const Napi::Value& value, const std::string& name) {
+  return copied(array_from<Napi::Float32Array>(value, name, napi_float32_array, "a Float32Array"));
+}
 
 std::string text_of(const Napi::Object& object, const char* field) {
   const Napi::Value value = object.Get(field);
@@ -129,16 +144,7 @@ std::vector<int64_t> sizes_of(const Napi::Object& object, const char* field) {
 }
 
 std::vector<std::string> names_of(const Napi::Object& object, const char* field) {
-  const Napi::Value value = object.Get(field);
-  if (!value.IsArray()) refuse("an array of names", field, value);
-  const auto array = value.As<Napi::Array>();
-  std::vector<std::string> names;
-  for (uint32_t i = 0; i < array.Length(); ++i) {
-    const Napi::Value name = array.Get(i);
-    if (!name.IsString()) refuse("an array of names", field, name);
-    names.push_back(name.As<Napi::String>().Utf8Value());
-  }
-  return names;
+  return names_from(object.Get(field), field);
 }
 
 Napi::Object object_of(const Napi::Object& object, const char* field) {
@@ -153,7 +159,7 @@ Napi::Object object_of(const Napi::CallbackInfo& info) {
 }
 
 std::vector<float> floats_of(const Napi::Object& object, const char* field) {
-  return copied(array_of<Napi::Float32Array>(object, field, napi_float32_array, "a Float32Array"));
+  return floats_from(object.Get(field), field);
 }
 
 DeviceOptions device_options(const Napi::Object& object) {

@@ -13,11 +13,16 @@
 
 namespace vggnet::addon {
 
+// A value, which a complaint calls `name`. Throws INVALID_ARGUMENT when it is missing or of another type.
+int64_t count_from(const Napi::Value&, const std::string& name);  // an integer from 0 up
+std::vector<std::string> names_from(const Napi::Value&, const std::string& name);
+std::vector<float> floats_from(const Napi::Value&, const std::string& name);
+
 // A field of an options object; throws INVALID_ARGUMENT when it is missing or of another type.
 std::string text_of(const Napi::Object&, const char* field);
 bool truth_of(const Napi::Object&, const char* field);
 double number_of(const Napi::Object&, const char* field);
-int64_t count_of(const Napi::Object&, const char* field);  // an integer from 0 up
+int64_t count_of(const Napi::Object&, const char* field);
 std::vector<int64_t> sizes_of(const Napi::Object&, const char* field);
 std::vector<std::string> names_of(const Napi::Object&, const char* field);
 Napi::Object object_of(const Napi::Object&, const char* field);

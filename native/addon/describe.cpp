@@ -8,7 +8,7 @@
 namespace vggnet::addon {
 namespace {
 
-// What holds whatever the device is.
+// The part of a row that does not depend on the device.
 Napi::Object layer_row(Napi::Env env, const Layer& layer, const Shape& input) {
   int64_t parameters = 0;
   for (const Parameter& parameter : parameters_of(layer, input.c)) parameters += parameter.count();

@@ -3,7 +3,7 @@
 
 namespace vggnet::addon {
 
-// Plans a network at one input shape, allocating nothing of it: stages, tensors with their place in time and memory, bytes.
+// Plans a network at one input shape, allocating nothing of it: stages, tensors with their lifetime and offset, bytes.
 Napi::Value describe(const Napi::CallbackInfo&);
 
 }  // namespace vggnet::addon

@@ -1,5 +1,5 @@
 #pragma once
-// What the addon keeps for one JavaScript environment, and the one place where errors cross to JavaScript.
+// What the addon keeps for one JavaScript environment, and the conversion of errors to JavaScript.
 #include <napi.h>
 
 #include <string>

@@ -35,17 +35,12 @@ Outcome<Answer> attempt(Compute& compute) {
 }  // namespace
 
 template <class Compute, class Convert>
-Napi::Value NetworkObject::call(Napi::Env env, Compute compute, Convert convert, std::function<void()> ahead) {
-  check_alive();
-  using Answer = std::invoke_result_t<Compute, Network&>;
+Napi::Value NetworkObject::post(Napi::Env env, Compute compute, Convert convert, std::function<void()> ahead) {
+  using Answer = std::invoke_result_t<Compute>;
   const auto pending = wait(env);
   const Napi::Value promise = pending->deferred.Promise();
   Work work = [this, pending, compute = std::move(compute), convert]() mutable -> Settle {
-    auto run = [&]() -> Answer {
-      if (!network_) throw Error(kState, "this network could not be created");
-      return compute(*network_);
-    };
-    auto outcome = std::make_shared<Outcome<Answer>>(attempt<Answer>(run));
+    auto outcome = std::make_shared<Outcome<Answer>>(attempt<Answer>(compute));
     if (network_) {
       held_bytes_ = network_->held_bytes();
       training_step_ = network_->training_step();
@@ -63,10 +58,20 @@ Napi::Value NetworkObject::call(Napi::Env env, Compute compute, Convert convert,
     const Waiting settled = taken(pending);
     pending->deferred.Reject(make_error(env, kDisposed, "the network was disposed before this call began"));
   };
-  // std::function copies its target, and a call's data is large: keep one copy behind a pointer.
+  // std::function copies its target, and a call's data is large: all copies share one.
   auto shared = std::make_shared<decltype(work)>(std::move(work));
   worker_->post([shared] { return (*shared)(); }, std::move(refused), std::move(ahead));
   return promise;
+}
+
+template <class Compute, class Convert>
+Napi::Value NetworkObject::call(Napi::Env env, Compute compute, Convert convert, std::function<void()> ahead) {
+  check_alive();
+  auto run = [this, compute = std::move(compute)]() mutable {
+    if (!network_) throw Error(kState, "this network could not be created");
+    return compute(*network_);
+  };
+  return post(env, std::move(run), convert, std::move(ahead));
 }
 
 template <class Compute>
@@ -123,34 +128,22 @@ Napi::Value NetworkObject::create(const Napi::CallbackInfo& info) {
 
     const Napi::Object object = env.GetInstanceData<Environment>()->network_class.New({});
     NetworkObject* self = Unwrap(object);
-    const auto pending = self->wait(env);
-    const Napi::Value promise = pending->deferred.Promise();
     self->deterministic_ = options.device.deterministic;
     options.ending = &self->worker_->ending();
-    Work work = [self, pending, layers = std::move(layers), options]() mutable -> Settle {
-      auto make = [&] {
-        const DeviceChoice choice = choose_device(options.device);
-        options.device.device = choice.device;
-        self->device_reason_ = choice.reason;
-        self->network_ = std::make_unique<Network>(layers, options);
-        self->network_->parameters().arena(Role::parameter);  // memory is claimed, or refused, here
-        self->network_->set_meanwhile([self] { self->worker_->meanwhile(); });
-        return true;
-      };
-      auto outcome = std::make_shared<Outcome<bool>>(attempt<bool>(make));
-      if (std::holds_alternative<Failure>(*outcome)) self->network_ = nullptr;
-      else self->held_bytes_ = self->network_->held_bytes();
-      return [self, pending, outcome](Napi::Env env) {
-        const Waiting settled = self->taken(pending);
-        if (const auto* failure = std::get_if<Failure>(outcome.get()))
-          return pending->deferred.Reject(make_error(env, failure->code, failure->message));
-        self->publish(env);
-        self->report_memory(env);
-        pending->deferred.Resolve(self->Value());
-      };
+    auto make = [self, layers = std::move(layers), options]() mutable {
+      const DeviceChoice choice = choose_device(options.device);
+      options.device.device = choice.device;
+      self->device_reason_ = choice.reason;
+      auto network = std::make_unique<Network>(layers, options);
+      network->parameters().arena(Role::parameter);  // memory is claimed, or refused, here
+      network->set_meanwhile([self] { self->worker_->meanwhile(); });
+      self->network_ = std::move(network);
+      return true;
     };
-    self->worker_->post(std::move(work), [self, pending](Napi::Env) { self->taken(pending); });
-    return promise;
+    return self->post(env, std::move(make), [self](Napi::Env env, bool) {
+      self->publish(env);
+      return self->Value();
+    });
   });
 }
 
@@ -165,9 +158,9 @@ void NetworkObject::publish(Napi::Env env) {
 }
 
 NetworkObject::Waiting NetworkObject::taken(Waiting::iterator pending) {
-  Waiting one;
-  one.splice(one.begin(), waiting_, pending);
-  return one;
+  Waiting settled;
+  settled.splice(settled.begin(), waiting_, pending);
+  return settled;
 }
 
 void NetworkObject::check_alive() const {
@@ -247,18 +240,14 @@ Napi::Value NetworkObject::write(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const Role role = role_of(info[0].ToString().Utf8Value());
     if (info.Length() != 3) throw Error(kInvalidArgument, "Expected kind, name and data for write");
-    Napi::Object holder = Napi::Object::New(info.Env());
-    holder.Set("data", info[2]);
-    return call(info.Env(), [role, name = info[1].ToString().Utf8Value(), data = floats_of(holder, "data")](
+    return call(info.Env(), [role, name = info[1].ToString().Utf8Value(), data = floats_from(info[2], "data")](
                                 Network& network) { network.parameters().write(role, name, data); });
   });
 }
 
 Napi::Value NetworkObject::freeze(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    Napi::Object holder = Napi::Object::New(info.Env());
-    holder.Set("layers", info[0]);
-    const auto names = names_of(holder, "layers");
+    const auto names = names_from(info[0], "layers");
     return call(info.Env(), [layers = std::set<std::string>(names.begin(), names.end())](Network& network) { network.freeze(layers); });
   });
 }
@@ -277,9 +266,7 @@ Napi::Value NetworkObject::training_step(const Napi::CallbackInfo& info) {
 
 Napi::Value NetworkObject::set_training_step(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    Napi::Object holder = Napi::Object::New(info.Env());
-    holder.Set("step", info[0]);
-    return call(info.Env(), [step = count_of(holder, "step")](Network& network) {
+    return call(info.Env(), [step = count_from(info[0], "step")](Network& network) {
       network.set_training_step(static_cast<uint64_t>(step));
     });
   });

@@ -1,5 +1,5 @@
 #pragma once
-// The JavaScript class behind lib/network/network.ts: reads arguments, hands calls to the worker, returns promises.
+// The JavaScript class under lib/network/network.ts: reads arguments, hands calls to the worker, returns promises.
 #include <napi.h>
 
 #include <atomic>
@@ -40,6 +40,9 @@ class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
   Napi::Value set_training_step(const Napi::CallbackInfo&);
   void dispose(const Napi::CallbackInfo&);
 
+  // Queues compute() on the worker's thread. The promise resolves with convert(env, answer).
+  template <class Compute, class Convert>
+  Napi::Value post(Napi::Env, Compute, Convert, std::function<void()> ahead = nullptr);
   // Queues compute(network) and resolves with convert(env, answer). `ahead` may be called while the call before it waits
   // for the device.
   template <class Compute, class Convert>

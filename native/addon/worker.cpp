@@ -38,7 +38,7 @@ Worker::Worker(Napi::Env env) : env_(env) {
     Napi::HandleScope scope(env);
     try {
       (*settle)(env);
-    } catch (const Napi::Error&) {  // in a worker thread that is being terminated nothing can be settled, and nobody waits
+    } catch (const Napi::Error&) {  // in a worker thread that is being terminated nothing can be settled, and nothing waits for it
     }
   };
   napi_value name = Napi::String::New(env, "vggnet network");

@@ -27,13 +27,13 @@ class Worker {
   // `refused` settles the call if stop() comes before its turn. `ahead` may be called before, by the call in front of it
   // (see meanwhile), on the same thread.
   void post(Work, Settle refused, std::function<void()> ahead = nullptr);
-  // For a call that has to wait, on the worker's thread: does what the next call wants ahead of its turn, once, or waits
-  // a moment for a call to come.
+  // For a call that has to wait, on the worker's thread: runs the next call's `ahead`, once, or waits a moment for a call
+  // to come.
   void meanwhile();
   // Runs `last` after the call that is running, refuses the others, and ends the thread. Returns at once.
   void stop(std::function<void()> last);
   bool exiting() const { return exiting_; }  // the JavaScript environment is closing
-  // As exiting, for the thread: what it computes is wanted by nobody.
+  // As exiting, for the thread: its results are no longer needed.
   const std::atomic<bool>& ending() const { return ending_; }
 
  private:

@@ -48,10 +48,10 @@ struct Feed {
   Results* results = nullptr;
 };
 
-// Whether a stage's parameter gradients replace what is there or are added to it (micro-batches).
+// Whether a stage's parameter gradients overwrite the previous ones or are added to them (micro-batches).
 enum class Gradients { overwrite, accumulate };
 
-// What a stage is told when it is prepared; together with layer and input shape this decides everything it does.
+// The settings of a stage when it is prepared; together with layer and input shape this decides everything it does.
 struct Context {
   DType images = DType::float32;  // of Feed::images; only Input reads it
   bool training = false;          // keep what backward needs; dropout is active
@@ -163,12 +163,12 @@ class Backend {
   virtual bool finite(const Tensor&) = 0;
   virtual bool finite(const float* values, int64_t count) = 0;  // of an arena of parameters
 
-  // The block of weights and biases: `count` float32, and behind them what the device keeps beside each of them (a copy
+  // The block of weights and biases: `count` float32, and after them what the device keeps beside each of them (a copy
   // in another precision, made by update and by a stage's refresh).
   virtual int64_t parameter_bytes(int64_t count) const = 0;
   virtual std::unique_ptr<Memory> allocate_parameters(int64_t count) = 0;  // throws OUT_OF_MEMORY
 
-  // Parameters: elements as stored, and between logical and stored order, both in host memory. Outputs lie one behind
+  // Parameters: elements as stored, and between logical and stored order, both in host memory. Outputs lie one after
   // the other: a parameter of fewer outputs, a multiple of 64 of them, is stored as the first part of the whole.
   virtual int64_t stored_count(const Parameter&) const = 0;
   virtual void store(const Parameter&, const float* logical, float* stored) const = 0;
@@ -186,7 +186,7 @@ class Backend {
 struct DeviceOptions {
   std::string device;  // "auto", "cpu", "cuda", "cuda:N"
   int threads = 0;     // 0: all that this process may use
-  std::optional<Precision> precision = std::nullopt;  // nothing: the device's own choice
+  std::optional<Precision> precision = std::nullopt;  // nothing: the device's default
   bool deterministic = false;          // equal runs give equal bits
 };
 

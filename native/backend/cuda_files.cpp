@@ -41,14 +41,14 @@ std::string loaded_folder(const char* name) {
   return fs::path(path).parent_path();
 }
 
-std::vector<std::string> places_of(std::span<const char* const> names, const std::vector<std::string>& folders) {
+std::vector<std::string> folders_with(std::span<const char* const> names, const std::vector<std::string>& folders) {
   for (const char* name : names)
     if (const std::string folder = loaded_folder(name); !folder.empty()) return {folder};
   return folders;
 }
 
 CudaFile find_alone(const char* name, bool needed, const std::vector<std::string>& folders) {
-  for (const std::string& folder : places_of({&name, 1}, folders))
+  for (const std::string& folder : folders_with({&name, 1}, folders))
     if (holds(folder, name)) return {name, fs::path(folder) / name, needed};
   return {name, "", needed};
 }
@@ -58,7 +58,7 @@ std::string cudnn_folder(const std::vector<std::string>& folders) {
     return std::ranges::count_if(kCudnn, [&](const char* name) { return holds(folder, name); });
   };
   std::string some;
-  for (const std::string& folder : places_of(kCudnn, folders)) {
+  for (const std::string& folder : folders_with(kCudnn, folders)) {
     const auto held = held_by(folder);
     if (held == std::ssize(kCudnn)) return folder;
     if (held > 0 && some.empty()) some = folder;

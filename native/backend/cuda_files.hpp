@@ -15,7 +15,7 @@ struct CudaFile {
 // or else the first that holds one of them.
 std::vector<CudaFile> find_cuda_files(const std::vector<std::string>& folders);
 
-// What is missing, in a sentence without its cure; empty: nothing.
+// What is missing, in a sentence without the fix; empty: nothing.
 std::string missing_cuda_file(const std::vector<CudaFile>&);
 
 // Opens them for every library of the process; throws DEVICE_UNAVAILABLE.

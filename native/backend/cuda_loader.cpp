@@ -46,7 +46,7 @@ const CudaLibrary* open_library(const std::string& path) {
   if (build == VGGNET_BUILD_ID) return library;
   dlclose(handle);
   refuse(path + " is of build " + build + " and this addon of build " VGGNET_BUILD_ID
-                ", which do not fit together: `npm run build:native && npm run build:cuda` builds both anew");
+                ", which do not fit together: `npm run build:native && npm run build:cuda` builds both again");
 }
 
 }  // namespace

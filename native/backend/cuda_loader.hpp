@@ -10,7 +10,7 @@ namespace vggnet {
 // Where to look, and what to say where nothing is found: JavaScript knows how this package is installed.
 struct CudaLocations {
   std::string library;               // libvggnet_cuda.so; empty: there is none
-  std::string no_library;            // why there is none, and the cure
+  std::string no_library;            // why there is none, and how to fix it
   std::vector<std::string> folders;  // that may hold NVIDIA's libraries, the preferred first
   std::string files_cure;            // what to do where one of those is missing
 };

@@ -44,7 +44,7 @@ std::unique_ptr<Backend> open_cpu(const DeviceOptions& options) {
   return cpu::open(options.threads);
 }
 
-// What is in the way is said without the device's name.
+// The reason, without the device's name.
 std::unique_ptr<Backend> open_card(int index, const DeviceOptions& options) {
   const CudaDriver driver = find_cuda_driver();
   if (!driver.obstacle.empty()) throw Error(kDeviceUnavailable, driver.obstacle);

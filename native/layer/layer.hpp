@@ -33,13 +33,13 @@ struct MaxPool {
   std::string name;
 };
 
-// A convolution and the pool behind it as one stage: the full-size output need not exist as a whole.
+// A convolution and the pool after it as one stage: the full-size output need not exist as a whole.
 struct ConvolutionPool {
   Convolution convolution;
   MaxPool pool;
 };
 
-// On its own only where a tap must see both sides of it.
+// A separate stage only where a tap must see both sides of it.
 struct Relu {
   std::string name;
 };
@@ -61,7 +61,7 @@ struct Linear {
   uint32_t stream;
 };
 
-// On its own only where a tap must see the values before it.
+// A separate stage only where a tap must see the values before it.
 struct Dropout {
   std::string name;
   float probability;
@@ -88,7 +88,7 @@ struct Parameter {
   int64_t outputs;
   int64_t channels, kernel_h, kernel_w;  // of the input; 1 1 1 for a bias
   bool linear;                           // logical shape [outputs, channels * kernel_h * kernel_w]
-  bool reads_image;                      // belongs to the layer behind the input
+  bool reads_image;                      // belongs to the layer after the input
 
   int64_t fan_in() const { return channels * kernel_h * kernel_w; }
   int64_t count() const { return outputs * fan_in(); }
@@ -98,6 +98,13 @@ struct Parameter {
 
 std::string name_of(const Layer&);
 const char* kind_of(const Layer&);
+
+// Names of all outputs before and after each ReLU, in order: what a tap may be put on.
+std::vector<std::string> tensor_names(const std::vector<Layer>&);
+
+// Checks a description as the caller gives it: the values of each layer, one input and at the front, every name once.
+// Throws INVALID_ARGUMENT.
+void check_layers(const std::vector<Layer>&);
 
 // Output shape of a layer. Every shape error of a network is thrown here: SHAPE_MISMATCH, or INVALID_ARGUMENT for more
 // than kMostElements.

@@ -27,7 +27,7 @@ void check_labels(const std::vector<int32_t>& labels, const Shape& logits) {
   if (logits.h != 1 || logits.w != 1)
     throw Error(kShapeMismatch, "Expected one score for each class for the loss but the network's output has shape " +
                                     logits.text() +
-                                    " (n, c, h, w): put a spatial-mean last, or give a gradient of your own");
+                                    " (n, c, h, w): put a spatial-mean last, or give a gradient");
   if (static_cast<int64_t>(labels.size()) != logits.n)
     throw Error(kShapeMismatch, "Expected one label for each of " + std::to_string(logits.n) +
                                     " images but received " + std::to_string(labels.size()));

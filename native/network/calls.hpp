@@ -34,7 +34,7 @@ struct ForwardAnswer {
   std::map<std::string, HostTensor> kept;
 };
 
-// From labels, or from a gradient of the user's own with respect to the network's output.
+// From labels, or from a gradient that the user gives, with respect to the network's output.
 struct BackwardCall {
   std::vector<int32_t> labels;
   HostTensor gradient;  // empty: from labels
@@ -75,7 +75,7 @@ struct StageTime {
 // each image.
 void check_labels(const std::vector<int32_t>&, const Shape& logits);
 
-// NOT_FINITE naming `what` and the place of the first value that is NaN or infinite.
+// NOT_FINITE naming `what` and the index of the first value that is NaN or infinite.
 void check_finite(const std::string& what, const float* values, int64_t count);
 void check_finite(const Images&);
 

@@ -82,7 +82,7 @@ void Execution::lay_out() {
                                 tensor.kept ? last_event() : last[t]));
   }
   workspace_life_ = live("workspace", workspace_bytes_, kBeforeAll, last_event());
-  arena_bytes_ = place(lifetimes_);
+  arena_bytes_ = assign_offsets(lifetimes_);
 }
 
 int64_t Execution::prepared_bytes() const {

@@ -43,7 +43,7 @@ class Execution {
   void backward(Gradients, const std::vector<NamedGradient>& injected);
 
   // Runs forward, and backward where forward is sound, stage by stage; the first stage whose output or gradient is
-  // not finite, in words, or nothing.
+  // not finite, as text, or nothing.
   std::optional<std::string> first_not_finite();
   std::vector<StageTime> profile();
 
@@ -62,7 +62,7 @@ class Execution {
   int backward_event(size_t stage) const { return static_cast<int>(2 * plan_.stages.size() - 1 - stage); }
   int last_event() const { return static_cast<int>(2 * plan_.stages.size()); }
   size_t layers() const { return stages_.size() - (plan_.has_loss() ? 1 : 0); }  // stages but the loss
-  void begin_event(int event);  // DISPOSED where the result is wanted by nobody; guards of a debug build
+  void begin_event(int event);  // DISPOSED where the result is no longer needed; guards of a debug build
   void end_event(int event, size_t stage);
   void forward_stage(size_t);
   void backward_stage(size_t, Gradients);

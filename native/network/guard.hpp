@@ -1,5 +1,5 @@
 #pragma once
-// Debug builds only (VGGNET_DEBUG): memory that becomes a tensor is filled with NaN, and a sentinel behind every
+// Debug builds only (VGGNET_DEBUG): memory that becomes a tensor is filled with NaN, and a sentinel after every
 // tensor is checked after every stage. Needs memory that the host can address.
 #include <vector>
 

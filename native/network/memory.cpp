@@ -17,7 +17,7 @@ int64_t end_of(const Lifetime& life) { return round_up(life.offset + life.bytes,
 
 }  // namespace
 
-int64_t place(std::vector<Lifetime>& lives) {
+int64_t assign_offsets(std::vector<Lifetime>& lives) {
   std::vector<Lifetime*> order;
   for (Lifetime& life : lives) order.push_back(&life);
   std::stable_sort(order.begin(), order.end(), [](auto* a, auto* b) { return a->bytes > b->bytes; });

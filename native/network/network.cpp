@@ -46,7 +46,7 @@ PlanOptions Network::options_of(const ForwardCall& call) const {
 }
 
 Execution& Network::prepare(const Images& images, int64_t count, const PlanOptions& options) {
-  pending_ = last_ = nullptr;  // whatever comes now writes over the arena
+  pending_ = last_ = nullptr;  // the next call overwrites the arena
   Shape shape = images.shape;
   shape.n = count;
   return *(last_ = &executions_.get(shape, options));
@@ -114,7 +114,7 @@ ForwardAnswer Network::forward(const ForwardCall& call) {
   ForwardAnswer result;
   const auto read_named = [&](int index) {
     const Tensor& tensor = execution.tensor(index);
-    const bool linear = tensor.shape.h == 1 && tensor.shape.w == 1 && plan.behind_linear(index);
+    const bool linear = tensor.shape.h == 1 && tensor.shape.w == 1 && plan.after_linear(index);
     return read(tensor, linear);
   };
   result.output = read_named(plan.logits);
@@ -190,7 +190,7 @@ std::vector<NamedGradient> Network::injections(const Execution& execution,
   for (const auto& [name, gradient] : named) {
     const int index = plan.tensor(name);
     if (index < 0 || !plan.tensors[index].kept)
-      throw Error(kState, "a gradient can be injected at '" + name + "' only if forward was told to keep it: forward(x, { training: true, keep: ['" + name + "'] })");
+      throw Error(kState, "a gradient can be injected at '" + name + "' only if forward was asked to keep it: forward(x, { training: true, keep: ['" + name + "'] })");
     const std::string what = "the gradient injected at '" + name + "'";
     check_size(what, gradient, plan.tensors[index].shape);
     check_finite(what, gradient.values.data(), plan.tensors[index].shape.count());

@@ -55,8 +55,8 @@ class Network {
   PlanOptions training_options(DType images) const;
   PlanOptions options_of(const ForwardCall&) const;
   Execution& prepare(const Images&, int64_t count, const PlanOptions&);
-  // However a call ends: the memory of its images may become another call's, which must not be taken for what was sent
-  // ahead.
+  // However a call ends: the memory of its images may become another call's, which must not be mistaken for
+  // the images sent ahead.
   struct Forget {
     Backend& backend;
     const Images& images;

@@ -52,10 +52,10 @@ const char* name_of(Role role) {
 
 Parameters::Parameters(Backend& backend, const std::vector<Layer>& layers) : backend_(backend) {
   int64_t channels = std::get<Input>(layers.front()).channels;
-  bool behind_input = true;
+  bool after_input = true;
   for (size_t i = 1; i < layers.size(); ++i) {
     for (Parameter& parameter : parameters_of(layers[i], channels)) {
-      parameter.reads_image = behind_input;
+      parameter.reads_image = after_input;
       const int64_t count = backend.stored_count(parameter);
       entries_.push_back({std::move(parameter), stored_count_, count});
       stored_count_ += round_up(count, 16);
@@ -64,7 +64,7 @@ Parameters::Parameters(Backend& backend, const std::vector<Layer>& layers) : bac
                                           " elements for all parameters, as the device stores them, but received " +
                                           std::to_string(stored_count_) + " up to '" + entries_.back().parameter.name + "'");
     }
-    behind_input = false;
+    after_input = false;
     channels = output_channels(layers[i], channels);
   }
 }
@@ -105,21 +105,21 @@ void Parameters::initialise(Initialisation scheme, uint64_t seed) {
 }
 
 std::vector<float> Parameters::read(Role role, const std::string& name) {
-  const ParameterEntry& place = entry(name);
-  std::vector<float> stored(place.stored_count), logical(place.parameter.count());
+  const ParameterEntry& found = entry(name);
+  std::vector<float> stored(found.stored_count), logical(found.parameter.count());
   if (role == Role::velocity && !allocated(role)) return logical;
-  backend_.download(arena(role) + place.offset, stored.data(), place.stored_count * int64_t{sizeof(float)});
-  backend_.load(place.parameter, stored.data(), logical.data());
+  backend_.download(arena(role) + found.offset, stored.data(), found.stored_count * int64_t{sizeof(float)});
+  backend_.load(found.parameter, stored.data(), logical.data());
   return logical;
 }
 
 void Parameters::write(Role role, const std::string& name, const std::vector<float>& logical) {
-  const ParameterEntry& place = entry(name);
-  if (static_cast<int64_t>(logical.size()) != place.parameter.count())
-    throw Error(kShapeMismatch, "Expected " + std::to_string(place.parameter.count()) + " values for the " +
+  const ParameterEntry& found = entry(name);
+  if (static_cast<int64_t>(logical.size()) != found.parameter.count())
+    throw Error(kShapeMismatch, "Expected " + std::to_string(found.parameter.count()) + " values for the " +
                                     name_of(role) + " '" + name + "' but received " + std::to_string(logical.size()));
-  check_finite(std::string("the ") + name_of(role) + " '" + name + "'", logical.data(), place.parameter.count());
-  for_each_part(place, [&](const Parameter& part, int64_t first, int64_t offset) {
+  check_finite(std::string("the ") + name_of(role) + " '" + name + "'", logical.data(), found.parameter.count());
+  for_each_part(found, [&](const Parameter& part, int64_t first, int64_t offset) {
     put(role, part, offset, logical.data() + first);
   });
   if (role == Role::parameter) changed();

@@ -1,5 +1,5 @@
 #pragma once
-// Name, shape and place of every trainable array, and its arenas: weights, gradients, velocity, each one block.
+// Name, shape and offset of every trainable array, and its arenas: weights, gradients, velocity, each one block.
 #include <map>
 #include <memory>
 #include <optional>
@@ -41,7 +41,7 @@ class Parameters {
   float* arena(Role);
   bool allocated(Role) const;
   int64_t held_bytes() const;
-  // Counts writes, so that what was derived from parameters can be made anew.
+  // Counts writes, so that what was derived from parameters can be made again.
   uint64_t version() const { return version_; }
   void changed() { ++version_; }
 

@@ -22,7 +22,7 @@ class Planner {
     }
     plan_.logits = static_cast<int>(plan_.tensors.size()) - 1;
     give_scores();
-    const bool scores = shape_.h == 1 && shape_.w == 1;  // a class map takes a gradient of the user's own
+    const bool scores = shape_.h == 1 && shape_.w == 1;  // a class map takes a gradient from the user
     if (plan_.options.training && scores) add(SoftmaxLoss{"loss"});
     for (PlannedTensor& tensor : plan_.tensors) tensor.kept = kept(tensor.name);
     plan_.tensors[plan_.logits].kept = true;
@@ -160,35 +160,12 @@ int Plan::tensor(const std::string& name) const {
 
 bool Plan::has_loss() const { return std::holds_alternative<SoftmaxLoss>(stages.back().layer); }
 
-bool Plan::behind_linear(int tensor) const {
+bool Plan::after_linear(int tensor) const {
   for (const PlannedStage& stage : stages) {
     const bool flat = std::holds_alternative<Linear>(stage.layer) || std::holds_alternative<SpatialMean>(stage.layer);
     if (flat && stage.output >= 0 && stage.output <= tensor) return true;
   }
   return false;
-}
-
-std::vector<std::string> tensor_names(const std::vector<Layer>& layers) {
-  std::vector<std::string> names;
-  for (const Layer& layer : layers) {
-    names.push_back(name_of(layer));
-    if (const auto* convolution = std::get_if<Convolution>(&layer); convolution && !convolution->relu.empty())
-      names.push_back(convolution->relu);
-    if (const auto* linear = std::get_if<Linear>(&layer); linear && !linear->relu.empty()) names.push_back(linear->relu);
-  }
-  return names;
-}
-
-void check_layers(const std::vector<Layer>& layers) {
-  if (layers.size() < 2 || !std::holds_alternative<Input>(layers.front()))
-    throw Error(kInvalidArgument, "Expected an input layer followed by at least one more for layers");
-  std::set<std::string> seen;
-  for (size_t i = 0; i < layers.size(); ++i)
-    if (i > 0 && std::holds_alternative<Input>(layers[i]))
-      throw Error(kInvalidArgument, "Expected one input layer, at the front, but layer " + std::to_string(i) + " is one too");
-  for (const std::string& name : tensor_names(layers))
-    if (name.empty() || !seen.insert(name).second)
-      throw Error(kInvalidArgument, "Expected every name of a layer once but received '" + name + "' twice or empty");
 }
 
 Plan make_plan(const std::vector<Layer>& layers, const Shape& images, const PlanOptions& options) {

@@ -44,16 +44,10 @@ struct Plan {
 
   int tensor(const std::string& name) const;  // -1: there is none
   bool has_loss() const;
-  bool behind_linear(int tensor) const;       // made by a linear layer or what follows one
+  bool after_linear(int tensor) const;       // output of a linear layer or of a later one
 };
 
 // Throws SHAPE_MISMATCH, or INVALID_ARGUMENT for an unknown name in `keep`.
 Plan make_plan(const std::vector<Layer>&, const Shape& images, const PlanOptions&);
-
-// Every name that `keep` may hold.
-std::vector<std::string> tensor_names(const std::vector<Layer>&);
-
-// Throws INVALID_ARGUMENT unless there is an input, just one, at the front, and every name is there once.
-void check_layers(const std::vector<Layer>&);
 
 }  // namespace vggnet

@@ -4,7 +4,7 @@
 
 namespace vggnet {
 
-// What went wrong, in the words of VggError.code. Native code throws this and never exits.
+// An error with a code of VggError.code. Native code throws this and never exits.
 class Error : public std::runtime_error {
  public:
   Error(const char* code, const std::string& message) : std::runtime_error(message), code_(code) {}

@@ -5,10 +5,10 @@ namespace vggnet {
 
 enum class DType { float32, uint8 };
 
-// How a device stores a tensor is its own affair; it knows these kinds.
+// The kinds of tensors. Each device chooses how it stores them.
 enum class Storage {
   image,       // what the input layer writes: few channels
-  activation,  // everything behind it, and every gradient
+  activation,  // everything after it, and every gradient
   score,       // the network's output where a linear layer or a mean gives it: float32 whatever the precision
 };
 

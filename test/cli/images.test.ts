@@ -104,7 +104,7 @@ describe('images in a folder', () => {
     expect(checked).toMatchObject({
       code: 1,
       stderr: '',
-      stdout: expect.stringMatching(/wrong .*3\.png cannot be read/),
+      stdout: expect.stringMatching(/error .*3\.png cannot be read/),
     })
     const strict = await vggnet([...words, '--out', at('strict')])
     expect(strict).toMatchObject({ code: 1, stderr: expect.stringMatching(/FILE_FORMAT: .*digit-1\/3\.png/) })

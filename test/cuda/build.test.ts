@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process'
-import { chmodSync, cpSync, existsSync, readFileSync, statSync, symlinkSync } from 'node:fs'
+import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { newFolder, writeFiles } from '../setup/folder.js'
 
 // The real scripts, CMakeLists.txt and libraries, around a library of a few lines.
@@ -20,8 +21,9 @@ int launch() { fill<<<1, 32>>>(nullptr); return cudaGetLastError(); }
 const own = ['CMakeLists.txt', 'exports.map', 'ptxas_report.sh']
 let root: string
 
-beforeEach(() => {
-  root = newFolder()
+// One checkout for all: CMake takes half a minute to try out nvcc in a new folder.
+beforeAll(() => {
+  root = mkdtempSync(path.join(tmpdir(), 'vggnet-test-'))
   const copied = ['scripts', 'lib/platform/wheels', 'CMakeLists.txt', 'package.json', 'package-lock.json']
   for (const name of [...copied, ...own.map((file) => `native/backend/cuda/${file}`)])
     cpSync(name, path.join(root, name), { recursive: true })
@@ -32,6 +34,8 @@ beforeEach(() => {
     'native/layer/shape.cpp': 'int shape() { return 2; }\n',
   })
 })
+
+afterAll(() => rmSync(root, { recursive: true, force: true }))
 
 const binary = () => path.join(root, 'build-cuda/Release/libvggnet_cuda.so')
 
@@ -65,7 +69,8 @@ test('the CUDA build is made once, and made again for a changed source or other 
   expect(readFileSync(report, 'utf8')).toMatch(/for 'sm_80'/)
 })
 
-test('a warning of either compiler, and a symbol that nobody defines, fail the build', async () => {
+test('a warning of either compiler, and an undefined symbol, fail the build', async () => {
+  rmSync(binary(), { force: true })
   writeFiles(root, {
     'native/backend/cuda/kernels/warning.cu': '__global__ void fill(int* to) { int unused; to[0] = 1; }\n',
   })

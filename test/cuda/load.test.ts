@@ -15,16 +15,19 @@ test('the folders that npm run test:cuda found are named', () => {
   expect(files).toEqual(expect.arrayContaining(['libcudnn.so.9', 'libcublasLt.so.13', 'libnvrtc.so.13']))
 })
 
-// In a process of its own: cuDNN ends the process where it misses something.
-test.skipIf(hasDriver)('without a driver the library loads and plans; what computes is refused in words', async () => {
-  const words = ['--plan', 'cuda', '--open', 'cuda', '--open', 'auto']
-  const { code, stdout, stderr } = await start('test/loading/cuda/attempts.ts', words, env).ended
-  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-  const outcomes: Outcome[] = JSON.parse(stdout)
-  const reason = 'no NVIDIA driver was found (libcuda.so.1); R580 or later is needed'
-  expect(outcomes).toEqual([
-    ['DEVICE_UNAVAILABLE', `device 'cuda' is not available: ${reason}`],
-    ['cpu', reason],
-    ['cuda', ''],
-  ])
-})
+// In a separate process: cuDNN ends the process where it misses something.
+test.skipIf(hasDriver)(
+  'without a driver the library loads and plans; opening it is refused with the reason',
+  async () => {
+    const words = ['--plan', 'cuda', '--open', 'cuda', '--open', 'auto']
+    const { code, stdout, stderr } = await start('test/loading/cuda/attempts.ts', words, env).ended
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    const outcomes: Outcome[] = JSON.parse(stdout)
+    const reason = 'no NVIDIA driver was found (libcuda.so.1); R580 or later is needed'
+    expect(outcomes).toEqual([
+      ['DEVICE_UNAVAILABLE', `device 'cuda' is not available: ${reason}`],
+      ['cpu', reason],
+      ['cuda', ''],
+    ])
+  },
+)

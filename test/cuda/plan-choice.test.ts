@@ -2,12 +2,14 @@ import { execFileSync, spawn } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { root } from '../setup/command.js'
 import { newFolder } from '../setup/folder.js'
-import { buildChoice } from './graphs/build.mjs'
+import { buildStandIn } from './stand-in/build.mjs'
 
 let program = ''
 beforeAll(async () => {
-  program = await buildChoice()
+  const { VGGNET_CUDA_BINARY = '' } = await buildStandIn(root, 'release')
+  program = path.join(path.dirname(VGGNET_CUDA_BINARY), 'choice')
 })
 
 const directions = ['forward', 'input-gradient', 'weight-gradient'] as const
@@ -66,11 +68,13 @@ describe('the plan of a convolution', () => {
   })
 
   test('is not there: every plan is named, with what is wrong', () => {
-    const said = choose('wrong,unfinished', { fallback: 'fails,unbuildable' })
-    expect(said).toMatch(/^INTERNAL: cuDNN has no plan that is right for forward n2 c8 h6 w5 k16 3x3 p1 float32 bias;/)
-    expect(said).toMatch(/; wrong: result wrong by 1\.00e-03, allowed is 1\.00e-04/)
-    expect(said).toMatch(/; unfinished: result not finite in \d+ positions/)
-    expect(said).toMatch(/; fails: does not run; unbuildable: cannot be built$/)
+    const message = choose('wrong,unfinished', { fallback: 'fails,unbuildable' })
+    expect(message).toMatch(
+      /^INTERNAL: cuDNN has no plan that is right for forward n2 c8 h6 w5 k16 3x3 p1 float32 bias;/,
+    )
+    expect(message).toMatch(/; wrong: result wrong by 1\.00e-03, allowed is 1\.00e-04/)
+    expect(message).toMatch(/; unfinished: result not finite in \d+ positions/)
+    expect(message).toMatch(/; fails: does not run; unbuildable: cannot be built$/)
   })
 
   test('is not looked for on a card that is lost', () => {
@@ -79,7 +83,7 @@ describe('the plan of a convolution', () => {
 })
 
 describe('a plan on disk', () => {
-  test('is taken, without a trial of others', () => {
+  test('is taken, and no other is tried', () => {
     const cache = newFolder()
     expect(choose('slow,right', { cache })).toBe('built slow,right; restored ; chosen right')
     expect(choose('slow,right', { cache })).toBe('built ; restored right; chosen right')
@@ -92,7 +96,7 @@ describe('a plan on disk', () => {
     expect(filesIn(cache)).toHaveLength(3)
   })
 
-  test.each(['wrong', 'fails', 'unreadable'])('is checked, and found anew where it is bad: %s', (restored) => {
+  test.each(['wrong', 'fails', 'unreadable'])('is checked, and chosen again where it is bad: %s', (restored) => {
     const cache = newFolder()
     choose('slow', { cache })
     const env = { RESTORED: restored }

@@ -39,7 +39,7 @@ function usagesIn(report: string): Usage[] {
   }))
 }
 
-function told({ architecture, kernel, registers, stack, spilled }: Usage): string {
+function described({ architecture, kernel, registers, stack, spilled }: Usage): string {
   const name = execFileSync('c++filt', [kernel], { encoding: 'utf8' })
     .trim()
     .replaceAll(/vggnet::cuda::|\(anonymous namespace\)::/g, '')
@@ -62,12 +62,12 @@ describe.each(architectures)('on %s', (architecture) => {
   test(`no kernel takes more than ${mostRegisters} registers`, () => {
     const worst = here.toSorted((a, b) => b.registers - a.registers)
     console.log(
-      `${here.length} kernels; the three with the most registers:\n  ${worst.slice(0, 3).map(told).join('\n  ')}`,
+      `${here.length} kernels; the three with the most registers:\n  ${worst.slice(0, 3).map(described).join('\n  ')}`,
     )
-    expect(worst.filter(({ registers }) => registers > mostRegisters).map(told)).toEqual([])
+    expect(worst.filter(({ registers }) => registers > mostRegisters).map(described)).toEqual([])
   })
 
   test('no kernel has a stack or spills registers', () => {
-    expect(here.filter(({ stack, spilled }) => stack + spilled > 0).map(told)).toEqual([])
+    expect(here.filter(({ stack, spilled }) => stack + spilled > 0).map(described)).toEqual([])
   })
 })

@@ -13,18 +13,18 @@ onEachDevice('flip and colour shift', inputCases, async (device, testCase) => {
   const flip = formulaBytes(`${testCase.name}/flip`, images).map((byte) => byte & 1)
   flip[0] = 1
   const shift = formulaValues(`${testCase.name}/shift`, images * channels, 5)
-  const augmentation = { flip: [...flip].map((mirrored) => mirrored === 1), shift }
+  const whole = { flip: [...flip].map((mirrored) => mirrored === 1), shift }
   const precision = precisionOf(device)
   const { gradient } = expectedOf(testCase, precision)
   const network = await networkOf(testCase, { device, exact: true })
   try {
-    for (const { given, told } of [
-      { given: { flip, shift }, told: augmentation },
-      { given: { flip }, told: { flip: augmentation.flip } },
-      { given: { shift }, told: { shift } },
-      { given: {}, told: {} },
+    for (const { given, augmentation } of [
+      { given: { flip, shift }, augmentation: whole },
+      { given: { flip }, augmentation: { flip: whole.flip } },
+      { given: { shift }, augmentation: { shift } },
+      { given: {}, augmentation: {} },
     ]) {
-      const run = referenceRun(testCase, precision, { augmentation: told })
+      const run = referenceRun(testCase, precision, { augmentation })
       const options = { training: true, inputGradient: true, augment: given }
       const output = await network.forward(imagesOf(testCase), options)
       const what = `with ${Object.keys(given)}`

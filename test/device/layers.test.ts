@@ -43,7 +43,7 @@ onEachDevice(
   ['cpu'],
 )
 
-// Single layers: behind more of them a number may lie on the other side of a ReLU's edge than the reference's.
+// Single layers: after more of them a number may lie on the other side of a ReLU's edge than the reference's.
 onEachDevice(
   'layers, tf32',
   [...convolutionCases, ...linearCases.filter(({ layers }) => layers.length === 2), ...winogradCases.slice(0, 4)],

@@ -1,4 +1,4 @@
-// A value that overflows stays visible: NaN and infinity reach the output, whatever computes the layer.
+// A value that overflows stays visible: NaN and infinity reach the output, on every device.
 import { expect, test } from 'vitest'
 import type { Layer } from '../../lib/layer.js'
 import { Network } from '../../lib/network/network.js'

@@ -17,7 +17,7 @@ onEachDevice('features', combinedCases, async (device, testCase) => {
   const { run } = expectedOf(testCase, precision)
   const network = await networkOf(testCase, { device, exact: true })
   try {
-    // all at once, and one by one: each set of taps is a plan of its own
+    // all at once, and one by one: each set of taps has another plan
     for (const taps of [names, ...names.map((name) => [name])]) {
       const features = await network.features(imagesOf(testCase), taps)
       expect(Object.keys(features).sort()).toEqual([...taps].sort())

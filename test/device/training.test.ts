@@ -59,7 +59,7 @@ class ReferenceTraining {
 }
 
 /**
- * Where a device rounds, the reference goes on from what the network has: weights that differ a little make another of
+ * Where a device rounds, the reference continues from the network's weights: weights that differ a little make another of
  * four the largest here and there, and step by step would differ more.
  */
 async function expectState(network: Network, training: ReferenceTraining): Promise<void> {

@@ -83,6 +83,6 @@ export async function preflightRun(
 function strict(report: PreflightReport): PreflightReport {
   const [first] = report.files.unreadable
   if (first === undefined) return report
-  const text = `${first.name} cannot be read: ${first.reason}; --on-unreadable skip leaves such images out`
+  const text = `${first.name} cannot be read: ${first.reason}; --on-unreadable skip skips such images`
   return { ...report, fatal: [...report.fatal, text] }
 }

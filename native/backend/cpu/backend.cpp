@@ -122,7 +122,7 @@ std::string CpuBackend::library() const {
          std::to_string(version.patch);
 }
 
-// oneDNN's words.
+// oneDNN's message.
 std::string CpuBackend::instruction_set() const {
   switch (dnnl::get_effective_cpu_isa()) {
     case dnnl::cpu_isa::sse41: return "sse41";

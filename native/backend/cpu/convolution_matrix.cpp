@@ -141,7 +141,7 @@ void MatrixConvolution::backward(size_t, Gradients gradients) {
   if (context_.mask_input) mask(dx, binding_.input.floats(), context_.mask_scale, dx, shape_.n * rows());
 }
 
-// A weight's gradient is the sum over the places of the matrix where it stands.
+// A weight's gradient is the sum over the positions of the matrix where it stands.
 void MatrixConvolution::fold_weight_gradient(Gradients gradients) {
   const int64_t b = block(), tile = b * b;
   const auto add = b == 16 ? add_tile<16> : add_tile<8>;

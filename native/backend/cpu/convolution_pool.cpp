@@ -1,4 +1,4 @@
-// A convolution and the pool behind it, piece by piece: the full-size output exists for one piece only.
+// A convolution and the pool after it, piece by piece: the full-size output exists for one piece only.
 #include <algorithm>
 
 #include "backend/cpu/blocked.hpp"

@@ -42,14 +42,14 @@ class SoftmaxLossStage final : public Stage {
     VGGNET_ASSERT(input.h == 1 && input.w == 1);
     requirements_.input_in_backward = true;
     requirements_.saved = {{"normaliser", input.n * int64_t{sizeof(Normaliser)}}};
-    requirements_.workspace_bytes = input.n * int64_t{sizeof(Verdict)};
+    requirements_.workspace_bytes = input.n * int64_t{sizeof(ImageResult)};
   }
 
   void bind(const Binding& binding) override {
     scores_ = binding.input.floats();
     grad_ = binding.grad_input.floats();
     feed_ = binding.feed;
-    verdicts_ = static_cast<Verdict*>(binding.workspace);
+    image_results_ = static_cast<ImageResult*>(binding.workspace);
     normalisers_ = static_cast<Normaliser*>(binding.saved[0]);
   }
 
@@ -59,15 +59,15 @@ class SoftmaxLossStage final : public Stage {
       const float* scores = scores_ + n * row_;
       const int32_t label = feed_.labels[n];
       const Normaliser normal = normalisers_[n] = normaliser(scores, shape_.c);
-      verdicts_[n] = {std::log(normal.sum) - (scores[label] - normal.largest),
+      image_results_[n] = {std::log(normal.sum) - (scores[label] - normal.largest),
                       std::isnan(normal.sum) ? shape_.c : rank(scores, shape_.c, label)};
     }
     // one after the other, so that the sum does not depend on the number of threads
     double loss = 0;
     for (int64_t n = 0; n < shape_.n; ++n) {
-      loss += verdicts_[n].loss;
-      feed_.results->correct += verdicts_[n].rank < 1;
-      feed_.results->correct5 += verdicts_[n].rank < std::min<int64_t>(5, shape_.c);
+      loss += image_results_[n].loss;
+      feed_.results->correct += image_results_[n].rank < 1;
+      feed_.results->correct5 += image_results_[n].rank < std::min<int64_t>(5, shape_.c);
     }
     feed_.results->loss += loss * feed_.controls->loss_scale;
   }
@@ -89,7 +89,7 @@ class SoftmaxLossStage final : public Stage {
   }
 
  private:
-  struct Verdict {
+  struct ImageResult {
     double loss;  // -log p(label)
     int64_t rank;
   };
@@ -101,7 +101,7 @@ class SoftmaxLossStage final : public Stage {
   const float* scores_ = nullptr;
   float* grad_ = nullptr;
   Feed feed_;
-  Verdict* verdicts_ = nullptr;
+  ImageResult* image_results_ = nullptr;
   Normaliser* normalisers_ = nullptr;
 };
 

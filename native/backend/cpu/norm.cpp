@@ -123,7 +123,7 @@ class LocalNormStage final : public Stage {
         mask_scale_(context.mask_scale), masks_(context.mask_input), blocked_(input, context.input_storage) {
     VGGNET_ASSERT(norm.size >= 1 && norm.k > 0);  // the power of k is taken in the padding
     margin_ = round_up(norm.size, 16);
-    line_ = window_.channels + margin_;  // the margin behind a line is the one before the next
+    line_ = window_.channels + margin_;  // the margin after a line is the one before the next
     per_thread_ = 3 * (kPixels * line_ + 2 * margin_);
     requirements_.workspace_bytes =
         round_up(blocked_.workspace_bytes(), 64) + omp_get_max_threads() * per_thread_ * int64_t{sizeof(float)};

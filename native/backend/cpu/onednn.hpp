@@ -14,7 +14,7 @@ namespace vggnet::cpu {
 dnnl::engine& engine();
 dnnl::stream& stream();  // of the calling thread
 
-// Runs a call of oneDNN; where that throws, throws Error with the name of the call and oneDNN's words.
+// Runs a call of oneDNN; where that throws, throws Error with the name of the call and oneDNN's message.
 template <class Call>
 decltype(auto) checked(const char* name, Call&& call) {
   try {

@@ -35,7 +35,7 @@ struct WinogradKernels {
 
   // From maps: the 6x6 inputs of a tile, zero outside of the map.
   void (*transform_input)(const float* map, const TileAt&, float* planes, int64_t plane);
-  // From maps: the 4x4 gradients of a tile's outputs; their sum goes behind the planes, as a plane of its own.
+  // From maps: the 4x4 gradients of a tile's outputs; their sum goes after the planes, as one more plane.
   void (*transform_gradient)(const float* map, const TileAt&, float* planes, int64_t plane);
   void (*transform_output)(const float* planes, int64_t plane, const TileAt&, const Finish&, float* map);
   // [9 taps][lanes][lanes] to `lanes` rows, `row` floats apart, in each plane.

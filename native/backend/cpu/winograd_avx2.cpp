@@ -2,7 +2,7 @@
 
 #include "backend/cpu/winograd.hpp"
 
-// Behind every include: what is inlined from a header must not be compiled for a CPU that is perhaps not there.
+// After every include: what is inlined from a header must not be compiled for a CPU that is perhaps not there.
 #pragma GCC target("avx2,fma")
 
 namespace vggnet::cpu {
@@ -23,7 +23,7 @@ inline Vector keep(Vector positive, Vector x) {
 }
 
 #include "backend/cpu/winograd_transforms.inc"
-// behind it
+// after it
 #include "backend/cpu/winograd_products.inc"
 
 }  // namespace

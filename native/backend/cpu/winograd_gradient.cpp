@@ -52,13 +52,13 @@ void WinogradWeightGradient::run(int64_t images, const float* x, const float* dy
     const int64_t first = index * blocks.tiles, tiles = std::min(blocks.tiles, all - first);
     const int64_t stride = tiles * b, v_plane = inputs * stride + kPlaneGap, w_plane = outputs * stride + kPlaneGap;
     float *const v = planes, *const w = planes + kPlanes * v_plane;
-    each_tile(team, problem_, problem_.channels, first, tiles, [&](int64_t c, int64_t t, const Place& place) {
-      kernels.transform_input(x + (place.image * inputs + c) * map, place.at, v + c * stride + t * b, v_plane);
+    each_tile(team, problem_, problem_.channels, first, tiles, [&](int64_t c, int64_t t, const TilePosition& position) {
+      kernels.transform_input(x + (position.image * inputs + c) * map, position.at, v + c * stride + t * b, v_plane);
     });
-    each_tile(team, problem_, problem_.outputs, first, tiles, [&](int64_t k, int64_t t, const Place& place) {
-      kernels.transform_gradient(dy + (place.image * outputs + k) * map, place.at, w + k * stride + t * b, w_plane);
+    each_tile(team, problem_, problem_.outputs, first, tiles, [&](int64_t k, int64_t t, const TilePosition& position) {
+      kernels.transform_gradient(dy + (position.image * outputs + k) * map, position.at, w + k * stride + t * b, w_plane);
     });
-    team.meet();
+    team.wait();
     const int64_t parts = b / kernels.channels;
     team.each(kPlanes * inputs * parts, [&](int64_t i) {
       const int64_t plane = i / (inputs * parts), c = i % (inputs * parts) * kernels.channels;
@@ -76,7 +76,7 @@ void WinogradWeightGradient::run(int64_t images, const float* x, const float* dy
       for (int64_t t = 0; t < stride; t += b)
         for (int64_t i = 0; i < b; ++i) bias[k * b + i] += from[t + i];
     });
-    team.meet();
+    team.wait();
   };
 
 #pragma omp parallel

@@ -109,10 +109,10 @@ void WinogradOutputs::run(int64_t images, const float* x, const float* weights, 
              [&](int64_t first, int64_t tiles, const Team& team, float* planes) {
     const int64_t stride = tiles * b, v_plane = inputs * stride + kPlaneGap, m_plane = outputs * stride + kPlaneGap;
     float *const v = planes, *const m = planes + kPlanes * v_plane;
-    each_tile(team, problem_, problem_.channels, first, tiles, [&](int64_t c, int64_t t, const Place& place) {
-      kernels.transform_input(x + (place.image * inputs + c) * map, place.at, v + c * stride + t * b, v_plane);
+    each_tile(team, problem_, problem_.channels, first, tiles, [&](int64_t c, int64_t t, const TilePosition& position) {
+      kernels.transform_input(x + (position.image * inputs + c) * map, position.at, v + c * stride + t * b, v_plane);
     });
-    team.meet();
+    team.wait();
     const int64_t calls = (tiles + kernels.tiles - 1) / kernels.tiles;
     team.each(kPlanes * panels(outputs), [&](int64_t i) {
       const int64_t plane = i / panels(outputs), k = i % panels(outputs) * 2;
@@ -124,15 +124,15 @@ void WinogradOutputs::run(int64_t images, const float* x, const float* weights, 
                          m + plane * m_plane + k * stride + t * b);
       }
     });
-    team.meet();
-    each_tile(team, problem_, problem_.outputs, first, tiles, [&](int64_t k, int64_t t, const Place& place) {
-      const int64_t at = (place.image * outputs + k) * map;
-      kernels.transform_output(m + k * stride + t * b, m_plane, place.at,
+    team.wait();
+    each_tile(team, problem_, problem_.outputs, first, tiles, [&](int64_t k, int64_t t, const TilePosition& position) {
+      const int64_t at = (position.image * outputs + k) * map;
+      kernels.transform_output(m + k * stride + t * b, m_plane, position.at,
                                {finish.bias ? finish.bias + k * b : nullptr, finish.relu,
                                 finish.masked_by ? finish.masked_by + at : nullptr, finish.scale},
                                y + at);
     });
-    team.meet();
+    team.wait();
   });
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 // Winograd's algorithm over a range of images, threaded: outputs (which input gradients are too, of turned weights) and
-// weight gradients. Tiles are taken in blocks whose planes fit the caches. Where there are tiles for everybody each
-// thread takes blocks of its own; otherwise all threads share the planes of one block, and meet between the steps.
+// weight gradients. Tiles are taken in blocks whose planes fit the caches. Where there are enough tiles each
+// thread takes whole blocks; otherwise all threads share the planes of one block, with a barrier between the steps.
 #include <vector>
 
 #include "backend/cpu_tuning.hpp"
@@ -21,7 +21,7 @@ struct WinogradProblem {
 // How the tiles of a range of images are divided.
 struct TileBlocks {
   int64_t tiles;  // of a block; the last one may have fewer
-  bool shared;    // by all threads; otherwise each thread has a block of its own
+  bool shared;    // by all threads; otherwise each thread has a whole block
 
   int64_t count(int64_t all) const { return (all + tiles - 1) / tiles; }
 };

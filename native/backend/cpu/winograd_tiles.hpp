@@ -1,5 +1,5 @@
 #pragma once
-// What the passes of Winograd's algorithm share: who works on a block of tiles, and where its tiles lie.
+// What the passes of Winograd's algorithm share: the threads that work on a block of tiles, and the tiles' positions.
 #include "backend/cpu/blocked.hpp"
 #include "backend/cpu/winograd_pass.hpp"
 
@@ -11,46 +11,46 @@ constexpr int64_t kPlaneGap = 16;
 // Floats from one plane of transformed weights, or of their gradient, to the next.
 inline int64_t weights_plane(const WinogradProblem& problem) { return problem.channels * problem.outputs + kPlaneGap; }
 
-constexpr int64_t kTurns = 8;
+constexpr int64_t kPortions = 8;  // of each thread
 
 // The threads that work on one block: this one alone, or all of a parallel region, each of which makes the same calls.
 struct Team {
   int parts;
 
-  // Each does a few at a time: who is held up by another program does fewer.
+  // Each thread takes small portions: one that another program holds up takes fewer.
   template <class Work>
   void each(int64_t count, Work work) const {
     if (parts == 1) {
       for (int64_t i = 0; i < count; ++i) work(i);
       return;
     }
-    const int64_t few = count / (parts * kTurns) + 1;
-#pragma omp for schedule(dynamic, few) nowait
+    const int64_t portion = count / (parts * kPortions) + 1;
+#pragma omp for schedule(dynamic, portion) nowait
     for (int64_t i = 0; i < count; ++i) work(i);
   }
-  void meet() const {
+  void wait() const {
     if (parts == 1) return;
 #pragma omp barrier
   }
 };
 
-struct Place {
+struct TilePosition {
   int64_t image;
   TileAt at;
 };
 
-inline Place place_of(const WinogradProblem& problem, int64_t tile) {
+inline TilePosition position_of(const WinogradProblem& problem, int64_t tile) {
   const int64_t across = (problem.w + kSide - 1) / kSide, within = tile % problem.tiles_per_image();
   return {tile / problem.tiles_per_image(),
           {problem.h, problem.w, within / across * kSide, within % across * kSide}};
 }
 
-// work(block of channels, index of the tile in the block of tiles, place) for each
+// work(block of channels, index of the tile in the block of tiles, position) for each
 template <class Work>
 void each_tile(const Team& team, const WinogradProblem& problem, int64_t channels, int64_t first, int64_t tiles,
                Work work) {
   team.each(channels / block() * tiles,
-            [&](int64_t i) { work(i / tiles, i % tiles, place_of(problem, first + i % tiles)); });
+            [&](int64_t i) { work(i / tiles, i % tiles, position_of(problem, first + i % tiles)); });
 }
 
 inline int64_t map_floats(const WinogradProblem& problem) { return problem.h * problem.w * block(); }

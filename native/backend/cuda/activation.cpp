@@ -1,4 +1,4 @@
-// ReLU and dropout as stages of their own: only where a tap must see both sides.
+// ReLU and dropout as separate stages: only where a tap must see both sides.
 #include "backend/cuda/kernels/elements.hpp"
 #include "backend/cuda/kernels/layers.hpp"
 #include "backend/cuda/stages.hpp"

@@ -1,5 +1,5 @@
 #pragma once
-// VGGNET_CUDA_CHECK(call): throws with the call, the runtime's words, file and line. After an error that ends the CUDA
+// VGGNET_CUDA_CHECK(call): throws with the call, the runtime's message, file and line. After an error that ends the CUDA
 // context every call fails; it is DEVICE_LOST, and nothing but a new process brings the card back.
 #include <cuda_runtime.h>
 

@@ -1,4 +1,4 @@
-// Convolutions, alone or with the pool behind them. Of a pooled convolution only the pooled output and the index live
+// Convolutions, alone or with the pool after them. Of a pooled convolution only the pooled output and the index live
 // until the backward pass: the full-size output, and later its gradient, lie in the workspace.
 #include "backend/cuda/convolution.hpp"
 
@@ -56,9 +56,9 @@ class ConvolutionPasses {
 
     forward_ = choose(graphs_.forward);
     if (graphs_.weight_gradient && binding.grad_weight) {
-      ConvolutionOperands trial = operands_;  // gradients of an earlier micro-batch stay as they are
-      trial.dw = reinterpret_cast<float*>(part_);
-      weight_gradient_ = &setting_.convolutions->choose(*graphs_.weight_gradient, trial, binding.workspace);
+      ConvolutionOperands trial_operands = operands_;  // gradients of an earlier micro-batch stay as they are
+      trial_operands.dw = reinterpret_cast<float*>(part_);
+      weight_gradient_ = &setting_.convolutions->choose(*graphs_.weight_gradient, trial_operands, binding.workspace);
     }
     if (graphs_.input_gradient && operands_.dx) input_gradient_ = choose(*graphs_.input_gradient);
   }
@@ -91,7 +91,7 @@ class ConvolutionPasses {
     add(setting_.stream(), operands.dw, binding_.grad_weight, weights_count_);
   }
 
-  // The sum goes through scratch that is zero before: whether cuDNN adds to what is there or replaces it, it is right.
+  // The sum goes through scratch that is zero before: it is correct whether cuDNN adds to it or overwrites it.
   void give_input_gradient(Gradients gradients) {
     const int64_t channels = graphs_.forward.c;
     if (sums()) setting_.device->clear(operands_.sums, 4 * channels);

@@ -19,10 +19,10 @@ enum Uid : int64_t { kX = 1, kWeights, kBias, kDy, kMask, kY, kDx, kDw, kSums };
 
 void check(fe::error_t status, const ConvolutionGraph& graph, const char* call) {
   if (status.is_good()) return;
-  cudaGetLastError();  // or the next kernel of ours is taken for the one that failed
-  std::string words = status.get_message();
-  std::replace(words.begin(), words.end(), '\n', ' ');
-  throw Error(kInternal, std::string("cuDNN: ") + call + " of " + graph.text() + ": " + words);
+  cudaGetLastError();  // or the error is attributed to our next kernel
+  std::string message = status.get_message();
+  std::replace(message.begin(), message.end(), '\n', ' ');
+  throw Error(kInternal, std::string("cuDNN: ") + call + " of " + graph.text() + ": " + message);
 }
 
 void check(cudnnStatus_t status, const char* call) {
@@ -35,8 +35,8 @@ struct PlannedGraph : fe::graph::Graph {
   fe::graph::Execution_plan_list& list() { return plans; }
 };
 
-// Where plans are made: by a handle, or for a described card.
-struct Place {
+// What plans are built for: the card of a handle, or a described card.
+struct Target {
   cudnnHandle_t handle = nullptr;
   std::shared_ptr<fe::DeviceProperties> description;
   int compute_capability = 0;
@@ -97,7 +97,7 @@ class Description {
     dx->set_output(true).set_data_type(io).set_uid(kDx);
   }
 
-  // float32 whatever is multiplied: for bfloat16 cuDNN wants an operation behind the convolution that converts.
+  // Always float32: for bfloat16 cuDNN needs an operation after the convolution that converts.
   void describe_weight_gradient() {
     const auto [k, c, r, s] = std::tuple(spec_.k, spec_.c, spec_.kernel_h, spec_.kernel_w);
     TensorOf dw = made_->conv_wgrad(dy(), x(), convolution<fe::graph::Conv_wgrad_attributes>());
@@ -123,7 +123,7 @@ std::vector<fe::NumericalNote_t> refused_notes(const ConvolutionGraph& graph) {
   return notes;
 }
 
-// Plan `index` of a graph that others may share. Gone, it gives the card's memory for its kernels back.
+// Plan `index` of a graph that other plans may share. Its destructor frees the card's memory for its kernels.
 class FrontendPlan final : public BuiltPlan {
  public:
   FrontendPlan(const ConvolutionGraph& graph, std::shared_ptr<PlannedGraph> made, cudnnHandle_t handle, int64_t index,
@@ -171,14 +171,14 @@ class FrontendPlan final : public BuiltPlan {
 
 class FrontendProposals final : public Proposals {
  public:
-  FrontendProposals(const ConvolutionGraph& graph, Heuristics heuristics, const Place& place)
-      : spec_(graph), made_(Description(graph).made()), handle_(place.handle) {
-    if (place.description) {
-      made_->set_device_properties(place.description);
-      made_->set_sm_version(place.compute_capability);
+  FrontendProposals(const ConvolutionGraph& graph, Heuristics heuristics, const Target& target)
+      : spec_(graph), made_(Description(graph).made()), handle_(target.handle) {
+    if (target.description) {
+      made_->set_device_properties(target.description);
+      made_->set_sm_version(target.compute_capability);
     }
     check(made_->validate(), spec_, "validate");
-    check(place.description ? made_->build_operation_graph() : made_->build_operation_graph(handle_), spec_,
+    check(target.description ? made_->build_operation_graph() : made_->build_operation_graph(handle_), spec_,
           "build_operation_graph");
     const auto mode = heuristics == Heuristics::first ? fe::HeurMode_t::A : fe::HeurMode_t::FALLBACK;
     check(made_->create_execution_plans({mode}), spec_, "create_execution_plans");
@@ -208,12 +208,12 @@ class FrontendProposals final : public Proposals {
 class FrontendCudnn final : public Cudnn {
  public:
   explicit FrontendCudnn(Stream stream) {
-    check(cudnnCreate(&place_.handle), "cudnnCreate");
-    check(cudnnSetStream(place_.handle, stream), "cudnnSetStream");
+    check(cudnnCreate(&target_.handle), "cudnnCreate");
+    check(cudnnSetStream(target_.handle, stream), "cudnnSetStream");
   }
-  explicit FrontendCudnn(Place place) : place_(std::move(place)) {}
+  explicit FrontendCudnn(Target target) : target_(std::move(target)) {}
   ~FrontendCudnn() override {
-    if (place_.handle) cudnnDestroy(place_.handle);  // fails when the driver has gone before us: nothing to be done
+    if (target_.handle) cudnnDestroy(target_.handle);  // fails when the driver was unloaded first, which is harmless
   }
 
   std::string version() const override {
@@ -221,29 +221,29 @@ class FrontendCudnn final : public Cudnn {
   }
 
   std::unique_ptr<Proposals> propose(const ConvolutionGraph& graph, Heuristics heuristics) override {
-    return std::make_unique<FrontendProposals>(graph, heuristics, place_);
+    return std::make_unique<FrontendProposals>(graph, heuristics, target_);
   }
 
   std::unique_ptr<BuiltPlan> restore(const ConvolutionGraph& graph, const std::string& name,
                                      const std::vector<uint8_t>& serialized) override {
     auto made = std::make_shared<PlannedGraph>();
     try {
-      if (place_.description) {
-        made->set_device_properties(place_.description);
+      if (target_.description) {
+        made->set_device_properties(target_.description);
         check(made->deserialize(serialized), graph, "deserialize");
       } else {
-        check(made->deserialize(place_.handle, serialized, false, false), graph, "deserialize");
+        check(made->deserialize(target_.handle, serialized, false, false), graph, "deserialize");
       }
     } catch (const Error&) {
       throw;
     } catch (const std::exception& error) {  // of the JSON library
       throw Error(kInternal, "cuDNN: deserialize of " + graph.text() + ": " + error.what());
     }
-    return std::make_unique<FrontendPlan>(graph, std::move(made), place_.handle, 0, name);
+    return std::make_unique<FrontendPlan>(graph, std::move(made), target_.handle, 0, name);
   }
 
  private:
-  Place place_;
+  Target target_;
 };
 
 }  // namespace
@@ -254,7 +254,7 @@ std::unique_ptr<Cudnn> open_cudnn_without_card(const std::string& description, i
   auto properties = std::make_shared<fe::DeviceProperties>();
   auto status = properties->deserialize(std::vector<uint8_t>(description.begin(), description.end()));
   if (status.is_bad()) throw Error(kInternal, "cuDNN: description of a card: " + status.get_message());
-  return std::make_unique<FrontendCudnn>(Place{nullptr, std::move(properties), compute_capability});
+  return std::make_unique<FrontendCudnn>(Target{nullptr, std::move(properties), compute_capability});
 }
 
 }  // namespace vggnet::cuda

@@ -25,7 +25,7 @@ class Proposals {
   virtual std::unique_ptr<BuiltPlan> build(int64_t index) = 0;     // a plan may outlive the proposals
 };
 
-// One cuDNN handle, or a card that is only described. All throw INTERNAL in cuDNN's words.
+// One cuDNN handle, or a card that is only described. All throw INTERNAL with cuDNN's message.
 class Cudnn {
  public:
   virtual ~Cudnn() = default;

@@ -33,7 +33,7 @@ struct ConvolutionOperands {
   const void* bias = nullptr;                    // k elements of the precision
   void *y = nullptr, *dx = nullptr;
   float *dw = nullptr;                           // overwritten
-  float *sums = nullptr;                         // c; must be zero before: whether it is added to is not said
+  float *sums = nullptr;                         // c; must be zero before: a plan may add to it or overwrite it
 };
 
 // Scratch of any plan of this graph, in bytes: a cap, so that memory can be planned before plans are chosen.
@@ -51,8 +51,9 @@ class ConvolutionPlans {
  public:
   virtual ~ConvolutionPlans() = default;
   // Chosen once for each graph among all that cuDNN offers, by time, and checked in numbers; kept on disk. NaN passes
-  // its ReLU, which is a pass of its own where cuDNN has no such plan. Throws INTERNAL where no plan is right. The operands are for the trial: what the graph writes is lost, and x, dy and mask
-  // are filled with random numbers; weights and bias are only read.
+  // its ReLU, which is a separate pass where cuDNN has no such plan. Throws INTERNAL where no plan is right. The
+  // operands are used for the trial runs: what the graph writes is lost, and x, dy and mask are filled with random
+  // numbers; weights and bias are only read.
   virtual ConvolutionPlan& choose(const ConvolutionGraph&, const ConvolutionOperands&, void* workspace) = 0;
 };
 

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "backend/cuda/convolution_description.hpp"
-#include "backend/cuda/convolution_trial.hpp"
+#include "backend/cuda/plan_trial.hpp"
 #include "backend/cuda/kernels/elements.hpp"
 #include "backend/cuda/plan_builders.hpp"
 #include "backend/cuda/plan_cache.hpp"
@@ -25,11 +25,11 @@ int64_t plans_to_try() {
   return number;
 }
 
-// What each plan came to, for the case that none is right.
-class Fates {
+// Why each plan was rejected, reported where none is right.
+class Rejections {
  public:
-  void add(const std::string& plan, const std::string& fate) {
-    if (text_.size() < kLongest) text_ += "; " + plan + ": " + fate;
+  void add(const std::string& plan, const std::string& reason) {
+    if (text_.size() < kLongest) text_ += "; " + plan + ": " + reason;
   }
   const std::string& text() const { return text_; }
 
@@ -47,7 +47,7 @@ std::vector<uint8_t> value_of(const BuiltPlan& plan) {
   return value;
 }
 
-// In the cache instead of a plan: the ReLU is a pass of its own.
+// In the cache instead of a plan: the ReLU is a separate pass.
 constexpr std::string_view kReluApart = "relu apart\n";
 
 // A plan of the same graph without its ReLU, and our kernel.
@@ -87,16 +87,16 @@ class TriedPlans final : public ConvolutionPlans {
                                         void* workspace) {
     const auto known = cache_.find(key(graph));
     const bool apart = known && std::ranges::equal(*known, kReluApart);
-    Fates fates;
+    Rejections rejections;
     if (!apart) {
-      ConvolutionTrial trial(device_, graph, operands, workspace);
+      PlanTrial trial(device_, graph, operands, workspace);
       if (known)
         if (auto plan = restored(graph, *known, trial)) return plan;
-      if (auto plan = fastest(graph, trial, fates)) {
+      if (auto plan = fastest(graph, trial, rejections)) {
         remember(graph, *plan);
         return plan;
       }
-      if (!graph.relu) throw Error(kInternal, "cuDNN has no plan that is right for " + graph.text() + fates.text());
+      if (!graph.relu) throw Error(kInternal, "cuDNN has no plan that is right for " + graph.text() + rejections.text());
     }
     ConvolutionGraph bare = graph;
     bare.relu = false;
@@ -113,7 +113,7 @@ class TriedPlans final : public ConvolutionPlans {
   }
 
   std::unique_ptr<BuiltPlan> restored(const ConvolutionGraph& graph, const std::vector<uint8_t>& value,
-                                      ConvolutionTrial& trial) {
+                                      PlanTrial& trial) {
     const auto end = std::ranges::find(value, '\n');
     if (end == value.end()) return nullptr;
     try {
@@ -122,7 +122,7 @@ class TriedPlans final : public ConvolutionPlans {
     } catch (const Error& error) {
       if (std::string_view(error.code()) == kDeviceLost) throw;
     }
-    return nullptr;  // tried anew
+    return nullptr;  // tried again
   }
 
   void remember(const ConvolutionGraph& graph, const BuiltPlan& plan) {
@@ -132,20 +132,20 @@ class TriedPlans final : public ConvolutionPlans {
     }
   }
 
-  std::unique_ptr<BuiltPlan> fastest(const ConvolutionGraph& graph, ConvolutionTrial& trial, Fates& fates) {
+  std::unique_ptr<BuiltPlan> fastest(const ConvolutionGraph& graph, PlanTrial& trial, Rejections& rejections) {
     for (Heuristics heuristics : {Heuristics::first, Heuristics::fallback})
-      if (auto plan = fastest(graph, heuristics, trial, fates)) return plan;
+      if (auto plan = fastest(graph, heuristics, trial, rejections)) return plan;
     return nullptr;
   }
 
-  std::unique_ptr<BuiltPlan> fastest(const ConvolutionGraph& graph, Heuristics heuristics, ConvolutionTrial& trial,
-                                     Fates& fates) {
+  std::unique_ptr<BuiltPlan> fastest(const ConvolutionGraph& graph, Heuristics heuristics, PlanTrial& trial,
+                                     Rejections& rejections) {
     std::unique_ptr<BuiltPlan> best;
     double best_time = 0;
     for (BuildResult& result : builders_.build(graph, heuristics, most_)) {
       const auto fault = result.plan ? trial.fault(*result.plan) : std::optional(result.fault);
       if (fault) {
-        fates.add(result.name, *fault);
+        rejections.add(result.name, *fault);
         continue;
       }
       const double time = trial.milliseconds(*result.plan);

@@ -74,12 +74,12 @@ class CudaDevice final : public Device {
   bool host_addresses_memory() const override { return false; }
   int64_t available_bytes() const override { return std::max<int64_t>(0, free_bytes() - kLeftFree); }
 
-  // Beyond what is told to be available: plans try themselves out in the last of it.
+  // Not part of the memory reported as available: trying plans uses the last of it.
   std::unique_ptr<Memory> allocate(int64_t bytes) override {
     void* data = nullptr;
     const cudaError_t status = cudaMalloc(&data, std::max<int64_t>(bytes, 1));
     if (status == cudaErrorMemoryAllocation) {
-      cudaGetLastError();  // it is told here
+      cudaGetLastError();  // reported here
       throw Error(kOutOfMemory, "cannot allocate " + std::to_string(bytes) + " bytes on " + card_.name + ": only " +
                                     std::to_string(available_bytes()) + " bytes are available");
     }

@@ -7,8 +7,8 @@
 
 namespace vggnet::cuda {
 
-// A handle that its library gives back when it goes. At the end of the process the driver may be gone before: that a
-// handle is not given back then harms nobody, so errors are not looked at.
+// A handle that its destructor gives back to its library. At the end of the process the driver may be unloaded first; a
+// handle that is not given back then is harmless, so errors are ignored.
 template <class Handle, auto destroy>
 class Owned {
  public:

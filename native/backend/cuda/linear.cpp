@@ -50,16 +50,18 @@ class ProductStage final : public LinearStage {
                     .transposed_a = true,
                     .precision = setting_.precision,
                     .deterministic = setting_.deterministic};
-    const ProductOperands trial = {
+    const ProductOperands trial_operands = {
         .a = binding_.grad_output.data, .b = binding_.input.data, .d = weight_scratch(), .sums = bias_scratch()};
-    weight_gradient_ = choose(product, trial);
+    weight_gradient_ = choose(product, trial_operands);
     sums_fused_ = false;
     if (!wants_bias_gradient() || setting_.deterministic) return;  // how cuBLASLt sums, it does not say
     product.sums_a = true;
-    ProductPlan* const with_sums = choose(product, trial);
+    ProductPlan* const with_sums = choose(product, trial_operands);
     if (!with_sums) return;
     const auto milliseconds = [&](ProductPlan* plan) {
-      const auto gradients = [&] { write_parameter_gradients(*plan, plan == with_sums, trial.d, trial.sums); };
+      const auto gradients = [&] {
+        write_parameter_gradients(*plan, plan == with_sums, trial_operands.d, trial_operands.sums);
+      };
       gradients();
       return setting_.device->milliseconds([&] {
         for (int i = 0; i < 5; ++i) gradients();

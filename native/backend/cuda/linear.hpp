@@ -12,7 +12,7 @@ namespace vggnet::cuda {
 std::optional<ConvolutionGraphs> graphs_of(const Linear&, const Shape& input, const Context&, const Setting&);
 
 // What products and convolutions have in common: micro-batches, dropout, masks. The workspace is the library's scratch,
-// and behind it, in the backward pass: a weight gradient, a bias gradient, partial sums.
+// and after it, in the backward pass: a weight gradient, a bias gradient, partial sums.
 class LinearStage : public Stage {
  public:
   LinearStage(const Linear&, const Shape& input, const Context&, const Setting&);
@@ -51,7 +51,7 @@ class LinearStage : public Stage {
  private:
   void give_parameter_gradients(Gradients);
 
-  int64_t library_bytes_ = 0, sums_at_ = 0, partial_at_ = 0;  // the last two: bytes into the part behind the library's
+  int64_t library_bytes_ = 0, sums_at_ = 0, partial_at_ = 0;  // the last two: byte offsets into the part after the library's
   char* part_ = nullptr;
 };
 

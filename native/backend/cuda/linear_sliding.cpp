@@ -31,9 +31,9 @@ class SlidingStage final : public LinearStage {
     operands_.dx = binding_.grad_input.data;
     forward_ = choose(graphs_.forward, operands_);
     if (graphs_.weight_gradient && binding_.grad_weight) {
-      ConvolutionOperands trial = operands_;  // gradients of an earlier micro-batch stay as they are
-      trial.dw = weight_scratch();
-      weight_gradient_ = choose(*graphs_.weight_gradient, trial);
+      ConvolutionOperands trial_operands = operands_;  // gradients of an earlier micro-batch stay as they are
+      trial_operands.dw = weight_scratch();
+      weight_gradient_ = choose(*graphs_.weight_gradient, trial_operands);
     }
     if (graphs_.input_gradient && operands_.dx) input_gradient_ = choose(*graphs_.input_gradient, operands_);
   }

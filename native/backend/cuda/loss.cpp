@@ -18,7 +18,7 @@ class SoftmaxLossStage final : public Stage {
     VGGNET_ASSERT(!masks_ || scores_ == setting.element());
     requirements_.input_in_backward = true;
     requirements_.saved = {{"normaliser", normaliser_bytes(input.n)}};
-    requirements_.workspace_bytes = verdicts_bytes(input.n);
+    requirements_.workspace_bytes = image_results_bytes(input.n);
   }
 
   void bind(const Binding& binding) override { binding_ = binding; }

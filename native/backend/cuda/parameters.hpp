@@ -10,7 +10,7 @@ int64_t stored_count(const Parameter&);
 void store(const Parameter&, const float* logical, float* stored);
 void load(const Parameter&, const float* stored, float* logical);
 
-// The block of parameters: float32, and behind them, where stages compute in bfloat16, a copy of each at the same place.
+// The block of parameters: float32, and after them, where stages compute in bfloat16, a copy of each in the same order.
 class ParameterBlock {
  public:
   explicit ParameterBlock(Precision precision) : copies_(precision == Precision::bf16) {}

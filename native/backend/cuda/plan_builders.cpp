@@ -15,7 +15,7 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kPatience = std::chrono::seconds(10);  // for one graph, if there is a plan by then
 constexpr int64_t kMostBuilders = 8;
 
-// What the builders of one graph share: who takes which proposal, and when it is enough.
+// The state that the builders of one graph share: the next proposal, and when to stop.
 class Share {
  public:
   Share(int64_t proposals, int64_t most) : results_(proposals), most_(most) {}

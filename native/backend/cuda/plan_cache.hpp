@@ -1,6 +1,6 @@
 #pragma once
-// What was once found out about this card by trial, in files that the next process reads. Whatever is wrong with a file
-// or a folder, it counts as not there.
+// The plans chosen on this card, in files that the next process reads. A file or folder that cannot be used counts as
+// missing.
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -20,7 +20,7 @@ class PlanCache {
   std::string folder_;
 };
 
-// The user's own: VGGNET_CACHE, else XDG_CACHE_HOME, else ~/.cache. Empty where there is none.
+// The user's cache: VGGNET_CACHE, else XDG_CACHE_HOME, else ~/.cache. Empty where there is none.
 std::string plan_cache_folder();
 
 }  // namespace vggnet::cuda

@@ -97,7 +97,7 @@ Description describe(const Product& product) {
   return description;
 }
 
-// Parts of a sum are added in float32, whatever d is; in place they are added in the order in which they come.
+// Partial sums are added in float32, whatever the type of d; in place they are added in the order of arrival.
 uint32_t reductions_of(const Product& product) {
   uint32_t mask = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
   if (product.result == Element::float32) mask |= CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE;

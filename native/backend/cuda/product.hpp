@@ -41,9 +41,9 @@ class ProductPlans {
   virtual ~ProductPlans() = default;
   // The fastest of cuBLASLt's proposals that is right in numbers, found once for each product. Null where cuBLASLt has
   // none with just these extras (bias, relu that keeps NaN, sums_a): then the caller leaves them out and does them
-  // itself. Without extras it throws INTERNAL. The operands are for the trial: d and sums are lost, a is filled with
-  // random numbers, and so is b where a is transposed; else b holds weights, and is only read. All are aligned to 16
-  // bytes, the workspace to 256.
+  // itself. Without extras it throws INTERNAL. The operands are used for the trial runs: d and sums are
+  // lost, a is filled with random numbers, and so is b where a is transposed; else b holds weights, and is only read.
+  // All are aligned to 16 bytes, the workspace to 256.
   virtual ProductPlan* choose(const Product&, const ProductOperands&, void* workspace) = 0;
 };
 

@@ -1,5 +1,5 @@
 #pragma once
-// From the host's memory to the card's. What is sent ahead travels on a stream of its own while the card computes.
+// From the host's memory to the card's. What is sent ahead travels on a separate stream while the card computes.
 #include <cstdint>
 
 #include "backend/cuda/handle.hpp"

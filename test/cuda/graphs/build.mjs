@@ -8,25 +8,11 @@ import { findCompiler } from '../../../scripts/setup/tools.mjs'
 const root = path.resolve(import.meta.dirname, '../../..')
 const source = path.join(root, 'test', 'cuda', 'graphs')
 const output = path.join(root, 'build-cuda', 'graphs')
+const objects = path.join(root, 'build-cuda', 'CMakeFiles', 'vggnet_cuda.dir')
 
 async function cmake(parameters) {
-  const { ok, output: said } = await run('cmake', parameters, { cwd: root, env: { PATH: await pathWithCmake() } })
-  if (!ok) throw new SetupProblem('BUILD_FAILED', `cmake ${parameters[0]} failed:\n${said}`, said)
-}
-
-async function build(kind, target, definitions) {
-  const folder = path.join(output, kind)
-  const compiler = await findCompiler()
-  removeForeignBuild(folder, { CMAKE_HOME_DIRECTORY: source, CMAKE_CXX_COMPILER: compiler })
-  const words = Object.entries({ CMAKE_CXX_COMPILER: compiler, ...definitions }).map((pair) => `-D${pair.join('=')}`)
-  await cmake(['-S', source, '-B', folder, '-G', 'Ninja', ...words])
-  await cmake(['--build', folder, '--target', ...target])
-  return folder
-}
-
-/** Builds the program that tries the choice among plans; needs a compiler only. @returns its path */
-export async function buildChoice() {
-  return path.join(await build('choice', ['choice'], {}), 'choice')
+  const { ok, output: printed } = await run('cmake', parameters, { cwd: root, env: { PATH: await pathWithCmake() } })
+  if (!ok) throw new SetupProblem('BUILD_FAILED', `cmake ${parameters[0]} failed:\n${printed}`, printed)
 }
 
 // Every function of the driver whose name stands in a library of cuDNN's.
@@ -67,13 +53,20 @@ const foldersIn = (variable) => {
 export async function buildPlans() {
   const libraries = foldersIn('VGGNET_CUDA_LIBRARIES')
   const includes = foldersIn('VGGNET_CUDA_INCLUDES')
-  writeEntries(path.join(output, 'plans'), libraries)
-  const folder = await build('plans', ['plans', 'driver'], {
-    VGGNET_CUDA_LIBRARIES: libraries.join(';'),
-    VGGNET_CUDA_INCLUDES: includes.join(';'),
-  })
+  if (!existsSync(objects)) throw new SetupProblem('LIBRARY_MISSING', 'no CUDA library: npm run build:cuda builds it')
+  const compiler = await findCompiler()
+  removeForeignBuild(output, { CMAKE_HOME_DIRECTORY: source, CMAKE_CXX_COMPILER: compiler })
+  writeEntries(output, libraries)
+  const definitions = [
+    `CMAKE_CXX_COMPILER=${compiler}`,
+    `VGGNET_CUDA_LIBRARIES=${libraries.join(';')}`,
+    `VGGNET_CUDA_INCLUDES=${includes.join(';')}`,
+    `VGGNET_CUDA_OBJECTS=${objects}`,
+  ]
+  await cmake(['-S', source, '-B', output, '-G', 'Ninja', ...definitions.map((definition) => `-D${definition}`)])
+  await cmake(['--build', output])
   return {
-    program: path.join(folder, 'plans'),
-    env: { LD_LIBRARY_PATH: [...libraries, path.join(folder, 'driver')].join(':') },
+    program: path.join(output, 'plans'),
+    env: { LD_LIBRARY_PATH: [...libraries, path.join(output, 'driver')].join(':') },
   }
 }

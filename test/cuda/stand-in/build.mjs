@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
+import { holdLock } from '../../../lib/platform/wheels/lock.mjs'
 import { pathWithCmake, removeForeignBuild } from '../../../scripts/setup/cmake.mjs'
 import { announce, run } from '../../../scripts/setup/command.mjs'
 import { buildNative, builds } from '../../../scripts/setup/native.mjs'
@@ -8,23 +9,22 @@ import { sanitizerEnvironment } from '../../../scripts/setup/sanitizer.mjs'
 import { findCompiler } from '../../../scripts/setup/tools.mjs'
 
 /**
- * Builds the stand-in card, and the addon that it goes with.
+ * Builds the stand-in card, and the addon that it goes with; in release also `choice` and `check_sums` beside it.
  * @param {'release' | 'debug'} kind
  * @returns {Promise<Record<string, string>>} the environment in which Node finds it, as it would a card
  */
 export async function buildStandIn(root, kind) {
-  await buildNative(root, builds[kind])
   const compiler = await findCompiler()
   const folder = path.join(root, 'build-cuda', 'stand-in', kind)
   const source = path.join(root, 'test', 'cuda', 'stand-in')
-  // the addon's, also where a source has been changed since
-  const [hash] = readFileSync(path.join(root, builds[kind].folder, '.stamp'), 'utf8').split('\n')
   const env = { PATH: await pathWithCmake() }
   const cmake = async (...parameters) => {
     const { ok, output } = await run('cmake', parameters, { cwd: root, env })
     if (!ok) throw new SetupProblem('BUILD_FAILED', 'the stand-in card was not built; the output is above', output)
   }
-  await announce(`stand-in card, ${kind} (a minute when new)`, async () => {
+  const compile = async () => {
+    // the addon's, also where a source has been changed since
+    const [hash] = readFileSync(path.join(root, builds[kind].folder, '.stamp'), 'utf8').split('\n')
     removeForeignBuild(folder, { CMAKE_HOME_DIRECTORY: source, CMAKE_CXX_COMPILER: compiler })
     const definitions = [
       `VGGNET_BUILD_ID=${hash.slice(0, 16)}`,
@@ -33,6 +33,11 @@ export async function buildStandIn(root, kind) {
     ]
     await cmake('-S', source, '-B', folder, '-G', 'Ninja', ...definitions.map((definition) => `-D${definition}`))
     await cmake('--build', folder)
+  }
+  // two files of tests may want the release build at once
+  await holdLock(folder, async () => {
+    await buildNative(root, builds[kind])
+    await announce(`stand-in card, ${kind} (a minute when new)`, compile)
   })
   return {
     ...(kind === 'debug' && (await sanitizerEnvironment(root))),

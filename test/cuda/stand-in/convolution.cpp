@@ -13,15 +13,15 @@
 namespace vggnet::cuda {
 namespace {
 
-// n h w c, or a window of it for each place: the rows of what a convolution multiplies.
+// n h w c, or a window of it for each position: the rows of what a convolution multiplies.
 struct Windows {
   Precision precision;
   const void* data;
   int64_t c, h, w, window_h, window_w, padding, out_h, out_w;
 
-  // Elements begin to end of the row of one place; a row is window_h x window_w x c.
-  void read(int64_t place, int64_t begin, int64_t end, float* values) const {
-    const int64_t n = place / (out_h * out_w), oh = place / out_w % out_h, ow = place % out_w;
+  // Elements begin to end of the row of one position; a row is window_h x window_w x c.
+  void read(int64_t position, int64_t begin, int64_t end, float* values) const {
+    const int64_t n = position / (out_h * out_w), oh = position / out_w % out_h, ow = position % out_w;
     for (int64_t at = begin; at < end;) {
       const int64_t tap = at / c, first = at % c, count = std::min(c - first, end - at);
       const int64_t row = oh + tap / window_w - padding, column = ow + tap % window_w - padding;
@@ -50,10 +50,10 @@ void forward(const ConvolutionGraph& graph, const ConvolutionOperands& operands)
                         }};
   const Precision exact = precision == Precision::tf32 ? Precision::float32 : precision;
   multiply(graph.n * graph.out_h() * graph.out_w(), graph.k, inner, rows_of(windows), filters,
-           [&](int64_t place, const double* values) {
+           [&](int64_t position, const double* values) {
              for (int64_t k = 0; k < graph.k; ++k) {
                const double value = values[k] + (graph.bias ? load(exact, operands.bias, k) : 0);
-               store(element_of(precision), operands.y, place * graph.k + k, graph.relu && value < 0 ? 0 : value);
+               store(element_of(precision), operands.y, position * graph.k + k, graph.relu && value < 0 ? 0 : value);
              }
            });
 }
@@ -63,9 +63,9 @@ void input_gradient(const ConvolutionGraph& graph, const ConvolutionOperands& op
   VGGNET_ASSERT(graph.kernel_h == graph.kernel_w || graph.padding == 0);
   const Precision precision = graph.precision;
   const int64_t taps = graph.kernel_h * graph.kernel_w, c = graph.c, k = graph.k;
-  // a row of places beside the map at top and left: as many as the filter reaches beyond the padding
-  const auto windows_row = [=](int64_t place, int64_t begin, int64_t end, float* values) {
-    const int64_t n = place / (graph.h * graph.w), h = place / graph.w % graph.h, w = place % graph.w;
+  // a row of positions beside the map at top and left: as many as the filter reaches beyond the padding
+  const auto windows_row = [=](int64_t position, int64_t begin, int64_t end, float* values) {
+    const int64_t n = position / (graph.h * graph.w), h = position / graph.w % graph.h, w = position % graph.w;
     for (int64_t at = begin; at < end; ++at) {
       const int64_t row = h + graph.padding - at / k / graph.kernel_w, column = w + graph.padding - at / k % graph.kernel_w;
       const bool inside = row >= 0 && row < graph.out_h() && column >= 0 && column < graph.out_w();
@@ -78,12 +78,12 @@ void input_gradient(const ConvolutionGraph& graph, const ConvolutionOperands& op
   };
   sums.assign(c, 0);
   multiply(graph.n * graph.h * graph.w, c, taps * k, {Vectors::rows, windows_row}, {Vectors::rows, filter_row},
-           [&](int64_t place, const double* values) {
+           [&](int64_t position, const double* values) {
              for (int64_t i = 0; i < c; ++i) {
-               const bool kept = !graph.mask || load(precision, operands.mask, place * c + i) > 0;
+               const bool kept = !graph.mask || load(precision, operands.mask, position * c + i) > 0;
                const double value = kept ? values[i] : 0;
                sums[i] += value;
-               store(element_of(precision), operands.dx, place * c + i, value);
+               store(element_of(precision), operands.dx, position * c + i, value);
              }
            });
 }
@@ -93,8 +93,8 @@ void weight_gradient(const ConvolutionGraph& graph, const ConvolutionOperands& o
   const int64_t columns = graph.kernel_h * graph.kernel_w * graph.c;
   const Windows windows{precision,      operands.x,     graph.c,       graph.h,      graph.w,
                         graph.kernel_h, graph.kernel_w, graph.padding, graph.out_h(), graph.out_w()};
-  const auto gradients = [=](int64_t place, int64_t begin, int64_t end, float* values) {
-    for (int64_t k = begin; k < end; ++k) *values++ = load(precision, operands.dy, place * graph.k + k);
+  const auto gradients = [=](int64_t position, int64_t begin, int64_t end, float* values) {
+    for (int64_t k = begin; k < end; ++k) *values++ = load(precision, operands.dy, position * graph.k + k);
   };
   multiply(graph.k, columns, graph.n * graph.out_h() * graph.out_w(), {Vectors::columns, gradients}, rows_of(windows),
            [&](int64_t k, const double* values) {
@@ -112,10 +112,10 @@ class StandInPlan final : public ConvolutionPlan {
     stream_->enqueue([=, this] { compute(operands, workspace); });
   }
 
-  // As a trial of true plans: x, dy and mask hold random numbers afterwards, and what it writes is spoilt.
+  // As when plans are tried: x, dy and mask hold random numbers afterwards, and what it writes is spoilt.
   void try_out(const ConvolutionOperands& operands, void* workspace) {
     check(operands, workspace);
-    stream_->expect_not_recording("a trial of plans");
+    stream_->expect_not_recording("trying plans");
     stream_->run([&] {
       const Element element = element_of(graph_.precision);
       const auto fill = [&](const void* data, int64_t count) { fill_with_random_numbers(element, const_cast<void*>(data), count); };
@@ -165,7 +165,7 @@ class StandInPlan final : public ConvolutionPlan {
     if (graph_.direction == Direction::weight_gradient) weight_gradient(graph_, operands);
     if (graph_.direction == Direction::input_gradient) input_gradient(graph_, operands, sums);
     if (!graph_.sums_gradient) return;
-    // whether the sum is added to is not said: now one, now the other
+    // a plan may add to the sum or overwrite it: in turn both
     adds_ = !adds_;
     for (int64_t i = 0; i < graph_.c; ++i) operands.sums[i] = static_cast<float>(sums[i] + (adds_ ? operands.sums[i] : 0));
   }
@@ -173,7 +173,7 @@ class StandInPlan final : public ConvolutionPlan {
   const ConvolutionGraph graph_;
   const Stream stream_;
   const std::string name_ = "stand-in";
-  bool adds_ = true;  // turned at each run, so the first after the trial adds
+  bool adds_ = true;  // flipped at each run, so the first after trying plans adds
 };
 
 class StandInPlans final : public ConvolutionPlans {

@@ -1,5 +1,5 @@
 // A stand-in for native/backend/cuda/device.cpp: a card of host memory, for tests without one. What a card has but this
-// has not: other memory than the host's, calls that run while the host goes on, and time.
+// has not: other memory than the host's, calls that run while the host continues, and time.
 #include <sys/mman.h>
 
 #ifdef VGGNET_DEBUG
@@ -59,7 +59,7 @@ class CardMemory final : public Memory {
   }
 
  private:
-  size_t mapped() const { return static_cast<size_t>(held_ + kPage); }  // a page behind it is nobody's
+  size_t mapped() const { return static_cast<size_t>(held_ + kPage); }  // the page after it is inaccessible
   char* end() const { return static_cast<char*>(data_) + held_; }
 
   // The sanitizer's view of what lies between the block's end and its page's.

@@ -51,7 +51,7 @@ void pack_rows(const Vectors& a, int64_t row, int64_t rows, int64_t first, int64
 // b as panels of kLanes columns, each inner x kLanes.
 void pack_columns(const Vectors& b, int64_t columns, int64_t first, int64_t inner, std::vector<float>& packed) {
   packed.assign(round_up(columns, kLanes) * inner, 0);
-  const auto place = [&](int64_t k, int64_t j) -> float& {
+  const auto slot = [&](int64_t k, int64_t j) -> float& {
     return packed[(j / kLanes * inner + k) * kLanes + j % kLanes];
   };
   const bool by_column = b.along == Vectors::columns;
@@ -60,10 +60,10 @@ void pack_columns(const Vectors& b, int64_t columns, int64_t first, int64_t inne
     std::vector<float> values(by_column ? inner : columns);
     if (by_column) {
       b.read(v, first, first + inner, values.data());
-      for (int64_t k = 0; k < inner; ++k) place(k, v) = values[k];
+      for (int64_t k = 0; k < inner; ++k) slot(k, v) = values[k];
     } else {
       b.read(first + v, 0, columns, values.data());
-      for (int64_t j = 0; j < columns; ++j) place(v, j) = values[j];
+      for (int64_t j = 0; j < columns; ++j) slot(v, j) = values[j];
     }
   }
 }

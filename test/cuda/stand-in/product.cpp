@@ -31,7 +31,7 @@ class StandInProduct final : public ProductPlan {
 
   void try_out(const ProductOperands& operands, void* workspace) {
     check(operands, workspace);
-    stream_->expect_not_recording("a trial of plans");
+    stream_->expect_not_recording("trying plans");
     stream_->run([&] {
       compute(operands, workspace);
       spoil(operands.d, result_bytes());

@@ -1,5 +1,5 @@
 #pragma once
-// What a trial of plans does to memory, and what every run may do: the stand-in does the worst that is allowed.
+// What trying plans does to memory, and what every run may do: the stand-in does the worst that is allowed.
 #include <vector>
 
 #include "backend/cuda/device.hpp"

@@ -17,8 +17,8 @@ struct Drop {
   T* y;
 
   VGGNET_HOST_DEVICE void operator()(int64_t item) const {
-    const Division place = divide(item, groups), pixel = divide(place.whole, pixels);
-    const int64_t image = controls->first_image + pixel.whole, channel = place.rest * kLanes;
+    const Division position = divide(item, groups), pixel = divide(position.whole, pixels);
+    const int64_t image = controls->first_image + pixel.whole, channel = position.rest * kLanes;
     Floats values = load_group(x, item);
     if (pixels.divisor() == 1) {
       for (int half = 0; half < 2; ++half) {

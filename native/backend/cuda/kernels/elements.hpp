@@ -1,6 +1,6 @@
 #pragma once
 // Passes over stored elements, in the order of the stream. Tensors are aligned to 16 bytes; counts and columns are
-// multiples of 8 where nothing else is said. What comes out may lie where something of the same element came from.
+// multiples of 8 unless stated otherwise. What comes out may lie where something of the same element came from.
 #include "backend/cuda/element.hpp"
 #include "backend/cuda/device.hpp"
 

@@ -27,10 +27,10 @@ void local_norm(Stream, Element, const void* x, const Shape&, const LocalNorm&, 
 void local_norm_gradient(Stream, Element, const void* dy, const void* x, const Shape&, const LocalNorm&, void* dx);
 
 // loss.cu: scores n c 1 1 in the element given; adds to results (loss, correct, correct5); normaliser: n x 2 doubles,
-// kept for the gradient; verdicts: scratch. The gradient is an Element of its own.
+// kept for the gradient; image_results: scratch. The gradient may have another Element.
 int64_t normaliser_bytes(int64_t images);
-int64_t verdicts_bytes(int64_t images);
-void softmax_loss(Stream, Element, const void* scores, const Shape&, const Feed&, void* normaliser, void* verdicts);
+int64_t image_results_bytes(int64_t images);
+void softmax_loss(Stream, Element, const void* scores, const Shape&, const Feed&, void* normaliser, void* image_results);
 void softmax_loss_gradient(Stream, Element scores_element, const void* scores, const Shape&, const Feed&,
                            const void* normaliser, Element, void* dx);
 

@@ -1,5 +1,5 @@
-// Soft-max with cross-entropy, in double. An image's classes are dealt out to kParts items, whose results are put
-// together in a fixed order.
+// Soft-max with cross-entropy, in double. An image's classes are divided among kParts items, whose results are
+// joined in a fixed order.
 #include <cmath>
 
 #include "backend/cuda/kernels/divider.hpp"
@@ -18,11 +18,11 @@ struct Normaliser {
 };
 
 struct Part {
-  double largest, sum;  // of its own classes; NaN where a score is not finite
-  int64_t before;       // its classes that come before the label
+  double largest, sum;  // of the part's classes; NaN where a score is not finite
+  int64_t before;       // classes of the part that come before the label
 };
 
-struct Verdict {
+struct ImageResult {
   double loss;  // -log p(label)
   int64_t rank;
 };
@@ -73,13 +73,13 @@ struct TakeParts {
 
 // Scores that are not finite make everything that follows from them NaN.
 template <class T>
-struct Judge {
+struct JoinParts {
   const T* x;
   Scores scores;
   const int32_t* labels;
   const Part* parts;
   Normaliser* normalisers;
-  Verdict* verdicts;
+  ImageResult* image_results;
 
   VGGNET_HOST_DEVICE void operator()(int64_t image) const {
     const Part* const own = parts + image * kParts;
@@ -94,13 +94,13 @@ struct Judge {
     const bool finite = sum == sum;
     const double of_label = to_float(x[image * scores.groups.divisor() * kLanes + labels[image]]);
     normalisers[image] = finite ? Normaliser{largest, sum} : Normaliser{NAN, NAN};
-    verdicts[image] = finite ? Verdict{log(sum) - (of_label - largest), before} : Verdict{NAN, scores.classes};
+    image_results[image] = finite ? ImageResult{log(sum) - (of_label - largest), before} : ImageResult{NAN, scores.classes};
   }
 };
 
 // One after the other, so that equal runs give equal sums.
 struct Report {
-  const Verdict* verdicts;
+  const ImageResult* image_results;
   int64_t images, classes;
   const Controls* controls;
   Results* results;
@@ -110,10 +110,10 @@ struct Report {
     int64_t correct = 0, correct5 = 0;
     VGGNET_UNROLL(16)
     for (int64_t i = 0; i < images; ++i) {
-      const Verdict verdict = verdicts[i];
-      loss += verdict.loss;
-      correct += verdict.rank < 1;
-      correct5 += verdict.rank < (classes < 5 ? classes : 5);
+      const ImageResult result = image_results[i];
+      loss += result.loss;
+      correct += result.rank < 1;
+      correct5 += result.rank < (classes < 5 ? classes : 5);
     }
     results->loss += loss * controls->loss_scale;
     results->correct += correct;
@@ -131,14 +131,14 @@ struct SoftmaxLossGradient {
   Gradient* dx;
 
   VGGNET_HOST_DEVICE void operator()(int64_t item) const {
-    const Division place = divide(item, scores.groups);  // image, group
-    const Normaliser normaliser = normalisers[place.whole];
-    const int32_t label = labels[place.whole];
+    const Division position = divide(item, scores.groups);  // image, group
+    const Normaliser normaliser = normalisers[position.whole];
+    const int32_t label = labels[position.whole];
     const double loss_scale = controls->loss_scale;
     const Floats values = load_group(x, item);
     Floats result;
     for (int i = 0; i < kLanes; ++i) {
-      const int64_t c = place.rest * kLanes + i;
+      const int64_t c = position.rest * kLanes + i;
       const double difference = exp(values.at[i] - normaliser.largest) / normaliser.sum - (c == label);
       result.at[i] = c < scores.classes ? static_cast<float>(difference * loss_scale) : 0;
     }
@@ -149,20 +149,20 @@ struct SoftmaxLossGradient {
 }  // namespace
 
 int64_t normaliser_bytes(int64_t images) { return images * int64_t{sizeof(Normaliser)}; }
-int64_t verdicts_bytes(int64_t images) { return images * int64_t{sizeof(Verdict) + kParts * sizeof(Part)}; }
+int64_t image_results_bytes(int64_t images) { return images * int64_t{sizeof(ImageResult) + kParts * sizeof(Part)}; }
 
 void softmax_loss(Stream stream, Element element, const void* x, const Shape& shape, const Feed& feed,
                   void* normaliser, void* scratch) {
   Part* const parts = static_cast<Part*>(scratch);
-  Verdict* const verdicts = reinterpret_cast<Verdict*>(parts + shape.n * kParts);
+  ImageResult* const image_results = reinterpret_cast<ImageResult*>(parts + shape.n * kParts);
   const Scores scores(shape);
   with_element(element, [&]<class T>(T) {
     const T* const from = static_cast<const T*>(x);
     launch(stream, shape.n * kParts, TakeParts<T>{from, scores, feed.labels, parts});
     launch(stream, shape.n,
-           Judge<T>{from, scores, feed.labels, parts, static_cast<Normaliser*>(normaliser), verdicts});
+           JoinParts<T>{from, scores, feed.labels, parts, static_cast<Normaliser*>(normaliser), image_results});
   });
-  launch(stream, 1, Report{verdicts, shape.n, shape.c, feed.controls, feed.results});
+  launch(stream, 1, Report{image_results, shape.n, shape.c, feed.controls, feed.results});
 }
 
 void softmax_loss_gradient(Stream stream, Element scores_element, const void* x, const Shape& shape, const Feed& feed,

@@ -21,12 +21,12 @@ struct Windows {
   int64_t items(int64_t n) const { return n * rows.divisor() * columns.divisor() * groups.divisor(); }
 };
 
-struct Place {
+struct Position {
   int64_t corner;  // group of channels at the window's first pixel
   int64_t image, y, x, group;
 };
 
-VGGNET_HOST_DEVICE inline Place place_of(int64_t item, const Windows& windows) {
+VGGNET_HOST_DEVICE inline Position position_of(int64_t item, const Windows& windows) {
   const Division pixel = divide(item, windows.groups), line = divide(pixel.whole, windows.columns),
                  image = divide(line.whole, windows.rows);
   const int64_t y = 2 * image.rest, x = 2 * line.rest;
@@ -42,7 +42,7 @@ struct Pool {
   Indices* index;
 
   VGGNET_HOST_DEVICE void operator()(int64_t item) const {
-    const int64_t corner = place_of(item, windows).corner, right = windows.groups.divisor(), below = windows.w * right;
+    const int64_t corner = position_of(item, windows).corner, right = windows.groups.divisor(), below = windows.w * right;
     const Floats a = load_group(x, corner), b = load_group(x, corner + right), c = load_group(x, corner + below),
                  d = load_group(x, corner + below + right);
     Floats best = a;
@@ -58,10 +58,10 @@ struct Pool {
     if (index) index[item] = from;
   }
 
-  VGGNET_HOST_DEVICE static void take_larger(float value, int place, float& best, int& which) {
+  VGGNET_HOST_DEVICE static void take_larger(float value, int index, float& best, int& which) {
     const bool larger = value > best || value != value;
     best = larger ? value : best;
-    which = larger ? place : which;
+    which = larger ? index : which;
   }
 };
 
@@ -74,22 +74,22 @@ struct PoolGradient {
   T* dx;
 
   VGGNET_HOST_DEVICE void operator()(int64_t item) const {
-    const Place place = place_of(item, windows);
+    const Position position = position_of(item, windows);
     const int64_t right = windows.groups.divisor(), below = windows.w * right;
-    const bool has_right = place.x + 1 < windows.w, has_below = place.y + 1 < windows.h;
+    const bool has_right = position.x + 1 < windows.w, has_below = position.y + 1 < windows.h;
     Floats gradient = {};
     Indices from = {};
     if (has_right && has_below) {
-      const int64_t pooled = ((place.image * (windows.h / 2) + place.y / 2) * (windows.w / 2) + place.x / 2) * right +
-                             place.group;
+      const int64_t pooled = ((position.image * (windows.h / 2) + position.y / 2) * (windows.w / 2) + position.x / 2) * right +
+                             position.group;
       gradient = load_group(dy, pooled);
       from = index[pooled];
     }
     for (int i = 0; i < kLanes; ++i) gradient.at[i] *= scale;
-    write(gradient, from, 0, place.corner);
-    if (has_right) write(gradient, from, 1, place.corner + right);
-    if (has_below) write(gradient, from, 2, place.corner + below);
-    if (has_right && has_below) write(gradient, from, 3, place.corner + below + right);
+    write(gradient, from, 0, position.corner);
+    if (has_right) write(gradient, from, 1, position.corner + right);
+    if (has_below) write(gradient, from, 2, position.corner + below);
+    if (has_right && has_below) write(gradient, from, 3, position.corner + below + right);
   }
 
   VGGNET_HOST_DEVICE void write(const Floats& gradient, const Indices& from, int which, int64_t group) const {
@@ -107,8 +107,8 @@ struct SpatialMean {
   Result* y;
 
   VGGNET_HOST_DEVICE void operator()(int64_t item) const {
-    const Division place = divide(item, groups);  // image, group
-    int64_t group = place.whole * pixels * groups.divisor() + place.rest;
+    const Division position = divide(item, groups);  // image, group
+    int64_t group = position.whole * pixels * groups.divisor() + position.rest;
     Floats sum = {};
     VGGNET_UNROLL(4)
     for (int64_t p = 0; p < pixels; ++p, group += groups.divisor()) {
@@ -127,8 +127,8 @@ struct SpatialMeanGradient {
   T* dx;
 
   VGGNET_HOST_DEVICE void operator()(int64_t item) const {
-    const Division place = divide(item, groups);  // pixel of the batch, group
-    Floats values = load_group(dy, pixels.quotient(place.whole) * groups.divisor() + place.rest);
+    const Division position = divide(item, groups);  // pixel of the batch, group
+    Floats values = load_group(dy, pixels.quotient(position.whole) * groups.divisor() + position.rest);
     for (int i = 0; i < kLanes; ++i) values.at[i] /= static_cast<float>(pixels.divisor());
     store_group(values, dx, item);
   }

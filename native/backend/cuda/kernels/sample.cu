@@ -20,11 +20,11 @@ struct SumTerms {
   Doubles* partial;  // samples x strips
 
   VGGNET_HOST_DEVICE void operator()(int64_t item) const {
-    const Division place = divide(item, sizes.strips);  // sample, strip
-    const Spot spot = terms.spot(place.whole, sizes);
+    const Division position = divide(item, sizes.strips);  // sample, strip
+    const Spot spot = terms.spot(position.whole, sizes);
     Doubles sum = {};
     VGGNET_UNROLL(4)
-    for (int64_t step = place.rest; step < sizes.steps; step += sizes.strips.divisor())
+    for (int64_t step = position.rest; step < sizes.steps; step += sizes.strips.divisor())
       terms.add(spot, step, sizes, sum);
     partial[item] = sum;
   }

@@ -2,7 +2,7 @@
 // The reference by which a convolution's plan is checked before it may be used: some elements of what it wrote, among
 // them those at edges and corners, computed again in double from the operands. Equal graphs give equal samples.
 #include "backend/cuda/convolution_graph.hpp"
-#include "backend/cuda/kernels/random.hpp"  // fill_random, for trials
+#include "backend/cuda/kernels/random.hpp"  // fill_random, for trying plans
 
 namespace vggnet::cuda {
 

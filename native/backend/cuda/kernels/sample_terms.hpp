@@ -36,7 +36,7 @@ struct SampleSizes {
   }
 };
 
-// Which eight elements a sample is: of y or dx an image, a pixel and a group of channels; of dw an output, a place in
+// Which eight elements a sample is: of y or dx an image, a pixel and a group of channels; of dw an output, a position in
 // the kernel and a group.
 struct Spot {
   int64_t first, row, column, group;
@@ -61,7 +61,7 @@ VGGNET_HOST_DEVICE inline void add_products(double factor, const Floats& x, Doub
   for (int i = 0; i < kLanes; ++i) sum.at[i] += factor * x.at[i];
 }
 
-// A step is eight channels of the input at a place in the kernel.
+// A step is eight channels of the input at a position in the kernel.
 template <class T>
 struct ForwardTerms {
   using Written = T;
@@ -74,13 +74,13 @@ struct ForwardTerms {
   }
   VGGNET_HOST_DEVICE void add(const Spot& spot, int64_t step, const SampleSizes& s, Doubles& sum) const {
     const Division part = divide(step, s.groups), at = divide(part.whole, s.columns);
-    const int64_t place = part.whole, group = part.rest;
+    const int64_t position = part.whole, group = part.rest;
     const int64_t row = spot.row + at.whole - s.padding, column = spot.column + at.rest - s.padding;
     if (row < 0 || row >= s.h || column < 0 || column >= s.w) return;
     const Floats values = load_group(x, ((spot.first * s.h + row) * s.w + column) * (s.c / kLanes) + group);
     for (int i = 0; i < kLanes; ++i) {
       const int64_t output = spot.group * kLanes + i;
-      const Floats w = load_group(weights, (output * s.kernel_h * s.kernel_w + place) * (s.c / kLanes) + group);
+      const Floats w = load_group(weights, (output * s.kernel_h * s.kernel_w + position) * (s.c / kLanes) + group);
       for (int j = 0; j < kLanes; ++j) sum.at[i] += static_cast<double>(values.at[j]) * w.at[j];
     }
   }
@@ -90,7 +90,7 @@ struct ForwardTerms {
   }
 };
 
-// A step is one output at a place in the kernel.
+// A step is one output at a position in the kernel.
 template <class T>
 struct InputGradientTerms {
   using Written = T;
@@ -102,12 +102,12 @@ struct InputGradientTerms {
   }
   VGGNET_HOST_DEVICE void add(const Spot& spot, int64_t step, const SampleSizes& s, Doubles& sum) const {
     const Division part = divide(step, s.outputs), at = divide(part.whole, s.columns);
-    const int64_t place = part.whole, output = part.rest;
+    const int64_t position = part.whole, output = part.rest;
     const int64_t row = spot.row + s.padding - at.whole, column = spot.column + s.padding - at.rest;
     if (row < 0 || row >= s.out_h.divisor() || column < 0 || column >= s.out_w.divisor()) return;
     const int64_t pixel = (spot.first * s.out_h.divisor() + row) * s.out_w.divisor() + column;
     add_products(to_float(dy[pixel * s.k + output]),
-                 load_group(weights, (output * s.kernel_h * s.kernel_w + place) * (s.c / kLanes) + spot.group), sum);
+                 load_group(weights, (output * s.kernel_h * s.kernel_w + position) * (s.c / kLanes) + spot.group), sum);
   }
   VGGNET_HOST_DEVICE double finish(double sum, int64_t element, const SampleSizes&) const {
     return mask && !(to_float(mask[element]) > 0) ? 0 : sum;

@@ -9,7 +9,7 @@ namespace {
 constexpr int kMostSegments = 64;  // in one launch: a kernel's arguments hold 4 KB
 constexpr int64_t kQuad = 4;       // elements of an item
 
-// Segments that are updated together, one behind the other. Item i belongs to the last segment whose first item is not
+// Segments that are updated together, one after the other. Item i belongs to the last segment whose first item is not
 // above i.
 struct Table {
   int32_t segments = 0;
@@ -22,12 +22,12 @@ struct Rule {
   float rate, momentum, decay;
 };
 
-struct Place {
+struct Target {
   int64_t at;  // the item's first element in the arenas
   Rule rule;
 };
 
-VGGNET_HOST_DEVICE inline Place place_of(int64_t item, const Table& table, const Controls& controls) {
+VGGNET_HOST_DEVICE inline Target target_of(int64_t item, const Table& table, const Controls& controls) {
   int low = 0;
   for (int end = table.segments; end - low > 1;) {
     const int middle = (low + end) / 2;
@@ -71,12 +71,12 @@ struct FindOverflow {
   Results* results;
 
   VGGNET_HOST_DEVICE void operator()(int64_t item) const {
-    const Place place = place_of(item, table, *controls);
-    const Quad w = load_quad(arenas.parameters + place.at), v = load_quad(arenas.velocity + place.at),
-               g = load_quad(arenas.gradients + place.at);
+    const Target target = target_of(item, table, *controls);
+    const Quad w = load_quad(arenas.parameters + target.at), v = load_quad(arenas.velocity + target.at),
+               g = load_quad(arenas.gradients + target.at);
     bool bad = false;
     for (int i = 0; i < kQuad; ++i)
-      bad |= not_finite(w.at[i] + next_velocity(w.at[i], v.at[i], g.at[i], place.rule)) || not_finite(g.at[i]);
+      bad |= not_finite(w.at[i] + next_velocity(w.at[i], v.at[i], g.at[i], target.rule)) || not_finite(g.at[i]);
     if (bad) results->not_finite = 1;
   }
 };
@@ -92,17 +92,17 @@ struct Descend {
 
   VGGNET_HOST_DEVICE void operator()(int64_t item) const {
     if (results->not_finite) return;
-    const Place place = place_of(item, table, *controls);
-    Quad w = load_quad(arenas.parameters + place.at), v = load_quad(arenas.velocity + place.at);
-    const Quad g = load_quad(arenas.gradients + place.at);
+    const Target target = target_of(item, table, *controls);
+    Quad w = load_quad(arenas.parameters + target.at), v = load_quad(arenas.velocity + target.at);
+    const Quad g = load_quad(arenas.gradients + target.at);
     for (int i = 0; i < kQuad; ++i) {
-      v.at[i] = next_velocity(w.at[i], v.at[i], g.at[i], place.rule);
+      v.at[i] = next_velocity(w.at[i], v.at[i], g.at[i], target.rule);
       w.at[i] += v.at[i];
     }
-    store_quad(v, arenas.velocity + place.at);
-    store_quad(w, arenas.parameters + place.at);
+    store_quad(v, arenas.velocity + target.at);
+    store_quad(w, arenas.parameters + target.at);
     if (copy)
-      *reinterpret_cast<Eight*>(copy + place.at) = pack(w.at[0], w.at[1]) | uint64_t{pack(w.at[2], w.at[3])} << 32;
+      *reinterpret_cast<Eight*>(copy + target.at) = pack(w.at[0], w.at[1]) | uint64_t{pack(w.at[2], w.at[3])} << 32;
   }
 };
 

@@ -1,5 +1,5 @@
 // Sums over rows, always in the same order: first each of many strips of rows, eight channels to a thread; then the
-// strips' sums, and once more where there are many.
+// strips' sums, and again where there are many.
 #include <algorithm>
 
 #include "backend/cuda/kernels/divider.hpp"
@@ -34,12 +34,12 @@ struct SumStrips {
   float* partial;  // strips x columns
 
   VGGNET_HOST_DEVICE void operator()(int64_t item) const {
-    const Division place = divide(item, groups);  // strip, group
+    const Division position = divide(item, groups);  // strip, group
     const int64_t step = strips * groups.divisor();
     Floats sum = {};
     int64_t group = item;
     VGGNET_UNROLL(4)
-    for (int64_t row = place.whole; row < rows; row += strips, group += step) {
+    for (int64_t row = position.whole; row < rows; row += strips, group += step) {
       const Floats values = load_group(x, group);
       for (int i = 0; i < kLanes; ++i) sum.at[i] += values.at[i];
     }

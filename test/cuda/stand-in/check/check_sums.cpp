@@ -91,10 +91,10 @@ void check_convolution(Device& device, ConvolutionGraph g) {
   ConvolutionOperands operands{x.data(), weights.data(), dy.data(), mask.data(), bias.data(), y.data(), dx.data(),
                                static_cast<float*>(dw.data()), static_cast<float*>(sums.data())};
   const auto plans = make_convolution_plans(device);
-  ConvolutionOperands trial = operands;  // leaves x, dy and mask as they are
+  ConvolutionOperands trial_operands = operands;  // leaves x, dy and mask as they are
   Values other_x(device, exact, element, inputs), other_dy(device, exact, element, outputs), other_mask(device, exact, element, inputs);
-  trial.x = other_x.data(), trial.dy = other_dy.data(), trial.mask = other_mask.data();
-  ConvolutionPlan& plan = plans->choose(g, trial, workspace->data());
+  trial_operands.x = other_x.data(), trial_operands.dy = other_dy.data(), trial_operands.mask = other_mask.data();
+  ConvolutionPlan& plan = plans->choose(g, trial_operands, workspace->data());
   const double rounding = element == Element::bfloat16 ? 0x1p-8 : 1e-7;
   for (int run = 0; run < 2; ++run) {
     device.clear(sums.data(), g.c * 4);

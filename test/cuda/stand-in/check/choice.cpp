@@ -1,4 +1,4 @@
-// Tries the choice among plans: the product's own, over made-up proposals on the stand-in card.
+// Tries the product's choice among plans over made-up proposals on the stand-in card.
 //   choice forward|input-gradient|weight-gradient FIRST FALLBACK
 // FIRST and FALLBACK are plans by what they do, with commas between; "-": the heuristics fail. Says what was built, what
 // was restored from disk and what was chosen. RESTORED: what a plan from disk does instead of what it did.
@@ -20,7 +20,7 @@ namespace {
 
 std::vector<std::string> first, fallback, restored;
 
-// Plans are built on several threads: told in their order, whoever built them when.
+// Plans are built on several threads: listed in their order, whichever thread built them.
 std::mutex building;
 std::map<std::pair<bool, int64_t>, std::string> built;  // by fallback and index
 
@@ -154,7 +154,7 @@ std::vector<std::string> words(const std::string& text) {
 
 std::string built_plans() {
   std::string text;
-  for (const auto& [place, plan] : built) text += (text.empty() ? "" : ",") + plan;
+  for (const auto& [index, plan] : built) text += (text.empty() ? "" : ",") + plan;
   return text;
 }
 

@@ -1,4 +1,4 @@
-#include "backend/cuda/convolution_trial.hpp"
+#include "backend/cuda/plan_trial.hpp"
 
 #include <algorithm>
 #include <array>
@@ -45,7 +45,7 @@ std::string text_of(double number) {
 
 }  // namespace
 
-ConvolutionTrial::ConvolutionTrial(Device& device, const ConvolutionGraph& graph, const ConvolutionOperands& operands,
+PlanTrial::PlanTrial(Device& device, const ConvolutionGraph& graph, const ConvolutionOperands& operands,
                                    void* workspace)
     : device_(device), graph_(graph), operands_(operands), workspace_(workspace) {
   const int64_t element = bytes_of(element_of(graph.precision));
@@ -63,7 +63,7 @@ ConvolutionTrial::ConvolutionTrial(Device& device, const ConvolutionGraph& graph
   fill();
 }
 
-void ConvolutionTrial::fill() {
+void PlanTrial::fill() {
   const Element element = element_of(graph_.precision);
   const Counts counts(graph_);
   const Stream stream = device_.stream();
@@ -78,12 +78,12 @@ void ConvolutionTrial::fill() {
   fill_bias();
 }
 
-void ConvolutionTrial::fill_bias() {
+void PlanTrial::fill_bias() {
   fill_random(device_.stream(), element_of(graph_.precision), bias_, graph_.k, 5, 0.5f);
 }
 
 // With NaN: what a plan leaves unwritten is seen.
-void ConvolutionTrial::spoil_results() {
+void PlanTrial::spoil_results() {
   const Element element = element_of(graph_.precision);
   const Counts counts(graph_);
   switch (graph_.direction) {
@@ -94,7 +94,7 @@ void ConvolutionTrial::spoil_results() {
   }
 }
 
-std::optional<std::string> ConvolutionTrial::fault(ConvolutionPlan& plan) {
+std::optional<std::string> PlanTrial::fault(ConvolutionPlan& plan) {
   try {
     spoil_results();
     if (graph_.sums_gradient) device_.clear(operands_.sums, 4 * graph_.c);
@@ -110,7 +110,7 @@ std::optional<std::string> ConvolutionTrial::fault(ConvolutionPlan& plan) {
 }
 
 // With NaN for every bias every output is NaN, unless the ReLU is max(x, 0).
-bool ConvolutionTrial::keeps_not_a_number(ConvolutionPlan& plan) {
+bool PlanTrial::keeps_not_a_number(ConvolutionPlan& plan) {
   const Element element = element_of(graph_.precision);
   multiply(device_.stream(), element, bias_, kNotANumber, bias_, graph_.k);
   device_.clear(operands_.y, Counts(graph_).y * bytes_of(element));
@@ -122,24 +122,24 @@ bool ConvolutionTrial::keeps_not_a_number(ConvolutionPlan& plan) {
   return check.not_finite == checked_elements(graph_);
 }
 
-std::optional<std::string> ConvolutionTrial::difference() {
-  const auto judge = [&](const char* what, double limit) -> std::optional<std::string> {
+std::optional<std::string> PlanTrial::difference() {
+  const auto check_against = [&](const char* what, double limit) -> std::optional<std::string> {
     Check check;
     device_.download(check_, &check, sizeof check);
-    if (check.not_finite > 0) return std::string(what) + " not finite in " + std::to_string(check.not_finite) + " places";
+    if (check.not_finite > 0) return std::string(what) + " not finite in " + std::to_string(check.not_finite) + " positions";
     const double error = std::sqrt(check.difference / check.reference);
     if (error <= limit) return std::nullopt;  // not so for NaN
     return std::string(what) + " wrong by " + text_of(error) + ", allowed is " + text_of(limit);
   };
   Check* const check = static_cast<Check*>(check_);
   check_samples(device_.stream(), graph_, operands_, scratch_, check);
-  if (auto fault = judge("result", limit_of(graph_))) return fault;
+  if (auto fault = check_against("result", limit_of(graph_))) return fault;
   if (!graph_.sums_gradient) return std::nullopt;
   check_sums(device_.stream(), graph_, operands_, scratch_, check);
-  return judge("sums", kSumsLimit);
+  return check_against("sums", kSumsLimit);
 }
 
-double ConvolutionTrial::milliseconds(ConvolutionPlan& plan) {
+double PlanTrial::milliseconds(ConvolutionPlan& plan) {
   constexpr double kPatience = 200;  // ms for one plan
   const auto run = [&] { return device_.milliseconds([&] { plan.run(operands_, workspace_); }); };
   std::vector<double> times = {run()};
