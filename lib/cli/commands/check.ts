@@ -115,6 +115,6 @@ export async function examined({ description: asked, sources }: Prepared, limit:
 function strict(report: PreflightReport): PreflightReport {
   const [first] = report.files.unreadable
   if (first === undefined) return report
-  const text = `${first.name} cannot be read: ${first.reason}; --on-unreadable skip skips such images`
+  const text = `${first.name} cannot be read: ${first.reason}; use --on-unreadable skip to skip such images`
   return { ...report, fatal: [...report.fatal, text] }
 }
