@@ -112,7 +112,7 @@ function factList(history: RunHistory, facts: TrainingFacts): Html {
 type Epoch = LineOf<'epoch'>
 
 /** A loss in nats, as text. */
-export const lossText = (loss: number): string => loss.toPrecision(loss !== 0 && Math.abs(loss) < 0.01 ? 2 : 4)
+const lossText = (loss: number): string => loss.toPrecision(loss !== 0 && Math.abs(loss) < 0.01 ? 2 : 4)
 
 const percentTick = (share: number): string => `${Number((100 * share).toFixed(1))} %`
 
@@ -128,7 +128,7 @@ export function curves(history: RunHistory): Html {
 }
 
 /** Whether top-5 is informative: with five classes or fewer it is always 100 %. */
-export const hasTop5 = (classes: number | undefined): boolean => classes === undefined || classes > 5
+const hasTop5 = (classes: number | undefined): boolean => classes === undefined || classes > 5
 
 function chartsOf({ epochs, steps, facts }: RunHistory): Chart[] {
   const over = (y: (epoch: Epoch) => number | undefined): Series['points'] =>

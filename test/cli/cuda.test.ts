@@ -235,7 +235,7 @@ print(len(held[:]))`
   holder.stdin.end()
   await expect.poll(() => said).toBe('held\n1000\n')
   expect((await vggnet(['cuda', 'remove'], { VGGNET_CACHE: cache })).stdout).toBe(
-    `There is nothing of NVIDIA's in ${cache}\n`,
+    `There are no NVIDIA libraries in ${cache}\n`,
   )
   expect(existsSync(cache)).toBe(true)
 })

@@ -41,9 +41,9 @@ describe('images in a folder', () => {
     expect(trained).toMatchObject({ code: 0, stderr: '' })
     expect(trained.stdout).toMatch(/VGG A \(32x32x3, 3 classes, .*\): 90 images, 30 for validation/)
 
-    const judged = await vggnet(['evaluate', at('run'), '--json'])
-    expect(judged).toMatchObject({ code: 0, stderr: '' })
-    const found = JSON.parse(judged.stdout)
+    const evaluated = await vggnet(['evaluate', at('run'), '--json'])
+    expect(evaluated).toMatchObject({ code: 0, stderr: '' })
+    const found = JSON.parse(evaluated.stdout)
     // S is the paper's 256 for a crop of 224, in proportion
     expect(found.protocol).toBe(
       "protocol: single centre crop of 32x32 of the image rescaled to a smallest side of 37; the validation part of the run's own data",
@@ -57,8 +57,8 @@ describe('images in a folder', () => {
     expect(text.stdout).toMatch(/true \\ predicted +digit-0 +digit-1 +digit-2/)
 
     const image = at('photos/digit-1/7.png')
-    const said = await vggnet(['classify', at('run'), image])
-    expect(said.stdout).toMatch(/7\.png {2}digit-\d \d+\.\d\d %/)
+    const classified = await vggnet(['classify', at('run'), image])
+    expect(classified.stdout).toMatch(/7\.png {2}digit-\d \d+\.\d\d %/)
 
     const reported = await vggnet(['report', at('run')])
     expect(reported).toMatchObject({ code: 0, stdout: `${at('run/report.html')}\n` })
@@ -99,8 +99,8 @@ describe('images in a folder', () => {
       '--mean',
       '30,30,30',
     ]
-    const [, ...looked] = words.filter((word) => word !== '--no-check')
-    const checked = await vggnet(['check', ...looked])
+    const [, ...checkedWords] = words.filter((word) => word !== '--no-check')
+    const checked = await vggnet(['check', ...checkedWords])
     expect(checked).toMatchObject({
       code: 1,
       stderr: '',

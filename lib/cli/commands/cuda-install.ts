@@ -157,7 +157,7 @@ function doneText(cache: string, installed: readonly Wanted[], seconds: number):
 }
 
 /** Output of `vggnet cuda install --manual --json`. */
-export interface Manual {
+interface Manual {
   cache: string
   libraries: {
     title: string
@@ -170,7 +170,7 @@ export interface Manual {
 }
 
 /** Wheels and files for an installation by hand. */
-export function manualOf(cache: string): Manual {
+function manualOf(cache: string): Manual {
   const libraries = cudaPins.map((name) => {
     const { title, wheels } = pins[name]
     const folder = `${wheels[0]?.take}/lib`
@@ -187,7 +187,7 @@ export function manualOf(cache: string): Manual {
 const fileText = (name: string): string => (name.endsWith('.') ? `${name}*` : name)
 
 /** Formats the manual. */
-export function manualText({ cache, libraries }: Manual): string {
+function manualText({ cache, libraries }: Manual): string {
   const wheels = libraries.flatMap(({ wheels }) =>
     wheels.flatMap(({ requirement, file, bytes, sha256 }) => [
       `  ${file}`,

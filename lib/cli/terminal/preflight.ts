@@ -83,6 +83,6 @@ export async function preflightRun(
 function strict(report: PreflightReport): PreflightReport {
   const [first] = report.files.unreadable
   if (first === undefined) return report
-  const text = `${first.name} cannot be read: ${first.reason}; --on-unreadable skip skips such images`
+  const text = `${first.name} cannot be read: ${first.reason}; use --on-unreadable skip to skip such images`
   return { ...report, fatal: [...report.fatal, text] }
 }

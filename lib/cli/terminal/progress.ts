@@ -6,7 +6,7 @@ import { durationText } from '../../train/log.js'
 /** Progress of slow work on a terminal; nothing is shown elsewhere. */
 export interface Waiting {
   /** Shows progress. @param of number of parts; undefined where the work has none */
-  update(what: string, done?: number, of?: number): void
+  update(label: string, done?: number, of?: number): void
   end(): void
 }
 
@@ -16,13 +16,13 @@ const patience = 300
 export function waitingOn(stream: NodeJS.WriteStream): Waiting {
   if (!stream.isTTY) return { update() {}, end() {} }
   const start = performance.now()
-  const format = `${pc.cyan('{bar}')} {what}{count}`
+  const format = `${pc.cyan('{bar}')} {label}{count}`
   const bar = new SingleBar({ format, stream, barsize: 20, clearOnComplete: true, fps: 8, gracefulExit: false })
   let shown = false
   return {
-    update(what, done, of) {
+    update(label, done, of) {
       if (performance.now() - start < patience) return
-      const payload = { what, count: of === undefined ? '' : ` ${done} of ${of}` }
+      const payload = { label, count: of === undefined ? '' : ` ${done} of ${of}` }
       if (shown) bar.setTotal(of ?? 1)
       else bar.start(of ?? 1, 0, payload)
       shown = true
