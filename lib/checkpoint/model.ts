@@ -1,14 +1,12 @@
 import { messageOf, VggError } from '../error.js'
-import { endsOf, type Layer, type Parameter } from '../layer.js'
+import { checkedLayers, endsOf, type Layer, type Parameter } from '../layer.js'
 import { checkClassNames } from '../network/arguments.js'
-import { checkedLayers } from '../network/check.js'
 import { Network } from '../network/network.js'
-import type { NetworkOptions } from '../network/network-parts.js'
-import type { RunOptions } from '../network/open.js'
+import type { NetworkOptions, RunOptions } from '../network/open.js'
 import { arrayOf, isObject, readOptions, text, unexpected } from '../options.js'
 import { shapeText } from '../tensor.js'
-import type { VggConfiguration } from '../vgg/layers.js'
-import { layersOf, VGG, type VggOptions } from '../vgg/vgg.js'
+import { layersOf, type VggConfiguration, type VggOptions } from '../vgg/configuration.js'
+import { VGG } from '../vgg/vgg.js'
 import type { Entry } from './safetensors.js'
 
 /** The options that make a model again, without its weights: `VGG.create` takes them, or `Network.create`. */

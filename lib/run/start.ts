@@ -1,7 +1,6 @@
 import { VggError } from '../error.js'
-import { replaceHead, withDropout } from '../vgg/head.js'
 import { variant } from '../vgg/variants.js'
-import { layersOfA, VGG } from '../vgg/vgg.js'
+import { layersOfA, replaceHead, VGG, withDropout } from '../vgg/vgg.js'
 import { shapeOf, sideOf } from './datasets.js'
 import type { RunDescription } from './description.js'
 import { fitted } from './fitted.js'

@@ -1,7 +1,7 @@
 import { preflight } from '../../lib/check/preflight.js'
 import type { PreflightOptions, PreflightReport } from '../../lib/check/preflight-report.js'
 import { type Dataset, imageBytes } from '../../lib/data/dataset.js'
-import type { VggOptions } from '../../lib/vgg/vgg.js'
+import type { VggOptions } from '../../lib/vgg/configuration.js'
 import { smallNet, stripes } from '../setup/stripes.js'
 
 /** D as wide as the measurements behind the limits were made with. */

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { describe as describePlan } from '../../lib/network/describe.js'
 import type { Description } from '../../lib/platform/native-description.js'
-import { layersOf } from '../../lib/vgg/vgg.js'
+import { layersOf } from '../../lib/vgg/configuration.js'
 
 const plan = (variant: 'A' | 'D', batch: number, training: boolean, keep: string[] = []): Description =>
   describePlan({ layers: layersOf({ variant, classes: 1000 }), shape: [batch, 3, 224, 224], training, keep })

@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process'
 import { pathToFileURL } from 'node:url'
 import { Random } from '../../lib/random.js'
 import { Tensor } from '../../lib/tensor.js'
-import { VGG, type VggOptions } from '../../lib/vgg/vgg.js'
+import type { VggOptions } from '../../lib/vgg/configuration.js'
+import { VGG } from '../../lib/vgg/vgg.js'
 import { repeatable, type TestDevice } from '../opening.js'
 
 export const smallOptions = {

@@ -2,7 +2,7 @@ import path from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Device, RunOptions } from '../../network/open.js'
 import type { Precision } from '../../platform/native-description.js'
-import type { VggOptions } from '../../vgg/vgg.js'
+import type { VggOptions } from '../../vgg/configuration.js'
 
 /** A number as written on a command line; its range is for the option that takes it. */
 export function number(value: string): number {
