@@ -7,7 +7,6 @@ export type { ContradictoryImages, DuplicateReport, SharedImage } from './check/
 export type { ImageFiles } from './check/file-contents.js'
 export type { GradientReport, LayerGradient } from './check/gradients.js'
 export type { ChannelFigures, InputReport } from './check/input.js'
-export { preflightLines } from './check/lines.js'
 export type { MemoryReport } from './check/memory.js'
 export { preflight } from './check/preflight.js'
 export type { FileReport, PreflightOptions, PreflightProgress, PreflightReport } from './check/preflight-report.js'
@@ -26,14 +25,14 @@ export {
 } from './data/cache/cache.js'
 export { withClasses } from './data/classes.js'
 export type { Augmented, Dataset, Unreadable } from './data/dataset.js'
-export { type ColourShift, colourShiftOf } from './data/images/colour.js'
+export type { ColourShift } from './data/images/colour.js'
 export type { SmallestSide } from './data/images/crop.js'
 export type { DecodingOptions, ImageFormat } from './data/images/formats.js'
 export { type ImageOptions, type ImageSize, readImage, readImageSize } from './data/images/image.js'
 export { type Batch, Loader, type LoaderOptions, type LoaderState } from './data/loader.js'
 export { paddedDataset } from './data/padded.js'
 export { type ArrayData, arrayDataset } from './data/sources/arrays.js'
-export { type CifarOptions, type CifarParts, readCifar, readCifarFolder } from './data/sources/cifar.js'
+export { type CifarOptions, readCifar } from './data/sources/cifar.js'
 export { type FolderParts, type PartOptions, readFolder } from './data/sources/folder.js'
 export { type IdxFiles, idxDataset } from './data/sources/idx.js'
 export {
@@ -67,7 +66,7 @@ export type {
   Parameter,
   SpatialMeanLayer,
 } from './layer.js'
-export { parameterCount, parametersOf } from './layer.js'
+export { parameterCount } from './layer.js'
 export type {
   Augment,
   BackwardOptions,
@@ -90,15 +89,10 @@ export type {
 } from './platform/native-description.js'
 export { Random, type RandomState } from './random.js'
 export { type LineOf, type LogLine, type ReadLog, readRunLog, type TrainingFacts } from './report/log-line.js'
-export { type ReportData, reportPage } from './report/page.js'
+export type { ReportData } from './report/page.js'
 export { collectReport, type ReportSources, writeReport } from './report/report.js'
 export { RunLog, type RunLogOptions, type RunPosition } from './report/run-log.js'
 export { TensorBoardLog, type TensorBoardOptions } from './report/tensorboard.js'
-export { createRun } from './run/create-run.js'
-export type { DataDescription, RunDescription } from './run/description.js'
-export { type RunFile, readRunFile } from './run/folder.js'
-export { type PlanName, type PlanStage, stagesOf } from './run/plan.js'
-export { type PlanHooks, runAll } from './run/plan-run.js'
 export { type ArrayOf, type DType, Tensor } from './tensor.js'
 export type { CheckpointOptions } from './train/checkpoint-options.js'
 export type {
@@ -110,15 +104,20 @@ export type {
   StepEvent,
   TrainReport,
 } from './train/events.js'
-export { loadNetworkTraining, loadTraining } from './train/load-training.js'
-export { deviceLine, epochLine, reportLine } from './train/log.js'
+export { loadNetworkTraining, loadNewestTraining, loadTraining } from './train/load-training.js'
+export { deviceLine, reportLine } from './train/log.js'
 export type { NotFiniteOption } from './train/not-finite.js'
 export { type Progress, progressOn } from './train/progress.js'
 export type { Schedule, ScheduleOption } from './train/schedule.js'
 export type { TrainOptions } from './train/settings.js'
 export { train } from './train/trainer.js'
 export type { BestEpoch, PastEpoch, TrainingState } from './train/training-state.js'
-export type { Preprocessing, VggConfiguration } from './vgg/configuration.js'
-export { layersOf, type ModelOptions, type VggOptions } from './vgg/configuration.js'
+export {
+  layersOf,
+  type ModelOptions,
+  type Preprocessing,
+  type VggConfiguration,
+  type VggOptions,
+} from './vgg/configuration.js'
 export type { BlockEntry, Variant, VariantLetter, VariantRow } from './vgg/variants.js'
 export { type HeadOptions, layersOfA, replaceHead, VGG } from './vgg/vgg.js'

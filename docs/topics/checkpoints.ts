@@ -1,5 +1,5 @@
 /**
- * Models and trainings as files.
+ * Saving and loading models and trainings.
  * @module checkpoints
  */
 export {
@@ -8,6 +8,7 @@ export {
   load,
   loadNetwork,
   loadNetworkTraining,
+  loadNewestTraining,
   loadTraining,
   newestCheckpoint,
   type PastEpoch,

@@ -6,6 +6,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { newestCheckpoint } from '../../lib/checkpoint/checkpoint-folder.js'
 import { decode } from '../../lib/checkpoint/safetensors.js'
 import { lockFolder } from '../../lib/files/folder-lock.js'
+import { loadNewestTraining } from '../../lib/train/load-training.js'
 import { train } from '../../lib/train/trainer.js'
 import type { VGG } from '../../lib/vgg/vgg.js'
 import { newFolder } from '../setup/folder.js'
@@ -85,6 +86,19 @@ describe('the newest checkpoint', () => {
     expect(await newestCheckpoint(newFolder())).toBeUndefined()
     expect(await newestCheckpoint(path.join(newFolder(), 'absent'))).toBeUndefined()
     await expect(newestCheckpoint('')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  })
+
+  test('is loaded by loadNewestTraining, which skips those that are damaged', async () => {
+    const folder = await filledFolder()
+    const last = path.join(folder, nameOf(8))
+    truncateSync(last, statSync(last).size - 100)
+    const found = await loadNewestTraining(folder, { threads: 1 })
+    if (found) nets.push(found.net)
+    expect(found).toMatchObject({ path: path.join(folder, nameOf(6)), step: 6, passedOver: [{ path: last }] })
+    expect(found?.net.trainingStep).toBe(6)
+    expect(found?.state.step).toBe(6)
+    expect(await loadNewestTraining(newFolder())).toBeUndefined()
+    await expect(loadNewestTraining('')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
   })
 })
 
