@@ -150,7 +150,7 @@ export class Random {
     return normalPair(this.next(), this.next())[0]
   }
 
-  /** Shuffles an array in place (Fisher-Yates), and returns the same array. */
+  /** Shuffles an array (Fisher-Yates) and returns the same array. */
   shuffle<A extends unknown[] | Int32Array | Uint32Array>(array: A): A {
     const elements: { [index: number]: unknown } = array
     for (let last = array.length - 1; last > 0; last--) {
