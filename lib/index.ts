@@ -104,7 +104,7 @@ export type {
   StepEvent,
   TrainReport,
 } from './train/events.js'
-export { loadNetworkTraining, loadNewestTraining, loadTraining } from './train/load-training.js'
+export { type LoadedCheckpoint, loadNetworkTraining, loadNewestTraining, loadTraining } from './train/load-training.js'
 export { deviceLine, reportLine } from './train/log.js'
 export type { NotFiniteOption } from './train/not-finite.js'
 export { type Progress, progressOn } from './train/progress.js'

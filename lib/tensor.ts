@@ -107,8 +107,7 @@ export class Tensor<D extends DType = DType> {
   }
 
   /**
-   * Creates a tensor of zeros.
-   * @param options dtype: element type. Default float32
+   * Creates a tensor of zeros of the element type `options.dtype`, by default float32.
    * @throws INVALID_ARGUMENT, OUT_OF_MEMORY
    */
   static zeros(shape: readonly number[]): Tensor<'float32'>

@@ -5,6 +5,7 @@
 export {
   type BestEpoch,
   type FoundCheckpoint,
+  type LoadedCheckpoint,
   load,
   loadNetwork,
   loadNetworkTraining,

@@ -21,7 +21,12 @@ export interface FoundCheckpoint {
   /** Number of training steps before it was written. */
   readonly step: number
   /** Newer checkpoints that were skipped because they cannot be used, each with the reason. */
-  readonly passedOver: readonly { readonly path: string; readonly reason: string }[]
+  readonly passedOver: readonly {
+    /** Path of the file. */
+    readonly path: string
+    /** Why it cannot be used. */
+    readonly reason: string
+  }[]
 }
 
 /** The checkpoints in a folder, the newest first. */

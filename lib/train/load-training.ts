@@ -31,6 +31,14 @@ export async function loadNetworkTraining(
   return loadFile(path, options, (file, run) => createModel(file.model, run))
 }
 
+/** The newest usable checkpoint in a folder, loaded. */
+export interface LoadedCheckpoint extends FoundCheckpoint {
+  /** The network; the caller disposes of it. */
+  readonly net: VGG
+  /** State of the training, for the option `resume` of `train`. */
+  readonly state: TrainingState
+}
+
 /**
  * Finds and loads the newest usable checkpoint in a folder, reading each file once; see `loadTraining`. Damaged files are
  * skipped and listed in `passedOver`.
@@ -40,7 +48,7 @@ export async function loadNetworkTraining(
 export async function loadNewestTraining(
   folder: string,
   options: RunOptions = {},
-): Promise<(FoundCheckpoint & { net: VGG; state: TrainingState }) | undefined> {
+): Promise<LoadedCheckpoint | undefined> {
   const newest = await newestUsable(filePath(folder, 'folder'), (file) => loadTraining(file, options))
   return newest && { path: newest.path, step: newest.step, passedOver: newest.passedOver, ...newest.value }
 }
