@@ -195,11 +195,11 @@ const fields = {
 
 const kinds = oneOf(...(Object.keys(fields) as Layer['kind'][]))
 
-function checkedLayer(value: unknown, position: string): Layer {
-  if (!isObject(value)) throw unexpected('a layer', position, value)
-  const kind = kinds(value.kind, `${position}.kind`)
+function checkedLayer(value: unknown, path: string): Layer {
+  if (!isObject(value)) throw unexpected('a layer', path, value)
+  const kind = kinds(value.kind, `${path}.kind`)
   const { kind: _, ...rest } = value
-  const read = readOptions(rest, `${position} ('${kind}')`, fields[kind])
+  const read = readOptions(rest, `${path} ('${kind}')`, fields[kind])
   const present = Object.entries(read).filter(([, field]) => field !== undefined)
   return Object.freeze({ kind, ...Object.fromEntries(present) }) as Layer
 }
@@ -208,21 +208,21 @@ function checkedLayer(value: unknown, position: string): Layer {
  * Check of layers given by a user: known kinds and fields, the input layer first and only there, one mean and scale for
  * each channel, unique names. The planner checks shapes.
  */
-export const checkedLayers: Check<readonly Layer[]> = (value, position) => {
-  if (!Array.isArray(value)) throw unexpected('an array of layers', position, value)
-  if (value.length > mostLayers) throw unexpected(`at most ${mostLayers} layers`, position, value)
-  const layers = Array.from(value, (layer, index) => checkedLayer(layer, `${position}[${index}]`))
+export const checkedLayers: Check<readonly Layer[]> = (value, path) => {
+  if (!Array.isArray(value)) throw unexpected('an array of layers', path, value)
+  if (value.length > mostLayers) throw unexpected(`at most ${mostLayers} layers`, path, value)
+  const layers = Array.from(value, (layer, index) => checkedLayer(layer, `${path}[${index}]`))
   const { channels } = endsOf(layers)
   layers.forEach((layer, index) => {
     if (layer.kind !== 'input') return
-    if (index !== 0) throw unexpected("no second layer of kind 'input'", `${position}[${index}]`, layer)
+    if (index !== 0) throw unexpected("no second layer of kind 'input'", `${path}[${index}]`, layer)
     for (const field of ['mean', 'scale'] as const) {
       if (layer[field].length === channels) continue
-      throw unexpected(`${channels} numbers, one for each channel`, `${position}[0].${field}`, layer[field])
+      throw unexpected(`${channels} numbers, one for each channel`, `${path}[0].${field}`, layer[field])
     }
   })
   const names = tensorNames(layers)
   const twice = names.find((one, index) => names.indexOf(one) !== index)
-  if (twice !== undefined) throw unexpected('names that differ', position, twice)
+  if (twice !== undefined) throw unexpected('names that differ', path, twice)
   return Object.freeze(layers)
 }

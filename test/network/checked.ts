@@ -4,7 +4,7 @@ import { type Dataset, imageBytes } from '../../lib/data/dataset.js'
 import type { VggOptions } from '../../lib/vgg/configuration.js'
 import { smallNet, stripes } from '../setup/stripes.js'
 
-/** D as wide as the measurements behind the limits were made with. */
+/** D of the width for which the limits were measured. */
 export const quarter = { variant: 'D', width: 0.25, headWidth: 256, meanRgb: 128, threads: 1 } as const
 
 /** The report on a small net. */
@@ -23,7 +23,7 @@ export async function checked(
   })
 }
 
-/** The numbers of all images. */
+/** The pixels of all images. */
 export const all = ({ count }: Dataset): Int32Array => Int32Array.from({ length: count }, (_, index) => index)
 
 export async function pixelsOf(data: Dataset): Promise<Uint8Array> {

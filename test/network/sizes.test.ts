@@ -1,4 +1,4 @@
-// Sizes that no machine holds are refused by name before anything is allocated; no product of them wraps.
+// Sizes that exceed any memory are refused by name before allocation; no product of them overflows.
 import { expect, test } from 'vitest'
 import type { Layer } from '../../lib/layer.js'
 import { describe as describePlan } from '../../lib/network/describe.js'

@@ -53,7 +53,7 @@ async function resultsOf(network: Network, images: Tensor, gradient: Float32Arra
   }
 }
 
-/** A case with and without Winograd, on images made of its own. */
+/** A case with and without Winograd, on generated images. */
 async function bothWays(testCase: LayerCase, change: (pixels: Float32Array) => void) {
   const images = imagesOf(testCase)
   const pixels = Float32Array.from(await images.data())
@@ -79,7 +79,7 @@ describe('beside direct convolution, within the gates of the layer tests', () =>
   })
 
   // Rounding errors of a tile go by the largest number of its 6x6 inputs.
-  test('one huge pixel disturbs the tiles that see it, and no others', async () => {
+  test('one huge pixel changes only the tiles that contain it', async () => {
     const [, , h, w] = testCase.shape
     const at = { y: 14, x: 14 }
     const { winograd, direct, gate } = await bothWays(testCase, (pixels) => {
