@@ -1,7 +1,7 @@
-// Of the server: images that come while the network computes are its next batch.
+// Batching for the server: images that arrive while the network computes become its next batch.
 import { readImage, Tensor, type VGG } from 'vggnet'
 
-/** The likeliest classes, the first first; probabilities from 0 to 1. */
+/** The classes with the highest probabilities (0 to 1), in descending order. */
 export type Answer = { class: string; probability: number }[]
 
 interface Waiting {
@@ -10,7 +10,7 @@ interface Waiting {
   reject(error: unknown): void
 }
 
-/** Gathers images while the network computes, and hands it all of them at once. */
+/** Collects images while the network computes, and classifies them as one batch. */
 export class Classifier {
   readonly #waiting: Waiting[] = []
   readonly #net: VGG
@@ -37,9 +37,9 @@ export class Classifier {
       const batch = this.#waiting.splice(0, this.#batch)
       try {
         const answers = await this.#answers(batch.map(({ pixels }) => pixels))
-        for (const [position, one] of batch.entries()) one.resolve(answers[position] ?? [])
+        for (const [index, { resolve }] of batch.entries()) resolve(answers[index] ?? [])
       } catch (error) {
-        for (const one of batch) one.reject(error)
+        for (const { reject } of batch) reject(error)
       }
     }
     this.#busy = false

@@ -1,8 +1,8 @@
-// What the examples' command lines have in common: flags with defaults, --help, and errors in one sentence.
+// Command lines of the examples: flags with defaults, --help, and errors in one sentence.
 import { parseArgs } from 'node:util'
 import { VggError } from 'vggnet'
 
-/** A flag's text as a whole number. */
+/** Parses the text of a flag as an integer from `least` to `most`. */
 export function wholeNumber(text: string, flag: string, [least, most]: readonly [number, number]): number {
   const value = Number(text)
   if (text.trim() !== '' && Number.isInteger(value) && value >= least && value <= most) return value
@@ -12,7 +12,7 @@ export function wholeNumber(text: string, flag: string, [least, most]: readonly 
   )
 }
 
-/** Runs an example with its flags, each a text; wrong use ends with exit code 2, a VggError with 1. */
+/** Runs an example with its flags, given as strings. The exit code is 2 for wrong usage and 1 for a VggError. */
 export async function command<Flag extends string>(
   usage: string,
   defaults: Readonly<Record<Flag, string>>,

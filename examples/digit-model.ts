@@ -1,10 +1,10 @@
-// The model that several examples start from: it reads handwritten digits, and is learnt in a few seconds.
+// The model that several examples start from: it recognises handwritten digits, and is trained in a few seconds.
 import { type Dataset, load, meanOf, stratifiedSplit, subset, train, VGG } from 'vggnet'
 import { readDigits } from './demo/digits.ts'
 
 let read: Promise<Dataset> | undefined
 
-/** Digits of some of the ten classes, labelled from 0 in the order given: `count` to learn from, 500 to be asked about. */
+/** Digits of the given classes, labelled from 0 in that order: `count` training images and 500 test images. */
 export async function digits(classes: readonly number[], count: number): Promise<{ training: Dataset; test: Dataset }> {
   read ??= readDigits()
   const all = await read
@@ -16,7 +16,7 @@ export async function digits(classes: readonly number[], count: number): Promise
   return { training: count < rest.count ? stratifiedSplit(rest, count, 2).validation : rest, test }
 }
 
-/** The model in a file, such as demo-output/digits.safetensors of the demo; without one, a narrow A that learns 0 to 4. */
+/** Loads a model, such as demo-output/digits.safetensors; without a file, trains a narrow A on the digits 0 to 4. */
 export async function digitModel(file: string): Promise<VGG> {
   if (file !== '') return load(file)
   const { training } = await digits([0, 1, 2, 3, 4], 1500)
@@ -34,7 +34,7 @@ export async function digitModel(file: string): Promise<VGG> {
     meanRgb: await meanOf(training),
     seed: 1,
   })
-  console.log(`learning ${training.count} digits, 0 to 4 ...`)
+  console.log(`training on ${training.count} digits, 0 to 4 ...`)
   await train(net, training, { epochs: 4, batch: 32, learningRate: 0.02, schedule: 'cosine', shift: 2, seed: 1 })
   return net
 }

@@ -1,5 +1,5 @@
-// Ways of testing (Sect. 3.2): one crop of the middle, and dense evaluation, where the net slides over the whole image and
-// its mirror image at several sizes and the answers are averaged. Never compare figures of one with figures of the other.
+// Evaluation (Sect. 3.2): by one centre crop, and densely, where the network slides over the whole image and its mirror
+// image at several sizes and the class probabilities are averaged. Accuracies of the two methods are not comparable.
 // Run: npx tsx examples/evaluation.ts [--model FILE --photos FOLDER]   (Node 22.18 and later: node examples/evaluation.ts)
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -20,21 +20,21 @@ import { command } from './command.ts'
 import { writeFabrics } from './fabrics.ts'
 
 const usage = `evaluation.ts [--model FILE --photos FOLDER]
-  --model FILE     a model, such as runs/images/model.safetensors (default: one that learns drawn cloth first)
-  --photos FOLDER  a sub-folder for each class, none of which it has learned from`
+  --model FILE     a model, such as runs/images/model.safetensors (default: trains one on generated fabrics)
+  --photos FOLDER  a subfolder for each class, with images that the model was not trained on`
 
-/** A net of 48x48 that knows striped, dotted and chequered cloth. */
-async function clothModel(list: PhotoList): Promise<VGG> {
+/** Trains a 48x48 network on striped, dotted and chequered fabrics. */
+async function fabricModel(list: PhotoList): Promise<VGG> {
   const { classNames } = list
   const small = { variant: 'A', width: 0.25, headWidth: 64, imageSize: 48 } as const
   const net = await VGG.create({ ...small, classes: classNames.length, classNames, initialisation: 'he', dropout: 0.2 })
-  console.log(`learning from ${list.sources.length} images ...`)
+  console.log(`training on ${list.sources.length} images ...`)
   const data = photoDataset(list, { crop: 48, smallestSide: [55, 110] })
   await train(net, data, { epochs: 15, batch: 16, learningRate: 0.01, schedule: 'cosine' })
   return net
 }
 
-/** The whole image, its smallest side Q pixels long; never squashed, nothing cut off. */
+/** Reads a whole image, resized to the smallest side Q in pixels, without distortion or cropping. */
 async function wholeImage(
   file: string,
   smallest: number,
@@ -45,7 +45,7 @@ async function wholeImage(
   return { ...size, pixels: await readImage(file, { ...size, channels: 3 }) }
 }
 
-/** The soft-max of a class map's mean over its positions; one score for each class. */
+/** Softmax of a class map's mean over height and width: one probability for each class. */
 async function posterior(map: Tensor<'float32'>): Promise<Float32Array> {
   const [, classes = 0] = map.shape
   const scores = await map.data()
@@ -56,7 +56,7 @@ async function posterior(map: Tensor<'float32'>): Promise<Float32Array> {
   return (await Tensor.from(mean).softmax()).data()
 }
 
-/** The class that is likeliest over all sizes and mirror images. */
+/** The class with the highest mean probability over all sizes and both orientations. */
 async function denseAnswer(net: VGG, file: string, sides: readonly number[]): Promise<number> {
   const sum = new Float32Array(net.classes)
   for (const smallest of sides) {
@@ -79,20 +79,20 @@ await command(usage, { model: '', photos: '' }, async ({ model, photos }) => {
     if (model === '') await writeFabrics(path.join(folder, 'learned'), 80, 1)
     if (photos === '') await writeFabrics(path.join(folder, 'other'), 30, 2)
     const net =
-      model === '' ? await clothModel((await readFolder(path.join(folder, 'learned'))).training) : await load(model)
+      model === '' ? await fabricModel((await readFolder(path.join(folder, 'learned'))).training) : await load(model)
     const { training: list } = await readFolder(photos === '' ? path.join(folder, 'other') : photos)
-    // the paper's Q for its crop of 224, for this net's crop
+    // the paper's Q for crops of 224, in proportion to this network's size
     const proportionate = (q: number): number => Math.round((q * Math.max(...net.imageSize)) / 224)
     const box = { crop: net.imageSize, smallestSide: proportionate(384) }
-    const middle = await evaluate(net, photoDataset(list, box))
-    console.log(`${middle.count} images, the middle crop of each: ${percent(middle.top1)} right`)
+    const centre = await evaluate(net, photoDataset(list, box))
+    console.log(`${centre.count} images, centre crop: accuracy ${percent(centre.top1)}`)
     for (const paper of [[384], [256, 384, 512]]) {
       const sides = paper.map(proportionate)
       let right = 0
       for (const [index, file] of list.names.entries()) {
         if ((await denseAnswer(net, file, sides)) === list.labels[index]) right += 1
       }
-      console.log(`dense, with mirror images, Q of ${sides.join(', ')}: ${percent(right / list.names.length)} right`)
+      console.log(`dense, with mirror images, Q of ${sides.join(', ')}: accuracy ${percent(right / list.names.length)}`)
     }
     net.dispose()
   } finally {

@@ -1,4 +1,4 @@
-// Images that everybody has: striped, dotted and chequered cloth of any colour, size and slant, drawn as JPEG files.
+// Generated images: striped, dotted and chequered fabrics of random colour, size and angle, as JPEG files.
 import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import sharp from 'sharp'
@@ -23,7 +23,7 @@ function drawing(kind: (typeof kinds)[number], random: Random): string {
     </pattern><rect width="100%" height="100%" fill="url(#cloth)"/></svg>`
 }
 
-/** Writes `each` images of each kind below `folder`, in a folder for each: dotted/0.jpg ... */
+/** Writes `each` images of each kind into subfolders of `folder`: dotted/0.jpg, ... */
 export async function writeFabrics(folder: string, each: number, seed: number): Promise<void> {
   const random = new Random(seed)
   for (const kind of kinds) {

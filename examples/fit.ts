@@ -1,20 +1,20 @@
-// Trains a small VGG net with `train()`: stripes that lie, stand or lean.
+// Trains a small VGG net with `train()` on horizontal, vertical and diagonal stripes.
 // Run: npx tsx examples/fit.ts   (Node 22.18 and later: node examples/fit.ts)
 import { arrayDataset, evaluate, progressOn, Random, stratifiedSplit, train, VGG } from 'vggnet'
 
 const side = 32
-const classNames = ['lying', 'standing', 'leaning']
+const classNames = ['horizontal', 'vertical', 'diagonal']
 
-/** Grey images of stripes with some noise, uint8 [count, side, side, 1]. */
+/** Generates grey images of stripes with noise, uint8 [count, side, side, 1]. */
 function stripes(count: number, random: Random) {
   const labels = Int32Array.from({ length: count }, () => random.integer(classNames.length))
   const images = new Uint8Array(count * side * side)
   labels.forEach((label, image) => {
     const phase = random.uniform(0, 6)
-    for (let position = 0; position < side * side; position++) {
-      const [row, column] = [Math.floor(position / side), position % side]
+    for (let pixel = 0; pixel < side * side; pixel++) {
+      const [row, column] = [Math.floor(pixel / side), pixel % side]
       const along = [row, column, row + column][label] ?? 0
-      images[image * side * side + position] = 128 + 80 * Math.sin(along + phase) + random.uniform(-40, 40)
+      images[image * side * side + pixel] = 128 + 80 * Math.sin(along + phase) + random.uniform(-40, 40)
     }
   })
   return arrayDataset({ images, shape: [count, side, side, 1], labels, classNames })
@@ -46,7 +46,7 @@ try {
   })
   const { top1, perClass } = await evaluate(net, validation)
   console.log(`${history.length} epochs, validation accuracy ${(100 * top1).toFixed(1)} %`)
-  for (const { name, correct, count } of perClass) console.log(`  ${name.padEnd(8)} ${correct} of ${count}`)
+  for (const { name, correct, count } of perClass) console.log(`  ${name.padEnd(10)} ${correct} of ${count}`)
 } finally {
   net.dispose()
 }

@@ -1,12 +1,11 @@
-// The paper's procedure (Sect. 3.1) on a folder of images, CLASS/*.jpg: S drawn for each image, random crop, mirror and
-// colour shift, the rate divided by 10 on a plateau, checkpoints. Stop it with Ctrl-C and start it again: it goes on.
+// The paper's procedure (Sect. 3.1) on a folder of images, CLASS/*.jpg: random S for each image, random crop, flip and
+// colour shift, the learning rate divided by 10 on a plateau, checkpoints. After Ctrl-C, a new start resumes the training.
 // Run: npx tsx examples/images.ts [--photos FOLDER] [--out FOLDER]   (Node 22.18 and later: node examples/images.ts)
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import {
   deviceLine,
-  loadTraining,
-  newestCheckpoint,
+  loadNewestTraining,
   photoDataset,
   progressOn,
   readFolder,
@@ -20,10 +19,10 @@ import { command, wholeNumber } from './command.ts'
 import { writeFabrics } from './fabrics.ts'
 
 const usage = `images.ts [--photos FOLDER] [--out FOLDER] [--epochs N] [--crop PIXELS]
-  --photos FOLDER  a sub-folder for each class (default: OUT/photos, drawn cloth: striped, dotted, chequered)
-  --out FOLDER     checkpoints and the model go here (default runs/images)
+  --photos FOLDER  a subfolder for each class (default: OUT/photos, generated fabrics: striped, dotted, chequered)
+  --out FOLDER     folder for checkpoints and the model (default runs/images)
   --epochs N       passes through the images (default 15)
-  --crop PIXELS    side of what the net sees, 32 to 224 (default 48)`
+  --crop PIXELS    side of the crops, 32 to 224 (default 48)`
 
 const defaults = { photos: '', out: path.join('runs', 'images'), epochs: '15', crop: '48' }
 
@@ -34,12 +33,11 @@ await command(usage, defaults, async ({ photos, out, ...numbers }) => {
   if (photos === '' && !existsSync(folder)) await writeFabrics(folder, 120, 1)
   const { training, validation } = await readFolder(folder, { validation: 0.2, seed: 1 })
 
-  // in the paper S is from 256 to 512 for a crop of 224: the same proportion
+  // the paper's S of 256 to 512 for crops of 224, in proportion
   const box = { crop, smallestSide: [Math.round((crop * 256) / 224), Math.round((crop * 512) / 224)] } as const
   const checkpoints = path.join(out, 'checkpoints')
-  const newest = await newestCheckpoint(checkpoints)
-  const begun = newest && (await loadTraining(newest.path))
-  if (newest) console.log(`going on from step ${newest.step}`)
+  const begun = await loadNewestTraining(checkpoints)
+  if (begun) console.log(`resuming from step ${begun.step}`)
   const fitted = begun ? undefined : await statisticsOf(photoDataset(training, box))
   const colour = begun?.net.preprocessing?.colour ?? fitted?.colour
   const net =

@@ -1,5 +1,5 @@
-// The gradient of an answer with respect to the image: where the net looked. An image beside the strength of its pixels,
-// in a PNG file and as letters.
+// Saliency: the gradient of a class score with respect to the image. Writes the image and the absolute gradient side by
+// side, as a PNG file and as text.
 // Run: npx tsx examples/saliency.ts [--digit 4] [--out saliency.png]   (Node 22.18 and later: node examples/saliency.ts)
 import sharp from 'sharp'
 import { Tensor, type VGG } from 'vggnet'
@@ -8,14 +8,14 @@ import { digitModel, digits } from './digit-model.ts'
 
 const usage = `saliency.ts [--digit N] [--out FILE] [--model FILE]
   --digit N     the class of the image, 0 to 4 (default 4)
-  --out FILE    where the PNG goes (default saliency.png)
-  --model FILE  a grey 32x32 VGG net of the digits (default: one that learns 0 to 4 first)`
+  --out FILE    path of the PNG file (default saliency.png)
+  --model FILE  a grey 32x32 VGG net of the digits (default: trains one on 0 to 4)`
 
 const side = 32
 
-/** What a net answers, and for each pixel how much the answer's score hangs on it, 0 to 255. */
-async function lookedAt(net: VGG, pixels: Uint8Array): Promise<{ answer: number; strength: Uint8Array }> {
-  // only a forward pass in training keeps what backward needs; its dropout is drawn anew each time, so several are averaged
+/** The predicted class, and for each pixel the absolute gradient of its score, scaled to 0..255. */
+async function saliencyOf(net: VGG, pixels: Uint8Array): Promise<{ answer: number; strength: Uint8Array }> {
+  // backward needs a forward pass in training mode, which applies dropout; therefore the gradients of 8 masks are averaged
   const sum = new Float64Array(pixels.length)
   const image = Tensor.from(pixels, [1, side, side, 1])
   const [answer = 0] = await (await net.forward(image)).argmax()
@@ -23,7 +23,7 @@ async function lookedAt(net: VGG, pixels: Uint8Array): Promise<{ answer: number;
     await net.setTrainingStep(time)
     await net.forward(image, { training: true, inputGradient: true })
     const score = new Float32Array(net.classes)
-    score[answer] = 1 // of this class's logit, instead of a loss
+    score[answer] = 1 // the gradient of this class's logit, instead of a loss
     const { inputGradient } = await net.backward({ gradient: Tensor.from(score, [1, net.classes]) })
     const gradient = await inputGradient?.data()
     gradient?.forEach((value, pixel) => {
@@ -34,8 +34,8 @@ async function lookedAt(net: VGG, pixels: Uint8Array): Promise<{ answer: number;
   return { answer, strength: Uint8Array.from(sum, (value) => (largest === 0 ? 0 : (255 * value) / largest)) }
 }
 
-/** Rows of letters, dark to light, two columns for a pixel; every second row, as letters are high. */
-function letters(pixels: Uint8Array): string[] {
+/** Draws an image as text, one character for each pixel of every second row. */
+function textRows(pixels: Uint8Array): string[] {
   const row = (y: number): string =>
     Array.from({ length: side }, (_, x) => ' .:-=+*#%@'[Math.floor((pixels[y * side + x] ?? 0) / 25.6)] ?? ' ').join('')
   return Array.from({ length: side / 2 }, (_, half) => row(2 * half))
@@ -47,11 +47,13 @@ await command(usage, { digit: '4', out: 'saliency.png', model: '' }, async ({ di
   const { test } = await digits([0, 1, 2, 3, 4], 1500)
   const pixels = new Uint8Array(side * side)
   await test.read(Int32Array.of(test.labels.indexOf(wanted)), pixels)
-  const { answer, strength } = await lookedAt(net, pixels)
+  const { answer, strength } = await saliencyOf(net, pixels)
   net.dispose()
-  const [image, seen] = [letters(pixels), letters(strength)]
+  const [image, seen] = [textRows(pixels), textRows(strength)]
   for (const [row, line] of image.entries()) console.log(`${line}  |  ${seen[row]}`)
-  console.log(`a ${wanted} is taken for a ${net.classNames[answer] ?? answer}; on the right what the answer hangs on`)
+  console.log(
+    `image of ${wanted}, predicted ${net.classNames[answer] ?? answer}; right: the absolute gradient of its score`,
+  )
 
   const both = Buffer.alloc(2 * side * side)
   for (let y = 0; y < side; y++) {

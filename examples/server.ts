@@ -1,5 +1,5 @@
-// An HTTP server that says what is in images: images that come at a time are computed as one batch, on the network's own
-// thread, and the event loop stays free. curl --data-binary @seven.png http://127.0.0.1:8080/classify
+// An HTTP server that classifies images. Concurrent requests are computed as one batch on the network's thread, so the
+// event loop is not blocked. curl --data-binary @seven.png http://127.0.0.1:8080/classify
 // Run: npx tsx examples/server.ts [--port 8080] [--model FILE]   (Node 22.18 and later: node examples/server.ts)
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -9,9 +9,9 @@ import { command, wholeNumber } from './command.ts'
 import { digitModel } from './digit-model.ts'
 
 const usage = `server.ts [--port N] [--batch N] [--model FILE]
-  --port N      0: one that is free (default 8080)
-  --batch N     images computed at a time at most (default 32)
-  --model FILE  a model, such as demo-output/digits.safetensors (default: one that learns 0 to 4 first)`
+  --port N      port; 0 for any free one (default 8080)
+  --batch N     largest number of images in a batch (default 32)
+  --model FILE  a model, such as demo-output/digits.safetensors (default: trains one on 0 to 4)`
 
 const largestBytes = 20_000_000
 
@@ -28,15 +28,16 @@ async function bodyOf(request: IncomingMessage): Promise<Buffer> {
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, classifier: Classifier): Promise<void> {
-  const say = (status: number, body: unknown) =>
+  const send = (status: number, body: unknown) =>
     response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(body)}\n`)
   try {
-    if (request.method === 'GET' && request.url === '/health') say(200, { ok: true })
-    else if (request.method !== 'POST' || request.url !== '/classify') say(404, { error: 'POST an image to /classify' })
-    else say(200, await classifier.classify(await bodyOf(request)))
+    if (request.method === 'GET' && request.url === '/health') send(200, { ok: true })
+    else if (request.method !== 'POST' || request.url !== '/classify')
+      send(404, { error: 'POST an image to /classify' })
+    else send(200, await classifier.classify(await bodyOf(request)))
   } catch (error) {
-    const fault = error instanceof VggError && /^(FILE_FORMAT|INVALID_ARGUMENT)$/.test(error.code) ? 400 : 500
-    say(fault, { error: error instanceof Error ? error.message : String(error) })
+    const status = error instanceof VggError && /^(FILE_FORMAT|INVALID_ARGUMENT)$/.test(error.code) ? 400 : 500
+    send(status, { error: error instanceof Error ? error.message : String(error) })
   }
 }
 

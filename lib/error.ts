@@ -1,4 +1,4 @@
-/** What kind of thing went wrong; stable, so that a program can decide by it. */
+/** Code of an error, which is stable across versions, so that programs can rely on it. */
 export type ErrorCode =
   | 'INVALID_ARGUMENT'
   | 'SHAPE_MISMATCH'
@@ -22,30 +22,31 @@ export type ErrorCode =
   | 'INTERNAL'
 
 /**
- * The one class of error that vggnet throws, from TypeScript and from native code alike.
- * `code` is for programs, `message` says what was expected and what came.
+ * Class of all errors that vggnet throws, from TypeScript and from native code. `code` is for programs; `message` reports
+ * what was expected and what was received.
  *
  * - `INVALID_ARGUMENT`: wrong type or range, unknown or misspelt option, label out of range, detached buffer, batch of 0
- * - `SHAPE_MISMATCH`: shapes that do not fit together
- * - `DISPOSED`: a tensor or network used after `dispose`
+ * - `SHAPE_MISMATCH`: incompatible shapes
+ * - `DISPOSED`: a tensor or network was used after `dispose`
  * - `STATE`: a call out of order, such as `backward` without `forward(x, { training: true })`
- * - `NOT_FINITE`: a loss, gradient or score is NaN or infinite; the message names the first bad layer or the image, nothing
- *   was changed
- * - `OUT_OF_MEMORY`: names the bytes, and the largest batch that fits
- * - `DEVICE_UNAVAILABLE`: the device asked for is not there; what was tried, and the cure
- * - `DEVICE_LOST`: the card stopped working in this process; every later call on it fails at once: start the process again
- * - `UNSUPPORTED_PLATFORM`: not Linux on x64 with glibc 2.34 or later, or not Node 20.17 or later; found, required, cure
- * - `NATIVE_LOAD_FAILED`: the binary is missing, damaged, of another build or does not load; what was tried, and the cure
- * - `FILE_NOT_FOUND`, `FILE_FORMAT`, `FILE_WRITE`: a file is missing, is not what it should be, could not be written
- * - `FOLDER_IN_USE`: another process, named in the message, writes there
- * - `RESUME_MISMATCH`: a training cannot go on bit for bit, because of the differences that the message names
- * - `MISSING_TOOL`: a program that is needed (Python, pip) is not there; the command that installs it
- * - `DOWNLOAD_FAILED`, `HASH_MISMATCH`: NVIDIA's libraries could not be fetched, or are others than were asked for
+ * - `NOT_FINITE`: a loss, gradient or score is NaN or infinite; the message names the first such layer or the image, and
+ *   nothing was changed
+ * - `OUT_OF_MEMORY`: the message names the bytes and the largest batch that fits
+ * - `DEVICE_UNAVAILABLE`: the requested device cannot be used; the message lists what was tried and how to fix it
+ * - `DEVICE_LOST`: the GPU stopped working in this process; all later calls on it fail, and the process must be restarted
+ * - `UNSUPPORTED_PLATFORM`: not Linux x64 with glibc 2.34 or later, or not Node 20.17 or later
+ * - `NATIVE_LOAD_FAILED`: the binary is missing, damaged, of another build or fails to load; the message lists what was
+ *   tried and how to fix it
+ * - `FILE_NOT_FOUND`, `FILE_FORMAT`, `FILE_WRITE`: a file is missing, has invalid content, or could not be written
+ * - `FOLDER_IN_USE`: another process, named in the message, is writing to the folder
+ * - `RESUME_MISMATCH`: a training cannot be resumed bit for bit; the message lists the differences
+ * - `MISSING_TOOL`: a required program (Python, pip) is missing; the message has the command that installs it
+ * - `DOWNLOAD_FAILED`, `HASH_MISMATCH`: NVIDIA's libraries could not be downloaded, or differ from the pinned versions
  * - `ABORTED`: an `AbortSignal` ended the call
- * - `INTERNAL`: a fault of vggnet itself
+ * - `INTERNAL`: a bug in vggnet
  */
 export class VggError extends Error {
-  /** What kind of thing went wrong, for programs. */
+  /** Code of the error, for programs. */
   readonly code: ErrorCode
 
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
@@ -55,10 +56,10 @@ export class VggError extends Error {
   }
 }
 
-/** Throws ABORTED where the signal was given; `doing` is what it ended. */
+/** Throws ABORTED if the signal was aborted. @param doing name of the activity, for the message */
 export function throwIfAborted(signal: AbortSignal | undefined, doing: string): void {
   if (signal?.aborted) throw new VggError('ABORTED', `${doing} was aborted`, { cause: signal.reason })
 }
 
-/** What an error says; of what is no Error, its text. */
+/** Message of an error; for other values, their text. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

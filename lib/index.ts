@@ -8,12 +8,11 @@ export type { Finding, SignalState } from './check/findings.js'
 export type { ChannelFigures, InputReport, UnreadableImage } from './check/images.js'
 export type { ActivationReport, GradientReport, LayerActivations, LayerGradient } from './check/layers.js'
 export { preflight } from './check/preflight.js'
-export {
-  type FileReport,
-  type PreflightOptions,
-  type PreflightProgress,
-  type PreflightReport,
-  preflightLines,
+export type {
+  FileReport,
+  PreflightOptions,
+  PreflightProgress,
+  PreflightReport,
 } from './check/preflight-report.js'
 export { load, loadNetwork, save } from './checkpoint/checkpoint.js'
 export { type FoundCheckpoint, newestCheckpoint } from './checkpoint/checkpoint-folder.js'
@@ -27,14 +26,14 @@ export {
 } from './data/cache/cache.js'
 export { withClasses } from './data/classes.js'
 export type { Augmented, Dataset, Unreadable } from './data/dataset.js'
-export { type ColourShift, colourShiftOf } from './data/images/colour.js'
+export type { ColourShift } from './data/images/colour.js'
 export type { SmallestSide } from './data/images/crop.js'
 export type { DecodingOptions, ImageFormat } from './data/images/formats.js'
 export { type ImageOptions, type ImageSize, readImage, readImageSize } from './data/images/image.js'
 export { type Batch, Loader, type LoaderOptions, type LoaderState } from './data/loader.js'
 export { paddedDataset } from './data/padded.js'
 export { type ArrayData, arrayDataset } from './data/sources/arrays.js'
-export { type CifarOptions, type CifarParts, readCifar, readCifarFolder } from './data/sources/cifar.js'
+export { type CifarOptions, readCifar } from './data/sources/cifar.js'
 export { type FolderParts, type PartOptions, readFolder } from './data/sources/folder.js'
 export { type IdxFiles, idxDataset } from './data/sources/idx.js'
 export {
@@ -68,7 +67,7 @@ export type {
   Parameter,
   SpatialMeanLayer,
 } from './layer.js'
-export { parameterCount, parametersOf } from './layer.js'
+export { parameterCount } from './layer.js'
 export type {
   Augment,
   BackwardOptions,
@@ -80,9 +79,7 @@ export type {
 export type { Copied, CopyOptions } from './network/copy.js'
 export { type DescribeOptions, describe } from './network/describe.js'
 export { Network } from './network/network.js'
-export type { NetworkOptions } from './network/network-parts.js'
-export type { Device, Initialisation, RunOptions } from './network/open.js'
-export type { OpenedRun } from './network/opened-run.js'
+export type { Device, Initialisation, NetworkOptions, OpenedRun, RunOptions } from './network/open.js'
 export type { BuildInfo, CpuTuning } from './platform/native.js'
 export type {
   DescribedLayer,
@@ -93,14 +90,10 @@ export type {
 } from './platform/native-description.js'
 export { Random, type RandomState } from './random.js'
 export { type LineOf, type LogLine, type ReadLog, readRunLog, type TrainingFacts } from './report/log-line.js'
-export { type ReportData, reportPage } from './report/page.js'
+export type { ReportData } from './report/page.js'
 export { collectReport, type ReportSources, writeReport } from './report/report.js'
 export { RunLog, type RunLogOptions, type RunPosition } from './report/run-log.js'
 export { TensorBoardLog, type TensorBoardOptions } from './report/tensorboard.js'
-export type { DataDescription, RunDescription } from './run/description.js'
-export { type RunFile, readRunFile } from './run/folder.js'
-export { type PlanName, type PlanStage, stagesOf } from './run/plan.js'
-export { createRun, type PlanHooks, runAll } from './run/run.js'
 export { type ArrayOf, type DType, Tensor } from './tensor.js'
 export type {
   CheckpointEvent,
@@ -111,15 +104,19 @@ export type {
   StepEvent,
   TrainReport,
 } from './train/events.js'
-export { loadNetworkTraining, loadTraining } from './train/load-training.js'
-export { deviceLine, epochLine, type Progress, progressOn, reportLine } from './train/log.js'
+export { type LoadedCheckpoint, loadNetworkTraining, loadNewestTraining, loadTraining } from './train/load-training.js'
+export { deviceLine, type Progress, progressOn, reportLine } from './train/log.js'
 export type { CheckpointOptions, NotFiniteOption, RecordedTrainOptions } from './train/options.js'
 export type { Schedule, ScheduleOption } from './train/schedule.js'
 export type { TrainOptions } from './train/settings.js'
 export { train } from './train/trainer.js'
 export type { BestEpoch, PastEpoch, TrainingState } from './train/training-state.js'
-export { type HeadOptions, replaceHead } from './vgg/head.js'
-export type { VggConfiguration } from './vgg/layers.js'
-export type { Preprocessing } from './vgg/preprocessing.js'
+export {
+  layersOf,
+  type ModelOptions,
+  type Preprocessing,
+  type VggConfiguration,
+  type VggOptions,
+} from './vgg/configuration.js'
 export type { BlockEntry, Variant, VariantLetter, VariantRow } from './vgg/variants.js'
-export { layersOf, layersOfA, type ModelOptions, VGG, type VggOptions } from './vgg/vgg.js'
+export { type HeadOptions, layersOfA, replaceHead, VGG } from './vgg/vgg.js'

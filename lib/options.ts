@@ -1,12 +1,12 @@
 import { VggError } from './error.js'
 
-/** Returns the value when it is what `name` takes, and throws INVALID_ARGUMENT when it is not. */
+/** Returns the value if it is valid for the option `name`, otherwise throws INVALID_ARGUMENT. */
 export type Check<T> = (value: unknown, name: string) => T
 
-/** One check for each option: the table that an options object is read by. */
+/** Table of checks, one for each option of an options object. */
 export type Checks = Record<string, Check<unknown>>
 
-/** The options as read: what each check of the table returns. */
+/** Checked options: the result of each check of a table. */
 export type Checked<C extends Checks> = { [K in keyof C]: C[K] extends Check<infer T> ? T : never }
 
 const longestShown = 60
@@ -21,7 +21,7 @@ function className(value: object): string {
   return typeof made === 'function' ? made.name : 'Object'
 }
 
-/** A value as an error message shows it: `-1 (number)`, `'sed' (string)`, `Float32Array(3)`, `[1, 2] (array)`. */
+/** Formats a value for an error message: `-1 (number)`, `'sed' (string)`, `Float32Array(3)`, `[1, 2] (array)`. */
 export function shown(value: unknown): string {
   if (value === null || value === undefined) return String(value)
   if (typeof value === 'string') return `'${shorten(value)}' (string)`
@@ -32,7 +32,7 @@ export function shown(value: unknown): string {
   return `${String(value)} (${typeof value})`
 }
 
-// Where two copies of the package are loaded, a class of one is no class of the other, and has its name.
+// If two copies of the package are loaded, their classes have the same names but are different.
 function isOfAnotherCopy(value: unknown, what: string): boolean {
   if (typeof value !== 'object' || value === null) return false
   const words = what.toLowerCase().split(/\W+/)
@@ -43,13 +43,13 @@ function isOfAnotherCopy(value: unknown, what: string): boolean {
   return false
 }
 
-/** The error `Expected «what» for «name» but received «value»`. */
+/** Creates the error `Expected «what» for «name» but received «value»`. */
 export function unexpected(what: string, name: string, value: unknown): VggError {
   const origin = isOfAnotherCopy(value, what) ? ' of another copy of vggnet' : ''
   return new VggError('INVALID_ARGUMENT', `Expected ${what} for ${name} but received ${shown(value)}${origin}`)
 }
 
-// Levenshtein, with a swap of two neighbours counted as one change.
+// Levenshtein distance; a transposition counts as one change.
 function distance(a: string, b: string): number {
   let beforeLast: number[] = []
   let last = Array.from({ length: b.length + 1 }, (_, j) => j)
@@ -69,7 +69,7 @@ function distance(a: string, b: string): number {
   return last[b.length] ?? 0
 }
 
-/** The name of `names` that `misspelt` was likely meant to be, or undefined. */
+/** The name that `misspelt` was probably meant to be; undefined if none is similar. */
 export function likelyMeant(misspelt: string, names: readonly string[]): string | undefined {
   const wanted = misspelt.slice(0, longestShown).toLowerCase()
   const [best] = names
@@ -79,10 +79,10 @@ export function likelyMeant(misspelt: string, names: readonly string[]): string 
   return best?.name
 }
 
-/** The error for a name outside of a list: `Expected one of ... for «name» but received 'x'; did you mean 'y'?` */
+/** Creates the error for an unknown name: `Expected one of ... for «name» but received 'x'; did you mean 'y'?` */
 export function unknownName(received: string, name: string, names: readonly string[]): VggError {
   const meant = likelyMeant(received, names)
-  // a long list (the parameters of a network) hides the likely name
+  // in a long list (the parameters of a network) the likely name would be hard to see
   const list = names.length > 24 ? `${names.slice(0, 24).join(', ')}, ...` : names.join(', ')
   const ending = meant === undefined ? '' : `; did you mean '${meant}'?`
   return new VggError(
@@ -91,13 +91,14 @@ export function unknownName(received: string, name: string, names: readonly stri
   )
 }
 
-/** Whether a value is an object with fields: no array, no typed array. */
+/** Whether a value is an object with fields, not an array or typed array. */
 export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value)
 
 /**
- * Reads an options object by a table of checks: unknown keys are refused by name, `undefined` stands for absent.
- * @param name what the messages call the object, such as `VGG.create options`
+ * Reads an options object by a table of checks. Unknown keys are refused by name; `undefined` means absent.
+ * @param name name of the object in messages, such as `VGG.create options`
+ * @throws INVALID_ARGUMENT
  */
 export function readOptions<C extends Checks>(options: unknown, name: string, checks: C): Checked<C> {
   const given = options === undefined ? {} : options
@@ -109,7 +110,7 @@ export function readOptions<C extends Checks>(options: unknown, name: string, ch
   return Object.fromEntries(names.map((key) => [key, checks[key]?.(given[key], key)])) as Checked<C>
 }
 
-/** As `check`, but undefined is allowed and stays. */
+/** Makes an option optional: undefined stays undefined. */
 export const optional =
   <T>(check: Check<T>): Check<T | undefined> =>
   (value, name) =>
@@ -158,7 +159,7 @@ export const nonNegative = numberThat('a number of at least 0', (value) => value
 /** A number p with 0 <= p < 1, also when rounded to float32: a dropout rate, a momentum. */
 export const fraction = numberThat('a number from 0 to below 1', (value) => value >= 0 && Math.fround(value) < 1)
 
-/** As `check`, for a number that native code computes with: in float32 it must not become infinity, nor 0 unless it is 0. */
+/** Checks that a number can be represented in float32: it must not become infinite, nor 0 unless it is 0. */
 export const float32 =
   (check: Check<number>): Check<number> =>
   (value, name) => {
@@ -196,7 +197,7 @@ export const filePath: Check<string> = (value, name) => {
   throw unexpected('the path of a file', name, value)
 }
 
-/** A function. The signature is the caller's to state. */
+/** A function; the caller states its signature. */
 export const callback =
   <F extends (...given: never[]) => unknown>(): Check<F> =>
   (value, name) => {
@@ -204,7 +205,7 @@ export const callback =
     throw unexpected('a function', name, value)
   }
 
-/** One of the names given. */
+/** One of the given names. */
 export const oneOf =
   <const T extends string>(...names: readonly T[]): Check<T> =>
   (value, name) => {
@@ -214,7 +215,7 @@ export const oneOf =
     throw unexpected(`one of ${names.join(', ')}`, name, value)
   }
 
-/** An array, each element of which passes `check`. */
+/** An array whose elements all pass `check`. */
 export const arrayOf =
   <T>(check: Check<T>): Check<T[]> =>
   (value, name) => {

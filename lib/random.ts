@@ -1,6 +1,6 @@
 import { integer, isObject, seed as seedCheck, unexpected } from './options.js'
 
-/** Four 32-bit words. */
+/** Four unsigned 32-bit words. */
 export type Words = [number, number, number, number]
 
 const unit = 2 ** -32
@@ -18,7 +18,7 @@ function upperProduct(a: number, b: number): number {
 
 /**
  * Philox4x32-10 (Salmon et al. 2011): a pure function from a counter of four words and a key of two words to four
- * random words. Equal on every machine.
+ * random words, equal on every machine.
  */
 export function philox(counter: Readonly<Words>, key0: number, key1: number): Words {
   let [c0, c1, c2, c3] = counter
@@ -63,15 +63,15 @@ export function fillNormal(values: Float32Array, seed: number, mean: number, sta
   }
 }
 
-/** The whole state of a `Random`: plain data, to be put into JSON. */
+/** State of a `Random`: plain data, which can be stored as JSON. */
 export interface RandomState {
   /** Four integers from 0 to 2^32 - 1, not all 0. */
   readonly words: readonly number[]
 }
 
 /**
- * A small seeded generator (xoshiro128**) for shuffles, crops and shifts. Equal seeds give equal numbers on every
- * machine; `state` is plain data and part of a checkpoint.
+ * Seeded random number generator (xoshiro128**) for shuffles, crops and shifts. Equal seeds give equal numbers on every
+ * machine. Its `state` is plain data and is saved in checkpoints.
  */
 export class Random {
   #words: Words
@@ -84,8 +84,8 @@ export class Random {
   }
 
   /**
-   * A generator of its own for each position of a table: a function of (seed, row, column) alone, whatever was drawn
-   * elsewhere. A loader gives image i of epoch e the one of (seed, e, i).
+   * Returns an independent generator for each cell of a table: a function of (seed, row, column) alone. A loader uses
+   * that of (seed, e, i) for image i of epoch e.
    *
    * @param row an integer from 0 to 2^53 - 1
    * @param column an integer from 0 to 2^32 - 1
@@ -100,7 +100,7 @@ export class Random {
     return random
   }
 
-  /** The generator that goes on where the one that gave `state` stood. */
+  /** Returns a generator that continues from `state`. @throws INVALID_ARGUMENT */
   static restore(state: RandomState): Random {
     const words: unknown = isObject(state) ? state.words : undefined
     if (!Array.isArray(words) || words.length !== 4) throw unexpected('{ words } with four integers', 'state', state)
@@ -111,12 +111,12 @@ export class Random {
     return random
   }
 
-  /** What `restore` takes. */
+  /** Current state, for `restore`. */
   get state(): RandomState {
     return { words: [...this.#words] }
   }
 
-  /** The next 32 bits: an integer from 0 to 2^32 - 1. */
+  /** Returns the next 32 bits: an integer from 0 to 2^32 - 1. */
   next(): number {
     const words = this.#words
     const product = Math.imul(words[1], 5)
@@ -131,12 +131,12 @@ export class Random {
     return result
   }
 
-  /** A number from `low` to below `high`; 32 random bits. */
+  /** Returns a uniform number from `low` to below `high`, with 32 random bits. */
   uniform(low = 0, high = 1): number {
     return low + (high - low) * (this.next() * unit)
   }
 
-  /** An integer from 0 to `limit` - 1, each as likely as the others. `limit` is from 1 to 2^32. */
+  /** Returns a uniform integer from 0 to `limit` - 1. @param limit an integer from 1 to 2^32 */
   integer(limit: number): number {
     integer(1, 2 ** 32)(limit, 'limit')
     const fair = 2 ** 32 - (2 ** 32 % limit)
@@ -145,12 +145,12 @@ export class Random {
     return value % limit
   }
 
-  /** A normal number of mean 0 and standard deviation 1. */
+  /** Returns a normal number of mean 0 and standard deviation 1. */
   normal(): number {
     return normalPair(this.next(), this.next())[0]
   }
 
-  /** Puts the elements into random order, in place (Fisher-Yates), and returns the same array. */
+  /** Shuffles an array (Fisher-Yates) and returns the same array. */
   shuffle<A extends unknown[] | Int32Array | Uint32Array>(array: A): A {
     const elements: { [index: number]: unknown } = array
     for (let last = array.length - 1; last > 0; last--) {
@@ -162,7 +162,7 @@ export class Random {
     return array
   }
 
-  /** The integers from 0 to `count` - 1 in random order. */
+  /** Returns the integers from 0 to `count` - 1 in random order. */
   permutation(count: number): Int32Array {
     return this.shuffle(Int32Array.from({ length: integer(0, 2 ** 31 - 1)(count, 'count') }, (_, index) => index))
   }

@@ -3,16 +3,16 @@ import { VggError } from './error.js'
 import { finite, integer, nonNegative, oneOf, readOptions, seed, unexpected, withDefault } from './options.js'
 import { fillNormal } from './random.js'
 
-/** The type of a tensor's elements. It fixes the order of images: uint8 is n, h, w, c and float32 is n, c, h, w. */
+/** Element type of a tensor. Images are [n, h, w, c] in uint8 and [n, c, h, w] in float32. */
 export type DType = 'float32' | 'uint8' | 'int32'
 
-/** The typed array that holds elements of a type. */
+/** Typed array for each element type. */
 export interface ArrayOf {
-  /** 32-bit numbers: logits, features, parameters. */
+  /** Array of 32-bit floating-point numbers: logits, features, parameters. */
   float32: Float32Array
-  /** 0 to 255: pixels. */
+  /** Array of integers from 0 to 255: pixels. */
   uint8: Uint8Array
-  /** Labels. */
+  /** Array of 32-bit integers: labels. */
   int32: Int32Array
 }
 
@@ -20,10 +20,10 @@ const arrays = { float32: Float32Array, uint8: Uint8Array, int32: Int32Array } a
 
 const axisLength = integer(0)
 
-/** How many elements a shape has. */
+/** Number of elements of a shape. */
 export const elementCount = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1)
 
-/** A shape as messages write it: `[1, 3, 224, 224]`. */
+/** Formats a shape for messages: `[1, 3, 224, 224]`. */
 export const shapeText = (shape: readonly number[]): string => `[${shape.join(', ')}]`
 
 function checkedShape(shape: unknown): readonly number[] {
@@ -45,7 +45,7 @@ function allocate<D extends DType>(dtype: D, shape: readonly number[]): ArrayOf[
   }
 }
 
-// ArrayBuffer.prototype.detached is not there before Node 21: a view of a detached buffer throws everywhere.
+// ArrayBuffer.prototype.detached exists only since Node 21; creating an array on a detached buffer always throws.
 function isDetached(data: ArrayBufferView): boolean {
   try {
     new Uint8Array(data.buffer)
@@ -61,18 +61,17 @@ const detached = (shape: readonly number[]): VggError =>
     `Expected an array with its memory for the tensor of shape ${shapeText(shape)} but received one whose buffer was detached or resized (transferred to a worker?)`,
   )
 
-/** The elements of a tensor, without a copy and without waiting. For vggnet's own files: programs call `data()`. */
+/** The elements of a tensor, without a copy, synchronously. Internal: programs use `data()`. */
 export let valuesOf: <D extends DType>(tensor: Tensor<D>) => ArrayOf[D]
 
 /**
- * Numbers with a type and a shape. A tensor is a view: `from` and `slice` share memory, they copy nothing, and
- * `dispose` lets go of it. A call of a network copies its tensors at once, so they may be changed or disposed of
- * after the call has returned its promise.
+ * An array of numbers with a shape. `from` and `slice` share memory and copy nothing; `dispose` releases it. A call of a
+ * network copies its tensors before it returns its promise; they may then be changed or disposed of.
  */
 export class Tensor<D extends DType = DType> {
-  /** Type of the elements. */
+  /** Element type. */
   readonly dtype: D
-  /** Axis lengths, outermost first; frozen. */
+  /** Axis lengths, outermost first. The array is frozen. */
   readonly shape: readonly number[]
   #values: ArrayOf[D] | undefined
 
@@ -87,9 +86,9 @@ export class Tensor<D extends DType = DType> {
   }
 
   /**
-   * A tensor over `data`, which stays the caller's: memory is shared, a change of the array is a change of the tensor.
-   * @param shape default: one axis of all elements
-   * @throws INVALID_ARGUMENT for another kind of array or a detached one, SHAPE_MISMATCH when the counts differ
+   * Creates a tensor that shares the memory of `data`: changes of the array are changes of the tensor.
+   * @param shape axis lengths. Default: one axis with all elements
+   * @throws INVALID_ARGUMENT for other array types and detached arrays, SHAPE_MISMATCH if the number of elements differs
    */
   static from(data: Float32Array, shape?: readonly number[]): Tensor<'float32'>
   static from(data: Uint8Array, shape?: readonly number[]): Tensor<'uint8'>
@@ -108,7 +107,7 @@ export class Tensor<D extends DType = DType> {
   }
 
   /**
-   * A tensor of zeros in memory of its own. `dtype` is float32 unless stated.
+   * Creates a tensor of zeros of the element type `options.dtype`, by default float32.
    * @throws INVALID_ARGUMENT, OUT_OF_MEMORY
    */
   static zeros(shape: readonly number[]): Tensor<'float32'>
@@ -122,9 +121,9 @@ export class Tensor<D extends DType = DType> {
   }
 
   /**
-   * Normal numbers (float32) in memory of its own. Counter-based (Philox4x32-10): element i depends on the seed and
-   * on i only, and is equal on every machine.
-   * @param options seed: an integer from 0 to 2^53 - 1; mean: default 0; std: standard deviation, default 1
+   * Creates a float32 tensor of normally distributed numbers. Element i depends only on the seed and i, and is equal on
+   * every machine (Philox4x32-10).
+   * @param options seed: an integer from 0 to 2^53 - 1; mean: default 0; std: standard deviation, at least 0, default 1
    * @throws INVALID_ARGUMENT, OUT_OF_MEMORY
    */
   static randn(shape: readonly number[], options: { seed: number; mean?: number; std?: number }): Tensor<'float32'> {
@@ -137,17 +136,18 @@ export class Tensor<D extends DType = DType> {
   }
 
   /**
-   * The elements in the order of the shape, last axis fastest. The array is the tensor's own memory, not a copy.
-   * A promise, because the tensor may lie in a device's memory until it is read. @throws DISPOSED
+   * Returns the elements in row-major order. The array is the tensor's memory, not a copy.
+   * @throws DISPOSED
    */
   async data(): Promise<ArrayOf[D]> {
     return this.#open()
   }
 
   /**
-   * The part from `start` to below `end` along the first axis. It shares memory with this tensor, and outlives it.
-   * @param start from 0 to `end`
-   * @param end default: the length of the first axis
+   * Returns the elements from `start` to below `end` along the first axis. The result shares memory with this tensor, and
+   * remains valid after it is disposed of.
+   * @param start an index from 0 to `end`
+   * @param end an index up to the length of the first axis. Default: that length
    * @throws INVALID_ARGUMENT, SHAPE_MISMATCH without an axis, DISPOSED
    */
   slice(start: number, end?: number): Tensor<D> {
@@ -163,7 +163,8 @@ export class Tensor<D extends DType = DType> {
   }
 
   /**
-   * For [n, classes]: the index of the largest in each row; for [classes]: one. The first of equals; a NaN is largest.
+   * Returns the index of the largest element of each row of [n, classes], or of [classes]. Among equal elements it is the
+   * first; NaN counts as the largest.
    * @throws SHAPE_MISMATCH for other shapes, DISPOSED
    */
   async argmax(): Promise<number[]> {
@@ -171,9 +172,10 @@ export class Tensor<D extends DType = DType> {
   }
 
   /**
-   * The `k` largest in each row of [n, classes] or of [classes], largest first, of equals the first first.
-   * @param k from 1 to the classes
-   * @returns for each row the positions and the values
+   * Returns the `k` largest elements of each row of [n, classes], or of [classes], in descending order. Equal elements are
+   * ordered by index; NaN counts as the largest.
+   * @param k an integer from 1 to the number of classes
+   * @returns for each row, indices and values
    * @throws INVALID_ARGUMENT, SHAPE_MISMATCH for other shapes, DISPOSED
    */
   async topk(k: number): Promise<{ index: number; value: number }[][]> {
@@ -183,8 +185,8 @@ export class Tensor<D extends DType = DType> {
   }
 
   /**
-   * Soft-max over the classes: over axis 1 of [n, classes] and [n, classes, h, w], over axis 0 of [classes].
-   * @returns float32 of the same shape, in memory of its own
+   * Computes the softmax over the classes: axis 1 of [n, classes] and [n, classes, h, w], axis 0 of [classes].
+   * @returns a new float32 tensor of the same shape
    * @throws INVALID_ARGUMENT unless float32, SHAPE_MISMATCH without an axis, DISPOSED
    */
   async softmax(): Promise<Tensor<'float32'>> {
@@ -197,12 +199,12 @@ export class Tensor<D extends DType = DType> {
     return new Tensor('float32', this.shape, result)
   }
 
-  /** Lets go of the memory. Any later use is an error with the code DISPOSED; disposing twice is none. */
+  /** Releases the memory. Later calls throw DISPOSED, except `dispose`. */
   dispose(): void {
     this.#values = undefined
   }
 
-  /** `using x = Tensor.zeros(...)` disposes at the end of the block (Node 24, or compiled by tsc). */
+  /** Calls `dispose`: `using x = Tensor.zeros(...)` disposes at the end of the block (Node 24, or compiled by tsc). */
   [Symbol.dispose](): void {
     this.dispose()
   }
@@ -234,7 +236,7 @@ export class Tensor<D extends DType = DType> {
   }
 }
 
-// NaN is above every number, so that it shows instead of passing for a class
+// NaN counts as the largest, so that it is seen
 const above = (value: number, other = Number.NEGATIVE_INFINITY): boolean =>
   value > other || (Number.isNaN(value) && !Number.isNaN(other))
 
@@ -249,7 +251,7 @@ function largest(row: Float32Array | Uint8Array | Int32Array, k: number): { inde
   return found
 }
 
-// n classes positions, for input and result
+// sizes of input and result: images, classes, positions of the class map
 function softmaxInto(result: Float32Array, input: Float32Array, sizes: readonly [number, number, number]): void {
   const [images, classes, positions] = sizes
   for (let image = 0; image < images; image++) {

@@ -8,7 +8,7 @@ const folders = ['native', 'lib', 'test', 'bench', 'scripts', 'examples', 'docs'
 const longest = 300
 
 interface SourceFile {
-  /** From the root, with slashes. */
+  /** Path from the root, with slashes. */
   readonly path: string
   readonly text: string
 }
@@ -35,7 +35,7 @@ describe('native', () => {
     expect(native.map((file) => file.path).filter((name) => !order.includes(name.split('/')[1]))).toEqual([])
   })
 
-  test('is included by paths from native/, of files that exist', () => {
+  test('includes existing files by paths from native/', () => {
     const lost = ownIncludes.filter(({ to }) => to === undefined)
     expect(lost.map(({ from, name }) => `${from} includes "${name}", which is not a file under native/`)).toEqual([])
   })
@@ -59,13 +59,13 @@ describe('native', () => {
     expect(strangers.map(({ from, name }) => `${from} includes <${name}>: ${library} belongs in ${home}`)).toEqual([])
   })
 
-  test('TurboJPEG is known to image/jpeg.cpp only', () => {
+  test('TurboJPEG is used in image/jpeg.cpp only', () => {
     const users = native.filter((file) => /image\/turbojpeg\.hpp|\btj3\w+\(/.test(file.text))
     expect(users.map((file) => file.path).sort()).toEqual(['native/image/jpeg.cpp', 'native/image/turbojpeg.hpp'])
   })
 
-  // What else includes its headers compiles without them; the frontend's take half a minute.
-  test('cuDNN, cuBLAS and NVRTC are included by source files only, the cuDNN frontend by one', () => {
+  // Other files compile without these headers, and the frontend's take half a minute.
+  test('cuDNN, cuBLAS and NVRTC are included in source files only, the cuDNN frontend in one', () => {
     const users = includes.filter(({ name }) => /^(cudnn|cublas|nvrtc)/.test(name))
     const others = users.filter(({ from }) => !/^native\/backend\/cuda\/\w+\.cpp$/.test(from))
     expect(others.map(({ from, name }) => `${from} includes <${name}>: only a .cpp may`)).toEqual([])
@@ -73,7 +73,7 @@ describe('native', () => {
     expect(ofFrontend.size, [...ofFrontend].join(', ')).toBeLessThanOrEqual(1)
   })
 
-  test('only backend/open.cpp knows a device from outside', () => {
+  test('only backend/open.cpp includes a device from outside', () => {
     const device = (file: string) => /^native\/backend\/(cpu|cuda)\//.exec(file)?.[0]
     const strangers = ownIncludes.filter(({ from, to }) => {
       return (
@@ -94,7 +94,7 @@ describe('native', () => {
 })
 
 describe('lib', () => {
-  // Arrows point down this list only. A file with an entry of its own counts as a folder; '' is the files beside index.ts.
+  // Arrows point down this list only. A file with its own entry counts as a folder; '' is the files beside index.ts.
   const order = [
     ...['cli', 'cli/commands', 'cli/doctor', 'cli/flags', 'cli/terminal'],
     ...['run', 'report', 'check', 'measure', 'train', 'evaluate', 'checkpoint', 'vgg'],
@@ -122,7 +122,7 @@ describe('lib', () => {
     expect(wrong.map(({ from, to }) => `${from} imports ${to}: only ${order.join(' > ')}`)).toEqual([])
   })
 
-  // Within each folder, a file stands for itself and a folder for all that lies in it.
+  // Within each folder, a file is a node of the graph, and so is a subfolder with all its files.
   test('has no folder in a cycle of imports', () => {
     const cycles = foldersOf(lib).flatMap((folder) => {
       const childOf = (file: string) => file.slice(0, `${file}/`.indexOf('/', folder.length + 1))
@@ -138,21 +138,21 @@ describe('lib', () => {
     expect(cycles.map((cycle) => cycle.join(' -> '))).toEqual([])
   })
 
-  test('has in platform/wheels/ what runs before any package or build is there, for the set-up', () => {
+  test('has in platform/wheels/ only files that run before packages and builds exist, for the set-up', () => {
     const wheels = lib.filter((file) => folderOf(file.path) === 'platform/wheels')
     expect(wheels.length).toBeGreaterThan(0)
     const wrong = wheels.flatMap((file) => [
       ...(file.path.endsWith('.mjs') ? [] : [`${file.path} needs a build: plain JavaScript with types in JSDoc`]),
       ...[...withoutComments(file.text).matchAll(/\bfrom '([^.'][^']*)'/g)]
         .filter(([, from]) => !from.startsWith('node:'))
-        .map(([, from]) => `${file.path} imports ${from}, which npm has yet to install`),
+        .map(([, from]) => `${file.path} imports ${from}, which is not installed yet`),
     ])
     expect(wrong).toEqual([])
     const compiled = lib.filter((file) => file.path.endsWith('.mjs') && folderOf(file.path) !== 'platform/wheels')
     expect(compiled.map((file) => file.path)).toEqual([])
   })
 
-  test('imports nothing of the tests, bench, scripts and examples', () => {
+  test('imports no tests, bench, scripts or examples', () => {
     const wrong = lib.flatMap((file) =>
       importsOf(file)
         .filter((to) => !to.startsWith('lib/'))
@@ -175,7 +175,7 @@ describe('lib', () => {
     expect(loaders.map((file) => file.path)).toEqual(['lib/platform/native.ts'])
   })
 
-  test('has an index.ts of re-exports only', () => {
+  test('has only re-exports in index.ts', () => {
     const index = lib.find((file) => file.path === 'lib/index.ts')
     expect(index, 'lib/index.ts is missing').toBeDefined()
     const rest = withoutComments(index?.text ?? '')
@@ -193,13 +193,13 @@ describe('every file', () => {
     expect(long.map(({ name, lines }) => `${name} has ${lines} lines: divide it by what it does`)).toEqual([])
   })
 
-  test('is named for what it holds', () => {
+  test('is named after its content', () => {
     const empty = /^(utils?|common|core|helpers?|misc|types?|managers?)$/
     const wrong = sources.flatMap((file) =>
       file.path
         .split('/')
         .filter((part) => part.split(/[-_.]/).some((word) => empty.test(word)))
-        .map((part) => `${file.path}: '${part}' says nothing about what is in it`),
+        .map((part) => `${file.path}: '${part}' says nothing about its content`),
     )
     expect(wrong).toEqual([])
   })
@@ -217,7 +217,7 @@ describe('every file', () => {
     expect(wrong.map((file) => `${file.path} has a default export`)).toEqual([])
   })
 
-  test('is in no cycle of imports', () => {
+  test('is not in a cycle of imports', () => {
     const graph = new Map(scripts.map((file) => [file.path, importsOf(file)]))
     expect(cyclesOf(graph).map((cycle) => cycle.join(' -> '))).toEqual([])
   })
@@ -259,7 +259,7 @@ function withoutComments(text: string): string {
   return text.replaceAll(/^\s*\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '')
 }
 
-/** Each cycle once, as the files along it. */
+/** Each cycle once, as a list of files. */
 function cyclesOf(graph: ReadonlyMap<string, readonly string[]>): string[][] {
   const cycles: string[][] = []
   const done = new Set<string>()

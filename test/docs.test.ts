@@ -3,7 +3,7 @@ import path from 'node:path'
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
 import { commandsIn } from '../docs/tool/command-line.mjs'
-import { layersOf } from '../lib/vgg/vgg.js'
+import { layersOf } from '../lib/vgg/configuration.js'
 import { root, start } from './setup/command.js'
 import { blocksOf, outputOf, read } from './setup/document.js'
 

@@ -14,27 +14,7 @@ import {
   proseOf,
   read,
 } from './setup/document.js'
-
-// Words that have been retired from the documents, by what is written instead.
-const retired: Record<string, RegExp> = {
-  'index, position, location': /places?/,
-  image: /pictures?|photographs?/,
-  after: /behind/,
-  'reported, printed': /told|tells|said/,
-  'prepared, written': /made ready|laid down|lays? down/,
-  'interleaved rounds': /in turns|takes? turns/,
-  baseline: /peers?|rivals?|opponents?/,
-  'background load': /foreign load/,
-  random: /by chance/,
-  'fingerprint, requirement': /conditions?/,
-  history: /course/,
-  'assessed, rejected, tried': /judges?|judged|verdicts?|fates?|trials?/,
-  fix: /mends?|mended|cures?/,
-  GPU: /cards?/,
-  'progress, state': /standing/,
-  'again, new': /anew/,
-  'skipped, left out': /passed over/,
-}
+import { retiredIn } from './setup/words.js'
 
 describe.each(documents)('%s', (document) => {
   const text = read(document)
@@ -65,10 +45,7 @@ describe.each(documents)('%s', (document) => {
   })
 
   test('has none of the retired words', () => {
-    const found = Object.entries(retired).flatMap(([word, { source }]) =>
-      [...proseOf(text).matchAll(new RegExp(`\\b(?:${source})\\b`, 'gi'))].map(([old]) => `${old}: write ${word}`),
-    )
-    expect(found).toEqual([])
+    expect(retiredIn(proseOf(text))).toEqual([])
   })
 })
 

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { digitModel, digits } from '../examples/digit-model.js'
 import { start } from './setup/command.js'
 
-// What the examples learn by default takes some seconds each: here they share one model.
+// Training their default model takes each example some seconds: here they share one model.
 let folder = ''
 let model = ''
 beforeAll(async () => {
@@ -27,59 +27,59 @@ async function run(script: string, ...words: string[]): Promise<string> {
 }
 
 describe('examples', () => {
-  test('fit.ts learns the stripes', async () => {
+  test('fit.ts trains on stripes', async () => {
     const stdout = await run('fit.ts')
     expect(stdout.match(/^epoch \d\/6 /gm)).toHaveLength(6)
     expect(Number(/validation accuracy (\S+) %/.exec(stdout)?.[1])).toBeGreaterThan(90)
   })
 
-  test('train.ts learns bright and dark', async () => {
+  test('train.ts trains on bright and dark images', async () => {
     const stdout = await run('train.ts')
     expect(stdout.match(/^step \d+ /gm)).toHaveLength(6)
-    expect(Number(/^(\d+) of 100 new images right$/m.exec(stdout)?.[1])).toBeGreaterThan(90)
+    expect(Number(/^(\d+) of 100 new images correct$/m.exec(stdout)?.[1])).toBeGreaterThan(90)
   })
 
-  test('images.ts learns from JPEG files, and goes on where it was', async () => {
-    const out = path.join(folder, 'photographs')
+  test('images.ts trains on JPEG files, and resumes', async () => {
+    const out = path.join(folder, 'images')
     const stdout = await run('images.ts', '--out', out, '--epochs', '2')
     expect(stdout.match(/^epoch \d\/2 /gm)).toHaveLength(2)
     expect(existsSync(path.join(out, 'model.safetensors'))).toBe(true)
     const again = await run('images.ts', '--out', out, '--epochs', '3')
-    expect(again).toContain('going on from step 36')
+    expect(again).toContain('resuming from step 36')
     expect(again.match(/^epoch \d\/3 /gm)).toEqual(['epoch 3/3 '])
   })
 
   test('fine-tune.ts learns new classes with frozen blocks', async () => {
     const stdout = await run('fine-tune.ts', '--model', model)
     expect(Number(/^fine-tuned on 100 images: (\S+) %/m.exec(stdout)?.[1])).toBeGreaterThan(45)
-    expect(stdout).toContain('4 layers frozen; their bytes are as they were')
+    expect(stdout).toContain('4 layers frozen; their weights are unchanged')
     expect(stdout).toMatch(/^from random weights: \S+ %$/m)
   })
 
-  test('nearest.ts finds images of classes that the model never saw', async () => {
+  test('nearest.ts finds images of classes that the model was not trained on', async () => {
     const stdout = await run('nearest.ts', '--model', model)
-    expect(stdout.match(/^a \d is nearest to /gm)).toHaveLength(5)
-    expect(Number(/^(\S+) % of 200 have one/m.exec(stdout)?.[1])).toBeGreaterThan(50)
+    expect(stdout.match(/^\d is nearest to /gm)).toHaveLength(5)
+    expect(Number(/^the nearest image is of the same class for (\S+) % of 200/m.exec(stdout)?.[1])).toBeGreaterThan(50)
   })
 
-  test('saliency.ts draws where the net looked', async () => {
+  test('saliency.ts draws the gradient of the image', async () => {
     const out = path.join(folder, 'saliency.png')
     const stdout = await run('saliency.ts', '--model', model, '--digit', '0', '--out', out)
-    expect(stdout).toContain('a 0 is taken for a 0')
+    expect(stdout).toContain('image of 0, predicted 0')
     const { data, info } = await sharp(out).extractChannel(0).raw().toBuffer({ resolveWithObject: true })
     expect([info.width, info.height]).toEqual([512, 256])
-    expect(Math.max(...data.subarray(0, 512 * 256).filter((_, position) => position % 512 >= 256))).toBeGreaterThan(200)
+    expect(Math.max(...data.subarray(0, 512 * 256).filter((_, index) => index % 512 >= 256))).toBeGreaterThan(200)
   })
 
-  test('evaluation.ts asks for one crop and densely', async () => {
-    const out = path.join(folder, 'photographs')
+  test('evaluation.ts evaluates one crop and densely', async () => {
+    const out = path.join(folder, 'images')
     const stdout = await run('evaluation.ts', '--model', path.join(out, 'model.safetensors'))
-    expect(stdout).toMatch(/^90 images, the middle crop of each: \S+ % right$/m)
-    expect(stdout).toMatch(/^dense, with mirror images, Q of 82: \S+ % right$/m)
-    expect(stdout).toMatch(/^dense, with mirror images, Q of 55, 82, 110: \S+ % right$/m)
+    expect(stdout).toMatch(/^90 images, centre crop: accuracy \S+ %$/m)
+    expect(stdout).toMatch(/^dense, with mirror images, Q of 82: accuracy \S+ %$/m)
+    expect(stdout).toMatch(/^dense, with mirror images, Q of 55, 82, 110: accuracy \S+ %$/m)
   })
 
-  test('server.ts answers many at once, refuses what is no image, and ends at SIGTERM', async () => {
+  test('server.ts answers concurrent requests, refuses files that are not images, and ends at SIGTERM', async () => {
     const { child, ended } = start('examples/server.ts', ['--port', '0', '--model', model])
     const address = await new Promise<string>((resolve, reject) => {
       child.stdout.on('data', (text: string) => {
@@ -89,22 +89,22 @@ describe('examples', () => {
       child.on('close', () => reject(new Error('the server ended')))
     })
     const post = (body: string | Uint8Array<ArrayBuffer>) => fetch(`${address}/classify`, { method: 'POST', body })
-    const { test: asked } = await digits([0, 1, 2, 3, 4], 1500)
+    const { test: queried } = await digits([0, 1, 2, 3, 4], 1500)
     const pixels = new Uint8Array(32 * 32 * 20)
-    await asked.read(
-      Int32Array.from({ length: 20 }, (_, position) => position * 25),
+    await queried.read(
+      Int32Array.from({ length: 20 }, (_, index) => index * 25),
       pixels,
     )
     const answers = await Promise.all(
-      Array.from({ length: 20 }, async (_, position) => {
+      Array.from({ length: 20 }, async (_, index) => {
         const raw = { width: 32, height: 32, channels: 1 } as const
-        const png = await sharp(pixels.subarray(position * 1024, (position + 1) * 1024), { raw })
+        const png = await sharp(pixels.subarray(index * 1024, (index + 1) * 1024), { raw })
           .png()
           .toBuffer()
         return (await (await post(new Uint8Array(png))).json()) as { class: string; probability: number }[]
       }),
     )
-    const right = answers.filter(([best], position) => best?.class === String(asked.labels[position * 25]))
+    const right = answers.filter(([best], index) => best?.class === String(queried.labels[index * 25]))
     expect(right.length).toBeGreaterThan(15)
     const refused = await post('no image')
     expect(refused.status).toBe(400)
@@ -116,7 +116,7 @@ describe('examples', () => {
   })
 })
 
-test('wrong use of an example is said in a sentence', async () => {
+test('wrong usage of an example is reported in a sentence', async () => {
   const unknown = await start('examples/nearest.ts', ['--quieres', '3']).ended
   expect(unknown.code).toBe(2)
   expect(unknown.stderr).toContain("Unknown option '--quieres'")
@@ -130,7 +130,7 @@ test('wrong use of an example is said in a sentence', async () => {
   expect(missing.stderr).toContain('[FILE_NOT_FOUND]')
 })
 
-test('the demo says how it is used', async () => {
+test('the demo prints its usage', async () => {
   const { code, stdout } = await start('examples/demo/main.ts', ['--help']).ended
   expect(code).toBe(0)
   expect(stdout).toContain('--epochs')

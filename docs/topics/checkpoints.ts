@@ -1,13 +1,15 @@
 /**
- * Models and trainings as files.
+ * Saving and loading models and trainings.
  * @module checkpoints
  */
 export {
   type BestEpoch,
   type FoundCheckpoint,
+  type LoadedCheckpoint,
   load,
   loadNetwork,
   loadNetworkTraining,
+  loadNewestTraining,
   loadTraining,
   newestCheckpoint,
   type PastEpoch,

@@ -1,5 +1,5 @@
 /**
- * Labelled images: where they come from, what is made of them, and the batches that training takes.
+ * Datasets of labelled images: sources, preprocessing, splits, statistics, batches.
  * @module data
  */
 export {
@@ -11,10 +11,8 @@ export {
   type CacheOptions,
   type CacheReport,
   type CifarOptions,
-  type CifarParts,
   type ColourShift,
   cachedDataset,
-  colourShiftOf,
   type Dataset,
   type DecodingOptions,
   datasetFrom,
@@ -42,7 +40,6 @@ export {
   paddedDataset,
   photoDataset,
   readCifar,
-  readCifarFolder,
   readFolder,
   readImage,
   readImageSize,

@@ -1,5 +1,5 @@
 /**
- * The one class of error, and its codes.
+ * The class of all errors, and its codes.
  * @module errors
  */
 export { type ErrorCode, VggError } from '../../lib/index.js'

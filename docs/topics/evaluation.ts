@@ -1,5 +1,5 @@
 /**
- * How often a network is right.
+ * Accuracy, confusion matrix and per-class results of a network.
  * @module evaluation
  */
 export { type ClassResult, type EvaluateOptions, type Evaluation, evaluate, type Metrics } from '../../lib/index.js'

@@ -1,5 +1,5 @@
 /**
- * The nets of the paper, networks of your own layers, and what they are asked to do.
+ * VGG nets and networks of custom layers: creation, inference, training steps, plans.
  * @module networks
  */
 export {
@@ -37,7 +37,6 @@ export {
   type Precision,
   type Preprocessing,
   parameterCount,
-  parametersOf,
   type RunOptions,
   replaceHead,
   type SpatialMeanLayer,

@@ -1,5 +1,5 @@
 /**
- * Numbers with a shape, and the generator of random ones.
+ * Tensors, and a generator of random numbers.
  * @module tensors
  */
 export { type ArrayOf, type DType, Random, type RandomState, Tensor } from '../../lib/index.js'

@@ -1,5 +1,5 @@
 /**
- * The paper's training, what it tells as it goes, and the look at it before it begins.
+ * Training, its events, and the preflight check.
  * @module training
  */
 export {
@@ -13,7 +13,6 @@ export {
   type DuplicateReport,
   deviceLine,
   type EpochEvent,
-  epochLine,
   type FileReport,
   type Finding,
   type FrozenProof,
@@ -29,7 +28,6 @@ export {
   type PreflightReport,
   type Progress,
   preflight,
-  preflightLines,
   progressOn,
   type RefusedEvent,
   reportLine,

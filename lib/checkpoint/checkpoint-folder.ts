@@ -6,25 +6,30 @@ import { filePath } from '../options.js'
 import { NewerFormat } from './open-file.js'
 import { checkWhole } from './training-file.js'
 
-/** The name of the checkpoint with the best validation accuracy. */
+/** File name of the checkpoint with the best validation accuracy. */
 export const bestName = 'best.safetensors'
 
 const pattern = /^step-(\d{8,})\.safetensors$/
 
-/** The name of the checkpoint after so many steps. */
+/** File name of the checkpoint after `step` steps. */
 export const stepName = (step: number): string => `step-${String(step).padStart(8, '0')}.safetensors`
 
-/** A checkpoint that was found. */
+/** A checkpoint in a folder. */
 export interface FoundCheckpoint {
-  /** Of the file. */
+  /** Path of the file. */
   readonly path: string
-  /** Training steps done in it. */
+  /** Number of training steps before it was written. */
   readonly step: number
-  /** Newer ones that could not be used, and why. */
-  readonly passedOver: readonly { readonly path: string; readonly reason: string }[]
+  /** Newer checkpoints that were skipped because they cannot be used, each with the reason. */
+  readonly passedOver: readonly {
+    /** Path of the file. */
+    readonly path: string
+    /** Why it cannot be used. */
+    readonly reason: string
+  }[]
 }
 
-/** The checkpoints in a folder by their steps, the newest first. */
+/** The checkpoints in a folder, the newest first. */
 export async function checkpointsIn(folder: string): Promise<{ path: string; step: number }[]> {
   const names = await namesIn(folder)
   const found = names.flatMap((name) => {
@@ -44,30 +49,30 @@ async function namesIn(folder: string): Promise<string[]> {
   }
 }
 
-/** Whether a file is to blame for an error: whatever the system says of it counts, an error of the device does not. */
+/** Whether an error is caused by the file: errors of the system are, errors of the device are not. */
 function isOfFile(error: unknown): boolean {
   if (error instanceof NewerFormat) return false
   return !(error instanceof VggError) || error.code === 'FILE_FORMAT' || error.code === 'FILE_NOT_FOUND'
 }
 
-/** What an error says of a file, without the path in front. */
+/** Message of an error without the path before it. */
 function reasonOf(error: unknown, file: string): string {
   const [message, path] = [messageOf(error), `${file}: `]
   return message.startsWith(path) ? message.slice(path.length) : message
 }
 
-/** The first of some files that can be used. */
+/** Result of `firstUsable`. */
 export interface Usable<F, T> {
-  /** Undefined where none can be used. */
+  /** Undefined if no file can be used. */
   readonly found: { readonly file: F; readonly value: T } | undefined
-  /** Those before it. */
+  /** The files before it, which cannot be used. */
   readonly passedOver: FoundCheckpoint['passedOver']
 }
 
 /**
- * Tries files in their order until `use` succeeds with one. An error that the file is to blame for leads to the next one:
- * it is damaged, absent, a folder, or cannot be read.
- * @throws what `use` throws otherwise, and for a file of a newer format, which is whole
+ * Calls `use` with one file after another until it succeeds. Files that are damaged, absent, a folder or unreadable are
+ * skipped.
+ * @throws other errors of `use`, and FILE_FORMAT for a file of a newer format
  */
 export async function firstUsable<F extends { readonly path: string }, T>(
   files: readonly F[],
@@ -86,9 +91,10 @@ export async function firstUsable<F extends { readonly path: string }, T>(
 }
 
 /**
- * The newest checkpoint in a folder with which `use` succeeds; undefined where there is none at all.
- * @throws FILE_FORMAT where none can be used, or where one that counts is of a newer format; what `use` throws where the
- *   file is not to blame
+ * Finds the newest checkpoint in a folder with which `use` succeeds.
+ * @returns undefined if the folder contains no checkpoint
+ * @throws FILE_FORMAT if no checkpoint can be used, or the newest is of a newer format; errors of `use` that the file does
+ *   not cause
  */
 export async function newestUsable<T>(
   folder: string,
@@ -103,23 +109,24 @@ export async function newestUsable<T>(
 }
 
 /**
- * The newest checkpoint in a folder that is whole: read to its end and in agreement with its checksums. Undefined where
- * there is none at all. One that cannot be used, for whatever reason, is passed over for the one before.
- * @throws FILE_FORMAT where none can be used, or where one that counts is of a newer format; INVALID_ARGUMENT
+ * Finds the newest complete checkpoint in a folder. Each file is read to its end and compared with its checksums; those
+ * that cannot be used are skipped. To resume a training, `loadNewestTraining` reads the file only once.
+ * @returns undefined if the folder contains no checkpoint
+ * @throws FILE_FORMAT if no checkpoint can be used, or the newest is of a newer format; INVALID_ARGUMENT
  */
 export async function newestCheckpoint(folder: string): Promise<FoundCheckpoint | undefined> {
   const newest = await newestUsable(filePath(folder, 'folder'), checkWhole)
   return newest && { path: newest.path, step: newest.step, passedOver: newest.passedOver }
 }
 
-/** Makes the folder, and removes what writers that were killed have left. The caller holds the folder's lock. */
+/** Removes temporary files of killed writers. The caller holds the folder's lock. */
 export async function tidy(folder: string): Promise<void> {
   for (const name of await namesIn(folder)) {
     if (isTemporary(name)) await rm(path.join(folder, name), { force: true })
   }
 }
 
-/** @throws FILE_WRITE */
+/** Creates a folder. @throws FILE_WRITE */
 export async function makeFolder(folder: string): Promise<void> {
   try {
     await mkdir(folder, { recursive: true })
@@ -128,7 +135,7 @@ export async function makeFolder(folder: string): Promise<void> {
   }
 }
 
-/** Removes the oldest checkpoints before `step`, so that `keep` are left, that one included. A folder of such a name stays. */
+/** Removes the oldest checkpoints before `step`, so that `keep` remain, including that of `step`. Folders are not removed. */
 export async function removeOld(folder: string, step: number, keep: number): Promise<void> {
   const older = (await checkpointsIn(folder)).filter((found) => found.step < step)
   for (const { path: file } of older.slice(keep - 1)) {
@@ -139,8 +146,8 @@ export async function removeOld(folder: string, step: number, keep: number): Pro
 }
 
 /**
- * Gives other names to checkpoints behind `step`, from where a training goes on: they are of a past that is given up,
- * or damaged.
+ * Renames checkpoints after `step`, from which a training continues: they belong to an abandoned history, or are
+ * damaged.
  */
 export async function setAside(folder: string, step: number): Promise<void> {
   const later = (await checkpointsIn(folder)).filter((found) => found.step > step)

@@ -1,30 +1,28 @@
-import { VggError } from '../error.js'
 import { writeAtomically } from '../files/atomic-file.js'
 import { Network } from '../network/network.js'
 import { type RunOptions, runChecks } from '../network/open.js'
 import { filePath, instanceOf, readOptions } from '../options.js'
 import { Tensor, valuesOf } from '../tensor.js'
-import { VGG } from '../vgg/vgg.js'
+import type { VGG } from '../vgg/vgg.js'
 import { encodeWithChecksums } from './checksum.js'
-import { createModel, modelOf } from './model.js'
-import { format, type OpenFile, versions, withFile } from './open-file.js'
+import { createModel, modelOf, vggModel } from './model.js'
+import { format, type OpenFile, TensorReader, versions, withFile } from './open-file.js'
 import type { TensorInfo } from './safetensors.js'
-import { TensorReader } from './tensor-reader.js'
 
-/** What the parameters were computed with: a record, which `load` does not go by. */
+/** How the parameters were computed: a record that `load` ignores. */
 const runOf = ({ device, precision, deterministic }: Network) => ({ device, precision, deterministic })
 
 /**
- * Saves a model: its parameters, configuration, mean RGB and scale, class names, and what device and precision it was
- * computed with, as a safetensors file with checksums of all of this. The parameters are those at the call, whatever steps
- * follow. Written to a temporary file beside it, synced and renamed: when it fails, a file that was there before is as it
- * was. Equal models on equal devices give equal bytes.
+ * Saves a model as a safetensors file with checksums: its parameters, configuration, mean RGB and scale, class names, and
+ * the device and precision that it was computed with. The parameters are those at the time of the call, whatever steps
+ * follow. The file is written to a temporary file, synced and renamed: on failure, an existing file is not changed. Equal
+ * models on equal devices give equal bytes.
  * @throws FILE_WRITE, DISPOSED, INVALID_ARGUMENT
  */
 export async function save(network: Network, path: string): Promise<void> {
   const { parameters } = instanceOf(Network)(network, 'network')
   filePath(path, 'path')
-  // all reads are made now, so that no later step comes between
+  // all reads are queued now, before any later step
   const reads = parameters.map(async ({ name }) => [name, valuesOf(await network.parameter(name))] as const)
   const infos = parameters.map(({ name, shape }): TensorInfo => ({ name, dtype: 'F32', shape }))
   const model = JSON.stringify(modelOf(network))
@@ -34,32 +32,33 @@ export async function save(network: Network, path: string): Promise<void> {
 }
 
 /**
- * Loads a VGG net that `save` wrote, or that of a checkpoint of a training. What may differ between runs is chosen anew.
- * The file is verified by its checksums while it is read. A model of an older vggnet has none: it is loaded, and a
- * warning of the process (`process.on('warning')`, name `VggFileWarning`) says that it could not be verified.
- * @throws FILE_NOT_FOUND, FILE_FORMAT for a file that is damaged or of something else, and what `VGG.create` throws
+ * Loads a VGG net from a file written by `save`, or from a checkpoint of a training. `options` replace the device, precision,
+ * seed, ... of the run in which it was saved. The file is verified by its checksums while it is read. Models of older
+ * versions have no checksums: they are loaded with a process warning (`process.on('warning')`, name `VggFileWarning`).
+ * @throws FILE_NOT_FOUND, FILE_FORMAT if the file is damaged or not a VGG net, and the errors of `VGG.create`
  */
 export async function load(path: string, options: RunOptions = {}): Promise<VGG> {
-  return asVgg(await loadNetwork(path, options), path, 'loadNetwork')
+  return loadFile(path, options, (file) => createModel(vggModel(file.model, 'loadNetwork'), options))
 }
 
-/** The network if it is a VGG net; `otherwise` is the function that takes any network. @throws FILE_FORMAT */
-export function asVgg(network: Network, path: string, otherwise: string): VGG {
-  if (network instanceof VGG) return network
-  network.dispose()
-  throw noVgg(`${path}: `, `; use ${otherwise}`)
-}
-
-/** The error for a file with a network of other layers than those of a VGG net. */
-export const noVgg = (before = '', after = ''): VggError =>
-  new VggError('FILE_FORMAT', `${before}Expected a VGG net but found a network of other layers${after}`)
-
-/** As `load`, for any network that `save` wrote: a `VGG` when it was one. */
+/**
+ * Loads any network from a file written by `save`, see `load`.
+ * @returns a `VGG` if the saved network was one
+ * @throws FILE_NOT_FOUND, FILE_FORMAT if the file is damaged, and the errors of `Network.create`
+ */
 export async function loadNetwork(path: string, options: RunOptions = {}): Promise<Network> {
+  return loadFile(path, options, (file) => createModel(file.model, options))
+}
+
+async function loadFile<N extends Network>(
+  path: string,
+  options: RunOptions,
+  create: (file: OpenFile) => Promise<N>,
+): Promise<N> {
   readOptions(options, 'load options', runChecks)
   return withFile(filePath(path, 'path'), async (file) => {
-    const network = await createModel(file.model, options)
-    await filled(network, (into) => readParameters(into, file))
+    const network = await create(file)
+    await filled(network, () => readParameters(network, file))
     if (file.checksums.covers === 'nothing') {
       warn(`${path} has no checksums and could not be verified; save writes a model with them`)
     }
@@ -67,18 +66,17 @@ export async function loadNetwork(path: string, options: RunOptions = {}): Promi
   })
 }
 
-/** The network, once `fill` is done; disposed of when that fails. */
-export async function filled(network: Network, fill: (network: Network) => Promise<void>): Promise<Network> {
+/** Awaits `fill` and returns its result. If it fails, the network is disposed of. */
+export async function filled<T>(network: Network, fill: () => Promise<T>): Promise<T> {
   try {
-    await fill(network)
-    return network
+    return await fill()
   } catch (error) {
     network.dispose()
     throw error
   }
 }
 
-/** A warning of the process about a file, which `vggnet` prints on stderr. */
+/** Emits a process warning about a file, which the command line prints on stderr. */
 export const warn = (message: string): void => process.emitWarning(message, 'VggFileWarning')
 
 async function readParameters(network: Network, file: OpenFile): Promise<void> {
@@ -88,7 +86,7 @@ async function readParameters(network: Network, file: OpenFile): Promise<void> {
       const { buffer } = await reader.read(entry)
       await network.setParameter(entry.name, Tensor.from(new Float32Array(buffer), entry.shape))
     } else {
-      await reader.pass(entry)
+      await reader.skip(entry)
     }
   }
 }

@@ -1,4 +1,4 @@
-// no named import: where Node has no crc32 lib/platform/load/node-check.ts is to say so, not the linker
+// no named import: if Node has no crc32, lib/platform/load/node-check.ts must report it, not the linker
 import zlib from 'node:zlib'
 import { VggError } from '../error.js'
 import {
@@ -10,11 +10,11 @@ import {
   tensorBytes,
 } from './safetensors.js'
 
-// Three keys of the metadata, each a CRC-32 as 8 hexadecimal digits, or several after each other:
-// - `checksum`: of the texts of the model, the run and the training, and then of the bytes of all tensors in their order;
-// - `checksums`: the values that it had after each tensor, which tell the tensor that is damaged;
-// - `headerChecksum`: of the header, as `encodeHeader` writes it, with zeros for this value.
-// Older vggnet wrote `checksum` alone into checkpoints and nothing into models, and reads the files of this one.
+// Three keys of the metadata, each one or several CRC-32 as 8 hexadecimal digits:
+// - `checksum`: of the texts of the model, the run and the training, followed by the bytes of all tensors in their order;
+// - `checksums`: its intermediate values after each tensor, which identify a damaged tensor;
+// - `headerChecksum`: of the header as `encodeHeader` writes it, with zeros for this value.
+// Older versions wrote only `checksum` into checkpoints and none into models; they can read files of this version.
 
 type Metadata = Readonly<Record<string, string>>
 
@@ -28,7 +28,7 @@ const damagedHeader = (): VggError =>
     'The header does not agree with its checksum: the file is damaged, or another program changed it',
   )
 
-/** Bytes that are read, or whose checksum is computed, at a time. The event loop runs between two blocks. */
+/** Block size in bytes for reading and checksums. The event loop runs between two blocks. */
 export const blockBytes = 2 ** 22
 
 async function extended(checksum: number, bytes: Uint8Array): Promise<number> {
@@ -44,8 +44,8 @@ const headerChecksum = (tensors: readonly TensorInfo[], metadata: Metadata): str
   digits(zlib.crc32(encodeHeader(tensors, { ...metadata, headerChecksum: digits(0) }).header))
 
 /**
- * The bytes of a file with checksums, in parts: the header, and each tensor. Equal content gives equal bytes.
- * @throws SHAPE_MISMATCH where a tensor's data does not fit its shape
+ * Encodes a file with checksums, in parts: the header, and each tensor. Equal content gives equal bytes.
+ * @throws SHAPE_MISMATCH if a tensor's data does not fit its shape
  */
 export async function encodeWithChecksums(
   tensors: readonly TensorInfo[],
@@ -64,16 +64,16 @@ export async function encodeWithChecksums(
   return [encodeHeader(tensors, sealed).header, ...parts]
 }
 
-/** What is known of the bytes of a file: by its checksums each tensor can be verified, all of them together, or none. */
+/** Checksums of a file, which verify each tensor, all tensors together, or nothing. */
 export interface Checksums {
   readonly covers: 'each tensor' | 'all tensors' | 'nothing'
   /** CRC-32 before the first tensor. */
   readonly before: number
-  /** CRC-32 after each tensor, in the order of their bytes; undefined where it is not known. */
+  /** CRC-32 after each tensor, in the order of their bytes; undefined if unknown. */
   readonly after: readonly (number | undefined)[]
 }
 
-/** The checksums of a file, whose header is verified. @throws FILE_FORMAT */
+/** Reads the checksums of a file and verifies its header. @throws FILE_FORMAT */
 export function checksumsOf({ tensors, metadata }: Contents<Entry>): Checksums {
   const { checksum, checksums, headerChecksum: stated } = metadata
   const before = ofTexts(metadata)
@@ -88,7 +88,7 @@ export function checksumsOf({ tensors, metadata }: Contents<Entry>): Checksums {
   return { covers: 'each tensor', before, after }
 }
 
-/** Follows the bytes of a file's tensors, in their order, and compares them with its checksums. */
+/** Compares the bytes of a file's tensors, in their order, with its checksums. */
 export class Verification {
   readonly #checksums: Checksums
   #value: number
@@ -99,12 +99,12 @@ export class Verification {
     this.#value = checksums.before
   }
 
-  /** Bytes of the present tensor. */
+  /** Adds bytes of the current tensor. */
   add(block: Uint8Array): void {
     this.#value = zlib.crc32(block, this.#value)
   }
 
-  /** The end of the present tensor. @throws FILE_FORMAT where it, or one before it, is damaged */
+  /** Ends the current tensor. @throws FILE_FORMAT if it, or one before it, is damaged */
   finish(name: string): void {
     const { covers } = this.#checksums
     const expected = this.#checksums.after[this.#index++]
@@ -114,7 +114,7 @@ export class Verification {
     throw new VggError('FILE_FORMAT', message)
   }
 
-  /** Leaves the present tensor out. Only where it is not needed to verify later ones. */
+  /** Skips the current tensor. Allowed only if later ones can be verified without it. */
   skip(): void {
     this.#value = this.#checksums.after[this.#index++] ?? this.#value
   }

@@ -1,32 +1,41 @@
 import { messageOf, VggError } from '../error.js'
-import { endsOf, type Layer, type Parameter } from '../layer.js'
+import { checkedLayers, endsOf, type Layer } from '../layer.js'
 import { checkClassNames } from '../network/arguments.js'
-import { checkedLayers } from '../network/check.js'
 import { Network } from '../network/network.js'
-import type { NetworkOptions } from '../network/network-parts.js'
-import type { RunOptions } from '../network/open.js'
+import type { NetworkOptions, RunOptions } from '../network/open.js'
 import { arrayOf, isObject, readOptions, text, unexpected } from '../options.js'
-import { shapeText } from '../tensor.js'
-import type { VggConfiguration } from '../vgg/layers.js'
-import { layersOf, VGG, type VggOptions } from '../vgg/vgg.js'
-import type { Entry } from './safetensors.js'
+import { layersOf, type VggConfiguration, type VggOptions } from '../vgg/configuration.js'
+import { VGG } from '../vgg/vgg.js'
 
-/** The options that make a model again, without its weights: `VGG.create` takes them, or `Network.create`. */
-export type Model =
-  | ({ readonly kind: 'VGG' } & Pick<VggOptions, 'classNames'> & VggConfiguration)
-  | ({ readonly kind: 'Network' } & Pick<NetworkOptions, 'classNames' | 'layers'>)
+/** Options of `VGG.create` that reproduce a VGG net without its weights. */
+export type VggModel = { readonly kind: 'VGG' } & Pick<VggOptions, 'classNames'> & VggConfiguration
 
+/** Options of `VGG.create` or `Network.create` that reproduce a network without its weights. */
+export type Model = VggModel | ({ readonly kind: 'Network' } & Pick<NetworkOptions, 'classNames' | 'layers'>)
+
+/**
+ * The model, if it is a VGG net.
+ * @param otherwise name of a function that accepts any network, for the message
+ * @throws FILE_FORMAT
+ */
+export function vggModel(model: Model, otherwise?: string): VggModel {
+  if (model.kind === 'VGG') return model
+  const hint = otherwise === undefined ? '' : `; use ${otherwise}`
+  throw new VggError('FILE_FORMAT', `Expected a VGG net but found a network of other layers${hint}`)
+}
+
+/** The model of a network. */
 export function modelOf(network: Network): Model {
   const { classNames } = network
   if (network instanceof VGG) return { kind: 'VGG', ...network.configuration, classNames }
   return { kind: 'Network', layers: network.layers, classNames }
 }
 
-/** A model as the metadata of a file hold it. @throws FILE_FORMAT */
+/** Parses the model in the metadata of a file. @throws FILE_FORMAT */
 export function modelFrom(json: string | undefined): Model {
   try {
     const model: unknown = JSON.parse(json ?? '')
-    // refuses whatever is not right in it
+    // for its checks
     layersOfModel(model)
     return model as Model
   } catch (cause) {
@@ -35,7 +44,7 @@ export function modelFrom(json: string | undefined): Model {
   }
 }
 
-/** The layers of a model; throws for what is none. */
+/** The layers of a model. @throws INVALID_ARGUMENT, SHAPE_MISMATCH if it is not valid */
 export function layersOfModel(model: unknown): readonly Layer[] {
   if (!isObject(model)) throw unexpected('an object', 'model', model)
   const { kind, ...options } = model
@@ -46,7 +55,9 @@ export function layersOfModel(model: unknown): readonly Layer[] {
   return layers
 }
 
-/** A network of this model, its weights not set. */
+/** Creates a network of this model with uninitialised weights. */
+export function createModel(model: VggModel, run: RunOptions): Promise<VGG>
+export function createModel(model: Model, run: RunOptions): Promise<Network>
 export async function createModel(model: Model, run: RunOptions): Promise<Network> {
   if (model.kind === 'VGG') {
     const { kind, ...options } = model
@@ -54,24 +65,4 @@ export async function createModel(model: Model, run: RunOptions): Promise<Networ
   }
   const { kind, ...options } = model
   return Network.create({ ...options, ...run, initialisation: 'none' })
-}
-
-/**
- * Checks that each of these parameters has its tensor, and that no other tensor is there.
- * @param prefix what stands before the parameters' names
- */
-export function checkEntries(entries: readonly Entry[], parameters: readonly Parameter[], prefix = ''): void {
-  const found = new Map(entries.map((entry) => [entry.name, entry]))
-  for (const { name: own, shape } of parameters) {
-    const name = `${prefix}${own}`
-    const entry = found.get(name)
-    const expected = `Expected ${name} as F32 ${shapeText(shape)}`
-    if (entry === undefined) throw new VggError('FILE_FORMAT', `${expected}, but it is missing`)
-    if (entry.dtype !== 'F32' || shapeText(entry.shape) !== shapeText(shape)) {
-      throw new VggError('FILE_FORMAT', `${expected} but found ${entry.dtype} ${shapeText(entry.shape)}`)
-    }
-    found.delete(name)
-  }
-  const [other] = found.keys()
-  if (other !== undefined) throw new VggError('FILE_FORMAT', `Found ${other}, which the described network has not`)
 }

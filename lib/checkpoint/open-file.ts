@@ -1,45 +1,48 @@
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { messageOf, VggError } from '../error.js'
 import { systemCode } from '../files/atomic-file.js'
-import { parametersOf } from '../layer.js'
-import { type Checksums, checksumsOf } from './checksum.js'
-import { checkEntries, layersOfModel, type Model, modelFrom } from './model.js'
+import { type Parameter, parametersOf } from '../layer.js'
+import { shapeText } from '../tensor.js'
+import { blockBytes, type Checksums, checksumsOf, Verification } from './checksum.js'
+import { layersOfModel, type Model, modelFrom } from './model.js'
 import { type Entry, headerLength, lengthBytes, parseHeader } from './safetensors.js'
 
-/** What the metadata of every file of vggnet name. */
+/** Value of `format` in the metadata of every file of vggnet. */
 export const format = 'vggnet'
 
 /**
- * '1': a model: its parameters. '2': a training as well: the velocities under the names of the parameters behind
- * `velocity/`, tables behind `table/`, and the rest in the metadata.
+ * Values of `version` in the metadata. '1' is a model: its parameters. '2' is a checkpoint of a training: also the
+ * velocities as `velocity/` and the parameter's name, tables as `table/` and a name, and the state in the metadata.
  */
 export const versions = { model: '1', training: '2' } as const
 
-/** What stands before the name of a parameter whose velocity it is. */
+/** Prefix of a velocity's name, before the name of its parameter. */
 export const velocityPrefix = 'velocity/'
+/** Prefix of a table's name. */
 export const tablePrefix = 'table/'
 
-/** Of all tables together: a thousand epochs of a thousand classes take 600 MB. */
+/** Limit in bytes of all tables together: a thousand epochs of a thousand classes take 600 MB. */
 const largestTables = 2 ** 30
 
-/** A file of a newer vggnet: it is whole, and yet cannot be read. */
+/** Error for a file of a newer vggnet, which is complete but cannot be read. */
 export class NewerFormat extends VggError {}
 
-/** A file of vggnet whose header was read and is right. */
+/** An open file of vggnet whose header was read and verified. */
 export interface OpenFile {
   readonly model: Model
   readonly metadata: Readonly<Record<string, string>>
-  /** All, in the order of their bytes. */
+  /** All tensors, in the order of their bytes. */
   readonly tensors: readonly Entry[]
+  /** The tensors that are parameters of the model. */
   readonly parameters: ReadonlySet<Entry>
   readonly checksums: Checksums
-  /** Fills `bytes`, which begin at byte `begin` of the tensors. @throws FILE_FORMAT */
+  /** Fills `bytes` from byte `begin` of the tensor data. @throws FILE_FORMAT */
   fill(bytes: Uint8Array, begin: number): Promise<void>
 }
 
 /**
  * Opens a file, and closes it after `use`.
- * @throws FILE_NOT_FOUND; FILE_FORMAT with the path before the message, also for what `use` throws
+ * @throws FILE_NOT_FOUND; FILE_FORMAT, prefixed by the path, also for errors of `use`
  */
 export async function withFile<T>(path: string, use: (file: OpenFile) => Promise<T>): Promise<T> {
   const handle = await opened(path)
@@ -60,7 +63,7 @@ function named(error: unknown, path: string): unknown {
 
 async function opened(path: string): Promise<FileHandle> {
   try {
-    // before opening, which waits for a writer when the path is a pipe
+    // before opening, because opening a pipe waits for a writer
     if (!(await stat(path)).isFile()) throw new VggError('FILE_FORMAT', `${path} is not a file`)
     return await open(path, 'r')
   } catch (cause) {
@@ -92,7 +95,7 @@ async function readHeader(handle: FileHandle): Promise<OpenFile> {
   const contents = parseHeader(json, size - start)
   const { tensors, metadata } = contents
   checkFormat(metadata)
-  // before the version, whose digit may be what is damaged
+  // before the version, which may itself be damaged
   const checksums = checksumsOf(contents)
   checkVersion(metadata)
   const model = modelFrom(metadata.model)
@@ -100,7 +103,7 @@ async function readHeader(handle: FileHandle): Promise<OpenFile> {
   return { model, metadata, tensors, parameters, checksums, fill: (bytes, begin) => fill(handle, bytes, start + begin) }
 }
 
-/** The tensors that are parameters, once all are known to be those that the model needs. @throws FILE_FORMAT */
+/** The tensors that are parameters, with all tensors checked against the model. @throws FILE_FORMAT */
 function checkedParameters(tensors: readonly Entry[], version: string | undefined, model: Model): readonly Entry[] {
   const described = parametersOf(layersOfModel(model))
   if (version !== versions.training) {
@@ -117,6 +120,28 @@ function checkedParameters(tensors: readonly Entry[], version: string | undefine
   checkEntries(velocities, described, velocityPrefix)
   checkTables(tables)
   return parameters
+}
+
+/**
+ * Checks that each parameter has its tensor, and that there are no other tensors.
+ * @param prefix prefix of the tensors' names before the parameters' names
+ * @throws FILE_FORMAT
+ */
+function checkEntries(entries: readonly Entry[], parameters: readonly Parameter[], prefix = ''): void {
+  const found = new Map(entries.map((entry) => [entry.name, entry]))
+  for (const { name: own, shape } of parameters) {
+    const name = `${prefix}${own}`
+    const entry = found.get(name)
+    const expected = `Expected ${name} as F32 ${shapeText(shape)}`
+    if (entry === undefined) throw new VggError('FILE_FORMAT', `${expected}, but it is missing`)
+    if (entry.dtype !== 'F32' || shapeText(entry.shape) !== shapeText(shape)) {
+      throw new VggError('FILE_FORMAT', `${expected} but found ${entry.dtype} ${shapeText(entry.shape)}`)
+    }
+    found.delete(name)
+  }
+  const [other] = found.keys()
+  if (other !== undefined)
+    throw new VggError('FILE_FORMAT', `Found ${other}, which is not a parameter of the described network`)
 }
 
 function checkTables(tables: readonly Entry[]): void {
@@ -138,4 +163,65 @@ function checkVersion({ version }: Readonly<Record<string, string>>): void {
   const message = `Expected version 1 or 2 of the format but found ${version}; it needs another vggnet`
   if (Number(version) > 2) throw new NewerFormat('FILE_FORMAT', message)
   throw new VggError('FILE_FORMAT', message)
+}
+
+/**
+ * Reads the tensors of a file once, in the order of their bytes, and verifies each while it is read. The caller calls one
+ * of `read`, `verify` and `skip` for each tensor of the file, in order.
+ */
+export class TensorReader {
+  readonly #file: OpenFile
+  readonly #verification: Verification
+
+  constructor(file: OpenFile) {
+    this.#file = file
+    this.#verification = new Verification(file.checksums)
+  }
+
+  /** Reads the bytes of the next tensor. @throws FILE_FORMAT if it is damaged, OUT_OF_MEMORY */
+  async read(entry: Entry): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = allocated(entry)
+    await this.#follow(entry, (from, to) => bytes.subarray(from, to))
+    return bytes
+  }
+
+  /** Reads and verifies the next tensor without keeping it. @throws FILE_FORMAT if it is damaged */
+  async verify(entry: Entry): Promise<void> {
+    const largest = Math.min(blockBytes, entry.end - entry.begin)
+    // one block is read while the other is verified
+    const [even, odd] = [new Uint8Array(largest), new Uint8Array(largest)]
+    await this.#follow(entry, (from, to) => ((from / blockBytes) % 2 === 0 ? even : odd).subarray(0, to - from))
+  }
+
+  /** Skips the next tensor; reads it only if later ones cannot be verified without it. @throws FILE_FORMAT */
+  async skip(entry: Entry): Promise<void> {
+    if (this.#file.checksums.covers === 'all tensors') await this.verify(entry)
+    else this.#verification.skip()
+  }
+
+  async #follow({ name, begin, end }: Entry, part: (from: number, to: number) => Uint8Array): Promise<void> {
+    const length = end - begin
+    const filled = async (from: number): Promise<Uint8Array> => {
+      const bytes = part(from, Math.min(length, from + blockBytes))
+      await this.#file.fill(bytes, begin + from)
+      return bytes
+    }
+    let next = filled(0)
+    for (let from = 0; from < length; from += blockBytes) {
+      const bytes = await next
+      if (from + blockBytes < length) next = filled(from + blockBytes)
+      this.#verification.add(bytes)
+    }
+    this.#verification.finish(name)
+  }
+}
+
+function allocated({ name, begin, end }: Entry): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(end - begin)
+  } catch (cause) {
+    throw new VggError('OUT_OF_MEMORY', `Expected memory for the ${end - begin} bytes of ${name} but there is none`, {
+      cause,
+    })
+  }
 }

@@ -4,7 +4,7 @@ import { isObject } from '../options.js'
 // The format: 8 bytes length of the header (little endian), the header (JSON), the tensors' bytes without gaps.
 // https://github.com/huggingface/safetensors
 
-/** The types read and written; others are refused by name. */
+/** Element types that are read and written; others are refused. */
 export type TensorType = 'F32' | 'U8' | 'I32' | 'I64'
 
 export type TensorData = Float32Array | Uint8Array | Int32Array | BigInt64Array
@@ -15,7 +15,7 @@ export interface TensorInfo {
   readonly shape: readonly number[]
 }
 
-/** A tensor's position: bytes from `begin` to below `end` behind the header. */
+/** A tensor and its location: bytes `begin` to below `end` after the header. */
 export interface Entry extends TensorInfo {
   readonly begin: number
   readonly end: number
@@ -25,13 +25,13 @@ export interface NamedTensor extends TensorInfo {
   readonly data: TensorData
 }
 
-/** What stands in a file, tensors in the order of their bytes. */
+/** Contents of a file, tensors in the order of their bytes. */
 export interface Contents<T extends TensorInfo> {
   readonly tensors: readonly T[]
   readonly metadata: Readonly<Record<string, string>>
 }
 
-/** Bytes of the length that a file begins with. */
+/** Size in bytes of the header's length, with which a file begins. */
 export const lengthBytes = 8
 const largestHeaderBytes = 100_000_000
 
@@ -49,8 +49,8 @@ const inOrder = (a: TensorInfo, b: TensorInfo): number =>
   types.indexOf(a.dtype) - types.indexOf(b.dtype) || (a.name < b.name ? -1 : 1)
 
 /**
- * The beginning of a file with these tensors, and the order in which their bytes follow. Sorted, so that equal
- * content gives equal bytes whatever the order it comes in.
+ * Encodes the header of a file with these tensors, and determines the order of their bytes. Tensors are sorted, so that
+ * equal content gives equal bytes regardless of its order.
  */
 export function encodeHeader(
   tensors: readonly TensorInfo[],
@@ -85,7 +85,7 @@ export function encodeHeader(
 const jsonObject = (fields: readonly (readonly [string, unknown])[]): string =>
   `{${fields.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`).join()}}`
 
-/** The bytes of a file. @throws SHAPE_MISMATCH when a tensor's data does not fit its shape */
+/** Encodes a file. @throws SHAPE_MISMATCH if a tensor's data does not fit its shape */
 export function encode(tensors: readonly NamedTensor[], metadata: Readonly<Record<string, string>> = {}): Uint8Array {
   const { header, entries } = encodeHeader(tensors, metadata)
   const file = new Uint8Array(header.length + (entries.at(-1)?.end ?? 0))
@@ -95,7 +95,7 @@ export function encode(tensors: readonly NamedTensor[], metadata: Readonly<Recor
   return file
 }
 
-/** The bytes of a tensor's data; no copy. @throws SHAPE_MISMATCH */
+/** The bytes of a tensor's data, without a copy. @throws SHAPE_MISMATCH */
 export function tensorBytes(entry: Entry, data: TensorData | undefined): Uint8Array {
   if (data instanceof arrays[entry.dtype] && data.byteLength === entry.end - entry.begin) {
     return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
@@ -131,7 +131,7 @@ function end(text: string, quote: number): number {
   return at
 }
 
-// JSON.parse takes the last of two equal keys and says nothing; text is valid JSON
+// JSON.parse accepts duplicate keys silently; `text` is valid JSON
 function checkKeys(text: string): void {
   const objects: Set<string>[] = []
   for (let at = 0; at < text.length; at++) {
@@ -144,7 +144,7 @@ function checkKeys(text: string): void {
     while (text[next] === ' ' || text[next] === '\t' || text[next] === '\n' || text[next] === '\r') next++
     if (text[next] !== ':') continue
     const key: string = JSON.parse(text.slice(start, at + 1))
-    if (objects.at(-1)?.has(key)) throw malformed(`'${key}' stands twice in the header`)
+    if (objects.at(-1)?.has(key)) throw malformed(`'${key}' occurs twice in the header`)
     objects.at(-1)?.add(key)
   }
 }
@@ -195,9 +195,10 @@ function parsedEntry(name: string, value: unknown): Entry {
 }
 
 /**
- * The entries of a header, in the order of their bytes; they fill the data without gap or overlap.
- * @param json the header without the length before it
- * @param dataBytes what follows the header in the file
+ * Parses a header. Its entries, in the order of their bytes, must fill the data without gaps or overlaps.
+ * @param json the header, without its length
+ * @param dataBytes number of bytes after the header
+ * @throws FILE_FORMAT
  */
 export function parseHeader(json: Uint8Array, dataBytes: number): Contents<Entry> {
   const { __metadata__, ...fields } = parsedJson(json)
@@ -214,7 +215,7 @@ export function parseHeader(json: Uint8Array, dataBytes: number): Contents<Entry
   throw malformed(`its tensors take ${expected} bytes, and ${dataBytes} follow the header${hint}`)
 }
 
-/** The tensors and metadata of a file, copied. @throws FILE_FORMAT, saying what is wrong */
+/** Decodes a file; the tensors are copies. @throws FILE_FORMAT with the reason */
 export function decode(file: Uint8Array): Contents<NamedTensor> {
   const start = lengthBytes + headerLength(file.subarray(0, lengthBytes), file.length)
   const { tensors, metadata } = parseHeader(file.subarray(lengthBytes, start), file.length - start)

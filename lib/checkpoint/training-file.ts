@@ -4,17 +4,16 @@ import { packageVersion } from '../platform/package.js'
 import { Tensor, valuesOf } from '../tensor.js'
 import { encodeWithChecksums } from './checksum.js'
 import { modelOf } from './model.js'
-import { format, type OpenFile, tablePrefix, velocityPrefix, versions, withFile } from './open-file.js'
+import { format, type OpenFile, TensorReader, tablePrefix, velocityPrefix, versions, withFile } from './open-file.js'
 import type { Entry, TensorData, TensorInfo } from './safetensors.js'
-import { TensorReader } from './tensor-reader.js'
 
-/** Integers, by name, of any shape: kept apart from the plain data, for they may be many. */
+/** Integer arrays by name, stored as tensors because they may be large. */
 export type Tables = ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Int32Array }>
 
-/** Parameters and velocities of one moment, by their names in a file. */
+/** Parameters and velocities at one step, by their names in a file. */
 export type Arrays = ReadonlyMap<string, Float32Array>
 
-/** Reads what a network has learned. The reads are queued at the call: no step that is begun later shows. */
+/** Reads all parameters and velocities. The reads are queued at the call: later steps have no effect. */
 export async function readArrays(network: Network): Promise<Arrays> {
   const reads = network.parameters.flatMap(({ name }) => [
     network.parameter(name).then((tensor) => [name, valuesOf(tensor)] as const),
@@ -23,22 +22,22 @@ export async function readArrays(network: Network): Promise<Arrays> {
   return new Map(await Promise.all(reads))
 }
 
-/** What a training file holds besides the model and its arrays. */
+/** State of a training that a file contains besides the model and its arrays. */
 export interface TrainingRecord {
-  /** Plain data, as JSON. */
+  /** Plain data as JSON. */
   readonly state: string
   readonly tables: Tables
 }
 
-/** The beginning of a training file, but for what is not known before the steps under way are done. */
+/** The metadata of a training file that are known before the pending steps complete. */
 export const describeNetwork = (network: Network): { model: string; run: string } => {
   const { device, precision, deterministic, run } = network
   return { model: JSON.stringify(modelOf(network)), run: JSON.stringify({ device, precision, deterministic, ...run }) }
 }
 
 /**
- * The bytes of a training file, in parts. Equal trainings give equal bytes: no time of day is in it.
- * @param described what `describeNetwork` says
+ * Encodes a training file, in parts. Equal trainings give equal bytes: the file contains no times.
+ * @param described result of `describeNetwork`
  */
 export async function encodeTraining(
   described: { readonly model: string; readonly run: string },
@@ -56,7 +55,7 @@ export async function encodeTraining(
   return encodeWithChecksums(infos, data, texts)
 }
 
-/** Names of the arrays in a file, and their shapes. */
+/** Shapes of the arrays by their names in a file. */
 export function shapesOf(network: Network): ReadonlyMap<string, readonly number[]> {
   return new Map(
     network.parameters.flatMap(({ name, shape }) => [
@@ -66,19 +65,19 @@ export function shapesOf(network: Network): ReadonlyMap<string, readonly number[
   )
 }
 
-/** The plain data of a training file. @throws FILE_FORMAT where it is a model only, or has no checksum */
+/** The plain data of a training file as JSON. @throws FILE_FORMAT if it is a model only, or has no checksum */
 export function trainingText({ metadata, checksums }: OpenFile): string {
   const { training } = metadata
   if (metadata.version === versions.training && training !== undefined) {
     if (checksums.covers !== 'nothing') return training
     throw new VggError('FILE_FORMAT', 'Expected a checkpoint with its checksum but found none: it is damaged')
   }
-  const message = 'Expected a checkpoint of a training but found a model only; load takes it'
+  const message = 'Expected a checkpoint of a training but found a model only; use load'
   throw new VggError('FILE_FORMAT', message)
 }
 
 /**
- * Reads all of a training file and verifies it: tables are returned, arrays are given to `take` one after another.
+ * Reads and verifies a whole training file. `take` receives the arrays one after another; the tables are returned.
  * @throws FILE_FORMAT
  */
 export async function readTraining(
@@ -103,7 +102,7 @@ export async function writeArray(network: Network, { name, shape }: Entry, data:
   return network.setVelocity(name.slice(velocityPrefix.length), values)
 }
 
-/** Reads a checkpoint of a training to its end and verifies it. @throws FILE_NOT_FOUND, FILE_FORMAT saying what is wrong */
+/** Reads and verifies a whole checkpoint of a training. @throws FILE_NOT_FOUND, FILE_FORMAT with the reason */
 export async function checkWhole(path: string): Promise<void> {
   await withFile(path, async (file) => {
     trainingText(file)

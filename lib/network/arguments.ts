@@ -1,4 +1,5 @@
 import { VggError } from '../error.js'
+import type { Parameter } from '../layer.js'
 import {
   boolean,
   type Check,
@@ -12,6 +13,7 @@ import {
   optional,
   positive,
   readOptions,
+  text,
   unexpected,
   unknownName,
   withDefault,
@@ -19,61 +21,61 @@ import {
 import type { NativeInput, NativeTensor, NativeUpdate } from '../platform/native.js'
 import { elementCount, shapeText, Tensor, valuesOf } from '../tensor.js'
 
-/** The classes of a batch, one integer for each image: from 0 to classes - 1. */
+/** Labels of a batch: one integer for each image, from 0 to classes - 1. */
 export type Labels = readonly number[] | Int32Array | Uint8Array | Tensor<'int32'> | Tensor<'uint8'> | Tensor
 
-/** What changes an image on its way in (Sect. 3.1): a mirror image, and a colour shift. */
+/** Augmentation of a batch on the device (Sect. 3.1): horizontal flips and colour shifts. */
 export interface Augment {
-  /** n: 1 where the image is to be mirrored left to right, otherwise 0. */
+  /** One number for each image: 1 to flip it left to right, otherwise 0. */
   flip?: Uint8Array
-  /** n * channels: added to every pixel of the channel, in the pixel scale of the input (0..255). */
+  /** Colour shift [n, channels], flat: added to every pixel of the channel, in the pixel scale of the input (0..255). */
   shift?: Float32Array
 }
 
-/** One update of the weights by SGD with momentum, in Caffe's form (Sect. 3.1). */
+/** Options of an update of the parameters by SGD with momentum, in Caffe's form (Sect. 3.1). */
 export interface UpdateOptions {
-  /** Above 0. The paper starts at 0.01. */
+  /** Learning rate, above 0. The paper starts at 0.01. */
   learningRate: number
-  /** From 0 to below 1; default 0. The paper's is 0.9. */
+  /** Momentum, 0 to below 1. Default 0; the paper uses 0.9. */
   momentum?: number
-  /** L2 multiplier of at least 0, for weights and biases; default 0. The paper's is 5e-4. */
+  /** Weight decay (L2) of weights and biases, at least 0. Default 0; the paper uses 5e-4. */
   weightDecay?: number
-  /** Multipliers of the learning rate by layer name, at least 0. Default: 1 for each layer that is not named. */
+  /** Multiplier of the learning rate by layer name, at least 0. Default 1 for each layer. */
   rateFactors?: Readonly<Record<string, number>>
 }
 
-/** How images go forward. */
+/** Options of a forward pass. */
 export interface ForwardOptions {
-  /** Keep what `backward` needs, and apply dropout. Default false: nothing is kept. */
+  /** Training mode: keeps the tensors that `backward` needs, and applies dropout. Default false. */
   training?: boolean
-  /** Names of tensors at which `backward` is to inject gradients; they need memory of their own. */
+  /** Names of tensors to keep, at which `backward` can inject gradients. They take additional memory. */
   keep?: readonly string[]
-  /** Prepare for the gradient with respect to the images. Default false. */
+  /** Whether `backward` also computes the gradient of the images. Default false. */
   inputGradient?: boolean
-  /** Index of the first image in the whole batch, so that micro-batches draw its dropout masks. Default 0. */
+  /** Index of the first image in the whole batch, so that micro-batches have the batch's dropout masks. Default 0. */
   firstImage?: number
-  /** Mirror images and colour shifts, done on the device. Default: none. */
+  /** Flips and colour shifts, applied on the device. Default: none. */
   augment?: Augment
 }
 
-/** How gradients go back. */
+/** Options of a backward pass. */
 export interface BackwardOptions {
-  /** Gradients to be added at tensors that `forward` kept: name to a float32 tensor of the kept tensor's shape. */
+  /** Gradients to add at tensors that `forward` kept: tensor name to a float32 tensor of the kept tensor's shape. */
   inject?: Readonly<Record<string, Tensor<'float32'>>>
   /**
-   * Add to the gradients that are valid instead of replacing them; after an `update` or `step`, or where there were none
-   * yet, start from zero. Default false.
+   * Whether to add to valid gradients instead of replacing them. After an `update` or `step`, or if there are no
+   * gradients yet, accumulation starts from zero. Default false.
    */
   accumulate?: boolean
-  /** Images the loss is averaged over; default: those of this batch. */
+  /** Number of images that the loss is averaged over. Default: the images of this batch. */
   batch?: number
 }
 
-/** One step of training: as `UpdateOptions`, and how the batch is computed. */
+/** Options of a training step: those of the update, micro-batch and augmentation. */
 export interface StepOptions extends UpdateOptions {
-  /** Images computed at a time: less memory, and the gradient of the whole batch. Default: the whole batch. */
+  /** Images computed at a time, to save memory; the gradient is that of the whole batch. Default: the whole batch. */
   microBatch?: number
-  /** Mirror images and colour shifts, done on the device. Default: none. */
+  /** Flips and colour shifts, applied on the device. Default: none. */
   augment?: Augment
 }
 
@@ -85,7 +87,7 @@ function copyOfNumbers(data: Numbers): Numbers {
   return data instanceof Int32Array ? new Int32Array(data) : new Uint8Array(data)
 }
 
-// Native code reads ordinary memory only: shared memory is copied here, where another thread may be writing to it.
+// Native code must not read memory that another thread may write to: shared memory is copied here.
 function unshared<A extends Numbers>(data: A): A {
   return data.buffer instanceof SharedArrayBuffer ? (copyOfNumbers(data) as A) : data
 }
@@ -113,7 +115,7 @@ function augmentOf(augment: unknown, images: number, channels: number): Pick<Nat
   return { ...(flip && { flip }), ...(shift && { shift }) }
 }
 
-/** Images for the native side: type, rank, channels and the presence of at least one image are checked. */
+/** Images for the native side, with type, rank and channels checked; there must be at least one image. */
 export function imagesOf(images: unknown, name: string, channels: number, augment: unknown): NativeInput {
   if (!(images instanceof Tensor)) throw unexpected('a Tensor', name, images)
   const data = valuesOf(images)
@@ -143,7 +145,7 @@ function labelNumbers(labels: unknown): ArrayLike<unknown> {
 
 /**
  * Labels for the native side, each checked to be an integer from 0 to classes - 1.
- * @param images how many labels there must be, where it is known
+ * @param images the expected number of labels, if known
  */
 export function labelsOf(labels: unknown, classes: number, images?: number): Int32Array {
   const numbers = labelNumbers(labels)
@@ -169,6 +171,22 @@ export function floatsOf(tensor: unknown, name: string): NativeTensor {
     throw unexpected('a float32 tensor', name, tensor instanceof Tensor ? valuesOf(tensor) : tensor)
   }
   return { data: unshared(valuesOf(tensor) as Float32Array), shape: [...tensor.shape] }
+}
+
+/** The parameter of this name. @throws INVALID_ARGUMENT */
+export function parameterNamed(name: string, parameters: readonly Parameter[]): Parameter {
+  const found = parameters.find((parameter) => parameter.name === name)
+  if (found !== undefined) return found
+  const known = parameters.map((parameter) => parameter.name)
+  throw unknownName(text(name, 'name'), 'name', known)
+}
+
+/** New values of a parameter for the native side. @throws SHAPE_MISMATCH */
+export function valuesFor({ name, shape }: Parameter, values: unknown): NativeTensor {
+  const given = floatsOf(values, 'values')
+  if (shapeText(shape) === shapeText(given.shape)) return given
+  const message = `Expected shape ${shapeText(shape)} for ${name} but received shape ${shapeText(given.shape)}`
+  throw new VggError('SHAPE_MISMATCH', message)
 }
 
 /** Names checked against those that exist, without repetitions. */
@@ -230,14 +248,14 @@ export const backwardOptions = (tensors: readonly string[]) => ({
   batch: imageCount,
 })
 
-/** A tensor over what the native side returned: the memory is the tensor's. */
+/** A tensor over memory that the native side returned, without a copy. */
 export const tensorOf = ({ data, shape }: NativeTensor): Tensor<'float32'> => Tensor.from(data, shape)
 
-/** As `tensorOf`, for each entry. */
+/** Tensors over memory that the native side returned, by name. */
 export const tensorsOf = (found: Record<string, NativeTensor>): Record<string, Tensor<'float32'>> =>
   Object.fromEntries(Object.entries(found).map(([name, tensor]) => [name, tensorOf(tensor)]))
 
-/** Gradients that are injected at kept tensors: name to float32 tensor. */
+/** Check of `inject`: tensor name to float32 tensor. */
 const injectionOf =
   (names: readonly string[]): Check<Record<string, NativeTensor> | undefined> =>
   (value, name) => {
@@ -247,17 +265,17 @@ const injectionOf =
     return Object.fromEntries(Object.entries(value).map(([key, tensor]) => [key, floatsOf(tensor, `${name}.${key}`)]))
   }
 
-/** What `backward` starts from: a gradient of the user's own or labels. */
+/** First argument of `backward`: the gradient of the logits, or labels. */
 export function backwardStart(from: unknown, classes: number): { gradient: NativeTensor } | { labels: Int32Array } {
   if (!isObject(from) || from instanceof Tensor) return { labels: labelsOf(from, classes) }
   const { gradient } = readOptions(from, 'the first argument of backward', { gradient: optional((value) => value) })
   return { gradient: floatsOf(gradient, 'gradient') }
 }
 
-/** How many images: an integer of at least 1; absent becomes 0, which the native side takes for all of them. */
+/** Number of images, at least 1. Absent becomes 0, which means all of them to the native side. */
 const imageCount: Check<number> = withDefault(integer(1, 2 ** 31 - 1), 0)
 
-/** A copy that a later change of the caller's arrays does not reach. */
+/** Deep copy of an argument, so that later changes of the caller's arrays have no effect. */
 export function copyOfCall<T>(value: T): T {
   if (value instanceof Float32Array || value instanceof Uint8Array || value instanceof Int32Array) {
     return copyOfNumbers(value) as T
@@ -267,7 +285,7 @@ export function copyOfCall<T>(value: T): T {
   return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, copyOfCall(field)])) as T
 }
 
-/** @throws SHAPE_MISMATCH unless there are none or one for each class */
+/** Checks that there is one name for each class, or none. @throws SHAPE_MISMATCH */
 export function checkClassNames(names: readonly string[], classes: number): void {
   if (names.length === 0 || names.length === classes) return
   const message = `Expected ${classes} classNames, one for each class, but received ${names.length}`

@@ -3,15 +3,15 @@ import type { NativeNetwork } from '../platform/native.js'
 import { copyOfCall } from './arguments.js'
 
 /**
- * Keeps a network's calls in the order in which they were made. The native side does so for single calls; here calls
- * wait while a task of several native calls is under way.
+ * Executes a network's calls in the order in which they were made. The native side orders single calls; here calls wait
+ * while a task of several native calls is running.
  */
 export class CallQueue {
   readonly #name: string
   #native: NativeNetwork | undefined
   #waiting: (() => void)[] | undefined
 
-  /** @param name what the error after disposal calls the network */
+  /** @param name name of the network in the error after disposal */
   constructor(native: NativeNetwork, name: string) {
     this.#native = native
     this.#name = name
@@ -23,7 +23,7 @@ export class CallQueue {
     return this.#native
   }
 
-  /** One native call: at once, or after the task under way, and then with a copy of its argument made now. */
+  /** Makes one native call: at once, or after the running task, and then with a copy of its argument made now. */
   call<A, R>(argument: A, run: (native: NativeNetwork, argument: A) => Promise<R>): Promise<R> {
     const { native } = this
     if (this.#waiting === undefined) return run(native, argument)
@@ -31,7 +31,7 @@ export class CallQueue {
     return this.#later(() => this.call(copy, run))
   }
 
-  /** A task of several native calls, which no other call comes between. */
+  /** Runs a task of several native calls, without other calls in between. */
   together<R>(task: (native: NativeNetwork) => Promise<R>): Promise<R> {
     const { native } = this
     if (this.#waiting !== undefined) return this.#later(() => this.together(task))
@@ -39,7 +39,7 @@ export class CallQueue {
     return this.#run(() => task(native))
   }
 
-  /** Frees the native memory; waiting calls end with DISPOSED. */
+  /** Frees the native memory; waiting calls reject with DISPOSED. */
   dispose(): void {
     this.#native?.dispose()
     this.#native = undefined
@@ -51,7 +51,7 @@ export class CallQueue {
     } finally {
       const waiting = this.#waiting ?? []
       this.#waiting = undefined
-      // a task among them makes the ones after it wait again, in their order
+      // a task among them makes later ones wait again, in order
       for (const start of waiting) start()
     }
   }

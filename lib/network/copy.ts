@@ -5,24 +5,24 @@ import type { NativeNetwork } from '../platform/native.js'
 import { shapeText, type Tensor, valuesOf } from '../tensor.js'
 import { namesOf } from './arguments.js'
 
-/** What `initialiseFrom` copies. */
+/** Options of `initialiseFrom`. */
 export interface CopyOptions {
   /**
-   * The layers to copy, each of which must fit; or 'all': each layer of this network that the other has too, with the
-   * same shapes. `layersOfA` names those that the paper's deeper nets take from A.
+   * Names of the layers to copy, whose shapes must be equal in both networks; or 'all': every layer that both networks
+   * have with equal shapes. `layersOfA` names the layers that the paper's deeper configurations copy from A.
    */
   layers: 'all' | readonly string[]
 }
 
-/** What `initialiseFrom` did: names of layers. */
+/** Result of `initialiseFrom`. */
 export interface Copied {
-  /** Layers whose weights and biases were copied. */
+  /** Names of the layers whose weights and biases were copied. */
   readonly copied: readonly string[]
-  /** With 'all', the layers that do not fit, each with the reason. */
+  /** With 'all', the layers that were not copied, each with the reason. */
   readonly notCopied: readonly { readonly name: string; readonly reason: string }[]
 }
 
-/** A network that parameters are read from. */
+/** The network that parameters are copied from. */
 export interface Source {
   readonly layers: readonly Layer[]
   parameter(name: string): Promise<Tensor<'float32'>>
@@ -34,7 +34,7 @@ const ofLayer = (parameters: readonly Parameter[], layer: string): Parameter[] =
 const shapesText = (parameters: readonly Parameter[]): string =>
   parameters.map(({ shape }) => shapeText(shape)).join(' and ')
 
-/** Why the layer cannot be copied, or undefined when it can. */
+/** Why a layer cannot be copied; undefined if it can. */
 function obstacle(from: readonly Parameter[], to: readonly Parameter[]): string | undefined {
   if (to.length === 0) return 'this network has no such layer with parameters'
   if (from.length === 0) return 'the other network has no such layer with parameters'
@@ -42,7 +42,7 @@ function obstacle(from: readonly Parameter[], to: readonly Parameter[]): string 
   return `its shapes are ${shapesText(to)} here and ${shapesText(from)} in the other network`
 }
 
-/** The check of `CopyOptions.layers`; `known` are the layers with parameters. */
+/** Check of `CopyOptions.layers`; `known` are the layers with parameters. */
 export const copiedLayers =
   (known: readonly string[]): Check<CopyOptions['layers']> =>
   (value, name) => {
@@ -52,8 +52,8 @@ export const copiedLayers =
   }
 
 /**
- * Which of the layers can be copied by name, and why the others cannot. Shapes decide, positions do not.
- * @throws SHAPE_MISMATCH where a layer that was named does not fit, or where none of 'all' does
+ * Determines which layers can be copied, and why the others cannot. Layers are matched by name, not by index.
+ * @throws SHAPE_MISMATCH if the shapes of a named layer differ, or with 'all' those of all layers
  */
 export function copyable(from: readonly Layer[], to: readonly Layer[], layers: CopyOptions['layers']): Copied {
   const source = parametersOf(from)
@@ -72,8 +72,8 @@ export function copyable(from: readonly Layer[], to: readonly Layer[], layers: C
 }
 
 /**
- * Copies layers by name. Everything is read at the call: a later step of the other network does not show.
- * @param together runs the writes, and lets no other call of the target come between
+ * Copies layers by name. All reads are queued at the call: later steps of the other network have no effect.
+ * @param together executes the writes without other calls of the target in between
  */
 export async function copyParameters(
   from: Source,

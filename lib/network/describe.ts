@@ -1,29 +1,27 @@
-import { type Layer, tensorNames } from '../layer.js'
+import { checkedLayers, type Layer, tensorNames } from '../layer.js'
 import { arrayOf, boolean, type Check, integer, readOptions, unexpected, withDefault } from '../options.js'
 import { native } from '../platform/native.js'
 import type { Description } from '../platform/native-description.js'
 import { namesOf } from './arguments.js'
-import { checkedLayers } from './check.js'
-import { device, type RunOptions, runChecks } from './open.js'
-import { prepareDevice } from './prepare-device.js'
+import { device, prepareDevice, type RunOptions, runChecks } from './open.js'
 
-/** What is to be planned, and for what. */
+/** Options of `describe`. */
 export interface DescribeOptions {
-  /** As `layersOf` gives them, or your own. */
+  /** The layers as plain data: those of `layersOf`, or custom ones. */
   layers: readonly Layer[]
-  /** Of the batch of images, whatever their type: n, c, h, w. */
+  /** Shape of the batch of images, [n, c, h, w] for uint8 images as well. */
   shape: readonly number[]
-  /** What training takes, or evaluation; default false. */
+  /** Whether to plan for training or for evaluation. Default false. */
   training?: boolean
-  /** Tensors that are kept for `features`, or for gradients to be injected. */
+  /** Names of tensors to keep, for `features` or for injected gradients. Default: none. */
   keep?: readonly string[]
-  /** Default 'cpu'. 'cuda' needs CUDA's libraries, but no driver and no card. */
+  /** Device to plan for. 'cuda' needs NVIDIA's libraries, but no driver and no GPU. Default 'cpu'. */
   device?: RunOptions['device']
-  /** Default: the device's own choice. */
+  /** Precision of activations and products. Default: that of the device, see `RunOptions`. */
   precision?: RunOptions['precision']
-  /** As `RunOptions` has it. Default false. */
+  /** Whether equal runs on a GPU give equal bits. Default false. */
   deterministic?: RunOptions['deterministic']
-  /** Direct convolutions only. Default false. */
+  /** Whether all convolutions are direct, without Winograd. Default false. */
   exact?: boolean
 }
 
@@ -34,9 +32,9 @@ const batchShape: Check<number[]> = (value, name) => {
 }
 
 /**
- * The plan of a network for one shape: its stages, tensors with their positions in memory, bytes and operations.
- * Pure: nothing of it is allocated.
- * @throws SHAPE_MISMATCH where the layers and the shape do not fit, INVALID_ARGUMENT, DEVICE_UNAVAILABLE,
+ * Plans a network for one shape of images, without allocating memory for it.
+ * @returns its stages, its tensors with their offsets in memory, bytes and operations
+ * @throws SHAPE_MISMATCH if the layers do not fit the shape, INVALID_ARGUMENT, DEVICE_UNAVAILABLE,
  *   NATIVE_LOAD_FAILED
  */
 export function describe(options: DescribeOptions): Description {

@@ -1,23 +1,25 @@
+import { readFileSync } from 'node:fs'
 import { VggError } from '../error.js'
 import { endsOf, parameterCount } from '../layer.js'
 import { integer, unexpected } from '../options.js'
-import { availableBytes } from './available-memory.js'
+import { native } from '../platform/native.js'
 import { type DescribeOptions, describe } from './describe.js'
 import type { Network } from './network.js'
+import { prepareDevice } from './open.js'
 
-/** What is to fit, and into what. */
+/** Options of `fittingBatch`: the network, and the memory available to it. */
 export interface FittingOptions extends Omit<DescribeOptions, 'shape'> {
-  /** Of the images. */
+  /** Height and width of the images in pixels. */
   imageSize: readonly [height: number, width: number]
-  /** The network's own limit of memory in bytes; default: none. */
+  /** Limit in bytes of the network's memory. Default: none. */
   memoryLimit?: number
-  /** Bytes that the network holds already: they are its to use. Default 0. */
+  /** Bytes that the network already holds, which are available to it. Default 0. */
   held?: number
-  /** Bytes that the device has to give; default: what is available now, a margin left free. */
+  /** Bytes that the device has available. Default: those available now, less a margin. */
   available?: number
 }
 
-/** What is asked of memory by a network that is there: it holds its parameters already. */
+/** Options for an existing network, which already holds its parameters. */
 export const networkNeeds = (net: Network, imageSize: readonly [height: number, width: number]): FittingOptions => ({
   layers: net.layers,
   imageSize,
@@ -28,17 +30,17 @@ export const networkNeeds = (net: Network, imageSize: readonly [height: number, 
   held: 4 * parameterCount(net.layers),
 })
 
-/** How many images fit at once, and what was reckoned with. */
+/** Result of `fittingBatch`. */
 export interface Fitting {
-  /** Images; 0 where not even one fits. */
+  /** Number of images that fit; 0 if not even one fits. */
   readonly batch: number
-  /** What they take, in all, as `describe` tells it; of one image where none fits. */
+  /** Total bytes for these images according to `describe`; for one image if none fits. */
   readonly bytes: number
-  /** What there is. */
+  /** Bytes available. */
   readonly available: number
 }
 
-/** More images than any program computes at a time. */
+/** More images than a program computes at a time. */
 const mostImages = 2 ** 16
 
 function bytesAt({ imageSize, memoryLimit: _, held: __, available: ___, ...rest }: FittingOptions) {
@@ -46,7 +48,7 @@ function bytesAt({ imageSize, memoryLimit: _, held: __, available: ___, ...rest 
   return (batch: number): number => describe({ ...rest, shape: [batch, channels, ...imageSize] }).totalBytes
 }
 
-/** Bytes that the network may take in all. */
+/** Total bytes that the network may use. */
 function roomFor({ memoryLimit, held = 0, available, device = 'cpu', ...options }: FittingOptions): number {
   const given = available ?? availableBytes(device === 'auto' ? plannedDevice({ ...options, device }) : device)
   return Math.min(given + held, memoryLimit ?? Number.POSITIVE_INFINITY)
@@ -56,8 +58,8 @@ const plannedDevice = ({ imageSize, ...options }: FittingOptions): string =>
   describe({ ...options, shape: [1, endsOf(options.layers).channels, ...imageSize] }).device
 
 /**
- * The largest count whose bytes are within the room, 0 where 1 is not; `bytes` grows with the count.
- * Memory is all but linear in it: the count is guessed from two points, and settled by steps that double, then by halves.
+ * The largest count whose bytes do not exceed `room`; 0 if those of 1 do. `bytes` increases with the count, almost
+ * linearly: the first guess is interpolated, then follows a search by doubling steps and bisection.
  */
 export function largestWithin(room: number, most: number, bytes: (count: number) => number): number {
   if (bytes(1) > room) return 0
@@ -71,17 +73,17 @@ export function largestWithin(room: number, most: number, bytes: (count: number)
     const good = bytes(inside) <= room
     if (good) fits = inside
     else tooMany = inside
-    // once both ends are near, the middle is the shortest way
+    // near the end, bisection is faster
     probe = tooMany - fits <= 2 * step ? Math.floor((fits + tooMany) / 2) : inside + (good ? step : -step)
   }
   return fits
 }
 
 /**
- * The largest batch whose training or evaluation fits into the memory that is available now. Computed by the planner:
- * nothing is allocated. Where layers are frozen it may take less than this says.
- * @param most the largest batch of interest, from 1; default 65536
- * @throws what `describe` throws
+ * Computes the largest batch whose training or evaluation fits into the memory that is available now, by the planner,
+ * without allocating it. Frozen layers may reduce the memory further.
+ * @param most upper limit of the batch, from 1. Default 65536
+ * @throws the errors of `describe`
  */
 export function fittingBatch(options: FittingOptions, most: number = mostImages): Fitting {
   integer(1, mostImages)(most, 'most')
@@ -92,9 +94,9 @@ export function fittingBatch(options: FittingOptions, most: number = mostImages)
 }
 
 /**
- * Images to be computed at a time, of a batch of which `fitting` fit. Equal parts are preferred, for one plan serves
- * them all: the largest divisor of the batch that fits, unless that makes more than twice the parts that are needed;
- * then parts as equal as can be, the last one smaller.
+ * The micro-batch for a batch of which `fitting` images fit. Equal parts are preferred, because they share one plan: the
+ * largest divisor of the batch that fits, unless that makes more than twice the necessary parts; then parts that are as
+ * equal as possible, the last one smaller.
  */
 export function partOf(batch: number, fitting: number): number {
   if (fitting < 1) throw unexpected('at least 1 image that fits', 'fitting', fitting)
@@ -105,13 +107,108 @@ export function partOf(batch: number, fitting: number): number {
 }
 
 /**
- * The micro-batch for training with this batch in the memory that is available: the batch itself where it fits.
+ * The micro-batch for training with this batch in the available memory: the batch itself if it fits.
  * @param batch images of one step, from 1 to 65536
- * @throws OUT_OF_MEMORY where not even one image fits
+ * @throws OUT_OF_MEMORY if not even one image fits
  */
 export function microBatchFor(batch: number, options: FittingOptions): number {
   const { batch: fitting, bytes, available } = fittingBatch({ training: true, ...options }, batch)
   if (fitting > 0) return partOf(batch, fitting)
   const message = `Training on one image takes ${bytes} bytes, but there is room for ${available}: not even a batch of 1 fits`
   throw new VggError('OUT_OF_MEMORY', message)
+}
+
+/** Reads the text of a file; undefined if it cannot be read. */
+type Read = (path: string) => string | undefined
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return undefined
+  }
+}
+
+/** Files of a control group by version; as in native/backend/cpu/memory.cpp. */
+const groups = {
+  unified: { mount: '/sys/fs/cgroup', limit: 'memory.max', usage: 'memory.current', reclaimable: 'inactive_file' },
+  memory: {
+    mount: '/sys/fs/cgroup/memory',
+    limit: 'memory.limit_in_bytes',
+    usage: 'memory.usage_in_bytes',
+    reclaimable: 'total_inactive_file',
+  },
+} as const
+
+function fieldOf(text: string | undefined, key: string): number | undefined {
+  const line = text?.split('\n').find((one) => one.split(/\s/)[0] === key)
+  const value = Number(line?.split(/\s+/)[1] ?? Number.NaN)
+  return Number.isFinite(value) ? value : undefined
+}
+
+/** The number in a file; undefined if there is no file, or no limit ("max"). */
+function numberOf(text: string | undefined): number | undefined {
+  const value = Number(text?.trim() || Number.NaN)
+  return Number.isFinite(value) ? value : undefined
+}
+
+// The tightest limit of a group and its ancestors. In a container the path may be the host's and not exist here; then
+// only the root counts, which is the container's group.
+function roomInGroup(files: (typeof groups)[keyof typeof groups], path: string, read: Read): number {
+  const parts = path.split('/').filter(Boolean)
+  const rooms = Array.from({ length: parts.length + 1 }, (_, depth) => {
+    const folder = [files.mount, ...parts.slice(0, depth)].join('/')
+    const limit = numberOf(read(`${folder}/${files.limit}`))
+    const usage = numberOf(read(`${folder}/${files.usage}`))
+    if (limit === undefined || usage === undefined) return Number.POSITIVE_INFINITY
+    const reclaimable = fieldOf(read(`${folder}/memory.stat`), files.reclaimable) ?? 0
+    return Math.max(0, limit - usage + reclaimable)
+  })
+  return Math.min(...rooms)
+}
+
+// Lines of /proc/self/cgroup: "0::/path" (version 2), "9:memory:/path" (version 1).
+function roomInGroups(read: Read): number {
+  const rooms = (read('/proc/self/cgroup') ?? '').split('\n').map((line) => {
+    const [, controllers, path] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? []
+    if (controllers === undefined || path === undefined) return Number.POSITIVE_INFINITY
+    if (controllers === '') return roomInGroup(groups.unified, path, read)
+    return controllers.split(',').includes('memory') ? roomInGroup(groups.memory, path, read) : Number.POSITIVE_INFINITY
+  })
+  return Math.min(...rooms)
+}
+
+/**
+ * Bytes of main memory that this process can still use: the lesser of MemAvailable and the remaining limit of its
+ * control groups. Infinity if neither is known.
+ * @param read reads a file; replaced in tests
+ */
+export function availableMainMemory(read: Read = readText): number {
+  const kilobytes = fieldOf(read('/proc/meminfo'), 'MemAvailable:') ?? Number.POSITIVE_INFINITY
+  return Math.min(kilobytes * 1024, roomInGroups(read))
+}
+
+const mebibyte = 2 ** 20
+
+/** Bytes kept free in main memory: for decoded images, prepared weights and the program itself. */
+const mainMargin = (bytes: number): number => Math.max(256 * mebibyte, 0.1 * bytes)
+
+/** Bytes kept free on a GPU: the native side's own reserve (native/backend/cuda/device.cpp), and as much again. */
+const cardMargin = 512 * mebibyte
+
+/**
+ * Bytes that a network on this device can use in addition to those it holds, less a margin. Never below 0.
+ * @param device 'cpu', 'cuda' or 'cuda:N'
+ */
+export function availableBytes(device: string): number {
+  if (device === 'cpu') {
+    const bytes = availableMainMemory()
+    return Math.max(0, Math.floor(bytes - mainMargin(bytes)))
+  }
+  prepareDevice(device)
+  const name = device === 'cuda' ? 'cuda:0' : device
+  const card = native()
+    .cudaReport()
+    .cards.find((one) => one.device === name)
+  return Math.max(0, (card?.freeBytes ?? 0) - cardMargin)
 }

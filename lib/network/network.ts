@@ -1,61 +1,73 @@
 import { inspect } from 'node:util'
-import { VggError } from '../error.js'
-import { endsOf, type Layer, layersWithParameters, type Parameter, parametersOf, tensorNames } from '../layer.js'
-import { arrayOf, instanceOf, integer, optional, readOptions, text, unknownName } from '../options.js'
+import {
+  checkedLayers,
+  endsOf,
+  type Layer,
+  layersWithParameters,
+  type Parameter,
+  parametersOf,
+  tensorNames,
+} from '../layer.js'
+import { arrayOf, instanceOf, integer, optional, readOptions, text } from '../options.js'
 import type { ParameterArray } from '../platform/native.js'
 import type { Precision } from '../platform/native-description.js'
-import { shapeText, type Tensor } from '../tensor.js'
+import type { Tensor } from '../tensor.js'
 import {
   type BackwardOptions,
   backwardOptions,
   backwardStart,
   checkClassNames,
   type ForwardOptions,
-  floatsOf,
   forwardOptions,
   imagesOf,
   type Labels,
   labelsOf,
   namesOf,
+  parameterNamed,
   type StepOptions,
   stepOptions,
   tensorOf,
   tensorsOf,
   type UpdateOptions,
   updateOptions,
+  valuesFor,
 } from './arguments.js'
 import { CallQueue } from './call-queue.js'
-import { checkedLayers } from './check.js'
 import { type Copied, type CopyOptions, copiedLayers, copyParameters } from './copy.js'
-import type { NetworkOptions, NetworkParts } from './network-parts.js'
-import { initialisation, openNative, runChecks } from './open.js'
-import { type OpenedRun, openedRun } from './opened-run.js'
+import {
+  initialisation,
+  type NetworkOptions,
+  type NetworkParts,
+  type OpenedRun,
+  openNative,
+  runChecks,
+} from './open.js'
 
 /**
- * A network on a device. Calls run one after another in the order in which they were made, off the event loop; each
- * copies its tensors at once. Every method throws DISPOSED after `dispose`, and INVALID_ARGUMENT or SHAPE_MISMATCH
- * for what does not fit; the network stays usable after an error.
+ * A network on a device. Calls are executed one after another, in the order in which they were made, off the event loop.
+ * A call copies its tensors before it returns its promise. Every method throws DISPOSED after `dispose`, and
+ * INVALID_ARGUMENT or SHAPE_MISMATCH for invalid arguments; the network remains usable after an error.
  */
 export class Network {
-  /** The description: plain data, the input first. */
+  /** The layers as plain data, the input layer first. */
   readonly layers: readonly Layer[]
-  /** All weights and biases, in the order of the layers. */
+  /** Names and shapes of all weights and biases, in the order of the layers. */
   readonly parameters: readonly Parameter[]
-  /** One name for each class, or empty. */
+  /** One name for each class; empty if there are no names. */
   readonly classNames: readonly string[]
-  /** The device in use: 'cpu' or 'cuda:0'. */
+  /** Device in use: 'cpu' or 'cuda:N'. */
   readonly device: string
-  /** What `auto` went by: the card's name, or why it took none; undefined where the device was named. */
+  /** Why `auto` chose the device: the GPU's name, or the reason that none is used. Undefined for a named device. */
   readonly deviceReason: string | undefined
-  /** Of activations and products; parameters are float32 always. */
+  /** Precision of activations and products. Parameters are always float32. */
   readonly precision: Precision
-  /** As asked for. */
+  /** Whether equal runs give equal bits, as requested. The CPU is always deterministic. */
   readonly deterministic: boolean
-  /** What else its arithmetic depends on. */
+  /** Other settings that the results depend on. */
   readonly run: OpenedRun
-  /** Channels of the images. */
+  /** Number of channels of the images. */
   readonly channels: number
-  /** Outputs of the last layer. */
+  /** Number of classes, the outputs of the last layer. */
   readonly classes: number
   readonly #name: string
   readonly #trainable: readonly string[]
@@ -63,8 +75,8 @@ export class Network {
   readonly #calls: CallQueue
   #frozen: ReadonlySet<string> = new Set()
 
-  /** @internal Programs call `Network.create` or `VGG.create`. */
-  constructor({ native, layers, classNames, name }: NetworkParts) {
+  /** @internal Use `Network.create` or `VGG.create`. */
+  constructor({ native, run, layers, classNames, name }: NetworkParts) {
     this.layers = layers
     this.parameters = parametersOf(layers)
     this.classNames = classNames
@@ -72,7 +84,7 @@ export class Network {
     this.deviceReason = native.deviceReason || undefined
     this.precision = native.precision
     this.deterministic = native.deterministic
-    this.run = openedRun(native)
+    this.run = run
     this.channels = endsOf(layers).channels
     this.classes = endsOf(layers).classes
     this.#name = name
@@ -82,7 +94,7 @@ export class Network {
   }
 
   /**
-   * A network of layers of your own, with random weights.
+   * Creates a network of custom layers with random weights.
    * @throws DEVICE_UNAVAILABLE, OUT_OF_MEMORY, UNSUPPORTED_PLATFORM, NATIVE_LOAD_FAILED, INVALID_ARGUMENT, SHAPE_MISMATCH
    */
   static async create(options: NetworkOptions): Promise<Network> {
@@ -90,24 +102,25 @@ export class Network {
     const read = readOptions(options, 'Network.create options', checks)
     const { layers, classNames = [], ...run } = read
     checkClassNames(classNames, endsOf(layers).classes)
-    const native = await openNative(layers, run, read.initialisation)
-    return new Network({ native, layers, classNames, name: 'The network' })
+    const opened = await openNative(layers, run, read.initialisation)
+    return new Network({ ...opened, layers, classNames, name: 'The network' })
   }
 
-  /** Training steps done: the number that dropout masks are drawn by. */
+  /** Number of training steps executed so far. Dropout masks depend on it. */
   get trainingStep(): number {
     return this.#calls.native.trainingStep()
   }
 
-  /** Sets that number, as a training does that goes on from a file: an integer from 0. */
+  /** Sets `trainingStep`, for a training that resumes from a file. @param step an integer of at least 0 */
   async setTrainingStep(step: number): Promise<void> {
     await this.#calls.call(integer(0)(step, 'step'), (native, to) => native.setTrainingStep(to))
   }
 
   /**
-   * The logits of a batch: [n, classes], or a class map [n, classes, h, w] for images larger than the network's
-   * (dense evaluation, Sect. 3.2). NaN and infinity are returned as computed.
+   * Computes the logits of a batch. NaN and infinity are returned as computed.
    * @param images uint8 [n, h, w, c] or float32 [n, c, h, w], pixels from 0 to 255
+   * @returns logits [n, classes]; for images larger than the network's, a class map [n, classes, h, w] (dense
+   *   evaluation, Sect. 3.2)
    */
   async forward(images: Tensor, options?: ForwardOptions): Promise<Tensor<'float32'>> {
     const { output } = await this.#forward(images, options, 'forward options')
@@ -115,10 +128,10 @@ export class Network {
   }
 
   /**
-   * Tensors inside the network, by the paper's names: 'conv4_2' before its ReLU, 'relu4_2' after it, 'pool1', 'fc7',
-   * 'relu7', 'fc8'. Float32 [n, c, h, w]; [n, c] for a linear layer with one position. Evaluation mode unless
-   * `training` is asked for, after which `backward` can inject gradients at the same names. NaN and infinity are
-   * returned as computed.
+   * Computes tensors inside the network. They have the paper's names: 'conv4_2' before its ReLU, 'relu4_2' after it,
+   * 'pool1', 'fc7', 'relu7', 'fc8'. With `training`, `backward` can then inject gradients at the same names; the default
+   * is evaluation mode. NaN and infinity are returned as computed.
+   * @returns by name, float32 [n, c, h, w]; [n, c] for a linear layer whose output is 1x1
    */
   async features(
     images: Tensor,
@@ -131,14 +144,14 @@ export class Network {
   }
 
   /**
-   * Gradients of all parameters that are not frozen, after `forward(x, { training: true })`; read them with
-   * `gradient`. They are valid until the parameters, or which layers are frozen, change; `update` and `step` use them up.
-   * @param from the labels, for soft-max with cross-entropy (mean over the batch), or the gradient of a loss of your
-   *   own with respect to the logits, of their shape
-   * @returns the loss when labels were given, and the gradient of the images, float32 [n, c, h, w] in their pixel
-   *   scale, when `forward` was asked to prepare for it
-   * @throws STATE without a forward pass in training since the last change of the parameters, or with `accumulate` where
-   *   the gradients have become invalid; NOT_FINITE naming the first bad layer
+   * Computes the gradients of all parameters that are not frozen, after `forward(x, { training: true })`; `gradient`
+   * returns them. They are valid until the parameters or the set of frozen layers change; `update` and `step` consume them.
+   * @param from labels, for softmax cross-entropy (mean over the batch); or the gradient of another loss with respect to
+   *   the logits, of their shape
+   * @returns the loss if labels were given; the gradient of the images, float32 [n, c, h, w] per unit of their pixel
+   *   scale, if `forward` had `inputGradient`
+   * @throws STATE without a forward pass in training mode since the last change of the parameters, or with `accumulate`
+   *   if the gradients have become invalid; NOT_FINITE with the name of the first layer that is not finite
    */
   async backward(
     from: Labels | { gradient: Tensor<'float32'> },
@@ -152,36 +165,37 @@ export class Network {
   }
 
   /**
-   * The gradient that the last `backward` left, in logical order: [o, i, h, w] for a convolution.
-   * @throws STATE where gradients are not valid (see `backward`), or the layer is frozen
+   * Returns a copy of the gradient of a parameter from the last `backward`, in its shape: [o, i, h, w] for a convolution.
+   * @throws STATE if gradients are not valid (see `backward`) or the layer is frozen
    */
   async gradient(name: string): Promise<Tensor<'float32'>> {
     return this.#read('gradient', name)
   }
 
-  /** A copy of a parameter: 'conv1_1.weight' [64, 3, 3, 3], 'fc6.bias' [4096]. */
+  /** Returns a copy of a parameter: 'conv1_1.weight' [64, 3, 3, 3], 'fc6.bias' [4096]. */
   async parameter(name: string): Promise<Tensor<'float32'>> {
     return this.#read('parameter', name)
   }
 
-  /** Replaces a parameter by a copy of `values`, which have its shape; the momentum buffer stays as it is. */
+  /** Replaces a parameter by a copy of `values` of the same shape. The momentum buffer is not changed. */
   async setParameter(name: string, values: Tensor<'float32'>): Promise<void> {
     await this.#write('parameter', name, values)
   }
 
-  /** A copy of the momentum buffer of a parameter, v of `update`: 0 before the first one. */
+  /** Returns a copy of the momentum buffer of a parameter, v of `update`; 0 before the first update. */
   async velocity(name: string): Promise<Tensor<'float32'>> {
     return this.#read('velocity', name)
   }
 
-  /** Replaces the momentum buffer of a parameter by a copy of `values`, which have its shape. */
+  /** Replaces the momentum buffer of a parameter by a copy of `values` of the same shape. */
   async setVelocity(name: string, values: Tensor<'float32'>): Promise<void> {
     await this.#write('velocity', name, values)
   }
 
   /**
-   * SGD with momentum in Caffe's form (Sect. 3.1): v = momentum * v - rate * (gradient + decay * w); w = w + v.
-   * @throws STATE where gradients are not valid (see `backward`); NOT_FINITE when one is not finite: nothing is changed
+   * Updates the parameters by SGD with momentum in Caffe's form (Sect. 3.1):
+   * v = momentum * v - rate * (gradient + decay * w); w = w + v.
+   * @throws STATE if gradients are not valid (see `backward`); NOT_FINITE if a gradient is not finite: nothing is changed
    */
   async update(options: UpdateOptions): Promise<void> {
     const { rateFactors: rates, ...update } = readOptions(options, 'update options', updateOptions(this.#trainable))
@@ -190,11 +204,11 @@ export class Network {
   }
 
   /**
-   * One step of training: forward, loss, backward, update. Gradients cannot be read after it.
-   * @param images uint8 [n, h, w, c] or float32 [n, c, h, w]
+   * Executes one training step: forward, loss, backward, update. The gradients cannot be read afterwards.
+   * @param images uint8 [n, h, w, c] or float32 [n, c, h, w], pixels from 0 to 255
    * @param labels n integers from 0 to classes - 1
-   * @returns the mean loss before the update, and the images with the right class first, and among the first five
-   * @throws NOT_FINITE naming the first bad layer: nothing is changed
+   * @returns the mean loss before the update, and the number of images whose class is ranked first, and in the first five
+   * @throws NOT_FINITE with the name of the first layer that is not finite: nothing is changed
    */
   async step(
     images: Tensor,
@@ -208,26 +222,26 @@ export class Network {
     return this.#calls.call(argument, (native, call) => native.step(call))
   }
 
-  /** The layers that `freeze` took out of training. */
+  /** Names of the frozen layers. */
   get frozen(): readonly string[] {
     return this.#trainable.filter((name) => this.#frozen.has(name))
   }
 
-  /** Layers that no update changes, neither by gradient nor by decay or momentum; added to those frozen before. */
+  /** Freezes layers, in addition to those frozen before: no update changes them, by gradient, weight decay or momentum. */
   freeze(names: readonly string[]): void {
     this.#setFrozen(new Set([...this.#frozen, ...namesOf(names, 'names', this.#trainable)]))
   }
 
-  /** Thaws these layers, or all. */
+  /** Unfreezes layers. Default: all. */
   unfreeze(names: readonly string[] = this.#trainable): void {
     const thawed = new Set(namesOf(names, 'names', this.#trainable))
     this.#setFrozen(new Set([...this.#frozen].filter((name) => !thawed.has(name))))
   }
 
   /**
-   * Copies weights and biases from another network, layer by layer, by name (Sect. 3.1).
-   * @returns the layers copied and, with `layers: 'all'`, those that do not fit
-   * @throws SHAPE_MISMATCH where a layer that was named does not fit, or none does; nothing is copied then
+   * Copies weights and biases of layers from another network; layers are matched by name (Sect. 3.1).
+   * @returns the copied layers and, with `layers: 'all'`, those whose shapes differ
+   * @throws SHAPE_MISMATCH if the shapes of a named layer differ, or those of all layers; nothing is copied then
    */
   async initialiseFrom(other: Network, options: CopyOptions): Promise<Copied> {
     const checks = { layers: copiedLayers(this.#trainable) }
@@ -238,8 +252,8 @@ export class Network {
   }
 
   /**
-   * Milliseconds of each stage on these images, run one by one in training mode, and the multiply-adds of its forward
-   * pass. Changes no parameter.
+   * Measures the stages one by one on these images, in training mode. The parameters are not changed.
+   * @returns for each stage, milliseconds forward and backward, and the multiply-adds of its forward pass
    */
   async profile(
     images: Tensor,
@@ -248,12 +262,12 @@ export class Network {
     return this.#calls.call(argument, (native, call) => native.profile(call))
   }
 
-  /** Frees the memory at once, without waiting for garbage collection. Calls under way are finished or end DISPOSED. */
+  /** Frees the memory at once, without waiting for garbage collection. Pending calls complete or reject with DISPOSED. */
   dispose(): void {
     this.#calls.dispose()
   }
 
-  /** As `dispose`: `using net = await VGG.create(...)` disposes at the end of the block (Node 24, or compiled by tsc). */
+  /** Calls `dispose`: `using net = await VGG.create(...)` disposes at the end of the block (Node 24, or compiled by tsc). */
   [Symbol.dispose](): void {
     this.dispose()
   }
@@ -269,32 +283,20 @@ export class Network {
     return this.#calls.call(argument, (native, call) => native.forward(call))
   }
 
-  #parameter(name: string): Parameter {
-    const found = this.parameters.find((parameter) => parameter.name === name)
-    if (found !== undefined) return found
-    const known = this.parameters.map((parameter) => parameter.name)
-    throw unknownName(text(name, 'name'), 'name', known)
-  }
-
   async #read(kind: ParameterArray, name: string): Promise<Tensor<'float32'>> {
-    const found = this.#parameter(name)
+    const found = parameterNamed(name, this.parameters)
     return tensorOf(await this.#calls.call(found.name, (native, of) => native.read(kind, of)))
   }
 
   async #write(kind: ParameterArray, name: string, values: Tensor<'float32'>): Promise<void> {
-    const { shape } = this.#parameter(name)
-    const given = floatsOf(values, 'values')
-    if (shapeText(shape) !== shapeText(given.shape)) {
-      const message = `Expected shape ${shapeText(shape)} for ${name} but received shape ${shapeText(given.shape)}`
-      throw new VggError('SHAPE_MISMATCH', message)
-    }
-    await this.#calls.call(given.data, (native, data) => native.write(kind, name, data))
+    const { data } = valuesFor(parameterNamed(name, this.parameters), values)
+    await this.#calls.call(data, (native, copied) => native.write(kind, name, copied))
   }
 
   #setFrozen(frozen: ReadonlySet<string>): void {
     const freezing = this.#calls.call([...frozen], (native, layers) => native.freeze(layers))
     this.#frozen = frozen
-    // the names are known good: only disposal ends this, and then the calls behind it say so
+    // the names are checked: only disposal rejects this, and then later calls report it
     freezing.catch(() => undefined)
   }
 }

@@ -14,43 +14,75 @@ import {
   unexpected,
   withDefault,
 } from '../options.js'
-import { type NativeNetwork, native } from '../platform/native.js'
+import { cudaLocations } from '../platform/cuda/locations.js'
+import { tuningInForce } from '../platform/kept-tuning.js'
+import { type CpuTuning, type NativeNetwork, native } from '../platform/native.js'
 import type { Precision } from '../platform/native-description.js'
-import { recordRun } from './opened-run.js'
-import { prepareDevice } from './prepare-device.js'
 
-/** Where a network computes: the processor, an NVIDIA card, or the best that is there. */
+/** Device of a network: the CPU, an NVIDIA GPU, or `auto`: the GPU if there is one, otherwise the CPU. */
 export type Device = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`
 
 /**
- * How weights start. All are normal with mean 0, biases 0: `glorot` has variance 2 / (inputs + outputs), `he`
- * 2 / inputs, `paper` standard deviation 0.01 (Sect. 3.1), which trains A and starts the deeper nets dead.
- * `none` leaves them unset, for a caller who sets every one.
+ * Distribution of the initial weights: normal with mean 0, and biases of 0. The variance is 2 / (inputs + outputs) for
+ * `glorot` and 2 / inputs for `he`; the standard deviation is 0.01 for `paper` (Sect. 3.1), with which A trains, but
+ * the deeper configurations do not. `none` leaves the weights uninitialised, for callers that set all of them.
  */
 export type Initialisation = 'glorot' | 'he' | 'paper' | 'none'
 
-/** What may differ between two runs of the same model. */
+/** Options of the device and of the run, which may differ between two runs of the same model. */
 export interface RunOptions {
   /**
-   * Default `auto`: cuda where it is there, else cpu; `Network.device` and `deviceReason` tell. An explicit device never
-   * falls back.
+   * Device. `auto` takes a GPU if one can be used, otherwise the CPU; `Network.device` and `Network.deviceReason` report
+   * the choice. A named device never falls back. Default `auto`.
    */
   device?: Device
   /**
-   * How activations are stored and products made; weights are float32 always. Default: `bf16` on a card from sm_80 on,
-   * `float32` on an older one and on the cpu, which has no other.
+   * Precision of activations and products; weights are always float32. The CPU has `float32` only. Default: `bf16` on a
+   * GPU with compute capability 8.0 or later, otherwise `float32`.
    */
   precision?: Precision
-  /** On a card: two equal runs give equal bits; slower. The cpu always does so. Default false. */
+  /** Whether equal runs on a GPU give equal bits, which is slower. The CPU is always deterministic. Default false. */
   deterministic?: boolean
-  /** For initial weights and dropout: an integer from 0 to 2^53 - 1; default 0. */
+  /** Seed of the initial weights and of dropout: an integer from 0 to 2^53 - 1. Default 0. */
   seed?: number
-  /** Threads on the cpu, 1 to 1024; default: one for each processor. */
+  /** Threads on the CPU, 1 to 1024. Default: one for each processor. */
   threads?: number
-  /** Direct convolutions only, no Winograd: slower, rounding errors about 10 times smaller. Default false. */
+  /** Whether all convolutions are direct, without Winograd: slower, rounding errors about 10 times smaller. Default false. */
   exact?: boolean
-  /** Bytes that the network may take in all; more is OUT_OF_MEMORY. Default: no limit. */
+  /** Limit in bytes of the network's memory; exceeding it throws OUT_OF_MEMORY. Default: no limit. */
   memoryLimit?: number
+}
+
+/** Options of `Network.create`. */
+export interface NetworkOptions extends RunOptions {
+  /** The layers as plain data, the input layer first. */
+  layers: readonly Layer[]
+  /** Distribution of the initial weights. Default `glorot`. */
+  initialisation?: Initialisation
+  /** One name for each class, saved with the model. Default: none. */
+  classNames?: readonly string[]
+}
+
+/** Settings that a network was opened with and that its results depend on, besides device, precision and determinism. */
+export interface OpenedRun {
+  /** Seed of the initial weights and of dropout. */
+  readonly seed: number
+  /** Threads in use on the CPU: one for each processor if the option was left out. */
+  readonly threads: number
+  /** Whether all convolutions are direct, without Winograd. */
+  readonly exact: boolean
+  /** Kernel choices of the CPU, which determine the order of summation; null on a GPU. */
+  readonly tuning: CpuTuning | null
+}
+
+/** Constructor argument of `Network` and of the classes that extend it. */
+export interface NetworkParts {
+  readonly native: NativeNetwork
+  readonly run: OpenedRun
+  readonly layers: readonly Layer[]
+  readonly classNames: readonly string[]
+  /** Name of the network in messages. */
+  readonly name: string
 }
 
 export const device: Check<Device> = (value, name) => {
@@ -101,12 +133,22 @@ export const initialisation: DefaultCheck<Initialisation> = withDefault<Initiali
   'glorot',
 )
 
-/** A native network with its weights initialised. */
+/**
+ * Prepares native code for a device, before a network is opened or planned for it: applies the kept tuning where the
+ * device may be the CPU, and passes on the locations of NVIDIA's libraries where it may be a GPU.
+ * @throws UNSUPPORTED_PLATFORM, NATIVE_LOAD_FAILED
+ */
+export function prepareDevice(device: string): void {
+  if (!device.startsWith('cuda')) tuningInForce()
+  if (device !== 'cpu') native().setCudaLocations(cudaLocations())
+}
+
+/** Opens a native network and initialises its weights. */
 export async function openNative(
   layers: readonly Layer[],
   run: Checked<typeof runChecks>,
   scheme: Initialisation,
-): Promise<NativeNetwork> {
+): Promise<Pick<NetworkParts, 'native' | 'run'>> {
   const parameterBytes = 4 * parameterCount(layers)
   if (run.memoryLimit > 0 && parameterBytes > run.memoryLimit) {
     const message = `The parameters take ${parameterBytes} bytes, more than the memoryLimit of ${run.memoryLimit}`
@@ -114,14 +156,12 @@ export async function openNative(
   }
   prepareDevice(run.device)
   const network = await native().Network.create({ layers, ...run })
-  const tuning = network.device === 'cpu' ? native().cpuTuning() : null
-  recordRun(network, { seed: run.seed, threads: network.threads, exact: run.exact, tuning })
-  if (scheme === 'none') return network
   try {
-    await network.initialise({ scheme, seed: run.seed })
-    return network
+    if (scheme !== 'none') await network.initialise({ scheme, seed: run.seed })
   } catch (error) {
     network.dispose()
     throw error
   }
+  const tuning = network.device === 'cpu' ? native().cpuTuning() : null
+  return { native: network, run: { seed: run.seed, threads: network.threads, exact: run.exact, tuning } }
 }

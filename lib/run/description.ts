@@ -3,8 +3,8 @@ import type { SmallestSide } from '../data/images/crop.js'
 import type { DecodingOptions } from '../data/images/formats.js'
 import type { RunOptions } from '../network/open.js'
 import type { RecordedIn } from '../train/options.js'
+import type { ModelOptions } from '../vgg/configuration.js'
 import type { VariantRow } from '../vgg/variants.js'
-import type { ModelOptions } from '../vgg/vgg.js'
 
 /** Location of the images of a run. */
 export type DataDescription =

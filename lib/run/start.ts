@@ -1,12 +1,11 @@
-import { noVgg } from '../checkpoint/checkpoint.js'
+import { vggModel } from '../checkpoint/model.js'
 import { type OpenFile, withFile } from '../checkpoint/open-file.js'
 import { meanOf, type StatisticsOptions, statisticsOf } from '../data/statistics.js'
 import { VggError } from '../error.js'
 import { fraction, integer } from '../options.js'
-import { replaceHead, withDropout } from '../vgg/head.js'
-import type { VggConfiguration } from '../vgg/layers.js'
+import { configurationFrom, modelTable, type VggConfiguration } from '../vgg/configuration.js'
 import { type VariantLetter, variant, variants } from '../vgg/variants.js'
-import { configurationFrom, layersOfA, modelTable, VGG } from '../vgg/vgg.js'
+import { layersOfA, replaceHead, VGG, withDropout } from '../vgg/vgg.js'
 import { datasetsFor, shapeOf, sideOf } from './datasets.js'
 import type { RunDescription } from './description.js'
 import { loadModel, useModel } from './folder.js'
@@ -136,8 +135,7 @@ interface StartModel {
 /** Reads the model of a file, or the best one in the folder of a run, without weights. @throws FILE_NOT_FOUND, FILE_FORMAT */
 async function readStartModel(from: string): Promise<StartModel> {
   const read = async ({ model }: OpenFile): Promise<StartModel> => {
-    if (model.kind !== 'VGG') throw noVgg()
-    const { kind, classNames = [], ...options } = model
+    const { kind, classNames = [], ...options } = vggModel(model)
     return { configuration: configurationFrom(options), classNames }
   }
   return useModel(from, (file) => withFile(file, read))

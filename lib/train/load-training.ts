@@ -1,7 +1,7 @@
 import path from 'node:path'
-import { asVgg, filled } from '../checkpoint/checkpoint.js'
-import { bestName, checkpointsIn } from '../checkpoint/checkpoint-folder.js'
-import { createModel } from '../checkpoint/model.js'
+import { filled } from '../checkpoint/checkpoint.js'
+import { bestName, checkpointsIn, type FoundCheckpoint, newestUsable } from '../checkpoint/checkpoint-folder.js'
+import { createModel, vggModel } from '../checkpoint/model.js'
 import { type OpenFile, withFile } from '../checkpoint/open-file.js'
 import { readTraining, trainingText, writeArray } from '../checkpoint/training-file.js'
 import { VggError } from '../error.js'
@@ -12,35 +12,60 @@ import type { VGG } from '../vgg/vgg.js'
 import { decodeState, type TrainingState } from './training-state.js'
 
 /**
- * Loads a checkpoint of a training; `train(net, data, { resume: state, ... })` continues it bit for bit.
- * @param options options of the network; those left out, and the device `auto`, are as in the training. `train` refuses
- *   those that differ, unless its option `differences` accepts them
- * @throws FILE_NOT_FOUND; FILE_FORMAT for a file that is damaged, holds only a model, or has a newer format; errors of
+ * Loads a checkpoint of a training. `train(net, data, { resume: state, ... })` then continues it bit for bit.
+ * @param options default to those of the training, also for the device `auto`; `train` refuses differences that change
+ *   the result, except with `differences: 'accept'`
+ * @throws FILE_NOT_FOUND, FILE_FORMAT if the file is damaged, a model only, or of a newer format, and the errors of
  *   `VGG.create`
  */
 export async function loadTraining(
   path: string,
   options: RunOptions = {},
 ): Promise<{ net: VGG; state: TrainingState }> {
-  const { net, state } = await loadNetworkTraining(path, options)
-  return { net: asVgg(net, path, 'loadNetworkTraining'), state }
+  return loadFile(path, options, (file, run) => createModel(vggModel(file.model, 'loadNetworkTraining'), run))
 }
 
-/** As `loadTraining`, for any network. */
+/** Loads a checkpoint of a training of any network, see `loadTraining`. */
 export async function loadNetworkTraining(
   path: string,
   options: RunOptions = {},
 ): Promise<{ net: Network; state: TrainingState }> {
+  return loadFile(path, options, (file, run) => createModel(file.model, run))
+}
+
+/** The newest usable checkpoint in a folder, loaded. */
+export interface LoadedCheckpoint extends FoundCheckpoint {
+  /** The network; the caller disposes of it. */
+  readonly net: VGG
+  /** State of the training, for the option `resume` of `train`. */
+  readonly state: TrainingState
+}
+
+/**
+ * Finds and loads the newest usable checkpoint in a folder, reading each file once; see `loadTraining`. Damaged files are
+ * skipped and listed in `passedOver`.
+ * @returns undefined if the folder contains no checkpoint
+ * @throws FILE_FORMAT if no checkpoint is usable or the newest is of a newer format, and the errors of `VGG.create`
+ */
+export async function loadNewestTraining(
+  folder: string,
+  options: RunOptions = {},
+): Promise<LoadedCheckpoint | undefined> {
+  const newest = await newestUsable(filePath(folder, 'folder'), (file) => loadTraining(file, options))
+  return newest && { path: newest.path, step: newest.step, passedOver: newest.passedOver, ...newest.value }
+}
+
+async function loadFile<N extends Network>(
+  path: string,
+  options: RunOptions,
+  create: (file: OpenFile, run: RunOptions) => Promise<N>,
+): Promise<{ net: N; state: TrainingState }> {
   readOptions(options, 'loadTraining options', runChecks)
   return withFile(filePath(path, 'path'), async (file) => {
     const { device, ...others } = options
     const given = Object.fromEntries(Object.entries(others).filter(([, value]) => value !== undefined))
-    const net = await createModel(file.model, { ...runOf(file, device), ...given })
-    let state: TrainingState | undefined
-    await filled(net, async () => {
-      state = await fill(net, file)
-    })
-    return { net, state: state as TrainingState }
+    const net = await create(file, { ...runOf(file, device), ...given })
+    return { net, state: await filled(net, () => fill(net, file)) }
   })
 }
 

@@ -10,30 +10,30 @@ import {
   unknownName,
 } from '../options.js'
 
-/** One entry of a block: a convolution by its kernel's side, or a local response normalisation. */
+/** A layer of a block: a convolution, given by the side of its kernel, or a local response normalisation. */
 export type BlockEntry = 1 | 3 | 'LRN'
 
-/** A row of Table 1: what stands in each block. A max-pool follows every block, three linear layers follow the last. */
+/** A row of Table 1: the layers of each block. A max-pool follows each block, and three linear layers follow the last. */
 export interface Variant {
-  /** The paper's letter, or the name of a row of your own. */
+  /** Letter of the configuration in the paper, or name of a custom row. */
   readonly name: string
-  /** Output channels of the convolutions, block by block. */
+  /** Output channels of the convolutions, one number for each block. */
   readonly channels: readonly number[]
   /** The layers of each block, in order. */
   readonly blocks: readonly (readonly BlockEntry[])[]
 }
 
-/** A row of the user's own; `name` defaults to 'custom', `channels` to the paper's when there are five blocks. */
+/** A custom row of Table 1. */
 export interface VariantRow {
-  /** Default 'custom'. */
+  /** Name of the configuration. Default 'custom'. */
   readonly name?: string
-  /** Of each block. Default: the paper's 64, 128, 256, 512, 512, for five blocks. */
+  /** Output channels of the convolutions, one number for each block. Default for five blocks: 64, 128, 256, 512, 512. */
   readonly channels?: readonly number[]
-  /** The layers of each block, in order: [[3], [3], [3, 3], [3, 3], [3, 3]] is A. A 1 x 1 convolution is a 1, 'LRN' a normalisation. */
+  /** The layers of each block, in order: A is [[3], [3], [3, 3], [3, 3], [3, 3]]. */
   readonly blocks: readonly (readonly BlockEntry[])[]
 }
 
-/** The paper's letters for its six configurations. */
+/** Letter of one of the paper's six configurations. */
 export type VariantLetter = 'A' | 'A-LRN' | 'B' | 'C' | 'D' | 'E'
 
 const paperChannels = [64, 128, 256, 512, 512] as const
@@ -51,7 +51,7 @@ export const variants: Readonly<Record<VariantLetter, Variant>> = {
   E:       row('E',     [[3, 3],     [3, 3], [3, 3, 3, 3], [3, 3, 3, 3], [3, 3, 3, 3]]),
 }
 
-/** Other names of the six, besides their letters. Case, hyphens, spaces, underscores and brackets do not count. */
+/** Other names of the six configurations. Case, hyphens, spaces, underscores and brackets are ignored. */
 export const names: Readonly<Record<VariantLetter, readonly string[]>> = {
   A: ['VGG11'],
   'A-LRN': ['VGG11-LRN'],
@@ -62,13 +62,13 @@ export const names: Readonly<Record<VariantLetter, readonly string[]>> = {
 }
 
 const letters = Object.keys(variants) as VariantLetter[]
-const spoken = letters.flatMap((letter) => [letter, ...names[letter]])
+const allNames = letters.flatMap((letter) => [letter, ...names[letter]])
 const plain = (name: string): string => name.toLowerCase().replaceAll(/[-\s_()]/g, '')
 
-/** The letter of a configuration called by its letter or by another name. @throws INVALID_ARGUMENT */
+/** The letter of a configuration given by its letter or another name. @throws INVALID_ARGUMENT */
 export function variantLetter(name: string): VariantLetter {
   const letter = letters.find((known) => [known, ...names[known]].some((other) => plain(other) === plain(name)))
-  if (letter === undefined) throw unknownName(name, 'variant', spoken)
+  if (letter === undefined) throw unknownName(name, 'variant', allNames)
   return letter
 }
 
@@ -96,7 +96,7 @@ function checkedRow(given: unknown): Variant {
   throw unexpected(`${blocks.length} numbers, one for each block`, 'channels', channels)
 }
 
-/** The row of Table 1 by letter or name, whatever its case and hyphens; or a row of the user's own, checked. */
+/** Check of `variant`: the letter or another name of a row of Table 1, or a custom row. */
 export const variant: Check<Variant> = (value, name) => {
   if (isObject(value)) return checkedRow(value)
   if (typeof value !== 'string') throw unexpected('the name of a variant or a row of blocks', name, value)

@@ -9,7 +9,8 @@ import { promisify } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { Tensor } from '../../lib/tensor.js'
-import { VGG, type VggOptions } from '../../lib/vgg/vgg.js'
+import type { VggOptions } from '../../lib/vgg/configuration.js'
+import { VGG } from '../../lib/vgg/vgg.js'
 import { smallBatch, smallNet } from '../network/small.js'
 
 const run = promisify(execFile)

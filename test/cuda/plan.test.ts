@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { describe as describeNetwork } from '../../lib/network/describe.js'
+import { layersOf } from '../../lib/vgg/configuration.js'
 import { type VariantLetter, variants } from '../../lib/vgg/variants.js'
-import { layersOf } from '../../lib/vgg/vgg.js'
 
 // What a card has to hold, worked out by hand from Table 1; nothing here needs a card.
 const bf16 = 2

@@ -26,7 +26,7 @@ export async function computed() {
 // A name that no other process or thread takes.
 const newName = (folder, ending) => path.join(folder, `${randomUUID()}.${ending}`)
 
-async function images(folder) {
+async function photosIn(folder) {
   const file = newName(folder, 'jpg')
   const noise = { type: 'gaussian', mean: 128, sigma: 40 }
   await writeFile(
@@ -51,7 +51,7 @@ async function images(folder) {
 export async function works(folder) {
   const net = await VGG.create(options)
   const [images, labels] = [imagesOf(4), labelsOf(4)]
-  const photos = await images(folder)
+  const photos = await photosIn(folder)
   const file = newName(folder, 'safetensors')
   const data = arrayDataset({
     images: new Uint8Array(20 * side * side * 3).map((_, index) => (index * 7919) % 256),

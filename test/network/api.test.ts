@@ -5,7 +5,7 @@ import { describeOnEach, precisionOf } from '../devices.js'
 import { parametersOfNet, smallBatch, smallNetOn } from './small.js'
 
 describe('the example of the README', () => {
-  it('runs as it stands', async () => {
+  it('runs unchanged', async () => {
     const net = await VGG.create({ variant: 'VGG16', classes: 500, device: 'auto', seed: 1 })
     const x = Tensor.randn([1, 3, 224, 224], { seed: 2 })
     const logits = await net.forward(x)
@@ -25,7 +25,7 @@ describeOnEach('a network', (device) => {
   })
   afterAll(() => net.dispose())
 
-  it('tells what it is', () => {
+  it('reports its device, precision and shape', () => {
     expect(net).toBeInstanceOf(Network)
     expect(net.device).toBe(device === 'cpu' ? 'cpu' : 'cuda:0')
     expect(net.variant).toBe('small')
@@ -34,7 +34,7 @@ describeOnEach('a network', (device) => {
     expect(net.parameters[0]).toEqual({ name: 'conv1_1.weight', shape: [4, 2, 3, 3], count: 72 })
   })
 
-  it('starts from weights that its seed decides', async () => {
+  it('has initial weights that depend on its seed', async () => {
     const [same, other] = [await smallNet(), await smallNet({ seed: 4 })]
     expect(await parametersOfNet(same)).toEqual(await parametersOfNet(net))
     expect(await parametersOfNet(other)).not.toEqual(await parametersOfNet(net))
@@ -42,7 +42,7 @@ describeOnEach('a network', (device) => {
     other.dispose()
   })
 
-  it('takes uint8 images in n, h, w, c, and float32 images in n, c, h, w, for the same', async () => {
+  it('gives equal results for uint8 [n, h, w, c] and float32 [n, c, h, w]', async () => {
     const bytes = Uint8Array.from({ length: 8 * 12 * 2 }, (_, i) => (i * 37) % 256)
     const floats = Float32Array.from({ length: 8 * 12 * 2 }, (_, i) => bytes[(i % 96) * 2 + Math.floor(i / 96)] ?? 0)
     const one = await net.forward(Tensor.from(bytes, [1, 8, 12, 2]))
@@ -50,7 +50,7 @@ describeOnEach('a network', (device) => {
     expect(await one.data()).toEqual(await two.data())
   })
 
-  it('gives features by name, before and after the ReLU', async () => {
+  it('returns features by name, before and after the ReLU', async () => {
     const found = await net.features(smallBatch(3).images, ['relu1_1', 'conv2_2', 'relu2_2', 'pool2', 'fc7', 'fc8'])
     const shapes = Object.entries(found).map(([name, { shape }]) => [name, [...shape]])
     expect(Object.fromEntries(shapes)).toEqual({
@@ -64,23 +64,23 @@ describeOnEach('a network', (device) => {
     const before = await found.conv2_2?.data()
     expect(await found.relu2_2?.data()).toEqual(before?.map((value) => Math.max(0, value)))
     expect(before?.some((value) => value < 0)).toBe(true)
-    // with the taps a card computes what is apart then in other steps
+    // with taps a GPU computes separate stages, which round differently
     const whole = await (await net.forward(smallBatch(3).images)).data()
     const tolerance = device === 'cpu' ? {} : outputTolerance(precisionOf(device), { relative: 1e-5 })
     expectClose('fc8', (await found.fc8?.data()) ?? [], whole, tolerance)
   })
 
-  it('gives a class map for larger images', async () => {
+  it('returns a class map for larger images', async () => {
     expect((await net.forward(Tensor.zeros([2, 2, 16, 20]))).shape).toEqual([2, 5, 3, 3])
   })
 
-  it('times its stages', async () => {
+  it('measures its stages', async () => {
     const stages = await net.profile(smallBatch(2).images)
     expect(stages.map(({ name }) => name)).toContain('conv2_1')
     for (const { forwardMs, backwardMs } of stages) expect(forwardMs >= 0 && backwardMs >= 0).toBe(true)
   })
 
-  it('times them where every layer is frozen', async () => {
+  it('measures them with every layer frozen', async () => {
     net.freeze(net.parameters.map(({ name }) => name.split('.')[0] ?? ''))
     const stages = await net.profile(smallBatch(2).images)
     net.unfreeze()

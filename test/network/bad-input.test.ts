@@ -218,7 +218,7 @@ describeOnEach('bad input', (device) => {
     await expect(made).rejects.toThrow(message)
   })
 
-  it('a batch beyond the limit of memory is refused with the largest batch that fits', async () => {
+  it('a batch beyond the memory limit is refused, naming the largest batch that fits', async () => {
     const small = await smallNet()
     const shape = [60, 2, 8, 12]
     const { totalBytes } = describe({ layers: small.layers, shape, training: true, ...repeatable(device) })
@@ -234,7 +234,7 @@ describeOnEach('bad input', (device) => {
     net.dispose()
   })
 
-  it('NaN in the images ends a step, is named, and changes nothing', async () => {
+  it('NaN in the images makes a step fail with its name, and changes nothing', async () => {
     const net = await smallNet()
     const before = await parametersOfNet(net)
     const bad = Tensor.from((await smallBatch(4).images.data()).fill(Number.NaN, 100, 101), [4, 2, 8, 12])
@@ -245,7 +245,7 @@ describeOnEach('bad input', (device) => {
     net.dispose()
   })
 
-  it('weights so large that nothing after them is finite end a step, which changes nothing', async () => {
+  it('weights so large that later activations are not finite make a step fail, which changes nothing', async () => {
     const net = await smallNet()
     const { name, shape } = net.parameters.find((parameter) => parameter.name === 'conv1_1.weight') ?? net.parameters[0]
     const count = shape.reduce((product, size) => product * size, 1)
@@ -258,7 +258,7 @@ describeOnEach('bad input', (device) => {
     net.dispose()
   })
 
-  it('an update that would lead to infinite weights is refused, and changes nothing', async () => {
+  it('an update that would make weights infinite is refused, and changes nothing', async () => {
     const net = await smallNet()
     const before = await parametersOfNet(net)
     await net.step(images, labels, { ...rate, learningRate: 1e-30 })

@@ -31,7 +31,7 @@ describeOnEach('calls on one network', (device) => {
     net.dispose()
   })
 
-  it('give what the same calls give one by one', async () => {
+  it('give the same results as awaited calls', async () => {
     const [waiting, pressing] = [await smallNet(), await smallNet()]
     const losses: number[] = []
     for (let i = 0; i < 20; i++) losses.push((await waiting.step(images, labels, update)).loss)
@@ -57,12 +57,12 @@ describeOnEach('calls on one network', (device) => {
     net.dispose()
   })
 
-  it('wait for initialiseFrom, which is several native calls, with their tensors copied', async () => {
+  it('wait for initialiseFrom, which makes several native calls, with copies of their tensors', async () => {
     const [from, to, third] = [await smallNet({ seed: 8 }), await smallNet(), await smallNet({ seed: 9 })]
     const expected = [await dataOf(from.forward(images)), await dataOf(third.forward(images))]
     const copy = Float32Array.from(await images.data())
     const names = ['conv1_1', 'conv2_1', 'conv2_2', 'fc6', 'fc7', 'fc8']
-    // all at once, nothing awaited between
+    // without awaiting between them
     const copying = to.initialiseFrom(from, { layers: names })
     const changing = from.step(images, labels, update)
     const first = to.forward(Tensor.from(copy, [12, 2, 8, 12]))
@@ -75,7 +75,7 @@ describeOnEach('calls on one network', (device) => {
     for (const net of [from, to, third]) net.dispose()
   })
 
-  it('two networks at once give what each gives alone, and copying both ways at once ends', async () => {
+  it('two concurrent networks give the same results as each alone, and concurrent copies in both directions complete', async () => {
     const alone = await smallNet({ seed: 1 })
     const expected: number[] = []
     for (let i = 0; i < 10; i++) expected.push((await alone.step(images, labels, update)).loss)
@@ -94,7 +94,7 @@ describeOnEach('calls on one network', (device) => {
 
 describeOnEach('dispose', (device) => {
   const smallNet = smallNetOn(device)
-  it('makes every later call an error that names the network', async () => {
+  it('makes later calls fail with the name of the network', async () => {
     const net = await smallNet()
     net.dispose()
     net[Symbol.dispose]()
@@ -118,7 +118,7 @@ describeOnEach('dispose', (device) => {
     expect(() => net.freeze(['fc6'])).toThrow(/disposed/)
   })
 
-  it('while calls are under way finishes each or ends it with DISPOSED', async () => {
+  it('completes pending calls or rejects them with DISPOSED', async () => {
     const net = await smallNet()
     net.freeze(['fc6'])
     const calls = Array.from({ length: 20 }, () => net.step(images, labels, update))
@@ -135,9 +135,9 @@ describeOnEach('dispose', (device) => {
 
 describeOnEach('training', (device) => {
   const smallNet = smallNetOn(device)
-  // bf16: of another batch the sums may be made in another order, and then round to another number
+  // bf16: with another batch the order of summation, and therefore the rounding, may differ
   const [lossApart, weightsApart] = precisionOf(device) === 'bf16' ? [1e-2, 3e-2] : [1e-5, 1e-4]
-  it('in micro-batches gives the step of the whole batch, dropout included', async () => {
+  it('in micro-batches equals the step of the whole batch, dropout included', async () => {
     const [whole, parts, uneven] = [await smallNet(), await smallNet(), await smallNet()]
     for (let i = 0; i < 3; i++) {
       const expected = await whole.step(images, labels, update)
@@ -160,7 +160,7 @@ describeOnEach('training', (device) => {
     whole.dispose()
   })
 
-  it('by forward, backward and update is the fused step', async () => {
+  it('by forward, backward and update equals the fused step', async () => {
     const [fused, parts] = [await smallNet(), await smallNet()]
     const { loss } = await fused.step(images, labels, update)
     for (const [start, end] of [
@@ -197,7 +197,7 @@ describeOnEach('training', (device) => {
     expect(new Set(losses).size).toBe(1)
   })
 
-  it('leaves frozen layers as they are, bit for bit, until they are thawed', async () => {
+  it('does not change frozen layers until they are unfrozen', async () => {
     const net = await smallNet()
     await net.step(images, labels, update)
     const before = await parametersOfNet(net)
@@ -237,7 +237,7 @@ describeOnEach('training', (device) => {
     net.dispose()
   })
 
-  it('counts steps, and draws dropout by the count', async () => {
+  it('counts steps, which determine dropout', async () => {
     const net = await smallNet()
     const first = await dataOf(net.forward(images, { training: true }))
     expect(await dataOf(net.forward(images, { training: true }))).toEqual(first)

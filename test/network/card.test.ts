@@ -16,7 +16,7 @@ describeOnEach('repeatable', (device) => {
       const net = await smallNetOn(device)()
       const losses: number[] = []
       for (let step = 0; step < 100; step++) {
-        // now and then a last batch of fewer images, and another rate
+        // occasionally a smaller last batch, and another learning rate
         const { images, labels } = smallBatch(step % 10 === 9 ? 5 : 12, step)
         const learningRate = 0.01 / (1 + Math.floor(step / 30))
         losses.push((await net.step(images, labels, { ...update, learningRate })).loss)
@@ -34,7 +34,7 @@ describeOnEach('repeatable', (device) => {
 })
 
 describeOnEach(
-  'a card',
+  'a GPU',
   (device) => {
     const open = smallNetOn(device)
     const held = (): number => {
@@ -42,14 +42,14 @@ describeOnEach(
       return bytes - freeBytes
     }
 
-    test('tells what it is', async () => {
+    test('reports its device and precision', async () => {
       const net = await open()
       expect(net.device).toBe('cuda:0')
       expect(net.precision).toBe(precisionOf(device))
       net.dispose()
     })
 
-    test('learns what the cpu learns: ten losses', async () => {
+    test('has the same ten losses as the CPU', async () => {
       const nets = [await smallNet({ dropout: 0.5 }), await open({ dropout: 0.5 })] as const
       const { images, labels } = smallBatch(12)
       const losses = { cpu: [] as number[], card: [] as number[] }
@@ -64,8 +64,8 @@ describeOnEach(
       for (const net of nets) net.dispose()
     })
 
-    // A recorded step that had a number in it instead of its position would repeat the first one's.
-    test('takes each step with its own rate, momentum, decay, dropout and frozen layers', async () => {
+    // A recorded step with a value in it instead of its address would repeat the value of the first.
+    test('applies rate, momentum, decay, dropout and frozen layers of each step', async () => {
       const net = await open()
       const { images, labels } = smallBatch(12)
       const change = async (options: object): Promise<number> => {
@@ -90,7 +90,7 @@ describeOnEach(
       net.dispose()
     })
 
-    test('refuses a batch that does not fit with bytes and the largest that does, and goes on', async () => {
+    test('refuses a batch that does not fit, names bytes and the largest that fits, and continues', async () => {
       // half a gigabyte an image, or one
       const layers = [
         { kind: 'input', channels: 1, mean: [0], scale: [1] },
@@ -109,7 +109,7 @@ describeOnEach(
       net.dispose()
     })
 
-    test('gives back what a network held', async () => {
+    test('releases the memory of a network', async () => {
       const work = async () => {
         const net = await open()
         const { images, labels } = smallBatch(12)
@@ -117,7 +117,7 @@ describeOnEach(
         await net.forward(images)
         net.dispose()
       }
-      // a net's own thread gives its memory back, some time after dispose has returned
+      // the network's thread releases its memory some time after dispose has returned
       const settled = async (): Promise<number> => {
         for (let last = held(); ; ) {
           await delay(200)
@@ -132,7 +132,7 @@ describeOnEach(
       expect((await settled()) - before).toBeLessThan(64 * 2 ** 20)
     })
 
-    test('holds no more after 5,000 steps', { timeout: 240_000 }, async (context) => {
+    test('uses no more memory after 5,000 steps', { timeout: 240_000 }, async (context) => {
       if (device === 'cuda') skipOnStandIn(context, 'bf16 takes the same way')
       const net = await open()
       const { images, labels } = smallBatch(4)
@@ -147,7 +147,7 @@ describeOnEach(
       expect(after.host - before.host).toBeLessThan(64)
     })
 
-    test.each(['cuda:1', 'cuda:99'] as const)('%s is not there', async (number) => {
+    test.each(['cuda:1', 'cuda:99'] as const)('%s does not exist', async (number) => {
       if (number === 'cuda:1' && native().cudaReport().cards.length > 1) return
       const made = VGG.create({ variant: 'A', classes: 2, imageSize: 32, device: number })
       await expect(made).rejects.toThrow(withCode('DEVICE_UNAVAILABLE'))

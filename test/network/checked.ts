@@ -1,10 +1,10 @@
 import { preflight } from '../../lib/check/preflight.js'
 import type { PreflightOptions, PreflightReport } from '../../lib/check/preflight-report.js'
 import { type Dataset, imageBytes } from '../../lib/data/dataset.js'
-import type { VggOptions } from '../../lib/vgg/vgg.js'
+import type { VggOptions } from '../../lib/vgg/configuration.js'
 import { smallNet, stripes } from '../setup/stripes.js'
 
-/** D as wide as the measurements behind the limits were made with. */
+/** D of the width for which the limits were measured. */
 export const quarter = { variant: 'D', width: 0.25, headWidth: 256, meanRgb: 128, threads: 1 } as const
 
 /** The report on a small net. */
@@ -23,7 +23,7 @@ export async function checked(
   })
 }
 
-/** The numbers of all images. */
+/** The pixels of all images. */
 export const all = ({ count }: Dataset): Int32Array => Int32Array.from({ length: count }, (_, index) => index)
 
 export async function pixelsOf(data: Dataset): Promise<Uint8Array> {

@@ -6,6 +6,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { newestCheckpoint } from '../../lib/checkpoint/checkpoint-folder.js'
 import { decode } from '../../lib/checkpoint/safetensors.js'
 import { lockFolder } from '../../lib/files/folder-lock.js'
+import { loadNewestTraining } from '../../lib/train/load-training.js'
 import { train } from '../../lib/train/trainer.js'
 import type { VGG } from '../../lib/vgg/vgg.js'
 import { newFolder } from '../setup/folder.js'
@@ -38,13 +39,13 @@ const names = (folder: string): string[] => readdirSync(folder).sort()
 const nameOf = (step: number): string => `step-0000000${step}.safetensors`
 
 describe('the newest checkpoint', () => {
-  test('is the last of those that are left', async () => {
+  test('is the last of those that remain', async () => {
     const folder = await filledFolder()
     expect(names(folder)).toEqual([4, 6, 8].map(nameOf))
     expect(await newestCheckpoint(folder)).toEqual({ path: path.join(folder, nameOf(8)), step: 8, passedOver: [] })
   })
 
-  test('that is whole: one cut off and one with a bit that fell over are passed over, and said', async () => {
+  test('is complete: a truncated one and one with a flipped bit are skipped, and reported', async () => {
     const folder = await filledFolder()
     const [older = '', cut = '', flipped = ''] = names(folder).map((name) => path.join(folder, name))
     truncateSync(cut, statSync(cut).size - 100)
@@ -71,7 +72,7 @@ describe('the newest checkpoint', () => {
     })
   })
 
-  test('of a newer format is not passed over in silence', async () => {
+  test('of a newer format is not skipped', async () => {
     const folder = await filledFolder(1)
     const { tensors, metadata } = decode(readFileSync(path.join(folder, nameOf(8))))
     writeFileSync(path.join(folder, nameOf(9)), await sealed(tensors, { ...metadata, version: '3' }))
@@ -81,14 +82,27 @@ describe('the newest checkpoint', () => {
     })
   })
 
-  test('is none where there are none', async () => {
+  test('is undefined if there is none', async () => {
     expect(await newestCheckpoint(newFolder())).toBeUndefined()
     expect(await newestCheckpoint(path.join(newFolder(), 'absent'))).toBeUndefined()
     await expect(newestCheckpoint('')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
   })
+
+  test('is loaded by loadNewestTraining, which skips those that are damaged', async () => {
+    const folder = await filledFolder()
+    const last = path.join(folder, nameOf(8))
+    truncateSync(last, statSync(last).size - 100)
+    const found = await loadNewestTraining(folder, { threads: 1 })
+    if (found) nets.push(found.net)
+    expect(found).toMatchObject({ path: path.join(folder, nameOf(6)), step: 6, passedOver: [{ path: last }] })
+    expect(found?.net.trainingStep).toBe(6)
+    expect(found?.state.step).toBe(6)
+    expect(await loadNewestTraining(newFolder())).toBeUndefined()
+    await expect(loadNewestTraining('')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  })
 })
 
-/** A program as a process, started through a shell command that ends in it. */
+/** Runs a program in a new process, started through a shell command. */
 async function programBy(shell: (node: string) => string, body: string) {
   const text = body
     .replaceAll('vggnet-lib/', `${pathToFileURL('lib')}/`)
@@ -129,7 +143,7 @@ describe('two trainings in one folder', () => {
     expect(names(folder)).toEqual([4, 8].map(nameOf))
   })
 
-  test('the lock of a process that was killed is taken over, by one of many', async () => {
+  test('the lock of a killed process is taken over by one of many', async () => {
     const folder = newFolder()
     const killed = await programBy(
       (node) => node,
@@ -139,7 +153,7 @@ describe('two trainings in one folder', () => {
     )
     expect(killed.code).not.toBe(0)
     expect(names(folder)).toEqual(['.lock'])
-    // as from one that was killed between two lines
+    // as of a process that was killed between two lines
     writeFileSync(path.join(folder, '.lock.4194304-2e5b7b5e-86a4-4800-9c27-11076c3f3dd5'), '{')
     const attempts = await Promise.allSettled(Array.from({ length: 8 }, () => lockFolder(folder)))
     const taken = attempts.flatMap((attempt) => (attempt.status === 'fulfilled' ? [attempt.value] : []))
@@ -152,7 +166,7 @@ describe('two trainings in one folder', () => {
     expect(names(folder)).toEqual([])
   })
 
-  test('a process of the same number that began later is another one; a lock that is no lock is nobody\u2019s', async () => {
+  test('a later process with the same id is another one; an invalid lock is ignored', async () => {
     const folder = newFolder()
     const lock = await lockFolder(folder)
     const file = path.join(folder, '.lock')
@@ -175,11 +189,11 @@ describe('two trainings in one folder', () => {
   })
 })
 
-describe('what cannot be written', () => {
+describe('write errors', () => {
   const failed = /^FILE_WRITE Could not write .*step-0000000\d.safetensors: (.*); what was there before is unchanged$/
 
   // A checkpoint takes 1.2 MB.
-  test('a full disk ends the training with a clear error; what was saved before is whole', async (context) => {
+  test('a full disk ends the training with a clear error; earlier checkpoints are intact', async (context) => {
     const mountable = spawnSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', 'none', newFolder()]).status === 0
     if (!mountable) context.skip('a file system cannot be mounted here')
     const folder = newFolder()
@@ -188,18 +202,18 @@ describe('what cannot be written', () => {
       `${preface}
       import { readdirSync } from 'node:fs'
       import { newestCheckpoint } from 'vggnet-lib/checkpoint/checkpoint-folder.ts'
-      const said = await attempt('${folder}', { checkpoint: { folder: '${folder}', everySteps: 1, keep: 5 } })
+      const message = await attempt('${folder}', { checkpoint: { folder: '${folder}', everySteps: 1, keep: 5 } })
       const loss = (await net.step((await import('vggnet-lib/tensor.ts')).Tensor.zeros([1, 1, 32, 32]), [1], { learningRate: 0.01 })).loss
-      console.log(JSON.stringify([said, readdirSync('${folder}').sort(), (await newestCheckpoint('${folder}')).step, loss > 0]))`,
+      console.log(JSON.stringify([message, readdirSync('${folder}').sort(), (await newestCheckpoint('${folder}')).step, loss > 0]))`,
     )
     expect({ code, error }).toEqual({ code: 0, error: '' })
-    const [said, left, newest, usable] = JSON.parse(out)
-    expect(said).toMatch(failed)
-    expect(said).toMatch(/no space left on the device/)
+    const [message, left, newest, usable] = JSON.parse(out)
+    expect(message).toMatch(failed)
+    expect(message).toMatch(/no space left on the device/)
     expect([left, newest, usable]).toEqual([[nameOf(1), nameOf(2)], 2, true])
   })
 
-  test('a file larger than the system allows, likewise', async () => {
+  test('a file larger than the system allows does the same', async () => {
     const folder = newFolder()
     const body = `${preface}\nconsole.log(await attempt('${folder}'))`
     const { code, out, error } = await programBy((node) => `ulimit -f 1000; exec ${node}`, body)
@@ -208,11 +222,11 @@ describe('what cannot be written', () => {
     expect(names(folder)).toEqual([])
   })
 
-  test('a folder that may not be written, and one that is a file', async () => {
+  test('a folder without write permission, and one that is a file', async () => {
     const folder = newFolder()
     mkdirSync(path.join(folder, 'closed'), { mode: 0o555 })
     writeFileSync(path.join(folder, 'file'), '')
-    // the superuser may write everywhere
+    // root may write everywhere
     const asOther = process.getuid?.() === 0 ? 'process.seteuid(65534)' : ''
     const { out } = await programBy(
       (node) => node,
@@ -225,7 +239,7 @@ describe('what cannot be written', () => {
       expect(line).toMatch(/^FILE_WRITE Could not write .*: (permission denied|a file is in its position)$/)
   })
 
-  test('a callback that fails, beside the training, ends it', async () => {
+  test('a failing callback ends the training', async () => {
     const folder = newFolder()
     const thrown = new Error('of my own')
     const before = (): void => {

@@ -72,7 +72,7 @@ describeOnEach('save and load', (device) => {
     loaded.dispose()
   })
 
-  it('record device and precision, which do not decide where the model is loaded', async () => {
+  it('record device and precision, which load ignores', async () => {
     await save(net, file())
     const { metadata } = decode(await readFile(file()))
     const { device: name, precision } = net
@@ -82,7 +82,7 @@ describeOnEach('save and load', (device) => {
     loaded.dispose()
   })
 
-  it('keep the parameters of the call, whatever steps follow it', async () => {
+  it('keep the parameters at the call, whatever steps follow', async () => {
     const training = await smallNet()
     const expected = await parametersOfNet(training)
     const saving = save(training, file())
@@ -94,7 +94,7 @@ describeOnEach('save and load', (device) => {
     loaded.dispose()
   })
 
-  it('keep a network of other layers, which only loadNetwork loads', async () => {
+  it('keep a network of custom layers, which only loadNetwork loads', async () => {
     const layers = [
       { kind: 'input', channels: 1, mean: [0.1], scale: [1 / 3] },
       { kind: 'convolution', name: 'a', outputs: 2, kernel: 1, relu: 'b' },
@@ -162,9 +162,9 @@ describe('load refuses', () => {
     })
   }
 
-  it('a path where nothing is', refusal('FILE_NOT_FOUND', /There is no file .*net.safetensors/))
+  it('a path without a file', refusal('FILE_NOT_FOUND', /There is no file .*net.safetensors/))
 
-  it('a folder, and a path that is none', async () => {
+  it('a folder, and an invalid path', async () => {
     await expect(load(folder)).rejects.toMatchObject({ code: 'FILE_FORMAT', message: `${folder} is not a file` })
     await expect(load(3 as never)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     await expect(load('a\0b')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
@@ -172,7 +172,7 @@ describe('load refuses', () => {
     await expect(load(file(), { thread: 1 } as never)).rejects.toThrow(/for load options .* did you mean 'threads'\?/)
   })
 
-  it('a file that was cut off', async () => {
+  it('a truncated file', async () => {
     await save(net, file())
     const { length } = await readFile(file())
     for (const bytes of [length - 1, Math.floor(length / 2), 100, 8, 3, 0]) {

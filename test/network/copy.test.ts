@@ -7,7 +7,7 @@ describeOnEach('initialiseFrom', (device) => {
   const smallNet = smallNetOn(device)
   const options = { imageSize: 32, width: 1 / 16, headWidth: 32, ...repeatable(device), threads: 1 } as const
 
-  it('copies the layers named, by name', async () => {
+  it('copies named layers', async () => {
     using a = await VGG.create({ ...options, variant: 'A', classes: 10, seed: 1 })
     using d = await VGG.create({ ...options, variant: 'D', classes: 10, seed: 2 })
     const before = await parametersOfNet(d)
@@ -17,7 +17,7 @@ describeOnEach('initialiseFrom', (device) => {
     for (const name of ['conv1_2', 'conv4_1']) expect(target[`${name}.weight`]).toEqual(before[`${name}.weight`])
   })
 
-  it('copies all that fits, and reports the rest', async () => {
+  it('copies all layers that fit, and reports the others', async () => {
     using d = await VGG.create({ ...options, variant: 'D', classes: 10, seed: 1 })
     using e = await VGG.create({ ...options, variant: 'E', classes: 20, seed: 2 })
     const { copied, notCopied } = await e.initialiseFrom(d, { layers: 'all' })
@@ -28,7 +28,7 @@ describeOnEach('initialiseFrom', (device) => {
     for (const name of copied) expect(target[`${name}.weight`]).toEqual(source[`${name}.weight`])
   })
 
-  it('copies nothing where a layer that is named does not fit, or none does', async () => {
+  it('copies nothing if a named layer does not fit, or none does', async () => {
     using a = await VGG.create({ ...options, variant: 'A', classes: 10, seed: 1 })
     using d = await VGG.create({ ...options, variant: 'D', classes: 20, seed: 2 })
     using wide = await VGG.create({ ...options, variant: 'A', classes: 30, width: 1 / 8, headWidth: 48 })
@@ -57,7 +57,7 @@ describeOnEach('initialiseFrom', (device) => {
     await expect(copying).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(message) })
   })
 
-  it('of a network of other layers copies what it shares', async () => {
+  it('copies the shared layers from a network of custom layers', async () => {
     const layers = [
       { kind: 'input', channels: 2, mean: [0, 0], scale: [1, 1] },
       { kind: 'convolution', name: 'conv1_1', outputs: 4, kernel: 3 },

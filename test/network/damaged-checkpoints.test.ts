@@ -34,7 +34,7 @@ async function withTable(file: string, elements: number, size: (needed: number) 
   await truncate(file, size(header.length + (entries.at(-1)?.end ?? 0)))
 }
 
-/** A file of the system that is there, and gives an error when it is read. */
+/** A file of the system that exists, and fails to be read. */
 const unreadable = '/sys/class/net/lo/speed'
 
 const damages: [string, (file: string) => unknown, RegExp][] = [
@@ -64,7 +64,7 @@ if (existsSync(unreadable)) {
 }
 
 describe('a newest checkpoint that has', () => {
-  test.each(damages)('%s is passed over with its reason', async (_, damage, reason) => {
+  test.each(damages)('%s is skipped with its reason', async (_, damage, reason) => {
     const folder = newFolder()
     const [older, newest] = ['step-00000002.safetensors', 'step-00000009.safetensors'].map((name) =>
       path.join(folder, name),
@@ -93,7 +93,7 @@ test('a folder with the name of an old checkpoint does not end a training that r
   expect(readdirSync(folder)).toEqual(['step-00000002.safetensors'])
 })
 
-test('a state whose confusion matrices no memory holds is an error before they are made', async () => {
+test('a state whose confusion matrices exceed memory is refused before they are allocated', async () => {
   const { tensors, metadata } = decode(await readFile(whole))
   const state = JSON.parse(metadata.training ?? '')
   const changed = { ...state, classes: Array.from({ length: 200_000 }, () => '') }

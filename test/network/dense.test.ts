@@ -13,19 +13,19 @@ const narrow = { variant: 'A', classes, width: 1 / 16, headWidth: 24, seed: 5, e
 async function windowOf(map: Tensor<'float32'>, top: number, left: number): Promise<Tensor<'float32'>> {
   const [, channels = 0, height = 0, width = 0] = map.shape
   const values = await map.data()
-  const cut = new Float32Array(channels * 49)
+  const crop = new Float32Array(channels * 49)
   for (let c = 0; c < channels; c++)
     for (let y = 0; y < 7; y++)
       for (let x = 0; x < 7; x++)
-        cut[(c * 7 + y) * 7 + x] = values[(c * height + top + y) * width + left + x] ?? Number.NaN
-  return Tensor.from(cut, [1, channels, 7, 7])
+        crop[(c * 7 + y) * 7 + x] = values[(c * height + top + y) * width + left + x] ?? Number.NaN
+  return Tensor.from(crop, [1, channels, 7, 7])
 }
 
 // Not in bf16: the same numbers, but with another rounding of what is handed from one network to the other.
 describeOnEach(
   'dense evaluation',
   (device) => {
-    test('each position of the class map is what the head says of its window', async () => {
+    test('each element of the class map is the output of the head for its window', async () => {
       const net = await VGG.create({ ...narrow, ...opening[device] })
       const image = Tensor.randn([1, 3, 256, 290], { seed: 1, mean: 120, std: 60 })
       const { pool5, fc8 } = await net.features(image, ['pool5', 'fc8'])
@@ -48,7 +48,7 @@ describeOnEach(
       net.dispose()
     })
 
-    test('at 224 dense evaluation is the ordinary one', async () => {
+    test('at 224 dense evaluation equals ordinary evaluation', async () => {
       const net = await VGG.create({ ...narrow, ...opening[device] })
       const dense = await Network.create({
         layers: [...net.layers, { kind: 'spatial-mean', name: 'mean' }],

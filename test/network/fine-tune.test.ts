@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { loadTraining } from '../../lib/train/load-training.js'
 import { train } from '../../lib/train/trainer.js'
-import { replaceHead } from '../../lib/vgg/head.js'
 import type { VGG } from '../../lib/vgg/vgg.js'
+import { replaceHead } from '../../lib/vgg/vgg.js'
 import { describeOnEach, repeatable } from '../devices.js'
 import { newFolder } from '../setup/folder.js'
 import { kept, netsOpened } from '../setup/opened-nets.js'
@@ -28,7 +28,7 @@ const bytes = (values: Float32Array = new Float32Array()): Buffer => Buffer.from
 describeOnEach('layers that are frozen', (device) => {
   const open = openOn(device)
 
-  test('by name, block and kind keep every bit, and the report proves it', async () => {
+  test('by name, block and kind keep every bit, which the report proves', async () => {
     const net = await open()
     let proof: unknown
     const changed = await changedLayers(net, async () => {
@@ -46,7 +46,7 @@ describeOnEach('layers that are frozen', (device) => {
     ])
   })
 
-  test('beforehand, by the network itself, are told too; a hash shows a change', async () => {
+  test('by net.freeze before the training are reported too; a hash shows a change', async () => {
     const net = await open()
     net.freeze(['fc8'])
     const { frozen: first } = await train(net, data, quick)
@@ -63,7 +63,7 @@ describeOnEach('layers that are frozen', (device) => {
     expect(second?.after).not.toBe(second?.before)
   })
 
-  test('stay so where the training is resumed, and the proof goes back to its beginning', async () => {
+  test('remain frozen in a resumed training, and the proof covers its whole history', async () => {
     const folder = newFolder()
     const net = await open()
     const stopping = new AbortController()
@@ -86,7 +86,7 @@ describeOnEach('layers that are frozen', (device) => {
 describeOnEach('rate factors by group', (device) => {
   const open = openOn(device)
 
-  test('are what net.step takes by layer; the narrowest name counts', async () => {
+  test('are passed to net.step by layer; the most specific name counts', async () => {
     const net = await open()
     const changed = await changedLayers(net, () =>
       train(net, data, {
@@ -102,7 +102,7 @@ describeOnEach('rate factors by group', (device) => {
 describeOnEach('another head', (device) => {
   const open = openOn(device)
 
-  test('has its classes; all other layers and choices are those of the network', async () => {
+  test('has its classes; all other layers and options are those of the network', async () => {
     const net = await open({ dropout: 0.2, meanRgb: 99, classNames: ['a', 'b', 'c'] })
     await train(net, data, quick)
     const made = kept(await replaceHead(net, { classes: 5, classNames: ['p', 'q', 'r', 's', 't'], seed: 8 }))
@@ -123,7 +123,7 @@ describeOnEach('another head', (device) => {
   })
 })
 
-describe('what does not fit is refused', () => {
+describe('invalid options are refused', () => {
   const open = openOn('cpu')
 
   test.each<[string, object, RegExp]>([
@@ -139,7 +139,7 @@ describe('what does not fit is refused', () => {
     })
   })
 
-  test('for another head', async () => {
+  test('of replaceHead', async () => {
     const net = await open()
     await expect(replaceHead(net, { classes: 0 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     await expect(replaceHead(net, { classes: 2, classNames: ['a'] })).rejects.toMatchObject({ code: 'SHAPE_MISMATCH' })

@@ -44,7 +44,7 @@ onEachDevice(
 
 // Against PyTorch's float32, bf16 is off by a third in the gradients of the lowest layers: through so many layers it puts
 // some numbers on the other side of a ReLU's edge, and makes another of four the largest. A reference that rounds as the
-// card does agrees. Not so the ten losses: their first steps are so large that any rounding leads elsewhere.
+// GPU does agrees. Not so the ten losses: their first steps are so large that any rounding leads elsewhere.
 onEachDevice(
   'logits, loss and every gradient agree with the rounding reference, small',
   variants,

@@ -57,7 +57,7 @@ describeOnEach('a step that is not finite', (device) => {
     expect((await train(net, good, quick)).steps).toBe(10)
   })
 
-  test('is passed over by skip, and the steps behind it are what they would be without it', async () => {
+  test('is skipped by skip, and the steps after it are as without it', async () => {
     const net = await open()
     const steps: number[] = []
     const options = { ...quick, onNotFinite: 'skip' as const, onStep: ({ step }: StepEvent) => steps.push(step) }

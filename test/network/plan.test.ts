@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { describe as describePlan } from '../../lib/network/describe.js'
 import type { Description } from '../../lib/platform/native-description.js'
-import { layersOf } from '../../lib/vgg/vgg.js'
+import { layersOf } from '../../lib/vgg/configuration.js'
 
 const plan = (variant: 'A' | 'D', batch: number, training: boolean, keep: string[] = []): Description =>
   describePlan({ layers: layersOf({ variant, classes: 1000 }), shape: [batch, 3, 224, 224], training, keep })
@@ -9,7 +9,7 @@ const plan = (variant: 'A' | 'D', batch: number, training: boolean, keep: string
 const bytesOf = (description: Description, name: string): number =>
   description.tensors.find((tensor) => tensor.name === name)?.bytes ?? Number.NaN
 
-/** A debug build has a guard of 64 bytes behind each tensor. */
+/** A debug build has a guard of 64 bytes after each tensor. */
 function expectNear(actual: number, bytes: number): void {
   expect(actual).toBeGreaterThanOrEqual(bytes)
   expect(actual).toBeLessThanOrEqual(bytes + 64)
@@ -50,7 +50,7 @@ test('of a pooled layer training stores the pooled output and an index of one by
   expect(description.tensors.some((tensor) => tensor.name === 'relu1_2')).toBe(false)
 })
 
-test('a tap separates just what hides it, and stays to the end', () => {
+test('a tap separates only the stage that hides it, and is kept to the end', () => {
   const names = plan('D', 1, true, ['conv1_2', 'relu2_2']).stages.map((stage) => stage.name)
   expect(names.slice(0, 8)).toEqual(['input', 'conv1_1', 'conv1_2', 'relu1_2', 'pool1', 'conv2_1', 'conv2_2', 'pool2'])
   const { tensors, stages } = plan('D', 1, true, ['conv1_2'])
@@ -62,7 +62,7 @@ const aliveAt = (description: Description, event: number): number =>
     .filter((tensor) => tensor.firstUse <= event && event <= tensor.lastUse && tensor.name !== 'workspace')
     .reduce((sum, tensor) => sum + tensor.bytes, 0)
 
-test('what training D at batch 32 holds when forward has ended agrees with arithmetic by hand', () => {
+test('the memory of training D at batch 32 after forward agrees with a calculation by hand', () => {
   const description = plan('D', 32, true)
   // rectified outputs that backward reads again, pooled outputs with their index, the head; elements of one image
   const rectified = 64 * 224 ** 2 + 128 * 112 ** 2 + 2 * 256 * 56 ** 2 + 2 * 512 * 28 ** 2 + 2 * 512 * 14 ** 2
@@ -74,7 +74,7 @@ test('what training D at batch 32 holds when forward has ended agrees with arith
   expect(held / expected).toBeLessThan(1.02)
 })
 
-test.each([1, 2, 5, 32])('the arena is hardly larger than what lives at the fullest moment: batch %i', (batch) => {
+test.each([1, 2, 5, 32])('the arena is hardly larger than the largest sum of live tensors: batch %i', (batch) => {
   const description = plan('D', batch, true)
   const events = Array.from({ length: 2 * description.stages.length + 1 }, (_, event) => event)
   const fullest = Math.max(...events.map((event) => aliveAt(description, event))) + description.workspaceBytes

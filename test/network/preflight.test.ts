@@ -7,7 +7,7 @@ import { subset } from '../../lib/data/split.js'
 import { describe as describeNetwork } from '../../lib/network/describe.js'
 import { fittingBatch, microBatchFor, networkNeeds } from '../../lib/network/fitting-batch.js'
 import { Tensor } from '../../lib/tensor.js'
-import { layersOf } from '../../lib/vgg/vgg.js'
+import { layersOf } from '../../lib/vgg/configuration.js'
 import { smallNet, stripes } from '../setup/stripes.js'
 import { checked, pixelsOf, quarter } from './checked.js'
 

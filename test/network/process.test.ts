@@ -46,7 +46,7 @@ describeOnEach('a process', (device) => {
 const onCard = (device: TestDevice) => {
   const outputOf = outputOn(device)
 
-  it('outlives a worker thread that is terminated in mid-step, and can go on', async () => {
+  it('survives a worker thread that is terminated during a step, and can continue', async () => {
     const out = await outputOf(`
       import { once } from 'node:events'
       import { Worker } from 'node:worker_threads'
@@ -62,7 +62,7 @@ const onCard = (device: TestDevice) => {
     expect(out).toBe('true')
   })
 
-  it('ends cleanly with work pending, by itself and by process.exit', async () => {
+  it('ends cleanly with pending work, by itself and by process.exit', async () => {
     const work = `
       const net = await VGG.create(large)
       const images = Tensor.randn([16, 3, 64, 64], { seed: 1 })
@@ -102,4 +102,4 @@ const onCard = (device: TestDevice) => {
   })
 }
 
-describeOnEach('a process that computes on a card', onCard, cards)
+describeOnEach('a process that computes on a GPU', onCard, cards)

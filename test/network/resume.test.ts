@@ -33,7 +33,7 @@ function expectEachImageOnce(left: Left): void {
 }
 
 describe('a training that is killed', () => {
-  test('a dozen times at random moments ends with the bytes of one that is not', async () => {
+  test('a dozen times at random moments ends with the bytes of an uninterrupted one', async () => {
     const folder = newFolder()
     const { left, milliseconds } = await undisturbed(path.join(folder, 'undisturbed'))
     expectEachImageOnce(left)
@@ -60,7 +60,7 @@ function kept<N extends VGG>(net: N): N {
   return net
 }
 
-/** Images of which each eleventh cannot be read. */
+/** Images, every eleventh of which cannot be read. */
 function partlyReadable(count: number): Dataset {
   const data = stripes(count, 5)
   const nameOf = (index: number): string => `${index}.png`
@@ -82,7 +82,7 @@ describeOnEach('a training that is stopped', (device) => {
   const here = repeatable(device)
   const open = async () => kept(await smallNet({ ...here, dropout: 0.25 }))
 
-  /** Stops behind each of these steps, in one folder, and goes on from the newest checkpoint. */
+  /** Stops after each of these steps, in one folder, and continues from the newest checkpoint. */
   async function stoppedAt(steps: readonly number[], folder: string, own: TrainOptions) {
     const checkpoint = { folder, everySteps: 2 }
     let net = await open()
@@ -104,7 +104,7 @@ describeOnEach('a training that is stopped', (device) => {
     return { net, report, events }
   }
 
-  test('anywhere in its epochs goes on as if nothing had been: files, events, report, images left out', async () => {
+  test('anywhere in its epochs continues as if uninterrupted: files, events, report, skipped images', async () => {
     const [one, other] = [newFolder(), newFolder()]
     const straight = await stoppedAt([], one, options)
     const stopped = await stoppedAt([2, 5, 9], other, options)
@@ -120,7 +120,7 @@ describeOnEach('a training that is stopped', (device) => {
     expect(stopped.report.history[0]?.seconds).toBeNaN()
   })
 
-  test('by an error of a callback or of the data keeps what it has learned', async () => {
+  test('by an error of a callback or of the data saves its progress', async () => {
     const thrown = new Error('of my own')
     const onStep = ({ step }: StepEvent): void => {
       if (step === 3) throw thrown
@@ -136,12 +136,12 @@ describeOnEach('a training that is stopped', (device) => {
       expect(newest?.step).toBe(step)
       const { net: loaded, state } = await loadTraining(newest?.path ?? '', here)
       expect(await parametersOfNet(kept(loaded))).toEqual(await parametersOfNet(net))
-      // the epoch's end is done again, for its callback has not done its work
+      // the epoch's end is repeated, because its callback failed
       expect(state.epochsDone).toBe(0)
     }
   })
 
-  test('is loaded with all that belongs to it, and load takes the model alone', async () => {
+  test('is loaded completely, and load takes only the model', async () => {
     const folder = newFolder()
     const { net, report } = await stoppedAt([], folder, options)
     const { net: loaded, state } = await loadTraining(report.checkpoint ?? '', { device: 'auto' })
@@ -157,7 +157,7 @@ describeOnEach('a training that is stopped', (device) => {
     const fresh = await (await model.velocity('fc8.weight')).data()
     expect(fresh.every((value) => value === 0)).toBe(true)
     expect(model.trainingStep).toBe(0)
-    // a training that is done has nothing left to do
+    // a finished training has no steps left
     const again = await train(loaded, data, { ...options, resume: state })
     expect([again.steps, again.history.length]).toEqual([18, 3])
   })
@@ -195,7 +195,7 @@ describe('a training is not resumed', () => {
     expect((await resumed({ ...own, differences: 'accept' }, changed)).history).toHaveLength(2)
   })
 
-  test('for another network, one that has gone on, and what is no state', async () => {
+  test('for another network, one that has continued, and an invalid state', async () => {
     const { net, state } = await loadTraining(file)
     kept(net)
     const other = kept(await smallNet(here))
@@ -208,7 +208,7 @@ describe('a training is not resumed', () => {
     })
   })
 
-  test('but for more epochs it is, with the options it had; later checkpoints are set aside', async () => {
+  test('except for more epochs, with its options; later checkpoints are renamed', async () => {
     const { net, state } = await loadTraining(file)
     const report = await train(kept(net), data, { validation: options.validation, epochs: 2, resume: state })
     expect(report.history.map(({ epoch, steps }) => [epoch, steps])).toEqual([
@@ -233,7 +233,7 @@ describe('a training is not resumed', () => {
     ])
   })
 
-  test('from what is no checkpoint of a training', async () => {
+  test('from a file that is not a checkpoint of a training', async () => {
     const model = path.join(newFolder(), 'model')
     await save(kept(await smallNet(here)), model)
     await expect(loadTraining(model)).rejects.toMatchObject({

@@ -39,7 +39,7 @@ const countsOf = ({ part, parts, sources, own, trainingImages, unknown }: Scored
 const heldOut = { part: 'validation', own: true, images: 4, trainingImages: 0, unknown: [] }
 
 describe("a run's own data", () => {
-  test('are scored by the part that its training held out', async () => {
+  test('are scored on the part that its training held out', async () => {
     const { run, written } = await runOnPhotos()
     const scored = await scoredImages({ model: run })
     expect(countsOf(scored)).toEqual(heldOut)
@@ -70,7 +70,7 @@ describe("a run's own data", () => {
     expect(countsOf(await scoredImages({ model: run }))).toEqual(heldOut)
   })
 
-  test('without a held-out part are scored only where that is asked for', async () => {
+  test('without a held-out part are scored only on request', async () => {
     const { run, data } = await runOnPhotos({ validation: 0 })
     const error = { code: 'INVALID_ARGUMENT', message: expect.stringMatching(/held no images out for validation/) }
     await expect(scoredImages({ model: run })).rejects.toMatchObject(error)
@@ -79,7 +79,7 @@ describe("a run's own data", () => {
     expect(countsOf(scored)).toEqual({ ...heldOut, part: 'training', images: 16, trainingImages: 16 })
   })
 
-  test('that have changed since are not divided anew', async () => {
+  test('that have changed since are not divided again', async () => {
     const { run, photos, written } = await runOnPhotos()
     await runAll(run, written, {})
     expect(countsOf(await scoredImages({ model: run }))).toEqual(heldOut)
@@ -123,7 +123,7 @@ describe('other data', () => {
     await expect(scoredImages({ model: run, data, part: 'validation' })).rejects.toThrow(/the data have no parts/)
   })
 
-  test('of one file are told by the index in it', async () => {
+  test('of one file are identified by their index in it', async () => {
     const folder = newFolder()
     const data = await writeStripes(folder, 'images', 24, 1)
     const run = path.join(folder, 'run')
@@ -142,7 +142,7 @@ describe('other data', () => {
   })
 })
 
-test('of a CIFAR folder, both sets are told apart', async () => {
+test('of a CIFAR folder, both sets are distinguished', async () => {
   const folder = newFolder()
   const records = (count: number) => Buffer.alloc(count * 3073, 1)
   writeFileSync(path.join(folder, 'data_batch_1.bin'), records(8))
@@ -172,7 +172,7 @@ describe('a damaged run.json', () => {
 })
 
 describe('a run that went on from a model', () => {
-  test('has learnt from the images of the run that made the model, too', async () => {
+  test('includes the training images of the run that made the model', async () => {
     const { run, folder, data, written } = await runOnPhotos()
     await runAll(run, written, {})
     for (const [name, from] of Object.entries({ folder: run, file: runFiles(run).model, best: runFiles(run).best })) {
@@ -186,7 +186,7 @@ describe('a run that went on from a model', () => {
     }
   })
 
-  test('says so where nothing is known of that model', async () => {
+  test('reports that nothing is known of that model', async () => {
     const { folder, data } = await runOnPhotos()
     const net = await smallNet({ channels: 3, classes: 2 })
     const from = path.join(folder, 'model.safetensors')
@@ -204,7 +204,7 @@ describe('a run that went on from a model', () => {
 })
 
 describe('what is a model and what are data', () => {
-  test('a model file has no data and no training that is known', async () => {
+  test('a model file has no known data or training', async () => {
     const { data, folder } = await runOnPhotos()
     const file = path.join(folder, 'any.safetensors')
     await expect(scoredImages({ model: file })).rejects.toThrow(/Expected data to score/)
@@ -213,7 +213,7 @@ describe('what is a model and what are data', () => {
     expect(scored.unknown).toEqual([`nothing is known about the images that ${file} was trained on`])
   })
 
-  test('a folder without run.json is no model, the folder of a run no data', async () => {
+  test('a folder without run.json is not a model, the folder of a run not a dataset', async () => {
     const { data, run } = await runOnPhotos()
     await expect(scoredImages({ model: data.path })).rejects.toThrow(/for the model but .*photos is a folder without/)
     const other = { model: run, data: { kind: 'folder', path: run } } as const

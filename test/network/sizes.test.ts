@@ -1,9 +1,10 @@
-// Sizes that no machine holds are refused by name before anything is allocated; no product of them wraps.
+// Sizes that exceed any memory are refused by name before allocation; no product of them overflows.
 import { expect, test } from 'vitest'
 import type { Layer } from '../../lib/layer.js'
 import { describe as describePlan } from '../../lib/network/describe.js'
 import { Network } from '../../lib/network/network.js'
-import { layersOf, VGG, type VggOptions } from '../../lib/vgg/vgg.js'
+import { layersOf, type VggOptions } from '../../lib/vgg/configuration.js'
+import { VGG } from '../../lib/vgg/vgg.js'
 import { vggnet } from '../setup/command.js'
 
 const input: Layer = { kind: 'input', channels: 3, mean: [0, 0, 0], scale: [1, 1, 1] }

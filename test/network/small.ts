@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process'
 import { pathToFileURL } from 'node:url'
 import { Random } from '../../lib/random.js'
 import { Tensor } from '../../lib/tensor.js'
-import { VGG, type VggOptions } from '../../lib/vgg/vgg.js'
+import type { VggOptions } from '../../lib/vgg/configuration.js'
+import { VGG } from '../../lib/vgg/vgg.js'
 import { repeatable, type TestDevice } from '../opening.js'
 
 export const smallOptions = {
@@ -25,7 +26,7 @@ export const smallNetOn =
   (options: Partial<VggOptions> = {}): Promise<VGG> =>
     smallNet({ ...repeatable(device), ...options })
 
-/** Images for it, and their labels. */
+/** Images for this network, and their labels. */
 export function smallBatch(count: number, seed = 1) {
   const random = new Random(seed)
   return {
@@ -53,7 +54,7 @@ export function difference(a: ArrayLike<number>, b: ArrayLike<number>): number {
   return apart === 0 ? 0 : apart / largest
 }
 
-/** Runs a program (the body of a module that may import from 'vggnet-lib/...') as a process of its own. */
+/** Runs a program (the body of a module that may import from 'vggnet-lib/...') in a new process. */
 export async function runProgram(
   body: string,
 ): Promise<{ code: number | null; signal: string | null; out: string; error: string }> {

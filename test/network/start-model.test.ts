@@ -22,7 +22,7 @@ beforeAll(async () => {
 })
 afterAll(() => net.dispose())
 
-/** A model of A, data of its classes, and what goes on from the one with the other. */
+/** A model of A, data of its classes, and a run that continues from the model with the data. */
 async function started(model: RunDescription['model'], classNames: readonly string[] = names) {
   const folder = newFolder()
   const from = path.join(folder, 'model.safetensors')
@@ -45,7 +45,7 @@ async function opened({ description }: RunFile, look: (net: VGG) => Promise<void
   }
 }
 
-describe('a network asked for beside the model that a run goes on from', () => {
+describe('options of the network, for a run that continues from a model', () => {
   test.each<[string, RunDescription['model'], RegExp]>([
     ['variant', { variant: 'VGG19' }, /variant \(--variant\) than that of the model .*, A, but received E$/],
     ['row', { variant: { blocks: [[3]], channels: [8] } }, /--variant.*, A, but received custom$/],
@@ -71,14 +71,14 @@ describe('a network asked for beside the model that a run goes on from', () => {
     await expect(opened(file, async () => undefined)).rejects.toMatchObject(error)
   })
 
-  test('a second model to take layers from is refused', async () => {
+  test('a second model to copy layers from is refused', async () => {
     const { file, run } = await started({})
     const { description } = file
     const start = { ...description.start, transplant: 'other' }
     await expect(createRun(run, { ...file, description: { ...description, start } })).rejects.toThrow(/received both/)
   })
 
-  test('what the model has anyway, by any of its names, is accepted', async () => {
+  test('values equal to those of the model are accepted, by any name', async () => {
     const same = { variant: 'VGG-11', imageSize: [32, 32], width: 0.125, meanRgb: [100], dropout: 0.25 } as const
     const { file, run } = await started(same)
     await createRun(run, file)
@@ -94,7 +94,7 @@ describe('a network asked for beside the model that a run goes on from', () => {
     })
   })
 
-  test('classes give a new last layer, with the initialisation asked for; other layers stay', async () => {
+  test('classes create a new last layer with the given initialisation; other layers are kept', async () => {
     const { file } = await started({ classes: 5, dropout: 0, initialisation: 'paper' })
     await opened(file, async (made) => {
       expect(made.configuration).toEqual({ ...net.configuration, classes: 5, dropout: 0 })
@@ -108,7 +108,7 @@ describe('a network asked for beside the model that a run goes on from', () => {
   })
 })
 
-describe('run.json and the log of a run that goes on from a model', () => {
+describe('run.json and the log of a run that continues from a model', () => {
   test('record the network that is trained', async () => {
     const { file, run } = await started({ dropout: 0 }, ['a', 'b', 'c'])
     const written = await createRun(run, file)
@@ -129,7 +129,7 @@ describe('run.json and the log of a run that goes on from a model', () => {
     expect(lines[0]).toMatchObject({ model: 'VGG A', classes: 3, settings: { dropout: 0, width: 0.125 } })
   })
 
-  test('a run.json of before, with options that had no effect, goes on as it was begun', async () => {
+  test('an older run.json, with options that had no effect, continues as it was created', async () => {
     const { folder, file } = await started({}, ['a', 'b', 'c'])
     const expected = path.join(folder, 'expected')
     await runAll(expected, await createRun(expected, file), {})

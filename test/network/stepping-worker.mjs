@@ -1,8 +1,8 @@
-// A worker thread that trains until it is terminated; it says when its second step is under way.
+// A worker thread that trains until it is terminated; it reports when its second step is running.
 import { parentPort, workerData } from 'node:worker_threads'
 import { register } from 'tsx/esm/api'
 
-// Node 20 does not take `--import tsx` over into worker threads
+// Node 20 does not pass `--import tsx` on to worker threads
 register()
 const { Tensor, VGG } = await import('../../lib/index.ts')
 

@@ -22,7 +22,7 @@ async function weights(net: VGG): Promise<Float32Array[]> {
   return Promise.all(tensors.map((tensor) => tensor.data()))
 }
 
-/** What a network answers for one image: it can still be used. */
+/** The network's prediction for one image, which shows that it is still usable. */
 async function answer(net: VGG): Promise<number[]> {
   return (await net.forward(Tensor.zeros([1, 32, 32, 1], { dtype: 'uint8' }))).argmax()
 }
@@ -30,7 +30,7 @@ async function answer(net: VGG): Promise<number[]> {
 describeOnEach('learning', (device) => {
   const open = openOn(device)
 
-  test('one batch is learnt by heart: a loss under 1e-3', async () => {
+  test('one batch is overfitted to a loss under 1e-3', async () => {
     const net = await open({ dropout: 0 })
     const one = subset(
       data,
@@ -42,7 +42,7 @@ describeOnEach('learning', (device) => {
     expect(history.at(-1)?.accuracy).toBe(1)
   })
 
-  test('what is learnt holds for images never seen, with shifts and dropout', async () => {
+  test('the model generalises to held-out images, with shifts and dropout', async () => {
     const net = await open({ dropout: 0.2, headWidth: 64, width: 0.25 })
     const options = { validation, epochs: 10, batch: 8, shift: 2, background: 128, schedule: 'cosine' } as const
     const { history } = await train(net, stripes(300, 5), { ...options, learningRate: 0.005 })
@@ -50,7 +50,7 @@ describeOnEach('learning', (device) => {
   })
 })
 
-describeOnEach('what is told', (device) => {
+describeOnEach('reports', (device) => {
   const open = openOn(device)
 
   test('events of steps and epochs, in order, with the schedule\u2019s rates', async () => {
@@ -85,7 +85,7 @@ describeOnEach('what is told', (device) => {
     expect(net.trainingStep).toBe(8)
   })
 
-  test('images that cannot be read: the first hundred by name, and a batch without any is passed over', async () => {
+  test('images that cannot be read: the first hundred by name, and a batch without any is skipped', async () => {
     const net = await open()
     const many = stripes(240, 1)
     // batches of 16 in which all, some or none can be read
@@ -115,7 +115,7 @@ describeOnEach('what is told', (device) => {
     expect(epoch?.skipped[0]).toEqual({ name: nameOf([...bad][0] ?? 0), reason: 'it is empty' })
   })
 
-  test('where not one image can be read the training ends, and says why', async () => {
+  test('if no image can be read, the training fails with the reason', async () => {
     const read: Dataset['read'] = async (indices) =>
       [...indices.keys()].map((position) => ({ position, name: 'x.png', reason: 'it is empty' }))
     await expect(train(await open(), { ...data, read }, quick)).rejects.toMatchObject({
@@ -124,14 +124,14 @@ describeOnEach('what is told', (device) => {
     })
   })
 
-  test('a micro-batch that is found is one that fits: here the batch itself', async () => {
+  test('the automatic micro-batch fits: here the batch itself', async () => {
     const [own, found] = [await open(), await open()]
     await train(own, data, quick)
     await train(found, data, { ...quick, microBatch: 'auto' })
     expect(await weights(found)).toEqual(await weights(own))
   })
 
-  test('evaluate agrees with the answers one by one, whatever the batch', async () => {
+  test('evaluate agrees with single predictions, whatever the batch', async () => {
     const net = await open()
     const metrics = await evaluate(net, validation, { batch: 7 })
     const pixels = new Uint8Array(45 * 1024)
@@ -179,7 +179,7 @@ describeOnEach('seeds', (device) => {
     return { losses, weights: await weights(net) }
   }
 
-  test('two runs of one seed are equal to the last bit, another seed is another run', async () => {
+  test('two runs with one seed are equal bit for bit; another seed gives another run', async () => {
     const first = await run(await open(), 3)
     const second = await run(await open(), 3)
     const other = await run(await open(), 4)
@@ -194,7 +194,7 @@ describeOnEach('seeds', (device) => {
 describeOnEach('a training that is ended', (device) => {
   const open = openOn(device)
 
-  test('by its signal rejects with ABORTED after the steps under way, and the network goes on', async () => {
+  test('by its signal rejects with ABORTED after the pending steps, and the network remains usable', async () => {
     const net = await open()
     const stopping = new AbortController()
     const seen: number[] = []
@@ -207,12 +207,12 @@ describeOnEach('a training that is ended', (device) => {
     const atEnd = seen.length
     expect(atEnd).toBeLessThanOrEqual(5)
     await answer(net)
-    // nothing was still under way
+    // nothing was still pending
     expect([seen.length, net.trainingStep]).toEqual([atEnd, atEnd])
     expect((await train(net, data, quick)).steps).toBe(8)
   })
 
-  test('before it begins does nothing', async () => {
+  test('before the first step does nothing', async () => {
     const net = await open()
     const training = train(net, data, { ...quick, signal: AbortSignal.abort() })
     await expect(training).rejects.toMatchObject({ code: 'ABORTED' })
@@ -233,7 +233,7 @@ describeOnEach('a training that is ended', (device) => {
     await answer(net)
   })
 
-  test('by a rate that is far too large rejects with NOT_FINITE, and every weight is a number', async () => {
+  test('by a learning rate that is far too large rejects with NOT_FINITE, and every weight is finite', async () => {
     const net = await open()
     const training = train(net, data, { ...quick, epochs: 20, learningRate: 1e6 })
     await expect(training).rejects.toMatchObject({ code: 'NOT_FINITE' })
@@ -247,7 +247,7 @@ describeOnEach('a training that is ended', (device) => {
   })
 })
 
-describe('what does not fit is refused before the first step', () => {
+describe('invalid arguments are refused before the first step', () => {
   const open = openOn('cpu')
 
   test.each<[string, object, RegExp]>([
@@ -273,7 +273,7 @@ describe('what does not fit is refused before the first step', () => {
     expect(net.trainingStep).toBe(0)
   })
 
-  test('channels, classes, sizes, and what is no network', async () => {
+  test('channels, classes, sizes, and values that are not networks', async () => {
     await expect(train(await open({ channels: 3 }), data, quick)).rejects.toMatchObject({ code: 'SHAPE_MISMATCH' })
     await expect(train(await open({ classes: 2 }), data, quick)).rejects.toMatchObject({ code: 'SHAPE_MISMATCH' })
     await expect(train(await open({ imageSize: 64 }), data, quick)).rejects.toMatchObject({ code: 'SHAPE_MISMATCH' })

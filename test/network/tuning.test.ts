@@ -89,7 +89,7 @@ test('a training is not resumed with another tuning, unless that is accepted', a
 })
 
 describe('measuring', () => {
-  test('that is aborted, before or on the way, leaves the tuning in force as it was', async () => {
+  test('that is aborted, before or during it, does not change the active tuning', async () => {
     native().setCpuTuning(few)
     await expect(measureTuning({ signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'ABORTED' })
     const stopping = new AbortController()

@@ -20,7 +20,7 @@ function damaged(data: Dataset, bad: ReadonlySet<number>): Dataset {
 }
 
 describe('evaluate', () => {
-  test('judges the images that can be read, and names the others; a batch of none is passed over', async () => {
+  test('scores the readable images, and names the others; a batch of none is skipped', async () => {
     using net = await smallNet()
     const data = stripes(30, 4)
     // all of the batch from 8 to 15, and one of the last
@@ -36,7 +36,7 @@ describe('evaluate', () => {
     expect({ ...metrics, loss: 0 }).toEqual({ ...expected, loss: 0 })
   })
 
-  test('the error of a read that runs ahead ends it, once what is under way is done', async () => {
+  test('the error of a prefetched read ends it after the pending calls', async () => {
     using net = await smallNet()
     const data = stripes(30, 4)
     const read: Dataset['read'] = async (indices, into) => {

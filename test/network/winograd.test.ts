@@ -4,7 +4,7 @@ import { describe as describePlan } from '../../lib/network/describe.js'
 import type { Network } from '../../lib/network/network.js'
 import { installation } from '../../lib/platform/native.js'
 import { Tensor } from '../../lib/tensor.js'
-import { layersOf } from '../../lib/vgg/vgg.js'
+import { layersOf } from '../../lib/vgg/configuration.js'
 import { type LayerCase, tileBlockCases, winogradCases } from '../cases.js'
 import { expectClose } from '../compare.js'
 import { imagesOf, networkOf } from '../device/run-case.js'
@@ -53,7 +53,7 @@ async function resultsOf(network: Network, images: Tensor, gradient: Float32Arra
   }
 }
 
-/** A case with and without Winograd, on images made of its own. */
+/** A case with and without Winograd, on generated images. */
 async function bothWays(testCase: LayerCase, change: (pixels: Float32Array) => void) {
   const images = imagesOf(testCase)
   const pixels = Float32Array.from(await images.data())
@@ -79,7 +79,7 @@ describe('beside direct convolution, within the gates of the layer tests', () =>
   })
 
   // Rounding errors of a tile go by the largest number of its 6x6 inputs.
-  test('one huge pixel disturbs the tiles that see it, and no others', async () => {
+  test('one huge pixel changes only the tiles that contain it', async () => {
     const [, , h, w] = testCase.shape
     const at = { y: 14, x: 14 }
     const { winograd, direct, gate } = await bothWays(testCase, (pixels) => {

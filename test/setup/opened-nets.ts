@@ -1,5 +1,6 @@
 import { afterEach } from 'vitest'
-import type { VGG, VggOptions } from '../../lib/vgg/vgg.js'
+import type { VggOptions } from '../../lib/vgg/configuration.js'
+import type { VGG } from '../../lib/vgg/vgg.js'
 import { repeatable, type TestDevice } from '../devices.js'
 import { smallNet } from './stripes.js'
 

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { availableMainMemory } from '../../lib/network/available-memory.js'
-import { largestWithin, partOf } from '../../lib/network/fitting-batch.js'
+import { availableMainMemory, largestWithin, partOf } from '../../lib/network/fitting-batch.js'
 
 describe('the largest count within a room', () => {
   /** Bytes with steps, as workspaces and alignment make them; and how often they were asked for. */

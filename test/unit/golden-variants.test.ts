@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { type Layer, parameterCount, parametersOf } from '../../lib/layer.js'
-import { layersOf } from '../../lib/vgg/vgg.js'
+import { layersOf } from '../../lib/vgg/configuration.js'
 import { readGolden, readVariants } from '../reference/golden.js'
 
 /** Weights and biases with 1000 classes, from the paper's Table 1. */

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { endsOf, type Layer, layersWithParameters, tensorNames } from '../../lib/layer.js'
-import { checkedLayers } from '../../lib/network/check.js'
+import { checkedLayers, endsOf, type Layer, layersWithParameters, tensorNames } from '../../lib/layer.js'
 
 const input = { kind: 'input', channels: 1, mean: [0], scale: [1] } as const
 const convolution = { kind: 'convolution', name: 'conv1_1', outputs: 2, kernel: 3, relu: 'relu1_1' } as const

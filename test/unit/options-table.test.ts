@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { fallbackOf, type OptionRow } from '../../lib/options.js'
 import { checkpointTable, recordedIn, trainTable } from '../../lib/train/options.js'
 import { callTable } from '../../lib/train/settings.js'
-import { modelTable } from '../../lib/vgg/vgg.js'
+import { modelTable } from '../../lib/vgg/configuration.js'
 
 const textOf = (file: string): string =>
   readFileSync(fileURLToPath(new URL(`../../lib/${file}`, import.meta.url)), 'utf8')
@@ -19,7 +19,7 @@ const tables: [string, string, Record<string, OptionRow>][] = [
   ['recorded options of train', 'train/options.ts', trainTable],
   ['other options of train', 'train/settings.ts', callTable],
   ['options of checkpoints', 'train/options.ts', checkpointTable],
-  ['options of models', 'vgg/vgg.ts', modelTable],
+  ['options of models', 'vgg/configuration.ts', modelTable],
 ]
 
 describe.each(tables)('%s', (_, file, table) => {

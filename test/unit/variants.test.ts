@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
-import { type Layer, parameterCount, parametersOf, tensorNames } from '../../lib/layer.js'
-import { checkedLayers } from '../../lib/network/check.js'
+import { checkedLayers, type Layer, parameterCount, parametersOf, tensorNames } from '../../lib/layer.js'
 import { copyable } from '../../lib/network/copy.js'
+import { layersOf } from '../../lib/vgg/configuration.js'
 import { variantLetter } from '../../lib/vgg/variants.js'
-import { layersOf, layersOfA } from '../../lib/vgg/vgg.js'
+import { layersOfA } from '../../lib/vgg/vgg.js'
 
 const of = (variant: string, classes = 1000) => layersOf({ variant, classes })
 const named = (layers: readonly Layer[], name: string) => layers.find((layer) => 'name' in layer && layer.name === name)

@@ -3,8 +3,8 @@ import pc from 'picocolors'
 import { describe } from '../../network/describe.js'
 import type { Description } from '../../platform/native-description.js'
 import { amountText, bytesText, type Column, countText, tableLines } from '../../table.js'
+import { layersOf } from '../../vgg/configuration.js'
 import { variantLetter } from '../../vgg/variants.js'
-import { layersOf } from '../../vgg/vgg.js'
 import {
   addDeviceFlags,
   addModelFlags,

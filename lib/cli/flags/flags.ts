@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type Device, type Initialisation, type RunOptions, runTable } from '../../network/open.js'
 import { fallbackOf, type OptionRow } from '../../options.js'
 import type { Precision } from '../../platform/native-description.js'
-import { modelTable, type VggOptions } from '../../vgg/vgg.js'
+import { modelTable, type VggOptions } from '../../vgg/configuration.js'
 
 /** A number on the command line. The option checks its range. */
 export function number(value: string): number {

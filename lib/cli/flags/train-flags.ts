@@ -5,7 +5,7 @@ import type { PlanName } from '../../run/plan.js'
 import { checkpointTable, type RecordedIn, recordedIn, trainTable } from '../../train/options.js'
 import { type Schedule, type ScheduleOption, scheduleTable } from '../../train/schedule.js'
 import { callTable } from '../../train/settings.js'
-import { modelTable } from '../../vgg/vgg.js'
+import { modelTable } from '../../vgg/configuration.js'
 import { addDataFlags, type DataFlags, dataOf, readingOf } from './data-flags.js'
 import {
   addDeviceFlags,

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Layer } from '../../../lib/layer.js'
-import { vggLayers } from '../../../lib/vgg/layers.js'
+import { vggLayers } from '../../../lib/vgg/configuration.js'
 import { type VariantLetter, variants } from '../../../lib/vgg/variants.js'
 import { buildPlans } from './build.mjs'
 
