@@ -31,7 +31,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }))
 
 describe('images in a folder', () => {
-  test('are looked at, learnt, judged, classified and reported', async () => {
+  test('are checked, trained on, evaluated, classified and reported', async () => {
     const words = [at('photos'), ...net, ...run, '--no-flip', '--epochs', '12', '--split', '0.25']
     const checked = await vggnet(['check', ...words])
     expect(checked).toMatchObject({ code: 0, stderr: '' })
@@ -65,7 +65,7 @@ describe('images in a folder', () => {
     expect(await readFile(at('run/report.html'), 'utf8')).toContain('digit-2')
   })
 
-  test('goes on from a model at another S, some of it frozen, with other classes', async () => {
+  test('continues from a model at another S, with frozen layers and other classes', async () => {
     const more = ['--from', at('run'), '--smallest-side', '40-48', '--freeze', 'conv1,conv2', '--rate-factors', 'fc8=2']
     const words = ['train', at('photos'), ...more, ...run, '--epochs', '1', '--no-check', '--json']
     const same = await vggnet([...words, '--out', at('tuned')])
@@ -115,7 +115,7 @@ describe('images in a folder', () => {
     expect(epoch.skipped[0].name).toBe(at('damaged/digit-1/3.png'))
   })
 
-  test('a list and a config file say the same as a folder and flags', async () => {
+  test('a list and a config file are equivalent to a folder and flags', async () => {
     const lines = [0, 1].flatMap((digit) =>
       Array.from({ length: 10 }, (_, index) => `photos/digit-${digit}/${index}.png,digit-${digit}`),
     )

@@ -79,7 +79,7 @@ describe("a run's own data", () => {
     expect(countsOf(scored)).toEqual({ ...heldOut, part: 'training', images: 16, trainingImages: 16 })
   })
 
-  test('that have changed since are not divided anew', async () => {
+  test('that have changed since are not split again', async () => {
     const { run, photos, written } = await runOnPhotos()
     await runAll(run, written, {})
     expect(countsOf(await scoredImages({ model: run }))).toEqual(heldOut)
@@ -123,7 +123,7 @@ describe('other data', () => {
     await expect(scoredImages({ model: run, data, part: 'validation' })).rejects.toThrow(/the data have no parts/)
   })
 
-  test('of one file are told by the index in it', async () => {
+  test('of one file are identified by their indices', async () => {
     const folder = newFolder()
     const data = await writeStripes(folder, 'images', 24, 1)
     const run = path.join(folder, 'run')
@@ -142,7 +142,7 @@ describe('other data', () => {
   })
 })
 
-test('of a CIFAR folder, both sets are told apart', async () => {
+test('of a CIFAR folder, both sets are distinguished', async () => {
   const folder = newFolder()
   const records = (count: number) => Buffer.alloc(count * 3073, 1)
   writeFileSync(path.join(folder, 'data_batch_1.bin'), records(8))
@@ -171,8 +171,8 @@ describe('a damaged run.json', () => {
   })
 })
 
-describe('a run that went on from a model', () => {
-  test('has learnt from the images of the run that made the model, too', async () => {
+describe('a run that continued from a model', () => {
+  test('was also trained on the images of the run that made the model', async () => {
     const { run, folder, data, written } = await runOnPhotos()
     await runAll(run, written, {})
     for (const [name, from] of Object.entries({ folder: run, file: runFiles(run).model, best: runFiles(run).best })) {
@@ -186,7 +186,7 @@ describe('a run that went on from a model', () => {
     }
   })
 
-  test('says so where nothing is known of that model', async () => {
+  test('reports that nothing is known of that model', async () => {
     const { folder, data } = await runOnPhotos()
     const net = await smallNet({ channels: 3, classes: 2 })
     const from = path.join(folder, 'model.safetensors')
@@ -203,7 +203,7 @@ describe('a run that went on from a model', () => {
   })
 })
 
-describe('what is a model and what are data', () => {
+describe('the roles of model and data', () => {
   test('a model file has no data and no training that is known', async () => {
     const { data, folder } = await runOnPhotos()
     const file = path.join(folder, 'any.safetensors')
