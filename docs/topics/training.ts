@@ -1,5 +1,5 @@
 /**
- * The paper's training, what it tells as it goes, and the look at it before it begins.
+ * The paper's training, its events, and the check before it starts.
  * @module training
  */
 export {
@@ -31,6 +31,7 @@ export {
   preflight,
   preflightLines,
   progressOn,
+  type RecordedTrainOptions,
   type RefusedEvent,
   reportLine,
   type Schedule,
