@@ -31,6 +31,7 @@ export {
   preflight,
   preflightLines,
   progressOn,
+  type RecordedIn,
   type RecordedTrainOptions,
   type RefusedEvent,
   reportLine,
