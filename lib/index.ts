@@ -112,7 +112,7 @@ export type {
 } from './train/events.js'
 export { loadNetworkTraining, loadTraining } from './train/load-training.js'
 export { deviceLine, epochLine, type Progress, progressOn, reportLine } from './train/log.js'
-export type { CheckpointOptions, NotFiniteOption, RecordedIn, RecordedTrainOptions } from './train/options.js'
+export type { CheckpointOptions, NotFiniteOption, RecordedTrainOptions } from './train/options.js'
 export type { Schedule, ScheduleOption } from './train/schedule.js'
 export type { TrainOptions } from './train/settings.js'
 export { train } from './train/trainer.js'

@@ -31,7 +31,6 @@ export {
   preflight,
   preflightLines,
   progressOn,
-  type RecordedIn,
   type RecordedTrainOptions,
   type RefusedEvent,
   reportLine,
