@@ -1,5 +1,5 @@
 /**
- * Training, its events, and the preflight check.
+ * The paper's training, its events, and the check before it starts.
  * @module training
  */
 export {
@@ -29,6 +29,7 @@ export {
   type Progress,
   preflight,
   progressOn,
+  type RecordedTrainOptions,
   type RefusedEvent,
   reportLine,
   type Schedule,

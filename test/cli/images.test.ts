@@ -65,7 +65,7 @@ describe('images in a folder', () => {
     expect(await readFile(at('run/report.html'), 'utf8')).toContain('digit-2')
   })
 
-  test('fine-tunes a model at another S, partly frozen, with other classes', async () => {
+  test('continues from a model at another S, with frozen layers and other classes', async () => {
     const more = ['--from', at('run'), '--smallest-side', '40-48', '--freeze', 'conv1,conv2', '--rate-factors', 'fc8=2']
     const words = ['train', at('photos'), ...more, ...run, '--epochs', '1', '--no-check', '--json']
     const same = await vggnet([...words, '--out', at('tuned')])

@@ -44,7 +44,7 @@ describe('a flag that would have no effect is refused by name', () => {
   })
 })
 
-test('--dropout beside --from is applied, and run.json has the network of the model', async () => {
+test('--dropout together with --from is applied, and run.json has the network of the model', async () => {
   const words = ['--from', at('model'), '--dropout', '0', '--no-check', '--out', at('run')]
   const { code, stderr } = await vggnet(['train', ...data, ...quick, ...words])
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })

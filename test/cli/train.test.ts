@@ -86,7 +86,7 @@ describe('train, then classify', () => {
     expect(text.stdout).toMatch(/\.png {2}progress \d+\.\d\d %\n$/)
   })
 
-  test('what a model cannot classify', async () => {
+  test('files that a model cannot classify', async () => {
     const model = at('digits')
     const missing = await vggnet(['classify', model, at('none.png')])
     expect(missing).toMatchObject({ code: 1, stderr: expect.stringMatching(/FILE_NOT_FOUND: .*none\.png/) })
@@ -143,7 +143,7 @@ test('small images are padded to 32x32, and --val-images is read', async () => {
 })
 
 describe('Ctrl-C', () => {
-  test('saves, says how to go on, and that command goes on to the same bytes', async () => {
+  test('saves and prints the command to continue, which ends with the same bytes', async () => {
     const words = (out: string) => ['train', ...files(), ...quick, '--epochs', '12', '--out', out]
     const { child, ended } = start(commandLine, words(at('stopped')))
     await new Promise<void>((resolve) => {
@@ -167,7 +167,7 @@ describe('Ctrl-C', () => {
   })
 })
 
-test('a position that cannot be written to is said, not thrown', async () => {
+test('a folder that cannot be written is reported in a sentence', async () => {
   const out = at('images.gz/run')
   const { code, stderr } = await vggnet(['train', ...files(), ...quick, '--epochs', '1', '--out', out])
   expect(code).toBe(1)

@@ -46,7 +46,7 @@ describeOnEach('layers that are frozen', (device) => {
     ])
   })
 
-  test('by net.freeze before the training are reported too; a hash shows a change', async () => {
+  test('in the network before the training are reported too; a hash shows a change', async () => {
     const net = await open()
     net.freeze(['fc8'])
     const { frozen: first } = await train(net, data, quick)
@@ -63,7 +63,7 @@ describeOnEach('layers that are frozen', (device) => {
     expect(second?.after).not.toBe(second?.before)
   })
 
-  test('remain frozen in a resumed training, and the proof covers its whole history', async () => {
+  test('stay frozen in a resumed training, and the proof covers it from its start', async () => {
     const folder = newFolder()
     const net = await open()
     const stopping = new AbortController()
@@ -86,7 +86,7 @@ describeOnEach('layers that are frozen', (device) => {
 describeOnEach('rate factors by group', (device) => {
   const open = openOn(device)
 
-  test('are passed to net.step by layer; the most specific name counts', async () => {
+  test('become rate factors by layer for net.step; the name of the fewest layers decides', async () => {
     const net = await open()
     const changed = await changedLayers(net, () =>
       train(net, data, {
@@ -123,7 +123,7 @@ describeOnEach('another head', (device) => {
   })
 })
 
-describe('invalid options are refused', () => {
+describe('options that do not fit are refused', () => {
   const open = openOn('cpu')
 
   test.each<[string, object, RegExp]>([

@@ -57,7 +57,7 @@ describeOnEach('a step that is not finite', (device) => {
     expect((await train(net, good, quick)).steps).toBe(10)
   })
 
-  test('is skipped by skip, and the steps after it are as without it', async () => {
+  test('is skipped by skip, and later steps are as they would be without it', async () => {
     const net = await open()
     const steps: number[] = []
     const options = { ...quick, onNotFinite: 'skip' as const, onStep: ({ step }: StepEvent) => steps.push(step) }
@@ -76,13 +76,13 @@ describeOnEach('a step that is not finite', (device) => {
     expect(await parametersOfNet(net)).toEqual(await parametersOfNet(reference))
   })
 
-  test('that none of an epoch is not ends it, even with skip', async () => {
+  test('in all steps of an epoch ends the training, even with skip', async () => {
     const all = Array.from({ length: 40 }, (_, index) => index)
     const training = train(await open(), withBad(...all), { ...quick, onNotFinite: 'skip' })
     await expect(training).rejects.toMatchObject({ code: 'NOT_FINITE', message: expect.stringMatching(/Not one step/) })
   })
 
-  test('takes it back to the last checkpoint with a lower rate', async () => {
+  test('returns to the last checkpoint with a lower rate', async () => {
     const folder = newFolder()
     const net = await open()
     const refused: RefusedEvent[] = []
@@ -109,7 +109,7 @@ describeOnEach('a step that is not finite', (device) => {
     expect(state).toMatchObject({ step: 10, timesBack: 2, rateFactor: 1e-4 * 1e-4 })
   })
 
-  test('ends it when it has gone back as often as it may', async () => {
+  test('ends the training after the allowed number of returns', async () => {
     const net = await open()
     const actions: string[] = []
     const training = train(net, withBad(7), {
@@ -123,7 +123,7 @@ describeOnEach('a step that is not finite', (device) => {
   })
 })
 
-test('a checkpoint that is damaged when the training goes back to it ends it, and nothing of it is saved', async () => {
+test('a damaged checkpoint ends a training that returns to it, and nothing of it is saved', async () => {
   const folder = newFolder()
   const file = path.join(folder, 'step-00000000.safetensors')
   const bad = withBad(7)
@@ -146,7 +146,7 @@ test('a checkpoint that is damaged when the training goes back to it ends it, an
   expect(readdirSync(folder)).toEqual([path.basename(file)])
 })
 
-describe('a policy is refused', () => {
+describe('an action is refused', () => {
   test.each<[string, unknown, RegExp]>([
     ['of another name', 'ignore', /'stop', 'skip', 'back' or/],
     ['with a factor of 1', { back: 1 }, /for back/],

@@ -33,7 +33,7 @@ function expectEachImageOnce(left: Left): void {
 }
 
 describe('a training that is killed', () => {
-  test('a dozen times at random moments ends with the bytes of an uninterrupted one', async () => {
+  test('a dozen times at random moments ends with the bytes of an undisturbed one', async () => {
     const folder = newFolder()
     const { left, milliseconds } = await undisturbed(path.join(folder, 'undisturbed'))
     expectEachImageOnce(left)
@@ -104,7 +104,7 @@ describeOnEach('a training that is stopped', (device) => {
     return { net, report, events }
   }
 
-  test('anywhere in its epochs continues as if uninterrupted: files, events, report, skipped images', async () => {
+  test('anywhere in its epochs continues to the same files, events, report and skipped images', async () => {
     const [one, other] = [newFolder(), newFolder()]
     const straight = await stoppedAt([], one, options)
     const stopped = await stoppedAt([2, 5, 9], other, options)
@@ -141,7 +141,7 @@ describeOnEach('a training that is stopped', (device) => {
     }
   })
 
-  test('is loaded completely, and load takes only the model', async () => {
+  test('is loaded with its whole state, and load takes the model alone', async () => {
     const folder = newFolder()
     const { net, report } = await stoppedAt([], folder, options)
     const { net: loaded, state } = await loadTraining(report.checkpoint ?? '', { device: 'auto' })
@@ -195,7 +195,7 @@ describe('a training is not resumed', () => {
     expect((await resumed({ ...own, differences: 'accept' }, changed)).history).toHaveLength(2)
   })
 
-  test('for another network, one that has continued, and an invalid state', async () => {
+  test('for another network, a network of later steps, and a value that is no state', async () => {
     const { net, state } = await loadTraining(file)
     kept(net)
     const other = kept(await smallNet(here))
@@ -208,7 +208,7 @@ describe('a training is not resumed', () => {
     })
   })
 
-  test('except for more epochs, with its options; later checkpoints are renamed', async () => {
+  test('except for more epochs, with its own options; later checkpoints are set aside', async () => {
     const { net, state } = await loadTraining(file)
     const report = await train(kept(net), data, { validation: options.validation, epochs: 2, resume: state })
     expect(report.history.map(({ epoch, steps }) => [epoch, steps])).toEqual([
@@ -233,7 +233,7 @@ describe('a training is not resumed', () => {
     ])
   })
 
-  test('from a file that is not a checkpoint of a training', async () => {
+  test('from a file that is no checkpoint of a training', async () => {
     const model = path.join(newFolder(), 'model')
     await save(kept(await smallNet(here)), model)
     await expect(loadTraining(model)).rejects.toMatchObject({

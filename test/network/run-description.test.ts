@@ -14,7 +14,7 @@ import { idxBytes } from '../setup/idx-bytes.js'
 import { runDescription } from '../setup/run-description.js'
 import { writeStripes } from '../setup/stripe-files.js'
 
-test('the mean is that of what the network sees: of the padded images, border included, unmoved', async () => {
+test('the mean is that of the padded images, border included, without random shifts', async () => {
   const folder = newFolder()
   const [images, labels] = [path.join(folder, 'images'), path.join(folder, 'labels')]
   const pixels = Uint8Array.from({ length: 6 * 28 * 28 }, (_, index) => (index * 7) & 255)

@@ -79,7 +79,7 @@ describe("a run's own data", () => {
     expect(countsOf(scored)).toEqual({ ...heldOut, part: 'training', images: 16, trainingImages: 16 })
   })
 
-  test('that have changed since are not divided again', async () => {
+  test('that have changed since are not split again', async () => {
     const { run, photos, written } = await runOnPhotos()
     await runAll(run, written, {})
     expect(countsOf(await scoredImages({ model: run }))).toEqual(heldOut)
@@ -123,7 +123,7 @@ describe('other data', () => {
     await expect(scoredImages({ model: run, data, part: 'validation' })).rejects.toThrow(/the data have no parts/)
   })
 
-  test('of one file are identified by their index in it', async () => {
+  test('of one file are identified by their indices', async () => {
     const folder = newFolder()
     const data = await writeStripes(folder, 'images', 24, 1)
     const run = path.join(folder, 'run')
@@ -171,8 +171,8 @@ describe('a damaged run.json', () => {
   })
 })
 
-describe('a run that went on from a model', () => {
-  test('includes the training images of the run that made the model', async () => {
+describe('a run that continued from a model', () => {
+  test('was also trained on the images of the run that made the model', async () => {
     const { run, folder, data, written } = await runOnPhotos()
     await runAll(run, written, {})
     for (const [name, from] of Object.entries({ folder: run, file: runFiles(run).model, best: runFiles(run).best })) {
@@ -203,8 +203,8 @@ describe('a run that went on from a model', () => {
   })
 })
 
-describe('what is a model and what are data', () => {
-  test('a model file has no known data or training', async () => {
+describe('the roles of model and data', () => {
+  test('a model file has no data and no training that is known', async () => {
     const { data, folder } = await runOnPhotos()
     const file = path.join(folder, 'any.safetensors')
     await expect(scoredImages({ model: file })).rejects.toThrow(/Expected data to score/)

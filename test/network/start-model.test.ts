@@ -22,7 +22,7 @@ beforeAll(async () => {
 })
 afterAll(() => net.dispose())
 
-/** A model of A, data of its classes, and a run that continues from the model with the data. */
+/** A model of A, data of its classes, and the file of a run that continues from the model. */
 async function started(model: RunDescription['model'], classNames: readonly string[] = names) {
   const folder = newFolder()
   const from = path.join(folder, 'model.safetensors')
@@ -45,7 +45,7 @@ async function opened({ description }: RunFile, look: (net: VGG) => Promise<void
   }
 }
 
-describe('options of the network, for a run that continues from a model', () => {
+describe('options of a network together with a model to continue from', () => {
   test.each<[string, RunDescription['model'], RegExp]>([
     ['variant', { variant: 'VGG19' }, /variant \(--variant\) than that of the model .*, A, but received E$/],
     ['row', { variant: { blocks: [[3]], channels: [8] } }, /--variant.*, A, but received custom$/],
@@ -63,7 +63,7 @@ describe('options of the network, for a run that continues from a model', () => 
     ],
     ['classes', { classes: 0 }, /for classes/],
     ['dropout', { dropout: 1 }, /from 0 to below 1 for dropout/],
-  ])('%s is refused, before a folder is made and when the network is opened', async (_, model, message) => {
+  ])('%s is refused, before the folder is created and when the network is opened', async (_, model, message) => {
     const { file, run } = await started(model)
     const error = { code: 'INVALID_ARGUMENT', message: expect.stringMatching(message) }
     await expect(createRun(run, file)).rejects.toMatchObject(error)
@@ -78,7 +78,7 @@ describe('options of the network, for a run that continues from a model', () => 
     await expect(createRun(run, { ...file, description: { ...description, start } })).rejects.toThrow(/received both/)
   })
 
-  test('values equal to those of the model are accepted, by any name', async () => {
+  test('values of the model itself, by any of their names, are accepted', async () => {
     const same = { variant: 'VGG-11', imageSize: [32, 32], width: 0.125, meanRgb: [100], dropout: 0.25 } as const
     const { file, run } = await started(same)
     await createRun(run, file)
@@ -129,7 +129,7 @@ describe('run.json and the log of a run that continues from a model', () => {
     expect(lines[0]).toMatchObject({ model: 'VGG A', classes: 3, settings: { dropout: 0, width: 0.125 } })
   })
 
-  test('an older run.json, with options that had no effect, continues as it was created', async () => {
+  test('a run.json of an older version, with options without effect, continues as it was created', async () => {
     const { folder, file } = await started({}, ['a', 'b', 'c'])
     const expected = path.join(folder, 'expected')
     await runAll(expected, await createRun(expected, file), {})

@@ -30,7 +30,7 @@ async function answer(net: VGG): Promise<number[]> {
 describeOnEach('learning', (device) => {
   const open = openOn(device)
 
-  test('one batch is overfitted to a loss under 1e-3', async () => {
+  test('overfits one batch to a loss under 1e-3', async () => {
     const net = await open({ dropout: 0 })
     const one = subset(
       data,
@@ -42,7 +42,7 @@ describeOnEach('learning', (device) => {
     expect(history.at(-1)?.accuracy).toBe(1)
   })
 
-  test('the model generalises to held-out images, with shifts and dropout', async () => {
+  test('generalises to unseen images, with shifts and dropout', async () => {
     const net = await open({ dropout: 0.2, headWidth: 64, width: 0.25 })
     const options = { validation, epochs: 10, batch: 8, shift: 2, background: 128, schedule: 'cosine' } as const
     const { history } = await train(net, stripes(300, 5), { ...options, learningRate: 0.005 })
@@ -50,10 +50,10 @@ describeOnEach('learning', (device) => {
   })
 })
 
-describeOnEach('reports', (device) => {
+describeOnEach('events', (device) => {
   const open = openOn(device)
 
-  test('events of steps and epochs, in order, with the schedule\u2019s rates', async () => {
+  test('of steps and epochs come in order, with the schedule\u2019s rates', async () => {
     const net = await open()
     const steps: StepEvent[] = []
     const epochs: EpochEvent[] = []
@@ -85,7 +85,7 @@ describeOnEach('reports', (device) => {
     expect(net.trainingStep).toBe(8)
   })
 
-  test('images that cannot be read: the first hundred by name, and a batch without any is skipped', async () => {
+  test('name the first hundred unreadable images, and a batch without a readable one is skipped', async () => {
     const net = await open()
     const many = stripes(240, 1)
     // batches of 16 in which all, some or none can be read
@@ -115,7 +115,7 @@ describeOnEach('reports', (device) => {
     expect(epoch?.skipped[0]).toEqual({ name: nameOf([...bad][0] ?? 0), reason: 'it is empty' })
   })
 
-  test('if no image can be read, the training fails with the reason', async () => {
+  test('do not come where no image can be read: the training ends with the reason', async () => {
     const read: Dataset['read'] = async (indices) =>
       [...indices.keys()].map((position) => ({ position, name: 'x.png', reason: 'it is empty' }))
     await expect(train(await open(), { ...data, read }, quick)).rejects.toMatchObject({
@@ -124,7 +124,7 @@ describeOnEach('reports', (device) => {
     })
   })
 
-  test('the automatic micro-batch fits: here the batch itself', async () => {
+  test('micro-batch auto fits into memory: here the batch itself', async () => {
     const [own, found] = [await open(), await open()]
     await train(own, data, quick)
     await train(found, data, { ...quick, microBatch: 'auto' })
@@ -150,7 +150,7 @@ describeOnEach('reports', (device) => {
 describeOnEach('a schedule', (device) => {
   const open = openOn(device)
 
-  test('plateau: the rate falls three times, the fourth ends the training', async () => {
+  test('plateau: the rate drops three times, and the fourth plateau ends the training', async () => {
     const net = await open()
     const rates: number[] = []
     const report = await train(net, data, {
@@ -179,7 +179,7 @@ describeOnEach('seeds', (device) => {
     return { losses, weights: await weights(net) }
   }
 
-  test('two runs with one seed are equal bit for bit; another seed gives another run', async () => {
+  test('equal seeds give equal bits, another seed gives others', async () => {
     const first = await run(await open(), 3)
     const second = await run(await open(), 3)
     const other = await run(await open(), 4)
@@ -194,7 +194,7 @@ describeOnEach('seeds', (device) => {
 describeOnEach('a training that is ended', (device) => {
   const open = openOn(device)
 
-  test('by its signal rejects with ABORTED after the pending steps, and the network remains usable', async () => {
+  test('by its signal rejects with ABORTED after the steps in flight, and the network stays usable', async () => {
     const net = await open()
     const stopping = new AbortController()
     const seen: number[] = []
@@ -212,7 +212,7 @@ describeOnEach('a training that is ended', (device) => {
     expect((await train(net, data, quick)).steps).toBe(8)
   })
 
-  test('before the first step does nothing', async () => {
+  test('before its first step does nothing', async () => {
     const net = await open()
     const training = train(net, data, { ...quick, signal: AbortSignal.abort() })
     await expect(training).rejects.toMatchObject({ code: 'ABORTED' })
@@ -247,7 +247,7 @@ describeOnEach('a training that is ended', (device) => {
   })
 })
 
-describe('invalid arguments are refused before the first step', () => {
+describe('data that do not fit are refused before the first step', () => {
   const open = openOn('cpu')
 
   test.each<[string, object, RegExp]>([
@@ -273,7 +273,7 @@ describe('invalid arguments are refused before the first step', () => {
     expect(net.trainingStep).toBe(0)
   })
 
-  test('channels, classes, sizes, and values that are not networks', async () => {
+  test('channels, classes, sizes, and a value that is no network', async () => {
     await expect(train(await open({ channels: 3 }), data, quick)).rejects.toMatchObject({ code: 'SHAPE_MISMATCH' })
     await expect(train(await open({ classes: 2 }), data, quick)).rejects.toMatchObject({ code: 'SHAPE_MISMATCH' })
     await expect(train(await open({ imageSize: 64 }), data, quick)).rejects.toMatchObject({ code: 'SHAPE_MISMATCH' })

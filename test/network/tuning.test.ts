@@ -82,7 +82,7 @@ test('a training is not resumed with another tuning, unless that is accepted', a
   const resumed = { ...options, epochs: 2, resume: state }
   await expect(train(again, data, resumed)).rejects.toMatchObject({
     code: 'RESUME_MISMATCH',
-    message: expect.stringMatching(/network tuning gradientBlock is 1 and was 2; with differences/),
+    message: expect.stringMatching(/network tuning gradientBlock is 1 and was 2; differences: 'accept'/),
   })
   expect((await train(again, data, { ...resumed, differences: 'accept' })).history).toHaveLength(2)
   again.dispose()

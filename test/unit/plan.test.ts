@@ -61,7 +61,7 @@ describe('paper-transplant', () => {
     ])
   })
 
-  test('A has no net before it', () => {
+  test('of A has no training before it', () => {
     const stages = stagesOf('paper-transplant', { ...base, model: { ...base.model, variant: 'VGG11' } }, modelIn)
     expect(stages.map(({ name }) => name)).toEqual(['1-A-256', '2-A-384', '3-A-256-512'])
     expect(stages[1]?.description.start).toEqual({ from: '/run/1-A-256/model' })
@@ -79,7 +79,7 @@ describe('paper-transplant', () => {
   })
 })
 
-test('paper is one training, by Glorot, at 256 or at the S that was asked for', () => {
+test('paper is one training, by Glorot, at 256 or at the given S', () => {
   const [stage, ...more] = stagesOf('paper', base, modelIn)
   expect(more).toEqual([])
   expect(stage && { name: stage.name, ...gist(stage.description) }).toEqual({

@@ -16,7 +16,7 @@ function ratesOver(schedule: Schedule, accuracies: readonly number[]): number[] 
 describe('plateau', () => {
   const schedule: Schedule = { kind: 'plateau', patience: 2, drops: 3, divisor: 10 }
 
-  test('the rate falls three times and the fourth plateau ends the training, as in the paper', () => {
+  test('the rate drops three times and the fourth plateau ends the training, as in the paper', () => {
     const flat = new Array<number>(20).fill(0.5)
     const rates = ratesOver(schedule, flat)
     expect(rates).toHaveLength(9)
@@ -26,12 +26,12 @@ describe('plateau', () => {
     })
   })
 
-  test('an improvement starts the patience anew, an equal accuracy is none', () => {
+  test('an improvement restarts the patience, an equal accuracy is none', () => {
     expect(ratesOver(schedule, [0.1, 0.2, 0.2, 0.3, 0.3, 0.4])).toEqual([0.01, 0.01, 0.01, 0.01, 0.01, 0.01])
     expect(ratesOver(schedule, [0.2, 0.2, 0.2, 0.2]).at(-1)).toBeCloseTo(0.001, 12)
   })
 
-  test('memory is plain data', () => {
+  test('state is plain data', () => {
     const state = afterEpoch(schedule, scheduleStart(), 0.5)
     expect(JSON.parse(JSON.stringify(state))).toEqual({ best: 0.5, stale: 0, drops: 0, ended: false })
   })
@@ -42,7 +42,7 @@ test('constant and step', () => {
   expect(ratesOver({ kind: 'step', every: 2, divisor: 2 }, [0, 0, 0, 0, 0])).toEqual([0.01, 0.01, 0.005, 0.005, 0.0025])
 })
 
-test('cosine rises in a line, then falls to nothing', () => {
+test('cosine rises linearly, then falls to 0', () => {
   const schedule: Schedule = { kind: 'cosine', warmup: 1 }
   const at = (epoch: number): number => rateAt(schedule, scheduleStart(), 1, epoch, 5)
   expect(at(0)).toBeCloseTo(0.01)
