@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
-import { paddedDataset } from '../../lib/data/padded.js'
+import { paddedDataset } from '../../lib/data/derived.js'
 import { arrayDataset } from '../../lib/data/sources/arrays.js'
 import { meanOf } from '../../lib/data/statistics.js'
 import { fitted } from '../../lib/run/fitted.js'

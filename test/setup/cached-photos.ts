@@ -4,7 +4,7 @@ import path from 'node:path'
 import sharp from 'sharp'
 import type { CacheOptions } from '../../lib/data/cache/cache.js'
 import type { Dataset } from '../../lib/data/dataset.js'
-import type { PhotoList } from '../../lib/data/sources/photo-dataset.js'
+import type { PhotoList } from '../../lib/data/sources/photo-list.js'
 import { Random } from '../../lib/random.js'
 import { newFolder } from './folder.js'
 

@@ -1,8 +1,7 @@
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
-import { withClasses } from '../../lib/data/classes.js'
+import { paddedDataset, withClasses } from '../../lib/data/derived.js'
 import { type ImageSize, readImage } from '../../lib/data/images/image.js'
-import { paddedDataset } from '../../lib/data/padded.js'
 import { arrayDataset } from '../../lib/data/sources/arrays.js'
 import { idxDataset } from '../../lib/data/sources/idx.js'
 

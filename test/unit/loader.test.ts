@@ -1,9 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { shiftImages } from '../../lib/data/images/shift.js'
+import { shiftImages } from '../../lib/data/batch.js'
+import { paddedDataset, stratifiedSplit, subset } from '../../lib/data/derived.js'
 import { batchesOf, Loader } from '../../lib/data/loader.js'
-import { paddedDataset } from '../../lib/data/padded.js'
 import { arrayDataset } from '../../lib/data/sources/arrays.js'
-import { stratifiedSplit, subset } from '../../lib/data/split.js'
 
 /** Images of 3x4; all pixels of image i have the value i + 1 and its label is i % classes. */
 function numbered(count: number, classes = 5) {

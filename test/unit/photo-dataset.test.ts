@@ -2,13 +2,8 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { imageBytes } from '../../lib/data/dataset.js'
 import { drawColourShift } from '../../lib/data/images/colour.js'
 import { centreCropBox, drawCropBox } from '../../lib/data/images/crop.js'
-import {
-  type PhotoList,
-  type PhotoOptions,
-  photoDataset,
-  selectPhotos,
-  splitPhotos,
-} from '../../lib/data/sources/photo-dataset.js'
+import { type PhotoOptions, photoDataset } from '../../lib/data/sources/photo-dataset.js'
+import { type PhotoList, selectPhotos, splitPhotos } from '../../lib/data/sources/photo-list.js'
 import type { Random } from '../../lib/random.js'
 import { all, colour, flat, gradient, listOf, packed, randomsOf } from '../setup/photos.js'
 

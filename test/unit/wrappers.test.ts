@@ -1,9 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { cachedDataset } from '../../lib/data/cache/cache.js'
-import { withClasses } from '../../lib/data/classes.js'
 import type { Dataset } from '../../lib/data/dataset.js'
-import { paddedDataset } from '../../lib/data/padded.js'
-import { stratifiedIndices, stratifiedSplit, subset } from '../../lib/data/split.js'
+import { paddedDataset, stratifiedIndices, stratifiedSplit, subset, withClasses } from '../../lib/data/derived.js'
 import { cachedPhotos } from '../setup/cached-photos.js'
 import { all, randomsOf } from '../setup/photos.js'
 

@@ -3,10 +3,9 @@ import sharp, { type Metadata } from 'sharp'
 import { VggError } from '../../error.js'
 import { native } from '../../platform/native.js'
 import type { CropBox, CropSpec, PixelSize } from './crop.js'
-import { type Decoding, formatOf, type ImageFormat } from './formats.js'
+import { type Decoding, formatOf, type ImageFormat, tooSlow, unreadable } from './formats.js'
 import { type JpegHeader, plainJpeg } from './jpeg.js'
 import { drawSvg, sizeOfSvg } from './svg.js'
-import { tooSlow, unreadable } from './unreadable.js'
 
 /** Where the bytes of an image file come from: its path, the bytes themselves, or a function that gives them. */
 export type PhotoSource = string | Uint8Array | (() => Promise<Uint8Array>)

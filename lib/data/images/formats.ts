@@ -1,3 +1,4 @@
+import { VggError } from '../../error.js'
 import {
   arrayOf,
   type Check,
@@ -87,3 +88,10 @@ export type Decoding = Readonly<Checked<typeof decodingChecks>>
 
 /** What applies where nothing is asked for. */
 export const defaultDecoding: Decoding = readOptions({}, 'decoding options', decodingChecks)
+
+/** The error for an image file that cannot be read. Its message is the bare reason; the caller adds the name. */
+export const unreadable = (reason: string, cause?: unknown): VggError => new VggError('FILE_FORMAT', reason, { cause })
+
+/** The error for an image that takes too long to decode. */
+export const tooSlow = (seconds: number, cause?: unknown): VggError =>
+  unreadable(`decoding it took longer than the limit of ${seconds} s`, cause)

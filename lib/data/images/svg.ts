@@ -4,8 +4,7 @@ import { createRequire } from 'node:module'
 import { VggError } from '../../error.js'
 import { isPlainNode } from '../../platform/load/binary-trial.js'
 import type { CropBox, CropSpec, PixelSize } from './crop.js'
-import type { Decoding } from './formats.js'
-import { tooSlow, unreadable } from './unreadable.js'
+import { type Decoding, tooSlow, unreadable } from './formats.js'
 
 /** What the process is asked for: the size, or a part of the image drawn at a size. */
 interface SvgRequest extends Pick<Decoding, 'pixelLimit' | 'decodeSeconds'> {

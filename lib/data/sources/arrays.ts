@@ -1,6 +1,6 @@
 import { VggError } from '../../error.js'
 import { arrayOf, type Check, instanceOf, optional, readOptions, text, unexpected } from '../../options.js'
-import { type Dataset, imageBytes, type Unreadable } from '../dataset.js'
+import { type Dataset, imageBytes, type ReadFailure } from '../dataset.js'
 
 /** Labelled images in memory. */
 export interface ArrayData {
@@ -76,7 +76,7 @@ export function arrayDataset(source: ArrayData): Dataset {
   const classNames = [...(given ?? numbered(numbers))]
   const labels = checkedLabels(numbers, count, classNames.length)
   const bytes = imageBytes({ height, width, channels })
-  async function read(indices: Int32Array, into: Uint8Array): Promise<readonly Unreadable[]> {
+  async function read(indices: Int32Array, into: Uint8Array): Promise<readonly ReadFailure[]> {
     indices.forEach((index, position) => {
       into.set(images.subarray(index * bytes, (index + 1) * bytes), position * bytes)
     })

@@ -1,24 +1,8 @@
 import path from 'node:path'
 import { VggError } from '../../error.js'
-import { arrayOf, filePath, fraction, optional, readOptions, seed, text, withDefault } from '../../options.js'
-import { type PhotoList, type PhotoParts, splitPhotos } from './photo-dataset.js'
+import { filePath, readOptions } from '../../options.js'
+import { type PartOptions, type PhotoList, type PhotoParts, partChecks, splitPhotos } from './photo-list.js'
 import { entriesOf, FolderWalk, type SkippedLink } from './walk.js'
-
-/** How the images of a folder or a list are divided. */
-export interface PartOptions {
-  /**
-   * Share of every class that is held out for validation, 0 (default) to below 1. Of no effect where the folder has a
-   * validation part of its own.
-   */
-  validation?: number
-  /** Seed of that division. Default 0. */
-  seed?: number
-  /**
-   * The classes expected, in this order: those of a trained model. Others are an error, absent ones are not.
-   * Default: those found, in the order of their names.
-   */
-  classNames?: readonly string[]
-}
 
 /** What a folder holds. */
 export interface FolderParts extends PhotoParts {
@@ -29,12 +13,6 @@ export interface FolderParts extends PhotoParts {
    * or to nothing. A process warning of the type VggDataWarning names them too.
    */
   readonly skippedLinks: readonly SkippedLink[]
-}
-
-export const partChecks = {
-  validation: withDefault(fraction, 0),
-  seed: withDefault(seed, 0),
-  classNames: optional(arrayOf(text)),
 }
 
 /**

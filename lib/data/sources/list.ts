@@ -3,8 +3,7 @@ import path from 'node:path'
 import { VggError } from '../../error.js'
 import { filePath, likelyMeant, readOptions } from '../../options.js'
 import { fileError } from './file-error.js'
-import { type PartOptions, partChecks } from './folder.js'
-import { type PhotoList, type PhotoParts, splitPhotos } from './photo-dataset.js'
+import { type PartOptions, type PhotoList, type PhotoParts, partChecks, splitPhotos } from './photo-list.js'
 
 /** One line of a list. */
 interface Row {
