@@ -268,7 +268,7 @@ describe('what is no whole image', () => {
       message: 'its source failed: gone',
     })
     const text = (() => Promise.resolve('text')) as unknown as () => Promise<Uint8Array>
-    await expect(encodedBytes(text, defaultDecoding)).rejects.toThrow('its source gave no bytes')
+    await expect(encodedBytes(text, defaultDecoding)).rejects.toThrow('its source returned no bytes')
   })
 })
 

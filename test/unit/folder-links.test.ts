@@ -69,9 +69,9 @@ describe('a link to a folder', () => {
     expect(found.training.names).toHaveLength(4)
     expect(imagesOf(found, folder, 'cat')).toEqual(['cat/2.jpg', 'cat/sub/3.jpg'])
     expect(skippedOf(found, folder)).toEqual([
-      ['ant/all', 'it is the folder /cat, which is read already'],
-      ['ant/part', 'it is the folder /cat/sub, which is read already'],
-      ['dog/part', 'it is the folder /cat/sub, which is read already'],
+      ['ant/all', 'it is the folder /cat, which was read already'],
+      ['ant/part', 'it is the folder /cat/sub, which was read already'],
+      ['dog/part', 'it is the folder /cat/sub, which was read already'],
     ])
   })
 
@@ -86,12 +86,12 @@ describe('a link to a folder', () => {
     expect(imagesOf(found, folder, 'a')).toEqual(['a/0.jpg', 'a/one/3.jpg'])
     expect(imagesOf(found, folder, 'b')).toEqual(['b/1.jpg', 'b/deep/2.jpg'])
     expect(skippedOf(found, folder)).toEqual([
-      ['a/far', 'it is the folder /b, which is read already'],
-      ['a/two', 'it is the folder /a/one, which is read already'],
+      ['a/far', 'it is the folder /b, which was read already'],
+      ['a/two', 'it is the folder /a/one, which was read already'],
     ])
   })
 
-  test('that contains a folder which is read already leaves that folder out', async () => {
+  test('that contains a folder which was read already leaves that folder out', async () => {
     const outside = folderOf('x.jpg', 'inner/y.jpg')
     link(outside, 'up', '.')
     const folder = folderOf('a/0.jpg', 'b/0.jpg')
@@ -108,7 +108,7 @@ describe('a link to a folder', () => {
     link(folder, 'puppy', 'dog')
     await expect(readFolder(folder)).rejects.toThrow(/images of every class in .* but puppy has none/)
     expect(await warningsOf(() => readFolder(folder))).toEqual([
-      `VggDataWarning: Links that were not followed: ${folder}/puppy (it is the folder ${folder}/dog, which is read already)`,
+      `VggDataWarning: Links that were not followed: ${folder}/puppy (it is the folder ${folder}/dog, which was read already)`,
     ])
   })
 

@@ -124,7 +124,7 @@ describe('train/ and val/', () => {
     const folder = folderOf('train/a/1.jpg', 'train/b/1.jpg', 'train/c/1.jpg', 'val/a/1.jpg', 'val/d/1.jpg')
     expect(await faultOf(folder)).toMatchObject({
       code: 'FILE_FORMAT',
-      message: expect.stringMatching(/training part in .*val too but it lacks b, c and has d besides/),
+      message: expect.stringMatching(/training part in .*val too but it lacks b, c and also has d/),
     })
   })
 

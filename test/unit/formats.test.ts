@@ -103,6 +103,6 @@ test('a TIFF of five channels is unreadable, and no fault of vggnet', async () =
   expect((await sharp(bytes).metadata()).channels).toBe(5)
   await expect(readImage(bytes, { height: 10, width: 12, channels: 3 })).rejects.toMatchObject({
     code: 'FILE_FORMAT',
-    message: expect.stringContaining('decoding it gave 10x12x4 values where 10x12x3 were expected'),
+    message: expect.stringContaining('decoding it gave 10x12x4 values instead of the expected 10x12x3'),
   })
 })

@@ -4,27 +4,27 @@ import { filePath, readOptions } from '../../options.js'
 import { type PartOptions, type PhotoList, type PhotoParts, partChecks, splitPhotos } from './photo-list.js'
 import { entriesOf, FolderWalk, type SkippedLink } from './walk.js'
 
-/** What a folder holds. */
+/** The images of a folder. */
 export interface FolderParts extends PhotoParts {
-  /** Entries that were ignored: hidden ones, other extensions than an image's, neither file nor folder. */
+  /** Number of ignored entries: hidden ones, files without an image extension, and those that are neither file nor folder. */
   readonly ignored: number
   /**
-   * Links that were not followed: to a folder that contains the link, to a folder that is read already in the same part,
-   * or to nothing. A process warning of the type VggDataWarning names them too.
+   * Symbolic links that were not followed: to a folder that contains the link, to a folder that was read already in the
+   * same part, or to a missing target. A process warning of type VggDataWarning lists them too.
    */
   readonly skippedLinks: readonly SkippedLink[]
 }
 
 /**
- * Extensions that are taken for images. Some of these are not read (BMP, HEIC; SVG unless asked for): such files are
- * reported as unreadable instead of ignored.
+ * Extensions of image files. Some formats are not decoded (BMP, HEIC; SVG by default): their files are reported as
+ * unreadable, not ignored.
  */
 const imageExtensions = new Set(
   '.jpg .jpeg .jpe .jfif .png .webp .gif .tif .tiff .avif .bmp .heic .heif .jxl .jp2 .ppm .pgm .pnm .svg'.split(' '),
 )
 
 const trainingNames = ['train', 'training']
-/** Where there are several the first of these is the validation part. */
+/** Names of the validation part. If a folder has several of them, the first name here wins. */
 const validationNames = ['val', 'validation', 'valid', 'test', 'testing']
 
 const isImageName = (name: string): boolean => imageExtensions.has(path.extname(name).toLowerCase())
@@ -38,11 +38,11 @@ interface Part {
   readonly list: PhotoList
   readonly ignored: number
   readonly skippedLinks: readonly SkippedLink[]
-  /** Classes with a folder but no image in it. */
+  /** Classes whose folder has no image. */
   readonly empty: readonly string[]
 }
 
-/** The images of a folder that has a sub-folder for each class. */
+/** Lists the images of a folder that has a sub-folder for each class. */
 async function readClasses(folder: string, expected?: readonly string[]): Promise<Part> {
   const top = await entriesOf(folder, isImageName)
   if (top.folders.length === 0) {
@@ -58,7 +58,7 @@ async function readClasses(folder: string, expected?: readonly string[]): Promis
   const sources: string[] = []
   const labels: number[] = []
   const empty: string[] = []
-  // Images beside the class folders belong to no class.
+  // Images next to the class folders belong to no class.
   let ignored = top.ignored + top.images.length
   const walk = new FolderWalk(isImageName)
   const found = await walk.imagesBelow(folder, top)
@@ -89,7 +89,7 @@ function warnOf(links: readonly SkippedLink[]): void {
   process.emitWarning(`Links that were not followed: ${named}`, 'VggDataWarning')
 }
 
-/** Classes that training needs: at least two, and images of each. */
+/** Checks that there are at least two classes, with images of each, as training needs. */
 function checkTrainable(part: Part, folder: string): void {
   const { classNames } = part.list
   if (classNames.length < 2) {
@@ -99,20 +99,21 @@ function checkTrainable(part: Part, folder: string): void {
 }
 
 function checkSameClasses(training: PhotoList, validation: PhotoList, folder: string): void {
-  const onlyIn = (one: PhotoList, other: PhotoList) => one.classNames.filter((name) => !other.classNames.includes(name))
+  const onlyIn = (list: PhotoList, other: PhotoList) =>
+    list.classNames.filter((name) => !other.classNames.includes(name))
   const missing = onlyIn(training, validation)
   const added = onlyIn(validation, training)
   if (missing.length === 0 && added.length === 0) return
   const parts = [
     ...(missing.length > 0 ? [`lacks ${few(missing)}`] : []),
-    ...(added.length > 0 ? [`has ${few(added)} besides`] : []),
+    ...(added.length > 0 ? [`also has ${few(added)}`] : []),
   ]
   throw wrong(`Expected the classes of the training part in ${folder} too but it ${parts.join(' and ')}`)
 }
 
 /**
- * The sub-folders of the two parts, or undefined where the sub-folders are classes. train/ alone is a part only where
- * nothing lies beside it: among car/, plane/ and train/ it is a class.
+ * Returns the sub-folders of the two parts, or undefined if the sub-folders are classes. Without a validation folder,
+ * train/ is a part only if it is the only sub-folder: among car/, plane/ and train/ it is a class.
  */
 function partsOf(folders: readonly string[]): { training: string; validation?: string } | undefined {
   const find = (wanted: readonly string[]) =>
@@ -137,18 +138,19 @@ async function readable<T>(folder: string, read: () => Promise<T>): Promise<T> {
 }
 
 /**
- * The images of a folder: a sub-folder for each class, whose images may lie in further folders, or train/ and
- * val/ (also validation/, valid/, test/) with such sub-folders each. Nothing is opened yet. Classes are in the order of
- * their names' code units, images in the order of their paths.
+ * Lists the images of a folder that has a sub-folder for each class (its images may be in further sub-folders), or train/
+ * and val/ (also validation/, valid/ or test/) with such sub-folders. No file is opened. Classes are in the order of their
+ * names' code units, images in the order of their paths. If there is no validation part, a share of each class is held
+ * out according to the options.
  *
- * Links to files are followed, and links to folders that are not read yet: a folder that several paths lead to is read
- * once, under its own path or else under the first link to it, so that its images are of one class. Links that are not
- * followed (to a folder that contains the link, to a folder that is read already, to nothing) are in `skippedLinks` and
- * in a process warning. A link to nothing that is named as an image is a missing image, reported when it is read.
- * Hidden files and others than images, by extension, are ignored and counted. Where there is no validation part, a share of each class is held out as the options say.
+ * Links to files are followed, and so are links to folders that have not been read. A folder that several paths lead to is
+ * read once, under its own path or else under the first link to it, so that its images belong to one class. Links that are
+ * not followed (to a folder that contains the link, to a folder that was read already, to a missing target) are listed in
+ * `skippedLinks` and in a process warning. A broken link with the name of an image is a missing image, which is reported
+ * when it is read. Hidden files and files without an image extension are ignored and counted.
  *
- * @throws VggError FILE_NOT_FOUND; FILE_FORMAT where there are no classes, only one, one without an image in the
- *   training part, or other classes in val/ than in train/; INVALID_ARGUMENT
+ * @throws VggError FILE_NOT_FOUND; FILE_FORMAT if there are no classes, if the training part has only one class or a class
+ *   without an image, or if the classes of val/ and train/ differ; INVALID_ARGUMENT
  */
 export async function readFolder(folder: string, options: PartOptions = {}): Promise<FolderParts> {
   filePath(folder, 'folder')
@@ -156,16 +158,16 @@ export async function readFolder(folder: string, options: PartOptions = {}): Pro
   const expected = given.classNames
   return readable(folder, async () => {
     const parts = partsOf((await entriesOf(folder, isImageName)).folders)
-    const position = parts === undefined ? folder : path.join(folder, parts.training)
-    const training = await readClasses(position, expected)
-    if (expected === undefined) checkTrainable(training, position)
+    const trainingFolder = parts === undefined ? folder : path.join(folder, parts.training)
+    const training = await readClasses(trainingFolder, expected)
+    if (expected === undefined) checkTrainable(training, trainingFolder)
     if (parts?.validation === undefined) {
       const { ignored, skippedLinks } = training
       return { ...splitPhotos(training.list, given.validation, given.seed), ignored, skippedLinks }
     }
-    const beside = path.join(folder, parts.validation)
-    const validation = await readClasses(beside, expected)
-    checkSameClasses(training.list, validation.list, beside)
+    const validationFolder = path.join(folder, parts.validation)
+    const validation = await readClasses(validationFolder, expected)
+    checkSameClasses(training.list, validation.list, validationFolder)
     return {
       training: training.list,
       validation: validation.list,
