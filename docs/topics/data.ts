@@ -1,5 +1,5 @@
 /**
- * Labelled images: where they come from, what is made of them, and the batches that training takes.
+ * Labelled images: sources, datasets, augmentation, and the batches for training.
  * @module data
  */
 export {

@@ -10,8 +10,8 @@ const red = { create: { width: 40, height: 40, channels: 3, background: 'red' } 
 const png = await sharp(red).png().toBuffer()
 const size = { height: 32, width: 32, channels: 3 } as const
 
-// What TypeScript refuses, plain JavaScript may pass.
-describe('what is misspelt or out of range is refused by name', () => {
+// Plain JavaScript can pass values that TypeScript rejects.
+describe('misspelt and out-of-range options are rejected by name', () => {
   const misspelt = { classnames: ['a', 'b'] } as object
 
   test.each([

@@ -29,9 +29,9 @@ const validationNames = ['val', 'validation', 'valid', 'test', 'testing']
 
 const isImageName = (name: string): boolean => imageExtensions.has(path.extname(name).toLowerCase())
 
-const wrong = (message: string): VggError => new VggError('FILE_FORMAT', message)
+const formatError = (message: string): VggError => new VggError('FILE_FORMAT', message)
 
-const few = (names: readonly string[]): string =>
+const joined = (names: readonly string[]): string =>
   names.length > 10 ? `${names.slice(0, 10).join(', ')} and ${names.length - 10} more` : names.join(', ')
 
 interface Part {
@@ -47,13 +47,14 @@ async function readClasses(folder: string, expected?: readonly string[]): Promis
   const top = await entriesOf(folder, isImageName)
   if (top.folders.length === 0) {
     const found = top.images.length === 0 ? 'no image' : `${top.images.length} images`
-    throw wrong(
+    throw formatError(
       `Expected a sub-folder for each class in ${folder} (such as cat/1.jpg and dog/1.jpg), or train/ and val/ with ` +
         `such sub-folders, but it has no sub-folder and ${found}`,
     )
   }
   const stray = expected === undefined ? [] : top.folders.filter((name) => !expected.includes(name))
-  if (stray.length > 0) throw wrong(`Expected no other classes in ${folder} than the model's but found ${few(stray)}`)
+  if (stray.length > 0)
+    throw formatError(`Expected no other classes in ${folder} than the model's but found ${joined(stray)}`)
   const classNames = expected ?? top.folders
   const sources: string[] = []
   const labels: number[] = []
@@ -74,7 +75,7 @@ async function readClasses(folder: string, expected?: readonly string[]): Promis
       labels.push(label)
     }
   }
-  if (sources.length === 0) throw wrong(`Expected images in the folders of ${folder} but found none`)
+  if (sources.length === 0) throw formatError(`Expected images in the folders of ${folder} but found none`)
   return {
     list: { sources, names: sources, labels: Int32Array.from(labels), classNames },
     ignored,
@@ -85,7 +86,7 @@ async function readClasses(folder: string, expected?: readonly string[]): Promis
 
 function warnOf(links: readonly SkippedLink[]): void {
   if (links.length === 0) return
-  const named = few(links.map(({ path, reason }) => `${path} (${reason})`))
+  const named = joined(links.map(({ path, reason }) => `${path} (${reason})`))
   process.emitWarning(`Links that were not followed: ${named}`, 'VggDataWarning')
 }
 
@@ -93,9 +94,10 @@ function warnOf(links: readonly SkippedLink[]): void {
 function checkTrainable(part: Part, folder: string): void {
   const { classNames } = part.list
   if (classNames.length < 2) {
-    throw wrong(`Expected sub-folders of at least two classes in ${folder} but found only ${few(classNames)}`)
+    throw formatError(`Expected sub-folders of at least two classes in ${folder} but found only ${joined(classNames)}`)
   }
-  if (part.empty.length > 0) throw wrong(`Expected images of every class in ${folder} but ${few(part.empty)} has none`)
+  if (part.empty.length > 0)
+    throw formatError(`Expected images of every class in ${folder} but ${joined(part.empty)} has none`)
 }
 
 function checkSameClasses(training: PhotoList, validation: PhotoList, folder: string): void {
@@ -105,10 +107,10 @@ function checkSameClasses(training: PhotoList, validation: PhotoList, folder: st
   const added = onlyIn(validation, training)
   if (missing.length === 0 && added.length === 0) return
   const parts = [
-    ...(missing.length > 0 ? [`lacks ${few(missing)}`] : []),
-    ...(added.length > 0 ? [`also has ${few(added)}`] : []),
+    ...(missing.length > 0 ? [`lacks ${joined(missing)}`] : []),
+    ...(added.length > 0 ? [`also has ${joined(added)}`] : []),
   ]
-  throw wrong(`Expected the classes of the training part in ${folder} too but it ${parts.join(' and ')}`)
+  throw formatError(`Expected the classes of the training part in ${folder} too but it ${parts.join(' and ')}`)
 }
 
 /**
