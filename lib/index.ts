@@ -16,7 +16,7 @@ export type {
 } from './check/preflight-report.js'
 export { load, loadNetwork, save } from './checkpoint/checkpoint.js'
 export { type FoundCheckpoint, newestCheckpoint } from './checkpoint/checkpoint-folder.js'
-export type { Images, SkippedImage } from './data/batch.js'
+export type { ImageBatch, SkippedImage } from './data/batch.js'
 export {
   type CachedDataset,
   type CacheOptions,
@@ -24,17 +24,17 @@ export {
   cachedDataset,
   type PrepareOptions,
 } from './data/cache/cache.js'
-export { withClasses } from './data/classes.js'
-export type { Augmented, Dataset, Unreadable } from './data/dataset.js'
+export type { Augmented, Dataset, ReadFailure } from './data/dataset.js'
+export { paddedDataset, type Split, stratifiedSplit, subset, withClasses } from './data/derived.js'
 export type { ColourShift } from './data/images/colour.js'
 export type { SmallestSide } from './data/images/crop.js'
+export type { PhotoSource } from './data/images/decode.js'
 export type { DecodingOptions, ImageFormat } from './data/images/formats.js'
 export { type ImageOptions, type ImageSize, readImage, readImageSize } from './data/images/image.js'
 export { type Batch, Loader, type LoaderOptions, type LoaderState } from './data/loader.js'
-export { paddedDataset } from './data/padded.js'
 export { type ArrayData, arrayDataset } from './data/sources/arrays.js'
 export { type CifarOptions, readCifar } from './data/sources/cifar.js'
-export { type FolderParts, type PartOptions, readFolder } from './data/sources/folder.js'
+export { type FolderParts, readFolder } from './data/sources/folder.js'
 export { type IdxFiles, idxDataset } from './data/sources/idx.js'
 export {
   datasetFrom,
@@ -44,15 +44,9 @@ export {
   type PixelOptions,
 } from './data/sources/iterable.js'
 export { readList } from './data/sources/list.js'
-export {
-  type PhotoList,
-  type PhotoOptions,
-  type PhotoParts,
-  type PhotoSource,
-  photoDataset,
-} from './data/sources/photo-dataset.js'
+export { type PhotoOptions, photoDataset } from './data/sources/photo-dataset.js'
+export type { PartOptions, PhotoList, PhotoParts } from './data/sources/photo-list.js'
 export type { SkippedLink } from './data/sources/walk.js'
-export { type Split, stratifiedSplit, subset } from './data/split.js'
 export { meanOf, type Statistics, type StatisticsOptions, statisticsOf } from './data/statistics.js'
 export { type ErrorCode, VggError } from './error.js'
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate/evaluate.js'

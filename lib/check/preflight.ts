@@ -1,6 +1,6 @@
 import { readImages } from '../data/batch.js'
 import { type Dataset, datasetCheck, imageBytes, imageText } from '../data/dataset.js'
-import { sampleOf } from '../data/split.js'
+import { sampleOf } from '../data/derived.js'
 import { throwIfAborted, VggError } from '../error.js'
 import {
   type Check,

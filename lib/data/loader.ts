@@ -1,44 +1,44 @@
 import { integer, isObject, readOptions, seed, unexpected, withDefault } from '../options.js'
 import { Random, type RandomState } from '../random.js'
-import { type Images, readImages } from './batch.js'
+import { type ImageBatch, readImages } from './batch.js'
 import { type Dataset, datasetCheck } from './dataset.js'
 
-/** A few images of an epoch, as `Network.step` takes them. */
-export interface Batch extends Images {
-  /** Where the loader stands behind this batch: `restore(after)` makes the next batch the one that follows it. */
+/** A batch of an epoch, in the form that `Network.step` takes. */
+export interface Batch extends ImageBatch {
+  /** State of the loader after this batch: `restore(after)` continues with the batch that follows it. */
   readonly after: LoaderState
 }
 
-/** How a loader goes through its data. */
+/** Options of a {@link Loader}. */
 export interface LoaderOptions {
-  /** Images per batch, from 1. The last batch of an epoch is smaller where the count is no multiple. */
+  /** Number of images per batch, from 1. The last batch of an epoch is smaller if the count is no multiple of it. */
   batch: number
-  /** Seed of order, shifts, and what chance does to each image: an integer from 0 to 2^53 - 1. Default 0. */
+  /** Seed of the order and of all random augmentation: an integer from 0 to 2^53 - 1. Default 0. */
   seed?: number
-  /** Moves each image by up to so many pixels along each axis, anew in each epoch. Default 0. */
+  /** Largest random translation along each axis in pixels, drawn for each image and epoch. Default 0. */
   shift?: number
-  /** Value of the pixels that come in at the border of a moved image, 0 (black, the default) to 255. */
+  /** Value of the pixels that a translation exposes, 0 to 255. Default 0 (black). */
   background?: number
   /**
-   * Batches that are read ahead of the one that `next` gives. Default 2. More are never held: a caller that is slow
-   * holds up the reading. With 0, and no second `next` before the first is done, `data.read` is never called twice at once.
+   * Number of batches that are read ahead, 0 to 1024. Default 2. Reading pauses when so many are waiting. With 0, calls
+   * of `data.read` never overlap, provided that each `next` is awaited before the following one.
    */
   ahead?: number
-  /** Nothing is read ahead behind so many epochs: what a training of that length would not use. Default: no end. */
+  /** Number of epochs after which nothing is read ahead: the length of the training. Default: no limit. */
   epochs?: number
 }
 
-/** Where a loader stands: plain data, to be put into JSON. */
+/** State of a loader: plain data that can be stored as JSON. */
 export interface LoaderState {
-  /** Epochs begun and finished before this one. */
+  /** Number of finished epochs. */
   readonly epoch: number
-  /** Images of this epoch already given. */
+  /** Number of images of this epoch that were returned already. */
   readonly position: number
-  /** The seed that image i's own generator in epoch e is made of. */
+  /** Seed of the images' generators: that of image i in epoch e is a function of seed, e and i. */
   readonly seed: number
-  /** The generator before this epoch's order was drawn. */
+  /** State of the generator before this epoch's order was drawn. */
   readonly order: RandomState
-  /** The generator of the shifts, as it stands. */
+  /** Present state of the generator of translations. */
   readonly shifts: RandomState
 }
 
@@ -52,25 +52,25 @@ const checks = {
 }
 
 /**
- * Endless batches of a dataset: each epoch goes through all images once, in a new random order.
- * Equal seeds give equal batches on every machine, whatever is read ahead and by how many threads, and
- * `restore(state)` goes on exactly where `state` was taken.
+ * An endless sequence of batches of a dataset. Each epoch reads all images once, in a new random order.
+ * Equal seeds give equal batches on every machine, whatever the number of threads and of batches read ahead.
+ * `restore(state)` continues exactly where `state` was taken.
  *
- * A loader that is not wanted any more needs no closing: what it reads ahead ends by itself, and its errors with it.
+ * A loader need not be closed: reads that are under way end by themselves, and their errors are ignored.
  */
 export class Loader {
-  /** What it reads. */
+  /** The dataset that is read. */
   readonly data: Dataset
-  /** Batches in one epoch. */
+  /** Number of batches in one epoch. */
   readonly batchesPerEpoch: number
   readonly #batch: number
   readonly #shift: number
   readonly #background: number
   readonly #ahead: number
   readonly #epochs: number
-  /** Batches under way or read, oldest first; the plan stands behind the last one. */
-  #queue: Begun[] = []
-  #plan: Plan
+  /** Batches being read or read already, oldest first. `#sequence` is positioned after the last one. */
+  #queue: PendingBatch[] = []
+  #sequence: IndexSequence
   #state: LoaderState
 
   /** @throws VggError INVALID_ARGUMENT */
@@ -86,47 +86,48 @@ export class Loader {
     const order = new Random(read.seed)
     const shifts = new Random(order.next()).state
     this.#state = { epoch: 0, position: 0, seed: read.seed, order: order.state, shifts }
-    this.#plan = new Plan(data.count, this.#state)
+    this.#sequence = new IndexSequence(data.count, this.#state)
   }
 
-  /** Where the loader stands: behind the last batch that was asked for. */
+  /** State of the loader after the last batch that was requested. */
   get state(): LoaderState {
     return this.#state
   }
 
   /**
-   * Goes on where `state` was taken; the loader must have been made with the same data and options.
+   * Continues where `state` was taken. The loader must have the same data and options.
    *
    * @throws VggError INVALID_ARGUMENT
    */
   restore(state: LoaderState): void {
     const read = stateFrom(state, this.data.count)
-    this.#plan = new Plan(this.data.count, read)
+    this.#sequence = new IndexSequence(this.data.count, read)
     this.#state = read
     this.#queue = []
   }
 
   /**
-   * The next batch; after the last one of an epoch comes the first of the next. Rejects as `data.read` does, at the
-   * batch that could not be read; the call after that gives the next batch.
+   * Returns the next batch; the last batch of an epoch is followed by the first of the next epoch. Rejects with the
+   * error of `data.read` if this batch cannot be read. The following call then returns the batch after it.
    */
   async next(): Promise<Batch> {
-    // What was asked for first is begun first. All of it is drawn here: the state is whole at every await.
+    // The batch that is due is begun first. All draws are made before the first await, so that the state is consistent.
     if (this.#queue.length === 0) this.#queue.push(this.#begin())
-    while (this.#queue.length <= this.#ahead && this.#plan.epochOfNext < this.#epochs) this.#queue.push(this.#begin())
-    const { images, after } = this.#queue.shift() as Begun
+    while (this.#queue.length <= this.#ahead && this.#sequence.epochOfNext < this.#epochs)
+      this.#queue.push(this.#begin())
+    const { images, after } = this.#queue.shift() as PendingBatch
     this.#state = after
     return { ...(await images), after }
   }
 
-  #begin(): Begun {
-    const { indices, epoch } = this.#plan.take(this.#batch)
-    const moves = this.#shift === 0 ? undefined : this.#plan.moves(indices.length, this.#shift)
-    const after = this.#plan.state
-    // Nobody may ever ask for this batch: its error must not count as unhandled.
+  #begin(): PendingBatch {
+    const { indices, epoch } = this.#sequence.take(this.#batch)
+    const offsets = this.#shift === 0 ? undefined : this.#sequence.offsets(indices.length, this.#shift)
+    const after = this.#sequence.state
+    // This batch may never be requested: its error must not count as an unhandled rejection.
     const images = readImages(this.data, indices, {
       randoms: Array.from(indices, (index) => Random.at(after.seed, epoch, index)),
-      moves,
+      offsets,
       background: this.#background,
     })
     images.catch(() => undefined)
@@ -134,13 +135,13 @@ export class Loader {
   }
 }
 
-interface Begun {
-  readonly images: Promise<Images>
+interface PendingBatch {
+  readonly images: Promise<ImageBatch>
   readonly after: LoaderState
 }
 
-/** Which images come next, without reading them. */
-class Plan {
+/** The indices of the images in the order of the epochs. Reads no image. */
+class IndexSequence {
   readonly #count: number
   readonly #seed: number
   #epoch: number
@@ -170,20 +171,20 @@ class Plan {
 
   take(batch: number): { indices: Int32Array; epoch: number } {
     if (this.#position >= this.#count) this.#beginEpoch()
-    // a copy: batches are given away, and the order is still needed
+    // A copy: the caller owns the indices of a batch.
     const indices = this.#order.slice(this.#position, this.#position + batch)
     this.#position += indices.length
     return { indices, epoch: this.#epoch }
   }
 
-  /** [n, 2]: rows down and columns to the right. */
-  moves(count: number, shift: number): Int32Array {
+  /** Draws translations: [n, 2], rows down and columns to the right, each from -shift to shift. */
+  offsets(count: number, shift: number): Int32Array {
     const range = 2 * shift + 1
     return Int32Array.from({ length: 2 * count }, () => this.#shifts.integer(range) - shift)
   }
 
   #beginEpoch(): void {
-    // One generator makes every order: its state after a permutation is the state before the next.
+    // One generator draws all orders: its state after one permutation is the state before the next.
     const random = Random.restore(this.#orderState)
     random.permutation(this.#count)
     this.#orderState = random.state
@@ -205,11 +206,11 @@ function stateFrom(state: unknown, count: number): LoaderState {
 }
 
 /**
- * The batches of a dataset in its own order, once, and one read ahead: what evaluation reads. Images that could not
- * be read are left out, so that a batch may be smaller, and empty.
+ * Reads all images of a dataset once, in its order, for evaluation. One batch is read ahead. Batches lack the images
+ * that could not be read, and may therefore be smaller, or empty.
  */
-export async function* batchesOf(data: Dataset, batch: number): AsyncGenerator<Images> {
-  const begin = (start: number): Promise<Images> | undefined => {
+export async function* batchesOf(data: Dataset, batch: number): AsyncGenerator<ImageBatch> {
+  const begin = (start: number): Promise<ImageBatch> | undefined => {
     if (start >= data.count) return undefined
     const count = Math.min(batch, data.count - start)
     const images = readImages(
@@ -227,7 +228,7 @@ export async function* batchesOf(data: Dataset, batch: number): AsyncGenerator<I
       yield images
     }
   } finally {
-    // A reader that stops early is not left with a read under way.
+    // If the caller stops early, no read is left under way.
     await ahead?.catch(() => undefined)
   }
 }

@@ -2,33 +2,33 @@ import { throwIfAborted, VggError } from '../error.js'
 import { callback, instanceOf, integer, optional, readOptions, seed, unexpected, withDefault } from '../options.js'
 import type { SkippedImage } from './batch.js'
 import { type Dataset, datasetCheck } from './dataset.js'
+import { sampleOf, subset } from './derived.js'
 import { type ColourShift, colourShiftOf } from './images/colour.js'
 import { batchesOf } from './loader.js'
-import { sampleOf, subset } from './split.js'
 
-/** Of which images the statistics are taken. */
+/** Options of {@link statisticsOf}. */
 export interface StatisticsOptions {
-  /** At most so many images, drawn by chance. Default: all of them. */
+  /** Largest number of images to read: a random sample if there are more. Default: all images. */
   limit?: number
-  /** Which images are drawn where there are more than `limit`. Default 0. */
+  /** Seed of the random sample. Default 0. */
   seed?: number
-  /** Ends it: it rejects with ABORTED. */
+  /** Signal that stops the computation, which then rejects with ABORTED. */
   signal?: AbortSignal
-  /** Called now and then with the images gone through, of how many. */
+  /** Function that is called after each batch with the number of images read and their total number. */
   onProgress?: (done: number, of: number) => void
 }
 
-/** Of all pixels of the images, as `read` gives them, in the scale 0..255. */
+/** Statistics over all pixels of a dataset, in the scale 0 to 255. */
 export interface Statistics {
-  /** Of each channel: what the paper subtracts (Sect. 2.1). */
+  /** Mean of each channel, which the paper subtracts (Sect. 2.1). */
   readonly mean: number[]
-  /** channels x channels; divided by the number of pixels, not by one less. */
+  /** Covariance of the channels: [channels, channels], divided by the number of pixels, not by one less. */
   readonly covariance: number[][]
-  /** The random colour shift that fits (Sect. 3.1), with the article's deviation of 0.1. Absent for grey images. */
+  /** Random colour shift for these images (Sect. 3.1), with the deviation 0.1 of Krizhevsky et al. Absent for grey images. */
   readonly colour?: ColourShift
-  /** Images that the figures are of. */
+  /** Number of images that were included. */
   readonly images: number
-  /** Images that could not be read; `index` is their number in the data. */
+  /** The images that could not be read; `index` is the index in the dataset. */
   readonly unreadable: readonly SkippedImage[]
 }
 
@@ -39,14 +39,14 @@ const checks = {
   onProgress: optional(callback<(done: number, of: number) => void>()),
 }
 
-/** Images read at a time: 10 MB of the paper's size. */
+/** Images read at a time: 10 MB at the paper's size. */
 const batch = 64
 
 /**
- * Mean and covariance of the channels over all pixels of a dataset; reads each image once.
- * Computed from whole numbers without rounding: the same doubles whatever the order, up to 10^11 pixels.
+ * Computes mean and covariance of the channels over all pixels of a dataset. Each image is read once. The sums are exact
+ * integers, so the results do not depend on the order of the images, up to 10^11 pixels.
  *
- * @throws VggError INVALID_ARGUMENT, ABORTED, FILE_FORMAT where no image could be read; what `data.read` throws
+ * @throws VggError INVALID_ARGUMENT, ABORTED, FILE_FORMAT if no image could be read; and the errors of `data.read`
  */
 export async function statisticsOf(data: Dataset, options: StatisticsOptions = {}): Promise<Statistics> {
   const { limit, seed, signal, onProgress } = readOptions(options, 'statistics options', checks)
@@ -57,13 +57,13 @@ export async function statisticsOf(data: Dataset, options: StatisticsOptions = {
   const unreadable: SkippedImage[] = []
   let images = 0
   for await (const read of batchesOf(chosen ? subset(data, chosen) : data, batch)) {
-    throwIfAborted(signal, 'The making of the statistics')
+    throwIfAborted(signal, 'The computation of the statistics')
     sums.add(await read.images.data())
     images += read.labels.length
-    unreadable.push(...read.unreadable.map((one) => ({ ...one, index: chosen?.[one.index] ?? one.index })))
+    unreadable.push(...read.unreadable.map((image) => ({ ...image, index: chosen?.[image.index] ?? image.index })))
     onProgress?.(images + unreadable.length, chosen?.length ?? data.count)
   }
-  if (images === 0) throw nothingRead(unreadable)
+  if (images === 0) throw noImageRead(unreadable)
   const pixels = images * data.height * data.width
   const covariance = sums.covariance(pixels)
   const colour = data.channels === 3 ? colourShiftOf(covariance) : undefined
@@ -71,27 +71,27 @@ export async function statisticsOf(data: Dataset, options: StatisticsOptions = {
 }
 
 /**
- * The mean of every channel over all pixels of all images, 0 to 255: what the paper subtracts (section 2.1). Take it of
- * images of the network's size: a border that is added afterwards has its share in the mean. Reads the whole dataset
- * once; `statisticsOf` gives the colour shift besides, from the same reading.
+ * Computes the mean of each channel over all pixels of a dataset, 0 to 255, which the paper subtracts (Sect. 2.1). The
+ * images should have the network's size, because a padded border counts too. Reads each image once; {@link statisticsOf}
+ * computes the colour shift in the same pass.
  *
- * @throws VggError as `statisticsOf`
+ * @throws VggError the errors of {@link statisticsOf}
  */
 export async function meanOf(data: Dataset): Promise<number[]> {
   return (await statisticsOf(data)).mean
 }
 
-function nothingRead(unreadable: readonly SkippedImage[]): VggError {
+function noImageRead(unreadable: readonly SkippedImage[]): VggError {
   const [first] = unreadable
-  const which = first ? `none of ${unreadable.length} could be read: ${first.name}: ${first.reason}` : 'there is none'
-  return new VggError('FILE_FORMAT', `Expected images for the statistics but ${which}`)
+  const found = first ? `none of ${unreadable.length} could be read: ${first.name}: ${first.reason}` : 'there is none'
+  return new VggError('FILE_FORMAT', `Expected images for the statistics but ${found}`)
 }
 
-/** Sums of values and of products of two: whole numbers, exact in a double up to 2^53. */
+/** Sums of values and of products of two values: integers, exact in a double up to 2^53. */
 class Sums {
   readonly #channels: number
   readonly #values: number[]
-  /** Above and on the diagonal, row after row. */
+  /** Upper triangle with the diagonal, row by row. */
   readonly #products: number[]
 
   constructor(channels: number) {
@@ -100,7 +100,7 @@ class Sums {
     this.#products = new Array<number>((channels * (channels + 1)) / 2).fill(0)
   }
 
-  /** @param pixels uint8, the channels of a pixel side by side */
+  /** Adds pixels: uint8, channels last. */
   add(pixels: Uint8Array): void {
     const step = this.#channels * pixelsAtOnce
     for (let start = 0; start < pixels.length; start += step) {
@@ -121,14 +121,14 @@ class Sums {
     const mean = this.mean(pixels)
     const entry = (row: number, column: number) => {
       const [low, high] = row < column ? [row, column] : [column, row]
-      const position = low * this.#channels - (low * (low - 1)) / 2 + high - low
-      return (this.#products[position] ?? 0) / pixels - (mean[low] ?? 0) * (mean[high] ?? 0)
+      const index = low * this.#channels - (low * (low - 1)) / 2 + high - low
+      return (this.#products[index] ?? 0) / pixels - (mean[low] ?? 0) * (mean[high] ?? 0)
     }
     return mean.map((_, row) => mean.map((_, column) => entry(row, column)))
   }
 }
 
-/** 255 * 255 times this stays below 2^31: the inner loops compute in small integers, three times as fast. */
+/** 255 * 255 times this is below 2^31: the inner loops then compute in 31-bit integers, three times as fast. */
 const pixelsAtOnce = 32768
 
 interface PartSums {
@@ -138,8 +138,8 @@ interface PartSums {
 
 function greySums(pixels: Uint8Array): PartSums {
   let [sum, product] = [0, 0]
-  for (let position = 0; position < pixels.length; position++) {
-    const value = pixels[position] ?? 0
+  for (let index = 0; index < pixels.length; index++) {
+    const value = pixels[index] ?? 0
     sum = (sum + value) | 0
     product = (product + value * value) | 0
   }
@@ -148,10 +148,10 @@ function greySums(pixels: Uint8Array): PartSums {
 
 function colourSums(pixels: Uint8Array): PartSums {
   let [r, g, b, rr, rg, rb, gg, gb, bb] = [0, 0, 0, 0, 0, 0, 0, 0, 0]
-  for (let position = 0; position < pixels.length; position += 3) {
-    const red = pixels[position] ?? 0
-    const green = pixels[position + 1] ?? 0
-    const blue = pixels[position + 2] ?? 0
+  for (let index = 0; index < pixels.length; index += 3) {
+    const red = pixels[index] ?? 0
+    const green = pixels[index + 1] ?? 0
+    const blue = pixels[index + 2] ?? 0
     r = (r + red) | 0
     g = (g + green) | 0
     b = (b + blue) | 0

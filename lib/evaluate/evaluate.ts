@@ -1,4 +1,4 @@
-import type { Images, SkippedImage } from '../data/batch.js'
+import type { ImageBatch, SkippedImage } from '../data/batch.js'
 import { type Dataset, datasetCheck } from '../data/dataset.js'
 import { batchesOf } from '../data/loader.js'
 import { throwIfAborted, VggError } from '../error.js'
@@ -70,7 +70,7 @@ export async function evaluateParts(
   return { ...(tally ?? new Tally(classNames)).metrics(), unreadable }
 }
 
-async function* batchesOfParts(parts: readonly Dataset[], batch: number): AsyncGenerator<Images> {
+async function* batchesOfParts(parts: readonly Dataset[], batch: number): AsyncGenerator<ImageBatch> {
   let before = 0
   for (const data of parts) {
     for await (const { unreadable, ...read } of batchesOf(data, batch)) {
@@ -86,7 +86,7 @@ interface Scored {
   classes: number
 }
 
-async function score(net: Network, batch: Images): Promise<Scored> {
+async function score(net: Network, batch: ImageBatch): Promise<Scored> {
   const output = await net.forward(batch.images)
   const [, classes = 0, ...map] = output.shape
   if (map.length > 0) {

@@ -1,5 +1,5 @@
 import path from 'node:path'
-import type { Images, SkippedImage } from '../data/batch.js'
+import type { ImageBatch, SkippedImage } from '../data/batch.js'
 import { type Dataset, datasetCheck } from '../data/dataset.js'
 import { batchesOf } from '../data/loader.js'
 import { throwIfAborted, VggError } from '../error.js'
@@ -99,7 +99,7 @@ function classNamesOf(net: Network, data: Dataset): string[] {
   )
 }
 
-function mistakesOf(logits: Float32Array, classes: number, { images, labels, indices }: Images): Mistake[] {
+function mistakesOf(logits: Float32Array, classes: number, { images, labels, indices }: ImageBatch): Mistake[] {
   const pixels = valuesOf(images)
   const bytes = pixels.length / labels.length
   return Array.from(labels).flatMap((truth, row) => {
@@ -125,7 +125,7 @@ function softmax(logits: Float32Array): number[] {
 }
 
 /** Copies the pixels: a subarray would keep the whole batch in memory. */
-function withOwnMemory(mistake: Mistake, { images }: Images): Mistake {
+function withOwnMemory(mistake: Mistake, { images }: ImageBatch): Mistake {
   const shared = mistake.pixels.buffer === valuesOf(images).buffer
   return shared ? { ...mistake, pixels: mistake.pixels.slice() } : mistake
 }

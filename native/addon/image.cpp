@@ -15,11 +15,11 @@
 namespace vggnet::addon {
 namespace {
 
-// Beyond it products of sides would not be exact, and sums of places no 32-bit numbers.
+// Above it, products of sides would not be exact, and pixel indices would not fit into 32 bits.
 constexpr int64_t kLongestSide = 1 << 24;
 
-// Makes pixels on a thread of libuv's pool, and puts them into an array when they are made: until then the array is its
-// owner's, who may give its memory away. Deletes itself.
+// Computes pixels on a thread of libuv's pool, and copies them into an array at the end. Until then the caller may transfer
+// the memory of the array. Deletes itself.
 class PixelWork : public Napi::AsyncWorker {
  public:
   using Fill = std::function<void(uint8_t*)>;
@@ -27,7 +27,7 @@ class PixelWork : public Napi::AsyncWorker {
   PixelWork(Napi::Env env, const Napi::Uint8Array& into, Fill fill)
       : AsyncWorker(env), fill_(std::move(fill)), deferred_(env), size_(into.ByteLength()), into_(Napi::Persistent(into)) {}
 
-  // Holds a value until the promise is settled.
+  // Keeps a value alive until the promise settles.
   void keep(const Napi::Object& value) { kept_ = Napi::Persistent(value); }
   Napi::Promise promise() const { return deferred_.Promise(); }
 
@@ -49,7 +49,8 @@ class PixelWork : public Napi::AsyncWorker {
     settle([&] {
       Napi::Uint8Array into = into_.Value();
       if (into.ByteLength() != size_) {
-        deferred_.Reject(make_error(Env(), kInvalidArgument, "Expected an array that keeps its memory until its pixels are there"));
+        deferred_.Reject(make_error(Env(), kInvalidArgument,
+                                    "Expected an array whose memory is not transferred before its pixels are written"));
         return;
       }
       std::memcpy(into.Data(), pixels_.get(), size_);
@@ -60,7 +61,7 @@ class PixelWork : public Napi::AsyncWorker {
     settle([&] { deferred_.Reject(make_error(Env(), code_, error.Message())); });
   }
 
-  // In a worker thread that is being terminated nothing can be settled, and nobody waits.
+  // In a worker thread that is being terminated, a promise cannot be settled.
   template <class Body>
   static void settle(Body body) {
     try {
@@ -88,15 +89,15 @@ int64_t side_of(const Napi::Object& given, const char* field) {
 
 Crop crop_of(const Napi::Object& given) {
   const Napi::Object source = object_of(given, "source"), box = object_of(given, "box"), crop = object_of(given, "crop");
-  const Crop found{
+  const Crop result{
       side_of(source, "height"), side_of(source, "width"), side_of(box, "height"),
       side_of(box, "width"),     count_of(box, "top"),     count_of(box, "left"),
       side_of(crop, "height"),   side_of(crop, "width"),   static_cast<int>(count_of(crop, "channels"))};
-  if (found.channels != 1 && found.channels != 3)
-    throw Error(kInvalidArgument, "Expected 1 or 3 for channels but received " + std::to_string(found.channels));
-  if (found.top > found.height - found.crop_height || found.left > found.width - found.crop_width)
+  if (result.channels != 1 && result.channels != 3)
+    throw Error(kInvalidArgument, "Expected 1 or 3 for channels but received " + std::to_string(result.channels));
+  if (result.top > result.height - result.crop_height || result.left > result.width - result.crop_width)
     throw Error(kShapeMismatch, "Expected a crop within the rescaled image");
-  return found;
+  return result;
 }
 
 Napi::Uint8Array bytes_of(const Napi::Object& given, const char* field) {
@@ -125,7 +126,7 @@ Napi::Value decode_jpeg(const Napi::CallbackInfo& info) {
     const Napi::Object given = object_of(info);
     const Crop crop = crop_of(given);
     const Napi::Uint8Array array = bytes_of(given, "bytes");
-    // They may be the user's, who may write to them or hand them to another thread meanwhile.
+    // A copy, because the caller may change or transfer the bytes meanwhile.
     std::vector<uint8_t> bytes(array.Data(), array.Data() + array.ByteLength());
     auto* work = new PixelWork(info.Env(), target_of(given, crop), [crop, bytes = std::move(bytes)](uint8_t* into) {
       vggnet::decode_jpeg(bytes.data(), bytes.size(), crop, into);

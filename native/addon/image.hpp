@@ -1,13 +1,13 @@
 #pragma once
-// Images, on libuv's threads. Their pixels go into an array that is given: `into`.
+// Decodes and rescales images on libuv's threads. The pixels are written to the array `into` of the call.
 #include <napi.h>
 
 namespace vggnet::addon {
 
-// The crop of a JPEG: bytes, which are copied, and the fields of a crop.
+// Decodes the crop of a JPEG. The bytes are copied.
 Napi::Value decode_jpeg(const Napi::CallbackInfo&);
 
-// The crop of pixels, which must stay as they are until the promise is settled, and the fields of a crop.
+// Computes the crop of pixels, which must not change until the promise settles.
 Napi::Value rescale(const Napi::CallbackInfo&);
 
 }  // namespace vggnet::addon

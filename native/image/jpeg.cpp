@@ -12,7 +12,7 @@ namespace {
 
 using namespace turbojpeg;
 
-// A progressive file of a few bytes can ask for thousands of scans of a large image; libvips has the same limit.
+// A small progressive file can contain thousands of scans of a large image. libvips has the same limit.
 constexpr int kMostScans = 100;
 
 class Decoder {
@@ -34,7 +34,7 @@ class Decoder {
   void* handle_;
 };
 
-// Halvings by the decoder, as sharp does it: so many that both ways give nearly the same image.
+// The factor by which the decoder shrinks the image, chosen as in sharp, so that both give nearly the same image.
 int denominator_of(const Crop& crop) {
   const double shrink = std::min(static_cast<double>(crop.source_width) / static_cast<double>(crop.width),
                                  static_cast<double>(crop.source_height) / static_cast<double>(crop.height));
@@ -42,7 +42,7 @@ int denominator_of(const Crop& crop) {
   return denominator > 1 && static_cast<int>(shrink) == denominator ? denominator / 2 : denominator;
 }
 
-// Width of an iMCU; 0: of an image whose parts are not decoded singly.
+// Width of an iMCU in pixels; 0 if the image cannot be decoded in parts.
 int imcu_width(int subsampling) {
   switch (subsampling) {
     case k444:
@@ -57,8 +57,8 @@ int imcu_width(int subsampling) {
   }
 }
 
-// What is decoded for some rows and columns of the scaled image. Colours of half the width are smoothed across iMCUs:
-// only from one further at each side are the bytes those of the whole image.
+// The region to decode for some rows and columns of the scaled image. Subsampled colours are smoothed across iMCUs: with one
+// more iMCU on each side, the bytes are those of the whole image.
 Region region_of(const Taps& rows, const Taps& columns, int64_t height, int64_t width, int imcu) {
   if (imcu == 0) return {0, 0, static_cast<int>(width), static_cast<int>(height)};
   const int64_t left = std::max<int64_t>(columns.from / imcu - 1, 0) * imcu;
@@ -89,7 +89,7 @@ void decode_jpeg(const uint8_t* bytes, size_t size, const Crop& crop, uint8_t* i
   const Region region = region_of(rows, columns, scaled(crop.source_height), scaled(crop.source_width),
                                   imcu_width(decoder.get(kSubsampling)) / denominator);
   decoder.check(tj3SetScalingFactor(decoder.handle(), {1, denominator}));
-  // To ask for all of it is an error where the library knows no iMCU.
+  // A cropping region is an error if the library knows no iMCU, even for the whole image.
   if (region.width != scaled(crop.source_width) || region.height != scaled(crop.source_height))
     decoder.check(tj3SetCroppingRegion(decoder.handle(), region));
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Dataset } from '../../lib/data/dataset.js'
-import { subset } from '../../lib/data/split.js'
+import { subset } from '../../lib/data/derived.js'
 import { evaluate } from '../../lib/evaluate/evaluate.js'
 import { Tensor } from '../../lib/tensor.js'
 import type { EpochEvent, StepEvent } from '../../lib/train/events.js'

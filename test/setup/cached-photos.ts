@@ -4,11 +4,11 @@ import path from 'node:path'
 import sharp from 'sharp'
 import type { CacheOptions } from '../../lib/data/cache/cache.js'
 import type { Dataset } from '../../lib/data/dataset.js'
-import type { PhotoList } from '../../lib/data/sources/photo-dataset.js'
+import type { PhotoList } from '../../lib/data/sources/photo-list.js'
 import { Random } from '../../lib/random.js'
 import { newFolder } from './folder.js'
 
-/** JPEG and PNG files of many sizes: lying, progress, square, smaller than the crop. */
+/** JPEG and PNG files of many sizes: landscape, portrait, square, smaller than the crop. */
 const sizes = [
   [60, 80],
   [80, 60],
@@ -34,7 +34,7 @@ export interface CachedPhotos {
   readonly options: CacheOptions
 }
 
-/** `count` files in a folder of their own, and a cache beside it. */
+/** `count` files in a new folder, and a cache next to it. */
 export function cachedPhotos(count: number, options: Partial<CacheOptions> = {}): CachedPhotos {
   const folder = newFolder()
   const images = path.join(folder, 'images')

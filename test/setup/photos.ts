@@ -1,7 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import sharp, { type Sharp } from 'sharp'
-import type { PhotoList, PhotoSource } from '../../lib/data/sources/photo-dataset.js'
+import type { PhotoSource } from '../../lib/data/images/decode.js'
+import type { PhotoList } from '../../lib/data/sources/photo-list.js'
 import { Random } from '../../lib/random.js'
 
 /** Pixels as they are before they are packed into a file: uint8, h w c. */

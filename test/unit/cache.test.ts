@@ -18,8 +18,8 @@ describe('cachedDataset', () => {
     ['grey', { channels: 1 }],
     ['S = crop', { smallestSide: 32 }],
     ['enlarged', { smallestSide: 150 }],
-    ['no square', { crop: [32, 24] }],
-    ['without chance', { flip: false, randomCrop: false }],
+    ['not square', { crop: [32, 24] }],
+    ['without random augmentation', { flip: false, randomCrop: false }],
   ]
   test.each(ways)('gives the bytes of photoDataset for a fixed S: %s', async (_, options) => {
     const one = cachedPhotos(21, options)
@@ -34,7 +34,7 @@ describe('cachedDataset', () => {
     expect(cached.nameOf?.(3)).toBe(one.list.names[3])
   })
 
-  test('is what is read: images that are gone since are there still', async () => {
+  test('images whose files have changed since are read from the cache', async () => {
     const one = cachedPhotos(10, { crop: 16, smallestSide: 20 })
     const before = await readOf(cachedDataset(one.list, one.options))
     const cached = cachedDataset(one.list, one.options)
@@ -43,19 +43,19 @@ describe('cachedDataset', () => {
     expect(await readOf(cached)).toEqual(before)
   })
 
-  test('of a range of S: the same boxes, flips and colours, and pixels close to those of the files', async () => {
+  test('with a range of S: the same boxes, flips and colours, and pixels close to those of the files', async () => {
     const one = cachedPhotos(21, { smallestSide: [40, 64], colour })
     const cached = cachedDataset(one.list, one.options)
     const direct = photoDataset(one.list, withoutCache(one.options))
     const [ours, theirs] = [await augmentedOf(cached), await augmentedOf(direct)]
     expect({ ...ours, pixels: '' }).toEqual({ ...theirs, pixels: '' })
-    // another box by one pixel would be several grey levels off, somebody else's image fifty
+    // a box off by one pixel would differ by several grey levels, another image by fifty
     expect(await apart(cached, direct)).toBeLessThan(1.5)
     const other = photoDataset(one.list, { ...withoutCache(one.options), smallestSide: [41, 65] })
     expect(await apart(other, direct)).toBeGreaterThan(1.5)
   })
 
-  test('many shards, made before or while reading, through a loader', async () => {
+  test('several shards, read through a loader', async () => {
     const one = cachedPhotos(300)
     const cached = cachedDataset(one.list, one.options)
     const done: number[][] = []
@@ -73,7 +73,7 @@ describe('cachedDataset', () => {
     }
   })
 
-  test('a file that is changed makes its own shard anew, other settings make others, the old stay', async () => {
+  test('a changed file gives a new shard, other settings give other shards, and the old ones stay', async () => {
     const one = cachedPhotos(300)
     await cachedDataset(one.list, one.options).prepare()
     const first = shardsIn(one.options.cache)
@@ -100,7 +100,7 @@ describe('cachedDataset', () => {
     expect(shardsIn(one.options.cache)).toHaveLength(8)
   })
 
-  test('bytes are known by what they hold, functions not at all', async () => {
+  test('bytes are identified by their content, functions are rejected', async () => {
     const one = cachedPhotos(3)
     const held = { ...one.list, sources: [files[0], files[1], files[3]] }
     await cachedDataset(held, one.options).prepare()
@@ -115,7 +115,7 @@ describe('cachedDataset', () => {
 })
 
 describe('unreadable images', () => {
-  test('are told of as without a cache, each time, and may heal', async () => {
+  test('are reported at each read as without a cache, and read again once their files are fixed', async () => {
     const one = cachedPhotos(12, { onUnreadable: 'skip' })
     writeFileSync(one.list.sources[4] as string, files[0].subarray(0, 300))
     rmSync(one.list.sources[7] as string)

@@ -8,7 +8,7 @@ import { newFolder } from '../setup/folder.js'
 /** Byte of image `n`, plane `channel`, at `position`. */
 const byteAt = (n: number, channel: number, position: number) => (n * 50 + channel * 85 + position * 3) & 255
 
-/** Records in the format of the set's own description: labels, then red, green and blue planes of 32x32, row by row. */
+/** Records in the documented format: labels, then red, green and blue planes of 32x32, row by row. */
 function records(labels: readonly (readonly number[])[]): Buffer {
   return Buffer.concat(
     labels.map((own, n) =>
@@ -44,7 +44,7 @@ describe('readCifar', () => {
     expect([...into]).toEqual(expected)
   })
 
-  test('several files one after another, with the names beside them', async () => {
+  test('several files in order, with the class names of the folder', async () => {
     const folder = newFolder()
     const names = 'airplane automobile bird cat deer dog frog horse ship truck'.split(' ')
     file('batches.meta.txt', `${names.join('\n')}\n\n`, folder)
@@ -63,16 +63,14 @@ describe('readCifar', () => {
     expect((await readCifar(train)).classNames[99]).toBe('class 99')
   })
 
-  test('a length that fits both is decided by the labels', async () => {
+  test('if the length fits both datasets, the labels decide', async () => {
     // 3074 records of 3073 bytes are as long as 3073 of 3074
     const alike = Buffer.alloc(3073 * 3074)
     for (let n = 0; n < 3074; n++) alike[n * 3073] = n % 10
     alike.fill(255, 1, 3073)
     const read = await readCifar(file('both.bin', alike))
     expect([read.count, read.classNames.length]).toEqual([3074, 10])
-    await expect(readCifar(file('both.bin', alike), { kind: 'cifar-100' })).rejects.toThrow(
-      /labels that are no classes/,
-    )
+    await expect(readCifar(file('both.bin', alike), { kind: 'cifar-100' })).rejects.toThrow(/labels out of range/)
   })
 
   test.each([
@@ -82,8 +80,8 @@ describe('readCifar', () => {
       /3073 bytes \(cifar-10\) or 3074 bytes \(cifar-100\) for .* but it has 9218 bytes/,
     ],
     ['empty', Buffer.alloc(0), /it has 0 bytes/],
-    ['a label that is no class', records([[10], [1]]), /labels that are no classes/],
-    ['a group that is none', records([[20, 5]]), /labels that are no classes/],
+    ['a label out of range', records([[10], [1]]), /labels out of range/],
+    ['a group out of range', records([[20, 5]]), /labels out of range/],
     ['a cut gzip', gzipSync(ten).subarray(0, -20), /whole gzip file/],
     [
       'the archive as it is distributed',
@@ -97,7 +95,7 @@ describe('readCifar', () => {
     expect((error as Error).message).toContain(position)
   })
 
-  test('files of both sets together, wrong names, no file, options', async () => {
+  test('files of both datasets, wrong names, a missing file and invalid options are rejected', async () => {
     const folder = newFolder()
     const one = file('data_batch_1.bin', ten, folder)
     await expect(readCifar([one, file('train.bin', hundred, folder)])).rejects.toThrow(
@@ -113,7 +111,7 @@ describe('readCifar', () => {
     expect((await readCifar(one, { classNames: given })).classNames).toEqual(given)
   })
 
-  test('a folder as it is distributed', async () => {
+  test('a folder as distributed', async () => {
     const folder = newFolder()
     expect(await readCifarFolder(folder)).toBeUndefined()
     file('data_batch_2.bin', records([[5]]), folder)

@@ -10,7 +10,7 @@ import { Random } from '../../lib/random.js'
 
 type Matrix = readonly (readonly number[])[]
 
-/** numpy.linalg.eigh, its order and signs turned to ours. */
+/** Results of numpy.linalg.eigh, in the order and with the signs of the library. */
 const goldens: { matrix: Matrix; values: number[]; vectors: Matrix }[] = [
   {
     matrix: [
@@ -68,7 +68,7 @@ describe('eigenOfSymmetric', () => {
     expect(furthest(vectors, found.vectors)).toBeLessThan(1e-13)
   })
 
-  test('takes any covariance apart: orthonormal vectors, V^T L V is the matrix, the largest first', () => {
+  test('decomposes any covariance: orthonormal vectors, V^T L V is the matrix, largest value first', () => {
     const random = new Random(11)
     for (let round = 0; round < 300; round++) {
       const matrix = randomCovariance(random)
@@ -138,7 +138,7 @@ describe('colourShiftOf', () => {
     expect(shift).toEqual({ values: [30, 20, 5], vectors: identity, deviation: 0.1 })
   })
 
-  test('a variance that rounding made negative is none', () => {
+  test('a variance that rounding made negative counts as 0', () => {
     expect(
       colourShiftOf(
         [
@@ -191,7 +191,7 @@ describe('colourShiftOf', () => {
 describe('drawColourShift', () => {
   const matrix = goldens[0]?.matrix ?? []
 
-  test("what is drawn has mean 0 and the pixels' covariance times the deviation squared", () => {
+  test("the shifts have mean 0 and the pixels' covariance times the deviation squared", () => {
     const shift = colourShiftOf(matrix)
     const draws = Array.from({ length: 200_000 }, (_, index) => drawColourShift(Random.at(1, 0, index), shift))
     const mean = [0, 1, 2].map((channel) => draws.reduce((sum, draw) => sum + (draw[channel] ?? 0), 0) / draws.length)
@@ -207,7 +207,7 @@ describe('drawColourShift', () => {
     }
   })
 
-  test('is the sum over the axes of vector * value * factor, by hand', () => {
+  test('is the sum over the axes of vector * value * factor, computed by hand', () => {
     const shift: ColourShift = {
       values: [30, 20, 5],
       vectors: [
@@ -236,7 +236,7 @@ describe('drawColourShift', () => {
     expect(Math.abs(blue - red)).toBeLessThan(1e-6)
   })
 
-  test('a deviation of 0 adds nothing, and takes as many numbers', () => {
+  test('a deviation of 0 gives no shift, and draws as many numbers', () => {
     const [still, moved] = [new Random(4), new Random(4)]
     expect(drawColourShift(still, colourShiftOf(matrix, 0)).every((value) => value === 0)).toBe(true)
     drawColourShift(moved, colourShiftOf(matrix))
@@ -245,7 +245,7 @@ describe('drawColourShift', () => {
 })
 
 describe('colourShiftCheck', () => {
-  test('lets through what went through JSON, and nothing else', () => {
+  test('accepts a shift that went through JSON, and nothing else', () => {
     const shift = colourShiftOf(goldens[0]?.matrix ?? [])
     expect(colourShiftCheck(JSON.parse(JSON.stringify(shift)), 'colour')).toEqual(shift)
     const wrong = [

@@ -46,7 +46,7 @@ describe('rescaledSize', () => {
     expect(rescaledSize({ height, width }, smallestSide)).toEqual({ height: newHeight, width: newWidth })
   })
 
-  test('the smallest side is S, and the proportions stay to half a pixel, for any image', () => {
+  test('the smallest side is S, and the aspect ratio is kept to half a pixel, for any image', () => {
     const random = new Random(1)
     for (let round = 0; round < 2000; round++) {
       const size = { height: 1 + random.integer(4000), width: 1 + random.integer(4000) }
@@ -96,7 +96,7 @@ describe('drawCropBox', () => {
     ).toBeLessThan(4)
   })
 
-  test('every S of [256, 512] is as likely as the others, both ends included', () => {
+  test('S is uniformly distributed over [256, 512], both ends included', () => {
     const boxes = boxesOf(60_000, { height: 375, width: 500 }, { crop: 224, smallestSide: [256, 512] })
     expect(
       Math.abs(
@@ -121,7 +121,7 @@ describe('drawCropBox', () => {
     expect(Math.abs(mean - 0.5)).toBeLessThan((5 * 0.289) / Math.sqrt(shares.length))
   })
 
-  test('an image of exactly the crop has one box', () => {
+  test('an image of the size of the crop has one box', () => {
     for (const box of boxesOf(20, { height: 32, width: 32 }, { crop: 32, smallestSide: 32 })) {
       expect(box).toEqual({ smallestSide: 32, height: 32, width: 32, top: 0, left: 0 })
     }
@@ -138,7 +138,7 @@ describe('drawCropBox', () => {
     }
   })
 
-  test('a crop that is no square fits into images that lie and that stand', () => {
+  test('a crop that is not square fits into landscape and portrait images', () => {
     for (const size of [
       { height: 90, width: 200 },
       { height: 200, width: 90 },
@@ -149,7 +149,7 @@ describe('drawCropBox', () => {
     }
   })
 
-  test('takes three numbers whatever the options, so that what is drawn next does not hang on them', () => {
+  test('draws three numbers whatever the options, so that the next draws do not depend on them', () => {
     const numberAfter = (given: Parameters<typeof cropOptionsFrom>[0]) => {
       const random = new Random(5)
       drawCropBox(random, { height: 375, width: 500 }, cropOptionsFrom(given))
@@ -164,7 +164,7 @@ describe('drawCropBox', () => {
     expect(numberAfter({ crop: 224, smallestSide: 224 })).toBe(expected)
   })
 
-  test('without random crops it is the middle, and S is drawn still', () => {
+  test('without random crops it is the centre crop, and S is still drawn', () => {
     const boxes = boxesOf(300, { height: 50, width: 80 }, { crop: 32, smallestSide: [34, 44], randomCrop: false })
     expect(new Set(boxes.map(({ smallestSide }) => smallestSide)).size).toBe(11)
     for (const { top, left, height, width } of boxes) {
@@ -174,7 +174,7 @@ describe('drawCropBox', () => {
 })
 
 describe('centreCropBox', () => {
-  test('is the middle at S, and at the middle of a range', () => {
+  test('is the centre crop at S, or at the middle of its range', () => {
     const size = { height: 375, width: 500 }
     expect(centreCropBox(size, { crop: [224, 224], smallestSide: 256 })).toEqual({
       smallestSide: 256,
@@ -195,7 +195,7 @@ describe('centreCropBox', () => {
 })
 
 describe('cropOptionsFrom', () => {
-  test('S is 256/224 of the crop unless stated, and one value as a range is that value', () => {
+  test('the default S is 256/224 of the crop, and a range of one value is that value', () => {
     expect(cropOptionsFrom({ crop: 224 })).toEqual({ crop: [224, 224], smallestSide: 256, randomCrop: true })
     expect(cropOptionsFrom({ crop: [32, 28] })).toMatchObject({ crop: [32, 28], smallestSide: 37 })
     expect(cropOptionsFrom({ crop: 224, smallestSide: [256, 256] }).smallestSide).toBe(256)

@@ -1,8 +1,7 @@
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
-import { withClasses } from '../../lib/data/classes.js'
+import { paddedDataset, withClasses } from '../../lib/data/derived.js'
 import { type ImageSize, readImage } from '../../lib/data/images/image.js'
-import { paddedDataset } from '../../lib/data/padded.js'
 import { arrayDataset } from '../../lib/data/sources/arrays.js'
 import { idxDataset } from '../../lib/data/sources/idx.js'
 
@@ -11,8 +10,8 @@ const red = { create: { width: 40, height: 40, channels: 3, background: 'red' } 
 const png = await sharp(red).png().toBuffer()
 const size = { height: 32, width: 32, channels: 3 } as const
 
-// What TypeScript refuses, plain JavaScript may pass.
-describe('what is misspelt or out of range is refused by name', () => {
+// Plain JavaScript can pass values that TypeScript rejects.
+describe('misspelt and out-of-range options are rejected by name', () => {
   const misspelt = { classnames: ['a', 'b'] } as object
 
   test.each([

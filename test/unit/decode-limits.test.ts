@@ -29,7 +29,7 @@ const svg = (content = '') =>
   Buffer.from(`<svg xmlns="http://www.w3.org/2000/svg" width="20" height="10">${content}</svg>`)
 
 describe('SVG', () => {
-  test('is refused before it is drawn or measured, whatever its file is called', async () => {
+  test('is rejected before it is rendered or measured, whatever the name of its file', async () => {
     const { found } = await readApart([...Array(8).fill(svgBomb()), svgBomb(''), await png()])
     const refusal = {
       code: 'FILE_FORMAT',
@@ -40,7 +40,7 @@ describe('SVG', () => {
     expect(found).toEqual([...Array(9).fill(refusal), { bytes: 64 * 64 * 3 }])
   })
 
-  test('where it is allowed, is ended by the time limit, and holds up no other image', async () => {
+  test('if allowed, is stopped at the time limit without delaying other images', async () => {
     const options = { formats: ['svg', 'png'], decodeSeconds: 1 }
     const { found } = await readApart([...Array(4).fill(svgBomb()), svgBomb(''), await png()], options)
     const refusal = {
@@ -50,7 +50,7 @@ describe('SVG', () => {
     expect(found).toEqual([...Array(5).fill(refusal), { bytes: 64 * 64 * 3 }])
   })
 
-  test('where it is allowed, is drawn at the size that is wanted, on black', async () => {
+  test('if allowed, is rendered at the size of the crop, on black', async () => {
     const half = svg('<rect width="10" height="10" fill="#c80000"/>')
     const allowed = { formats: ['svg'] } as const
     expect(await readImageSize(half, allowed)).toEqual({ height: 10, width: 20 })
@@ -62,7 +62,7 @@ describe('SVG', () => {
     expect(new Set(middle.subarray(0, 5)).size).toBe(1)
   })
 
-  test('that is damaged, or larger than the limit', async () => {
+  test('that is damaged or larger than the limit is rejected', async () => {
     const allowed = { formats: ['svg'] } as const
     const damaged = { code: 'FILE_FORMAT', message: expect.stringContaining('it is damaged, decoding it failed') }
     await expect(readImage(svg('<rect'), size, allowed)).rejects.toMatchObject(damaged)
@@ -72,7 +72,7 @@ describe('SVG', () => {
   })
 })
 
-describe('what takes too much', () => {
+describe('limits', () => {
   test('a TIFF of 256 million pixels in 20 KB is stopped at the time limit', async () => {
     const { found } = await readApart([tiffBomb(16000), await png()], { decodeSeconds: 1 })
     const message = expect.stringMatching(/0\.jpg but decoding it took longer than the limit of 1 s$/)
@@ -80,7 +80,7 @@ describe('what takes too much', () => {
     expect((await readImage(tiffBomb(200), size)).length).toBe(192)
   })
 
-  test('a progressive JPEG of 16000x16000 and a PNG of 60000x50000 are refused by their headers', async () => {
+  test('a progressive JPEG of 16000x16000 and a PNG of 60000x50000 are rejected by their headers', async () => {
     const jpeg = await packed(gradient(40, 50)).jpeg({ progressive: true }).toBuffer()
     const frame = jpeg.indexOf(Buffer.of(0xff, 0xc2))
     jpeg.writeUInt16BE(16000, frame + 5)
@@ -93,7 +93,7 @@ describe('what takes too much', () => {
     expect(peakMegabytes).toBeLessThan(400)
   })
 
-  test('counts as unreadable: an error, or left out', async () => {
+  test('an image beyond a limit is unreadable: an error, or skipped', async () => {
     const sources = [await png(), svg(), await packed(gradient(60, 60)).png().toBuffer()]
     const box = { crop: 8, pixelLimit: 2000 }
     await expect(photoDataset(listOf(sources), box).read(all(3), new Uint8Array(3 * 192))).rejects.toMatchObject({
@@ -111,7 +111,7 @@ describe('what takes too much', () => {
   })
 })
 
-test('options that are none are refused', async () => {
+test('invalid options are rejected', async () => {
   const bytes = await png()
   for (const [options, message] of [
     [{ formats: ['jpg'] }, "Expected one of jpeg, png, webp, gif, tiff, heif, svg for formats[0] but received 'jpg'"],

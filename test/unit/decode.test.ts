@@ -10,7 +10,7 @@ import { readImage } from '../../lib/data/images/image.js'
 import { newFolder } from '../setup/folder.js'
 import { claimsToBe, deepPng, flat, gradient, heldOtherwise, packed, pixelsOf } from '../setup/photos.js'
 
-/** The whole image as it is: neither rescaled nor crop. */
+/** The whole image: neither rescaled nor cropped. */
 async function decoded(bytes: Uint8Array, channels: 1 | 3 = 3): Promise<Uint8Array> {
   const image = await openImage(bytes, defaultDecoding)
   const { height, width } = image.size
@@ -36,7 +36,7 @@ describe('formats', () => {
   test.each([
     ['PNG', packed(image).png(), 0],
     ['PNG, interlaced', packed(image).png({ progressive: true }), 0],
-    ['WebP without loss', packed(image).webp({ lossless: true }), 0],
+    ['lossless WebP', packed(image).webp({ lossless: true }), 0],
     ['TIFF', packed(image).tiff({ compression: 'lzw' }), 0],
     ['JPEG', packed(image).jpeg({ quality: 100, chromaSubsampling: '4:4:4' }), 4],
     ['JPEG, progressive', packed(image).jpeg({ quality: 100, chromaSubsampling: '4:4:4', progressive: true }), 4],
@@ -64,7 +64,7 @@ describe('formats', () => {
     expect([...(await decoded(bits, 1))]).toEqual(Array.from({ length: 64 }, (_, i) => (((i >> 3) ^ i) & 1) * 255))
   })
 
-  test('colour as grey: the luminance of the light, not the mean of the numbers', async () => {
+  test('colour as grey: linear luminance, not the mean of the values', async () => {
     const colour = [180, 90, 60]
     const light = (value: number) => ((value / 255 + 0.055) / 1.055) ** 2.4
     const [r = 0, g = 0, b = 0] = colour.map(light)
@@ -115,16 +115,16 @@ describe('formats', () => {
     ).toBeLessThanOrEqual(1)
   })
 
-  test('16 bits with the profile of sRGB are the colours that they say', async () => {
+  test('16 bits with the profile of sRGB keep their colours', async () => {
     const values = Uint16Array.from({ length: 8 * 8 * 3 }, (_, index) => [50000, 30000, 20000][index % 3] ?? 0)
     const file = await deepPng(values, 8, 8, 3).withIccProfile('srgb').toBuffer()
-    // what lies in the file, whatever sharp wrote
+    // the values in the file
     const stored = await sharp(file, { ignoreIcc: true }).toColourspace('rgb16').raw({ depth: 'ushort' }).toBuffer()
     const expected = Array.from(new Uint16Array(stored.buffer, stored.byteOffset, 3), (value) => value / 257)
     expect(apart((await decoded(file)).subarray(0, 3), Uint8Array.from(expected, Math.round))).toBeLessThanOrEqual(2)
   })
 
-  test('what is transparent lies on black', async () => {
+  test('transparent parts become black', async () => {
     const veiled = pixelsOf([4, 8, 4], (_row, column, channel) => [200, 100, 40, column * 36][channel] ?? 0)
     const expected = pixelsOf([4, 8, 3], (_row, column, channel) => {
       return ([200, 100, 40][channel] ?? 0) * ((column * 36) / 255)
@@ -134,7 +134,7 @@ describe('formats', () => {
     }
   })
 
-  test('a file is judged by what is in it', async () => {
+  test('the format is recognised by content', async () => {
     const file = path.join(newFolder(), 'really-a-png.jpg')
     await packed(image).png().toFile(file)
     expect(apart(await decoded(await encodedBytes(file, defaultDecoding)), image.data)).toBe(0)
@@ -142,17 +142,20 @@ describe('formats', () => {
 })
 
 describe('boxes', () => {
-  test.each([1, 2, 3, 4, 5, 6, 7, 8])('EXIF orientation %i: upright before sizes are judged', async (orientation) => {
-    const upright = gradient(20, 30)
-    const stored = heldOtherwise(upright, orientation)
-    const bytes = await packed(stored).withMetadata({ orientation }).png().toBuffer()
-    const image = await openImage(bytes, defaultDecoding)
-    expect(image.size).toEqual({ height: 20, width: 30 })
-    expect(apart(await decoded(bytes), upright.data)).toBe(0)
-    const spec: CropSpec = { height: 5, width: 7, channels: 3 }
-    const crop = await decodeCrop(image, { height: 20, width: 30, top: 3, left: 11 }, spec, defaultDecoding)
-    expect([...crop]).toEqual([...pixelsOf([5, 7, 3], (row, column, ch) => [3 + row, 11 + column, 40][ch] ?? 0).data])
-  })
+  test.each([1, 2, 3, 4, 5, 6, 7, 8])(
+    'EXIF orientation %i is applied before sizes are computed',
+    async (orientation) => {
+      const upright = gradient(20, 30)
+      const stored = heldOtherwise(upright, orientation)
+      const bytes = await packed(stored).withMetadata({ orientation }).png().toBuffer()
+      const image = await openImage(bytes, defaultDecoding)
+      expect(image.size).toEqual({ height: 20, width: 30 })
+      expect(apart(await decoded(bytes), upright.data)).toBe(0)
+      const spec: CropSpec = { height: 5, width: 7, channels: 3 }
+      const crop = await decodeCrop(image, { height: 20, width: 30, top: 3, left: 11 }, spec, defaultDecoding)
+      expect([...crop]).toEqual([...pixelsOf([5, 7, 3], (row, column, ch) => [3 + row, 11 + column, 40][ch] ?? 0).data])
+    },
+  )
 
   test.each([
     ['halved', 100, 120, 0.5],
@@ -169,7 +172,7 @@ describe('boxes', () => {
     expect(apart(crop, expected.data)).toBeLessThanOrEqual(1)
   })
 
-  test('a JPEG that libjpeg shrinks while it decodes is the same image', async () => {
+  test('a JPEG that libjpeg shrinks while decoding is the same image', async () => {
     const waves = pixelsOf([480, 640, 3], (row, column, ch) => 128 + 90 * Math.sin((row + 2 * column + 40 * ch) / 60))
     const box = { height: 60, width: 80, top: 10, left: 20 }
     const crop: CropSpec = { height: 40, width: 50, channels: 3 }
@@ -179,8 +182,8 @@ describe('boxes', () => {
   })
 })
 
-describe('what is no whole image', () => {
-  test('is said with its reason', async () => {
+describe('incomplete images', () => {
+  test('are rejected with a reason', async () => {
     expect(await faultOf(new Uint8Array(0))).toBe('the file is empty')
     expect(await faultOf(Buffer.from('hello world'))).toBe('it is no image of a known format')
     expect(await faultOf(await claimsToBe(60000, 50000))).toBe(
@@ -213,7 +216,7 @@ describe('what is no whole image', () => {
     }
   })
 
-  test('a whole JPEG with bytes behind its end, and one whose last rows must be decoded, give the same crop', async () => {
+  test('an intact JPEG with bytes after its end, and one whose last rows must be decoded, give the same crop', async () => {
     const whole = await packed(image).jpeg().toBuffer()
     const box = { height: 100, width: 150, top: 30, left: 40 }
     const of = async (bytes: Buffer) =>
@@ -235,7 +238,7 @@ describe('what is no whole image', () => {
     })
   })
 
-  test('a thin line is refused before it becomes a thousand million pixels', async () => {
+  test('a thin line is rejected before it becomes 10^9 pixels', async () => {
     const line = await openImage(
       await packed(flat(2000, 1, [9]))
         .png()
@@ -248,7 +251,7 @@ describe('what is no whole image', () => {
     )
   })
 
-  test('a missing file, a folder, a pipe nobody writes to, a file too long for any image', async () => {
+  test('a missing file, a folder, a pipe without a writer and a file too long for any image are rejected', async () => {
     const folder = newFolder()
     const of = (name: string, decoding = defaultDecoding) => encodedBytes(path.join(folder, name), decoding)
     await expect(of('none.jpg')).rejects.toMatchObject({ code: 'FILE_NOT_FOUND', message: 'no such file' })
@@ -262,18 +265,18 @@ describe('what is no whole image', () => {
     )
   })
 
-  test('a source that fails or gives something else', async () => {
+  test('a source that fails or returns something else is rejected', async () => {
     await expect(encodedBytes(() => Promise.reject(new Error('gone')), defaultDecoding)).rejects.toMatchObject({
       code: 'FILE_FORMAT',
       message: 'its source failed: gone',
     })
     const text = (() => Promise.resolve('text')) as unknown as () => Promise<Uint8Array>
-    await expect(encodedBytes(text, defaultDecoding)).rejects.toThrow('its source gave no bytes')
+    await expect(encodedBytes(text, defaultDecoding)).rejects.toThrow('its source returned no bytes')
   })
 })
 
 describe('readImage', () => {
-  test('with a smallest side: rescaled to it, and the middle', async () => {
+  test('with a smallest side: rescaled to it, centre crop', async () => {
     const bytes = await packed(gradient(100, 200)).png().toBuffer()
     const read = await readImage(bytes, { height: 20, width: 30, channels: 3 }, { smallestSide: 50 })
     // rescaled to 50x100; rows 15 to 34, columns 35 to 64, each the middle of two of the source

@@ -6,7 +6,7 @@ import { type FolderParts, readFolder } from '../../lib/data/sources/folder.js'
 import { photoDataset } from '../../lib/data/sources/photo-dataset.js'
 import { newFolder, writeFiles } from '../setup/folder.js'
 
-/** A folder with these files; the names are enough, since nothing is opened. */
+/** Creates a folder with these files. They are empty, because none is opened. */
 function folderOf(...names: readonly string[]): string {
   const folder = newFolder()
   writeFiles(folder, Object.fromEntries(names.map((name) => [name, name])))
@@ -25,11 +25,11 @@ function imagesOf({ training }: FolderParts, folder: string, label: string): str
 const skippedOf = ({ skippedLinks }: FolderParts, folder: string) =>
   skippedLinks.map(({ path: file, reason }) => [path.relative(folder, file), reason.replaceAll(folder, '')])
 
-/** The warnings that a call gives. */
+/** The warnings that a call emits. */
 async function warningsOf(call: () => Promise<unknown>): Promise<string[]> {
   const warnings: string[] = []
   const listen = ({ name, message }: Error) => warnings.push(`${name}: ${message}`)
-  // those of earlier calls are still to come
+  // warnings of earlier calls may still arrive
   await new Promise(setImmediate)
   process.on('warning', listen)
   try {
@@ -60,7 +60,7 @@ describe('a link to a folder', () => {
     expect(warning).toMatch(/^VggDataWarning: Links that were not followed: .*\/dog\/up \(it leads to /)
   })
 
-  test('of another class is not followed, whichever class comes first', async () => {
+  test('of another class is not followed, in either order of the classes', async () => {
     const folder = folderOf('ant/1.jpg', 'cat/2.jpg', 'cat/sub/3.jpg', 'dog/4.jpg')
     link(folder, 'ant/all', '../cat')
     link(folder, 'ant/part', '../cat/sub')
@@ -69,13 +69,13 @@ describe('a link to a folder', () => {
     expect(found.training.names).toHaveLength(4)
     expect(imagesOf(found, folder, 'cat')).toEqual(['cat/2.jpg', 'cat/sub/3.jpg'])
     expect(skippedOf(found, folder)).toEqual([
-      ['ant/all', 'it is the folder /cat, which is read already'],
-      ['ant/part', 'it is the folder /cat/sub, which is read already'],
-      ['dog/part', 'it is the folder /cat/sub, which is read already'],
+      ['ant/all', 'it is the folder /cat, which was read already'],
+      ['ant/part', 'it is the folder /cat/sub, which was read already'],
+      ['dog/part', 'it is the folder /cat/sub, which was read already'],
     ])
   })
 
-  test('outside is followed once; a class that is such a link comes before a link within a class', async () => {
+  test('outside is followed once; a class that is such a link takes precedence over a link within a class', async () => {
     const outside = folderOf('far/1.jpg', 'far/deep/2.jpg', 'other/3.jpg')
     const folder = folderOf('a/0.jpg')
     link(folder, 'a/far', path.join(outside, 'far'))
@@ -86,12 +86,12 @@ describe('a link to a folder', () => {
     expect(imagesOf(found, folder, 'a')).toEqual(['a/0.jpg', 'a/one/3.jpg'])
     expect(imagesOf(found, folder, 'b')).toEqual(['b/1.jpg', 'b/deep/2.jpg'])
     expect(skippedOf(found, folder)).toEqual([
-      ['a/far', 'it is the folder /b, which is read already'],
-      ['a/two', 'it is the folder /a/one, which is read already'],
+      ['a/far', 'it is the folder /b, which was read already'],
+      ['a/two', 'it is the folder /a/one, which was read already'],
     ])
   })
 
-  test('that contains a folder which is read already leaves that folder out', async () => {
+  test('that contains a folder which was read already leaves that folder out', async () => {
     const outside = folderOf('x.jpg', 'inner/y.jpg')
     link(outside, 'up', '.')
     const folder = folderOf('a/0.jpg', 'b/0.jpg')
@@ -108,7 +108,7 @@ describe('a link to a folder', () => {
     link(folder, 'puppy', 'dog')
     await expect(readFolder(folder)).rejects.toThrow(/images of every class in .* but puppy has none/)
     expect(await warningsOf(() => readFolder(folder))).toEqual([
-      `VggDataWarning: Links that were not followed: ${folder}/puppy (it is the folder ${folder}/dog, which is read already)`,
+      `VggDataWarning: Links that were not followed: ${folder}/puppy (it is the folder ${folder}/dog, which was read already)`,
     ])
   })
 
@@ -125,7 +125,7 @@ describe('a link to a folder', () => {
   })
 })
 
-test('links that lead nowhere: to each other, to themselves, to nothing', async () => {
+test('broken links: to each other, to themselves, to a missing target', async () => {
   const folder = folderOf('a/0.jpg', 'b/0.jpg')
   link(folder, 'a/one', 'two')
   link(folder, 'a/two', 'one')
@@ -134,7 +134,7 @@ test('links that lead nowhere: to each other, to themselves, to nothing', async 
   link(folder, 'b/z.jpg', 'z.jpg')
   link(folder, 'loop', 'loop')
   const found = await readFolder(folder)
-  // one that is named as an image is a missing image
+  // a broken link with the name of an image is a missing image
   expect(found.training.names.map((name) => path.relative(folder, name))).toEqual(['a/0.jpg', 'b/0.jpg', 'b/z.jpg'])
   expect(skippedOf(found, folder)).toEqual([
     ['loop', 'it leads back to itself'],
@@ -146,7 +146,7 @@ test('links that lead nowhere: to each other, to themselves, to nothing', async 
   expect(found.ignored).toBe(0)
 })
 
-test('links to files are followed, wherever the file is and however often; the check names the repeated ones', async () => {
+test('links to files are followed, even repeatedly and out of the folder; the check reports repeated files', async () => {
   const outside = folderOf('single.jpg')
   const folder = folderOf('a/0.jpg', 'b/0.jpg')
   for (const name of ['a/x.jpg', 'a/y.jpg', 'b/x.jpg']) link(folder, name, path.join(outside, 'single.jpg'))

@@ -4,11 +4,12 @@ import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { imageBytes } from '../../lib/data/dataset.js'
 import { readFolder } from '../../lib/data/sources/folder.js'
-import { type PhotoList, photoDataset } from '../../lib/data/sources/photo-dataset.js'
+import { photoDataset } from '../../lib/data/sources/photo-dataset.js'
+import type { PhotoList } from '../../lib/data/sources/photo-list.js'
 import { newFolder, writeFiles } from '../setup/folder.js'
 import { writePhotos } from '../setup/photos.js'
 
-/** A folder with these files; a name is enough, for nothing is opened. */
+/** Creates a folder with these files. They are empty, because none is opened. */
 function folderOf(...names: readonly string[]): string {
   const folder = newFolder()
   writeFiles(folder, Object.fromEntries(names.map((name) => [name, ''])))
@@ -28,7 +29,7 @@ const faultOf = (folder: string) =>
   )
 
 describe('a folder for each class', () => {
-  test('classes and images in the order of their code units, whatever the language', async () => {
+  test('classes and images are in the order of their code units in every locale', async () => {
     const folder = folderOf('b/2.jpg', 'b/10.png', 'Z/1.JPEG', 'ä/1.webp', 'a/x.tif', '10/1.jpg', '9/1.jpg')
     const { training, validation, ignored } = await readFolder(folder)
     expect(training.classNames).toEqual(['10', '9', 'Z', 'a', 'b', 'ä'])
@@ -44,7 +45,7 @@ describe('a folder for each class', () => {
     expect([validation, ignored]).toEqual([undefined, 0])
   })
 
-  test('folders within a class are walked, what is no image is passed over and counted', async () => {
+  test('sub-folders of a class are read, other files are ignored and counted', async () => {
     const folder = folderOf('a/1.jpg', 'a/deep/er/2.jpg', 'b/3.jpg', 'b/Thumbs.db', 'b/.DS_Store', 'b/._3.jpg')
     writeFiles(folder, { 'a/deep/notes.txt': '', 'readme.md': '', 'stray.jpg': '', '.git/x/1.jpg': '' })
     const { training, ignored } = await readFolder(folder)
@@ -53,7 +54,7 @@ describe('a folder for each class', () => {
     expect(ignored).toBe(7)
   })
 
-  test('links to files and folders are followed, a link to nowhere is a missing image, a pipe is ignored', async () => {
+  test('links to files and folders are followed, a broken link is a missing image, a pipe is ignored', async () => {
     const elsewhere = folderOf('far/1.jpg', 'far/2.jpg', 'single.jpg')
     const folder = folderOf('a/0.jpg', 'b/0.jpg')
     symlinkSync(path.join(elsewhere, 'far'), path.join(folder, 'c'))
@@ -72,7 +73,7 @@ describe('a folder for each class', () => {
     expect(ignored).toBe(1)
   })
 
-  test('a stratified part is held out by the seed', async () => {
+  test('a stratified part is held out, depending on the seed', async () => {
     const names = ['a', 'b'].flatMap((label) =>
       Array.from({ length: label === 'a' ? 20 : 10 }, (_, i) => `${label}/${i}.jpg`),
     )
@@ -84,7 +85,7 @@ describe('a folder for each class', () => {
     expect((await readFolder(folder, { validation: 0.2, seed: 6 })).validation).not.toEqual(validation)
   })
 
-  test('what was found is read', async () => {
+  test('the images found can be read', async () => {
     const folder = newFolder()
     await writePhotos(folder, ['cat/1.jpg', 'cat/2.webp', 'dog/1.png'])
     const data = photoDataset((await readFolder(folder)).training, { crop: 8 })
@@ -119,11 +120,11 @@ describe('train/ and val/', () => {
     expect((await readFolder(folder)).training.classNames).toEqual(['car', 'plane', 'train'])
   })
 
-  test('other classes in one part are named', async () => {
+  test('classes that only one part has are an error', async () => {
     const folder = folderOf('train/a/1.jpg', 'train/b/1.jpg', 'train/c/1.jpg', 'val/a/1.jpg', 'val/d/1.jpg')
     expect(await faultOf(folder)).toMatchObject({
       code: 'FILE_FORMAT',
-      message: expect.stringMatching(/training part in .*val too but it lacks b, c and has d besides/),
+      message: expect.stringMatching(/training part in .*val too but it lacks b, c and also has d/),
     })
   })
 
@@ -136,7 +137,7 @@ describe('train/ and val/', () => {
 })
 
 describe('the classes of a model', () => {
-  test('give the labels; absent ones are none, others are an error', async () => {
+  test('give the labels; missing classes are allowed, other classes are an error', async () => {
     const folder = folderOf('b/1.jpg', 'c/1.jpg')
     const { training } = await readFolder(folder, { classNames: ['c', 'a', 'b'] })
     expect([[...training.labels], training.classNames]).toEqual([
@@ -148,7 +149,7 @@ describe('the classes of a model', () => {
   })
 })
 
-describe('is refused with what was expected', () => {
+describe('invalid folders are rejected', () => {
   test.each([
     [
       'no sub-folder',
@@ -168,7 +169,7 @@ describe('is refused with what was expected', () => {
     })
   })
 
-  test('no folder, a file, options', async () => {
+  test('a missing folder, a file and invalid options are rejected', async () => {
     const folder = newFolder()
     expect(await faultOf(path.join(folder, 'none'))).toMatchObject({ code: 'FILE_NOT_FOUND' })
     writeFileSync(path.join(folder, 'file'), '')

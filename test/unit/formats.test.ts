@@ -6,7 +6,7 @@ import { readImage } from '../../lib/data/images/image.js'
 import { coarseNoise } from '../setup/jpegs.js'
 import { flat, gradient, type Pixels, packed } from '../setup/photos.js'
 
-describe('what a file is', () => {
+describe('formatOf', () => {
   const source = () => packed(gradient(20, 30))
   test.each<[string, Sharp]>([
     ['jpeg', source().jpeg()],
@@ -46,11 +46,11 @@ describe('what a file is', () => {
     const bytes = Buffer.from(`${beginning}${svg}`, 'latin1')
     expect(formatOf(bytes)).toBe(format)
     await expect(openImage(bytes, defaultDecoding)).rejects.toMatchObject({ code: 'FILE_FORMAT' })
-    // what is taken for another format is not drawn as an SVG by libvips
+    // a file recognised as another format is not rendered as an SVG by libvips
     if (format !== 'svg' && format !== undefined) await expect(sharp(bytes).metadata()).rejects.toThrow()
   })
 
-  test('a file that is shorter than any signature', () => {
+  test('a file shorter than any signature', () => {
     for (const bytes of [Buffer.alloc(0), Buffer.of(0xff), Buffer.from('RIFF')]) expect(formatOf(bytes)).toBe(undefined)
   })
 })
@@ -61,9 +61,9 @@ const read = (bytes: Uint8Array, smallestSide: number) =>
 
 describe('the same pixels give the same bytes at every size', () => {
   test.each<[string, (pixels: Pixels) => Sharp]>([
-    ['WebP without loss', (pixels) => packed(pixels).webp({ lossless: true })],
+    ['lossless WebP', (pixels) => packed(pixels).webp({ lossless: true })],
     ['TIFF', (pixels) => packed(pixels).tiff({ compression: 'lzw' })],
-    ['AVIF without loss', (pixels) => packed(pixels).avif({ lossless: true, chromaSubsampling: '4:4:4', effort: 0 })],
+    ['lossless AVIF', (pixels) => packed(pixels).avif({ lossless: true, chromaSubsampling: '4:4:4', effort: 0 })],
     ['PNG, interlaced', (pixels) => packed(pixels).png({ progressive: true })],
   ])('%s and PNG', async (_, pack) => {
     const pixels = await coarseNoise(187, 251)
@@ -82,7 +82,7 @@ describe('the same pixels give the same bytes at every size', () => {
     },
   )
 
-  test.each(['gif', 'tiff', 'webp'] as const)('of several pages of a %s the first is taken', async (format) => {
+  test.each(['gif', 'tiff', 'webp'] as const)('the first of several pages of a %s is decoded', async (format) => {
     const pages = [flat(20, 30, [200, 40, 40]), flat(20, 30, [40, 200, 40])].map(({ data }) => Buffer.from(data))
     const raw = { height: 40, width: 30, channels: 3, pageHeight: 20 } as const
     const several = sharp(Buffer.concat(pages), { raw }).toFormat(format, { lossless: true, compression: 'lzw' })
@@ -93,7 +93,7 @@ describe('the same pixels give the same bytes at every size', () => {
   })
 })
 
-test('a TIFF of five channels is unreadable, and no fault of vggnet', async () => {
+test('a TIFF of five channels is unreadable, not an internal error', async () => {
   const { data, ...raw } = flat(10, 12, [90])
   const more = Buffer.from(data)
   const five = packed(flat(10, 12, [90, 90, 90]))
@@ -103,6 +103,6 @@ test('a TIFF of five channels is unreadable, and no fault of vggnet', async () =
   expect((await sharp(bytes).metadata()).channels).toBe(5)
   await expect(readImage(bytes, { height: 10, width: 12, channels: 3 })).rejects.toMatchObject({
     code: 'FILE_FORMAT',
-    message: expect.stringContaining('decoding it gave 10x12x4 values where 10x12x3 were expected'),
+    message: expect.stringContaining('decoding it gave 10x12x4 values instead of the expected 10x12x3'),
   })
 })

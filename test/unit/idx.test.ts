@@ -30,7 +30,7 @@ describe('readIdx', () => {
     expect(read.data).toEqual(images)
   })
 
-  test('a file larger than one chunk of a stream', async () => {
+  test('a file larger than one chunk of the stream', async () => {
     const large = Uint8Array.from({ length: 50 * 200 * 300 }, (_, index) => (index * 31) >> 3)
     const read = await readIdx(await file('large.gz', gzipSync(idxBytes([50, 200, 300], large))))
     expect(Buffer.compare(read.data, large)).toBe(0)
@@ -62,14 +62,14 @@ describe('readIdx', () => {
     expect((error as Error).message).toContain(position)
   })
 
-  test('a missing file and a folder', async () => {
+  test('a missing file and a folder are rejected', async () => {
     await expect(readIdx(path.join(folder, 'none'))).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' })
     await expect(readIdx(folder)).rejects.toMatchObject({ code: 'FILE_FORMAT' })
   })
 })
 
 describe('idxDataset', () => {
-  test('images and labels belong together', async () => {
+  test('labels belong to their images', async () => {
     const imagesFile = await file('set-images', idxBytes([2, 3, 4], images))
     const labels = await file('set-labels', idxBytes([2], Uint8Array.of(4, 1)))
     const data = await idxDataset({ images: imagesFile, labels })
@@ -80,13 +80,13 @@ describe('idxDataset', () => {
     expect([...into]).toEqual([...images.subarray(12), ...images.subarray(0, 12)])
   })
 
-  test('colour in the last axis', async () => {
+  test('channels are the last axis', async () => {
     const imagesFile = await file('colour-images', idxBytes([2, 2, 2, 3], images))
     const labels = await file('colour-labels', idxBytes([2], Uint8Array.of(0, 0)))
     expect(await idxDataset({ images: imagesFile, labels })).toMatchObject({ height: 2, width: 2, channels: 3 })
   })
 
-  test('unlike counts, images as labels, and a label beyond the names are refused', async () => {
+  test('differing counts, images as labels, and a label out of range are rejected', async () => {
     const imagesFile = await file('two', idxBytes([2, 3, 4], images))
     const three = await file('three', idxBytes([3], Uint8Array.of(0, 1, 2)))
     const two = await file('pair', idxBytes([2], Uint8Array.of(0, 9)))

@@ -7,14 +7,14 @@ import { photoDataset } from '../../lib/data/sources/photo-dataset.js'
 import { newFolder } from '../setup/folder.js'
 import { all, claimsToBe, colour, gradient, listOf, packed, randomsOf } from '../setup/photos.js'
 
-/** One image of 60x80, packed. */
+/** An encoded image of 60x80. */
 let map: Buffer
 
 beforeAll(async () => {
   map = await packed(gradient(60, 80)).png().toBuffer()
 })
 
-describe('what cannot be read', () => {
+describe('unreadable images', () => {
   /** Good and bad files; the reasons belong to positions 1, 2, 4, 5, 6, 8. */
   async function mixed(): Promise<string[]> {
     const folder = newFolder()
@@ -43,7 +43,7 @@ describe('what cannot be read', () => {
     [8, /^its header is damaged or cut off$/],
   ] as const
 
-  test('skip: all of it is said with position, path and reason, its bytes are 0, the rest is read', async () => {
+  test('skip: they are reported with position, path and reason, their bytes are 0, and the others are read', async () => {
     const files = await mixed()
     const data = photoDataset(listOf(files), { crop: 16, smallestSide: 24, onUnreadable: 'skip', colour, workers: 3 })
     const bytes = imageBytes(data)
@@ -68,10 +68,10 @@ describe('what cannot be read', () => {
     }
   })
 
-  test('throw: the first in the order asked for, whatever the workers, and none is left running', async () => {
+  test('throw: the error is that of the first one in the order of the indices, for any number of workers', async () => {
     const files = await mixed()
     const sources = files.map((file) => async () => {
-      // what comes first takes longest
+      // the first fault takes longest
       await new Promise((resolve) => setTimeout(resolve, file.includes('4-text') ? 30 : 1))
       return readFile(file)
     })
@@ -84,7 +84,7 @@ describe('what cannot be read', () => {
         code: 'FILE_FORMAT',
         message: expect.stringMatching(/4-text\.jpg but it is no image/),
       })
-      // the gate is open again
+      // later reads work
       expect(await data.read(Int32Array.of(0, 3), into.subarray(0, 2 * imageBytes(data)))).toEqual([])
     }
   })
@@ -98,7 +98,7 @@ describe('what cannot be read', () => {
     await expect(data.readAugmented?.(all(2), randomsOf(2), into)).rejects.toMatchObject(error)
   })
 
-  test('a fault of the caller is not passed over under skip', async () => {
+  test('an error of the caller is not skipped', async () => {
     const data = photoDataset(listOf([map]), { crop: 16, onUnreadable: 'skip' })
     const into = new Uint8Array(imageBytes(data))
     await expect(data.readAugmented?.(all(1), [], into)).rejects.toMatchObject({ code: 'INTERNAL' })

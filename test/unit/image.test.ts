@@ -44,19 +44,19 @@ describe('readImage', () => {
     expect([...read]).toEqual([...row, ...row])
   })
 
-  test('a wide image is cut at both sides, not squashed', async () => {
+  test('a wide image is cropped at both sides, not distorted', async () => {
     const image = await bands(300, 100, [red, green, blue])
     const read = await readImage(image, { height: 50, width: 50, channels: 3 })
     expect(read).toHaveLength(50 * 50 * 3)
     const middle = 25 * 50 * 3
     for (const column of [2, 25, 47]) {
       const [r = 255, g = 0, b = 255] = read.subarray(middle + column * 3, middle + column * 3 + 3)
-      // the edges ring by a few values; a squashed image would show red and blue there
+      // values at the edges overshoot a little; a distorted image would show red and blue there
       expect([r < 10, g > 245, b < 10]).toEqual([true, true, true])
     }
   })
 
-  test('a small image is enlarged to cover', async () => {
+  test('a small image is enlarged to cover the size', async () => {
     const read = await readImage(await bands(10, 10, [green]), { height: 32, width: 48, channels: 3 })
     expect([...read.subarray(0, 3), ...read.subarray(-3)]).toEqual([...green, ...green])
   })
@@ -75,7 +75,7 @@ describe('readImage', () => {
     expect(new Set(await readImage(clear, { height: 8, width: 8, channels: 3 }))).toEqual(new Set([0]))
   })
 
-  test('an image of 16 bits is brought to 8', async () => {
+  test('an image of 16 bits is reduced to 8', async () => {
     const deep = await sharp(new Uint8Array(64).fill(200), { raw: { width: 8, height: 8, channels: 1 } })
       .toColourspace('grey16')
       .png()
@@ -83,7 +83,7 @@ describe('readImage', () => {
     expect(new Set(await readImage(deep, { height: 8, width: 8, channels: 1 }))).toEqual(new Set([200]))
   })
 
-  test('turned as EXIF says', async () => {
+  test('the EXIF orientation is applied', async () => {
     const turned = await sharp(await bands(20, 10, [red, blue]))
       .withMetadata({ orientation: 6 })
       .png()
@@ -94,7 +94,7 @@ describe('readImage', () => {
     expect([...read.subarray(-3)]).toEqual(blue)
   })
 
-  test('what is no image is said by name', async () => {
+  test('an error names the file that is no image', async () => {
     const size = { height: 8, width: 8, channels: 1 } as const
     const text = path.join(folder, 'text.png')
     await writeFile(text, 'no image')

@@ -13,7 +13,7 @@ async function* images(count: number, label: (n: number) => number | string): As
 }
 
 describe('datasetFrom', () => {
-  test('image files of an async iterable, decoded when they are read', async () => {
+  test('image files of an async iterable are decoded when they are read', async () => {
     const data = await datasetFrom(
       images(5, (n) => (n < 2 ? 'late' : 'early')),
       { crop: 8 },
@@ -27,7 +27,7 @@ describe('datasetFrom', () => {
     expect(data.readAugmented).toBeTypeOf('function')
   })
 
-  test('pixels of an iterable whose memory is used again', async () => {
+  test('pixels of an iterable that reuses its memory are copied', async () => {
     const image = new Uint8Array(2 * 3)
     function* again(): Generator<Labelled> {
       for (let n = 1; n <= 3; n++) yield { image: image.fill(n), label: n - 1 }
@@ -40,7 +40,7 @@ describe('datasetFrom', () => {
     expect(data.nameOf?.(1)).toBe('1')
   })
 
-  test('class names given: labels by name or number', async () => {
+  test('with given class names, labels are names or numbers', async () => {
     const options = { crop: 8, classNames: ['late', 'early'] }
     expect([
       ...(
@@ -72,7 +72,7 @@ describe('datasetFrom', () => {
     ).rejects.toThrow(/image 2/)
   })
 
-  test('an iterable without an end is stopped by memoryLimit, and closed', async () => {
+  test('memoryLimit stops an endless iterable, and closes it', async () => {
     let closed = false
     async function* endless(): AsyncGenerator<Labelled> {
       try {
@@ -88,7 +88,7 @@ describe('datasetFrom', () => {
     expect(closed).toBe(true)
   })
 
-  test('what the iterable throws comes through', async () => {
+  test('errors of the iterable are passed on', async () => {
     async function* failing(): AsyncGenerator<Labelled> {
       yield { image: await png(1), label: 0 }
       throw new Error('connection lost')
@@ -96,7 +96,7 @@ describe('datasetFrom', () => {
     await expect(datasetFrom(failing(), { crop: 8 })).rejects.toThrow('connection lost')
   })
 
-  test('an image that cannot be decoded is found when it is read', async () => {
+  test('an image that cannot be decoded is an error when it is read', async () => {
     const data = await datasetFrom([{ image: Buffer.from('text'), label: 0, name: 'odd' }], { crop: 8 })
     await expect(data.read(Int32Array.of(0), new Uint8Array(192))).rejects.toMatchObject({
       code: 'FILE_FORMAT',
@@ -130,7 +130,7 @@ describe('datasetFrom', () => {
     await expect(datasetFrom(source as Labelled[], options as { crop: number })).rejects.toThrow(message)
   })
 
-  test('options are looked at before the iterable is', async () => {
+  test('options are checked before the iterable is read', async () => {
     let begun = false
     function* source(): Generator<Labelled> {
       begun = true

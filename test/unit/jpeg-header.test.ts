@@ -37,7 +37,7 @@ const orientation = (little: boolean, value: number) =>
   ])
 
 describe('plainJpeg', () => {
-  test('size and components, whatever the sampling and the kind of frame', async () => {
+  test('size and components for any sampling and frame type', async () => {
     const pixels = await coarseNoise(37, 53)
     for (const sampling of samplings) {
       const components = sampling === 'grey' ? 1 : 3
@@ -53,7 +53,7 @@ describe('plainJpeg', () => {
     expect(plainJpeg(around.subarray(7, 7 + 100))).toBeUndefined()
   })
 
-  test.each([true, false])('EXIF, little endian %s: upright, or it is not plain', (little) => {
+  test.each([true, false])('EXIF, little endian %s: only upright images are plain', (little) => {
     expect(plainJpeg(withSegment(plain, 0xe1, orientation(little, 1)))).toEqual(plainJpeg(plain))
     expect(plainJpeg(withSegment(plain, 0xe1, exif(little, [[0x0110, 2, 7]])))).toEqual(plainJpeg(plain))
     for (const value of [0, 2, 3, 4, 5, 6, 7, 8, 9, 256]) {
@@ -76,7 +76,7 @@ describe('plainJpeg', () => {
     expect(plainJpeg(withSegment(plain, 0xe1, Buffer.from('http://ns.adobe.com/xap/1.0/\0')))).toBeDefined()
   })
 
-  test('what sharp writes: orientations and profiles are seen', async () => {
+  test('orientations and profiles that sharp writes are recognised', async () => {
     const image = packed(gradient(20, 30))
     for (const turned of [1, 2, 3, 4, 5, 6, 7, 8]) {
       const bytes = await image.clone().jpeg().withMetadata({ orientation: turned }).toBuffer()
@@ -114,7 +114,7 @@ describe('plainJpeg', () => {
     expect(plainJpeg(withSegment(plain, 0xc0, frame.data))).toBeUndefined()
   })
 
-  test('nothing, and every cut of a header', () => {
+  test('no bytes, and every truncation of a header', () => {
     expect(plainJpeg(new Uint8Array(0))).toBeUndefined()
     const scan = plain.indexOf(Buffer.of(0xff, 0xda))
     const segmentEnd = scan + 2 + plain.readUInt16BE(scan + 2)
@@ -142,7 +142,7 @@ describe('plainJpeg', () => {
     expect(seen).toBeLessThan(1900)
   })
 
-  test('noise behind the first mark', () => {
+  test('noise after the first marker', () => {
     const random = new Random(12)
     for (let time = 0; time < 2000; time++) {
       const bytes = Uint8Array.from({ length: random.integer(300) }, () =>

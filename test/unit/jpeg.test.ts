@@ -33,7 +33,7 @@ async function cropOf(bytes: Uint8Array, size: Position, box: Position, channels
   return into
 }
 
-/** Mean and largest difference, in levels. */
+/** Mean and largest difference in grey levels. */
 function apart(one: Uint8Array, other: Uint8Array): { mean: number; most: number } {
   expect(one.length).toBe(other.length)
   let [sum, most] = [0, 0]
@@ -74,7 +74,7 @@ describe.each(files)('%s', (_, sampling, progressive) => {
   ] as const
   const channels = sampling === 'grey' ? 1 : 3
 
-  test('whole and as it is: the bytes that sharp gives', async () => {
+  test('the whole image without rescaling has the bytes of sharp', async () => {
     for (const [height, width] of sides) {
       const bytes = await fileOf(sampling, progressive, [height, width])
       const got = await cropOf(
@@ -83,7 +83,7 @@ describe.each(files)('%s', (_, sampling, progressive) => {
         { height, width, top: 0, left: 0 },
         channels,
       )
-      // sharp has mozjpeg's decoder, which is libjpeg-turbo's
+      // sharp's decoder is mozjpeg's, which is libjpeg-turbo's
       expect(
         Buffer.compare(
           got,
@@ -97,22 +97,25 @@ describe.each(files)('%s', (_, sampling, progressive) => {
   })
 
   // Decoded from parts of the file, wherever they begin and end, and halved, quartered, in eighths by the decoder.
-  test.each([1, 1.37, 0.6, 3, 3.9, 5.5, 9, 17])('shrunk by %d, a crop is that window of the whole', async (shrink) => {
-    const random = new Random(7)
-    for (const [height, width] of sides) {
-      const bytes = await fileOf(sampling, progressive, [height, width])
-      const size = { height, width, top: Math.ceil(height / shrink), left: Math.ceil(width / shrink) }
-      const all = { height: size.top, width: size.left, top: 0, left: 0 }
-      const whole = await cropOf(bytes, size, all, channels)
-      for (let time = 0; time < 12; time++) {
-        const [rows, columns] = [1 + random.integer(all.height), 1 + random.integer(all.width)]
-        const [top, left] = [random.integer(all.height - rows + 1), random.integer(all.width - columns + 1)]
-        const position = { height: rows, width: columns, top, left }
-        const crop = await cropOf(bytes, size, position, channels)
-        expect(Buffer.compare(crop, window(whole, all.width, position, channels)), JSON.stringify(position)).toBe(0)
+  test.each([1, 1.37, 0.6, 3, 3.9, 5.5, 9, 17])(
+    'shrunk by %d, a crop equals that part of the whole image',
+    async (shrink) => {
+      const random = new Random(7)
+      for (const [height, width] of sides) {
+        const bytes = await fileOf(sampling, progressive, [height, width])
+        const size = { height, width, top: Math.ceil(height / shrink), left: Math.ceil(width / shrink) }
+        const all = { height: size.top, width: size.left, top: 0, left: 0 }
+        const whole = await cropOf(bytes, size, all, channels)
+        for (let time = 0; time < 12; time++) {
+          const [rows, columns] = [1 + random.integer(all.height), 1 + random.integer(all.width)]
+          const [top, left] = [random.integer(all.height - rows + 1), random.integer(all.width - columns + 1)]
+          const position = { height: rows, width: columns, top, left }
+          const crop = await cropOf(bytes, size, position, channels)
+          expect(Buffer.compare(crop, window(whole, all.width, position, channels)), JSON.stringify(position)).toBe(0)
+        }
       }
-    }
-  })
+    },
+  )
 })
 
 /** Smooth, as images are. */
@@ -121,7 +124,7 @@ const waves = (height: number, width: number) =>
     return 128 + 60 * Math.sin((row + 2 * column + 40 * channel) / 17) + 50 * Math.cos((3 * row - column) / 29)
   })
 
-describe('the whole way', () => {
+describe('decoding and rescaling', () => {
   // Of what the decoder does not shrink, and of what it does: there it means squares of pixels first.
   test.each([
     ['enlarged', 500, 0.3, 1],
@@ -150,7 +153,7 @@ describe('the whole way', () => {
   })
 })
 
-describe('beside sharp', () => {
+describe('compared with sharp', () => {
   // Where our decoder halves nothing, both rescale the same pixels.
   test.each([
     [600, 0, 0],
@@ -171,7 +174,7 @@ describe('beside sharp', () => {
     expect(differences.most).toBeLessThanOrEqual(most)
   })
 
-  test('grey as one channel and as three, byte for byte where nothing is rescaled', async () => {
+  test('grey as one channel and as three has the bytes of sharp if nothing is rescaled', async () => {
     const bytes = baseline(await coarseNoise(40, 60), 'grey')
     const image = await open(bytes)
     const box = { height: 40, width: 60, top: 11, left: 13 }
@@ -182,7 +185,7 @@ describe('beside sharp', () => {
     }
   })
 
-  test('colours as grey, profiles, orientations and inks are its own', async () => {
+  test('colour as grey, profiles, orientations and CMYK are decoded by sharp', async () => {
     const pixels = waves(40, 60)
     const box = { height: 30, width: 40, top: 2, left: 3 }
     const turned = await packed(pixels).jpeg().withMetadata({ orientation: 6 }).toBuffer()
@@ -201,7 +204,7 @@ describe('beside sharp', () => {
   })
 })
 
-describe('what is damaged', () => {
+describe('damaged files', () => {
   const box = { height: 100, width: 150, top: 40, left: 30 }
   const crop: CropSpec = { height: 40, width: 60, channels: 3 }
   const reaction = (image: Image) =>
@@ -210,7 +213,7 @@ describe('what is damaged', () => {
       (error: Error) => ({ pixels: new Uint8Array(0), message: error.message }),
     )
 
-  test('is decoded or refused as by sharp alone', async () => {
+  test('are decoded or rejected as by sharp alone', async () => {
     const whole = baseline(await coarseNoise(200, 300), '4:2:0')
     const scan = whole.indexOf(Buffer.of(0xff, 0xda)) + 14
     const random = new Random(4)
@@ -228,7 +231,7 @@ describe('what is damaged', () => {
     expect(counts.decoded).toBeGreaterThan(0)
   })
 
-  test('is refused by native code at a warning already, and its own fault is no such one', async () => {
+  test('are rejected by native code at a warning; errors of the call have another code', async () => {
     const whole = baseline(await coarseNoise(60, 80), '4:2:0')
     const size = { height: 60, width: 80, top: 60, left: 80 }
     const all = { height: 60, width: 80, top: 0, left: 0 }
@@ -240,7 +243,7 @@ describe('what is damaged', () => {
     await expect(cropOf(whole, size, { ...all, top: 1 }, 3)).rejects.toMatchObject({ code: 'SHAPE_MISMATCH' })
   })
 
-  test('a header that looks whole and is not, is said in the same words', async () => {
+  test('a header that only looks intact gives the same message', async () => {
     const bytes = Buffer.from(baseline(await coarseNoise(60, 80), '4:2:0'))
     const size = { height: 60, width: 80 }
     // the number of the first Huffman table's codes: more than there can be
@@ -259,7 +262,7 @@ describe('what is damaged', () => {
     expect(message).toBe('its header is damaged or cut off')
   })
 
-  test('a hundred scans are read, more are left to sharp', async () => {
+  test('a hundred scans are decoded natively, more by sharp', async () => {
     const size = { height: 8, width: 8, top: 8, left: 8 }
     const all = { ...size, top: 0, left: 0 }
     expect(new Set(await cropOf(manyScans(99), size, all, 1))).toEqual(new Set([128]))
@@ -287,7 +290,7 @@ function manyScans(count: number): Buffer {
   ])
 }
 
-test('bytes that change hands after the call are those of the call', async () => {
+test('the bytes are copied at the call', async () => {
   const bytes = Uint8Array.from(baseline(await coarseNoise(300, 400), '4:2:0'))
   const size = { height: 300, width: 400, top: 300, left: 400 }
   const all = { height: 300, width: 400, top: 0, left: 0 }

@@ -12,7 +12,7 @@ function listFile(content: string | Uint8Array, name = 'list.csv'): string {
   return file
 }
 
-/** [path as written, class name] of every line. */
+/** [path as in the file, class name] of every line. */
 async function read(content: string, name?: string, options?: object): Promise<[string, string | undefined][]> {
   const file = listFile(content, name)
   const { training } = await readList(file, options)
@@ -40,7 +40,7 @@ describe('readList', () => {
     ])
   })
 
-  test('quoted fields: separators, doubled quotes, line ends; quotes within a plain field are its own', async () => {
+  test('quoted fields with separators, doubled quotes and line ends; quotes within a plain field are kept', async () => {
     expect(
       await read('"a,1.jpg",cat\n"a ""x"".jpg","big ""dog"", old"\n"two\nlines.jpg",cat\nplain"x.jpg,cat'),
     ).toEqual([
@@ -55,7 +55,7 @@ describe('readList', () => {
     ])
   })
 
-  test('numbers are the classes themselves, names are in the order of their code units', async () => {
+  test('numbers are class numbers, names are in the order of their code units', async () => {
     const numbers = (await readList(listFile('a.jpg,2\nb.jpg,0\nc.jpg,07\n'))).training
     expect([[...numbers.labels], numbers.classNames]).toEqual([
       [2, 0, 7],
@@ -81,7 +81,7 @@ describe('readList', () => {
     await expect(read('a.jpg,3\n', 'l.csv', options)).rejects.toThrow(/line 1: .*3 classes but found '3'/)
   })
 
-  test('paths are relative to the list; what is not there is found when it is read', async () => {
+  test('paths are relative to the list; a missing file is an error when it is read', async () => {
     const file = listFile('sub/1.jpg,a\n/nowhere/2.jpg,b\n')
     await writePhotos(path.dirname(file), ['sub/1.jpg'])
     const { training } = await readList(file)
@@ -125,7 +125,7 @@ describe('readList', () => {
     expect((error as Error).message).toContain(file)
   })
 
-  test('no file, a folder, options', async () => {
+  test('a missing file, a folder and invalid options are rejected', async () => {
     await expect(readList(path.join(newFolder(), 'none.csv'))).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' })
     await expect(readList(newFolder())).rejects.toMatchObject({ code: 'FILE_FORMAT' })
     await expect(readList(listFile('a,b'), { validaton: 0.1 } as object)).rejects.toThrow(/did you mean 'validation'/)

@@ -11,7 +11,7 @@ function numbered(count: number) {
   return arrayDataset({ images, shape: [count, 3, 4, 1], labels })
 }
 
-/** A dataset whose reads end when they are told to, and in which some images are damaged. */
+/** A dataset whose reads end on request, and in which some images are damaged. */
 class Slow {
   readonly data: Dataset
   /** Indices of each read, in the order begun. */
@@ -82,7 +82,7 @@ const settled = () => new Promise((go) => setTimeout(go, 20))
 describe('reading ahead', () => {
   const options: LoaderOptions = { batch: 4, seed: 3, shift: 1 }
 
-  test('gives the same whatever is read ahead, unreadable images among them', async () => {
+  test('gives the same batches for any number read ahead, including unreadable images', async () => {
     const all = await Promise.all(
       [0, 1, 2, 7].map((ahead) => plainBatches(new Loader(new Slow(11, [2, 5]).data, { ...options, ahead }), 9)),
     )
@@ -90,7 +90,7 @@ describe('reading ahead', () => {
     for (const batches of all) expect(batches).toEqual(all[0])
   })
 
-  test.each([0, 2])('the state after any batch goes on with the next one, %d read ahead', async (ahead) => {
+  test.each([0, 2])('the state after any batch continues with the next one, %d read ahead', async (ahead) => {
     const make = (seed: number) => new Loader(new Slow(11, [2]).data, { ...options, seed, ahead })
     const loader = make(3)
     const batches = await plainBatches(loader, 10)
@@ -104,7 +104,7 @@ describe('reading ahead', () => {
     expect(loader.state).toEqual(batches.at(-1)?.after)
   })
 
-  test('changes of an image depend on the seed, the epoch and its number alone', async () => {
+  test('the augmentation of an image depends only on the seed, the epoch and its index', async () => {
     const changes = async (batch: number, seed: number) => {
       const loader = new Loader(new Slow(12).data, { batch, seed })
       const found = new Map<string, number>()
@@ -126,7 +126,7 @@ describe('reading ahead', () => {
     expect(found['1 5']).toBe(Math.fround(random.normal()))
   })
 
-  test('holds no more than was asked for, and goes on only when one is taken', async () => {
+  test('never holds more batches than `ahead`, and continues only when one is taken', async () => {
     const slow = new Slow(40)
     slow.held = true
     const loader = new Loader(slow.data, { batch: 4, ahead: 2 })
@@ -149,7 +149,7 @@ describe('reading ahead', () => {
     expect(slow.mostUnderWay).toBe(3)
   })
 
-  test('reads nothing behind the last epoch, but gives it when asked', async () => {
+  test('reads nothing ahead after the last epoch, but returns further batches on request', async () => {
     const slow = new Slow(10)
     const loader = new Loader(slow.data, { batch: 4, seed: 3, epochs: 2 })
     const batches = await plainBatches(loader, 6)
@@ -160,21 +160,21 @@ describe('reading ahead', () => {
     expect(batches).toEqual(await plainBatches(new Loader(new Slow(10).data, { batch: 4, seed: 3 }), 8))
   })
 
-  test('with none ahead, one read at a time', async () => {
+  test('with none ahead, reads do not overlap', async () => {
     const slow = new Slow(20)
     await plainBatches(new Loader(slow.data, { batch: 4, ahead: 0 }), 7)
     expect(slow.begun).toHaveLength(7)
     expect(slow.mostUnderWay).toBe(1)
   })
 
-  test('calls that do not wait for one another get the batches in order', async () => {
+  test('overlapping calls get the batches in order', async () => {
     const one = new Loader(new Slow(11).data, options)
     const other = new Loader(new Slow(11).data, options)
     const together = await Promise.all([plain(one), plain(one), plain(one), plain(one), plain(one)])
     expect(together).toEqual(await plainBatches(other, 5))
   })
 
-  test('an error is thrown at the batch it belongs to, and the one after it is given', async () => {
+  test('an error is thrown at its own batch, and the next call returns the batch after it', async () => {
     const order = await plainBatches(new Loader(new Slow(12).data, options), 6)
     const broken = order[2]?.indices[1] ?? -1
     const loader = new Loader(new Slow(12, [], [broken]).data, { ...options, ahead: 3 })
@@ -187,7 +187,7 @@ describe('reading ahead', () => {
     expect(await plain(again)).toEqual(order[3])
   })
 
-  test('the errors of a loader that was given up or put back reach nobody', async () => {
+  test('errors of an abandoned or restored loader are ignored', async () => {
     const lost: unknown[] = []
     const note = (reason: unknown) => lost.push(reason)
     process.on('unhandledRejection', note)
@@ -208,7 +208,7 @@ describe('reading ahead', () => {
 })
 
 describe('unreadable images', () => {
-  test('are taken out with all that belongs to them, and named', async () => {
+  test('are removed with their labels and augmentation, and reported', async () => {
     const whole = await plainBatches(new Loader(new Slow(10).data, { batch: 5, seed: 2 }), 2)
     const found = await plainBatches(new Loader(new Slow(10, [1, 4, 8]).data, { batch: 5, seed: 2 }), 2)
     expect(found.flatMap(({ unreadable }) => unreadable.map(({ index }) => index)).sort()).toEqual([1, 4, 8])
@@ -226,14 +226,14 @@ describe('unreadable images', () => {
     }
   })
 
-  test('may be all of a batch: it is given, empty', async () => {
+  test('may be all of a batch, which is then empty', async () => {
     const loader = new Loader(new Slow(6, [0, 1, 2, 3, 4, 5]).data, { batch: 4, seed: 1 })
     const { images, labels, indices, unreadable } = await loader.next()
     expect([images.shape, labels.length, indices.length]).toEqual([[0, 3, 4, 1], 0, 0])
     expect(unreadable).toHaveLength(4)
   })
 
-  test('are left out of batchesOf, which reads one ahead and no more', async () => {
+  test('are absent from batchesOf, which reads exactly one batch ahead', async () => {
     const slow = new Slow(11, [0, 5])
     const seen: number[] = []
     const missing: number[] = []
@@ -252,7 +252,7 @@ describe('unreadable images', () => {
     expect(slow.mostUnderWay).toBe(1)
   })
 
-  test('batchesOf that is left early has no read under way', async () => {
+  test('batchesOf leaves no read under way if the caller stops early', async () => {
     const slow = new Slow(20, [], [6])
     for await (const { indices } of batchesOf(slow.data, 4)) {
       expect(indices[0]).toBe(0)

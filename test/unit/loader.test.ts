@@ -1,9 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { shiftImages } from '../../lib/data/images/shift.js'
+import { shiftImages } from '../../lib/data/batch.js'
+import { paddedDataset, stratifiedSplit, subset } from '../../lib/data/derived.js'
 import { batchesOf, Loader } from '../../lib/data/loader.js'
-import { paddedDataset } from '../../lib/data/padded.js'
 import { arrayDataset } from '../../lib/data/sources/arrays.js'
-import { stratifiedSplit, subset } from '../../lib/data/split.js'
 
 /** Images of 3x4; all pixels of image i have the value i + 1 and its label is i % classes. */
 function numbered(count: number, classes = 5) {
@@ -12,7 +11,7 @@ function numbered(count: number, classes = 5) {
   return arrayDataset({ images, shape: [count, 3, 4, 1], labels })
 }
 
-/** Which images the next `count` batches hold, by their pixels. */
+/** Indices of the images in the next `count` batches, from their pixels. */
 async function take(loader: Loader, count: number): Promise<number[][]> {
   const taken: number[][] = []
   for (let index = 0; index < count; index++) {
@@ -25,7 +24,7 @@ async function take(loader: Loader, count: number): Promise<number[][]> {
 }
 
 describe('Loader', () => {
-  test('an epoch holds every image once, the last batch is the rest, and the next epoch has another order', async () => {
+  test('an epoch has every image once, the last batch has the remainder, and the next epoch has another order', async () => {
     const loader = new Loader(numbered(25), { batch: 8, seed: 1 })
     expect(loader.batchesPerEpoch).toBe(4)
     const first = await take(loader, 4)
@@ -38,7 +37,7 @@ describe('Loader', () => {
     expect(second).not.toEqual(first)
   })
 
-  test('labels go with their images', async () => {
+  test('labels belong to their images', async () => {
     const loader = new Loader(numbered(25), { batch: 7, seed: 3, shift: 1 })
     for (let index = 0; index < 8; index++) {
       const { images, labels } = await loader.next()
@@ -49,14 +48,14 @@ describe('Loader', () => {
     }
   })
 
-  test('equal seeds give equal batches, others do not', async () => {
+  test('equal seeds give equal batches, other seeds do not', async () => {
     const loader = (seed: number): Loader => new Loader(numbered(25), { batch: 8, seed, shift: 2 })
     const batches = await Promise.all([1, 1, 2].map(async (seed) => (await loader(seed).next()).images.data()))
     expect(batches[0]).toEqual(batches[1])
     expect(batches[0]).not.toEqual(batches[2])
   })
 
-  test.each([0, 3, 4, 9])('goes on from the state after %d batches, through JSON', async (done) => {
+  test.each([0, 3, 4, 9])('continues from the state after %d batches, through JSON', async (done) => {
     const options = { batch: 8, seed: 5, shift: 1 }
     const one = new Loader(numbered(25), options)
     for (let index = 0; index < done; index++) await one.next()
@@ -71,7 +70,7 @@ describe('Loader', () => {
     }
   })
 
-  test('order and shifts of a seed are what they always were', async () => {
+  test('order and translations of a seed never change', async () => {
     const loader = new Loader(numbered(10), { batch: 4, seed: 1, shift: 1 })
     const seen: number[][] = []
     for (let index = 0; index < 6; index++) seen.push([...(await loader.next()).indices])
@@ -86,7 +85,7 @@ describe('Loader', () => {
     expect(loader.state.shifts).toEqual({ words: [715677821, 2678502685, 1848828341, 2161381200] })
   })
 
-  test('options and states are refused by name', () => {
+  test('invalid options and states are rejected by name', () => {
     const data = numbered(5)
     expect(() => new Loader(data, { batch: 1, ahead: -1 })).toThrow(/ahead/)
     expect(() => new Loader(data, { batch: 0 })).toThrow(/batch/)
@@ -99,7 +98,7 @@ describe('Loader', () => {
   })
 })
 
-test('batchesOf gives every image once, in order', async () => {
+test('batchesOf reads every image once, in order', async () => {
   const seen: number[] = []
   const sizes: number[] = []
   for await (const { images, labels } of batchesOf(numbered(10), 4)) {
@@ -152,15 +151,15 @@ describe('shiftImages', () => {
     expect([...shiftImages(image, [1, 2, 3, 1], Int32Array.from(move), 9)]).toEqual(expected)
   })
 
-  test('each image has its own move, and colours stay together', () => {
+  test('each image has its own offset, and channels stay together', () => {
     const two = Uint8Array.from({ length: 12 }, (_, index) => index)
     const moved = shiftImages(two, [2, 1, 2, 3], Int32Array.of(0, 1, 0, -1), 0)
     expect([...moved]).toEqual([0, 0, 0, 0, 1, 2, 9, 10, 11, 0, 0, 0])
   })
 })
 
-describe('parts of a dataset', () => {
-  test('padding centres and keeps every pixel', async () => {
+describe('derived datasets', () => {
+  test('padding centres the image and keeps every pixel', async () => {
     const data = arrayDataset({ images: Uint8Array.of(1, 2, 3, 4), shape: [1, 2, 2, 1], labels: [0] })
     const padded = paddedDataset(data, { height: 5, width: 4 }, 7)
     const into = new Uint8Array(20)
@@ -170,7 +169,7 @@ describe('parts of a dataset', () => {
     expect(paddedDataset(data, { height: 2, width: 2 })).toBe(data)
   })
 
-  test('a stratified split keeps shares, shares no image, and depends on the seed alone', async () => {
+  test('a stratified split keeps the shares of classes, has no image twice, and depends only on the seed', async () => {
     const data = numbered(100, 4)
     const { training, validation } = stratifiedSplit(data, 22, 1)
     expect([training.count, validation.count]).toEqual([78, 22])
@@ -198,7 +197,7 @@ describe('parts of a dataset', () => {
     expect(() => subset(numbered(3), Int32Array.of(3))).toThrow(/0 to 2/)
   })
 
-  test('arrays that do not fit are refused', () => {
+  test('arrays of the wrong length or shape are rejected', () => {
     const images = new Uint8Array(12)
     expect(() => arrayDataset({ images, shape: [1, 3, 4, 2], labels: [0] })).toThrow(/1 or 3/)
     expect(() => arrayDataset({ images, shape: [1, 3, 5, 1], labels: [0] })).toThrow(/15 bytes/)

@@ -2,17 +2,12 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { imageBytes } from '../../lib/data/dataset.js'
 import { drawColourShift } from '../../lib/data/images/colour.js'
 import { centreCropBox, drawCropBox } from '../../lib/data/images/crop.js'
-import {
-  type PhotoList,
-  type PhotoOptions,
-  photoDataset,
-  selectPhotos,
-  splitPhotos,
-} from '../../lib/data/sources/photo-dataset.js'
+import { type PhotoOptions, photoDataset } from '../../lib/data/sources/photo-dataset.js'
+import { type PhotoList, selectPhotos, splitPhotos } from '../../lib/data/sources/photo-list.js'
 import type { Random } from '../../lib/random.js'
 import { all, colour, flat, gradient, listOf, packed, randomsOf } from '../setup/photos.js'
 
-/** One image of 60x80, packed: every pixel says where it is. */
+/** One image of 60x80, packed: every pixel encodes its position. */
 let map: Buffer
 
 beforeAll(async () => {
@@ -25,7 +20,7 @@ const corner = (into: Uint8Array, position: number, bytes: number) => [
 ]
 
 describe('read', () => {
-  test('rescales to S and cuts the middle out, exactly', async () => {
+  test('rescales to S and takes the exact centre crop', async () => {
     const data = photoDataset(listOf([map]), { crop: [20, 30], smallestSide: 60 })
     expect(data).toMatchObject({ count: 1, height: 20, width: 30, channels: 3, classNames: ['a', 'b'] })
     const into = new Uint8Array(imageBytes(data))
@@ -37,14 +32,14 @@ describe('read', () => {
     expect(into).toEqual(expected)
   })
 
-  test('of a range the middle, as centreCropBox has it; S is 256/224 of the crop unless told', async () => {
+  test('with a range of S the middle of it, as in centreCropBox; the default S is 256/224 of the crop', async () => {
     const range = photoDataset(listOf([map]), { crop: 40, smallestSide: [40, 80] })
     const fixed = photoDataset(listOf([map]), { crop: 40, smallestSide: 60 })
-    const usual = photoDataset(listOf([map]), { crop: 224 })
-    const told = photoDataset(listOf([map]), { crop: 224, smallestSide: 256 })
+    const byDefault = photoDataset(listOf([map]), { crop: 224 })
+    const explicit = photoDataset(listOf([map]), { crop: 224, smallestSide: 256 })
     for (const [one, other] of [
       [range, fixed],
-      [usual, told],
+      [byDefault, explicit],
     ] as const) {
       const [a, b] = [new Uint8Array(imageBytes(one)), new Uint8Array(imageBytes(other))]
       await one.read(Int32Array.of(0), a)
@@ -55,7 +50,7 @@ describe('read', () => {
     expect(centreCropBox({ height: 60, width: 80 }, { crop: [40, 40], smallestSide: [40, 80] }).smallestSide).toBe(60)
   })
 
-  test('each of many into its position, in any order, whatever the workers; one source read once', async () => {
+  test('each image goes to its position for any order and number of workers, and each source is read once', async () => {
     const images = await Promise.all(
       [0, 1, 2, 3, 4, 5, 6].map((n) =>
         packed(flat(20, 20, [n, n, n]))
@@ -83,7 +78,7 @@ describe('read', () => {
       await data.read(indices, into)
       expect([...indices].map((_, position) => into[position * imageBytes(data) + 100])).toEqual([...indices])
       expect(reads).toBe(8)
-      // as many are read as others are decoded
+      // as many files are read as images are decoded
       expect(most).toBeLessThanOrEqual(2 * workers)
       expect(most).toBeGreaterThan(workers === 1 ? 0 : 1)
     }
@@ -102,13 +97,13 @@ describe('read', () => {
     const data = photoDataset(listOf(Array.from({ length: 6 }, () => source)), { crop: 8, workers: 2 })
     const reads = [0, 1, 2].map(() => data.read(all(6), new Uint8Array(6 * imageBytes(data))))
     expect(await Promise.all(reads)).toEqual([[], [], []])
-    // and as many decoded
+    // two files are read while two images are decoded
     expect(most).toBe(4)
   })
 })
 
 describe('readAugmented', () => {
-  test('S, crop, flip and colours are drawn from the image’s own generator, in this order', async () => {
+  test('S, crop, flip and colour shift are drawn from the image’s own generator, in this order', async () => {
     const options: PhotoOptions = { crop: [20, 30], smallestSide: 60, colour }
     const data = photoDataset(listOf(Array.from({ length: 20 }, () => map)), options)
     const into = new Uint8Array(20 * imageBytes(data))
@@ -124,7 +119,7 @@ describe('readAugmented', () => {
     expect(augmented?.unreadable).toEqual([])
   })
 
-  test('depends on the generators alone: not on workers, batch or order', async () => {
+  test('depends only on the generators, not on workers, batch or order', async () => {
     const read = async (workers: number, order: Int32Array) => {
       const data = photoDataset(listOf(Array.from({ length: 9 }, () => map)), {
         crop: 20,
@@ -153,7 +148,7 @@ describe('readAugmented', () => {
     expect(await read(4, Int32Array.of(8, 2, 0, 1, 7, 5, 6, 4, 3))).toEqual(one)
   })
 
-  test('each part can be switched off, and leaves the others as they were', async () => {
+  test('each kind of augmentation can be switched off without changing the others', async () => {
     const read = async (options: Partial<PhotoOptions>) => {
       const data = photoDataset(listOf([map, map, map]), { crop: 20, smallestSide: 60, colour, ...options })
       const into = new Uint8Array(3 * imageBytes(data))
@@ -175,7 +170,7 @@ describe('readAugmented', () => {
     ])
   })
 
-  test('grey images have one channel, and no colours to shift', async () => {
+  test('grey images have one channel and no colour shift', async () => {
     const data = photoDataset(listOf([map]), { crop: 16, channels: 1 })
     const into = new Uint8Array(256)
     expect(await data.readAugmented?.(all(1), randomsOf(1), into)).toMatchObject({ flip: expect.any(Uint8Array) })
@@ -196,11 +191,11 @@ describe('options and lists', () => {
     [{ crop: 16, workers: 0 }, /workers/],
     [{ crop: 16, flip: 1 }, /flip/],
     [{ crop: 16, colour: { values: [1] } }, /colour/],
-  ])('%j is refused', (options, message) => {
+  ])('%j is rejected', (options, message) => {
     expect(() => photoDataset(listOf([map]), options as unknown as PhotoOptions)).toThrow(message)
   })
 
-  test('lists that do not fit together are refused', () => {
+  test('inconsistent lists are rejected', () => {
     const list = listOf([map, map])
     expect(() => photoDataset({ ...list, names: ['one'] }, { crop: 16 })).toThrow(/2 images but received 1 names/)
     expect(() => photoDataset({ ...list, labels: Int32Array.of(0, 2) }, { crop: 16 })).toThrow(/labels\[1\]/)
@@ -210,11 +205,11 @@ describe('options and lists', () => {
     )
   })
 
-  test('names', () => {
+  test('nameOf returns the name of the list', () => {
     expect(photoDataset(listOf(['x/1.jpg', map]), { crop: 16 }).nameOf?.(0)).toBe('x/1.jpg')
   })
 
-  test('a split keeps the share of every class, the order, and every image once', () => {
+  test('a split keeps the share of every class, the order, and each image in exactly one part', () => {
     const labels = Int32Array.from({ length: 100 }, (_, index) => (index < 80 ? 0 : 1))
     const names = Array.from(labels, (_, index) => `${index}.jpg`)
     const list: PhotoList = { sources: names, names, labels, classNames: ['many', 'few'] }

@@ -45,19 +45,19 @@ function callOf({ source, box }: Case, channels: 1 | 3): Call {
   }
 }
 
-test.each(cases)('$name: what real numbers give, rounded', async (one) => {
+test.each(cases)('$name: equals the rounded result in real numbers', async (one) => {
   for (const channels of [1, 3] as const) {
     const call = callOf(one, channels)
     const exact = rescaled(call.pixels, one, channels)
     const got = await made(call)
     expect(got.length).toBe(exact.length)
-    // half a level is rounding; weights are in steps of 1/16384
+    // half a level for rounding; weights are multiples of 1/16384
     const apart = got.reduce((most, value, position) => Math.max(most, Math.abs(value - (exact[position] ?? 999))), 0)
     expect(apart).toBeLessThan(one.source[1] > 10_000 ? 1 : 0.6)
   }
 })
 
-test('one colour stays that colour, the darkest and the brightest too', async () => {
+test('a uniform image keeps its colour, black and white included', async () => {
   for (const value of [0, 1, 128, 255]) {
     for (const one of cases) {
       const call = callOf(one, 3)
@@ -67,7 +67,7 @@ test('one colour stays that colour, the darkest and the brightest too', async ()
   }
 })
 
-test.each(cases)('$name: a crop is that window of the whole, bit for bit', async (one) => {
+test.each(cases)('$name: a crop equals that part of the whole image, bit for bit', async (one) => {
   const random = new Random(9)
   for (const channels of [1, 3] as const) {
     const call = callOf(one, channels)
@@ -94,7 +94,7 @@ test.each(cases)('$name: a crop is that window of the whole, bit for bit', async
   }
 })
 
-test('what does not fit is refused before anything is computed', () => {
+test('inconsistent sizes are rejected before anything is computed', () => {
   const call = callOf({ name: '', source: [8, 9], box: [4, 5] }, 3)
   const refused = (change: object, code: string) => {
     expect(() => native().rescale({ ...call, ...change })).toThrow(expect.objectContaining({ code }))
@@ -110,7 +110,7 @@ test('what does not fit is refused before anything is computed', () => {
   refused({ into: call.into.subarray(1) }, 'SHAPE_MISMATCH')
 })
 
-test('where an array has given its memory away, nothing is written, and that is said', async () => {
+test('if the memory of the array was transferred, nothing is written and the call rejects', async () => {
   const call = callOf({ name: '', source: [300, 400], box: [200, 300] }, 3)
   const work = native().rescale(call)
   structuredClone(call.into, { transfer: [call.into.buffer as ArrayBuffer] })

@@ -20,7 +20,7 @@ const reader = path.join(root, 'test/setup/cache-reader.ts')
 const wordsFor = ({ list, options }: CachedPhotos) =>
   JSON.stringify({ list: { ...list, labels: [...list.labels] }, options })
 
-describe('what happens to shards', () => {
+describe('shards', () => {
   const damages: [string, (file: string) => void][] = [
     ['a flipped bit in an image', (file) => flip(file, statSync(file).size - 5000)],
     ['a flipped bit in the table', (file) => flip(file, 100)],
@@ -35,26 +35,26 @@ describe('what happens to shards', () => {
     writeFileSync(file, bytes)
   }
 
-  test.each(damages)('%s: made anew, with the bytes it had', async (_, damage) => {
+  test.each(damages)('%s: written again with the same bytes', async (_, damage) => {
     const one = cachedPhotos(14)
     const before = await readOf(cachedDataset(one.list, one.options))
     const [name = ''] = shardsIn(one.options.cache)
     const file = path.join(one.options.cache, name)
     const whole = readFileSync(file)
-    // by one that has read the table before the damage, and one that comes after it
+    // by a dataset that read the table before the damage, and by a new one
     for (const early of [true, false]) {
       const cached = cachedDataset(one.list, one.options)
       if (early) await cached.prepare()
       damage(file)
       expect(await readOf(cached)).toEqual(before)
       expect(await readOf(cached)).toEqual(before)
-      // by this one, or where it needed no table any more, by the next
+      // by this dataset, or if it had read everything already, by the next
       expect(await readOf(cachedDataset(one.list, one.options))).toEqual(before)
       expect(readFileSync(file).equals(whole)).toBe(true)
     }
   })
 
-  test('what a killed process left unfinished goes when it is old', async () => {
+  test('old temporary files of a killed process are removed', async () => {
     const one = cachedPhotos(3)
     mkdirSync(one.options.cache)
     for (const [name, seconds] of [
@@ -69,7 +69,7 @@ describe('what happens to shards', () => {
     expect(readdirSync(one.options.cache).filter((name) => name.startsWith('.'))).toEqual(['.new.0.unfinished'])
   })
 
-  test('a signal ends the making, and what was made stays', async () => {
+  test('a signal stops the preparation, and finished shards stay', async () => {
     const one = cachedPhotos(300)
     const stop = new AbortController()
     const cached = cachedDataset(one.list, one.options)
@@ -79,7 +79,7 @@ describe('what happens to shards', () => {
     expect(await cached.prepare()).toEqual({ images: 257, missing: 43 })
   })
 
-  test('several processes and datasets at once: one set of shards, the right bytes for all', async () => {
+  test('several processes and datasets at once: one set of shards, and the right bytes for all', async () => {
     const one = cachedPhotos(290)
     const expected = await readOf(photoDataset(one.list, withoutCache(one.options)), every(290).subarray(0, 100))
     const others = [0, 1].map(() => start(reader, [wordsFor(one)]).ended)
@@ -94,10 +94,10 @@ describe('what happens to shards', () => {
     expect(shardsIn(one.options.cache)).toHaveLength(2)
   })
 
-  test('a disk that is full: one warning, the same images, nothing half left', async () => {
+  test('a full disk: one warning, the same images, and no incomplete file', async () => {
     const one = cachedPhotos(290)
     const words = wordsFor(one)
-    // room for 20 kB, where the smallest shard takes 200
+    // files of at most 20 kB, while the smallest shard has 200 kB
     const full = spawnSync(
       'bash',
       ['-c', 'ulimit -f 20; exec "$0" --import tsx "$@"', process.execPath, reader, words],
@@ -112,7 +112,7 @@ describe('what happens to shards', () => {
     expect(JSON.parse(full.stdout)).toEqual({ ...JSON.parse(room.stdout), images: 0, missing: 290 })
   })
 
-  test('a folder that cannot be is as a full disk', async () => {
+  test('a folder that cannot be created is handled like a full disk', async () => {
     const one = cachedPhotos(4)
     writeFileSync(path.join(one.folder, 'file'), '')
     const cached = cachedDataset(one.list, { ...one.options, cache: path.join(one.folder, 'file', 'cache') })
@@ -128,7 +128,7 @@ describe('what happens to shards', () => {
     ])
   })
 
-  test('options are refused by name', () => {
+  test('invalid options are rejected by name', () => {
     const one = cachedPhotos(2)
     expect(() => cachedDataset(one.list, { ...one.options, cache: '' })).toThrow(/for cache/)
     expect(() => cachedDataset(one.list, { ...one.options, smallestSide: 31 })).toThrow(/for smallestSide/)

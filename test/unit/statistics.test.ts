@@ -7,7 +7,7 @@ import { Random } from '../../lib/random.js'
 const height = 9
 const width = 7
 
-/** Noise whose channels hang together, so that no entry of the covariance is near 0. */
+/** Noise with correlated channels, so that no entry of the covariance is near 0. */
 function noise(count: number, channels: number, seed = 1) {
   const random = new Random(seed)
   const images = new Uint8Array(count * height * width * channels)
@@ -22,7 +22,7 @@ function noise(count: number, channels: number, seed = 1) {
   }
 }
 
-/** In two passes, as the definition says: another way than the library's. */
+/** Computes in two passes, by the definition, unlike the library. */
 function twoPass(images: Uint8Array, channels: number) {
   const pixels = images.length / channels
   const mean = Array.from({ length: channels }, () => 0)
@@ -37,7 +37,7 @@ function twoPass(images: Uint8Array, channels: number) {
   return { mean, covariance }
 }
 
-/** The same images, of which some cannot be read. */
+/** The same images, some of them unreadable. */
 function damaged(data: Dataset, bad: (index: number) => boolean): Dataset {
   return {
     ...data,
@@ -55,7 +55,7 @@ function damaged(data: Dataset, bad: (index: number) => boolean): Dataset {
 }
 
 describe('statisticsOf', () => {
-  test.each([1, 3])('mean and covariance of %d channels are those of the definition', async (channels) => {
+  test.each([1, 3])('mean and covariance of %d channels agree with the definition', async (channels) => {
     const { images, data } = noise(150, channels)
     const found = await statisticsOf(data)
     const expected = twoPass(images, channels)
@@ -80,7 +80,7 @@ describe('statisticsOf', () => {
     expect(covariance.flat()).toEqual(new Array(9).fill(0))
   })
 
-  test('the colour shift belongs to the covariance: the squares of its values add up to the trace', async () => {
+  test('the colour shift fits the covariance: the squares of its values add up to the trace', async () => {
     const { covariance, colour } = await statisticsOf(noise(40, 3).data)
     const trace = covariance.reduce((sum, row, i) => sum + row[i], 0)
     const squares = colour?.values.reduce((sum, value) => sum + value ** 2, 0) ?? 0
@@ -88,7 +88,7 @@ describe('statisticsOf', () => {
     expect(colour?.deviation).toBe(0.1)
   })
 
-  test('of a part, drawn by the seed: as many as stated, the same each time, and the figures of just these', async () => {
+  test('a limit gives the statistics of a random sample of that size, the same for the same seed', async () => {
     const { images, data } = noise(300, 3)
     const read: number[] = []
     const watched: Dataset = {
@@ -110,7 +110,7 @@ describe('statisticsOf', () => {
     expect((await statisticsOf(data, { limit: 5000 })).images).toBe(300)
   })
 
-  test('images that cannot be read are named by their number, and in no figure', async () => {
+  test('unreadable images are reported with their index and not counted', async () => {
     const { images, data } = noise(200, 3)
     const bad = (index: number) => index % 7 === 3
     const found = await statisticsOf(damaged(data, bad))
@@ -129,7 +129,7 @@ describe('statisticsOf', () => {
     })
   })
 
-  test('progress goes up to the end, and a signal ends it', async () => {
+  test('progress is reported to the end, and a signal stops the computation', async () => {
     const { data } = noise(200, 1)
     const steps: number[][] = []
     await statisticsOf(data, { onProgress: (done, of) => steps.push([done, of]) })
@@ -140,7 +140,7 @@ describe('statisticsOf', () => {
     await expect(stopped).rejects.toMatchObject({ code: 'ABORTED', cause: 'enough' })
   })
 
-  test('options are refused by name, and errors of reading come through', async () => {
+  test('invalid options are rejected by name, and read errors are passed on', async () => {
     const { data } = noise(5, 1)
     await expect(statisticsOf(data, { limit: 0 })).rejects.toThrow(/for limit/)
     await expect(statisticsOf(data, JSON.parse('{"limt":1}'))).rejects.toThrow(/did you mean 'limit'/)
@@ -150,7 +150,7 @@ describe('statisticsOf', () => {
   })
 })
 
-test('meanOf gives the doubles of summing up value by value', async () => {
+test('meanOf equals the sum value by value', async () => {
   const { images, data } = noise(120, 3, 8)
   const sums = [0, 0, 0]
   images.forEach((value, position) => {

@@ -1,15 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { cachedDataset } from '../../lib/data/cache/cache.js'
-import { withClasses } from '../../lib/data/classes.js'
 import type { Dataset } from '../../lib/data/dataset.js'
-import { paddedDataset } from '../../lib/data/padded.js'
-import { stratifiedIndices, stratifiedSplit, subset } from '../../lib/data/split.js'
+import { paddedDataset, stratifiedIndices, stratifiedSplit, subset, withClasses } from '../../lib/data/derived.js'
 import { cachedPhotos } from '../setup/cached-photos.js'
 import { all, randomsOf } from '../setup/photos.js'
 
 /**
- * A dataset with every field that there is, optional ones included: a new field of `Dataset` does not compile until it
- * is here. Image i is filled with i; augmentation adds 100, mirrors image 1 and shifts by i. Its methods use `this`.
+ * A dataset with every field of `Dataset`, including optional ones: a new field does not compile until it is added
+ * here. Image i is filled with i; augmentation adds 100, mirrors image 1 and shifts by i. Its methods use `this`.
  */
 class Complete implements Required<Dataset> {
   readonly count = 4
@@ -40,7 +38,7 @@ const fields: Record<keyof Dataset, true> = {
 }
 const names = Object.keys(fields) as (keyof Dataset)[]
 
-/** Each wrapper, and the index in `complete` of each of its images. */
+/** Each derived dataset, and the index in `complete` of each of its images. */
 const wrappers: [string, Dataset, number[]][] = [
   ['subset', subset(complete, Int32Array.of(3, 1)), [3, 1]],
   [
@@ -58,12 +56,12 @@ describe.each(wrappers)('%s', (_, data, own) => {
   const values = (pixels: Uint8Array) => own.map((_, position) => pixels[position * bytes + middle])
   const unreadable = [{ position: 0, name: `${own[0]} of 4`, reason: 'damaged' }]
 
-  test('has every field of the dataset that it wraps', () => {
+  test('has every field of its base', () => {
     expect(names.filter((name) => data[name] === undefined)).toEqual([])
     expect(own.map((_, position) => data.nameOf?.(position))).toEqual(own.map((index) => `${index} of 4`))
   })
 
-  test('passes on what read and readAugmented return', async () => {
+  test('passes on the results of read and readAugmented', async () => {
     const pixels = new Uint8Array(own.length * bytes)
     expect(await data.read(all(own.length), pixels)).toEqual(unreadable)
     expect(values(pixels)).toEqual(own)
@@ -77,14 +75,14 @@ describe.each(wrappers)('%s', (_, data, own) => {
   })
 })
 
-test('a wrapper of a dataset without augmentation and names has none either', () => {
+test('a dataset derived from one without augmentation and names has none either', () => {
   const { count, height, width, channels, labels, classNames } = complete
   const plain: Dataset = { count, height, width, channels, labels, classNames, read: async () => [] }
   const wrapped = [subset(plain, all(2)), withClasses(plain, ['b', 'a']), paddedDataset(plain, { height: 4, width: 4 })]
   for (const data of wrapped) expect([data.readAugmented, data.nameOf]).toEqual([undefined, undefined])
 })
 
-test('the border of augmented images is background, in every image', async () => {
+test('the border of every augmented image is background', async () => {
   const data = paddedDataset(complete, { height: 4, width: 4 }, 9)
   const pixels = new Uint8Array(2 * 16)
   await data.readAugmented?.(Int32Array.of(2, 3), randomsOf(2), pixels)
@@ -92,7 +90,7 @@ test('the border of augmented images is background, in every image', async () =>
   expect([...pixels]).toEqual([...image(102), ...image(103)])
 })
 
-test('a cached dataset has every field of images', () => {
+test('a cached dataset has every field', () => {
   const { list, options } = cachedPhotos(2)
   const data: Dataset = cachedDataset(list, options)
   expect(names.filter((name) => data[name] === undefined)).toEqual([])

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
 import pc from 'picocolors'
-import { withClasses } from '../../data/classes.js'
+import { withClasses } from '../../data/derived.js'
 import { evaluationSide } from '../../data/images/crop.js'
 import { type Evaluation, evaluateParts } from '../../evaluate/evaluate.js'
 import type { Metrics } from '../../evaluate/metrics.js'

@@ -1,6 +1,6 @@
 import path from 'node:path'
 import type { Command } from 'commander'
-import { withClasses } from '../../data/classes.js'
+import { withClasses } from '../../data/derived.js'
 import { VggError } from '../../error.js'
 import { collectReport, writeReport } from '../../report/report.js'
 import { datasetsFor } from '../../run/datasets.js'

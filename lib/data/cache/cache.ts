@@ -1,55 +1,60 @@
 import path from 'node:path'
-import { throwIfAborted, VggError } from '../../error.js'
+import { throwIfAborted } from '../../error.js'
 import { callback, filePath, instanceOf, optional, readOptions, unexpected } from '../../options.js'
 import { native } from '../../platform/native.js'
-import type { Random } from '../../random.js'
-import type { Augmented, Dataset, Unreadable } from '../dataset.js'
-import { drawColourShift } from '../images/colour.js'
-import { type CropBox, type CropSpec, centreCropBox, drawCropBox, type PixelSize } from '../images/crop.js'
-import { type PhotoList, type PhotoOptions, photoDataset, readPhotoOptions } from '../sources/photo-dataset.js'
+import type { Dataset } from '../dataset.js'
+import type { CropBox, CropSpec, PixelSize } from '../images/crop.js'
+import {
+  type ChooseCropBox,
+  cropDataset,
+  type PhotoOptions,
+  PhotoReader,
+  readPhotoOptions,
+} from '../sources/photo-dataset.js'
+import { checkedList, type PhotoList } from '../sources/photo-list.js'
 import type { Shard } from './shard.js'
 import { imagesPerShard, ShardFolder } from './shard-folder.js'
 
-/** How images are kept decoded. */
+/** Options of a {@link cachedDataset}. */
 export interface CacheOptions extends PhotoOptions {
   /**
-   * Folder of the shards, made where it is missing. It may serve many datasets and settings at once, and be removed at
-   * any time. Nothing in it is ever removed by itself but what is damaged.
+   * Path of the folder of shards, which is created if it does not exist. It can serve many datasets and settings at once,
+   * and can be removed at any time. Only damaged shards are removed from it automatically.
    */
   cache: string
 }
 
-/** What making ready found. */
+/** The result of preparing a cache. */
 export interface CacheReport {
-  /** Images that are in the cache. */
+  /** Number of images in the cache. */
   readonly images: number
   /**
-   * Images that are decoded anew for each read: unreadable ones, those smaller than a fixed S, and all of a shard that
-   * could not be written.
+   * Number of images that every read decodes again: unreadable ones, those smaller than a fixed S, and those of shards
+   * that could not be written.
    */
   readonly missing: number
 }
 
-/** Images that are decoded once. */
+/** A dataset with a cache of decoded images. */
 export interface CachedDataset extends Dataset {
   /**
-   * Makes all shards that are not there. Without it, a read makes those it needs: in random order that is nearly all
-   * of them at the first batch.
+   * Writes all shards that do not exist. Otherwise a read writes the shards that it needs; in random order the first batch
+   * needs nearly all of them.
    *
-   * @throws VggError ABORTED; what is done by then stays done
+   * @throws VggError ABORTED; finished shards are kept
    */
   prepare(options?: PrepareOptions): Promise<CacheReport>
 }
 
-/** How a cache is made. */
+/** Options of {@link CachedDataset.prepare}. */
 export interface PrepareOptions {
-  /** Called now and then with the images gone through, of how many. */
+  /** Function that is called after each shard with the number of images processed and their total number. */
   onProgress?: (done: number, of: number) => void
-  /** Ends it after the shard that is being made. */
+  /** Signal that stops the preparation after the present shard. */
   signal?: AbortSignal
 }
 
-/** Images read at once by one read. */
+/** Shards that one read takes images from at once. */
 const lanes = 4
 
 const prepareChecks = {
@@ -58,124 +63,90 @@ const prepareChecks = {
 }
 
 /**
- * As `photoDataset`, from a cache of decoded images: each is decoded once, and rescaled to S. With a fixed S the
- * bytes are those of `photoDataset`, bit for bit, and to read an image is to copy rows; what is smaller than S is
- * decoded each time. With a range of S images are kept at its largest (or as they are, where they are smaller), and
- * each box is rescaled from there: close to what the file itself would give, not equal.
+ * A dataset of image files like {@link photoDataset}, with a cache of decoded images: each image is decoded once and
+ * rescaled to S. With a fixed S the bytes are exactly those of `photoDataset`, and reading an image copies rows; images
+ * smaller than S are decoded at every read. With a range of S, images are stored at its largest value (smaller ones at
+ * their own size), and each crop box is rescaled from there: close to the result of decoding the file, but not equal.
  *
- * A shard holds 256 images of the list in its order, and is named by the hash of their paths, sizes and times of
- * change, of the settings and of the library that decoded them: a file that is changed makes its shard anew. Processes
- * may share a folder. Checksums find what is damaged: it is made anew. Where shards cannot be written (the disk is
- * full), a warning is given once, and files are decoded as without a cache; so are unreadable images each time.
+ * A shard contains 256 consecutive images of the list. It is named by the hash of their paths, sizes and modification
+ * times, the settings and the versions of the decoding libraries, so a changed file gives a new shard. Processes can share
+ * a folder. Damaged shards are detected by checksums and written again. If shards cannot be written (for example because
+ * the disk is full), a warning is emitted once, and the files are decoded at every read. So are unreadable images.
  *
- * @param list paths or bytes; functions have nothing that they could be recognised by
- * @throws VggError INVALID_ARGUMENT, as photoDataset does
+ * @param list sources must be paths or bytes: a function cannot be identified
+ * @throws VggError INVALID_ARGUMENT; SHAPE_MISMATCH if the numbers of sources, names and labels differ
  */
 export function cachedDataset(list: PhotoList, options: CacheOptions): CachedDataset {
-  const { cache: folder, ...rest } = options
-  const direct = photoDataset(list, rest)
-  const strange = list.sources.findIndex((source) => typeof source === 'function')
-  if (strange >= 0) throw unexpected('a path or bytes', `sources[${strange}]`, list.sources[strange])
-  const given = readPhotoOptions(rest)
-  const { cropping, channels } = given
-  const shards = new ShardFolder(list.sources, {
-    ...given,
-    folder: path.resolve(filePath(folder, 'cache')),
-    smallestSide: cropping.smallestSide,
+  const { cache, ...photoOptions } = options
+  const settings = readPhotoOptions(photoOptions)
+  const photos = checkedList(list)
+  const callable = photos.sources.findIndex((source) => typeof source === 'function')
+  if (callable >= 0) throw unexpected('a path or bytes', `sources[${callable}]`, photos.sources[callable])
+  const files = new PhotoReader(photos, settings)
+  const shards = new ShardFolder(photos.sources, {
+    ...settings,
+    folder: path.resolve(filePath(cache, 'cache')),
+    channels: settings.crop.channels,
+    smallestSide: settings.cropOptions.smallestSide,
   })
-
-  const crop: CropSpec = { height: direct.height, width: direct.width, channels }
-
-  async function read(indices: Int32Array, into: Uint8Array): Promise<readonly Unreadable[]> {
-    const found = new Found(crop, indices, into)
-    await found.fill(shards, (size) => centreCropBox(size, cropping))
-    const { unreadable } = await found.decodeMissing(async (missing, pixels) => ({
-      unreadable: await direct.read(missing, pixels),
-    }))
-    return unreadable ?? []
-  }
-
-  async function readAugmented(indices: Int32Array, randoms: readonly Random[], into: Uint8Array): Promise<Augmented> {
-    const { flip = true, colour } = rest
-    const flips = new Uint8Array(indices.length)
-    const shifts = new Float32Array(indices.length * direct.channels)
-    const found = new Found(crop, indices, into)
-    await found.fill(shards, (size, position) => {
-      const random = randoms[position]
-      if (!random) throw new VggError('INTERNAL', `Expected a generator for image ${position} of the batch`)
-      // The same draws in the same order as photoDataset's.
-      const box = drawCropBox(random, size, cropping)
-      flips[position] = random.next() >>> 31
-      if (colour) shifts.set(drawColourShift(random, colour), position * direct.channels)
-      return box
-    })
-    const { unreadable = [] } = await found.decodeMissing(async (missing, pixels, positions) => {
-      const its = positions.map((position) => randoms[position] as Random)
-      const decoded = (await direct.readAugmented?.(missing, its, pixels)) ?? {}
-      for (const [at, position] of positions.entries()) {
-        flips[position] = decoded.flip?.[at] ?? 0
-        shifts.set(
-          decoded.shift?.subarray(at * direct.channels, (at + 1) * direct.channels) ?? [],
-          position * direct.channels,
-        )
-      }
-      return decoded
-    })
-    return { ...(flip && { flip: flips }), ...(colour && { shift: shifts }), unreadable }
-  }
-
-  return { ...direct, read, readAugmented, prepare: (given) => prepare(shards, direct.count, given) }
+  const data = cropDataset(photos, settings, async (indices, into, choose) => {
+    const hits = new CacheHits(settings.crop, indices, into, choose)
+    await hits.read(shards)
+    return files.read(indices, into, choose, hits.missing)
+  })
+  return { ...data, prepare: (given) => prepare(shards, data.count, given) }
 }
 
-type ChooseCropBox = (size: PixelSize, position: number) => CropBox
-
-/** One read of images: what the shards hold, and then the rest. */
-class Found {
+/** The images of one read that the shards contain. */
+class CacheHits {
+  /** Positions of the images that are not in the cache, in rising order. Complete after `read`. */
+  readonly missing: number[] = []
   readonly #crop: CropSpec
   readonly #indices: Int32Array
   readonly #into: Uint8Array
-  readonly #missing: number[] = []
+  readonly #choose: ChooseCropBox
 
-  constructor(crop: CropSpec, indices: Int32Array, into: Uint8Array) {
+  constructor(crop: CropSpec, indices: Int32Array, into: Uint8Array, choose: ChooseCropBox) {
     this.#crop = crop
     this.#indices = indices
     this.#into = into
+    this.#choose = choose
   }
 
   /**
-   * Takes what the shards hold. Draws nothing for an image before it is read. What is damaged is removed: its images
-   * are missing this time, and the next read makes the shard anew.
+   * Reads the images that the shards contain. The box of an image is chosen only when its pixels have been read, so that
+   * an image is drawn for once. Damaged shards are removed: their images are missing, and the next read writes them again.
    */
-  async fill(shards: ShardFolder, choose: ChooseCropBox): Promise<void> {
+  async read(shards: ShardFolder): Promise<void> {
     const positions = new Map<number, number[]>()
     for (const [position, index] of this.#indices.entries()) {
       const number = Math.floor(index / imagesPerShard)
-      const its = positions.get(number)
-      if (its) its.push(position)
+      const inShard = positions.get(number)
+      if (inShard) inShard.push(position)
       else positions.set(number, [position])
     }
-    // Each lane has one file open at a time: a batch may touch more shards than a process may open files.
+    // Each lane has one file open at a time: a batch can need more shards than a process may open files.
     const left = [...positions].values()
     const lane = async () => {
-      for (const [number, its] of left) {
+      for (const [number, inShard] of left) {
         const shard = await shards.shard(number)
-        if (shard === undefined) this.#missing.push(...its)
-        else if (!(await this.#take(shard, its, choose))) await shards.discard(number, shard)
+        if (shard === undefined) this.missing.push(...inShard)
+        else if (!(await this.#readShard(shard, inShard))) await shards.discard(number, shard)
       }
     }
     await Promise.all(Array.from({ length: Math.min(lanes, positions.size) }, lane))
-    this.#missing.sort((one, other) => one - other)
+    this.missing.sort((one, other) => one - other)
   }
 
-  /** Takes images of one shard; false where it is gone, or something of it is damaged. */
-  async #take(shard: Shard, positions: readonly number[], choose: ChooseCropBox): Promise<boolean> {
+  /** Reads images of one shard; returns false if the shard is gone or damaged. */
+  async #readShard(shard: Shard, positions: readonly number[]): Promise<boolean> {
     const file = await shard.openFile()
     if (file === undefined) {
-      this.#missing.push(...positions)
+      this.missing.push(...positions)
       return false
     }
     let scratch = new Uint8Array(0)
-    let whole = true
+    let intact = true
     try {
       for (const position of positions) {
         const entry = shard.entry((this.#indices[position] ?? -1) % imagesPerShard)
@@ -183,69 +154,55 @@ class Found {
         if (scratch.length < length) scratch = new Uint8Array(length)
         const pixels = scratch.subarray(0, length)
         const isRead = entry !== undefined && (await shard.read(file, entry, pixels))
-        if (isRead) await takeCrop(pixels, entry, choose(entry.original, position), this.#crop, this.#target(position))
-        else this.#missing.push(position)
-        whole &&= isRead || entry === undefined
+        if (isRead) {
+          const box = this.#choose(entry.original, position)
+          await copyCrop(pixels, entry, box, this.#crop, this.#target(position))
+        } else this.missing.push(position)
+        intact &&= isRead || entry === undefined
       }
     } finally {
       await file.close()
     }
-    return whole
+    return intact
   }
 
   #target(position: number): Uint8Array {
     const bytes = this.#crop.height * this.#crop.width * this.#crop.channels
     return this.#into.subarray(position * bytes, (position + 1) * bytes)
   }
-
-  /** Hands the missing images to `decode` and puts what it gives into their positions. */
-  async decodeMissing(
-    decode: (indices: Int32Array, pixels: Uint8Array, positions: readonly number[]) => Promise<Augmented>,
-  ): Promise<Augmented> {
-    const positions = this.#missing
-    if (positions.length === 0) return {}
-    const bytes = this.#into.length / this.#indices.length
-    const pixels = new Uint8Array(positions.length * bytes)
-    const indices = Int32Array.from(positions, (position) => this.#indices[position] ?? -1)
-    const { unreadable = [], ...rest } = await decode(indices, pixels, positions)
-    for (const [at, position] of positions.entries()) {
-      this.#into.set(pixels.subarray(at * bytes, (at + 1) * bytes), position * bytes)
-    }
-    return { ...rest, unreadable: unreadable.map((one) => ({ ...one, position: positions[one.position] ?? -1 })) }
-  }
 }
 
-/** Cuts a box out of kept pixels: rows are copied where they have the box's size, and rescaled otherwise. */
-async function takeCrop(
+/** Takes the crop from cached pixels: copies rows if the pixels have the size of the box, and rescales them otherwise. */
+async function copyCrop(
   pixels: Uint8Array,
-  kept: PixelSize,
+  cached: PixelSize,
   box: CropBox,
   crop: CropSpec,
   into: Uint8Array,
 ): Promise<void> {
   const { channels } = crop
-  if (box.height === kept.height && box.width === kept.width) {
+  if (box.height === cached.height && box.width === cached.width) {
     const rowBytes = crop.width * channels
     for (let row = 0; row < crop.height; row++) {
-      const start = ((box.top + row) * kept.width + box.left) * channels
+      const start = ((box.top + row) * cached.width + box.left) * channels
       into.set(pixels.subarray(start, start + rowBytes), row * rowBytes)
     }
     return
   }
-  await native().rescale({ pixels, source: kept, box, crop, into })
+  await native().rescale({ pixels, source: cached, box, crop, into })
 }
 
 async function prepare(shards: ShardFolder, count: number, options: PrepareOptions = {}): Promise<CacheReport> {
   const { onProgress, signal } = readOptions(options, 'prepare options', prepareChecks)
   let images = 0
   let done = 0
-  // Each process begins elsewhere: two that start together make different shards.
-  for (let turn = 0; turn < shards.count; turn++) {
-    const number = (process.pid + turn) % shards.count
-    throwIfAborted(signal, 'The making of the cache')
+  // Each process begins at another shard, so that two that start together write different ones.
+  for (let step = 0; step < shards.count; step++) {
+    const number = (process.pid + step) % shards.count
+    throwIfAborted(signal, 'The preparation of the cache')
     const shard = await shards.shard(number)
     const size = shards.sizeOf(number)
-    for (let position = 0; shard && position < size; position++) if (shard.entry(position)) images += 1
+    for (let slot = 0; shard && slot < size; slot++) if (shard.entry(slot)) images += 1
     done += size
     onProgress?.(done, count)
   }

@@ -10,30 +10,30 @@ import { decodeCrop, encodedBytes, openImage, type PhotoSource } from '../images
 import type { Decoding } from '../images/formats.js'
 import { removeUnfinished, Shard, type ShardImage, writeShard } from './shard.js'
 
-/** Part of a shard's name: raise it whenever decode.ts, native/image or shard.ts give other bytes than before. */
+/** Part of a shard's name. Raise it whenever a change of decode.ts, native/image or shard.ts changes the bytes. */
 const formatVersion = 3
 
-/** 64 MB at the paper's S = 256. */
+/** Number of images in a shard: 64 MB at the paper's S = 256. */
 export const imagesPerShard = 256
 
-/** How images are decoded into shards. */
+/** How images are decoded into shards, and where these are written. */
 export interface ShardSettings extends Decoding {
   readonly folder: string
   readonly smallestSide: SmallestSide
   readonly channels: 1 | 3
-  /** Images decoded at once. */
+  /** Number of images decoded at once. */
   readonly workers: number
 }
 
-/** The shards of a list of images: those that are there, and the making of those that are not. */
+/** The shards of a list of images. Opens those that exist and writes those that do not. */
 export class ShardFolder {
   readonly count: number
   readonly #sources: readonly PhotoSource[]
   readonly #settings: ShardSettings
   readonly #shards: (Promise<Shard | undefined> | undefined)[]
-  /** Ends when what is being made is made: one shard at a time. */
-  #making: Promise<unknown> = Promise.resolve()
-  #begun = false
+  /** Settles when the last shard begun is written: shards are written one at a time. */
+  #writing: Promise<unknown> = Promise.resolve()
+  #prepared = false
   #writable = true
 
   constructor(sources: readonly PhotoSource[], settings: ShardSettings) {
@@ -43,58 +43,58 @@ export class ShardFolder {
     this.#shards = new Array<undefined>(this.count).fill(undefined)
   }
 
-  /** The shard of this number, made where it is not there; undefined where it cannot be written. */
+  /** Returns the shard with this number, and writes it if it does not exist; undefined if it cannot be written. */
   shard(number: number): Promise<Shard | undefined> {
     const known = this.#shards[number]
     if (known) return known
-    const found = this.#find(number)
-    this.#shards[number] = found
-    // A fault of the machine is told to who asked; the next one tries again.
-    found.catch(() => this.#forget(number, found))
-    return found
+    const opened = this.#open(number)
+    this.#shards[number] = opened
+    // The caller receives a fault of the machine; the next call tries again.
+    opened.catch(() => this.#forget(number, opened))
+    return opened
   }
 
   /** Removes a shard that is damaged. */
   async discard(number: number, shard: Shard): Promise<void> {
     const known = this.#shards[number]
-    // Somebody else may have made it anew by now.
+    // Another read may have written it again already.
     if ((await known) !== shard) return
     this.#forget(number, known)
     await rm(shard.file, { force: true }).catch(() => undefined)
   }
 
-  /** Of a shard: as many as `imagesPerShard`, the last one's fewer. */
+  /** The number of images of a shard: `imagesPerShard`, or fewer for the last one. */
   sizeOf(number: number): number {
     return Math.min(imagesPerShard, this.#sources.length - number * imagesPerShard)
   }
 
-  #forget(number: number, found: Promise<Shard | undefined> | undefined): void {
-    if (this.#shards[number] === found) this.#shards[number] = undefined
+  #forget(number: number, opened: Promise<Shard | undefined> | undefined): void {
+    if (this.#shards[number] === opened) this.#shards[number] = undefined
   }
 
-  async #find(number: number): Promise<Shard | undefined> {
+  async #open(number: number): Promise<Shard | undefined> {
     const file = path.join(this.#settings.folder, `${await this.#key(number)}.shard`)
     const open = () => Shard.open(file, this.sizeOf(number))
-    const there = await open()
-    if (there) return there
-    const made = this.#making.then(async () => {
+    const existing = await open()
+    if (existing) return existing
+    const written = this.#writing.then(async () => {
       if (!this.#writable) return undefined
-      // Another process may have made it while this one waited.
-      const there = await open()
-      if (there) return there
-      return (await this.#make(number, file)) ? open() : undefined
+      // Another process may have written it while this one waited.
+      const existing = await open()
+      if (existing) return existing
+      return (await this.#write(number, file)) ? open() : undefined
     })
-    this.#making = made.catch(() => undefined)
-    return made
+    this.#writing = written.catch(() => undefined)
+    return written
   }
 
-  async #make(number: number, file: string): Promise<boolean> {
+  async #write(number: number, file: string): Promise<boolean> {
     const { folder } = this.#settings
     try {
-      if (!this.#begun) {
+      if (!this.#prepared) {
         await mkdir(folder, { recursive: true })
         await removeUnfinished(folder)
-        this.#begun = true
+        this.#prepared = true
       }
       await writeShard(file, this.sizeOf(number), this.#decoded(number))
       return true
@@ -120,7 +120,7 @@ export class ShardFolder {
     return hash.digest('hex').slice(0, 40)
   }
 
-  /** The images of a shard in order, several decoded at once and no more than these held. */
+  /** Decodes the images of a shard, several at once, in order. At most `workers` + 1 images are in memory. */
   async *#decoded(number: number): AsyncGenerator<ShardImage | undefined> {
     const first = number * imagesPerShard
     const end = first + this.sizeOf(number)
@@ -138,9 +138,9 @@ export class ShardFolder {
     const { smallestSide, channels } = settings
     try {
       const image = await openImage(await encodedBytes(this.#sources[index] ?? '', settings), settings)
-      const kept = keptSize(image.size, smallestSide)
-      if (!kept) return { image: undefined }
-      const { height, width } = kept
+      const cached = cachedSize(image.size, smallestSide)
+      if (!cached) return { image: undefined }
+      const { height, width } = cached
       const box = { height, width, top: 0, left: 0 }
       const pixels = await decodeCrop(image, box, { height, width, channels }, settings)
       return { image: { pixels, height, width, original: image.size } }
@@ -154,10 +154,11 @@ export class ShardFolder {
 type Decoded = { readonly image: ShardImage | undefined } | { readonly fault: unknown }
 
 /**
- * S where it is fixed, and what is smaller is not kept at all: enlarged it would take more room than its file. Of a range
- * the largest, and what is smaller as it is: boxes are rescaled from it anyway.
+ * The size at which an image is cached. With a fixed S it is rescaled to S; a smaller image is not cached (undefined),
+ * because enlarged it would take more room than its file. With a range it is rescaled to the largest S; a smaller image
+ * keeps its size, because its boxes are rescaled in any case.
  */
-function keptSize(size: PixelSize, smallestSide: SmallestSide): PixelSize | undefined {
+function cachedSize(size: PixelSize, smallestSide: SmallestSide): PixelSize | undefined {
   const [smallest, fixed] = [Math.min(size.height, size.width), typeof smallestSide === 'number']
   const largest = typeof smallestSide === 'number' ? smallestSide : smallestSide[1]
   if (smallest < largest) return fixed ? undefined : size

@@ -2,16 +2,16 @@ import { createHash, randomBytes } from 'node:crypto'
 import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { endianness } from 'node:os'
 import path from 'node:path'
-// no named import: where Node has no crc32 lib/platform/load/node-check.ts is to say so, not the linker
+// No named import: if Node lacks crc32, lib/platform/load/node-check.ts reports it, not the linker.
 import zlib from 'node:zlib'
 import type { PixelSize } from '../images/crop.js'
 
-// A shard file: decoded images, found by their position.
-//   0   8 bytes   the letters VGGSHARD
-//   8   32 bytes  SHA-256 of the table
-//   40  n x 48    the table, float64: position of the first byte; height, width; height, width before rescaling; CRC-32
-//   then the images, uint8 height, width, channels, in the order of the table
-// An image that is not kept has height 0. The table is in the order of bytes of the machine.
+// The format of a shard file:
+//   offset 0   8 bytes   the letters VGGSHARD
+//   offset 8   32 bytes  SHA-256 of the table
+//   offset 40  n x 48    the table, float64: offset of the first byte; height, width; height, width before rescaling; CRC-32
+//   then the images, uint8 [height, width, channels], in the order of the table
+// An image that is not cached has height 0. The table has the byte order of the machine.
 
 const letters = Buffer.from('VGGSHARD')
 const headBytes = 40
@@ -19,24 +19,27 @@ const columns = 6
 
 /** A decoded image. */
 export interface ShardImage extends PixelSize {
-  /** uint8, height x width x channels. */
+  /** The pixels: uint8 [height, width, channels]. */
   readonly pixels: Uint8Array
-  /** Before it was rescaled. */
+  /** Size before rescaling. */
   readonly original: PixelSize
 }
 
-/** Where an image lies in its shard. */
+/** The row of an image in the table of a shard. */
 export interface ShardEntry extends PixelSize {
+  /** Size before rescaling. */
   readonly original: PixelSize
+  /** Offset of the first byte in the file. */
   readonly start: number
+  /** CRC-32 of the pixels. */
   readonly checksum: number
 }
 
-/** The table of a shard that is there. */
+/** A shard file that exists. Holds its table in memory, and no open file. */
 export class Shard {
   readonly file: string
   readonly #table: Float64Array
-  /** First bytes of the images that agreed with their checksums. */
+  /** Offsets of the images whose checksums have been verified. */
   readonly #checked = new Set<number>()
 
   private constructor(file: string, table: Float64Array) {
@@ -44,7 +47,7 @@ export class Shard {
     this.#table = table
   }
 
-  /** The shard of this file; undefined where there is none or its table is damaged. */
+  /** Opens a shard file; returns undefined if it does not exist or its table is damaged. */
   static async open(file: string, count: number): Promise<Shard | undefined> {
     const head = Buffer.alloc(headBytes + count * columns * 8)
     const handle = await open(file, 'r').catch(() => undefined)
@@ -57,25 +60,25 @@ export class Shard {
     return new Shard(file, new Float64Array(table.buffer))
   }
 
-  /** Where an image lies; undefined for one that is not kept. */
-  entry(position: number): ShardEntry | undefined {
+  /** Returns the table's row of an image; undefined for an image that is not cached. */
+  entry(slot: number): ShardEntry | undefined {
     const [start = 0, height = 0, width = 0, originalHeight = 0, originalWidth = 0, checksum = 0] =
-      this.#table.subarray(position * columns, (position + 1) * columns)
+      this.#table.subarray(slot * columns, (slot + 1) * columns)
     if (height === 0) return undefined
     return { start, height, width, original: { height: originalHeight, width: originalWidth }, checksum }
   }
 
   /**
-   * Opens the file for some reads; undefined where it is gone. Not for longer: another process may replace or remove it.
-   * The caller closes what it is given.
+   * Opens the file for the reads of one batch; returns undefined if it is gone. Not for longer, because another process
+   * may replace or remove the file. The caller closes it.
    */
   async openFile(): Promise<FileHandle | undefined> {
     return open(this.file, 'r').catch(() => undefined)
   }
 
   /**
-   * Reads an image of the opened file into `pixels`, which it fills; false where the file is cut short or damaged. The
-   * checksum is taken the first time only: it costs as much as reading what lies in memory already.
+   * Reads an image of the open file into `pixels`, which has its size; returns false if the file is truncated or damaged.
+   * The checksum is verified at the first read only, because it costs as much as reading from the page cache.
    */
   async read(file: FileHandle, entry: ShardEntry, pixels: Uint8Array): Promise<boolean> {
     if (!(await readWhole(file, pixels, entry.start))) return false
@@ -103,11 +106,11 @@ async function readWhole(handle: FileHandle, into: Uint8Array, start: number): P
 const digest = (table: Uint8Array) => createHash('sha256').update(endianness()).update(table).digest()
 
 /**
- * Writes a shard beside its position and renames it: a reader sees all of it or nothing, and of two processes that write
- * the same one the last wins. Not synced: what a power failure leaves half is found by the checksums.
+ * Writes a shard to a temporary file and renames it, so that readers see a complete shard or none. If two processes write
+ * the same shard, the last one wins. The file is not synced: checksums detect what a power failure left incomplete.
  *
- * @param images in order; undefined for one that is not kept
- * @throws what node:fs throws, and what `images` throws; the file is not there then
+ * @param images in order; undefined for an image that is not cached
+ * @throws the errors of node:fs and of `images`; no file is left then
  */
 export async function writeShard(
   file: string,
@@ -122,16 +125,16 @@ export async function writeShard(
   const handle = await open(temporary, 'wx')
   try {
     try {
-      let position = 0
+      let slot = 0
       let start = headBytes + table.byteLength
       for await (const image of images) {
         if (image) {
           const { pixels, height, width, original } = image
-          table.set([start, height, width, original.height, original.width, zlib.crc32(pixels)], position * columns)
+          table.set([start, height, width, original.height, original.width, zlib.crc32(pixels)], slot * columns)
           await writeWhole(handle, pixels, start)
           start += pixels.length
         }
-        position += 1
+        slot += 1
       }
       const bytes = new Uint8Array(table.buffer)
       await writeWhole(handle, Buffer.concat([letters, digest(bytes), bytes]), 0)
@@ -152,15 +155,15 @@ async function writeWhole(handle: FileHandle, bytes: Uint8Array, start: number):
 }
 
 const unfinished = '.unfinished'
-/** Milliseconds. Whoever writes a shard writes to it every few seconds. */
-const given = 3_600_000
+/** Age in milliseconds at which a temporary file is abandoned. A process that writes a shard does so every few seconds. */
+const abandonedAge = 3_600_000
 
-/** Removes what processes that were killed left of their shards. */
+/** Removes the temporary files of processes that were killed. */
 export async function removeUnfinished(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     if (!name.endsWith(unfinished)) continue
     const file = path.join(folder, name)
     const { mtimeMs } = await stat(file).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY }))
-    if (Date.now() - mtimeMs > given) await rm(file, { force: true })
+    if (Date.now() - mtimeMs > abandonedAge) await rm(file, { force: true })
   }
 }

@@ -3,26 +3,26 @@ import { arrayOf, finite, isObject, nonNegative, unexpected } from '../../option
 import type { Random } from '../../random.js'
 
 /**
- * The random colour shift of Krizhevsky et al. 2012, Sect. 4.1, that the paper takes over (Sect. 3.1): along the
- * principal axes of the RGB values of the training set, in the scale 0..255. Plain data, to be kept with a model.
+ * The random colour shift of Krizhevsky et al. 2012, Sect. 4.1, which the paper uses too (Sect. 3.1): a shift along the
+ * principal axes of the RGB values of the training set, in the scale 0 to 255. Plain data, stored with a model.
  *
- * A trap. The article adds p_i a_i lambda_i and calls lambda_i the eigenvalues of the covariance of the RGB values. In
- * the scale 0..255 these are in the thousands (variances), and with a of 0.1 the shift would be hundreds of grey
- * levels. The numbers that everyone uses ([0.2175, 0.0188, 0.0045] of ImageNet in the scale 0..1) are their square
- * roots, the standard deviations along the axes. So are `values` here.
+ * A hazard: the article adds p_i a_i lambda_i and calls lambda_i the eigenvalues of the covariance of the RGB values. In
+ * the scale 0 to 255 these are variances in the thousands, and with a of 0.1 the shift would be hundreds of grey levels.
+ * The numbers in general use ([0.2175, 0.0188, 0.0045] for ImageNet in the scale 0 to 1) are their square roots, the
+ * standard deviations along the axes. So are the `values` here.
  */
 export interface ColourShift {
-  /** Standard deviations of the pixels along the axes, in grey levels, largest first. */
+  /** Standard deviations of the pixels along the three axes, in grey levels, largest first. */
   readonly values: readonly number[]
-  /** The axes: `vectors[i]` has length 1, in the order red, green, blue, and belongs to `values[i]`. */
+  /** The axes: `vectors[i]` is the unit vector (red, green, blue) of `values[i]`. */
   readonly vectors: readonly (readonly number[])[]
-  /** Standard deviation of the factor that is drawn for each axis: 0.1 in the article. */
+  /** Standard deviation of the random factor of each axis. The article's is 0.1. */
   readonly deviation: number
 }
 
 type Matrix = number[][]
 
-/** Lets through plain data of the form of a {@link ColourShift}, as read from a file. */
+/** Checks that a value has the form of a {@link ColourShift}. */
 export function colourShiftCheck(value: unknown, name: string): ColourShift {
   if (!isObject(value)) throw unexpected('{ values, vectors, deviation }', name, value)
   const values = arrayOf(nonNegative)(value.values, `${name}.values`)
@@ -34,8 +34,8 @@ export function colourShiftCheck(value: unknown, name: string): ColourShift {
 }
 
 /**
- * What is added to every pixel of one image: [red, green, blue] in grey levels, the sum over the axes of
- * vector * value * a, with a ~ N(0, deviation). Always takes six numbers of the generator.
+ * Draws the colour shift of one image: [red, green, blue] in grey levels, the sum over the axes of vector * value * a,
+ * with a ~ N(0, deviation). Always draws six numbers.
  */
 export function drawColourShift(random: Random, shift: ColourShift): [number, number, number] {
   const sum: [number, number, number] = [0, 0, 0]
@@ -47,17 +47,18 @@ export function drawColourShift(random: Random, shift: ColourShift): [number, nu
 }
 
 /**
- * The colour shift that belongs to pixels of this covariance (3x3, in the scale 0..255, as `statisticsOf` gives it).
+ * Computes the colour shift for images from the covariance of their pixels.
  *
- * @param deviation of the factors; the article's is 0.1
- * @throws VggError INVALID_ARGUMENT where the matrix is not 3x3, finite and symmetric
+ * @param covariance 3x3, in the scale 0 to 255, as `statisticsOf` returns it
+ * @param deviation standard deviation of the random factors; the article's is 0.1
+ * @throws VggError INVALID_ARGUMENT if the matrix is not 3x3, finite and symmetric
  */
 export function colourShiftOf(covariance: readonly (readonly number[])[], deviation = 0.1): ColourShift {
   const matrix = arrayOf(arrayOf(finite))(covariance, 'covariance')
   const symmetric = matrix.every((row, i) => row.length === 3 && row.every((value, j) => value === matrix[j]?.[i]))
   if (matrix.length !== 3 || !symmetric) throw unexpected('a symmetric matrix of 3x3', 'covariance', covariance)
   const { values, vectors } = eigenOfSymmetric(matrix)
-  // A variance that rounding made negative is 0.
+  // Rounding can make a variance of 0 negative.
   return {
     values: values.map((value) => Math.sqrt(Math.max(0, value))),
     vectors,
@@ -66,13 +67,13 @@ export function colourShiftOf(covariance: readonly (readonly number[])[], deviat
 }
 
 /**
- * Eigenvalues, largest first, and eigenvectors of a symmetric matrix by Jacobi's rotations. The same on every machine;
- * of each vector and its opposite, the one whose largest component is positive.
+ * Computes eigenvalues, largest first, and eigenvectors of a symmetric matrix by Jacobi rotations. The result is the same
+ * on every machine. The largest component of each vector is positive.
  */
 export function eigenOfSymmetric(symmetric: readonly (readonly number[])[]): { values: number[]; vectors: Matrix } {
   const size = symmetric.length
   const matrix = symmetric.map((row) => [...row])
-  // Rows, so that vectors[i] belongs to matrix[i][i].
+  // The vectors are rows: vectors[i] belongs to matrix[i][i].
   const vectors = symmetric.map((_, i) => symmetric.map((_, j) => (i === j ? 1 : 0)))
   // Convergence is quadratic: five or six sweeps reach the last bit, and then every entry off the diagonal is 0.
   for (let sweep = 0; sweep < 50; sweep++) {
@@ -80,12 +81,12 @@ export function eigenOfSymmetric(symmetric: readonly (readonly number[])[]): { v
     for (let p = 0; p < size; p++) {
       for (let q = p + 1; q < size; q++) rotated = rotate(matrix, vectors, p, q) || rotated
     }
-    if (!rotated) return inOrder(matrix, vectors)
+    if (!rotated) return sortedPairs(matrix, vectors)
   }
   throw new VggError('INTERNAL', 'The eigenvalues of a symmetric matrix were not found in 50 sweeps')
 }
 
-/** Makes the entry (p, q) 0; false where it is nothing beside the diagonal already. */
+/** Makes the entry (p, q) 0; returns false if it is negligible beside the diagonal already. */
 function rotate(matrix: Matrix, vectors: Matrix, p: number, q: number): boolean {
   const entry = (i: number, j: number) => matrix[i]?.[j] ?? 0
   const off = entry(p, q)
@@ -117,13 +118,13 @@ function rotate(matrix: Matrix, vectors: Matrix, p: number, q: number): boolean 
   return true
 }
 
-function inOrder(matrix: Matrix, vectors: Matrix): { values: number[]; vectors: Matrix } {
-  const pairs = vectors.map((vector, i) => ({ value: matrix[i]?.[i] ?? 0, vector: upright(vector) }))
+function sortedPairs(matrix: Matrix, vectors: Matrix): { values: number[]; vectors: Matrix } {
+  const pairs = vectors.map((vector, i) => ({ value: matrix[i]?.[i] ?? 0, vector: withPositiveLargest(vector) }))
   pairs.sort((a, b) => b.value - a.value)
   return { values: pairs.map(({ value }) => value), vectors: pairs.map(({ vector }) => vector) }
 }
 
-function upright(vector: readonly number[]): number[] {
+function withPositiveLargest(vector: readonly number[]): number[] {
   const largest = vector.reduce((best, value) => (Math.abs(value) > Math.abs(best) ? value : best), 0)
   return vector.map((value) => (largest < 0 ? -value : value))
 }

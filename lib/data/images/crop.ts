@@ -7,39 +7,40 @@ export interface PixelSize {
   readonly width: number
 }
 
-/** What is cut out of a rescaled image. */
+/** Size and channels of a crop of a rescaled image. */
 export interface CropSpec extends PixelSize {
-  /** 1: grey; 3: red, green, blue. */
+  /** Number of channels: 1 (grey) or 3 (red, green, blue). */
   readonly channels: 1 | 3
 }
 
-/** The paper's S: the smallest side of the rescaled image, fixed or drawn for each image from [least, most]. */
+/** The paper's S: the smallest side of the rescaled image in pixels, either fixed or drawn for each image from a range. */
 export type SmallestSide = number | readonly [least: number, most: number]
 
-/** How an image of any size becomes one of the network's size (Sect. 3.1). */
+/** How images of any size are rescaled and cropped (Sect. 3.1). */
 export interface CropOptions {
-  /** [height, width] of what is cut out. */
+  /** Height and width of the crop in pixels. */
   readonly crop: readonly [height: number, width: number]
-  /** At least the larger side of `crop`. */
+  /** Smallest side of the rescaled image, at least the larger side of `crop`. */
   readonly smallestSide: SmallestSide
-  /** CropSpec anywhere; otherwise the middle. */
+  /** Whether training takes crops at random offsets instead of the centre crop. */
   readonly randomCrop: boolean
 }
 
-/** One image's rescaling and crop. */
+/** The rescaled size of one image, and the position of the crop in it. */
 export interface CropBox {
   readonly smallestSide: number
-  /** Of the rescaled image. */
+  /** Height of the rescaled image. */
   readonly height: number
+  /** Width of the rescaled image. */
   readonly width: number
   /** First row of the crop within the rescaled image. */
   readonly top: number
-  /** First column of the crop. */
+  /** First column of the crop within the rescaled image. */
   readonly left: number
 }
 
-/** The paper's proportion: S = 256 for a crop of 224. */
-const defaultMargin = 256 / 224
+/** The paper's ratio: S = 256 for a crop of 224. */
+const defaultRatio = 256 / 224
 
 const side = integer(1, 65535)
 const sides = arrayOf(side)
@@ -67,10 +68,10 @@ function smallestSideFrom(value: unknown, name: string, least: number): Smallest
 }
 
 /**
- * Reads how images are rescaled and crop.
+ * Checks crop options and fills in their defaults.
  *
- * @param given crop: a side or [height, width]; smallestSide: at least the larger side of the crop, or [least, most],
- *   default 256/224 of it as in the paper; randomCrop: default true
+ * @param given crop: a side or [height, width]; smallestSide: at least the larger side of the crop, or a range
+ *   [least, most], default 256/224 of that side as in the paper; randomCrop: default true
  * @throws VggError INVALID_ARGUMENT
  */
 export function cropOptionsFrom(given: {
@@ -79,13 +80,13 @@ export function cropOptionsFrom(given: {
   readonly randomCrop?: unknown
 }): CropOptions {
   const crop = cropFrom(given.crop, 'crop')
-  // A crop of any orientation must fit into an image of any orientation: hence the larger side, not each by itself.
+  // The larger side, because a portrait crop must fit into a landscape image too.
   const least = Math.max(...crop)
-  const smallestSide = smallestSideFrom(given.smallestSide ?? Math.round(least * defaultMargin), 'smallestSide', least)
+  const smallestSide = smallestSideFrom(given.smallestSide ?? Math.round(least * defaultRatio), 'smallestSide', least)
   return { crop, smallestSide, randomCrop: boolean(given.randomCrop ?? true, 'randomCrop') }
 }
 
-/** The size of an image rescaled with its proportions kept: its smallest side is S exactly, the other is rounded. */
+/** The size of an image after rescaling without distortion: the smallest side is exactly S, the other is rounded. */
 export function rescaledSize({ height, width }: PixelSize, smallestSide: number): PixelSize {
   const scale = smallestSide / Math.min(height, width)
   return {
@@ -94,14 +95,14 @@ export function rescaledSize({ height, width }: PixelSize, smallestSide: number)
   }
 }
 
-// Not random.integer(), which now and then takes a second number: what is drawn after a box must not hang on it.
+// Not random.integer(), which sometimes draws twice: the draws after a box must not depend on its size.
 const drawn = (random: Random, count: number): number => Math.floor(random.uniform(0, count))
 
 /**
- * One image as training sees it: S drawn from its range, and a crop at any offset, each as likely as the others.
- * Always takes three numbers of the generator, whatever the options.
+ * Draws the crop box of one image for training: S and the offset of the crop are uniformly distributed.
+ * Always draws three numbers, whatever the options.
  *
- * @param size of the image as it is in its file, turned upright
+ * @param size of the image in its file, upright
  */
 export function drawCropBox(random: Random, size: PixelSize, options: CropOptions): CropBox {
   const [least, most] = typeof options.smallestSide === 'number' ? [options.smallestSide] : options.smallestSide
@@ -114,14 +115,14 @@ export function drawCropBox(random: Random, size: PixelSize, options: CropOption
   return { smallestSide, height, width, top, left }
 }
 
-/** One image as evaluation sees it: the fixed S, or the middle of its range (384 of [256, 512]), and the middle. */
+/** The crop box of one image for evaluation: the centre crop at the S of {@link evaluationSide}. */
 export function centreCropBox(size: PixelSize, options: Pick<CropOptions, 'crop' | 'smallestSide'>): CropBox {
   const smallestSide = evaluationSide(options.smallestSide)
   const rescaled = rescaledSize(size, smallestSide)
   return { smallestSide, ...rescaled, ...centre(rescaled, options.crop) }
 }
 
-/** The S that evaluation rescales to: Sect. 3.2's Q = S, or the middle of the range. */
+/** The S of evaluation: the fixed S (the paper's Q = S, Sect. 3.2), or the middle of its range (384 for [256, 512]). */
 export function evaluationSide(smallestSide: SmallestSide): number {
   if (typeof smallestSide === 'number') return smallestSide
   return Math.round((smallestSide[0] + smallestSide[1]) / 2)

@@ -3,40 +3,38 @@ import sharp, { type Metadata } from 'sharp'
 import { VggError } from '../../error.js'
 import { native } from '../../platform/native.js'
 import type { CropBox, CropSpec, PixelSize } from './crop.js'
-import { type Decoding, formatOf, type ImageFormat } from './formats.js'
+import { type Decoding, formatOf, type ImageFormat, tooSlow, unreadable } from './formats.js'
 import { type JpegHeader, plainJpeg } from './jpeg.js'
 import { drawSvg, sizeOfSvg } from './svg.js'
-import { tooSlow, unreadable } from './unreadable.js'
 
-/** Where the bytes of an image file come from: its path, the bytes themselves, or a function that gives them. */
+/** The source of an image file: its path, its bytes, or a function that returns its bytes. */
 export type PhotoSource = string | Uint8Array | (() => Promise<Uint8Array>)
 
-/** An image file in memory, its header read. */
+/** An image file in memory, with the facts from its header. */
 export interface Image {
-  /** As the file has them, still packed. */
+  /** The encoded bytes of the file. */
   readonly bytes: Uint8Array
-  /** Turned upright as its EXIF says: of an image that lies on its side, height and width are exchanged already. */
+  /** Size after the EXIF orientation is applied: for a rotated image, height and width are exchanged. */
   readonly size: PixelSize
   readonly format: ImageFormat
-  /** 16 bits a channel, with a colour profile. */
+  /** Whether the image has 16 bits per channel and a colour profile. */
   readonly deepWithProfile: boolean
-  /** Of a JPEG that libjpeg-turbo decodes here by itself: whole, upright, in grey or RGB without a profile. */
+  /** Header of a plain JPEG, which libjpeg-turbo decodes without sharp. Absent for any other image. */
   readonly plain?: JpegHeader
 }
 
-/** Not the file's fault: to pass over the image would lose it for a reason that has gone a moment later. */
+/** Error codes of a machine at its limits. The image may be readable a moment later, so that it must not be skipped. */
 const machineFaults = ['EMFILE', 'ENFILE', 'ENOMEM']
 
-/** What belongs to an image besides its pixels: EXIF, profile, thumbnail. */
+/** Allowance for the parts of a file besides its pixels: EXIF, profile, thumbnail. */
 const headerBytes = 1 << 26
 
 async function fileBytes(path: string, { pixelLimit }: Decoding): Promise<Uint8Array> {
   try {
-    // First what it is: to open a pipe would wait for somebody to write to it.
+    // Opening a pipe would block until another process writes to it.
     const entry = await stat(path)
     if (!entry.isFile()) throw unreadable(entry.isDirectory() ? 'it is a folder' : 'it is no regular file')
-    const most = pixelLimit * 8 + headerBytes
-    if (entry.size > most) {
+    if (entry.size > pixelLimit * 8 + headerBytes) {
       throw unreadable(`it has ${entry.size} bytes, more than an image of ${pixelLimit} pixels can need`)
     }
     return await readFile(path)
@@ -49,10 +47,10 @@ async function fileBytes(path: string, { pixelLimit }: Decoding): Promise<Uint8A
 }
 
 /**
- * The bytes of an image file.
+ * Reads the bytes of an image file.
  *
- * @throws VggError FILE_NOT_FOUND or FILE_FORMAT, whose message is the bare reason; STATE where the machine is at fault
- *   (too many open files), not the image
+ * @throws VggError FILE_NOT_FOUND or FILE_FORMAT, whose message is the bare reason; STATE if the machine is at fault, for
+ *   example with too many open files
  */
 export async function encodedBytes(source: PhotoSource, decoding: Decoding): Promise<Uint8Array> {
   if (typeof source === 'string') return fileBytes(source, decoding)
@@ -64,13 +62,13 @@ export async function encodedBytes(source: PhotoSource, decoding: Decoding): Pro
     if (error instanceof VggError) throw error
     throw unreadable(`its source failed: ${(error as Error)?.message ?? error}`, error)
   }
-  if (!(bytes instanceof Uint8Array)) throw unreadable('its source gave no bytes')
+  if (!(bytes instanceof Uint8Array)) throw unreadable('its source returned no bytes')
   return bytes
 }
 
 /**
- * Reads an image's header. What it is, is judged by content: the name of its file does not count. libvips sees only
- * what `formats` allows.
+ * Reads the header of an image. The format is recognised by content, not by the name of the file. libvips receives only
+ * images of the formats in `formats`.
  *
  * @throws VggError FILE_FORMAT, whose message is the bare reason
  */
@@ -95,8 +93,8 @@ export async function openImage(bytes: Uint8Array, decoding: Decoding): Promise<
 const unknownFormat = (cause?: unknown): VggError => unreadable('it is no image of a known format', cause)
 
 /*
- * Why an image cannot be decoded is said in words of our own. libvips has one buffer of messages for the whole
- * process: of images decoded at once, each may get the message of another or none. sharp's is kept as the cause.
+ * The messages of libvips are not used: it has one buffer of messages for the whole process, so that images decoded at
+ * once may get the message of another image, or none. sharp's error is kept as the cause.
  */
 async function metadataOf(bytes: Uint8Array): Promise<Metadata> {
   try {
@@ -107,35 +105,35 @@ async function metadataOf(bytes: Uint8Array): Promise<Metadata> {
   }
 }
 
-function checkPixels({ height, width }: PixelSize, pixelLimit: number, says: string): void {
+function checkPixels({ height, width }: PixelSize, pixelLimit: number, source: string): void {
   if (height * width <= pixelLimit) return
-  throw unreadable(`${says} ${height}x${width} pixels, more than the limit of ${pixelLimit}`)
+  throw unreadable(`${source} ${height}x${width} pixels, more than the limit of ${pixelLimit}`)
 }
 
-/** How near to the end of a file its format's last mark has to be; some programs write a few bytes after it. */
+/** Bytes at the end of a file in which its end mark is searched; some programs write bytes after it. */
 const tail = 4096
 const endMarks: Readonly<Record<string, Buffer>> = { jpeg: Buffer.of(0xff, 0xd9), png: Buffer.from('IEND') }
 
-/** Whether an image has the last mark of its format; undefined where the format is not known to have one. */
+/** Whether an image has the end mark of its format; undefined if the format has none. */
 function hasEnd(bytes: Uint8Array, format: string): boolean | undefined {
   const mark = endMarks[format]
   return mark && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).subarray(-tail).includes(mark)
 }
 
 /**
- * Decodes one box of an image: rescaled to the box's size, and the crop taken from it.
+ * Decodes a crop of an image: the image is rescaled to the size of the box, and the crop is taken from it.
  *
- * Plain JPEGs are decoded by libjpeg-turbo, no more of them than the crop needs, and halved, quartered or reduced to
- * eighths while they are decoded. What it finds fault with, and everything else, is decoded by sharp at full size: turned
- * upright, converted to sRGB by its profile, laid on black where transparent, brought to 8 bits (16 are divided, not
- * clipped). CMYK is converted by its profile, or by libvips' own press profile where it has none, as sharp does; Pillow
- * and torchvision look at no profile (red = 255 - cyan - black), and give more saturated colours.
+ * Plain JPEGs are decoded by libjpeg-turbo: only the part that the crop needs, at 1/2, 1/4 or 1/8 of the size where the
+ * scale allows it. Other images, and JPEGs that libjpeg-turbo rejects, are decoded by sharp at full size: rotated upright,
+ * converted to sRGB by their profile, composed on black, and reduced to 8 bits (16 bits are divided, not clipped). CMYK
+ * is converted by its profile, or by libvips' press profile if it has none. Pillow and torchvision ignore profiles
+ * (red = 255 - cyan - black) and give more saturated colours.
  *
- * Both are rescaled by the same native code, by a triangle kernel widened to the scale (bilinear with antialiasing, as
- * Pillow and torchvision do): an image without loss gives the same bytes in every format. An SVG is drawn at the box's
- * size by a process of its own.
+ * Both are rescaled by the same native code with a triangle kernel widened to the scale (bilinear with antialiasing, as in
+ * Pillow and torchvision): a lossless image gives the same bytes in every format. An SVG is rendered at the size of the
+ * box in a separate process.
  *
- * @param into uint8, height x width x channels of the crop; written to where all went well only
+ * @param into uint8 [height, width, channels] of the crop; left unchanged if decoding fails
  * @returns `into`
  * @throws VggError FILE_FORMAT, whose message is the bare reason
  */
@@ -146,7 +144,7 @@ export async function decodeCrop(
   decoding: Decoding,
   into: Uint8Array = new Uint8Array(crop.height * crop.width * crop.channels),
 ): Promise<Uint8Array> {
-  // An image of 1x16000 at S = 256 has a thousand million pixels.
+  // An image of 1x16000 has 10^9 pixels at S = 256.
   checkPixels(box, decoding.pixelLimit, 'rescaled it would have')
   const { plain, bytes, format, size } = image
   if (plain && plain.components <= crop.channels) {
@@ -156,7 +154,7 @@ export async function decodeCrop(
     } catch (error) {
       if (!(error instanceof VggError && error.code === 'FILE_FORMAT')) throw error
     }
-    // For its words, where its header is damaged.
+    // Throws the more exact error if the header is damaged.
     await metadataOf(bytes)
   }
   if (format === 'svg') into.set(await drawSvg(bytes, box, crop, decoding))
@@ -167,14 +165,14 @@ export async function decodeCrop(
   return into
 }
 
-/** All pixels of an image, upright and in its own size: uint8, height x width x channels. */
+/** Decodes a whole image, upright and at full size: uint8 [height, width, channels]. */
 async function pixelsBySharp(image: Image, channels: 1 | 3, decoding: Decoding): Promise<Uint8Array> {
   const { bytes, format, size, deepWithProfile } = image
   const { pixelLimit, decodeSeconds } = decoding
   const started = performance.now()
   try {
     const pipeline = sharp(bytes, { failOn: 'error', autoOrient: true, limitInputPixels: pixelLimit })
-    // A hazard of sharp: it takes 16 bits with a profile to Display P3, and what is made sRGB of that is paler.
+    // A hazard of sharp: it converts 16 bits with a profile to Display P3 first, which makes the sRGB result paler.
     if (deepWithProfile) pipeline.pipelineColourspace('srgb')
     const { data, info } = await pipeline
       .timeout({ seconds: decodeSeconds })
@@ -183,9 +181,9 @@ async function pixelsBySharp(image: Image, channels: 1 | 3, decoding: Decoding):
       .raw({ depth: 'uchar' })
       .toBuffer({ resolveWithObject: true })
     if (info.channels === channels && info.height === size.height && info.width === size.width) return data
-    const said = `${size.height}x${size.width}x${channels}`
+    const expected = `${size.height}x${size.width}x${channels}`
     throw unreadable(
-      `decoding it gave ${info.height}x${info.width}x${info.channels} values where ${said} were expected`,
+      `decoding it gave ${info.height}x${info.width}x${info.channels} values instead of the expected ${expected}`,
     )
   } catch (error) {
     if (error instanceof VggError) throw error

@@ -1,3 +1,4 @@
+import { VggError } from '../../error.js'
 import {
   arrayOf,
   type Check,
@@ -10,8 +11,8 @@ import {
 } from '../../options.js'
 
 /**
- * A format of image files. `heif` is AVIF; HEIC too where the build of sharp in use decodes it, which the one from npm
- * does not.
+ * A format of image files. `heif` means AVIF, and HEIC if the installed build of sharp decodes it (the build from npm does
+ * not).
  */
 export type ImageFormat = 'jpeg' | 'png' | 'webp' | 'gif' | 'tiff' | 'heif' | 'svg'
 
@@ -21,9 +22,9 @@ const startsWith =
     beginnings.some((beginning) => head.startsWith(beginning))
 
 /*
- * How each format is recognised by the first bytes of a file, as Latin-1 text. libvips picks its decoder by rules of its
- * own, so these are at least as strict: a file that they take for another format than SVG is never SVG to libvips, which
- * wants 24 bytes of ASCII text first. In an ISO media file these begin with its size, whose first two bytes are 0.
+ * How each format is recognised by the first bytes of a file, as Latin-1 text. libvips chooses its decoder by its own
+ * rules. These are at least as strict: a file recognised here as another format is never SVG to libvips, which requires
+ * 24 bytes of ASCII text at the start. An ISO media file begins with a size whose first two bytes are 0.
  */
 const signatures: Readonly<Record<ImageFormat, (head: string) => boolean>> = {
   jpeg: startsWith('\xff\xd8'),
@@ -37,34 +38,34 @@ const signatures: Readonly<Record<ImageFormat, (head: string) => boolean>> = {
 
 const allFormats = Object.keys(signatures) as ImageFormat[]
 
-/** SVG only when asked for: a few hundred bytes of it can describe hours of drawing. */
+/** Without SVG, because a file of some hundred bytes can take hours to render. */
 const defaultFormats: readonly ImageFormat[] = allFormats.filter((format) => format !== 'svg')
 
-/** In it the signature lies. libvips looks for `<svg` in as many bytes. */
+/** Bytes in which a signature is searched. libvips searches `<svg` in as many. */
 const headBytes = 1000
 
-/** The format of an image file by its content; undefined where it is none of those known. */
+/** Recognises the format of an image file by its content; undefined if it is unknown. */
 export function formatOf(bytes: Uint8Array): ImageFormat | undefined {
   const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, headBytes)).toString('latin1')
   return allFormats.find((format) => signatures[format](head))
 }
 
-/** What image files may be and cost. A file beyond it counts as one that cannot be read. */
+/** Limits on image files. A file beyond a limit counts as unreadable. */
 export interface DecodingOptions {
   /**
-   * Formats that are decoded, recognised by content, not by name. Default: all but `svg`. An SVG is drawn by a process of
-   * its own for each image, which takes a tenth of a second more, and is killed after `decodeSeconds`.
+   * The formats allowed, recognised by content, not by name. Default: all but `svg`. Each SVG is rendered in a separate
+   * process, which takes 0.1 s longer and is killed after `decodeSeconds`.
    */
   formats?: readonly ImageFormat[]
   /**
-   * Height times width of the largest image, before and after rescaling; checked by the header, before anything is
-   * decoded. While it is decoded an image takes 3 to 8 bytes a pixel, an AVIF 18. Default 268402689, as in sharp.
+   * Largest number of pixels (height times width) of an image, before and after rescaling. It is checked against the
+   * header before decoding. Decoding takes 3 to 8 bytes of memory per pixel, 18 for AVIF. Default 268402689, as in sharp.
    */
   pixelLimit?: number
   /**
-   * Seconds that decoding one image may take, an integer from 1 to 3600. Default 30. Decoding is stopped between parts
-   * of an image: a WebP, AVIF, GIF, interlaced PNG or progressive JPEG is decoded in one part, so that it ends later, and
-   * a JPEG that libjpeg-turbo decodes by itself is not timed; `pixelLimit` bounds these.
+   * Time limit for decoding one image in seconds, an integer from 1 to 3600. Default 30. It is checked between parts of
+   * an image. A WebP, AVIF, GIF, interlaced PNG or progressive JPEG is one part and may take longer; plain JPEGs, which
+   * libjpeg-turbo decodes, are not timed. `pixelLimit` bounds these.
    */
   decodeSeconds?: number
 }
@@ -85,5 +86,12 @@ export const decodingChecks = {
 /** {@link DecodingOptions} as read. */
 export type Decoding = Readonly<Checked<typeof decodingChecks>>
 
-/** What applies where nothing is asked for. */
+/** The default decoding options. */
 export const defaultDecoding: Decoding = readOptions({}, 'decoding options', decodingChecks)
+
+/** The error for an image file that cannot be read. Its message is the bare reason; the caller adds the name. */
+export const unreadable = (reason: string, cause?: unknown): VggError => new VggError('FILE_FORMAT', reason, { cause })
+
+/** The error for an image that takes too long to decode. */
+export const tooSlow = (seconds: number, cause?: unknown): VggError =>
+  unreadable(`decoding it took longer than the limit of ${seconds} s`, cause)

@@ -4,26 +4,26 @@ import { type CropBox, type CropSpec, centreCropBox, cropOptionsFrom, type Pixel
 import { decodeCrop, encodedBytes, openImage } from './decode.js'
 import { type DecodingOptions, decodingChecks } from './formats.js'
 
-/** The size and channels that a network takes. */
+/** The image size that a network takes. */
 export interface ImageSize {
-  /** In pixels. */
+  /** Height in pixels. */
   height: number
-  /** In pixels. */
+  /** Width in pixels. */
   width: number
-  /** 1: grey; 3: red, green, blue. */
+  /** Number of channels: 1 (grey) or 3 (red, green, blue). */
   channels: 1 | 3
 }
 
-/** How an image is read and brought to a network's size. */
+/** Options of {@link readImage}. */
 export interface ImageOptions extends DecodingOptions {
   /**
-   * The image's smallest side is rescaled to this (the paper's Q), at least the larger side of the size, and the
-   * middle is cut out. Default: as small as just covers the size.
+   * The paper's Q: the length in pixels to which the smallest side of the image is rescaled before the centre crop. At
+   * least the larger side of the size. Default: the smallest scale at which the image covers the size.
    */
   smallestSide?: number
 }
 
-/** The check of the channels of images. */
+/** Checks a number of channels. */
 export const channelsCheck: Check<1 | 3> = (value, name) => {
   if (value === 1 || value === 3) return value
   throw unexpected('1 or 3', name, value)
@@ -31,11 +31,11 @@ export const channelsCheck: Check<1 | 3> = (value, name) => {
 
 const side = integer(1, 65535)
 
-/** Read by cropOptionsFrom afterwards. */
-const asGiven: Check<unknown> = (value) => value
-const checks = { smallestSide: asGiven, ...decodingChecks }
+/** Passes a value on, because cropOptionsFrom checks it. */
+const unchecked: Check<unknown> = (value) => value
+const checks = { smallestSide: unchecked, ...decodingChecks }
 
-/** As small as covers the size, and the middle of it. */
+/** The centre crop at the smallest scale at which the image covers the size. */
 function coveringCropBox(size: PixelSize, { height, width }: PixelSize): Omit<CropBox, 'smallestSide'> {
   const scale = Math.max(height / size.height, width / size.width)
   const covering = {
@@ -50,14 +50,14 @@ function coveringCropBox(size: PixelSize, { height, width }: PixelSize): Omit<Cr
 }
 
 /**
- * Decodes an image file (PNG, JPEG, WebP, GIF, AVIF, TIFF; SVG where `formats` has it) as a network takes it: rescaled
- * with its proportions kept, so that it just covers the size or as `smallestSide` says, and the middle cut out. Never
- * squashed. Turned as its EXIF says; transparent parts become black; CMYK is converted by its colour profile, or a press
- * profile where it has none (Pillow looks at no profile). Of several pages or frames the first is taken.
+ * Decodes an image file (PNG, JPEG, WebP, GIF, AVIF or TIFF; SVG if `formats` contains it) for a network. The image is
+ * rescaled without distortion, to the smallest size that covers `size` or as `smallestSide` specifies, and the centre crop
+ * is taken. The EXIF orientation is applied. Transparent parts become black. CMYK is converted by its colour profile, or by
+ * a press profile if it has none (Pillow ignores profiles). If there are several pages or frames, the first is decoded.
  *
- * @param source path of a file, or its bytes
- * @returns uint8, height x width x channels
- * @throws VggError FILE_NOT_FOUND; FILE_FORMAT where it is no image, a damaged one, or beyond a limit; INVALID_ARGUMENT
+ * @param source the path of the file, or its bytes
+ * @returns uint8 [height, width, channels]
+ * @throws VggError FILE_NOT_FOUND; FILE_FORMAT if it is no image, damaged, or beyond a limit; INVALID_ARGUMENT
  */
 export async function readImage(
   source: string | Uint8Array,
@@ -77,10 +77,10 @@ export async function readImage(
 }
 
 /**
- * The height and width of an image file in pixels, turned as its EXIF says. Nothing but its header is read.
+ * Reads the height and width of an image file in pixels from its header. The EXIF orientation is applied.
  *
- * @param source path of a file, or its bytes
- * @throws VggError as {@link readImage} does
+ * @param source the path of the file, or its bytes
+ * @throws VggError the errors of {@link readImage}
  */
 export async function readImageSize(
   source: string | Uint8Array,
@@ -101,7 +101,7 @@ async function named<T>(source: string | Uint8Array, read: () => Promise<T>): Pr
   }
 }
 
-/** The bare reason of decode.ts with the image's name. */
+/** Adds the name of the image to an error of decode.ts, whose message is the bare reason. */
 export function namedFault(error: unknown, name: string): unknown {
   if (!(error instanceof VggError)) return error
   if (error.code === 'FILE_NOT_FOUND') return new VggError(error.code, `No file at ${name}`, { cause: error })

@@ -1,36 +1,35 @@
 import type { PixelSize } from './crop.js'
 
-/** What the header of a JPEG says. */
+/** The header of a JPEG. */
 export interface JpegHeader extends PixelSize {
-  /** 1: grey; 3: colours. */
+  /** Number of components: 1 (grey) or 3 (colour). */
   readonly components: 1 | 3
 }
 
 /** Second byte of a marker; the first is 0xff. */
 const mark = { start: 0xd8, end: 0xd9, scan: 0xda, exif: 0xe1, profile: 0xe2 } as const
-/** Frames that libjpeg-turbo decodes as everybody does: baseline, extended sequential, progressive, with Huffman codes. */
+/** Frame types that every decoder knows: baseline, extended sequential, progressive; with Huffman codes. */
 const usualFrames = [0xc0, 0xc1, 0xc2]
-/** Others: lossless, hierarchical, arithmetic. 0xc4, 0xc8 and 0xcc are no frames. */
+/** Other frame types: lossless, hierarchical, arithmetic. 0xc4, 0xc8 and 0xcc are no frames. */
 const otherFrames = [0xc3, 0xc5, 0xc6, 0xc7, 0xc9, 0xca, 0xcb, 0xcd, 0xce, 0xcf]
 
 /**
- * The header of a plain JPEG: 8 bits, grey or of three components, upright, without a colour profile. Undefined of
- * everything else, and wherever anything looks strange. Looks at no more than the segments before the first scan;
- * whether what follows them is whole is not judged.
+ * Reads the header of a plain JPEG: 8 bits, one or three components, upright, without a colour profile. Returns undefined
+ * for any other file and for any irregularity. Reads only the segments before the first scan; the scans are not checked.
  */
 export function plainJpeg(bytes: Uint8Array): JpegHeader | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (bytes[0] !== 0xff || bytes[1] !== mark.start) return undefined
   let header: JpegHeader | undefined
   let hasExif = false
-  for (let position = 2; position + 4 <= bytes.length; ) {
-    const kind = bytes[position + 1] ?? 0
-    if (bytes[position] !== 0xff || hasNoLength(kind)) return undefined
-    const length = view.getUint16(position + 2)
-    const end = position + 2 + length
+  for (let offset = 2; offset + 4 <= bytes.length; ) {
+    const kind = bytes[offset + 1] ?? 0
+    if (bytes[offset] !== 0xff || hasNoLength(kind)) return undefined
+    const length = view.getUint16(offset + 2)
+    const end = offset + 2 + length
     if (length < 2 || end > bytes.length) return undefined
     if (kind === mark.scan) return header
-    const segment = new DataView(bytes.buffer, bytes.byteOffset + position + 4, length - 2)
+    const segment = new DataView(bytes.buffer, bytes.byteOffset + offset + 4, length - 2)
     if (usualFrames.includes(kind)) {
       if (header) return undefined
       header = frameOf(segment)
@@ -42,23 +41,23 @@ export function plainJpeg(bytes: Uint8Array): JpegHeader | undefined {
       if (hasExif || !isUpright(segment)) return undefined
       hasExif = true
     }
-    position = end
+    offset = end
   }
   return undefined
 }
 
-/** Markers that stand alone, none of which belongs before a scan, and what is no marker (0xff may fill any gap). */
+/** Whether a marker has no length: those that do not occur before a scan, and bytes that are no marker (0xff is padding). */
 const hasNoLength = (kind: number) => kind <= 1 || (kind >= 0xd0 && kind <= mark.end) || kind === 0xff
 
 function begins(segment: DataView, letters: string): boolean {
   if (segment.byteLength < letters.length) return false
-  for (let position = 0; position < letters.length; position++) {
-    if (segment.getUint8(position) !== letters.charCodeAt(position)) return false
+  for (let offset = 0; offset < letters.length; offset++) {
+    if (segment.getUint8(offset) !== letters.charCodeAt(offset)) return false
   }
   return true
 }
 
-/** Precision, height, width, components, then 3 bytes of each component. */
+/** Reads a frame segment: precision, height, width, number of components, then 3 bytes for each component. */
 function frameOf(segment: DataView): JpegHeader | undefined {
   if (segment.byteLength < 6 || segment.getUint8(0) !== 8) return undefined
   const [height, width, components] = [segment.getUint16(1), segment.getUint16(3), segment.getUint8(5)]
@@ -70,8 +69,8 @@ const orientationTag = 0x0112
 const shortType = 3
 
 /**
- * Whether EXIF says that the image is upright already, or nothing. `Exif` and two zeros, then a TIFF header (the order
- * of bytes, 42, the position of the first directory), directories with entries of 12 bytes: tag, type, count, value.
+ * Whether the EXIF orientation is upright or absent. The segment has `Exif` and two zeros, a TIFF header (byte order, 42,
+ * offset of the first directory), and directories with entries of 12 bytes: tag, type, count, value.
  */
 function isUpright(segment: DataView): boolean {
   const tiff = 6

@@ -1,16 +1,16 @@
 import { VggError } from '../../error.js'
 import { arrayOf, type Check, instanceOf, optional, readOptions, text, unexpected } from '../../options.js'
-import { type Dataset, imageBytes, type Unreadable } from '../dataset.js'
+import { type Dataset, imageBytes, type ReadFailure } from '../dataset.js'
 
 /** Labelled images in memory. */
 export interface ArrayData {
-  /** uint8, 0 to 255, in the order image, row, column, channel. Kept, not copied: do not change it afterwards. */
+  /** The pixels: uint8 [n, height, width, channels]. The array is not copied: do not change it afterwards. */
   images: Uint8Array
-  /** [n, height, width, channels]; channels is 1 or 3. */
+  /** Shape of `images`: [n, height, width, channels]; channels is 1 or 3. */
   shape: readonly number[]
-  /** The class of each image, from 0. */
+  /** The class of each image: integers from 0. */
   labels: ArrayLike<number>
-  /** One name per class. Default: '0', '1', ... up to the largest label. */
+  /** The name of each class. Default: '0', '1', ... up to the largest label. */
   classNames?: readonly string[]
 }
 
@@ -41,7 +41,7 @@ function checkedLabels(labels: ArrayLike<number>, count: number, classes: number
   return Int32Array.from(labels)
 }
 
-/** '0', '1', ... up to the largest label. */
+/** Class names '0', '1', ... up to the largest label. */
 function numbered(labels: ArrayLike<number>): string[] {
   let largest = 0
   for (let index = 0; index < labels.length; index++) largest = Math.max(largest, labels[index] ?? 0)
@@ -65,9 +65,9 @@ const checks = {
 }
 
 /**
- * A dataset of images that are in memory already.
+ * Makes a dataset of images in memory.
  *
- * @throws VggError SHAPE_MISMATCH where lengths and shape differ, INVALID_ARGUMENT for a label that is no class.
+ * @throws VggError SHAPE_MISMATCH if the lengths do not match the shape, INVALID_ARGUMENT for a label that is no class
  */
 export function arrayDataset(source: ArrayData): Dataset {
   const { images, shape, classNames: given, labels: numbers } = readOptions(source, 'arrayDataset options', checks)
@@ -76,7 +76,7 @@ export function arrayDataset(source: ArrayData): Dataset {
   const classNames = [...(given ?? numbered(numbers))]
   const labels = checkedLabels(numbers, count, classNames.length)
   const bytes = imageBytes({ height, width, channels })
-  async function read(indices: Int32Array, into: Uint8Array): Promise<readonly Unreadable[]> {
+  async function read(indices: Int32Array, into: Uint8Array): Promise<readonly ReadFailure[]> {
     indices.forEach((index, position) => {
       into.set(images.subarray(index * bytes, (index + 1) * bytes), position * bytes)
     })

@@ -12,7 +12,7 @@ const side = 32
 const plane = side * side
 const pixels = 3 * plane
 
-/** Each file holds records of labels and an image, its three planes one after another. */
+/** The record formats: a file has records of one or two labels and an image in three planes. */
 const kinds = {
   'cifar-10': { labelBytes: 1, names: 'batches.meta.txt' },
   'cifar-100': { labelBytes: 2, names: 'fine_label_names.txt' },
@@ -20,13 +20,16 @@ const kinds = {
 
 type Kind = keyof typeof kinds
 
-/** How CIFAR files are read. */
+/** Options of {@link readCifar}. */
 export interface CifarOptions {
-  /** Default: as the files' length says; where both fit, as the labels do. */
+  /** The dataset of the files. Default: recognised by the length of the files; if both are possible, by the labels. */
   kind?: Kind
-  /** Of CIFAR-100: the 100 classes (default) or the 20 groups of them. */
+  /** The labels to use of CIFAR-100: the 100 classes (`fine`, the default) or their 20 groups (`coarse`). */
   labels?: 'fine' | 'coarse'
-  /** Default: from batches.meta.txt, fine_label_names.txt or coarse_label_names.txt beside the first file, else numbers. */
+  /**
+   * The name of each class. Default: the names in batches.meta.txt, fine_label_names.txt or coarse_label_names.txt in the
+   * folder of the first file, or numbers if there is no such file.
+   */
   classNames?: readonly string[]
 }
 
@@ -36,7 +39,7 @@ const checks = {
   classNames: optional(arrayOf(text)),
 }
 
-/** More than any file of these sets has. What unpacks to more is refused before it fills the memory. */
+/** Limit on the length of a file and of its unpacked content, above any file of these datasets. It protects the memory. */
 const largestBytes = 2 ** 29
 
 const unzip = promisify(gunzip)
@@ -50,7 +53,7 @@ async function bytesOf(file: string): Promise<Uint8Array> {
       throw new VggError('FILE_FORMAT', `Expected at most ${largestBytes} bytes for ${file} but it has ${size}`)
     }
     const bytes = await readFile(file)
-    // No label is as large as gzip's first byte.
+    // No label is as large as the first byte of a gzip file.
     const zipped = bytes[0] === 0x1f && bytes[1] === 0x8b
     return zipped ? await unzip(bytes, { maxOutputLength: largestBytes }) : bytes
   } catch (error) {
@@ -58,7 +61,7 @@ async function bytesOf(file: string): Promise<Uint8Array> {
   }
 }
 
-/** Whether all first labels are below 10 (20 groups in CIFAR-100) and the second ones below 100. */
+/** Whether all labels are in range: below 10 in CIFAR-10, below 20 (groups) and 100 in CIFAR-100. */
 function labelsFit(bytes: Uint8Array, kind: Kind): boolean {
   const { labelBytes } = kinds[kind]
   for (let start = 0; start < bytes.length; start += labelBytes + pixels) {
@@ -79,12 +82,12 @@ function kindOf(bytes: Uint8Array, file: string, given: Kind | undefined): Kind 
     .map((candidate) => `${kinds[candidate].labelBytes + pixels} bytes (${candidate})`)
     .join(' or ')
   const archive = Buffer.from(bytes.subarray(257, 262)).toString('latin1') === 'ustar'
-  const found = fitting.length > 0 ? 'it has labels that are no classes' : `it has ${bytes.length} bytes`
+  const found = fitting.length > 0 ? 'it has labels out of range' : `it has ${bytes.length} bytes`
   const ending = archive ? ': it is an archive, unpack it first' : ''
   throw new VggError('FILE_FORMAT', `Expected records of ${lengths} for ${file} but ${found}${ending}`)
 }
 
-/** The names in a file beside, one a line, or undefined where there is none. */
+/** Reads class names from a file with one name per line; returns undefined if there is no such file. */
 async function namesIn(file: string, count: number): Promise<string[] | undefined> {
   let content: string
   try {
@@ -99,18 +102,18 @@ async function namesIn(file: string, count: number): Promise<string[] | undefine
   throw new VggError('FILE_FORMAT', `Expected ${count} names for ${file} but it has ${given.length}`)
 }
 
-/** From plane after plane, as the file has it, to pixel after pixel. */
+/** Converts an image from planes to interleaved channels. */
 function interleave(from: Uint8Array, into: Uint8Array): void {
-  for (let position = 0; position < plane; position++) {
-    for (let channel = 0; channel < 3; channel++) into[3 * position + channel] = from[channel * plane + position] ?? 0
+  for (let pixel = 0; pixel < plane; pixel++) {
+    for (let channel = 0; channel < 3; channel++) into[3 * pixel + channel] = from[channel * plane + pixel] ?? 0
   }
 }
 
 /**
- * The images of CIFAR-10 (data_batch_1.bin ...) or CIFAR-100 (train.bin) in the binary version, plain or gzip, read
- * into memory one file after another: 32x32, three channels.
+ * Reads files of CIFAR-10 (data_batch_1.bin ...) or CIFAR-100 (train.bin) in the binary version, plain or gzip, into one
+ * dataset in memory: 32x32 images with three channels.
  *
- * @throws VggError FILE_NOT_FOUND, FILE_FORMAT where a length or label fits neither, INVALID_ARGUMENT
+ * @throws VggError FILE_NOT_FOUND; FILE_FORMAT if a length or a label fits neither dataset; INVALID_ARGUMENT
  */
 export async function readCifar(files: string | readonly string[], options: CifarOptions = {}): Promise<Dataset> {
   const given = readOptions(options, 'readCifar options', checks)
@@ -126,7 +129,7 @@ export async function readCifar(files: string | readonly string[], options: Cifa
   }
   const { labelBytes, names } = kinds[kind ?? 'cifar-10']
   const coarse = given.labels === 'coarse'
-  if (coarse && labelBytes === 1) throw unexpected('no groups of classes, which CIFAR-10 has not,', 'labels', 'coarse')
+  if (coarse && labelBytes === 1) throw unexpected("'fine' (CIFAR-10 has no groups of classes)", 'labels', 'coarse')
   const record = labelBytes + pixels
   const count = parts.reduce((sum, bytes) => sum + bytes.length / record, 0)
   const images = new Uint8Array(count * pixels)
@@ -148,19 +151,20 @@ export async function readCifar(files: string | readonly string[], options: Cifa
   return arrayDataset({ images, shape: [count, side, side, 3], labels, classNames })
 }
 
-/** The two parts of a set as it is distributed. */
+/** The two parts of a dataset as it is distributed. */
 export interface CifarParts {
-  /** data_batch_*.bin or train.bin. */
+  /** The images of data_batch_*.bin or train.bin. */
   readonly training: Dataset
-  /** test_batch.bin or test.bin; absent where there is none. */
+  /** The images of test_batch.bin or test.bin. Absent if there is no such file. */
   readonly validation?: Dataset
 }
 
 /**
- * The CIFAR files of a folder: data_batch_1.bin to data_batch_5.bin or train.bin for training, test_batch.bin or
- * test.bin for validation where it is there; each may end in .gz.
+ * Reads the CIFAR files of a folder: data_batch_1.bin to data_batch_5.bin or train.bin for training, and test_batch.bin or
+ * test.bin, if present, for validation. Each name may end in .gz.
  *
- * @returns undefined where the folder holds no such files
+ * @returns undefined if the folder has no such files
+ * @throws VggError the errors of {@link readCifar}
  */
 export async function readCifarFolder(folder: string, options: CifarOptions = {}): Promise<CifarParts | undefined> {
   const entries = (await readdir(folder).catch((error) => {

@@ -1,9 +1,9 @@
 import { VggError } from '../../error.js'
 
 /**
- * The error for a file of images or labels that could not be read: FILE_NOT_FOUND, or FILE_FORMAT.
+ * The error for a file of images or labels that could not be read: FILE_NOT_FOUND or FILE_FORMAT.
  *
- * @param packed what was expected of a gzip file, where unpacking it failed
+ * @param packed the gzip file that was expected, for the message if unpacking failed
  */
 export function fileError(error: unknown, file: string, packed = 'a whole gzip file'): VggError {
   const { code, message } = error as NodeJS.ErrnoException

@@ -1,86 +1,65 @@
 import path from 'node:path'
 import { VggError } from '../../error.js'
-import { arrayOf, filePath, fraction, optional, readOptions, seed, text, withDefault } from '../../options.js'
-import { type PhotoList, type PhotoParts, splitPhotos } from './photo-dataset.js'
+import { filePath, readOptions } from '../../options.js'
+import { type PartOptions, type PhotoList, type PhotoParts, partChecks, splitPhotos } from './photo-list.js'
 import { entriesOf, FolderWalk, type SkippedLink } from './walk.js'
 
-/** How the images of a folder or a list are divided. */
-export interface PartOptions {
-  /**
-   * Share of every class that is held out for validation, 0 (default) to below 1. Of no effect where the folder has a
-   * validation part of its own.
-   */
-  validation?: number
-  /** Seed of that division. Default 0. */
-  seed?: number
-  /**
-   * The classes expected, in this order: those of a trained model. Others are an error, absent ones are not.
-   * Default: those found, in the order of their names.
-   */
-  classNames?: readonly string[]
-}
-
-/** What a folder holds. */
+/** The images of a folder. */
 export interface FolderParts extends PhotoParts {
-  /** Entries that were ignored: hidden ones, other extensions than an image's, neither file nor folder. */
+  /** Number of ignored entries: hidden ones, files without an image extension, and those that are neither file nor folder. */
   readonly ignored: number
   /**
-   * Links that were not followed: to a folder that contains the link, to a folder that is read already in the same part,
-   * or to nothing. A process warning of the type VggDataWarning names them too.
+   * Symbolic links that were not followed: to a folder that contains the link, to a folder that was read already in the
+   * same part, or to a missing target. A process warning of type VggDataWarning lists them too.
    */
   readonly skippedLinks: readonly SkippedLink[]
 }
 
-export const partChecks = {
-  validation: withDefault(fraction, 0),
-  seed: withDefault(seed, 0),
-  classNames: optional(arrayOf(text)),
-}
-
 /**
- * Extensions that are taken for images. Some of these are not read (BMP, HEIC; SVG unless asked for): such files are
- * reported as unreadable instead of ignored.
+ * Extensions of image files. Some formats are not decoded (BMP, HEIC; SVG by default): their files are reported as
+ * unreadable, not ignored.
  */
 const imageExtensions = new Set(
   '.jpg .jpeg .jpe .jfif .png .webp .gif .tif .tiff .avif .bmp .heic .heif .jxl .jp2 .ppm .pgm .pnm .svg'.split(' '),
 )
 
 const trainingNames = ['train', 'training']
-/** Where there are several the first of these is the validation part. */
+/** Names of the validation part. If a folder has several of them, the first name here wins. */
 const validationNames = ['val', 'validation', 'valid', 'test', 'testing']
 
 const isImageName = (name: string): boolean => imageExtensions.has(path.extname(name).toLowerCase())
 
-const wrong = (message: string): VggError => new VggError('FILE_FORMAT', message)
+const formatError = (message: string): VggError => new VggError('FILE_FORMAT', message)
 
-const few = (names: readonly string[]): string =>
+const joined = (names: readonly string[]): string =>
   names.length > 10 ? `${names.slice(0, 10).join(', ')} and ${names.length - 10} more` : names.join(', ')
 
 interface Part {
   readonly list: PhotoList
   readonly ignored: number
   readonly skippedLinks: readonly SkippedLink[]
-  /** Classes with a folder but no image in it. */
+  /** Classes whose folder has no image. */
   readonly empty: readonly string[]
 }
 
-/** The images of a folder that has a sub-folder for each class. */
+/** Lists the images of a folder that has a sub-folder for each class. */
 async function readClasses(folder: string, expected?: readonly string[]): Promise<Part> {
   const top = await entriesOf(folder, isImageName)
   if (top.folders.length === 0) {
     const found = top.images.length === 0 ? 'no image' : `${top.images.length} images`
-    throw wrong(
+    throw formatError(
       `Expected a sub-folder for each class in ${folder} (such as cat/1.jpg and dog/1.jpg), or train/ and val/ with ` +
         `such sub-folders, but it has no sub-folder and ${found}`,
     )
   }
   const stray = expected === undefined ? [] : top.folders.filter((name) => !expected.includes(name))
-  if (stray.length > 0) throw wrong(`Expected no other classes in ${folder} than the model's but found ${few(stray)}`)
+  if (stray.length > 0)
+    throw formatError(`Expected no other classes in ${folder} than the model's but found ${joined(stray)}`)
   const classNames = expected ?? top.folders
   const sources: string[] = []
   const labels: number[] = []
   const empty: string[] = []
-  // Images beside the class folders belong to no class.
+  // Images next to the class folders belong to no class.
   let ignored = top.ignored + top.images.length
   const walk = new FolderWalk(isImageName)
   const found = await walk.imagesBelow(folder, top)
@@ -96,7 +75,7 @@ async function readClasses(folder: string, expected?: readonly string[]): Promis
       labels.push(label)
     }
   }
-  if (sources.length === 0) throw wrong(`Expected images in the folders of ${folder} but found none`)
+  if (sources.length === 0) throw formatError(`Expected images in the folders of ${folder} but found none`)
   return {
     list: { sources, names: sources, labels: Int32Array.from(labels), classNames },
     ignored,
@@ -107,34 +86,36 @@ async function readClasses(folder: string, expected?: readonly string[]): Promis
 
 function warnOf(links: readonly SkippedLink[]): void {
   if (links.length === 0) return
-  const named = few(links.map(({ path, reason }) => `${path} (${reason})`))
+  const named = joined(links.map(({ path, reason }) => `${path} (${reason})`))
   process.emitWarning(`Links that were not followed: ${named}`, 'VggDataWarning')
 }
 
-/** Classes that training needs: at least two, and images of each. */
+/** Checks that there are at least two classes, with images of each, as training needs. */
 function checkTrainable(part: Part, folder: string): void {
   const { classNames } = part.list
   if (classNames.length < 2) {
-    throw wrong(`Expected sub-folders of at least two classes in ${folder} but found only ${few(classNames)}`)
+    throw formatError(`Expected sub-folders of at least two classes in ${folder} but found only ${joined(classNames)}`)
   }
-  if (part.empty.length > 0) throw wrong(`Expected images of every class in ${folder} but ${few(part.empty)} has none`)
+  if (part.empty.length > 0)
+    throw formatError(`Expected images of every class in ${folder} but ${joined(part.empty)} has none`)
 }
 
 function checkSameClasses(training: PhotoList, validation: PhotoList, folder: string): void {
-  const onlyIn = (one: PhotoList, other: PhotoList) => one.classNames.filter((name) => !other.classNames.includes(name))
+  const onlyIn = (list: PhotoList, other: PhotoList) =>
+    list.classNames.filter((name) => !other.classNames.includes(name))
   const missing = onlyIn(training, validation)
   const added = onlyIn(validation, training)
   if (missing.length === 0 && added.length === 0) return
   const parts = [
-    ...(missing.length > 0 ? [`lacks ${few(missing)}`] : []),
-    ...(added.length > 0 ? [`has ${few(added)} besides`] : []),
+    ...(missing.length > 0 ? [`lacks ${joined(missing)}`] : []),
+    ...(added.length > 0 ? [`also has ${joined(added)}`] : []),
   ]
-  throw wrong(`Expected the classes of the training part in ${folder} too but it ${parts.join(' and ')}`)
+  throw formatError(`Expected the classes of the training part in ${folder} too but it ${parts.join(' and ')}`)
 }
 
 /**
- * The sub-folders of the two parts, or undefined where the sub-folders are classes. train/ alone is a part only where
- * nothing lies beside it: among car/, plane/ and train/ it is a class.
+ * Returns the sub-folders of the two parts, or undefined if the sub-folders are classes. Without a validation folder,
+ * train/ is a part only if it is the only sub-folder: among car/, plane/ and train/ it is a class.
  */
 function partsOf(folders: readonly string[]): { training: string; validation?: string } | undefined {
   const find = (wanted: readonly string[]) =>
@@ -159,18 +140,19 @@ async function readable<T>(folder: string, read: () => Promise<T>): Promise<T> {
 }
 
 /**
- * The images of a folder: a sub-folder for each class, whose images may lie in further folders, or train/ and
- * val/ (also validation/, valid/, test/) with such sub-folders each. Nothing is opened yet. Classes are in the order of
- * their names' code units, images in the order of their paths.
+ * Lists the images of a folder that has a sub-folder for each class (its images may be in further sub-folders), or train/
+ * and val/ (also validation/, valid/ or test/) with such sub-folders. No file is opened. Classes are in the order of their
+ * names' code units, images in the order of their paths. If there is no validation part, a share of each class is held
+ * out according to the options.
  *
- * Links to files are followed, and links to folders that are not read yet: a folder that several paths lead to is read
- * once, under its own path or else under the first link to it, so that its images are of one class. Links that are not
- * followed (to a folder that contains the link, to a folder that is read already, to nothing) are in `skippedLinks` and
- * in a process warning. A link to nothing that is named as an image is a missing image, reported when it is read.
- * Hidden files and others than images, by extension, are ignored and counted. Where there is no validation part, a share of each class is held out as the options say.
+ * Links to files are followed, and so are links to folders that have not been read. A folder that several paths lead to is
+ * read once, under its own path or else under the first link to it, so that its images belong to one class. Links that are
+ * not followed (to a folder that contains the link, to a folder that was read already, to a missing target) are listed in
+ * `skippedLinks` and in a process warning. A broken link with the name of an image is a missing image, which is reported
+ * when it is read. Hidden files and files without an image extension are ignored and counted.
  *
- * @throws VggError FILE_NOT_FOUND; FILE_FORMAT where there are no classes, only one, one without an image in the
- *   training part, or other classes in val/ than in train/; INVALID_ARGUMENT
+ * @throws VggError FILE_NOT_FOUND; FILE_FORMAT if there are no classes, if the training part has only one class or a class
+ *   without an image, or if the classes of val/ and train/ differ; INVALID_ARGUMENT
  */
 export async function readFolder(folder: string, options: PartOptions = {}): Promise<FolderParts> {
   filePath(folder, 'folder')
@@ -178,16 +160,16 @@ export async function readFolder(folder: string, options: PartOptions = {}): Pro
   const expected = given.classNames
   return readable(folder, async () => {
     const parts = partsOf((await entriesOf(folder, isImageName)).folders)
-    const position = parts === undefined ? folder : path.join(folder, parts.training)
-    const training = await readClasses(position, expected)
-    if (expected === undefined) checkTrainable(training, position)
+    const trainingFolder = parts === undefined ? folder : path.join(folder, parts.training)
+    const training = await readClasses(trainingFolder, expected)
+    if (expected === undefined) checkTrainable(training, trainingFolder)
     if (parts?.validation === undefined) {
       const { ignored, skippedLinks } = training
       return { ...splitPhotos(training.list, given.validation, given.seed), ignored, skippedLinks }
     }
-    const beside = path.join(folder, parts.validation)
-    const validation = await readClasses(beside, expected)
-    checkSameClasses(training.list, validation.list, beside)
+    const validationFolder = path.join(folder, parts.validation)
+    const validation = await readClasses(validationFolder, expected)
+    checkSameClasses(training.list, validation.list, validationFolder)
     return {
       training: training.list,
       validation: validation.list,

@@ -7,7 +7,7 @@ import type { Dataset } from '../dataset.js'
 import { type ArrayData, arrayDataset } from './arrays.js'
 import { fileError } from './file-error.js'
 
-/** What an IDX file holds: unsigned bytes in row-major order. */
+/** The content of an IDX file: unsigned bytes in row-major order. */
 export interface Idx {
   readonly shape: readonly number[]
   readonly data: Uint8Array
@@ -22,10 +22,10 @@ const typeNames: Readonly<Record<number, string>> = {
   14: 'double',
 }
 
-/** A larger file is taken for a damaged one: 4 GiB, more than one array of a process may hold. */
+/** A header that asks for more is treated as damaged: 4 GiB, the limit of one array. */
 const largestBytes = 2 ** 32 - 1
 
-/** Dimensions and length of the header, or undefined while `bytes` is too short to tell. */
+/** Reads the shape and the length of the header; returns undefined while `bytes` is too short. */
 function headerOf(bytes: Buffer, path: string): { shape: number[]; headerBytes: number } | undefined {
   if (bytes.length < 4) return undefined
   const [zeroA, zeroB, type = 0, rank = 0] = bytes
@@ -62,7 +62,7 @@ function sizeOf(shape: readonly number[], path: string): number {
   return bytes
 }
 
-/** The file's bytes; a gzip file is known by its first two bytes, whatever its name. */
+/** Opens a file and unpacks it if it is gzip, which is recognised by its first two bytes. */
 async function open(path: string): Promise<Readable> {
   const first = createReadStream(path, { end: 1 })
   const chunks: Buffer[] = []
@@ -80,7 +80,7 @@ async function bytesOf(stream: Readable, path: string): Promise<Idx> {
   let header: ReturnType<typeof headerOf>
   let expected = Number.POSITIVE_INFINITY
   let received = 0
-  // Chunks are gathered instead of booking what the header asks for: a damaged header may ask for gigabytes.
+  // Chunks are collected instead of allocating the size in the header: a damaged header can ask for gigabytes.
   const chunks: Buffer[] = []
   for await (const chunk of stream) {
     chunks.push(chunk as Buffer)
@@ -98,17 +98,20 @@ async function bytesOf(stream: Readable, path: string): Promise<Idx> {
   }
   if (received !== expected) {
     const found = received > expected ? 'more follow' : `the file ends after ${received}`
-    const said = header.shape.join('x')
-    throw new VggError('FILE_FORMAT', `Expected ${expected} bytes for ${path}, whose header says ${said}, but ${found}`)
+    const shape = header.shape.join('x')
+    throw new VggError(
+      'FILE_FORMAT',
+      `Expected ${expected} bytes for ${path}, whose header says ${shape}, but ${found}`,
+    )
   }
   return { shape: header.shape, data: new Uint8Array(Buffer.concat(chunks, received)).subarray(header.headerBytes) }
 }
 
 /**
- * Reads one IDX file (the format of MNIST), plain or gzip: unsigned bytes, 1 to 4 dimensions, not one byte more or less
- * than its header says.
+ * Reads one IDX file (the format of MNIST), plain or gzip: unsigned bytes with 1 to 4 dimensions. Its length must match
+ * its header exactly.
  *
- * @throws VggError FILE_NOT_FOUND, or FILE_FORMAT with what was expected and what was found.
+ * @throws VggError FILE_NOT_FOUND, FILE_FORMAT
  */
 export async function readIdx(path: string): Promise<Idx> {
   try {
@@ -118,20 +121,20 @@ export async function readIdx(path: string): Promise<Idx> {
   }
 }
 
-/** Where a labelled set lies as IDX files, and the names of its classes. */
+/** The IDX files of a labelled dataset, and the names of its classes. */
 export interface IdxFiles extends Pick<ArrayData, 'classNames'> {
-  /** [n, height, width] grey, or [n, height, width, channels] with 1 or 3 channels. */
+  /** Path of the images: [n, height, width] for grey images, or [n, height, width, channels] with 1 or 3 channels. */
   images: string
-  /** [n], one class index per image. */
+  /** Path of the labels: [n], the class of each image. */
   labels: string
 }
 
 const checks = { images: filePath, labels: filePath, classNames: optional(arrayOf(text)) }
 
 /**
- * The images and labels of two IDX files, read into memory.
+ * Reads images and labels from two IDX files into a dataset in memory.
  *
- * @throws VggError INVALID_ARGUMENT, FILE_NOT_FOUND, FILE_FORMAT, or SHAPE_MISMATCH where the two files do not hold equally many.
+ * @throws VggError INVALID_ARGUMENT, FILE_NOT_FOUND, FILE_FORMAT; SHAPE_MISMATCH if the numbers of images and labels differ
  */
 export async function idxDataset(files: IdxFiles): Promise<Dataset> {
   const { classNames } = readOptions(files, 'idxDataset options', checks)

@@ -16,44 +16,44 @@ import { type PhotoOptions, photoDataset, readPhotoOptions } from './photo-datas
 
 /** One labelled image of an iterable. */
 export interface Labelled {
-  /** An image file's bytes, or pixels: uint8, height x width x channels. */
+  /** The bytes of an image file, or pixels: uint8 [height, width, channels]. */
   readonly image: Uint8Array
-  /** The number of its class, or its name: for all images the one or the other. */
+  /** The number or the name of the class. All images must use numbers, or all names. */
   readonly label: number | string
-  /** What it is called in messages. Default: its number. */
+  /** The name of the image in messages. Default: its index. */
   readonly name?: string
 }
 
-/** How the images of an iterable are gathered. */
-export interface GatheringOptions {
-  /** The classes, in order. Default: the names in the order of their code units, or as many as the largest number says. */
+/** Options for collecting the images of an iterable. */
+export interface CollectionOptions {
+  /** The name of each class. Default: the labels' names in the order of their code units, or '0' to the largest number. */
   classNames?: readonly string[]
-  /** Bytes of the images together at most: an iterable without an end is an error, not a full memory. Default 4 GiB. */
+  /** Largest total size of the images in bytes, so that an endless iterable gives an error. Default 4 GiB. */
   memoryLimit?: number
 }
 
-/** Of image files: decoded whenever they are read. */
-export interface EncodedOptions extends PhotoOptions, GatheringOptions {}
+/** Options of {@link datasetFrom} for image files. */
+export interface EncodedOptions extends PhotoOptions, CollectionOptions {}
 
-/** Of pixels, all images alike. */
-export interface PixelOptions extends GatheringOptions {
-  /** [height, width, 1 or 3] */
+/** Options of {@link datasetFrom} for pixels. */
+export interface PixelOptions extends CollectionOptions {
+  /** Shape of every image: [height, width, channels]; channels is 1 or 3. */
   shape: readonly [height: number, width: number, channels: number]
 }
 
-const gatheringChecks = {
+const collectionChecks = {
   classNames: optional(arrayOf(text)),
   memoryLimit: withDefault(integer(1), 2 ** 32),
 }
 
-interface Gathered {
+interface Collected {
   readonly images: Uint8Array[]
   readonly names: string[]
   readonly labels: Int32Array
   readonly classNames: readonly string[]
 }
 
-/** Where {@link datasetFrom} takes labelled images from: an array, a generator, a stream of objects. */
+/** The source of labelled images for {@link datasetFrom}: an array, a generator or a stream of objects. */
 export type LabelledSource = AsyncIterable<Labelled> | Iterable<Labelled>
 
 function isIterable(value: unknown): value is LabelledSource {
@@ -63,20 +63,20 @@ function isIterable(value: unknown): value is LabelledSource {
 
 const mostClasses = 65536
 
-function labelled(item: unknown, position: number): Labelled {
-  if (!isObject(item)) throw unexpected('{ image, label }', `image ${position}`, item)
+function labelled(item: unknown, index: number): Labelled {
+  if (!isObject(item)) throw unexpected('{ image, label }', `image ${index}`, item)
   const { image, label, name } = item
-  if (!(image instanceof Uint8Array)) throw unexpected('a Uint8Array', `image of image ${position}`, image)
-  if (typeof label === 'number') integer(0, mostClasses - 1)(label, `label of image ${position}`)
-  else text(label, `label of image ${position}`)
+  if (!(image instanceof Uint8Array)) throw unexpected('a Uint8Array', `image of image ${index}`, image)
+  if (typeof label === 'number') integer(0, mostClasses - 1)(label, `label of image ${index}`)
+  else text(label, `label of image ${index}`)
   return {
     image,
     label: label as number | string,
-    name: optional(text)(name, `name of image ${position}`) ?? `${position}`,
+    name: optional(text)(name, `name of image ${index}`) ?? `${index}`,
   }
 }
 
-async function gather(source: LabelledSource, options: Checked<typeof gatheringChecks>): Promise<Gathered> {
+async function collect(source: LabelledSource, options: Checked<typeof collectionChecks>): Promise<Collected> {
   if (!isIterable(source)) throw unexpected('an iterable of { image, label }', 'source', source)
   const { classNames, memoryLimit } = options
   const images: Uint8Array[] = []
@@ -93,7 +93,7 @@ async function gather(source: LabelledSource, options: Checked<typeof gatheringC
       const message = `Expected at most ${memoryLimit} bytes (memoryLimit) of images but ${images.length + 1} have ${bytes}: keep them as files`
       throw new VggError('OUT_OF_MEMORY', message)
     }
-    // A copy: a source may hand out the same memory again and again.
+    // A copy, because a source may reuse its memory.
     images.push(image.slice())
     names.push(name)
     given.push(label)
@@ -111,44 +111,44 @@ function classesOf(labels: readonly (number | string)[]): string[] {
 }
 
 function labelsOf(labels: readonly (number | string)[], classNames: readonly string[]): Int32Array {
-  const positions = new Map(classNames.map((name, index) => [name, index]))
-  return Int32Array.from(labels, (label, position) => {
-    const index = typeof label === 'number' ? label : positions.get(label)
-    if (index !== undefined && index < classNames.length) return index
-    throw unexpected(`one of the ${classNames.length} classes`, `label of image ${position}`, label)
+  const numbers = new Map(classNames.map((name, number) => [name, number]))
+  return Int32Array.from(labels, (label, index) => {
+    const number = typeof label === 'number' ? label : numbers.get(label)
+    if (number !== undefined && number < classNames.length) return number
+    throw unexpected(`one of the ${classNames.length} classes`, `label of image ${index}`, label)
   })
 }
 
 /**
- * A dataset of what any iterable gives, once: it is gone through to its end, and the images are kept in memory, as
- * they come: image files stay packed, and are decoded whenever they are read, as {@link photoDataset} does it. With
- * `shape` the images are pixels already. What the iterable itself throws is passed on.
+ * Makes a dataset of the images of an iterable, which is read once to its end. The images are kept in memory: image files
+ * encoded, to be decoded at every read as by {@link photoDataset}, or with the option `shape` pixels. Errors of the iterable
+ * are passed on.
  *
- * @throws VggError INVALID_ARGUMENT, OUT_OF_MEMORY beyond `memoryLimit`, SHAPE_MISMATCH where pixels are not of `shape`
+ * @throws VggError INVALID_ARGUMENT; OUT_OF_MEMORY beyond `memoryLimit`; SHAPE_MISMATCH if pixels are not of `shape`
  */
 export async function datasetFrom(source: LabelledSource, options: EncodedOptions | PixelOptions): Promise<Dataset> {
   const { classNames, memoryLimit, ...rest } = isObject(options) ? options : {}
-  // First the options: an iterable may be gone through only once.
-  const gathering = readOptions({ classNames, memoryLimit }, 'datasetFrom options', gatheringChecks)
+  // The options are checked first, because an iterable can often be read only once.
+  const collection = readOptions({ classNames, memoryLimit }, 'datasetFrom options', collectionChecks)
   if ('shape' in rest) {
     const { shape } = readOptions(rest, 'datasetFrom options with shape', { shape: arrayOf(integer(1)) })
-    return fromPixels(await gather(source, gathering), shape)
+    return fromPixels(await collect(source, collection), shape)
   }
   const photoOptions = rest as unknown as PhotoOptions
   readPhotoOptions(photoOptions)
-  const { images, names, labels, classNames: classes } = await gather(source, gathering)
+  const { images, names, labels, classNames: classes } = await collect(source, collection)
   return photoDataset({ sources: images, names, labels, classNames: classes }, photoOptions)
 }
 
-function fromPixels({ images, names, labels, classNames }: Gathered, sides: readonly number[]): Dataset {
+function fromPixels({ images, names, labels, classNames }: Collected, sides: readonly number[]): Dataset {
   const bytes = sides.reduce((product, side) => product * side, 1)
   const pixels = new Uint8Array(images.length * bytes)
-  for (const [position, image] of images.entries()) {
+  for (const [index, image] of images.entries()) {
     if (image.length !== bytes) {
-      const message = `Expected ${bytes} bytes (${sides.join('x')}) for image ${names[position]} but received ${image.length}`
+      const message = `Expected ${bytes} bytes (${sides.join('x')}) for image ${names[index]} but received ${image.length}`
       throw new VggError('SHAPE_MISMATCH', message)
     }
-    pixels.set(image, position * bytes)
+    pixels.set(image, index * bytes)
   }
   const data = arrayDataset({ images: pixels, shape: [images.length, ...sides], labels, classNames })
   return { ...data, nameOf: (index) => names[index] ?? String(index) }

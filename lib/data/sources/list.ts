@@ -3,26 +3,25 @@ import path from 'node:path'
 import { VggError } from '../../error.js'
 import { filePath, likelyMeant, readOptions } from '../../options.js'
 import { fileError } from './file-error.js'
-import { type PartOptions, partChecks } from './folder.js'
-import { type PhotoList, type PhotoParts, splitPhotos } from './photo-dataset.js'
+import { type PartOptions, type PhotoList, type PhotoParts, partChecks, splitPhotos } from './photo-list.js'
 
 /** One line of a list. */
 interface Row {
   readonly fields: readonly string[]
-  /** From 1; of a row over several lines the first. */
+  /** Line number from 1; the first line of a row that spans several. */
   readonly line: number
 }
 
 const pathNames = ['path', 'file', 'filename', 'file_name', 'image']
 const labelNames = ['label', 'class', 'category', 'target']
 
-/** Classes that labels given as numbers may number; a larger number is a mistake, not a class. */
+/** Largest number of classes if labels are numbers. A larger label is treated as a mistake. */
 const mostClasses = 65536
 
 const at = (file: string, line: number, message: string): VggError =>
   new VggError('FILE_FORMAT', `${file}, line ${line}: ${message}`)
 
-/** Divides a text into rows of fields (RFC 4180): a quoted field may hold separators, line ends and doubled quotes. */
+/** Splits a text into rows of fields (RFC 4180). A quoted field may contain separators, line ends and doubled quotes. */
 function rowsOf(content: string, separator: string, file: string): Row[] {
   const rows: Row[] = []
   let line = 1
@@ -68,7 +67,7 @@ function rowsOf(content: string, separator: string, file: string): Row[] {
   return rows
 }
 
-/** By extension, otherwise by the first line. */
+/** Recognises the separator by the extension of the file, otherwise by the first line. */
 function separatorOf(file: string, content: string): string {
   const extension = path.extname(file).toLowerCase()
   if (extension === '.csv') return ','
@@ -83,7 +82,7 @@ interface Entry {
   readonly line: number
 }
 
-/** Path and label of each row: by the header's names, or the two fields there are. */
+/** Takes path and label from each row: from the columns that the header names, or from two fields without a header. */
 function entriesOf(rows: readonly Row[], file: string): Entry[] {
   const [first] = rows
   const heads = first?.fields.map((field) => field.trim().toLowerCase()) ?? []
@@ -105,7 +104,7 @@ function entriesOf(rows: readonly Row[], file: string): Entry[] {
 
 const isNumber = (label: string): boolean => /^\d+$/.test(label)
 
-/** The classes that labels are numbers of: as many as the largest says. */
+/** The class names of labels that are numbers: '0' to the largest number. */
 function numberedClasses(entries: readonly Entry[], file: string): string[] {
   let largest = 0
   for (const { label, line } of entries) {
@@ -129,12 +128,12 @@ function classesOf(entries: readonly Entry[], file: string): string[] {
   return [...new Set(entries.map(({ label }) => label))].sort()
 }
 
-/** The class of each entry: by its name, otherwise by its number. */
+/** The class of each entry, found by name, otherwise by number. */
 function labelsOf(entries: readonly Entry[], classNames: readonly string[], file: string): Int32Array {
-  const positions = new Map(classNames.map((name, index) => [name, index]))
+  const numbers = new Map(classNames.map((name, number) => [name, number]))
   return Int32Array.from(entries, ({ label, line }) => {
-    const index = positions.get(label) ?? (isNumber(label) ? Number(label) : -1)
-    if (index >= 0 && index < classNames.length) return index
+    const number = numbers.get(label) ?? (isNumber(label) ? Number(label) : -1)
+    if (number >= 0 && number < classNames.length) return number
     const meant = likelyMeant(label, classNames)
     const ending = meant === undefined ? '' : `; did you mean '${meant}'?`
     throw at(file, line, `Expected one of the ${classNames.length} classes but found '${label}'${ending}`)
@@ -149,7 +148,7 @@ async function contentOf(file: string): Promise<string> {
     throw fileError(error, file)
   }
   try {
-    // Takes a byte order mark away, and refuses what is no UTF-8.
+    // Removes a byte order mark, and throws if the text is not UTF-8.
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch (error) {
     throw new VggError('FILE_FORMAT', `Expected text in UTF-8 for ${file}`, { cause: error })
@@ -157,11 +156,11 @@ async function contentOf(file: string): Promise<string> {
 }
 
 /**
- * The images of a list: a CSV or TSV file with the path and the label of one image a line. A header that names
- * the two columns (`path` and `label`) may come first; then others are passed over. Paths are relative to the list's
- * folder. Labels are all names (classes in the order of their code units) or all numbers of classes, from 0.
+ * Reads a list of images: a CSV or TSV file with the path and the label of one image per line. A header may name the two
+ * columns (`path` and `label`); other columns are then ignored. Paths are relative to the folder of the list. Labels are
+ * either all names (the classes are in the order of their code units) or all class numbers from 0.
  *
- * Images are not looked for: a missing file is found when it is read, and treated as `onUnreadable` says.
+ * The image files are not opened: a missing file is detected when it is read, and handled as `onUnreadable` specifies.
  *
  * @throws VggError FILE_NOT_FOUND, FILE_FORMAT with file and line, INVALID_ARGUMENT
  */

@@ -2,23 +2,23 @@ import type { Dirent, Stats } from 'node:fs'
 import { readdir, realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
 
-/** A symbolic link in a folder of images that was not followed, or another way to a folder that is read already. */
+/** A symbolic link in a folder of images that was not followed, or another path to a folder that was read already. */
 export interface SkippedLink {
   /** Path of the link. */
   readonly path: string
-  /** Why it was not followed. */
+  /** Reason why it was not followed, as the end of a sentence. */
   readonly reason: string
 }
 
-/** Files and folders of one folder. */
+/** The entries of one folder. */
 export interface Entries {
   /** Paths of image files and of links to them, sorted. */
   readonly images: readonly string[]
   /** Names of folders and of links to folders, sorted. */
   readonly folders: readonly string[]
-  /** Those of `folders` that are links. */
+  /** Names of the `folders` that are links. */
   readonly links: ReadonlySet<string>
-  /** Links that lead nowhere and are not named as an image. */
+  /** Links without a target whose name is not that of an image. */
   readonly broken: readonly SkippedLink[]
   readonly ignored: number
 }
@@ -29,11 +29,11 @@ export interface ImagesBelow {
   readonly ignored: number
 }
 
-/** Whether a file is taken for an image by its name. */
+/** Returns whether the name of a file is that of an image. */
 export type IsImageName = (name: string) => boolean
 
-/** By code units: the same order on every machine, whatever its language. */
-const byName = (one: Dirent, other: Dirent): number => (one.name < other.name ? -1 : 1)
+/** Compares by code units, so that the order is the same in every locale. */
+const byName = (first: Dirent, second: Dirent): number => (first.name < second.name ? -1 : 1)
 
 type Kind = 'file' | 'folder' | 'other'
 
@@ -45,7 +45,7 @@ const brokenReasons: Readonly<Record<string, string>> = {
   ELOOP: 'it leads back to itself',
 }
 
-/** The kind of a link's target, or why it has none. */
+/** Returns the kind of a link's target, or the reason why it has none. */
 async function targetOf(link: string): Promise<Kind | { readonly reason: string }> {
   try {
     return kindOf(await stat(link))
@@ -55,7 +55,7 @@ async function targetOf(link: string): Promise<Kind | { readonly reason: string 
   }
 }
 
-/** Lists a folder. Hidden entries, files that are no image by name, and what is neither file nor folder are ignored. */
+/** Lists a folder. Ignores hidden entries, files that are not named as images, and entries that are neither file nor folder. */
 export async function entriesOf(folder: string, isImageName: IsImageName): Promise<Entries> {
   const images: string[] = []
   const folders: string[] = []
@@ -71,7 +71,7 @@ export async function entriesOf(folder: string, isImageName: IsImageName): Promi
       folders.push(name)
       if (isLink) links.add(name)
     } else if (isImageName(name) && kind !== 'other') {
-      // A broken link that is named as an image is a missing image: reported when it is read.
+      // A broken link with the name of an image is a missing image, which is reported when it is read.
       images.push(file)
     } else if (typeof kind === 'object') broken.push({ path: file, reason: kind.reason })
     else ignored += 1
@@ -79,7 +79,7 @@ export async function entriesOf(folder: string, isImageName: IsImageName): Promi
   return { images, folders, links, broken, ignored }
 }
 
-/** A folder with what lies below it; a link is empty until it is followed. */
+/** A folder with its sub-folders. A link is empty until it is followed. */
 interface Branch {
   images: readonly string[]
   ignored: number
@@ -87,14 +87,15 @@ interface Branch {
 }
 
 /**
- * Collects the images below several folders such that no folder is read twice: neither through a link to an ancestor,
- * nor through two links, nor below two of the folders. A folder's own location goes before any link to it, a link among
- * the folders given before a link below one. Every link that is not followed is named in `skipped`.
+ * Collects the images below several folders so that no folder is read twice: neither through a link to an ancestor, nor
+ * through two links, nor below two of the folders. A folder is read under its own path if possible, otherwise under the
+ * first link to it, where links among the given folders come before links below them. Links that are not followed are
+ * listed in `skipped`.
  */
 export class FolderWalk {
   readonly skipped: SkippedLink[] = []
   readonly #isImageName: IsImageName
-  /** The first path of every folder that was read, by device and inode. */
+  /** The path under which each folder was read, by device and inode. */
   readonly #read = new Map<string, string>()
   readonly #links: { readonly path: string; readonly branch: Branch }[] = []
 
@@ -102,7 +103,7 @@ export class FolderWalk {
     this.#isImageName = isImageName
   }
 
-  /** The images below each of `folders` within `parent`, in the order of their paths. */
+  /** Returns the images below each of the `folders` in `parent`, in the order of their paths. */
   async imagesBelow(parent: string, { folders, links }: Pick<Entries, 'folders' | 'links'>): Promise<ImagesBelow[]> {
     const branches = await this.#branches(parent, folders, links)
     for (let next = this.#links.shift(); next !== undefined; next = this.#links.shift()) {
@@ -115,7 +116,7 @@ export class FolderWalk {
 
   async #branches(parent: string, names: readonly string[], links: ReadonlySet<string>): Promise<Branch[]> {
     const branches: Branch[] = names.map(() => ({ images: [], ignored: 0, below: [] }))
-    // First all links of this folder: those below its sub-folders come after them.
+    // All links of this folder are queued before those in its sub-folders.
     for (const [index, name] of names.entries()) {
       if (links.has(name)) this.#links.push({ path: path.join(parent, name), branch: branches[index] as Branch })
     }
@@ -129,7 +130,7 @@ export class FolderWalk {
     const identity = await identityOf(folder)
     const first = this.#read.get(identity)
     if (first !== undefined) {
-      this.skipped.push({ path: folder, reason: `it is the folder ${first}, which is read already` })
+      this.skipped.push({ path: folder, reason: `it is the folder ${first}, which was read already` })
       return { images: [], ignored: 0, below: [] }
     }
     this.#read.set(identity, folder)
@@ -139,13 +140,13 @@ export class FolderWalk {
   }
 }
 
-/** The target of a link where it is a folder that contains the link; otherwise undefined. */
+/** Returns the target of a link if it is a folder that contains the link; otherwise undefined. */
 async function ancestorOf(link: string): Promise<string | undefined> {
   const [target, folder] = await Promise.all([realpath(link), realpath(path.dirname(link))])
   return `${folder}/`.startsWith(target === '/' ? target : `${target}/`) ? target : undefined
 }
 
-/** Device and inode: a folder has as many paths as there are links to it. */
+/** Identifies a folder by device and inode, because links give it further paths. */
 async function identityOf(folder: string): Promise<string> {
   const { dev, ino } = await stat(folder, { bigint: true })
   return `${dev}:${ino}`
