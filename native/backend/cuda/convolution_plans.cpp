@@ -5,10 +5,10 @@
 #include <string_view>
 
 #include "backend/cuda/convolution_description.hpp"
-#include "backend/cuda/plan_trial.hpp"
 #include "backend/cuda/kernels/elements.hpp"
 #include "backend/cuda/plan_builders.hpp"
 #include "backend/cuda/plan_cache.hpp"
+#include "backend/cuda/plan_trial.hpp"
 #include "tensor/error.hpp"
 
 namespace vggnet::cuda {

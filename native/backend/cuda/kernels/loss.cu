@@ -94,7 +94,8 @@ struct JoinParts {
     const bool finite = sum == sum;
     const double of_label = to_float(x[image * scores.groups.divisor() * kLanes + labels[image]]);
     normalisers[image] = finite ? Normaliser{largest, sum} : Normaliser{NAN, NAN};
-    image_results[image] = finite ? ImageResult{log(sum) - (of_label - largest), before} : ImageResult{NAN, scores.classes};
+    image_results[image] =
+        finite ? ImageResult{log(sum) - (of_label - largest), before} : ImageResult{NAN, scores.classes};
   }
 };
 
