@@ -12,12 +12,18 @@ export const retiredWords: Readonly<Record<string, RegExp>> = {
   'fingerprint, requirement': /conditions?/,
   history: /course/,
   'assessed, rejected, tried': /judges?|judged|verdicts?|fates?|trials?/,
-  fix: /mends?|mended|cures?/,
-  GPU: /cards?/,
+  fix: /mends?|mended/,
   'progress, state': /standing/,
   continues: /goes on/,
   'again, new': /anew|once more/,
   'skipped, left out': /passed over/,
+}
+
+/** Words that have been retired from documents only: `cure` is a field of errors, and a GPU is a card in comments of the backend. */
+export const retiredFromDocuments: Readonly<Record<string, RegExp>> = {
+  ...retiredWords,
+  fix: /mends?|mended|cures?/,
+  GPU: /cards?/,
 }
 
 /** Words that have been retired from names in code, by what is written instead. Each is a word of a camelCase name. */
@@ -38,7 +44,7 @@ const retiredNames: Readonly<Record<string, RegExp>> = {
 const formatNames: readonly string[] = ['photographs']
 
 /** Retired words in a text, each with its replacement. Words after a dot or hyphen belong to a flag, a file or a class. */
-export const retiredIn = (text: string, words: Readonly<Record<string, RegExp>> = retiredWords): string[] =>
+export const retiredIn = (text: string, words: Readonly<Record<string, RegExp>>): string[] =>
   Object.entries(words).flatMap(([word, { source }]) =>
     [...text.matchAll(new RegExp(`(?<![.-])\\b(?:${source})\\b`, 'gi'))].map(([old]) => `${old}: write ${word}`),
   )
@@ -63,5 +69,5 @@ export function retiredInCode(code: string): string[] {
   const inNames = [...names].flatMap((name) =>
     retiredIn(wordsOf(name), retiredNames).map((found) => `${name}: ${found}`),
   )
-  return [...prose.flatMap((text) => retiredIn(text)), ...inNames]
+  return [...prose.flatMap((text) => retiredIn(text, retiredWords)), ...inNames]
 }
