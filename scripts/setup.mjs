@@ -1,6 +1,6 @@
-// node scripts/setup.mjs [packages] [native] [native-debug] [cuda] [library] [prebuild] [packing]: the named parts of the
-// set-up, or, without a name, packages, native and library.
-// What is there is not done again; nothing is printed when there is nothing to do. Needs no package: it runs before npm ci.
+// node scripts/setup.mjs [packages] [native] [native-debug] [cuda] [library] [prebuild]: runs the named parts of the set-up, or,
+// without a name, packages, native and library. Parts that are up to date are skipped, without output. Imports no npm package,
+// because it runs before npm ci.
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { holdLock } from '../lib/platform/wheels/lock.mjs'
@@ -8,7 +8,6 @@ import { compileLibrary } from './setup/compile.mjs'
 import { buildCuda } from './setup/cuda.mjs'
 import { buildNative, builds } from './setup/native.mjs'
 import { installPackages } from './setup/packages.mjs'
-import { allowPacking, forbidPacking } from './setup/packing.mjs'
 import { makePrebuild, removeStalePrebuild } from './setup/prebuild.mjs'
 import { exitOnProblem, SetupProblem } from './setup/problem.mjs'
 import { checkNode } from './setup/tools.mjs'
@@ -22,7 +21,6 @@ const parts = {
   cuda: () => buildCuda(root),
   library: () => compileLibrary(root),
   prebuild: () => makePrebuild(root),
-  packing: () => allowPacking(root),
 }
 const everything = ['packages', 'native', 'library']
 
@@ -39,7 +37,6 @@ await exitOnProblem(async () => {
   const onWaiting = (owner) =>
     process.stderr.write(`setup: waiting for another set-up of this clone (process ${owner})\n`)
   const setUp = async () => {
-    forbidPacking(root)
     removeStalePrebuild(root)
     for (const name of wanted) await parts[name]()
   }

@@ -20,6 +20,9 @@ export interface Cause {
   readonly cure: string
 }
 
+/** Reason of an attempt in a folder that does not exist. */
+export const noFolder = 'there is no such folder'
+
 const bundled = ['libdnnl.so.3', 'libgomp.so.1', 'libturbojpeg.so.0']
 
 /** Gets a whole binary: npm leaves a package that it has installed as it is, --force or not. */
@@ -53,6 +56,10 @@ const damaged =
 
 /** What the reason of an attempt means. */
 export function causeOf(reason: string, installed: Installed): Cause {
+  if (reason === noFolder && !installed.checkout && !installed.chosen) {
+    const cure = 'the package was packed without its scripts (--ignore-scripts): `npm pack` in the clone packs all of it'
+    return { needs: ['the binaries of the package'], cure }
+  }
   const [, family, version] = symbolVersion.exec(reason) ?? []
   if (family && version) return ofSymbolVersion(family, version, installed)
   const [, library] = missingLibrary.exec(reason) ?? []
