@@ -1,8 +1,8 @@
 import path from 'node:path'
 import { messageOf } from '../error.js'
 import { isObject } from '../options.js'
-import { cacheFolder, startOf } from './cache-folder.js'
 import { type CpuTuning, native } from './native.js'
+import { cacheFolder, readStart } from './wheels/cache.mjs'
 
 /** What a tuning was measured with; it is of no use with another. */
 export interface TunedMachine {
@@ -48,7 +48,7 @@ const longestFile = 4096
 /** As os.cpus() has it, of the first processor only: each takes its time. Empty where the system does not tell. */
 function processorName(): string {
   try {
-    return /^model name\s*:\s*(.*?)\s*$/m.exec(startOf('/proc/cpuinfo', 512))?.[1] ?? ''
+    return /^model name\s*:\s*(.*?)\s*$/m.exec(readStart('/proc/cpuinfo', 512))?.[1] ?? ''
   } catch {
     return ''
   }
@@ -90,7 +90,7 @@ const isMissing = (error: unknown): boolean => error instanceof Error && 'code' 
 function apply(file: string): string {
   const ignored = (reason: string) => `${file} is ignored: ${reason}`
   try {
-    const text = startOf(file, longestFile + 1)
+    const text = readStart(file, longestFile + 1)
     if (text.length > longestFile) return ignored(`it is damaged: more than ${longestFile} bytes`)
     const kept = keptIn(text, tunedMachine())
     if ('reason' in kept) return ignored(kept.reason)

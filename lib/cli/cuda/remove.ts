@@ -1,6 +1,6 @@
-import { cacheFolder } from '../../platform/cache-folder.js'
+import { cacheFolder } from '../../platform/wheels/cache.mjs'
+import { removePins } from '../../platform/wheels/install.mjs'
 import { cudaPins } from '../../platform/wheels/pins.mjs'
-import { removePins } from '../../platform/wheels/remove.mjs'
 import { countedText } from '../../table.js'
 import { stoppable } from '../terminal/stopping.js'
 import { sizeText } from './progress.js'

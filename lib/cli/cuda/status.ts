@@ -1,7 +1,7 @@
 import pc from 'picocolors'
-import { cacheFolder } from '../../platform/cache-folder.js'
 import { cudaLocations } from '../../platform/cuda/locations.js'
 import { type LibrariesStatus, type LibraryStatus, librariesStatus } from '../../platform/cuda/status.js'
+import { cacheFolder } from '../../platform/wheels/cache.mjs'
 import { bytesHere } from '../../platform/wheels/fetch.mjs'
 import { cudaPins, pins } from '../../platform/wheels/pins.mjs'
 import { countedText } from '../../table.js'
