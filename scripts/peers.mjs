@@ -3,7 +3,7 @@
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { checkPlatform } from '../lib/platform/wheels/platform.mjs'
+import { checkPlatform } from '../lib/platform/wheels/problem.mjs'
 import { defaultPeersFolder, installPeers } from './setup/peers.mjs'
 import { exitOnProblem, SetupProblem } from './setup/problem.mjs'
 import { checkNode } from './setup/tools.mjs'

@@ -1,6 +1,6 @@
-// node scripts/setup.mjs [packages] [native] [native-debug] [cuda] [library] [prebuild]: the named parts of the
-// set-up, or, without a name, packages, native and library.
-// What is there is not done again; nothing is printed when there is nothing to do. Needs no package: it runs before npm ci.
+// node scripts/setup.mjs [packages] [native] [native-debug] [cuda] [library] [prebuild]: runs the named parts of the set-up, or,
+// without a name, packages, native and library. Parts that are up to date are skipped, without output. Imports no npm package,
+// because it runs before npm ci.
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { holdLock } from '../lib/platform/wheels/lock.mjs'

@@ -1,12 +1,17 @@
 #!/usr/bin/env node
-import { nodeObstacle } from '../platform/load/node-floor.js'
+async function nodeIsSupported(): Promise<boolean> {
+  try {
+    await import('../platform/load/node-check.js')
+    return true
+  } catch (error) {
+    console.error(`vggnet: UNSUPPORTED_PLATFORM: ${(error as Error).message}`)
+    process.exitCode = 1
+    return false
+  }
+}
 
-// before other imports, which may use features that an older Node lacks
-const obstacle = nodeObstacle(process.versions.node, process.execPath)
-if (obstacle === '') {
+// The program is imported only then, because it may use what an older Node lacks.
+if (await nodeIsSupported()) {
   const { run } = await import('./program.js')
   await run()
-} else {
-  console.error(`vggnet: UNSUPPORTED_PLATFORM: ${obstacle}`)
-  process.exitCode = 1
 }

@@ -1,8 +1,8 @@
 import path from 'node:path'
 import { messageOf } from '../error.js'
 import { isObject } from '../options.js'
-import { cacheFolder, firstBytes } from './cache-folder.js'
 import { type CpuTuning, native } from './native.js'
+import { cacheFolder, firstBytes } from './wheels/cache.mjs'
 
 /** What a tuning was measured with; it is of no use with another. */
 export interface TunedMachine {

@@ -2,9 +2,8 @@ import { existsSync, readdirSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { messageOf, VggError } from '../error.js'
-import { obstacleTo } from './load/binary-check.js'
-import { type Attempt, loadFailure, machine, unsupported } from './load/failure.js'
-import { fingerprintOf, isKnown, remember } from './load/known-binaries.js'
+import { fingerprintOf, isKnown, obstacleTo, remember } from './load/binary-check.js'
+import { type Attempt, loadFailure, machine, noFolder, unsupported } from './load/failure.js'
 import type { Native } from './native-interface.js'
 import { packageRoot, packageVersion } from './package.js'
 
@@ -27,7 +26,7 @@ export interface Installation {
 function emptyPositions(root: string): Attempt[] {
   return ['build/Release', 'prebuilds/linux-x64'].map((name): Attempt => {
     const position = path.join(root, name)
-    if (!existsSync(position)) return { position, reason: 'there is no such folder' }
+    if (!existsSync(position)) return { position, reason: noFolder }
     const others = readdirSync(position).filter((file) => file.endsWith('.node'))
     const reason = others.length === 0 ? 'there is no binary in it' : `none for this Node: ${others.join(', ')}`
     return { position, reason }

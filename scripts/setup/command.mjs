@@ -1,4 +1,4 @@
-export { run } from '../../lib/platform/wheels/command.mjs'
+export { run } from '../../lib/platform/wheels/python.mjs'
 
 /** Says on stderr what is being done, and how long it took: `setup: oneDNN 3.1.0 ... done in 8 s`. */
 export async function announce(title, work) {

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
-import { checkPlatform } from '../../lib/platform/wheels/platform.mjs'
+import { checkPlatform } from '../../lib/platform/wheels/problem.mjs'
 import { pathWithCmake, removeForeignBuild } from './cmake.mjs'
 import { announce, run } from './command.mjs'
 import { cudaEnvironment, cudaLibraries } from './cuda-libraries.mjs'

@@ -1,5 +1,5 @@
 import path from 'node:path'
-import { checkPlatform } from '../../lib/platform/wheels/platform.mjs'
+import { checkPlatform } from '../../lib/platform/wheels/problem.mjs'
 import { pathWithCmake, removeForeignBuild } from './cmake.mjs'
 import { announce, run } from './command.mjs'
 import { SetupProblem } from './problem.mjs'

@@ -27,9 +27,9 @@ export async function installPackages(root) {
   const { npm_execpath: self = '' } = process.env
   const [program, ...first] = self.endsWith('npm-cli.js') ? [process.execPath, self] : ['npm']
   await announce('npm ci', async () => {
-    // --ignore-scripts: `prepare` would build everything a second time.
-    const parameters = ['ci', '--ignore-scripts', '--include=dev', '--include=optional', '--no-audit', '--no-fund']
-    const { ok, output } = await run(program, [...first, ...parameters], { cwd: root })
+    // No package needs its install script. --no-dry-run: `npm pack --dry-run` hands its flag down to `prepack`.
+    const flags = ['--ignore-scripts', '--no-dry-run', '--include=dev', '--include=optional', '--no-audit', '--no-fund']
+    const { ok, output } = await run(program, [...first, 'ci', ...flags], { cwd: root })
     if (!ok) throw new SetupProblem('DOWNLOAD_FAILED', 'npm ci failed; its output is above', output)
   })
 }

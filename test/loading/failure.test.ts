@@ -113,6 +113,7 @@ describe('a binary that is not there', () => {
     rmSync(copy.binaries, { recursive: true })
     const { message } = await loadedIn({ cwd: copy.project, env: freshCache() })
     expect(message).toContain(`- ${copy.binaries}: there is no such folder\n`)
+    expect(message).toContain('Cure: the package was packed without its scripts (--ignore-scripts): `npm pack` in')
   })
 
   test.each([

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { nodeFloor, nodeObstacle } from '../../lib/platform/load/node-floor.js'
+import { nodeFloor, nodeObstacle } from '../../lib/platform/load/node-check.js'
 import { unreachable } from '../package/user.js'
 import { root } from '../setup/command.js'
 import { fetchedNode, tooOld } from '../setup/nodes.js'

@@ -11,12 +11,13 @@ import {
   statSync,
   truncateSync,
   utimesSync,
+  writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { manifestHolds, readManifest } from '../../scripts/setup/manifest.mjs'
 import { builds, nativeHash, productsOf } from '../../scripts/setup/native.mjs'
 import { writeStamp } from '../../scripts/setup/stamp.mjs'
@@ -37,6 +38,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(made, { recursive: true, force: true }))
 
 beforeEach(async () => {
+  vi.unstubAllEnvs()
   root = path.join(newFolder(), 'clone')
   // cpSync would round the times, which are part of a stamp.
   await run('cp', ['-a', made, root])
@@ -46,10 +48,10 @@ const inRoot = (name: string) => path.join(root, name)
 const binaries = () => inRoot('prebuilds/linux-x64')
 const tarballs = () => readdirSync(root).filter((name) => name.endsWith('.tgz'))
 
-/** Runs the `prepare` script of the package in the checkout. */
-function prepare() {
+/** Runs the parts of the set-up that package.json names in `prepack`, the script that `npm pack` runs first. */
+function prepack() {
   const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> }
-  const [program, script, ...parts] = scripts.prepare?.split(' ') ?? []
+  const [program, script, ...parts] = scripts.prepack.split(' ')
   expect([program, script]).toEqual(['node', 'scripts/setup.mjs'])
   return setUp(root, ...parts)
 }
@@ -71,8 +73,8 @@ async function unpacked(): Promise<string> {
   return path.join(folder, 'package')
 }
 
-describe('what npm pack packs', () => {
-  test('is of the sources as they are now, native and lib', async () => {
+describe('npm pack', () => {
+  test('packs the native code and the library of the current sources', async () => {
     writeFiles(root, { 'native/addon.cpp': addon('2'), 'lib/index.ts': 'export const answer: number = 2\n' })
     expect(await npmPack()).toMatchObject({ ok: true })
     const packed = await unpacked()
@@ -85,12 +87,24 @@ describe('what npm pack packs', () => {
   test.each([
     ['native code', { 'native/addon.cpp': addon('wrong') }],
     ['TypeScript', { 'lib/index.ts': "export const answer: number = 'one'\n" }],
-  ])('is nothing where the %s does not compile', async (_, sources) => {
+  ])('packs nothing if the %s does not compile', async (_, sources) => {
     writeFiles(root, sources)
     const { ok, stderr } = await npmPack()
     expect(ok).toBe(false)
     expect(stderr).toContain('[BUILD_FAILED]')
     expect(tarballs()).toEqual([])
+  })
+
+  test('installs the packages of a fresh clone first, and compiles what is missing', async () => {
+    for (const name of ['dist', 'prebuilds', 'node_modules']) rmSync(inRoot(name), { recursive: true })
+    const npm = path.join(newFolder(), 'npm-cli.js')
+    const link = `require('node:fs').symlinkSync(${JSON.stringify(path.resolve('node_modules'))}, 'node_modules')`
+    writeFileSync(npm, `require('node:fs').writeFileSync('npm-words', process.argv.slice(2).join(' ')); ${link}`)
+    vi.stubEnv('npm_execpath', npm)
+    expect(await prepack()).toMatchObject({ ok: true, stderr: expect.stringMatching(/^setup: npm ci .*\nsetup: Type/) })
+    expect(readFileSync(inRoot('npm-words'), 'utf8')).toMatch(/^ci --ignore-scripts --no-dry-run /)
+    expect(manifestHolds(binaries())).toBe(true)
+    expect(await prepack()).toMatchObject({ ok: true, stderr: '' })
   })
 })
 
@@ -101,19 +115,19 @@ describe('binaries that are not what was made', () => {
     truncateSync(file, 20_000_000)
     utimesSync(file, atime, mtime)
     writeFiles(binaries(), { 'aaa.node': 'a stranger' })
-    expect((await prepare()).stderr).toMatch(/^setup: prebuilt binary .*\n$/)
+    expect((await prepack()).stderr).toMatch(/^setup: prebuilt binary .*\n$/)
     expect(manifestHolds(binaries())).toBe(true)
     // the same bytes: the manifest has the hash of each
     const manifest = 'prebuilds/linux-x64/manifest.json'
     expect(readFileSync(inRoot(manifest), 'utf8')).toBe(readFileSync(path.join(made, manifest), 'utf8'))
-    expect((await prepare()).stderr).toBe('')
+    expect((await prepack()).stderr).toBe('')
   })
 
   test('are removed by whatever set-up first sees another native source, or another version', async () => {
     writeFiles(root, { 'native/addon.cpp': addon('2') })
     expect((await setUp(root, 'library')).ok).toBe(true)
     expect(existsSync(inRoot('prebuilds'))).toBe(false)
-    expect(await prepare()).toMatchObject({ ok: true })
+    expect(await prepack()).toMatchObject({ ok: true })
     const described = JSON.parse(readFileSync(inRoot('package.json'), 'utf8'))
     writeFiles(root, { 'package.json': JSON.stringify({ ...described, version: '99.0.0' }) })
     expect((await setUp(root, 'library')).ok).toBe(true)
@@ -123,7 +137,7 @@ describe('binaries that are not what was made', () => {
   test('are of a build that was made with another library, as soon as there is one', async () => {
     appendFileSync(inRoot('build/Release/libgomp.so.1'), '\0')
     writeStamp(inRoot('build/.stamp'), nativeHash(root), productsOf(root, builds.release))
-    expect((await prepare()).stderr).toMatch(/^setup: prebuilt binary .*\n$/)
+    expect((await prepack()).stderr).toMatch(/^setup: prebuilt binary .*\n$/)
   })
 })
 
@@ -144,7 +158,7 @@ test('a set-up that is killed while it makes the binaries leaves them whole or n
     seen[existsSync(inRoot('prebuilds')) ? 'whole' : 'absent']++
   }
   expect(seen.absent).toBeGreaterThan(0)
-  expect(await prepare()).toMatchObject({ ok: true })
+  expect(await prepack()).toMatchObject({ ok: true })
   expect(manifestHolds(binaries())).toBe(true)
   expect(existsSync(inRoot('build/prebuildify'))).toBe(false)
 })
@@ -157,8 +171,8 @@ test('the library is compiled again where dist/ is not what was compiled', async
   ]
   for (const harm of harms) {
     harm()
-    expect((await prepare()).stderr).toMatch(/^setup: TypeScript .*\n$/)
-    expect((await prepare()).stderr).toBe('')
+    expect((await prepack()).stderr).toMatch(/^setup: TypeScript .*\n$/)
+    expect((await prepack()).stderr).toBe('')
   }
   expect(existsSync(inRoot('dist/old'))).toBe(false)
 })
@@ -175,26 +189,26 @@ describe('the CUDA library', () => {
 
   test('is carried where it is of this source, with its entry', async () => {
     buildOne(nativeHash(root))
-    expect(await prepare()).toMatchObject({ ok: true, stderr: expect.stringContaining('prebuilt binary') })
+    expect(await prepack()).toMatchObject({ ok: true, stderr: expect.stringContaining('prebuilt binary') })
     expect(carried()).toBe(true)
     expect(readManifest(binaries())?.files).toHaveProperty('libvggnet_cuda.so')
-    expect((await prepare()).stderr).toBe('')
+    expect((await prepack()).stderr).toBe('')
     // the same source for other cards
     buildOne(nativeHash(root), 'libgomp.so.1')
-    expect((await prepare()).stderr).toMatch(/^setup: prebuilt binary .*\n$/)
+    expect((await prepack()).stderr).toMatch(/^setup: prebuilt binary .*\n$/)
   })
 
   test('is left out, and that is said, where it is of another source or was not finished', async () => {
     buildOne(nativeHash(root))
-    await prepare()
+    await prepack()
     writeFiles(root, { 'native/addon.cpp': addon('2') })
     const said =
       /the CUDA library was built from another source and stays out of the package; `npm run build:cuda` builds/
-    expect(await prepare()).toMatchObject({ ok: true, stderr: expect.stringMatching(said) })
+    expect(await prepack()).toMatchObject({ ok: true, stderr: expect.stringMatching(said) })
     expect(carried()).toBe(false)
     buildOne(nativeHash(root))
     rmSync(inRoot('build-cuda/.stamp'))
-    expect((await prepare()).stderr).toMatch(said)
+    expect((await prepack()).stderr).toMatch(said)
     expect(carried()).toBe(false)
   })
 })

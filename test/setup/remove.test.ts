@@ -2,7 +2,7 @@ import { existsSync, lstatSync, symlinkSync, utimesSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { removeForgotten } from '../../lib/platform/wheels/cache.mjs'
-import { removePins } from '../../lib/platform/wheels/remove.mjs'
+import { removePins } from '../../lib/platform/wheels/install.mjs'
 import { newFolder, writeFiles } from './folder.js'
 
 /** A folder that links in the cache lead to, with one file. */

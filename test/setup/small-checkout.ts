@@ -34,7 +34,7 @@ const copied = [
 
 /** The real scripts and the real CMakeLists.txt, around an addon and a library of a few lines. */
 export function fillCheckout(root: string): void {
-  for (const name of copied) cpSync(name, path.join(root, name), { recursive: true, verbatimSymlinks: true })
+  for (const name of copied) cpSync(name, path.join(root, name), { recursive: true })
   symlinkSync(path.resolve('node_modules'), path.join(root, 'node_modules'))
   writeFiles(root, { 'native/addon.cpp': addon('1'), 'lib/index.ts': 'export const answer: number = 1\n' })
 }

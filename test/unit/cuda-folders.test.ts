@@ -1,8 +1,7 @@
 import { mkdirSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { type Surroundings, searchForCuda, unfitCudnn } from '../../lib/platform/cuda/folders.js'
-import { libraryVersion } from '../../lib/platform/cuda/versions.js'
+import { libraryVersion, type Surroundings, searchForCuda, unfitCudnn } from '../../lib/platform/cuda/folders.js'
 import { newFolder, writeFiles } from '../setup/folder.js'
 
 const everywhere = ['/usr/local/cuda/lib64', '/usr/lib/x86_64-linux-gnu', '/usr/lib64']

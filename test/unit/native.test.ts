@@ -1,8 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
-import type { Installed } from '../../lib/platform/load/cure.js'
-import { isOlder, loadFailure, type Machine } from '../../lib/platform/load/failure.js'
+import { type Installed, isOlder, loadFailure, type Machine } from '../../lib/platform/load/failure.js'
 
 const here: Machine = { platform: 'linux', arch: 'x64', node: '20.20.2', napi: '9', glibc: '2.36' }
 const checkout: Installed = { root: '/a', version: '1.2.3', checkout: true, chosen: false }

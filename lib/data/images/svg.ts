@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { VggError } from '../../error.js'
-import { isPlainNode } from '../../platform/load/binary-trial.js'
+import { isPlainNode } from '../../platform/load/binary-check.js'
 import type { CropBox, CropSpec, PixelSize } from './crop.js'
 import { type Decoding, tooSlow, unreadable } from './formats.js'
 

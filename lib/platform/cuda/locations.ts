@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import path from 'node:path'
-import { cacheFolder } from '../cache-folder.js'
 import { cudaLibraryName, type Manifest, manifestOf, sizeFault } from '../load/manifest.js'
 import { type CudaLocations, type Installation, installation } from '../native.js'
+import { cacheFolder } from '../wheels/cache.mjs'
 import { listingSites } from '../wheels/python.mjs'
 import { type CudaSearch, type Surroundings, searchForCuda, unfitCudnn } from './folders.js'
 

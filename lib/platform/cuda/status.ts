@@ -2,9 +2,8 @@ import { readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { native } from '../native.js'
 import { cudaLibraryFiles, cudaPins } from '../wheels/pins.mjs'
-import type { SearchedFolder } from './folders.js'
+import { type CudaPart, libraryVersion, type SearchedFolder } from './folders.js'
 import { cudaSearch } from './locations.js'
-import { type CudaPart, libraryVersion } from './versions.js'
 
 /** One of NVIDIA's libraries on this machine. Texts are empty where there is nothing to say. */
 export interface LibraryStatus {

@@ -1,5 +1,15 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { homedir } from 'node:os'
 import path from 'node:path'
 import { writeProblem } from './problem.mjs'
@@ -77,5 +87,20 @@ export function removeForgotten(cache) {
     const file = path.join(cache, name)
     const age = Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Date.now())
     if (age > patience) rmSync(file, { recursive: true, force: true })
+  }
+}
+
+/**
+ * Reads the first `bytes` bytes of a file, or all of a shorter one, as UTF-8. Does not block if the file is a pipe without a writer.
+ * @param {string} file
+ * @param {number} bytes
+ */
+export function firstBytes(file, bytes) {
+  const opened = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
+  try {
+    const start = Buffer.alloc(bytes)
+    return start.toString('utf8', 0, readSync(opened, start))
+  } finally {
+    closeSync(opened)
   }
 }
