@@ -1,47 +1,47 @@
-// What is measured: a network, a batch, and what is done with it; and how fast that is to be beside its rivals.
-import type { Case } from '../lib/measure/case.js'
+// The cases that are measured, and the goals for their speed compared with the baselines.
+import type { Case } from '../lib/measure/ours.js'
 import type { Stored } from './roofline.js'
 
 export type { Case }
 
-/** How PyTorch runs a case; see peer_torch.py. */
+/** How PyTorch runs a case; see baseline_torch.py. */
 export type Way = 'eager' | 'compile' | 'graphs'
 
-/** How PyTorch keeps images in memory. */
+/** Memory layouts of images in PyTorch. */
 export const layouts = ['contiguous', 'channels_last'] as const
 export type Layout = (typeof layouts)[number]
 
-/** Whom we take turns with: on a card PyTorch in its ways, on a processor the others. */
-export type PeerName = `PyTorch ${Way}` | 'PyTorch float32' | 'PyTorch bf16' | 'onnxruntime-node'
+/** The baselines: on a GPU PyTorch in its ways, on the CPU the others. */
+export type BaselineName = `PyTorch ${Way}` | 'PyTorch float32' | 'PyTorch bf16' | 'onnxruntime-node'
 
-/** The peer's images per second times `ratio` are to be reached, times `floor` at least. */
+/** The goal is `ratio` times the images per second of a baseline, and at least `floor` times. The names are keys of the JSON. */
 export interface Goal {
-  readonly peer: PeerName
+  readonly peer: BaselineName
   readonly ratio: number
   readonly floor: number
 }
 
-/** A training step on a card, as a multiple of the least time of its layers. */
+/** Goal for a training step on a GPU, as a multiple of the least time of its layers. */
 export const goalOverLeast = 1.25
 
 const published = { imageSize: 224, headWidth: 4096, classes: 1000 }
 
-/** VGG-16 first: what a time limit cuts off is the end. */
-export const cardCases: readonly Case[] = ['D', 'A'].flatMap((variant) => [
+/** VGG-16 comes first: a time limit leaves out the last cases. */
+export const gpuCases: readonly Case[] = ['D', 'A'].flatMap((variant) => [
   ...[256, 64].map((batch): Case => ({ ...published, variant, batch, mode: 'training' })),
   ...[256, 1, 32].map((batch): Case => ({ ...published, variant, batch, mode: 'inference' })),
 ])
 
-const goal = (peer: PeerName, ratio: number, floor = ratio): Goal => ({ peer, ratio, floor })
+const goal = (peer: BaselineName, ratio: number, floor = ratio): Goal => ({ peer, ratio, floor })
 const vgg16 = { ...published, variant: 'D' }
-const trainingOf16: Case = { ...vgg16, batch: 32, mode: 'training' }
+const vgg16Training: Case = { ...vgg16, batch: 32, mode: 'training' }
 
-/** The one case of onnxruntime-node: export_onnx.py makes its model for it. */
+/** The only case of onnxruntime-node. `baseline_torch.py export` writes its model. */
 export const exportedCase: Case = { ...vgg16, batch: 8, mode: 'inference' }
 
-/** On two cores of a processor, beside float32 and bf16 of PyTorch on the same. */
-const processorGoals: readonly { case: Case; goals: readonly Goal[] }[] = [
-  { case: trainingOf16, goals: [goal('PyTorch float32', 3.0, 2.6), goal('PyTorch bf16', 1.6, 1.4)] },
+/** Goals on two cores of a CPU. PyTorch runs in float32 and bf16 on the same cores. */
+const cpuGoals: readonly { case: Case; goals: readonly Goal[] }[] = [
+  { case: vgg16Training, goals: [goal('PyTorch float32', 3.0, 2.6), goal('PyTorch bf16', 1.6, 1.4)] },
   {
     case: exportedCase,
     goals: [goal('PyTorch float32', 2.4, 2.2), goal('PyTorch bf16', 1.3, 1.15), goal('onnxruntime-node', 2)],
@@ -56,22 +56,22 @@ const processorGoals: readonly { case: Case; goals: readonly Goal[] }[] = [
   },
 ]
 
-export const processorCases: readonly Case[] = processorGoals.map((row) => row.case)
+export const cpuCases: readonly Case[] = cpuGoals.map((row) => row.case)
 
-/** Where one thread is measured beside several, and what two are to bring. */
-export const scalingCases: readonly Case[] = [trainingOf16, exportedCase]
+/** The cases in which one thread is compared with several, and the goal for two threads. */
+export const scalingCases: readonly Case[] = [vgg16Training, exportedCase]
 export const goalOfScaling = { ratio: 1.85, floor: 1.85 }
 
-export const sameCase = (one: Case, other: Case): boolean =>
-  (Object.keys(one) as (keyof Case)[]).every((key) => one[key] === other[key])
+export const sameCase = (a: Case, b: Case): boolean =>
+  (Object.keys(a) as (keyof Case)[]).every((key) => a[key] === b[key])
 
-/** CUDA graphs help where single launches are short. */
+/** The ways in which PyTorch runs a case on a GPU. CUDA graphs help where single launches are short. */
 export function waysOf({ mode, batch }: Case): Way[] {
   return mode === 'inference' && batch <= 32 ? ['eager', 'compile', 'graphs'] : ['eager', 'compile']
 }
 
-/** VGG-16 on one H100 or H200. */
-function cardGoals({ variant, mode, batch }: Case): readonly Goal[] {
+/** Goals for VGG-16 on one H100 or H200. */
+function gpuGoals({ variant, mode, batch }: Case): readonly Goal[] {
   if (variant !== 'D') return []
   if (mode === 'training' && batch === 256) return [goal('PyTorch compile', 1.25)]
   if (mode === 'inference' && batch === 256) return [goal('PyTorch compile', 1.15)]
@@ -79,34 +79,32 @@ function cardGoals({ variant, mode, batch }: Case): readonly Goal[] {
   return []
 }
 
-/** What is asked of a case, peer by peer; of most cases nothing. */
-export function goalsOf(one: Case, device: string): readonly Goal[] {
-  if (device.startsWith('cuda')) return cardGoals(one)
-  return processorGoals.find((row) => sameCase(row.case, one))?.goals ?? []
+/** The goals of a case on a device, one for each baseline; most cases have none. */
+export function goalsOf(benchCase: Case, device: string): readonly Goal[] {
+  if (device.startsWith('cuda')) return gpuGoals(benchCase)
+  return cpuGoals.find((row) => sameCase(row.case, benchCase))?.goals ?? []
 }
 
-/** More of a processor in other hands makes a figure doubtful. */
+/** A figure that was taken with more background load than this share of the machine is doubtful. */
 export const mostBackgroundLoad = 0.15
 
-export type Verdict = 'reached' | 'enough' | 'missed' | 'disturbed'
+/** The result for a goal. 'enough': only the floor is reached. 'disturbed': too much background load for a result. */
+export type GoalResult = 'reached' | 'enough' | 'missed' | 'disturbed'
 
-/**
- * 'enough': the floor only. Where others took much of the machine nothing is said for or against: threads that wait for each
- * other suffer more than their share of it.
- */
-export function judged(
+/** Compares a ratio with its goal. Under background load, threads that wait for each other lose more than its share. */
+export function goalResult(
   ratio: number,
-  { ratio: wanted, floor }: Pick<Goal, 'ratio' | 'floor'>,
+  goal: Pick<Goal, 'ratio' | 'floor'>,
   backgroundLoad: number | undefined,
-): Verdict {
+): GoalResult {
   if ((backgroundLoad ?? 0) > mostBackgroundLoad) return 'disturbed'
-  if (ratio >= wanted) return 'reached'
-  return ratio >= floor ? 'enough' : 'missed'
+  if (ratio >= goal.ratio) return 'reached'
+  return ratio >= goal.floor ? 'enough' : 'missed'
 }
 
 export function caseText({ variant, imageSize, batch, mode }: Case): string {
   return `${variant} ${imageSize}x${imageSize} batch ${batch} ${mode}`
 }
 
-/** How a device that is not asked for a precision keeps its values. */
+/** The precision of a device's values if no precision is given. */
 export const storedOf = (device: string): Stored => (device.startsWith('cuda') ? 'bf16' : 'float32')

@@ -1,10 +1,11 @@
-// Each shape of convolution in VGG, direction by direction: npm run bench:layers. A stage is timed as the network runs it: a
-// convolution with its bias and ReLU, and the pool behind it where one follows.
-import { Command, InvalidArgumentError, Option } from 'commander'
+// `npm run bench:layers`: each shape of convolution in VGG, each direction. A stage is timed as the network runs it: a convolution
+// with its bias and ReLU, and the pool after it if there is one.
+import { Command, Option } from 'commander'
 import { type Description, describe, Network, Tensor, VGG } from '../lib/index.js'
 import { imagesOf } from '../lib/measure/ours.js'
-import { machineOf, machineText } from './machine.js'
-import { bestProfile } from './stages.js'
+import { whole } from './flags.js'
+import { bestProfile } from './roofline.js'
+import { machineOf, machineText } from './tables.js'
 
 interface Flags {
   readonly variant: 'A' | 'B' | 'D' | 'E'
@@ -21,32 +22,30 @@ const directions = ['forward', 'input gradient', 'weight gradient'] as const
 
 interface Pass {
   readonly stage: string
-  /** Of the images that come in, n c h w, and the channels that go out. */
+  /** Shape of the input, n c h w, and the number of output channels. */
   readonly shape: readonly number[]
   readonly direction: (typeof directions)[number]
   readonly algorithm: string
   readonly milliseconds: number
   readonly gigaflopsPerSecond: number
-  /** Of the measured peak; above 1 where an algorithm needs fewer operations than a direct convolution. */
+  /** Share of the measured peak. Above 1 if the algorithm needs fewer operations than a direct convolution. */
   readonly share: number
-}
-
-function whole(value: string): number {
-  const read = Number(value)
-  if (!(Number.isInteger(read) && read > 0)) throw new InvalidArgumentError('Expected an integer above 0.')
-  return read
 }
 
 const flags = new Command('npm run bench:layers --')
   .description(
-    "Each shape of convolution on a processor, each direction: milliseconds, effective GFLOP/s (a direct convolution's operations over the time), algorithm, and the share of the measured peak, that of a large matrix product (sgemm).",
+    "Measures each shape of convolution on the CPU in each direction: milliseconds, effective GFLOP/s (a direct convolution's operations over the time), algorithm, and the share of the measured peak, that of a large matrix product (sgemm).",
   )
-  .addOption(new Option('--variant <name>', "D has all shapes of A's").choices(['A', 'B', 'D', 'E']).default('D'))
+  .addOption(
+    new Option('--variant <name>', 'configuration; D contains all shapes of A')
+      .choices(['A', 'B', 'D', 'E'])
+      .default('D'),
+  )
   .option('--image-size <pixels>', 'side of the images', whole, 224)
-  .option('--batch <n>', 'images', whole, 8)
-  .option('--threads <n>', 'default: one for each processor', whole)
-  .option('--rounds <n>', 'of which the best counts', whole, 5)
-  .option('--json', 'a line of JSON for each shape and direction')
+  .option('--batch <n>', 'images per step', whole, 8)
+  .option('--threads <n>', 'CPU threads (default: one for each processor)', whole)
+  .option('--rounds <n>', 'rounds, of which the best counts', whole, 5)
+  .option('--json', 'print a line of JSON for each shape and direction')
   .parse()
   .opts<Flags>()
 const { variant, imageSize, batch, rounds } = flags
@@ -55,7 +54,7 @@ const run = { device: 'cpu', seed: 1, ...(flags.threads && { threads: flags.thre
 /** GFLOP/s of multiply-adds in milliseconds. */
 const rateOf = (multiplyAdds: number, milliseconds: number) => (2 * multiplyAdds) / milliseconds / 1e6
 
-/** GFLOP/s of a linear layer that multiplies 2048 x 2048 by 2048 x 2048: the most that this machine was seen to do. */
+/** The measured peak: GFLOP/s of a linear layer that multiplies two matrices of 2048 x 2048. */
 async function productPeak(): Promise<number> {
   const side = 2048
   const each = (value: number) => Array.from({ length: side }, () => value)
@@ -92,7 +91,7 @@ const layerOf = ({ name }: Stage) => name.split('+')[0] ?? name
 
 const layersOf = (net: VGG) => [...new Set(net.parameters.map(({ name }) => name.slice(0, name.lastIndexOf('.'))))]
 
-/** Milliseconds of each stage while just these layers learn: the others' weight gradients are left out. */
+/** The profile of each stage while only these layers are trained: the other layers have no weight gradients. */
 async function timesWhere(net: VGG, images: Tensor, learning: readonly string[]) {
   net.unfreeze()
   net.freeze(layersOf(net).filter((name) => !learning.includes(name)))
@@ -101,13 +100,13 @@ async function timesWhere(net: VGG, images: Tensor, learning: readonly string[])
 
 async function* passesOf(net: VGG, images: Tensor, stages: readonly Stage[], peak: number): AsyncGenerator<Pass> {
   const [lowest] = layersOf(net)
-  // the lowest layer learns, so that all above it hand a gradient down
-  const handingDown = await timesWhere(net, images, [lowest ?? ''])
+  // only the lowest layer is trained: all layers above it compute their input gradient and nothing else
+  const inputGradients = await timesWhere(net, images, [lowest ?? ''])
   for (const stage of stages) {
     const learning = await timesWhere(net, images, [layerOf(stage)])
     const times = [
       learning.get(stage.name)?.forwardMs,
-      layerOf(stage) === lowest ? undefined : handingDown.get(stage.name)?.backwardMs,
+      layerOf(stage) === lowest ? undefined : inputGradients.get(stage.name)?.backwardMs,
       learning.get(stage.name)?.backwardMs,
     ]
     const algorithms = stage.algorithm.split('/')

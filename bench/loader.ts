@@ -1,20 +1,20 @@
-// Images per second that reach a network, without one: random 224 crops of images, beside PyTorch's DataLoader.
-//   npx tsx bench/loader.ts --peer <a Python with torch, pillow and numpy>
+// Images per second of the loader without a network: random 224 crops, interleaved with PyTorch's DataLoader.
+//   npx tsx bench/loader.ts --peer PYTHON      a Python with torch, pillow and numpy
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import sharp from 'sharp'
 import { cachedDataset } from '../lib/data/cache/cache.js'
 import type { Dataset } from '../lib/data/dataset.js'
 import { Loader } from '../lib/data/loader.js'
 import { photoDataset } from '../lib/data/sources/photo-dataset.js'
 import type { PhotoList } from '../lib/data/sources/photo-list.js'
-import { type Contender, interleaved, timesOf } from '../lib/measure/interleaved.js'
+import { type Contender, interleaved, median } from '../lib/measure/interleaved.js'
 import { Random } from '../lib/random.js'
-import { machineOf, machineText } from './machine.js'
-import { PeerProcess } from './peer-process.js'
+import { BaselineProcess, script } from './baselines.js'
+import { whole } from './flags.js'
+import { machineOf, machineText } from './tables.js'
 
 interface Flags {
   readonly images: number
@@ -27,28 +27,27 @@ interface Flags {
   readonly peer?: string
 }
 
-function positive(value: string): number {
-  const read = Number(value)
-  if (!(Number.isInteger(read) && read > 0)) throw new InvalidArgumentError('Expected an integer above 0.')
-  return read
-}
-
 const flags = new Command('npx tsx bench/loader.ts')
   .description(
-    'Images per second of the loader without a network: decoded, rescaled to S = 256, cropped to 224, flipped.',
+    'Measures the images per second of the loader without a network: decoding, rescaling to S = 256, cropping to 224, flipping.',
   )
-  .option('--images <n>', 'JPEG files of 4:3, made first', positive, 512)
-  .option('--batch <n>', 'images a batch', positive, 64)
-  .option('--rounds <n>', 'times that each takes its turn', positive, 6)
-  .option('--seconds <s>', 'of one round', positive, 4)
-  .option('--workers <n>', 'of the DataLoader, and images decoded at once by us', positive, availableParallelism())
-  .option('--width <pixels>', 'of the longer side of the files; 500 is ImageNet, 1600 a small image', positive, 500)
-  .option('--jitter', 'S drawn from [256, 512] instead of 256')
-  .option('--peer <python>', 'a Python with torch, pillow and numpy, for turns with its DataLoader')
+  .option('--images <n>', 'JPEG files of 4:3, written first', whole, 512)
+  .option('--batch <n>', 'images per batch', whole, 64)
+  .option('--rounds <n>', 'interleaved rounds', whole, 6)
+  .option('--seconds <s>', 'time of one round', whole, 4)
+  .option(
+    '--workers <n>',
+    'workers of the DataLoader, and images that vggnet decodes at once',
+    whole,
+    availableParallelism(),
+  )
+  .option('--width <pixels>', 'longer side of the files; 500 as in ImageNet', whole, 500)
+  .option('--jitter', 'random S from [256, 512] instead of 256')
+  .option('--peer <python>', 'Python with torch, pillow and numpy; its DataLoader is the baseline')
   .parse()
   .opts<Flags>()
 
-/** Photo-like: smooth noise on several scales; at 500 pixels sizes, quality and bytes are about ImageNet's. */
+/** Writes JPEGs of smooth noise on several scales. At 500 pixels their sizes, quality and bytes are about those of ImageNet. */
 async function makeImages(folder: string, count: number): Promise<PhotoList> {
   const random = new Random(1)
   const sources: string[] = []
@@ -90,14 +89,16 @@ async function smoothNoise(random: Random, width: number, height: number): Promi
     .toBuffer()
 }
 
-/** Milliseconds of processor time of this process so far, all its threads. */
+/** Milliseconds of processor time of this process until now, all its threads. */
 const processorTime = () => (({ user, system }) => (user + system) / 1000)(process.cpuUsage())
 
-/** Processor time per image of each contender, all rounds together: what a busy machine disturbs least. */
-const processorMs = new Map<string, number[]>()
-const note = (name: string, each: number) => processorMs.set(name, [...(processorMs.get(name) ?? []), each])
+interface NamedContender extends Contender {
+  readonly name: string
+  /** Processor time per image of each round, in milliseconds. A busy machine disturbs it less than the time that passes. */
+  readonly processorMs: number[]
+}
 
-function ours(name: string, data: Dataset): Contender {
+function ours(name: string, data: Dataset): NamedContender {
   const reads = new Set<Promise<unknown>>()
   const readAugmented: Dataset['readAugmented'] = async (...given) => {
     const read = data.readAugmented?.(...given) ?? Promise.reject(new Error('no images'))
@@ -105,47 +106,51 @@ function ours(name: string, data: Dataset): Contender {
     return read.finally(() => reads.delete(read))
   }
   const loader = new Loader({ ...data, readAugmented }, { batch: flags.batch, seed: 1 })
+  const processorMs: number[] = []
   return {
     name,
+    processorMs,
     async round(milliseconds) {
-      // What is ready already was read in another's turn.
+      // batches that are ready were read before this round
       for (let step = 0; step < 4; step++) await loader.next()
       let images = 0
       const [start, used] = [performance.now(), processorTime()]
       while (performance.now() - start < milliseconds) images += (await loader.next()).labels.length
       const each = (performance.now() - start) / images
-      note(name, (processorTime() - used) / images)
-      // What was begun ahead must not run on in another's turn.
+      processorMs.push((processorTime() - used) / images)
+      // reads ahead must not continue in another contender's round
       await Promise.all(reads)
       return each
     },
   }
 }
 
-/** PyTorch's DataLoader: bench/peer_loader.py, whose workers would go on reading ahead in another's turn. */
-function dataLoader(python: string, folder: string, elements: 'uint8' | 'float32'): PeerProcess {
-  const script = fileURLToPath(new URL('peer_loader.py', import.meta.url))
+/** PyTorch's DataLoader. Its workers are stopped between its rounds, as they read ahead. */
+function dataLoader(python: string, folder: string, elements: 'uint8' | 'float32'): BaselineProcess {
   const smallest = flags.jitter ? ['256', '512'] : ['256', '256']
-  const words = [script, folder, String(flags.batch), String(flags.workers), ...smallest, elements]
-  return new PeerProcess({ program: python, words, between: 'stopped', signalled: 'group' })
+  const sizes = [String(flags.batch), String(flags.workers), ...smallest]
+  const args = [script('baseline_loader.py'), folder, ...sizes, elements]
+  return new BaselineProcess({ program: python, args, between: 'stopped', signalled: 'group' })
 }
 
-/** Besides a round: reading what is ready, and the start of the processes. */
-const patience = 60
+/** Time limit, besides the round, for reading what is ready and for the start of the processes. */
+const waitSeconds = 60
 
-function contenderOf(peer: PeerProcess, name: string): Contender {
+function contenderOf(baseline: BaselineProcess, name: string): NamedContender {
+  const processorMs: number[] = []
   return {
     name,
+    processorMs,
     async round(milliseconds) {
-      const answer = await peer.ask({ do: 'round', milliseconds }, milliseconds / 1000 + patience)
-      note(name, Number(answer.processor))
+      const answer = await baseline.ask({ do: 'round', milliseconds }, milliseconds / 1000 + waitSeconds)
+      processorMs.push(Number(answer.processor))
       return Number(answer.milliseconds)
     },
   }
 }
 
 const folder = await mkdtemp(path.join(tmpdir(), 'vggnet-bench-loader-'))
-const peers: PeerProcess[] = []
+const baselines: BaselineProcess[] = []
 try {
   const list = await makeImages(path.join(folder, 'images'), flags.images)
   const smallestSide = flags.jitter ? ([256, 512] as const) : 256
@@ -153,29 +158,30 @@ try {
   const cached = cachedDataset(list, { ...options, cache: path.join(folder, 'cache') })
   const begun = performance.now()
   await cached.prepare()
-  const making = (performance.now() - begun) / flags.images
+  const cachingMs = (performance.now() - begun) / flags.images
   const contenders = [ours('decoding', photoDataset(list, options)), ours('from the cache', cached)]
   let versions = {}
   for (const elements of flags.peer === undefined ? [] : (['uint8', 'float32'] as const)) {
-    const peer = dataLoader(flags.peer ?? '', path.join(folder, 'images'), elements)
-    peers.push(peer)
-    versions = await peer.ask({ do: 'versions' }, patience)
-    contenders.push(contenderOf(peer, `DataLoader, ${elements}`))
+    const baseline = dataLoader(flags.peer ?? '', path.join(folder, 'images'), elements)
+    baselines.push(baseline)
+    versions = await baseline.ask({ do: 'versions' }, waitSeconds)
+    contenders.push(contenderOf(baseline, `DataLoader, ${elements}`))
   }
-  const found = await interleaved(contenders, flags.rounds, flags.seconds * 1000)
+  const { times } = await interleaved(contenders, { rounds: flags.rounds, milliseconds: flags.seconds * 1000 })
   console.log(machineText(machineOf({ sharp: sharp.versions.sharp ?? '', vips: sharp.versions.vips, ...versions })))
   const files = `${flags.images} JPEG files, batch ${flags.batch}, ${flags.workers} workers`
-  console.log(`${files}; the cache was made at ${(1000 / making).toFixed(0)} images/s`)
-  const rival = found.get('DataLoader, uint8')
-  for (const [name, { minimumMs, medianMs }] of found) {
-    const ratio = rival ? `  ${(rival.medianMs / medianMs).toFixed(2)} of the DataLoader's` : ''
+  console.log(`${files}; the cache was written at ${(1000 / cachingMs).toFixed(0)} images/s`)
+  const reference = times[contenders.findIndex(({ name }) => name === 'DataLoader, uint8')]
+  for (const [index, { minimumMs, medianMs }] of times.entries()) {
+    const { name = '', processorMs = [] } = contenders[index] ?? {}
+    const ratio = reference ? `  ${(reference.medianMs / medianMs).toFixed(2)} of the DataLoader's` : ''
     const rate = (milliseconds: number) => (1000 / milliseconds).toFixed(0).padStart(6)
-    const processor = timesOf(processorMs.get(name) ?? []).medianMs.toFixed(2)
+    const processor = median(processorMs).toFixed(2)
     console.log(
       `${name.padEnd(20)} ${rate(medianMs)} images/s (best round ${rate(minimumMs)}), ${processor} ms of processor each${ratio}`,
     )
   }
 } finally {
-  for (const peer of peers) peer.close()
+  for (const baseline of baselines) baseline.close()
   await rm(folder, { recursive: true, force: true })
 }

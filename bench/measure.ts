@@ -1,138 +1,214 @@
-// One case: this library, its rivals in turns with it, and what the layers could take at best.
-
+// Measures one case: this library, interleaved with its baselines, and the least time of its layers.
 import { messageOf } from '../lib/error.js'
 import { describe } from '../lib/index.js'
-import { interleaved, medianRatio, type Times } from '../lib/measure/interleaved.js'
+import { peakMegabytes } from '../lib/measure/background-load.js'
+import { interleaved, mean, medianRatio, type Times } from '../lib/measure/interleaved.js'
 import { type Ours, openOurs, type Run } from '../lib/measure/ours.js'
-import { LoadWatch, mean, peakMegabytes } from '../lib/measure/processes.js'
-import { type Case, goalsOf } from './cases.js'
-import type { CaseFound, PeerFound } from './report.js'
-import type { Rival } from './rivals.js'
-import { type Ceilings, leastSecondsOf, type Stored } from './roofline.js'
-import { stageRows } from './stages.js'
+import type { Baseline } from './baselines.js'
+import { type BaselineName, type Case, type Goal, goalsOf, type Layout } from './cases.js'
+import { type Ceilings, leastSecondsOf, type StageRow, type Stored, stageRows } from './roofline.js'
+
+/** The result of a baseline. The names in this file's results are keys of the JSON. */
+export interface BaselineFound extends Partial<Times> {
+  readonly peer: BaselineName
+  /** The faster layout, if both were tried. */
+  readonly layout?: Layout
+  readonly imagesPerSecond?: number
+  /** How many times as fast vggnet is: the median of the rounds' ratios. */
+  readonly ratio?: number
+  /** Times of vggnet in the rounds with this baseline. */
+  readonly ours?: Times
+  readonly readySeconds?: number
+  /** Peak host memory of its process until now. On a GPU one process runs several baselines. */
+  readonly peakMegabytes?: number
+  /** Background load, 0 to 1: the mean over the rounds. */
+  readonly backgroundLoad?: number
+  readonly error?: string
+}
+
+export interface CaseFound {
+  readonly case: Case
+  readonly device?: string
+  readonly threads?: number
+  readonly ours?: Times & {
+    imagesPerSecond: number
+    bestImagesPerSecond: number
+    readySeconds: number
+    aloneMs: number
+    peakMegabytes: number
+  }
+  readonly peers: readonly BaselineFound[]
+  readonly goals?: readonly Goal[]
+  readonly backgroundLoad?: number
+  /** The least time of the layers, from the measured ceilings. */
+  readonly leastMs?: number
+  readonly overLeast?: number
+  readonly stages?: readonly StageRow[]
+  readonly error?: string
+}
+
+export interface ScalingFound {
+  readonly case: Case
+  readonly threads: number
+  readonly imagesPerSecond?: number
+  readonly oneThreadImagesPerSecond?: number
+  /** The first rate divided by the second. */
+  readonly scaling?: number
+  readonly backgroundLoad?: number
+  readonly error?: string
+}
 
 export interface Settings {
   readonly run: Run
   readonly stored: Stored
   readonly rounds: number
-  /** Of one round; at least one run. */
+  /** Time of one round; a round is at least one run. */
   readonly milliseconds: number
-  readonly rivalsOf: (one: Case) => readonly Rival[]
-  /** What a rival may take until it is ready, where there is so much left. */
+  readonly baselinesOf: (benchCase: Case) => readonly Baseline[]
+  /** Time limit for preparing a baseline. */
   readonly prepareSeconds: number
   readonly ceilings?: Ceilings
-  /** Whether the stages are timed as well. */
+  /** Whether each stage is measured too. */
   readonly stages: boolean
   readonly secondsLeft: () => number
 }
 
 const perSecond = ({ batch }: Case, milliseconds: number) => (1000 * batch) / milliseconds
 
-interface Found {
+/** Rounds of vggnet, and the background load of each round. */
+interface OwnRounds {
   readonly times: Times
-  /** Of each round. */
-  readonly shares: readonly number[]
+  readonly loads: readonly number[]
 }
 
-async function ownTimes(ours: Ours, { rounds, milliseconds }: Settings): Promise<Found> {
-  const watch = new LoadWatch()
-  const times = await interleaved([watch.watched(ours)], rounds, milliseconds)
-  return { times: times.get(ours.name) as Times, shares: watch.shares }
-}
+// A GPU's load is not known.
+const backgroundLoadOf = ({ net }: Ours, loads: readonly number[]) =>
+  net.device === 'cpu' ? { backgroundLoad: mean(loads) } : {}
 
-// A card has its own load.
-const backgroundLoadOf = ({ net }: Ours, shares: readonly number[]) =>
-  net.device === 'cpu' ? { backgroundLoad: mean(shares) } : {}
-
-async function besideOne(ours: Ours, one: Case, rival: Rival, settings: Settings): Promise<[Found, PeerFound]> {
-  const { rounds, milliseconds, secondsLeft, prepareSeconds } = settings
-  const opponent = await rival.prepare(Math.min(prepareSeconds, secondsLeft()))
+async function withBaseline(
+  ours: Ours,
+  benchCase: Case,
+  baseline: Baseline,
+  settings: Settings,
+): Promise<[OwnRounds, BaselineFound]> {
+  const { prepareSeconds, secondsLeft } = settings
+  const prepared = await baseline.prepare(Math.min(prepareSeconds, secondsLeft()))
   try {
-    const watch = new LoadWatch([opponent.pid])
-    const found = await interleaved([watch.watched(ours), watch.watched(opponent)], rounds, milliseconds)
-    const [mine, its] = [found.get(ours.name) as Times, found.get(opponent.name) as Times]
-    const peer = {
-      peer: rival.name,
-      ...(opponent.layout && { layout: opponent.layout }),
+    const { times, backgroundLoads } = await interleaved([ours, prepared], settings)
+    const [own, its] = times
+    const found = {
+      peer: baseline.name,
+      ...(prepared.layout && { layout: prepared.layout }),
       ...its,
-      imagesPerSecond: perSecond(one, its.medianMs),
-      ratio: medianRatio(mine, its),
-      ours: mine,
-      readySeconds: opponent.readySeconds,
-      peakMegabytes: peakMegabytes(opponent.pid),
-      ...backgroundLoadOf(ours, watch.shares),
+      imagesPerSecond: perSecond(benchCase, its.medianMs),
+      ratio: medianRatio(own, its),
+      ours: own,
+      readySeconds: prepared.readySeconds,
+      peakMegabytes: peakMegabytes(prepared.pid),
+      ...backgroundLoadOf(ours, backgroundLoads),
     }
-    return [{ times: mine, shares: watch.shares }, peer]
+    return [{ times: own, loads: backgroundLoads }, found]
   } finally {
-    opponent.close()
+    prepared.close()
   }
 }
 
-// Each rival has turns of its own with ours: their networks are not in memory together.
-async function besideRivals(ours: Ours, one: Case, settings: Settings) {
-  const own: Found[] = []
-  const peers: PeerFound[] = []
-  for (const rival of settings.rivalsOf(one)) {
+// One baseline after the other: their networks are not in memory at the same time.
+async function withBaselines(ours: Ours, benchCase: Case, settings: Settings) {
+  const own: OwnRounds[] = []
+  const baselines: BaselineFound[] = []
+  for (const baseline of settings.baselinesOf(benchCase)) {
     try {
       if (settings.secondsLeft() < 15) throw new Error('no time left')
-      const [mine, peer] = await besideOne(ours, one, rival, settings)
-      own.push(mine)
-      peers.push(peer)
+      const [rounds, found] = await withBaseline(ours, benchCase, baseline, settings)
+      own.push(rounds)
+      baselines.push(found)
     } catch (error) {
-      peers.push({ peer: rival.name, error: messageOf(error) })
+      baselines.push({ peer: baseline.name, error: messageOf(error) })
     }
   }
-  return { own: own.sort((a, b) => a.times.medianMs - b.times.medianMs), peers }
+  return { own: own.sort((a, b) => a.times.medianMs - b.times.medianMs), baselines }
 }
 
-function leastOf(one: Case, ours: Ours, { medianMs }: Times, { stored, ceilings }: Settings) {
+async function alone(ours: Ours, settings: Settings): Promise<OwnRounds> {
+  const { times, backgroundLoads } = await interleaved([ours], settings)
+  return { times: times[0], loads: backgroundLoads }
+}
+
+function leastOf(benchCase: Case, ours: Ours, { medianMs }: Times, { stored, ceilings }: Settings) {
   if (ceilings === undefined) return {}
-  const shape = [one.batch, 3, one.imageSize, one.imageSize]
+  const shape = [benchCase.batch, 3, benchCase.imageSize, benchCase.imageSize]
   const { layers } = describe({ layers: ours.net.layers, shape, device: 'cpu' })
-  const leastMs = 1000 * leastSecondsOf(layers, stored, one.mode, ceilings)
+  const leastMs = 1000 * leastSecondsOf(layers, stored, benchCase.mode, ceilings)
   return { leastMs, overLeast: medianMs / leastMs }
 }
 
-async function measuredWith(ours: Ours, one: Case, settings: Settings): Promise<CaseFound> {
+async function measured(ours: Ours, benchCase: Case, settings: Settings): Promise<CaseFound> {
   const { stored, ceilings, rounds, milliseconds, stages } = settings
-  const { own, peers } = await besideRivals(ours, one, settings)
-  const [first = await ownTimes(ours, settings), ...others] = own
+  const { own, baselines } = await withBaselines(ours, benchCase, settings)
+  const [first = await alone(ours, settings), ...others] = own
   const { times } = first
+  const loads = [first, ...others].flatMap((one) => one.loads)
   return {
-    case: one,
+    case: benchCase,
     device: ours.net.device,
     threads: ours.net.run.threads,
     ours: {
       ...times,
-      imagesPerSecond: perSecond(one, times.medianMs),
-      bestImagesPerSecond: perSecond(one, times.minimumMs),
+      imagesPerSecond: perSecond(benchCase, times.medianMs),
+      bestImagesPerSecond: perSecond(benchCase, times.minimumMs),
       aloneMs: await ours.alone(milliseconds),
       readySeconds: ours.readySeconds,
       peakMegabytes: peakMegabytes(process.pid),
     },
-    peers,
-    goals: goalsOf(one, ours.net.device),
-    ...backgroundLoadOf(
-      ours,
-      [first, ...others].flatMap(({ shares }) => shares),
-    ),
-    ...leastOf(one, ours, times, settings),
+    peers: baselines,
+    goals: goalsOf(benchCase, ours.net.device),
+    ...backgroundLoadOf(ours, loads),
+    ...leastOf(benchCase, ours, times, settings),
     ...(stages &&
-      one.mode === 'training' && { stages: await stageRows(ours.net, ours.images, stored, ceilings, rounds) }),
+      benchCase.mode === 'training' && { stages: await stageRows(ours.net, ours.images, stored, ceilings, rounds) }),
   }
 }
 
-/** What was found, also where it is an error: the next case is measured all the same. */
-export async function measure(one: Case, settings: Settings): Promise<CaseFound> {
+/** Measures a case. An error is part of the result, so that the next case is measured. */
+export async function measureCase(benchCase: Case, settings: Settings): Promise<CaseFound> {
   try {
     if (settings.secondsLeft() < 10) throw new Error('no time left')
-    const ours = await openOurs(one, settings.run)
+    const ours = await openOurs(benchCase, settings.run)
     try {
-      return await measuredWith(ours, one, settings)
+      return await measured(ours, benchCase, settings)
     } finally {
       ours.net.dispose()
     }
   } catch (error) {
-    return { case: one, peers: [], error: messageOf(error) }
+    return { case: benchCase, peers: [], error: messageOf(error) }
+  }
+}
+
+export interface ScalingSettings extends Pick<Settings, 'rounds' | 'milliseconds'> {
+  readonly run: Run & { readonly threads: number }
+}
+
+/** Measures one thread interleaved with several. An error is part of the result. */
+export async function measureScaling(benchCase: Case, settings: ScalingSettings): Promise<ScalingFound> {
+  const { run } = settings
+  const { threads } = run
+  const opened: Ours[] = []
+  try {
+    for (const count of [1, threads]) opened.push(await openOurs(benchCase, { ...run, threads: count }))
+    const { times, backgroundLoads } = await interleaved(opened, settings)
+    const [single = Number.NaN, several = Number.NaN] = times.map(({ medianMs }) => medianMs)
+    return {
+      case: benchCase,
+      threads,
+      imagesPerSecond: perSecond(benchCase, several),
+      oneThreadImagesPerSecond: perSecond(benchCase, single),
+      scaling: single / several,
+      backgroundLoad: mean(backgroundLoads),
+    }
+  } catch (error) {
+    return { case: benchCase, threads, error: messageOf(error) }
+  } finally {
+    for (const { net } of opened) net.dispose()
   }
 }

@@ -15,15 +15,13 @@ import {
 } from '../options.js'
 import { native } from '../platform/native.js'
 import type { Precision } from '../platform/native-description.js'
-import type { Case, Mode } from './case.js'
-import { type Times, timesOf } from './interleaved.js'
-import { openOurs, type Run } from './ours.js'
-import { LoadWatch, mean } from './processes.js'
+import { interleaved, mean, type Times } from './interleaved.js'
+import { type Case, type Mode, openOurs, type Run } from './ours.js'
 
 export interface BenchmarkOptions {
-  /** Default 'D', VGG-16. */
+  /** Configuration of the network. Default 'D', VGG-16. */
   variant?: string
-  /** Images a step. Default 8 on a processor, 64 on a card. */
+  /** Images per step. Default 8 on the CPU, 64 on a GPU. */
   batch?: number
   /** Side of the images in pixels, from 32. Default 224. */
   imageSize?: number
@@ -31,29 +29,29 @@ export interface BenchmarkOptions {
   width?: number
   /** Outputs of fc6 and fc7. Default 4096. */
   headWidth?: number
-  /** Of a processor. Default all. */
+  /** Threads on the CPU, 1 to 1024. Default: one for each processor. */
   threads?: number
-  /** Default the device's own choice. */
+  /** Precision of the computation. Default: the device's default. */
   precision?: Precision
-  /** Of measuring, for training and inference each, above 0. Default 8; each round is at least one run. */
+  /** Seconds of measuring, for training and inference each, above 0 and up to 3600. Default 8. A round is at least one run. */
   seconds?: number
-  /** Ends the benchmark with ABORTED. */
+  /** Aborts the benchmark with ABORTED. */
   signal?: AbortSignal
-  /** Before each round: what is measured, rounds done and to do. */
+  /** Called before each round with the mode, the rounds done and the number of rounds. */
   onProgress?: (mode: Mode, done: number, of: number) => void
 }
 
-/** What one device does of one case. */
+/** Times of one mode on one device. */
 export interface Measured extends Times {
-  /** Of the median round. */
+  /** Images per second of the median round. */
   readonly imagesPerSecond: number
-  /** Until the first result: memory is taken, plans are chosen. */
+  /** Seconds until the first result: memory is allocated, algorithms are chosen. */
   readonly readySeconds: number
 }
 
-/** What a benchmark of a device has found. */
+/** The result of a benchmark of one device. */
 export interface BenchmarkReport {
-  /** 'cpu', 'cuda:0'. */
+  /** Name of the device, such as 'cpu' or 'cuda:0'. */
   readonly device: string
   readonly precision: Precision
   readonly threads: number
@@ -62,11 +60,11 @@ export interface BenchmarkReport {
   readonly batch: number
   readonly training: Measured
   readonly inference: Measured
-  /** The share of the machine that other programs took meanwhile, 0 to 1. */
+  /** Background load: the share of the machine that other programs took meanwhile, 0 to 1. */
   readonly backgroundLoad: number
 }
 
-/** Rounds of each mode; the median of them counts. A machine that needs twice its time for them has three. */
+/** Rounds of each mode. A machine that takes more than twice the given time ends after the fewest. */
 const rounds = 5
 const fewestRounds = 3
 
@@ -89,8 +87,8 @@ const checks = {
 }
 
 /**
- * Times training steps and forward passes of one network on one device: images lie in this process, and two calls are under
- * way at a time, as in a training. Under a minute for VGG-16 on two cores.
+ * Times training steps and forward passes of one network on one device. Images are in this process's memory, and two calls are
+ * in progress at a time, as in training. Takes under a minute for VGG-16 on two cores.
  * @throws ABORTED, INVALID_ARGUMENT, OUT_OF_MEMORY, DEVICE_UNAVAILABLE, UNSUPPORTED_PLATFORM, NATIVE_LOAD_FAILED
  */
 export async function benchmark(device: Device, options: BenchmarkOptions = {}): Promise<BenchmarkReport> {
@@ -98,27 +96,28 @@ export async function benchmark(device: Device, options: BenchmarkOptions = {}):
   const { variant, imageSize, width, headWidth, threads, precision, seconds, signal, onProgress } = read
   const batch = read.batch ?? (device === 'cpu' ? 8 : 64)
   const run: Run = { device, ...(threads !== undefined && { threads }), ...(precision !== undefined && { precision }) }
-  const shares: number[] = []
+  const loads: number[] = []
   async function measured(mode: Mode) {
-    const one: Case = { variant, imageSize, batch, mode, width, headWidth, classes: 1000 }
+    const benchCase: Case = { variant, imageSize, batch, mode, width, headWidth, classes: 1000 }
     throwIfAborted(signal, 'The benchmark')
     onProgress(mode, 0, rounds)
-    const ours = await openOurs(one, run)
+    const ours = await openOurs(benchCase, run)
     try {
-      const watch = new LoadWatch()
-      const contender = watch.watched(ours)
-      const times: number[] = []
       const start = performance.now()
-      const isLate = () => performance.now() - start > 2000 * seconds
-      for (let round = 0; round < (isLate() ? fewestRounds : rounds); round++) {
+      const wanted = (round: number) => {
+        if (round >= fewestRounds && performance.now() - start > 2000 * seconds) return false
         throwIfAborted(signal, 'The benchmark')
         onProgress(mode, round, rounds)
-        times.push(await contender.round((1000 * seconds) / rounds))
+        return true
       }
-      shares.push(...watch.shares)
-      const found = timesOf(times)
+      const { times, backgroundLoads } = await interleaved([ours], {
+        rounds,
+        milliseconds: (1000 * seconds) / rounds,
+        wanted,
+      })
+      loads.push(...backgroundLoads)
       const { net, readySeconds } = ours
-      const figures: Measured = { ...found, imagesPerSecond: (1000 * batch) / found.medianMs, readySeconds }
+      const figures: Measured = { ...times[0], imagesPerSecond: (1000 * batch) / times[0].medianMs, readySeconds }
       return { device: net.device, precision: net.precision, figures }
     } finally {
       ours.net.dispose()
@@ -135,6 +134,6 @@ export async function benchmark(device: Device, options: BenchmarkOptions = {}):
     batch,
     training: training.figures,
     inference: inference.figures,
-    backgroundLoad: mean(shares),
+    backgroundLoad: mean(loads),
   }
 }

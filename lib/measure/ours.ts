@@ -2,36 +2,55 @@ import type { Device } from '../network/open.js'
 import type { Precision } from '../platform/native-description.js'
 import { Tensor } from '../tensor.js'
 import { VGG } from '../vgg/vgg.js'
-import type { Case } from './case.js'
 import type { Contender } from './interleaved.js'
+
+/** The call that is timed: a training step or a forward pass. */
+export type Mode = 'training' | 'inference'
+
+/** A network, a batch, and the call that is timed. */
+export interface Case {
+  readonly variant: string
+  /** Side of the images in pixels. */
+  readonly imageSize: number
+  /** Images per call. */
+  readonly batch: number
+  readonly mode: Mode
+  /** Multiplier of the convolutions' channels. Default 1. */
+  readonly width?: number
+  /** Outputs of fc6 and fc7. */
+  readonly headWidth: number
+  /** Outputs of the last layer. */
+  readonly classes: number
+}
 
 export interface Run {
   readonly device: Device
-  /** Absent: the device's own choice. */
+  /** Precision of the computation. Default: the device's default. */
   readonly precision?: Precision
-  /** Absent: one for each processor. */
+  /** Threads on the CPU. Default: one for each processor. */
   readonly threads?: number
 }
 
+/** This library, running a case in this process. */
 export interface Ours extends Contender {
   readonly net: VGG
   readonly images: Tensor
-  /** From the first call to the first result: plans are chosen and memory is taken. */
+  /** Seconds until the first result: the network is created, algorithms are chosen and memory is allocated. */
   readonly readySeconds: number
-  /** Milliseconds from a call to its result, where nobody calls before the result is there. */
+  /** Like `round`, but each call waits for the result of the one before. */
   alone(milliseconds: number): Promise<number>
 }
 
 const now = () => performance.now()
 
-/** uint8 n h w c, the form in which images come. */
+/** A batch of images: uint8, n h w c. */
 export function imagesOf({ batch, imageSize }: Case): Tensor {
   const pixels = new Uint8Array(batch * imageSize * imageSize * 3)
   for (let index = 0; index < pixels.length; index++) pixels[index] = (index * 7919) % 251
   return Tensor.from(pixels, [batch, imageSize, imageSize, 3])
 }
 
-// Two calls under way, as the trainer has them: the images of one are taken over while the other is computed.
+// Two calls are in progress, as in the trainer: the images of the next batch are copied while a batch is computed.
 async function pipelined(run: () => Promise<unknown>, count: number): Promise<void> {
   let before: Promise<unknown> = Promise.resolve()
   for (let index = 0; index < count; index++) {
@@ -53,22 +72,25 @@ async function timed(run: () => Promise<unknown>, way: typeof pipelined, count: 
   return (now() - start) / count
 }
 
-/** Images and labels lie in this process before the clock starts; the copy to the device is part of a run. */
-export async function openOurs(one: Case, run: Run, name = 'vggnet'): Promise<Ours> {
+/**
+ * Creates the network and runs it until it is warm. Images and labels are in this process's memory before the clock starts; the
+ * copy to the device is part of a run.
+ */
+export async function openOurs(benchCase: Case, run: Run): Promise<Ours> {
   const start = now()
-  const { variant, classes, imageSize, width = 1, headWidth } = one
+  const { variant, classes, imageSize, width = 1, headWidth } = benchCase
   const shape = { variant, classes, imageSize, width, headWidth } as const
   const net = await VGG.create({ ...run, ...shape, initialisation: 'he', seed: 1 })
   try {
-    const images = imagesOf(one)
-    const labels = Array.from({ length: one.batch }, (_, index) => index % classes)
+    const images = imagesOf(benchCase)
+    const labels = Array.from({ length: benchCase.batch }, (_, index) => index % classes)
     const call =
-      one.mode === 'training'
+      benchCase.mode === 'training'
         ? () => net.step(images, labels, { learningRate: 1e-4, momentum: 0.9, weightDecay: 5e-4 })
         : () => net.forward(images)
     await call()
     const readySeconds = (now() - start) / 1000
-    // on a card the second run records what the third replays
+    // on a GPU the second run records the graph that the third replays
     await pipelined(call, 2)
     let once = await timed(call, oneByOne, 1)
     const round = async (way: typeof pipelined, milliseconds: number) => {
@@ -78,7 +100,6 @@ export async function openOurs(one: Case, run: Run, name = 'vggnet'): Promise<Ou
       return once
     }
     return {
-      name,
       net,
       images,
       readySeconds,

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { runLimited } from './command.mjs'
 import { tryCard } from './tests.mjs'
 
-// npm run bench without npm: its own table is the report's.
+// Runs `npm run bench` without npm. Its table is the report.
 async function runStep({ root, report, secondsLeft }, words) {
   const json = report.file('found.json')
   const program = path.join(root, 'bench', 'step.ts')
@@ -21,12 +21,12 @@ async function runStep({ root, report, secondsLeft }, words) {
   return status === 0
 }
 
-/** This library alone, and where the time of a training step goes. */
+/** vggnet alone, and the time of each stage of a training step. */
 export async function runBench(session) {
   return (await tryCard(session)) && (await runStep(session, ['--alone', '--stages']))
 }
 
-/** In turns with PyTorch. */
+/** Interleaved with PyTorch. */
 export async function runPeers(session) {
   return (await tryCard(session)) && (await runStep(session, []))
 }

@@ -15,7 +15,7 @@ async function newFolder(): Promise<string> {
   return folder
 }
 
-test('bench --json prints a line for a case, and says the rest on stderr', async () => {
+test('bench --json prints a line for a case, and the text on stderr', async () => {
   const { code, stdout, stderr } = await bench('--json')
   expect({ code, stderr }).toMatchObject({
     code: 0,
@@ -39,24 +39,24 @@ test('bench --json prints a line for a case, and says the rest on stderr', async
   expect(found.backgroundLoad).toBeLessThanOrEqual(1)
 })
 
-test('where peers are asked for and missing, that is said, and the case is measured alone', async () => {
+test('missing baselines are reported, and the case is measured alone', async () => {
   const folder = await newFolder()
   const file = path.join(folder, 'found.json')
   const { code, stdout } = await bench('--peers', path.join(folder, 'none'), '--json', file)
   expect(code).toBe(0)
-  expect(stdout).toContain(`No peers in ${path.join(folder, 'none')}: \`npm run bench:peers\``)
+  expect(stdout).toContain(`No baselines in ${path.join(folder, 'none')}: \`npm run bench:peers\``)
   expect(stdout).toContain('vggnet A 32x32 batch 2 training on cpu: best ')
   const { cases } = JSON.parse(await readFile(file, 'utf8'))
   expect(cases).toMatchObject([{ case: { variant: 'A', batch: 2 }, peers: [], threads: 1 }])
 })
 
-test('a Python without PyTorch is said, and the case is measured alone', async () => {
+test('a Python without PyTorch is reported, and the case is measured alone', async () => {
   const { code, stdout } = await bench('--peer', path.join(await newFolder(), 'python'))
   expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining('No PyTorch: ') })
   expect(stdout).toContain('vggnet A 32x32 batch 2 training on cpu: best ')
 })
 
-test('bench --scaling measures one thread beside several', async () => {
+test('bench --scaling compares one thread with several', async () => {
   const { code, stdout } = await bench('--scaling', '--json', '--threads', '2')
   expect(code).toBe(0)
   const found = JSON.parse(stdout)
@@ -64,7 +64,7 @@ test('bench --scaling measures one thread beside several', async () => {
   expect(found.scaling).toBeCloseTo(found.imagesPerSecond / found.oneThreadImagesPerSecond)
 })
 
-test('a case that fails is said, and ends with 1', async () => {
+test('a case that fails is reported, and the exit code is 1', async () => {
   const { code, stdout } = await bench('--batch', '1000000', '--image-size', '224')
   expect({ code, stdout }).toMatchObject({ code: 1, stdout: expect.stringMatching(/batch 1000000 training: /) })
 })

@@ -3,16 +3,21 @@ import { chmodSync, existsSync, readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { beforeEach, expect, test } from 'vitest'
-import { defaultPeersFolder, peersAreThere, peerVersions, runFiles } from '../../scripts/setup/peers.mjs'
+import {
+  baselinesAreInstalled,
+  baselineVersions,
+  defaultBaselinesFolder,
+  runFiles,
+} from '../../scripts/setup/peers.mjs'
 import { newFolder, writeFiles } from './folder.js'
 
-// Stand-ins that note what they are asked and put down what the real ones would. python3 makes a venv with itself in it.
+// Stand-ins that record their arguments and write the files that the real programs would. python3 makes a venv that contains it.
 const python = `#!/bin/sh
 echo "python $*" >> "$CALLS"
 case "$*" in
   *venv*) for last; do :; done; mkdir -p "$last/bin"; cp "$0" "$last/bin/python" ;;
   *$REFUSED*) echo "no matching distribution"; exit 1 ;;
-  *export_onnx*) for last; do :; done; echo model > "$last" ;;
+  *baseline_torch*) for last; do :; done; echo model > "$last" ;;
 esac
 `
 const npm = `#!/bin/sh
@@ -45,61 +50,61 @@ async function install(refused = 'nothing of it') {
 const calls = () =>
   readFileSync(path.join(tools, 'calls'), 'utf8')
     .split('\n')
-    .filter((line) => / install | install$|-m venv|export_onnx/.test(line))
+    .filter((line) => / install | install$|-m venv|baseline_torch/.test(line))
 
-const torch = `torch==${peerVersions.torch}`
+const torch = `torch==${baselineVersions.torch}`
 
-test('the peers go into a folder of their own, once', async () => {
-  expect(peersAreThere(folder)).toBe(false)
+test('the baselines are installed in a separate folder, once', async () => {
+  expect(baselinesAreInstalled(folder)).toBe(false)
   const first = await install()
   expect(first).toMatchObject({ ok: true, stdout: '' })
-  expect(first.stderr).toContain(`the peers are in ${folder}`)
-  expect(peersAreThere(folder)).toBe(true)
+  expect(first.stderr).toContain(`the baselines are in ${folder}`)
+  expect(baselinesAreInstalled(folder)).toBe(true)
   const [venv, pip, onnx, runtime, model, ...more] = calls()
   expect(venv).toContain(`python -I -m venv --clear ${path.join(folder, 'venv')}`)
   expect(pip).toMatch(new RegExp(`^python -I -m pip install .*${torch.replaceAll('.', '\\.')}\\+cpu$`))
   expect(onnx).toMatch(/ onnx==/)
   expect(runtime).toMatch(/--ignore-scripts.* onnxruntime-node@[\d.]+, skip$/)
-  expect(model).toContain('bench/export_onnx.py')
+  expect(model).toMatch(/^python -I \/.*\/bench\/baseline_torch\.py export .*\.onnx$/)
   expect(more).toEqual([])
 
   const second = await install()
-  expect(second).toMatchObject({ ok: true, stderr: `setup: the peers are in ${folder} already\n` })
+  expect(second).toMatchObject({ ok: true, stderr: `setup: the baselines are already in ${folder}\n` })
   expect(calls()).toHaveLength(5)
 })
 
-test('without a build for the processor the common one is taken, and that is said', async () => {
+test('without a build for the CPU the common build is installed, and that is reported', async () => {
   const { ok, stderr } = await install('+cpu')
   expect(ok).toBe(true)
   expect(stderr).toContain(
-    `pip found no ${torch.replace('==', ' ')}+cpu: PIP_EXTRA_INDEX_URL may name an index that has`,
+    `pip found no ${torch.replace('==', ' ')}+cpu: PIP_EXTRA_INDEX_URL may name an index that has it`,
   )
   expect(calls().some((line) => line.endsWith(` ${torch}`))).toBe(true)
 })
 
-test('what fails is said in a sentence, and gone on with the next time', async () => {
+test('a failure is reported in a sentence, and the next run continues', async () => {
   const { ok, stderr } = await install('onnx==')
   expect(ok).toBe(false)
   expect(stderr).toMatch(
     /^no matching distribution\nsetup: pip could not install onnx==.*: check the network.* \[DOWNLOAD_FAILED\]$/m,
   )
-  expect(peersAreThere(folder)).toBe(false)
+  expect(baselinesAreInstalled(folder)).toBe(false)
   expect((await install()).ok).toBe(true)
   expect(calls().filter((line) => line.includes('-m venv'))).toHaveLength(1)
 })
 
-test('what has been taken away is fetched again; another folder is named by its versions', async () => {
+test('a file that has been deleted is written again; the name of the default folder contains the versions', async () => {
   await install()
   rmSync(runFiles(folder).model)
-  expect(peersAreThere(folder)).toBe(false)
+  expect(baselinesAreInstalled(folder)).toBe(false)
   await install()
   expect(existsSync(runFiles(folder).model)).toBe(true)
-  expect(defaultPeersFolder('/cache')).toBe(
-    `/cache/peers-torch-${peerVersions.torch}-onnxruntime-${peerVersions['onnxruntime-node']}`,
+  expect(defaultBaselinesFolder('/cache')).toBe(
+    `/cache/peers-torch-${baselineVersions.torch}-onnxruntime-${baselineVersions['onnxruntime-node']}`,
   )
 })
 
-test('a flag that it does not know is said', async () => {
+test('an unknown flag is an error', async () => {
   const run = promisify(execFile)(process.execPath, ['scripts/peers.mjs', '--from', 'x'])
   await expect(run).rejects.toMatchObject({ stderr: expect.stringContaining('Expected [--to FOLDER]') })
 })

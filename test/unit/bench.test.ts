@@ -1,17 +1,17 @@
 import { describe, expect, test } from 'vitest'
 import {
   type Case,
-  cardCases,
+  cpuCases,
   exportedCase,
+  goalResult,
   goalsOf,
-  judged,
-  processorCases,
+  gpuCases,
   sameCase,
   scalingCases,
 } from '../../bench/cases.js'
-import { namedCase, readFlags, wantsPeers } from '../../bench/flags.js'
-import { caseRecords, scalingRecord } from '../../bench/json-lines.js'
-import type { CaseFound } from '../../bench/report.js'
+import { namedCase, readFlags, wantsBaselines } from '../../bench/flags.js'
+import type { CaseFound } from '../../bench/measure.js'
+import { caseRecords, scalingRecord } from '../../bench/tables.js'
 import { interleaved, medianRatio, timesOf } from '../../lib/measure/interleaved.js'
 
 describe('the command line', () => {
@@ -30,16 +30,16 @@ describe('the command line', () => {
     })
   })
 
-  test('takes turns with others in the cases that have goals, and where it is told to', () => {
-    expect(wantsPeers(read())).toBe(true)
-    expect(wantsPeers(read('--batch', '2'))).toBe(false)
-    expect(wantsPeers(read('--batch', '2', '--peers'))).toBe(true)
-    expect(wantsPeers(read('--batch', '2', '--peer', 'python3'))).toBe(true)
-    expect(wantsPeers(read('--alone'))).toBe(false)
-    expect(wantsPeers(read('--scaling'))).toBe(false)
+  test('asks for baselines by a flag, and in the cases that have goals', () => {
+    expect(wantsBaselines(read())).toBe(true)
+    expect(wantsBaselines(read('--batch', '2'))).toBe(false)
+    expect(wantsBaselines(read('--batch', '2', '--peers'))).toBe(true)
+    expect(wantsBaselines(read('--batch', '2', '--peer', 'python3'))).toBe(true)
+    expect(wantsBaselines(read('--alone'))).toBe(false)
+    expect(wantsBaselines(read('--scaling'))).toBe(false)
   })
 
-  test('takes a file or none for --json, a folder or none for --peers, and seven rounds unless told', () => {
+  test('takes a file or none for --json, a folder or none for --peers, and seven rounds by default', () => {
     expect(read('--json').json).toBe(true)
     expect(read('--json', 'found.json').json).toBe('found.json')
     expect(read('--peers', '--json')).toMatchObject({ peers: true, json: true, rounds: 7, device: 'cpu' })
@@ -54,24 +54,31 @@ describe('rounds', () => {
   })
 
   test('the ratio is the median of the pairs, not the ratio of the medians', () => {
-    // a neighbour slows both down in the second and third round
+    // background load slows both down in the second and third round
     const [ours, theirs] = [timesOf([10, 40, 30]), timesOf([20, 80, 90])]
     expect(medianRatio(ours, theirs)).toBe(2)
     expect(theirs.medianMs / ours.medianMs).toBeCloseTo(2.67)
   })
 
-  test('contenders take turns', async () => {
+  test('alternate between the contenders, and have a background load each', async () => {
     const order: string[] = []
     const contender = (name: string, time: number) => ({
-      name,
       round: async () => {
         order.push(name)
         return time
       },
     })
-    const found = await interleaved([contender('a', 1), contender('b', 2)], 2, 0)
+    const contenders = [contender('a', 1), contender('b', 2)] as const
+    const { times, backgroundLoads } = await interleaved(contenders, { rounds: 2, milliseconds: 0 })
     expect(order).toEqual(['a', 'b', 'a', 'b'])
-    expect(found.get('b')).toEqual({ minimumMs: 2, medianMs: 2, roundsMs: [2, 2] })
+    expect(times[1]).toEqual({ minimumMs: 2, medianMs: 2, roundsMs: [2, 2] })
+    expect(backgroundLoads).toHaveLength(4)
+  })
+
+  test('end before one that is not wanted', async () => {
+    const wanted = (round: number) => round < 3
+    const { times } = await interleaved([{ round: async () => 1 }], { rounds: 5, milliseconds: 0, wanted })
+    expect(times[0].roundsMs).toEqual([1, 1, 1])
   })
 })
 
@@ -79,8 +86,8 @@ describe('goals', () => {
   const of = (one: Case, device = 'cpu') =>
     goalsOf(one, device).map(({ peer, ratio, floor }) => `${peer} ${ratio} ${floor}`)
 
-  test('are those of the four cases on a processor', () => {
-    expect(processorCases.map((one) => of(one))).toEqual([
+  test('are those of the four cases on the CPU', () => {
+    expect(cpuCases.map((one) => of(one))).toEqual([
       ['PyTorch float32 3 2.6', 'PyTorch bf16 1.6 1.4'],
       ['PyTorch float32 2.4 2.2', 'PyTorch bf16 1.3 1.15', 'onnxruntime-node 2 2'],
       ['PyTorch float32 2.3 2.1', 'PyTorch bf16 1.8 1.5'],
@@ -92,26 +99,26 @@ describe('goals', () => {
     ])
   })
 
-  test('are those of three cases on a card', () => {
-    expect(cardCases.flatMap((one) => of(one, 'cuda:0'))).toEqual([
+  test('are those of three cases on a GPU', () => {
+    expect(gpuCases.flatMap((one) => of(one, 'cuda:0'))).toEqual([
       'PyTorch compile 1.25 1.25',
       'PyTorch compile 1.15 1.15',
       'PyTorch graphs 1.3 1.3',
     ])
   })
 
-  test('belong to a case that is named by flags as well', () => {
+  test('also belong to a case that is named by flags', () => {
     const named = namedCase(readFlags(['--mode', 'inference']))
     expect(named && sameCase(named, exportedCase)).toBe(true)
     expect(of({ ...exportedCase, headWidth: 512 })).toEqual([])
   })
 
-  test('are reached, or just their floor, or missed', () => {
+  test('are reached, or only their floor, or missed; under background load there is no result', () => {
     const goal = { ratio: 3, floor: 2.6 }
-    const verdicts = [3, 2.99, 2.6, 2.59].map((ratio) => judged(ratio, goal, 0.15))
-    expect(verdicts).toEqual(['reached', 'enough', 'enough', 'missed'])
-    expect([3, 2.59].map((ratio) => judged(ratio, goal, 0.16))).toEqual(['disturbed', 'disturbed'])
-    expect(judged(3, goal, undefined)).toBe('reached')
+    const results = [3, 2.99, 2.6, 2.59].map((ratio) => goalResult(ratio, goal, 0.15))
+    expect(results).toEqual(['reached', 'enough', 'enough', 'missed'])
+    expect([3, 2.59].map((ratio) => goalResult(ratio, goal, 0.16))).toEqual(['disturbed', 'disturbed'])
+    expect(goalResult(3, goal, undefined)).toBe('reached')
   })
 })
 
@@ -148,7 +155,7 @@ describe('lines for programs', () => {
     ],
   }
 
-  test('there is one for each peer, with our rounds beside it, and what went wrong', () => {
+  test('there is one for each baseline, with its rounds and those of vggnet, or with its error', () => {
     const [first, second, ...more] = caseRecords(found, head)
     expect(first).toMatchObject({
       case: 'D 224x224 batch 8 inference',
@@ -177,12 +184,12 @@ describe('lines for programs', () => {
     expect(more).toEqual([])
   })
 
-  test('without peers there is one, and an error has one too', () => {
+  test('there is one without baselines, and one for an error', () => {
     expect(caseRecords({ ...found, peers: [] }, head)).toMatchObject([{ medianMs: 150, backgroundLoad: 0.02 }])
     expect(caseRecords({ case: exportedCase, peers: [], error: 'no' }, head)).toMatchObject([{ error: 'no', batch: 8 }])
   })
 
-  test('two threads are judged, more are not', () => {
+  test('two threads have a goal, more have none', () => {
     const scaled = { case: exportedCase, threads: 2, imagesPerSecond: 19, oneThreadImagesPerSecond: 10, scaling: 1.9 }
     expect(scalingRecord(scaled, head)).toMatchObject({ threads: 2, scaling: 1.9, goal: 1.85, verdict: 'reached' })
     expect(scalingRecord({ ...scaled, threads: 8 }, head)).not.toHaveProperty('verdict')

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { type LayerShape, layerWorks, leastSeconds, leastSecondsOf, updateWork } from '../../bench/roofline.js'
 
-// Configurations of the paper at 224x224 as `describe` tells them; no binary is needed here.
+// Configurations of the paper at 224x224 as `describe` returns them; no binary is needed here.
 function vgg(depths: readonly number[], batch: number): LayerShape[] {
   const layers: LayerShape[] = []
   let [channels, side] = [3, 224]
@@ -66,7 +66,7 @@ describe('the passes of a layer', () => {
     parameters: 9 * channels * 8 + 8,
   })
 
-  test('the first layer with weights hands no gradient down; its channels are stored padded to 8', () => {
+  test('the first layer with weights has no input gradient; its channels are stored padded to 8', () => {
     const [first, second] = layerWorks([conv('conv1', 3), conv('conv2', 8)], 'bf16', 'training')
     expect(first!.backward).toHaveLength(1)
     expect(second!.backward).toHaveLength(2)

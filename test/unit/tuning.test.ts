@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { backgroundShare, disturbance, machineUsage, processUsage } from '../../lib/measure/background-load.js'
-import { type Candidate, chosen, compared, median } from '../../lib/measure/choice.js'
+import { type Candidate, chosen, compared, median } from '../../lib/measure/interleaved.js'
 import { type KeptTuning, keptIn, type TunedMachine, tuningFile } from '../../lib/platform/kept-tuning.js'
 
 test('the median of an even count lies between the two in the middle', () => {
@@ -14,7 +14,7 @@ describe('the choice', () => {
   const choice = (candidates: readonly Candidate[]) => chosen(compared(candidates, 2), 2)
 
   test('is the fastest by the median of the ratios of each round', () => {
-    // a neighbour slows the second and third round down; by medians of times 1 would be as fast as 2
+    // background load slows the second and third round down; by medians of times 1 would be as fast as 2
     const candidates = [
       candidate(1, [9, 36, 27]),
       candidate(2, [10, 40, 30]),
@@ -25,14 +25,14 @@ describe('the choice', () => {
     expect(choice(candidates)).toBe(4)
   })
 
-  test('stays with the default where nothing is faster by 2 %', () => {
+  test('is the default if no candidate is faster by 2 %', () => {
     expect(choice([candidate(1, [99, 99, 99]), candidate(2, [100, 100, 100])])).toBe(2)
     expect(choice([candidate(1, [98, 98, 98]), candidate(2, [100, 100, 100])])).toBe(1)
     // twice as fast once is no median
     expect(choice([candidate(1, [50, 101, 101]), candidate(2, [100, 100, 100])])).toBe(2)
   })
 
-  test('weighs shapes alike, however long they take', () => {
+  test('gives all shapes the same weight, however long they take', () => {
     const candidates = [candidate(1, [5, 5], [1100, 1100]), candidate(2, [10, 10], [1000, 1000])]
     const [first] = compared(candidates, 2)
     expect(first?.ratio).toBeCloseTo(Math.sqrt(2 / 1.1))
@@ -41,7 +41,7 @@ describe('the choice', () => {
 })
 
 describe('background load', () => {
-  test('is what the machine did beyond the processes that are measured', () => {
+  test('is the processor time beyond that of the measured processes', () => {
     // 100 ticks in all: 60 user, of them 45 ours; 10 system, of them 5 ours; 10 stolen; 20 idle or waiting
     const before = { ...machineUsage('cpu  1000 10 200 5000 300 7 8 40 0 0\ncpu0 1'), own: 500 }
     const after = { ...machineUsage('cpu  1060 10 210 5015 305 7 8 50 0 0\ncpu0 1'), own: 550 }
@@ -49,7 +49,7 @@ describe('background load', () => {
     expect(backgroundShare(before, after)).toBeCloseTo(0.3)
   })
 
-  test('is never below nothing, and nothing where no time has passed', () => {
+  test('is never negative, and 0 if no time has passed', () => {
     const at = (total: number, busy: number, own: number) => ({ total, busy, own })
     expect(backgroundShare(at(0, 0, 0), at(100, 50, 52))).toBe(0)
     expect(backgroundShare(at(5, 5, 5), at(5, 5, 5))).toBe(0)
@@ -59,13 +59,13 @@ describe('background load', () => {
     expect(processUsage('7 (a b) R (c) S 1 7 7 0 -1 4194304 99 0 0 0 31 11 5 5 20 0 1')).toBe(42)
   })
 
-  test('spoils figures above the limit, and where it cannot be told', () => {
+  test('is a reason to disregard figures above the limit, and if it is unknown', () => {
     const at = (total: number, busy: number, own: number) => ({ total, busy, own })
     expect(disturbance(at(0, 0, 0), at(1000, 800, 650), 15)).toBe('')
     expect(disturbance(at(0, 0, 0), at(1000, 800, 649), 15)).toBe(
       'other programs took 15.1 % of the machine meanwhile, and up to 15 % is allowed',
     )
-    expect(disturbance(at(0, 0, 0), at(0, 0, 10), 15)).toMatch(/^the system does not tell/)
+    expect(disturbance(at(0, 0, 0), at(0, 0, 10), 15)).toMatch(/^the system does not report/)
   })
 })
 

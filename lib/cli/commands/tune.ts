@@ -1,7 +1,6 @@
 import { type Command, Option } from 'commander'
 import pc from 'picocolors'
-import { forgetTuning, keepTuning } from '../../measure/keep-tuning.js'
-import { type Measured, type MeasuredDial, measureTuning } from '../../measure/tuning.js'
+import { forgetTuning, keepTuning, type Measured, type MeasuredDial, measureTuning } from '../../measure/tuning.js'
 import { type TuningInForce, tuningFile, tuningInForce } from '../../platform/kept-tuning.js'
 import { type Column, countedText, tableLines } from '../../table.js'
 import { given, number } from '../flags/flags.js'

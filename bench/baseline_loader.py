@@ -1,10 +1,10 @@
-"""PyTorch's DataLoader with Pillow over a folder of images, for bench/loader.ts: a line of JSON for each line.
+"""PyTorch's DataLoader with Pillow over a folder of images, the baseline of loader.ts. Answers a line of JSON for each line.
 
-The transforms are those of torchvision, by hand (it need not be installed): Resize of the smaller edge (bilinear with
-antialiasing, by Pillow), RandomCrop(224), RandomHorizontalFlip, PILToTensor: uint8 in the order c, h, w. With float32
-also division by 255 and Normalize, which a network there needs, and which ours does on the device.
+The transforms are those of torchvision, which need not be installed: Resize of the smaller edge (bilinear with
+antialiasing, by Pillow), RandomCrop(224), RandomHorizontalFlip, PILToTensor: uint8 in the order c, h, w. float32 adds the
+division by 255 and Normalize, which vggnet computes on the device.
 
-    peer_loader.py FOLDER BATCH WORKERS LEAST_SIDE MOST_SIDE uint8|float32
+    baseline_loader.py FOLDER BATCH WORKERS LEAST_SIDE MOST_SIDE uint8|float32
 """
 
 import ctypes
@@ -52,7 +52,7 @@ class Images(torch.utils.data.Dataset):
 
 
 def processor_seconds():
-    """Of this process and its children that live: the loader's workers."""
+    """Processor time of this process and the loader's workers."""
     me, ticks = os.getpid(), 0
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -66,7 +66,7 @@ def processor_seconds():
 
 
 def die_with_parent(*_):
-    """Also where this process stands still, as it does while others have their turns."""
+    """Ends this process with its parent, also while it is stopped."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
@@ -93,7 +93,7 @@ def main():
         if request["do"] == "versions":
             answer = {"torch": torch.__version__, "pillow": PIL.__version__}
         else:
-            # what is ready already was read in another's turn
+            # batches that are ready were read before this round
             for _ in range(2 * workers + 1):
                 next(batches)
             images, start, used = 0, time.perf_counter(), processor_seconds()

@@ -1,8 +1,7 @@
-// peer-onnx.mjs RUNTIME THREADS: the rival of step.ts in inference, onnxruntime-node on the processor. Answers requests, one
-// line of JSON each, as peer_torch.py does:
+// onnxruntime-node on the CPU, the baseline of step.ts in inference. Answers requests, one line of JSON each:
 //   {"do": "prepare", "model": FILE, "shape": [8, 3, 224, 224]}
 //   {"do": "round", "milliseconds": 400}
-// RUNTIME is the folder of the package onnxruntime-node.
+// Usage: baseline-onnx.mjs RUNTIME THREADS. RUNTIME is the folder of the package onnxruntime-node.
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { createInterface } from 'node:readline'

@@ -1,16 +1,17 @@
-"""The rival of step.ts: PyTorch on a card (cuda) or on the processor (cpu). Answers requests, one line of JSON each, so that
-step.ts can run the two in turns:
+"""The baseline PyTorch, on a GPU (cuda) or on the CPU (cpu). Answers each request with a line of JSON, so that bench/step.ts
+can interleave its rounds with vggnet's:
 
-    {"do": "versions"}                                  card, torch, cuDNN
-    {"do": "ceilings", "precision": "bf16"}             a product of 8192^3 of random numbers, a copy of 4 GiB
+    {"do": "versions"}                                  GPU, torch, cuDNN
+    {"do": "ceilings", "precision": "bf16"}             rates of a product of 8192^3 random numbers and of a copy of 4 GiB
     {"do": "prepare", "way": "compile", "layout": "channels_last", "variant": "D", "imageSize": 224, "batch": 256, ...}
-    {"do": "round", "milliseconds": 400}                milliseconds of one run, in as many runs as fit
+    {"do": "round", "milliseconds": 400}                milliseconds of a run, the mean of as many runs as fit
 
-Ways: eager, compile, and graphs (compiled and captured as CUDA graphs). Images and labels lie on the device before the clock
-starts. bf16 is autocast; only inference by compile and graphs has its weights in bf16, which autocast would convert each
-time. On a card cudnn.benchmark is on and SGD is fused. The number of threads is OMP_NUM_THREADS.
+Ways: eager, compile, and graphs (compiled and captured as CUDA graphs). Images and labels are on the device before the clock
+starts. bf16 is autocast; only inference by compile and graphs has its weights in bf16, because autocast would convert them in
+each run. On a GPU cudnn.benchmark is on and SGD is fused. The number of threads is OMP_NUM_THREADS.
 
-    peer_torch.py cuda|cpu
+    baseline_torch.py cuda|cpu
+    baseline_torch.py export FILE       writes VGG-16 for a batch of 8 at 224x224, with random weights, for onnxruntime-node
 """
 
 import gc
@@ -22,14 +23,27 @@ import time
 import torch
 from torch import nn
 
-from vgg_torch import network
-
-DEVICE = sys.argv[1]
+DEVICE = "cuda" if sys.argv[1] == "cuda" else "cpu"
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
-# on a card graphs are captured in the first runs
+# on a GPU graphs are captured in the first runs
 WARMING_RUNS = 4 if DEVICE == "cuda" else 1
 WITHOUT_GRADIENTS = torch.no_grad if DEVICE == "cuda" else torch.inference_mode
 DTYPES = {"bf16": torch.bfloat16, "tf32": torch.float32, "float32": torch.float32}
+BLOCKS = {"A": [1, 1, 2, 2, 2], "B": [2, 2, 2, 2, 2], "D": [2, 2, 3, 3, 3], "E": [2, 2, 4, 4, 4]}
+CHANNELS = [64, 128, 256, 512, 512]
+
+
+def network(variant, image_size, head_width, classes):
+    layers, channels = [], 3
+    for outputs, depth in zip(CHANNELS, BLOCKS[variant]):
+        for _ in range(depth):
+            layers += [nn.Conv2d(channels, outputs, 3, padding=1), nn.ReLU(inplace=True)]
+            channels = outputs
+        layers.append(nn.MaxPool2d(2))
+    features = channels * (image_size // 32) ** 2
+    for inputs in (features, head_width):
+        layers += [nn.Flatten(), nn.Linear(inputs, head_width), nn.ReLU(inplace=True), nn.Dropout()]
+    return nn.Sequential(*layers, nn.Linear(head_width, classes))
 
 
 def wait():
@@ -53,7 +67,7 @@ def best_of(run, runs):
 
 
 def precise(precision):
-    """Products of float32 operands on tensor cores (tf32) or not."""
+    """Turns tf32, the products of float32 operands on tensor cores, on or off."""
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "float32"
 
 
@@ -61,7 +75,7 @@ def ceilings(precision):
     precise(precision)
     side, elements = (8192, 2**30) if DEVICE == "cuda" else (256, 2**20)
     a, b = (torch.randn(side, side, device=DEVICE, dtype=DTYPES[precision]) for _ in range(2))
-    # ten in a row: what the card sustains, not its first burst
+    # ten in a row give the rate that the GPU sustains
     product = best_of(lambda: a @ b, 10)
     source = torch.randn(elements, device=DEVICE)
     target = torch.empty_like(source)
@@ -138,7 +152,7 @@ def forget():
 
 
 class Rounds:
-    """Rounds of one network; the seconds of a run are known from the round before, at first from `once`."""
+    """Rounds of one network. `once` is the time of a run in the last round, in seconds."""
 
     def __init__(self, run, once):
         self.run, self.once = run, once
@@ -152,12 +166,11 @@ class Rounds:
 
 
 def versions():
-    card = torch.cuda.get_device_name(0) if DEVICE == "cuda" else "cpu"
-    return {"card": card, "torch": torch.__version__, "cudnn": torch.backends.cudnn.version()}
+    return {"torch": torch.__version__, "cudnn": torch.backends.cudnn.version()}
 
 
 def serve():
-    # what libraries print must not come between the answers
+    # the libraries' output must not be mixed with the answers
     answers, sys.stdout = os.fdopen(os.dup(1), "w"), sys.stderr
     os.dup2(2, 1)
     rounds = None
@@ -175,10 +188,21 @@ def serve():
                 forget()
             else:
                 answer = versions()
-        except Exception as error:  # said to step.ts, which goes on with the next case
+        except Exception as error:  # step.ts reports it and continues with the next case
             answer = {"error": f"{type(error).__name__}: {error}"[:500]}
         print(json.dumps(answer), file=answers, flush=True)
 
 
-if __name__ == "__main__":
+def export(file):
+    torch.manual_seed(0)
+    net = network("D", 224, 4096, 1000).eval()
+    images = torch.zeros(8, 3, 224, 224)
+    # the TorchScript exporter needs only the onnx package; renamed at the end, as a run may be interrupted
+    torch.onnx.export(net, (images,), f"{file}.new", dynamo=False, input_names=["images"], output_names=["logits"])
+    os.replace(f"{file}.new", file)
+
+
+if sys.argv[1] == "export":
+    export(sys.argv[2])
+else:
     serve()
