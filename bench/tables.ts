@@ -29,11 +29,11 @@ export interface Machine {
   readonly [library: string]: string | number | undefined
 }
 
-const cardQuery = ['--query-gpu=name,driver_version', '--format=csv,noheader']
+const gpuQuery = ['--query-gpu=name,driver_version', '--format=csv,noheader']
 
 export function machineOf(versions: Readonly<Record<string, string>>): Machine {
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
-  const { stdout, status } = spawnSync('nvidia-smi', cardQuery, { encoding: 'utf8' })
+  const { stdout, status } = spawnSync('nvidia-smi', gpuQuery, { encoding: 'utf8' })
   const [card, driver] = status === 0 ? (stdout.split('\n')[0] ?? '').split(', ') : []
   return {
     date: new Date().toISOString().slice(0, 10),
