@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { type Contender, interleaved } from '../lib/measure/interleaved.js'
-import { runFiles } from '../scripts/setup/peers.mjs'
+import { baselineFiles } from '../scripts/setup/peers.mjs'
 import { type BaselineName, type Case, exportedCase, type Layout, layouts, sameCase, waysOf } from './cases.js'
 import type { Stored } from './roofline.js'
 
@@ -205,7 +205,7 @@ function torchBaseline(python: string, threads: number, benchCase: Case, name: B
 }
 
 function onnxBaseline(folder: string, threads: number, benchCase: Case): Baseline {
-  const { runtime, model } = runFiles(folder)
+  const { runtime, model } = baselineFiles(folder)
   const args = [script('baseline-onnx.mjs'), runtime, String(threads)]
   const request = { model, shape: [benchCase.batch, 3, benchCase.imageSize, benchCase.imageSize] }
   const open = () => new BaselineProcess({ program: process.execPath, args, between: 'stopped' })

@@ -3,7 +3,12 @@ import { fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { messageOf } from '../lib/error.js'
-import { baselinesAreInstalled, baselineVersions, defaultBaselinesFolder, runFiles } from '../scripts/setup/peers.mjs'
+import {
+  baselineFiles,
+  baselinesAreInstalled,
+  baselineVersions,
+  defaultBaselinesFolder,
+} from '../scripts/setup/peers.mjs'
 import { cpuBaselines, gpuBaselines, type Installed, script, torchOnCpu, torchOnGpu } from './baselines.js'
 import { type Case, cpuCases, gpuCases, scalingCases, storedOf } from './cases.js'
 import { type Flags, namedCase, readFlags, wantsBaselines } from './flags.js'
@@ -100,7 +105,7 @@ async function findBaselines(flags: Flags, say: Say): Promise<{ installed: Insta
   const folder = typeof flags.peers === 'string' ? path.resolve(flags.peers) : defaultBaselinesFolder()
   const there = baselinesAreInstalled(folder)
   if (!there) say(`No baselines in ${folder}: \`npm run bench:peers\` installs PyTorch and onnxruntime-node.`)
-  const python = flags.peer ?? (there ? runFiles(folder).python : undefined)
+  const python = flags.peer ?? (there ? baselineFiles(folder).python : undefined)
   const runtime = there && { 'onnxruntime-node': baselineVersions['onnxruntime-node'] }
   const withoutTorch = { installed: there ? { folder } : {}, versions: { ...runtime } }
   if (python === undefined) return withoutTorch

@@ -5,14 +5,14 @@ import { filePath } from '../options.js'
 
 /**
  * A file that only grows. Each `append` is on its way to the disk when it returns, so that a process that is killed has
- * written whatever it said; what a power cut may take is bounded by `sync`.
+ * written whatever it said; a power cut loses at most what follows the last `sync`.
  */
 export class AppendFile {
   readonly path: string
   #descriptor: number | undefined
 
   /**
-   * @param mode 'new' where there must be no such file yet, 'existing' to go on behind what is in it
+   * @param mode 'new' where there must be no such file yet, 'existing' to append to it
    * @throws VggError FILE_WRITE
    */
   constructor(path: string, mode: 'new' | 'existing') {

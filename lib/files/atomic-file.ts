@@ -58,7 +58,7 @@ export async function syncFolder(folder: string): Promise<void> {
 
 async function fill(handle: FileHandle, parts: Iterable<Uint8Array>): Promise<void> {
   try {
-    // writeFile goes on from the current position, and writes a part whole
+    // writeFile starts at the current position, and writes all bytes
     for (const part of parts) await handle.writeFile(part)
     await handle.sync()
   } finally {
@@ -90,7 +90,7 @@ export async function writeAtomically(file: string, parts: Iterable<Uint8Array>)
   }
 }
 
-/** Gives a file a second name, in place of what had it; where the file system has no links, a copy. @throws FILE_WRITE */
+/** Gives a file a second name, replacing the file that had it; where the file system has no links, a copy. @throws FILE_WRITE */
 export async function linkAtomically(file: string, other: string): Promise<void> {
   const temporary = temporaryBeside(other)
   try {

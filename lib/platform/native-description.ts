@@ -66,7 +66,7 @@ export interface Description {
   optimizerBytes: number
   /** As described, by the paper's names. */
   layers: DescribedLayer[]
-  /** As the device runs them: a convolution and the pool behind it are one, 'conv1_2+pool1'. */
+  /** As the device runs them: a convolution and the pool after it are one, 'conv1_2+pool1'. */
   stages: DescribedStage[]
   /**
    * Every tensor of the arena: its bytes, its position, and the first and last use, counted in stages: forward from 0 on,

@@ -105,7 +105,7 @@ export interface BuildInfo {
   compiler: string
 }
 
-/** Where libraries of CUDA are looked for, and what is said where one is missing. */
+/** Folders that are searched for CUDA's libraries, and the messages for those that are missing. */
 export interface CudaLocations {
   /** libvggnet_cuda.so; empty: there is none */
   library: string

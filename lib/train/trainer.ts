@@ -15,7 +15,7 @@ import { mostNamed, TrainingProgress } from './training-progress.js'
  * Trains a network as the paper does (section 3.1): mini-batch SGD with momentum in Caffe's form
  * (v = momentum v - rate (gradient + decay w); w = w + v), soft-max with cross-entropy, a new random order each epoch.
  *
- * The network is changed in place and stays usable: after an abort or an error it has the weights of the last step done.
+ * The network itself is changed and stays usable: after an abort or an error it has the weights of the last step done.
  * Two steps are kept in flight, so that the next batch is read while the network computes. Other calls on the same network
  * run between the steps, in the order in which they are made.
  *

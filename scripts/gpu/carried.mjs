@@ -52,7 +52,7 @@ function takeProduct(from, to) {
   renameSync(`${to}.new`, to)
 }
 
-/** Puts carried builds into place, where they are of these sources. Returns whether there were any. */
+/** Moves carried builds to their folders if they are of these sources. Returns whether there were any. */
 export function takeCarriedBuilds(root, oneDnn) {
   const built = path.join(carryFolder(root), 'built')
   const hashFile = path.join(built, 'hash')

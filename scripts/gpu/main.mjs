@@ -13,11 +13,11 @@ import { describeMachine, findCard, resultsFolder } from './machine.mjs'
 import { pack } from './pack.mjs'
 import { openReport } from './report.mjs'
 import { runSanitize } from './sanitize.mjs'
-import { runBench, runPeers } from './speed.mjs'
+import { runBaselines, runBench } from './speed.mjs'
 import { runTests } from './tests.mjs'
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..')
-const parts = { tests: runTests, sanitize: runSanitize, bench: runBench, peers: runPeers }
+const parts = { tests: runTests, sanitize: runSanitize, bench: runBench, peers: runBaselines }
 const defaultSeconds = 470
 
 function readFlags() {

@@ -4,7 +4,7 @@ import path from 'node:path'
 const longestLog = 4 << 20
 
 /**
- * The findings of one part: PART.json, whole after every finding, PART.txt, what a person reads, and PART.log, everything said.
+ * The findings of one part: PART.json, whole after every finding, PART.txt, text for people, and PART.log, all output.
  * @param {{ folder: string, part: string, machine: object }} what
  */
 export function openReport({ folder, part, machine }) {
@@ -35,7 +35,7 @@ export function openReport({ folder, part, machine }) {
     end(ok) {
       found.ok = ok
       keep()
-      // the beginning tells what the end only repeats
+      // the beginning has the cause
       if (statSync(report.log).size > longestLog) {
         writeFileSync(report.log, readFileSync(report.log).subarray(0, longestLog))
       }

@@ -27,6 +27,6 @@ export async function runBench(session) {
 }
 
 /** Interleaved with PyTorch. */
-export async function runPeers(session) {
+export async function runBaselines(session) {
   return (await tryCard(session)) && (await runStep(session, []))
 }

@@ -103,7 +103,7 @@ const toolkit = (home) => ({
 })
 
 // Python's packages: nvidia/cu13 is CUDA 13's, as a PyTorch brings it; the frontend's headers lie beside.
-async function pythonPlaces() {
+async function pythonFolders() {
   const { ok, stdout } = await run('python3', listingSites.words, listingSites)
   const sites = ok ? stdout.split('\n').filter((site) => site && existsSync(path.join(site, 'nvidia', 'cu13'))) : []
   return sites.map((site) => {
@@ -130,7 +130,7 @@ export async function* positions() {
     includes: ['/usr/include', '/usr/include/x86_64-linux-gnu', '/usr/local/include'],
     libraries: ['/usr/lib/x86_64-linux-gnu', '/usr/lib64', '/usr/local/lib'],
   }
-  yield* await pythonPlaces()
+  yield* await pythonFolders()
 }
 
 async function findPart(part, candidates) {

@@ -17,7 +17,7 @@ export const defaultBaselinesFolder = (cache = cacheFolder()) =>
 const finishedFile = (folder) => path.join(folder, 'peers.json')
 
 /** The paths in a folder of baselines. */
-export const runFiles = (folder) => ({
+export const baselineFiles = (folder) => ({
   python: path.join(folder, 'venv', 'bin', 'python'),
   runtime: path.join(folder, 'node_modules', 'onnxruntime-node'),
   /** VGG-16 for batch 8 at 224x224, with random weights. */
@@ -28,7 +28,7 @@ export const runFiles = (folder) => ({
 export function baselinesAreInstalled(folder) {
   if (!existsSync(finishedFile(folder))) return false
   const found = readFileSync(finishedFile(folder), 'utf8')
-  return found === `${JSON.stringify(baselineVersions)}\n` && Object.values(runFiles(folder)).every(existsSync)
+  return found === `${JSON.stringify(baselineVersions)}\n` && Object.values(baselineFiles(folder)).every(existsSync)
 }
 
 async function must(code, what, program, { words, ...options }) {
@@ -45,7 +45,7 @@ async function makeVenv(folder, python) {
   )
 }
 
-const networkHint = 'check the network (behind a proxy: HTTPS_PROXY; a mirror: PIP_INDEX_URL) and run the command again'
+const networkHint = 'check the network (with a proxy: HTTPS_PROXY; a mirror: PIP_INDEX_URL) and run the command again'
 const venvWords = ['-m', 'venv', '--clear']
 const pipWords = [
   ...['-m', 'pip', 'install', '--only-binary=:all:', '--no-input', '--disable-pip-version-check', '--no-cache-dir'],
@@ -109,7 +109,7 @@ export async function installBaselines(root, folder) {
   mkdirSync(folder, { recursive: true })
   const onWaiting = (owner) => process.stderr.write(`setup: waiting for process ${owner}, which does the same\n`)
   const install = async () => {
-    const files = runFiles(folder)
+    const files = baselineFiles(folder)
     await makeVenv(folder, files.python)
     await installTorch(files.python)
     await pipInstall(files.python, `onnx ${baselineVersions.onnx}`, `onnx==${baselineVersions.onnx}`)

@@ -46,7 +46,7 @@ export function isCurrent(stampFile, hash, products) {
 /** Whether this was stamped with no products but what `hash` itself speaks of. */
 export const stampHolds = (stampFile, hash) => isCurrent(stampFile, hash, [])
 
-/** The first line of a stamp, which tells what `products` were made from; nothing where they are not those that were stamped. */
+/** The first line of a stamp, which names the sources of `products`; empty if they are not the stamped ones. */
 export function stampedHash(stampFile, products) {
   if (!existsSync(stampFile)) return undefined
   const [hash] = readFileSync(stampFile, 'utf8').split('\n')

@@ -20,7 +20,7 @@ const build = { version: packageVersion(), buildId }
 const freshCache = (): NodeJS.ProcessEnv => ({ VGGNET_CACHE: path.join(newFolder(), 'cache') })
 const found = /^Found: linux x64, glibc 2\.\d+, Node \d+\.\d+\.\d+ \(Node-API \d+\)$/m
 const anewHere = ({ root }: { root: string }): string =>
-  `Cure: \`rm -rf ${root} && npm install\` installs the package anew (npm install alone leaves it as it is)`
+  `Cure: \`rm -rf ${root} && npm install\` reinstalls the package (npm install alone leaves it as it is)`
 
 /** The process is alive, and its error has all the parts that it is to have. */
 function expectFailure(loaded: Loaded, { reason, required, cure }: Record<'reason' | 'required' | 'cure', string>) {

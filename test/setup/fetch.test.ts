@@ -194,7 +194,7 @@ test('an index that is not there is told from one that has no such wheel', async
   vi.stubEnv('PIP_INDEX_URL', 'http://127.0.0.1:9/simple/')
   await expect(install()).rejects.toMatchObject({
     code: 'DOWNLOAD_FAILED',
-    message: expect.stringMatching(/^pip could not download small-part==1\.0: check the network \(behind a proxy/),
+    message: expect.stringMatching(/^pip could not download small-part==1\.0: check the network \(with a proxy/),
     log: expect.stringContaining('Connection refused'),
   })
   vi.stubEnv('PIP_INDEX_URL', '')

@@ -4,10 +4,10 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { beforeEach, expect, test } from 'vitest'
 import {
+  baselineFiles,
   baselinesAreInstalled,
   baselineVersions,
   defaultBaselinesFolder,
-  runFiles,
 } from '../../scripts/setup/peers.mjs'
 import { newFolder, writeFiles } from './folder.js'
 
@@ -95,10 +95,10 @@ test('a failure is reported in a sentence, and the next run continues', async ()
 
 test('a file that has been deleted is written again; the name of the default folder contains the versions', async () => {
   await install()
-  rmSync(runFiles(folder).model)
+  rmSync(baselineFiles(folder).model)
   expect(baselinesAreInstalled(folder)).toBe(false)
   await install()
-  expect(existsSync(runFiles(folder).model)).toBe(true)
+  expect(existsSync(baselineFiles(folder).model)).toBe(true)
   expect(defaultBaselinesFolder('/cache')).toBe(
     `/cache/peers-torch-${baselineVersions.torch}-onnxruntime-${baselineVersions['onnxruntime-node']}`,
   )

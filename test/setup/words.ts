@@ -40,8 +40,8 @@ const retiredNames: Readonly<Record<string, RegExp>> = {
   'Unreadable, skipped': /left out/,
 }
 
-/** Names that files on disk have, which do not change. */
-const formatNames: readonly string[] = ['photographs']
+/** Names in files on disk and in JSON output, which do not change. */
+const formatNames = /^(photographs|peer.*)$/
 
 /** Retired words in a text, each with its replacement. Words after a dot or hyphen belong to a flag, a file or a class. */
 export const retiredIn = (text: string, words: Readonly<Record<string, RegExp>>): string[] =>
@@ -64,7 +64,7 @@ export function retiredInCode(code: string): string[] {
     if (comment !== undefined) prose.push(comment.replaceAll(/`[^`\n]*`/g, ''))
     const text = string?.replaceAll(/\$\{[^}]*\}/g, '')
     if (text !== undefined && /\S\s+\S/.test(text)) prose.push(text)
-    if (name !== undefined && !formatNames.includes(name)) names.add(name)
+    if (name !== undefined && !formatNames.test(name)) names.add(name)
   }
   const inNames = [...names].flatMap((name) =>
     retiredIn(wordsOf(name), retiredNames).map((found) => `${name}: ${found}`),

@@ -18,14 +18,14 @@ describe('the error of a binary that does not load', () => {
       `- /a/vggnet.node: ${missing}`,
       'Found: linux x64, glibc 2.36, Node 20.20.2 (Node-API 9)',
       'Required: linux x64, glibc 2.34 or later, libdnnl.so.3, Node 20.17 or later (Node-API 8)',
-      'Cure: libdnnl.so.3 belongs beside the binary: `rm -rf /a/build && npm run build:native` in the checkout builds it anew',
+      'Cure: libdnnl.so.3 belongs beside the binary: `rm -rf /a/build && npm run build:native` in the checkout rebuilds it',
     ])
   })
 
   // what a test cannot bring about here
   it.each([
     ['x.node: failed to map segment from shared object', /without noexec/],
-    ['a process that loaded it for a trial was ended by SIGILL', /a processor that knows its instructions/],
+    ['a process that loaded it as a test was ended by SIGILL', /a processor that knows its instructions/],
     ['EACCES: permission denied', /chmod a\+rX/],
     [
       'libstdc++.so.6: cannot open shared object file: No such file or directory',

@@ -101,8 +101,8 @@ export function searchForCuda(around: Surroundings): CudaSearch {
 const oldestCudnn = [9, 8] as const
 
 /**
- * Why the cuDNN of a folder cannot serve: cuDNN 9 is built for CUDA 12 and for CUDA 13, under the same names.
- * @returns empty where it can, or where nothing tells
+ * Reason why the cuDNN of a folder cannot be used: cuDNN 9 is built for CUDA 12 and for CUDA 13, under the same names.
+ * @returns empty if it can be used, or its version is unknown
  */
 export function unfitCudnn(folder: string): string {
   const version = libraryVersion('cudnn', path.join(folder, 'libcudnn.so.9'))
@@ -115,10 +115,10 @@ export function unfitCudnn(folder: string): string {
   return ''
 }
 
-/** NVIDIA's libraries that computing on a card needs, as their pins are named. */
+/** NVIDIA's libraries that the CUDA backend needs, by the names of their pins. */
 export type CudaPart = 'cudnn' | 'cublas' | 'nvrtc'
 
-/** How Python's packages of them are called. */
+/** Names of their Python packages. */
 const distributions: Readonly<Record<CudaPart, RegExp>> = {
   cudnn: /^nvidia_cudnn(?:_cu\d+)?-([\d.]+)\.dist-info$/,
   cublas: /^nvidia_cublas(?:_cu\d+)?-([\d.]+)\.dist-info$/,
@@ -145,8 +145,8 @@ function inHeader(folder: string): string | undefined {
 }
 
 /**
- * The version of a library, as its file's name, the folders around it or its header tell; it is not opened. Empty where
- * nothing tells.
+ * Version of a library, from its file's name, the folders around it or its header; it is not opened.
+ * @returns empty if the version is unknown
  */
 export function libraryVersion(part: CudaPart, file: string): string {
   const real = realpathSync(file)
@@ -159,7 +159,7 @@ export function libraryVersion(part: CudaPart, file: string): string {
 const engines = 'libcudnn_engines_precompiled.so.9'
 const blockBytes = 1 << 20
 
-/** What CUDA the cuDNN of a folder is built for (`12`), as the name of the cuBLASLt that it opens tells; empty: unknown. */
+/** CUDA version that the cuDNN of a folder is built for (`12`), from the name of the cuBLASLt that it opens; empty if unknown. */
 export function cudaOfCudnn(folder: string): string {
   const file = path.join(folder, engines)
   if (!existsSync(file)) return ''

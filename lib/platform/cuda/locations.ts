@@ -36,7 +36,7 @@ function damage(library: string): string {
     return ''
   }
   const fault = manifest && sizeFault(path.dirname(library), path.basename(library), manifest)
-  return fault ? `${library} is damaged, it ${fault.text}: install the package anew` : ''
+  return fault ? `${library} is damaged, it ${fault.text}: reinstall the package` : ''
 }
 
 /** What is to be done where a library is missing, and what there was that could not be taken. */

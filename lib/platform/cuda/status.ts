@@ -42,7 +42,7 @@ const namesIn = (folder: string): string[] => {
   }
 }
 
-/** Copies that lie before the one in use, and are not whole: they are passed over. */
+/** Folders searched before the one in use that hold only some of the libraries. They are skipped. */
 function halfThere(searched: readonly SearchedFolder[], inUse: string): string[] {
   const before = searched.slice(
     0,

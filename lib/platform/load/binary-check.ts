@@ -26,14 +26,14 @@ try {
 
 const patience = 60_000
 
-/** Whether `execPath -e` runs a program. In Electron, or an application in one file, it would start the application anew. */
+/** Whether `execPath -e` runs a program. In Electron, or an application in one file, it would start the application again. */
 export function isPlainNode(): boolean {
   const { electron, bun, deno } = process.versions
   if (electron || bun || deno || process.getBuiltinModule?.('node:sea')?.isSea()) return false
   return /^node(js)?[\d.]*$/.test(path.basename(process.execPath))
 }
 
-/** The last line that a process has said. */
+/** The last line of a process's output. */
 const lastLine = (text: string): string => text.trimEnd().split('\n').at(-1)?.trim() ?? ''
 
 /** Loads a binary in a process of its own, which takes a tenth of a second. */
@@ -50,10 +50,10 @@ export function triedApart(binary: string): TriedBinary {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     if (error && 'code' in error && error.code === 'ETIMEDOUT') {
-      return { reason: 'a process that loaded it for a trial did not end in a minute' }
+      return { reason: 'a process that loaded it as a test did not end in a minute' }
     }
     if (error) return {}
-    if (signal) return { reason: `a process that loaded it for a trial was ended by ${signal}` }
+    if (signal) return { reason: `a process that loaded it as a test was ended by ${signal}` }
     if (stdout === '') return { reason: `a process that loaded it ended with ${status}: ${lastLine(stderr)}` }
     return JSON.parse(stdout) as TriedBinary
   } catch {
@@ -100,7 +100,7 @@ const recordName = 'binaries.json'
 const mostKept = 32
 const longestRecord = 65_536
 
-/** Changes whenever the binary, a library beside it or the manifest is written anew. @throws where there is no such file */
+/** Changes whenever the binary, a library beside it or the manifest is written again. @throws where there is no such file */
 export function fingerprintOf(binary: string): string {
   const folder = path.dirname(binary)
   const libraries = readdirSync(folder).filter((name) => /\.so(\.\d+)*$/.test(name) || name === manifestName)
@@ -134,7 +134,7 @@ export function isKnown(binary: string, fingerprint: string): boolean {
   }
 }
 
-/** With the folder above; not { recursive: true }, which goes on for ever under /proc. */
+/** With the folder above; not { recursive: true }, which does not end under /proc. */
 function makeFolder(folder: string): void {
   for (const one of [path.dirname(folder), folder]) if (!existsSync(one)) mkdirSync(one)
 }

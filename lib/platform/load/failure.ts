@@ -27,7 +27,7 @@ export function machine(): Machine {
   const { excludeNetwork = false } = report ?? {}
   // its network part looks names up, which can take seconds
   if (report) report.excludeNetwork = true
-  // it writes no file here, and is the one position where Node tells the version of glibc
+  // it writes no file here, and is the only source of glibc's version in Node
   const { header } = (report?.getReport() ?? {}) as { header?: { glibcVersionRuntime?: string } }
   if (report) report.excludeNetwork = excludeNetwork
   return {
@@ -127,18 +127,18 @@ export const noFolder = 'there is no such folder'
 const bundled = ['libdnnl.so.3', 'libgomp.so.1', 'libturbojpeg.so.0']
 
 /** Gets a whole binary: npm leaves a package that it has installed as it is, --force or not. */
-function anew({ root, checkout, chosen }: Installed): string {
+function reinstall({ root, checkout, chosen }: Installed): string {
   if (chosen) return 'unset VGGNET_BINARY, or let it name a whole vggnet.node that was built for this machine'
-  if (checkout) return `\`rm -rf ${root}/build && npm run build:native\` in the checkout builds it anew`
-  if (root.includes('/.pnpm/')) return '`rm -rf node_modules && pnpm install` installs the package anew'
-  return `\`rm -rf ${root} && npm install\` installs the package anew (npm install alone leaves it as it is)`
+  if (checkout) return `\`rm -rf ${root}/build && npm run build:native\` in the checkout rebuilds it`
+  if (root.includes('/.pnpm/')) return '`rm -rf node_modules && pnpm install` reinstalls the package'
+  return `\`rm -rf ${root} && npm install\` reinstalls the package (npm install alone leaves it as it is)`
 }
 
 const symbolVersion = /version [`'](GLIBC|GLIBCXX|CXXABI)_([\d.]+)' not found/
 const missingLibrary = /([^\s:]+\.so[.\d]*): cannot open shared object file: No such file/
 
 function ofSymbolVersion(family: string, version: string, installed: Installed): Cause {
-  const build = installed.checkout ? `; or ${anew(installed)}, for this system` : ''
+  const build = installed.checkout ? `; or ${reinstall(installed)}, for this system` : ''
   if (family === 'GLIBC') return { glibc: version, needs: [], cure: `a system with glibc ${version} or later${build}` }
   const needs = [`libstdc++ with ${family}_${version}`]
   return { needs, cure: `a newer libstdc++ (the package libstdc++6 of a newer system, or g++ 11 or later)${build}` }
@@ -148,7 +148,7 @@ function ofLibrary(file: string, installed: Installed): Cause {
   const name = file.split('/').at(-1) ?? file
   const needs = [name]
   if (!bundled.includes(name)) return { needs, cure: `the system's package that holds ${name}` }
-  const beside = `${name} belongs beside the binary: ${anew(installed)}`
+  const beside = `${name} belongs beside the binary: ${reinstall(installed)}`
   return { needs, cure: name === 'libgomp.so.1' ? `${beside}; or \`sudo apt-get install libgomp1\`` : beside }
 }
 
@@ -170,9 +170,9 @@ export function causeOf(reason: string, installed: Installed): Cause {
     const cure = 'an installation on a file system that programs may be run from (mounted without noexec)'
     return { needs: ['a file system without noexec'], cure }
   }
-  if (/SIGILL/.test(reason)) return { needs: ['a processor that knows its instructions'], cure: anew(installed) }
+  if (/SIGILL/.test(reason)) return { needs: ['a processor that knows its instructions'], cure: reinstall(installed) }
   if (/[Pp]ermission denied|EACCES/.test(reason)) {
     return { needs: [], cure: 'let this user read the file (chmod a+rX), or install the package as this user' }
   }
-  return { needs: damaged.test(reason) ? ['a whole binary of this build'] : [], cure: anew(installed) }
+  return { needs: damaged.test(reason) ? ['a whole binary of this build'] : [], cure: reinstall(installed) }
 }

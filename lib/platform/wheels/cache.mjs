@@ -64,7 +64,7 @@ const oneHour = 3_600_000
 const oneMonth = 30 * 24 * oneHour
 
 /**
- * A new folder inside the cache, so that what is finished in it can be renamed into place.
+ * A new folder inside the cache, so that finished files are moved by a rename.
  * @param {string} cache
  */
 export function newUnfinishedFolder(cache) {
@@ -78,7 +78,7 @@ export function newUnfinishedFolder(cache) {
 
 /**
  * Removes what installs that were killed have left: folders half unpacked after an hour, as their process may still be
- * running, and wheels half fetched, which another install goes on with, after a month.
+ * running, and wheels half fetched, which another install continues, after a month.
  * @param {string} cache
  */
 export function removeForgotten(cache) {

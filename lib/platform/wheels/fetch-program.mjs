@@ -83,11 +83,11 @@ def receive(session, link, sink):
             start = 0
         length = response.headers.get("Content-Length")
         total = start + int(length) if length else None
-        said = 0
+        reported = 0
         while True:
-            if time.monotonic() - said > 0.1:
+            if time.monotonic() - reported > 0.1:
                 say(at=start, of=total)
-                said = time.monotonic()
+                reported = time.monotonic()
             block = response.raw.read(block_bytes)
             if not block:
                 break

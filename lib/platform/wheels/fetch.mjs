@@ -16,7 +16,7 @@ import { isolated, runPython } from './python.mjs'
  * @typedef {{ file: string, forget: () => void }} Fetched a wheel whose hash is right; `forget` when it is needed no more
  */
 
-const cure = 'check the network (behind a proxy: HTTPS_PROXY; a mirror: PIP_INDEX_URL) and run the command again'
+const cure = 'check the network (with a proxy: HTTPS_PROXY; a mirror: PIP_INDEX_URL) and run the command again'
 
 /** @param {string} file @param {AbortSignal} [signal] */
 async function sha256Of(file, signal) {
@@ -52,7 +52,7 @@ export async function wrongHash(file, wheel, { signal, onProgress }) {
  * @param {string[]} parameters
  * @param {(line: Record<string, any>) => void} onLine
  * @param {AbortSignal} [signal] ends it; what it has received is kept
- * @returns {Promise<string>} what it said on stderr
+ * @returns {Promise<string>} its output on stderr
  */
 async function converse(python, parameters, onLine, signal) {
   signal?.throwIfAborted()
@@ -168,7 +168,7 @@ export async function fetchWheel(wheel, how) {
     if ((await wrongHash(whole, wheel, how)) === '') return { file: whole, forget }
     forget()
   }
-  // a crash of the machine can leave a part that is damaged: then once more, from its start
+  // a crash of the machine can leave a damaged part: then again, from its start
   for (let resumed = partBytes(part) > 0; ; resumed = false) {
     const file = await receive(wheel, { ...how, part })
     const wrong = await wrongHash(file, wheel, how)

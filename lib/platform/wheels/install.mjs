@@ -38,16 +38,16 @@ export const folderSource = (folder) => async (wheel, watching) => {
     throw new WheelProblem('FILE_FORMAT', `could not read ${file}: ${error.message}`)
   })
   if (wrong === '') return { file, forget: () => undefined }
-  const said = `Expected SHA-256 ${wheel.sha256} for ${file} but received ${wrong}`
+  const mismatch = `Expected SHA-256 ${wheel.sha256} for ${file} but received ${wrong}`
   throw new WheelProblem(
     'HASH_MISMATCH',
-    `${said}: it is damaged, or another file of that name; nothing of it was used`,
+    `${mismatch}: it is damaged, or another file of that name; nothing of it was used`,
   )
 }
 
 // Atomic: the folder appears whole or not at all. Whoever comes second keeps what the first has put there.
 /** @param {string} finished @param {string} target */
-function putIntoPlace(finished, target) {
+function moveInto(finished, target) {
   try {
     renameSync(finished, target)
   } catch (error) {
@@ -72,7 +72,7 @@ async function install({ cache, pin, source, signal, onProgress }, target) {
       onProgress?.({ doing: 'unpacking', bytes, of: pin.unpackedBytes })
     }
     for (const { wheel, file } of fetched) await unpackWheel(file, wheel, content, { signal, onBytes })
-    putIntoPlace(content, target)
+    moveInto(content, target)
     for (const { forget } of fetched) forget()
   } catch (error) {
     throw writeProblem(cache, error)

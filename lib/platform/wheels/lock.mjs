@@ -7,7 +7,7 @@ import { connect, createServer } from 'node:net'
 const addressOf = (name) => `\0vggnet-${createHash('sha256').update(name).digest('hex').slice(0, 32)}`
 
 /**
- * Takes the lock; who connects to it is told this process's number and hears when the lock is free.
+ * Takes the lock; a process that connects to it receives this process's number, and is notified when the lock is free.
  * @param {string} address
  * @returns {Promise<(() => void) | undefined>} what gives it back, or nothing where another holds it
  */

@@ -3,7 +3,7 @@
  *   | 'FILE_NOT_FOUND' | 'ABORTED'} WheelCode
  */
 
-/** What is said when a wheel cannot be had: one sentence, and `code` for programs. */
+/** The error for a wheel that is not available: one sentence, and `code` for programs. */
 export class WheelProblem extends Error {
   /**
    * @param {WheelCode} code

@@ -118,7 +118,7 @@ function wantedOf(members, { take, leave = [] }) {
  * @param {string} wheelFile
  * @param {{ take: string, leave?: string[] }} wheel
  * @param {string} folder
- * @param {{ signal?: AbortSignal, onBytes?: (bytes: number) => void }} [options] `onBytes` is told of each block written
+ * @param {{ signal?: AbortSignal, onBytes?: (bytes: number) => void }} [options] `onBytes` is called for each block written
  * @throws WheelProblem FILE_FORMAT; errors of the system
  */
 export async function unpackWheel(wheelFile, wheel, folder, { signal, onBytes = () => undefined } = {}) {
