@@ -4,8 +4,8 @@ import { messageOf, VggError } from '../error.js'
 import { filePath } from '../options.js'
 
 /**
- * A file that only grows. Each `append` is on its way to the disk when it returns, so that a process that is killed has
- * written whatever it said; a power cut loses at most what follows the last `sync`.
+ * A file that only grows. The kernel has the bytes when `append` returns, so that a killed process loses nothing; a power cut
+ * loses at most the bytes appended after the last `sync`.
  */
 export class AppendFile {
   readonly path: string

@@ -46,7 +46,7 @@ const formatNames = /^(photographs|peer.*)$/
 /** Retired words in a text, each with its replacement. Words after a dot or hyphen belong to a flag, a file or a class. */
 export const retiredIn = (text: string, words: Readonly<Record<string, RegExp>>): string[] =>
   Object.entries(words).flatMap(([word, { source }]) =>
-    [...text.matchAll(new RegExp(`(?<![.-])\\b(?:${source})\\b`, 'gi'))].map(([old]) => `${old}: write ${word}`),
+    [...text.matchAll(new RegExp(`(?<![.:-])\\b(?:${source})\\b`, 'gi'))].map(([old]) => `${old}: write ${word}`),
   )
 
 /** The words of a name: `firstUsable` and `first_usable` are `first usable`. */
