@@ -199,8 +199,7 @@ export class Network {
    */
   async update(options: UpdateOptions): Promise<void> {
     const { rateFactors: rates, ...update } = readOptions(options, 'update options', updateOptions(this.#trainable))
-    const argument = { ...update, rates }
-    await this.#calls.call(argument, (native, call) => native.update(call))
+    await this.#calls.call({ ...update, rates }, (native, call) => native.update(call))
   }
 
   /**
@@ -244,8 +243,7 @@ export class Network {
    * @throws SHAPE_MISMATCH if the shapes of a named layer differ, or those of all layers; nothing is copied then
    */
   async initialiseFrom(other: Network, options: CopyOptions): Promise<Copied> {
-    const checks = { layers: copiedLayers(this.#trainable) }
-    const { layers } = readOptions(options, 'initialiseFrom options', checks)
+    const { layers } = readOptions(options, 'initialiseFrom options', { layers: copiedLayers(this.#trainable) })
     return copyParameters(instanceOf(Network)(other, 'other'), this.layers, layers, (writes) =>
       this.#calls.together(writes),
     )

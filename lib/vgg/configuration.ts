@@ -48,7 +48,7 @@ export interface ModelOptions {
   meanRgb?: number | readonly number[]
   /** Multiplier applied after the mean is subtracted, above 0: a number, or one for each channel. Default 1 / 58; 1 for `paper`. */
   scale?: number | readonly number[]
-  /** Parameters of the normalisation in A-LRN: those of Krizhevsky 2012 (`literal`, the default) or of Caffe's AlexNet. */
+  /** Parameters of the normalisation in A-LRN: those of Krizhevsky 2012, or of Caffe's AlexNet. Default `literal`. */
   localNorm?: 'literal' | 'caffe'
   /** One name for each class, saved with the model. Default: none. */
   classNames?: readonly string[]

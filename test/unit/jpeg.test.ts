@@ -282,8 +282,7 @@ function manyScans(count: number): Buffer {
     Buffer.of(0xff, 0xd8),
     segment(0xdb, 0, ...new Array<number>(64).fill(1)),
     segment(0xc2, 8, 0, 8, 0, 8, 1, 1, 0x11, 0),
-    table(0x00),
-    table(0x10),
+    ...[0x00, 0x10].map(table),
     scan(0, 0),
     ...scans,
     Buffer.of(0xff, 0xd9),
@@ -293,9 +292,8 @@ function manyScans(count: number): Buffer {
 test('the bytes are copied at the call', async () => {
   const bytes = Uint8Array.from(baseline(await coarseNoise(300, 400), '4:2:0'))
   const size = { height: 300, width: 400, top: 300, left: 400 }
-  const all = { height: 300, width: 400, top: 0, left: 0 }
-  const before = await cropOf(bytes, size, all, 3)
-  const later = cropOf(bytes, size, all, 3)
+  const all = { ...size, top: 0, left: 0 }
+  const [before, later] = [await cropOf(bytes, size, all, 3), cropOf(bytes, size, all, 3)]
   structuredClone(bytes, { transfer: [bytes.buffer] })
   expect(bytes.length).toBe(0)
   expect(Buffer.compare(await later, before)).toBe(0)
