@@ -33,7 +33,7 @@ test('measures, keeps what it found, shows it and removes it', { timeout: 180_00
     standard,
     source: 'default',
     file,
-    reason: 'none is kept: `vggnet tune` measures this machine',
+    reason: 'there is none: `vggnet tune` measures this machine',
   })
   const { code, stdout, stderr } = await tune('--rounds', '1', '--foreign-load', '100', '--json')
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
@@ -74,11 +74,11 @@ test('keeps nothing where others took more of the machine than they may', { time
 })
 
 test.each<[string, (kept: KeptTuning) => string, RegExp]>([
-  ['damaged', () => '{"format": 1, "mach', /is ignored: it is damaged: no JSON$/],
+  ['damaged', () => '{"format": 1, "mach', /is ignored: it is damaged: not JSON$/],
   [
     'of another build',
     (kept) => JSON.stringify({ ...kept, machine: { ...kept.machine, buildId: 'other' } }),
-    /is ignored: it is of another build: "other", not /,
+    /is ignored: it belongs to another build: "other", not /,
   ],
   [
     'out of range',
@@ -102,7 +102,7 @@ test('a pipe in the position of the file is left out, and not waited for', async
   const { cache, file, inForce } = ownCache()
   mkdirSync(cache, { recursive: true })
   execFileSync('mkfifo', [file])
-  expect((await inForce()).reason).toMatch(/is ignored: it is damaged: no JSON$/)
+  expect((await inForce()).reason).toMatch(/is ignored: it is damaged: not JSON$/)
 })
 
 test('a folder in the position of the file is left out in words', async () => {

@@ -176,7 +176,7 @@ describe('two trainings in one folder', () => {
 })
 
 describe('what cannot be written', () => {
-  const failed = /^FILE_WRITE Could not write .*step-0000000\d.safetensors: (.*); what was there before is unchanged$/
+  const failed = /^FILE_WRITE Could not write .*step-0000000\d.safetensors: (.*); the old content is unchanged$/
 
   // A checkpoint takes 1.2 MB.
   test('a full disk ends the training with a clear error; what was saved before is whole', async (context) => {
@@ -222,7 +222,7 @@ describe('what cannot be written', () => {
     const lines = out.split('\n')
     expect(lines).toHaveLength(3)
     for (const line of lines)
-      expect(line).toMatch(/^FILE_WRITE Could not write .*: (permission denied|a file is in its position)$/)
+      expect(line).toMatch(/^FILE_WRITE Could not write .*: (permission denied|a file of that name exists)$/)
   })
 
   test('a callback that fails, beside the training, ends it', async () => {
