@@ -4,24 +4,24 @@ import { messageOf, VggError } from '../error.js'
 import { filePath } from '../options.js'
 
 /**
- * A file that only grows. The kernel has the bytes when `append` returns, so that a killed process loses nothing; a power cut
- * loses at most the bytes appended after the last `sync`.
+ * A file that is only appended to. When `append` returns, the system has the bytes, so they survive a killed process. `sync` limits
+ * what a power failure can lose.
  */
 export class AppendFile {
   readonly path: string
   #descriptor: number | undefined
 
   /**
-   * @param mode 'new' where there must be no such file yet, 'existing' to append to it
+   * @param mode 'new' if the file must not exist yet, 'existing' to append to it
    * @throws VggError FILE_WRITE
    */
   constructor(path: string, mode: 'new' | 'existing') {
     this.path = filePath(path, 'path')
-    // wx, not w: a log that is there is somebody's
+    // x: an existing log must not be overwritten
     this.#descriptor = this.#tried(() => openSync(path, mode === 'new' ? 'ax' : 'a'))
   }
 
-  /** Writes all of `bytes` or nothing. @throws VggError FILE_WRITE, STATE */
+  /** Appends all of `bytes` or nothing. @throws VggError FILE_WRITE, STATE */
   append(bytes: Uint8Array): void {
     const descriptor = this.#open()
     this.#tried(() => {
@@ -30,14 +30,14 @@ export class AppendFile {
       try {
         while (done < bytes.length) done += writeSync(descriptor, bytes, done)
       } catch (error) {
-        // half a line would be glued to the next one
+        // otherwise half a line would precede the next line
         if (done > 0) ftruncateSync(descriptor, before)
         throw error
       }
     })
   }
 
-  /** Waits until what was appended is on the disk. @throws VggError FILE_WRITE, STATE */
+  /** Waits until the appended bytes are on the disk. @throws VggError FILE_WRITE, STATE */
   async sync(): Promise<void> {
     try {
       await promisify(fdatasync)(this.#open())
@@ -46,7 +46,7 @@ export class AppendFile {
     }
   }
 
-  /** Closes the file; again does nothing. */
+  /** Closes the file. Does nothing if it is closed already. */
   close(): void {
     const descriptor = this.#descriptor
     this.#descriptor = undefined
@@ -55,7 +55,7 @@ export class AppendFile {
 
   #open(): number {
     if (this.#descriptor !== undefined) return this.#descriptor
-    throw new VggError('STATE', `${this.path} was closed before this was written to it`)
+    throw new VggError('STATE', `${this.path} was closed, so nothing can be appended to it`)
   }
 
   #tried<T>(act: () => T): T {

@@ -12,12 +12,12 @@ const reasons: Readonly<Record<string, string>> = {
   ENOSPC: 'no space left on the device',
   EDQUOT: 'the disk quota is used up',
   EISDIR: 'it is a folder',
-  EEXIST: 'a file is in its position',
+  EEXIST: 'a file of that name exists',
   EFBIG: 'the file would be larger than the system allows',
   EIO: 'the device reports an error',
 }
 
-/** The system's code of an error of node:fs, or undefined. */
+/** Returns the system code of an error of node:fs, such as ENOENT, or undefined. */
 export function systemCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }
@@ -26,17 +26,17 @@ function reasonOf(cause: unknown): string {
   return reasons[systemCode(cause) ?? ''] ?? messageOf(cause)
 }
 
-/** The error for a file or folder that could not be written. */
+/** Creates the error for a file or folder that could not be written. */
 export function writeError(file: string, cause: unknown): VggError {
   return new VggError('FILE_WRITE', `Could not write ${file}: ${reasonOf(cause)}`, { cause })
 }
 
 const unchanged = (file: string, cause: unknown): VggError =>
-  new VggError('FILE_WRITE', `Could not write ${file}: ${reasonOf(cause)}; what was there before is unchanged`, {
+  new VggError('FILE_WRITE', `Could not write ${file}: ${reasonOf(cause)}; the old content is unchanged`, {
     cause,
   })
 
-// A link stays a link: the file that it points to is replaced.
+// A symbolic link is kept: the file that it points to is replaced.
 async function target(file: string): Promise<string> {
   try {
     return await realpath(file)
@@ -46,7 +46,7 @@ async function target(file: string): Promise<string> {
   }
 }
 
-/** Makes what was renamed, linked or removed in a folder last. */
+/** Syncs a folder, so that renamed, linked and removed files in it survive a crash. */
 export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r')
   try {
@@ -58,7 +58,7 @@ export async function syncFolder(folder: string): Promise<void> {
 
 async function fill(handle: FileHandle, parts: Iterable<Uint8Array>): Promise<void> {
   try {
-    // writeFile starts at the current position, and writes all bytes
+    // writeFile writes all of a part, from the current file offset
     for (const part of parts) await handle.writeFile(part)
     await handle.sync()
   } finally {
@@ -67,15 +67,15 @@ async function fill(handle: FileHandle, parts: Iterable<Uint8Array>): Promise<vo
 }
 
 /**
- * Writes a file whole or not at all: to a temporary file beside it, synced, renamed over it, and the folder synced.
- * A reader sees the old file or the new one, also after a crash.
- * @throws FILE_WRITE; no temporary file is left, and the old file is as it was
+ * Writes a file atomically: writes a temporary file in the same folder, syncs it, renames it, and syncs the folder. A reader sees
+ * either the old or the new file, even after a crash.
+ * @throws FILE_WRITE; the temporary file is removed, and the old file is unchanged
  */
 export async function writeAtomically(file: string, parts: Iterable<Uint8Array>): Promise<void> {
   try {
     const goal = await target(file)
     if (await isFolder(goal)) throw Object.assign(new Error(`${file} is a folder`), { code: 'EISDIR' })
-    const temporary = temporaryBeside(goal)
+    const temporary = temporaryFor(goal)
     const handle = await open(temporary, 'wx')
     try {
       await fill(handle, parts)
@@ -90,9 +90,9 @@ export async function writeAtomically(file: string, parts: Iterable<Uint8Array>)
   }
 }
 
-/** Gives a file a second name, replacing the file that had it; where the file system has no links, a copy. @throws FILE_WRITE */
+/** Replaces `other` by a hard link to `file`, or by a copy on a file system without links. @throws FILE_WRITE */
 export async function linkAtomically(file: string, other: string): Promise<void> {
-  const temporary = temporaryBeside(other)
+  const temporary = temporaryFor(other)
   try {
     try {
       await link(file, temporary).catch((error) => {
@@ -102,7 +102,7 @@ export async function linkAtomically(file: string, other: string): Promise<void>
       })
       await rename(temporary, other)
     } finally {
-      // a rename between two names of one file does nothing
+      // rename does nothing if both names are links to the same file
       await rm(temporary, { force: true })
     }
     await syncFolder(path.dirname(other))
@@ -121,10 +121,10 @@ async function copySynced(file: string, to: string): Promise<void> {
   }
 }
 
-/** Whether a name is that of a file which `writeAtomically` had not finished, or its process was killed. */
+/** Whether a file name is that of an unfinished file of `writeAtomically`. */
 export const isTemporary = (name: string): boolean => /^\..+\.\d+-[0-9a-f]{12}\.tmp$/.test(name)
 
-function temporaryBeside(goal: string): string {
+function temporaryFor(goal: string): string {
   const name = `.${path.basename(goal).slice(0, 100)}.${process.pid}-${randomBytes(6).toString('hex')}.tmp`
   return path.join(path.dirname(goal), name)
 }

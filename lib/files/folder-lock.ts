@@ -7,33 +7,33 @@ import { VggError } from '../error.js'
 import { isObject } from '../options.js'
 import { systemCode, writeError } from './atomic-file.js'
 
-/** A folder in which this process alone writes. */
+/** A folder that only this process writes to. */
 export interface FolderLock {
   readonly folder: string
-  /** @throws FOLDER_IN_USE where another process has taken the lock away, because it took this one for dead */
+  /** Checks that this process still has the lock. @throws FOLDER_IN_USE if another process took it over, assuming that this one is dead */
   check(): Promise<void>
   release(): Promise<void>
 }
 
 interface Owner {
   readonly host: string
-  /** Of the running of the machine: after a restart no owner lives. */
+  /** Id of the boot of the machine. No owner survives a restart. */
   readonly boot: string
   readonly pid: number
-  /** When the process started, in clock ticks since the machine did: numbers of processes come again. */
+  /** Start time of the process in clock ticks since the boot, because process ids are reused. */
   readonly started: string
-  /** Of this one lock. */
+  /** Id of this lock. */
   readonly token: string
 }
 
 const fileName = '.lock'
 const guardName = '.lock.takeover'
-/** A process that takes over a dead one's lock does so within milliseconds. */
+/** Age at which a takeover is considered dead. A takeover takes milliseconds. */
 const takeoverSeconds = 10
 
 /**
- * Takes a folder for this process: two trainings in one folder would overwrite each other's files. A lock whose owner
- * is dead is taken over; of an owner on another machine that cannot be known.
+ * Locks a folder for this process, because two trainings in one folder would overwrite each other's files. A lock of a dead process
+ * is taken over. A process on another machine is assumed to be alive.
  * @throws FOLDER_IN_USE, FILE_WRITE
  */
 export async function lockFolder(folder: string): Promise<FolderLock> {
@@ -62,9 +62,9 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
   }
 }
 
-/** Removes what processes have left that were killed while they took the lock. The caller holds it. */
+/** Removes files of processes that were killed while they took the lock. The caller holds the lock. */
 async function clear(folder: string): Promise<void> {
-  // whoever is taking over finds that the lock is no dead one's any more
+  // another process in its takeover finds that the lock has a living owner
   await rm(path.join(folder, guardName), { force: true })
   for (const name of await readdir(folder)) {
     const pid = /^\.lock\.(\d+)-[0-9a-f-]{36}$/.exec(name)?.[1]
@@ -76,11 +76,11 @@ async function clear(folder: string): Promise<void> {
 
 function inUse(folder: string, owner: Owner | undefined): VggError {
   const who = owner === undefined ? 'another process' : `process ${owner.pid} on ${owner.host}`
-  const cure = `wait for its end, or remove ${path.join(folder, fileName)} if it runs no more`
+  const cure = `wait until it ends, or remove ${path.join(folder, fileName)} if it no longer runs`
   return new VggError('FOLDER_IN_USE', `Expected ${folder} to be free, but ${who} writes there; ${cure}`)
 }
 
-/** Whole at once, or not at all: a link fails where the name is taken. */
+/** Creates the lock file atomically: a link fails if the name exists. */
 async function create(file: string, owner: Owner): Promise<boolean> {
   const temporary = `${file}.${process.pid}-${randomUUID()}`
   try {
@@ -104,7 +104,7 @@ async function textOf(file: string): Promise<string | undefined> {
   }
 }
 
-/** Undefined where there is no lock. What cannot be read is nobody's. */
+/** Returns the owner of a lock, or undefined if there is no lock. An unreadable lock has a dead owner. */
 async function ownerOf(file: string): Promise<Owner | undefined> {
   const text = await textOf(file)
   if (text === undefined) return undefined
@@ -124,11 +124,11 @@ async function thisProcess(): Promise<Owner> {
 
 const boot = async (): Promise<string> => ((await textOf('/proc/sys/kernel/random/boot_id')) ?? '').trim()
 
-/** The 22nd field of /proc/PID/stat; empty where there is no such process. The second may hold spaces and brackets. */
+/** Returns field 22 of /proc/PID/stat, or '' if there is no such process. Field 2 may contain spaces and brackets. */
 async function processStart(pid: number): Promise<string> {
   const text = await textOf(`/proc/${pid}/stat`)
   const [state, ...rest] = text === undefined ? [] : text.slice(text.lastIndexOf(')') + 2).split(' ')
-  // a zombie holds nothing: it waits for its parent to ask for its end
+  // a zombie has ended, and its parent has not read its status yet
   return state === undefined || state === 'Z' || state === 'X' ? '' : (rest[18] ?? '')
 }
 
@@ -137,7 +137,7 @@ async function isAlive(owner: Owner): Promise<boolean> {
   return owner.boot === (await boot()) && owner.started !== '' && owner.started === (await processStart(owner.pid))
 }
 
-/** Only one process at a time may do this: a second one could remove the lock that the first has made meanwhile. */
+/** Removes the lock of a dead process. Only one process may do so at a time: a second could remove the new lock of the first. */
 async function removeDead(file: string, dead: Owner): Promise<void> {
   const guard = path.join(path.dirname(file), guardName)
   try {

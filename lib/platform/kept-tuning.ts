@@ -4,48 +4,48 @@ import { isObject } from '../options.js'
 import { type CpuTuning, native } from './native.js'
 import { cacheFolder, firstBytes } from './wheels/cache.mjs'
 
-/** What a tuning was measured with; it is of no use with another. */
+/** The machine and build that a tuning was measured with. The tuning applies only to them. */
 export interface TunedMachine {
-  /** 'AMD EPYC 9R14' */
+  /** Name of the processor: 'AMD EPYC 9R14'. */
   readonly processor: string
-  /** Of a network that asks for none. */
+  /** Default number of threads of a network. */
   readonly threads: number
-  /** What oneDNN takes the processor for: 'avx512_core_bf16'. */
+  /** Instruction set according to oneDNN: 'avx512_core_bf16'. */
   readonly isa: string
-  /** Of the native code. */
+  /** Hash of the sources of the native code. */
   readonly buildId: string
 }
 
-/** The file that keeps a tuning: plain data. */
+/** The content of the file with the tuning. */
 export interface KeptTuning {
   readonly format: 1
   readonly machine: TunedMachine
-  /** ISO 8601. */
+  /** The time of the measurement, ISO 8601. */
   readonly measured: string
   readonly tuning: CpuTuning
 }
 
-/** The sizes that the CPU's convolutions of this process go by, and where they are from. */
+/** The block sizes of convolutions on the CPU in this process, and their source. */
 export interface TuningInForce {
   readonly tuning: CpuTuning
-  /** Those that the native code comes with. */
+  /** The default sizes of the native code. */
   readonly standard: CpuTuning
   readonly source: 'kept' | 'default'
-  /** Where a tuning is kept, whether there is one or not; empty where the user has no such folder. */
+  /** The path of the file with the tuning, whether it exists or not; '' if the user has no cache folder. */
   readonly file: string
-  /** Why none that is kept is in force; empty where one is. */
+  /** Why the file is not used; '' if it is. */
   readonly reason: string
 }
 
 export const tuningFormat = 1
 
-/** The per-user file of the tuning: beside the set-up's cache. */
+/** Returns the path of the per-user file with the tuning, in the cache. */
 export const tuningFile = (env: Readonly<Record<string, string | undefined>>): string =>
   path.join(cacheFolder(env), 'tuning.json')
 
 const longestFile = 4096
 
-/** As os.cpus() has it, of the first processor only: each takes its time. Empty where the system does not tell. */
+/** The name of the first processor as in os.cpus(), which is slower because it reads all; '' if it is unknown. */
 function processorName(): string {
   try {
     return /^model name\s*:\s*(.*?)\s*$/m.exec(firstBytes('/proc/cpuinfo', 512))?.[1] ?? ''
@@ -54,39 +54,41 @@ function processorName(): string {
   }
 }
 
-/** This machine, with this build. @throws UNSUPPORTED_PLATFORM, NATIVE_LOAD_FAILED */
+/** Describes this machine and this build. @throws UNSUPPORTED_PLATFORM, NATIVE_LOAD_FAILED */
 export function tunedMachine(): TunedMachine {
   const { threads, isa, buildId } = native().buildInfo()
   return { processor: processorName(), threads, isa, buildId }
 }
 
-const machineNames = { processor: 'processor', threads: 'count of threads', isa: 'instruction set', buildId: 'build' }
+const machineNames = { processor: 'processor', threads: 'number of threads', isa: 'instruction set', buildId: 'build' }
 
-/** What a file keeps for this machine, or in words why it is left out; the sizes' ranges are for native code to check. */
+/** Returns the tuning in the text of a file, or why it does not apply to this machine. Native code checks the ranges. */
 export function keptIn(text: string, here: TunedMachine): { tuning: CpuTuning } | { reason: string } {
   let kept: unknown
   try {
     kept = JSON.parse(text)
   } catch {
-    return { reason: 'it is damaged: no JSON' }
+    return { reason: 'it is damaged: not JSON' }
   }
-  if (!isObject(kept)) return { reason: 'it is damaged: no object' }
+  if (!isObject(kept)) return { reason: 'it is damaged: not an object' }
   const { format, machine, tuning } = kept
-  if (format !== tuningFormat) return { reason: `it is of format ${JSON.stringify(format) ?? 'none'}, not 1` }
+  if (format !== tuningFormat) return { reason: `its format is ${JSON.stringify(format) ?? 'none'}, not 1` }
   if (!isObject(machine) || !isObject(tuning)) return { reason: 'it is damaged: it lacks machine or tuning' }
   for (const name of ['processor', 'threads', 'isa', 'buildId'] as const) {
     if (machine[name] === here[name]) continue
-    return { reason: `it is of another ${machineNames[name]}: ${JSON.stringify(machine[name])}, not ${here[name]}` }
+    return {
+      reason: `it belongs to another ${machineNames[name]}: ${JSON.stringify(machine[name])}, not ${here[name]}`,
+    }
   }
   const { ownBlock, sharedBlock, gradientBlock } = tuning
   const sizes = { ownBlock, sharedBlock, gradientBlock }
   if (Object.values(sizes).every((size) => typeof size === 'number')) return { tuning: sizes as CpuTuning }
-  return { reason: 'it is damaged: a size is no number' }
+  return { reason: 'it is damaged: a size is not a number' }
 }
 
 const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT'
 
-/** Puts the kept tuning into force. @returns why not, in words; empty where it is */
+/** Applies the tuning in a file. @returns why it was not applied; '' if it was */
 function apply(file: string): string {
   const ignored = (reason: string) => `${file} is ignored: ${reason}`
   try {
@@ -97,12 +99,12 @@ function apply(file: string): string {
     native().setCpuTuning(kept.tuning)
     return ''
   } catch (error) {
-    if (isMissing(error)) return 'none is kept: `vggnet tune` measures this machine'
+    if (isMissing(error)) return 'there is none: `vggnet tune` measures this machine'
     return ignored(messageOf(error))
   }
 }
 
-/** The file and why it is not in force, empty where it is; no file where this user has no folder of his own. */
+/** Applies the user's tuning, if any. Returns the file, '' if the user has no cache folder, and why it is not used. */
 function applied(env: NodeJS.ProcessEnv): Pick<TuningInForce, 'file' | 'reason'> {
   try {
     const file = tuningFile(env)
@@ -121,8 +123,8 @@ function begin(): TuningInForce {
 let inForce: TuningInForce | undefined
 
 /**
- * The tuning of this process: the kept one, put into force at the first call, or the default. What is kept for another
- * machine or build, or damaged, is left out, and `reason` says so.
+ * Returns the tuning of this process: that of the file, applied at the first call, or the default. A file that is damaged or
+ * belongs to another machine or build is ignored, with the `reason`.
  * @throws UNSUPPORTED_PLATFORM, NATIVE_LOAD_FAILED, and nothing else
  */
 export function tuningInForce(): TuningInForce {

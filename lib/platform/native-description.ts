@@ -1,84 +1,84 @@
-// What native/addon/describe.cpp answers: the plan of a network at one shape.
+// Mirrors the result of native/addon/describe.cpp: the plan of a network at one shape.
 
 /**
- * How a device stores activations and multiplies; parameters, their gradients and the loss are float32 always. The cpu
- * has `float32` only; `bf16` and `tf32` need a card from sm_80 on.
+ * The precision in which a device stores activations and multiplies. Parameters, their gradients and the loss are always float32.
+ * The CPU supports `float32` only; `bf16` and `tf32` need an NVIDIA GPU of architecture sm_80 or later.
  */
 export type Precision = 'bf16' | 'tf32' | 'float32'
 
 /** One array of weights or biases in a {@link Description}. */
 export interface DescribedParameter {
-  /** 'conv1_1.weight', 'fc8.bias'. */
+  /** The name of the parameter: 'conv1_1.weight', 'fc8.bias'. */
   name: string
-  /** The layer it belongs to: 'conv1_1'. */
+  /** The name of its layer: 'conv1_1'. */
   layer: string
-  /** Which of the two it is. */
+  /** Whether the array contains weights or biases. */
   role: 'weight' | 'bias'
-  /** In logical order: [o, i, h, w] of a convolution, [o, c * h * w] of a linear layer, [o] of a bias. */
+  /** The shape in logical order: [o, i, h, w] of a convolution, [o, c * h * w] of a linear layer, [o] of a bias. */
   shape: number[]
-  /** The product of the shape. */
+  /** The number of elements. */
   count: number
-  /** Inputs that one output is made of: what He's and Glorot's initialisation go by. */
+  /** The number of inputs of one output, which He's and Glorot's initialisation use. */
   fanIn: number
-  /** Outputs that one input goes into: what Glorot's initialisation goes by. */
+  /** The number of outputs that use one input, which Glorot's initialisation uses. */
   fanOut: number
 }
 
-/** One layer in a {@link Description}. Shapes are [n, c, h, w], of the whole batch. */
+/** One layer in a {@link Description}. Shapes are [n, c, h, w] and include the whole batch. */
 export interface DescribedLayer {
-  /** 'conv1_1', 'pool1', 'fc6'. */
+  /** The name of the layer: 'conv1_1', 'pool1', 'fc6'. */
   name: string
-  /** As in the description: 'input', 'convolution', 'max-pool', 'local-norm', 'linear', 'spatial-mean'. */
+  /** The kind of layer: 'input', 'convolution', 'max-pool', 'local-norm', 'linear' or 'spatial-mean'. */
   kind: string
-  /** Shape of what goes in. */
+  /** The shape of the input. */
   input: number[]
-  /** Shape of what comes out. */
+  /** The shape of the output. */
   output: number[]
-  /** Multiplications with an addition in the forward pass, of the whole batch, as a direct computation would need them. */
+  /** The number of multiply-adds that a direct computation of the forward pass needs, for the whole batch. */
   multiplyAdds: number
-  /** Weights and biases. */
+  /** The number of weights and biases. */
   parameters: number
 }
 
-/** A layer, or two in one, as a device prepares it. */
+/** A stage: one layer, or two fused layers, as a device computes it. */
 export interface DescribedStage extends DescribedLayer {
-  /** Scratch memory while it runs. */
+  /** Scratch memory in bytes while the stage runs. */
   workspaceBytes: number
-  /** Kept from forward to backward besides activations. */
+  /** Memory in bytes that is kept from forward to backward, besides activations. */
   savedBytes: number
-  /** Forward, and in training the gradients of input and weights: 'winograd/winograd/direct'. */
+  /** The algorithm of the forward pass and, in training, of the gradients of input and weights: 'winograd/winograd/direct'. */
   algorithm: string
 }
 
-/** What a network takes and does at one input shape; computed without allocating any of it. */
+/** The plan of a network at one input shape, with its memory and its work. Computed without allocating that memory. */
 export interface Description {
-  /** 'cpu', 'cuda'. */
+  /** The device: 'cpu' or 'cuda'. */
   device: string
-  /** In which it is planned. */
+  /** The precision of the plan. */
   precision: Precision
-  /** Weights and biases, in the order of the layers. */
+  /** The weights and biases, in the order of the layers. */
   parameters: DescribedParameter[]
-  /** Their numbers together, as the paper counts them. */
+  /** The total number of weights and biases, as the paper counts them. */
   parameterCount: number
-  /** Weights and biases as stored. */
+  /** Memory of the weights and biases, in bytes. */
   parameterBytes: number
-  /** Gradients and velocity; 0 unless for training. */
+  /** Memory of gradients and velocities, in bytes; 0 unless the plan is for training. */
   optimizerBytes: number
-  /** As described, by the paper's names. */
+  /** The layers, by the paper's names. */
   layers: DescribedLayer[]
-  /** As the device runs them: a convolution and the pool after it are one, 'conv1_2+pool1'. */
+  /** The stages that the device runs. A convolution and the pool after it are one stage, 'conv1_2+pool1'. */
   stages: DescribedStage[]
   /**
-   * Every tensor of the arena: its bytes, its position, and the first and last use, counted in stages: forward from 0 on,
-   * then backward. Two tensors that are alive at a time share no byte.
+   * Every tensor in the arena: its size and offset in bytes, and its first and last use. Uses are counted in stages, the forward
+   * pass from 0 on, then the backward pass. Two tensors that are alive at the same time share no byte.
    */
   tensors: { name: string; bytes: number; offset: number; firstUse: number; lastUse: number }[]
-  /** Activations, their gradients, saved state and workspace together. */
+  /** Memory of activations, their gradients, saved state and workspace, in bytes. */
   arenaBytes: number
-  /** The largest of the stages', which they share; part of `arenaBytes`. */
+  /** The largest workspace of a stage, in bytes. All stages share it; it is part of `arenaBytes`. */
   workspaceBytes: number
-  /** parameterBytes + optimizerBytes + arenaBytes. */
+  /** The sum of parameterBytes, optimizerBytes and arenaBytes. */
   totalBytes: number
-  /** Of the forward pass, for the whole batch. */
+  /** The number of multiply-adds of the forward pass, for the whole batch. */
   multiplyAdds: number
 }

@@ -2,15 +2,15 @@ import type { VggError } from '../error.js'
 import type { Layer } from '../layer.js'
 import type { DescribedParameter, Description, Precision } from './native-description.js'
 
-// The types below mirror native/addon; a network's promises are settled by its own thread, in the order of the calls.
+// The types below mirror native/addon. A network's thread settles its promises, in the order of the calls.
 
-/** Images in the order of their type: uint8 n, h, w, c or float32 n, c, h, w. */
+/** A batch of images: uint8 in the order n, h, w, c or float32 in the order n, c, h, w. */
 export interface NativeInput {
   data: Float32Array | Uint8Array
   shape: number[]
-  /** n: 1 where the image is mirrored left to right, otherwise 0 */
+  /** Shape n: 1 for each image that is mirrored left to right, otherwise 0. */
   flip?: Uint8Array
-  /** n c: added to the raw pixel values */
+  /** Shape n, c: values that are added to the raw pixel values. */
   shift?: Float32Array
 }
 
@@ -20,7 +20,7 @@ export interface NativeTensor {
 }
 
 export interface NativeLoss {
-  /** Mean over the images that `batch` counts. */
+  /** The mean loss over the images that `batch` counts. */
   loss: number
   correct: number
   correct5: number
@@ -30,26 +30,26 @@ export interface NativeUpdate {
   learningRate: number
   momentum: number
   weightDecay: number
-  /** Layer to multiplier of the learning rate. */
+  /** Multipliers of the learning rate by layer name. */
   rates: Record<string, number>
 }
 
 /** The arrays that a network holds for each parameter. */
 export type ParameterArray = 'parameter' | 'gradient' | 'velocity'
 
-/** Where to compute; native code resolves `auto`. */
+/** The device to compute on. Native code resolves `auto`. */
 export interface NativeDevice {
   device: string
-  /** 0: all processors */
+  /** The number of threads; 0 for all processors. */
   threads: number
-  /** Undefined: the device's own choice. */
+  /** The precision; undefined for the device's default. */
   precision: Precision | undefined
   deterministic: boolean
 }
 
 export interface NativeNetwork {
   readonly device: string
-  /** Of `auto`: the card taken, or why none was; empty where the device was named. */
+  /** For `auto`, the chosen GPU or why none was chosen; '' if the device was named. */
   readonly deviceReason: string
   readonly precision: Precision
   readonly deterministic: boolean
@@ -65,7 +65,7 @@ export interface NativeNetwork {
     inputGradient: boolean
     firstImage: number
   }): Promise<{ output: NativeTensor; kept: Record<string, NativeTensor> }>
-  /** Exactly one of labels and gradient. batch 0: as many images as in this call. */
+  /** Takes either labels or gradient. `batch` is the number of images that the loss is divided by; 0 for those of this call. */
   backward(call: {
     labels?: Int32Array
     gradient?: NativeTensor
@@ -74,11 +74,11 @@ export interface NativeNetwork {
     batch: number
   }): Promise<NativeLoss & { inputGradient?: NativeTensor }>
   update(call: NativeUpdate): Promise<void>
-  /** microBatch 0: the whole batch at once. */
+  /** `microBatch` is the number of images per pass; 0 for the whole batch. */
   step(call: { images: NativeInput; labels: Int32Array; microBatch: number } & NativeUpdate): Promise<NativeLoss>
   read(kind: ParameterArray, name: string): Promise<NativeTensor>
   write(kind: ParameterArray, name: string, data: Float32Array): Promise<void>
-  /** The complete set of frozen layers; replaces the former. */
+  /** Sets the frozen layers, replacing the previous set. */
   freeze(layers: string[]): Promise<void>
   profile(call: {
     images: NativeInput
@@ -87,81 +87,81 @@ export interface NativeNetwork {
   dispose(): void
 }
 
-/** What the native library was made from, and with what it computes. */
+/** The origin of the native library, and the libraries and instructions that it computes with. */
 export interface BuildInfo {
-  /** Hash of the sources it was made from. */
+  /** Hash of its sources. */
   buildId: string
-  /** oneDNN's version. */
+  /** Version of oneDNN. */
   oneDnn: string
-  /** libjpeg-turbo's version. */
+  /** Version of libjpeg-turbo. */
   libjpegTurbo: string
-  /** The instruction set in use. */
+  /** Instruction set in use, such as 'avx512_core'. */
   isa: string
-  /** Threads that the processor's networks take where none are asked for. */
+  /** Default number of threads of a network on the CPU. */
   threads: number
-  /** Made with sanitizers. */
+  /** Whether it is a debug build, with sanitizers. */
   debug: boolean
-  /** Its name and version. */
+  /** Name and version of the compiler. */
   compiler: string
 }
 
-/** Folders that are searched for CUDA's libraries, and the messages for those that are missing. */
+/** Where the CUDA libraries are searched, and the texts of the errors if one is missing. */
 export interface CudaLocations {
-  /** libvggnet_cuda.so; empty: there is none */
+  /** Path of libvggnet_cuda.so; '' if there is none. */
   library: string
-  /** Why there is no library, and the cure. */
+  /** Why there is no library, and how to get it. */
   noLibrary: string
-  /** Folders that may hold NVIDIA's libraries, the preferred first. */
+  /** Folders that may contain NVIDIA's libraries, in order of preference. */
   folders: string[]
-  /** The cure where one of those is missing. */
+  /** How to get a missing library of NVIDIA. */
   filesCure: string
 }
 
-/** A library of NVIDIA's; the path is empty where it was not found. */
+/** A library of NVIDIA. The path is '' if it was not found. */
 export interface CudaFile {
   name: string
   path: string
   needed: boolean
 }
 
-/** Texts are empty where there is nothing to say; an obstacle says why there is no computing. */
+/** The state of CUDA. Texts are '' if they do not apply; an obstacle is the reason why CUDA cannot compute. */
 export interface CudaReport {
   driver: { path: string; version: string; cards: number; obstacle: string }
   library: { buildId: string; versions: string; obstacle: string }
   cards: { device: string; name: string; architecture: string; bytes: number; freeBytes: number }[]
 }
 
-/** Sizes that the CPU's convolutions go by; native/backend/cpu_tuning.hpp says what they are. */
+/** Block sizes of convolutions on the CPU, as native/backend/cpu_tuning.hpp defines them. */
 export interface CpuTuning {
-  /** bytes, 65536 to 2^30 */
+  /** Block of one thread, in bytes, 65536 to 2^30. */
   ownBlock: number
-  /** bytes, 65536 to 2^30 */
+  /** Block that the threads share, in bytes, 65536 to 2^30. */
   sharedBlock: number
-  /** a share, 0.125 to 16 */
+  /** Block of a weight gradient, relative to its sums, 0.125 to 16. */
   gradientBlock: number
 }
 
-// The two below mirror native/addon/image.cpp; their promises are settled by a thread of libuv's pool.
+// The two types below mirror native/addon/image.cpp. A thread of libuv's pool settles their promises.
 
-/** A cut out of a rescaled image. */
+/** A crop of a rescaled image. */
 export interface NativeCrop {
-  /** The image as it is. */
+  /** Size of the original image. */
   source: { readonly height: number; readonly width: number }
-  /** Rescaled, and the first row and column of the crop. */
+  /** Size of the rescaled image, and the first row and column of the crop. */
   box: { readonly height: number; readonly width: number; readonly top: number; readonly left: number }
   crop: { readonly height: number; readonly width: number; readonly channels: 1 | 3 }
-  /** Of the crop's bytes; written to at the end only, on the thread of the caller. */
+  /** Receives the bytes of the crop at the end, on the caller's thread. */
   into: Uint8Array
 }
 
 /** Pixels are uint8, height x width x channels. */
 export interface NativeImages {
   /**
-   * Of an 8-bit JPEG in grey, or in colours for a crop of 3 channels. Neither its orientation nor its profile is looked
-   * at. Rejects with FILE_FORMAT where libjpeg-turbo finds anything wrong, be it a warning.
+   * Decodes an 8-bit JPEG, in grey, or in colour for a crop of 3 channels. Ignores its orientation and its profile. Rejects with
+   * FILE_FORMAT on any error or warning of libjpeg-turbo.
    */
   decodeJpeg(call: NativeCrop & { bytes: Uint8Array }): Promise<void>
-  /** The pixels must stay as they are until the promise is settled. */
+  /** Rescales and crops. The pixels must not change until the promise is settled. */
   rescale(call: NativeCrop & { pixels: Uint8Array }): Promise<void>
 }
 
@@ -172,12 +172,12 @@ export interface Native extends NativeImages {
         layers: readonly Layer[]
         seed: number
         exact: boolean
-        /** bytes; 0: no limit */
+        /** Limit in bytes; 0 for none. */
         memoryLimit: number
       },
     ): Promise<NativeNetwork>
   }
-  /** shape: n c h w */
+  /** Plans a network for inputs of the shape n, c, h, w. */
   describe(
     options: NativeDevice & {
       layers: readonly Layer[]
@@ -188,12 +188,12 @@ export interface Native extends NativeImages {
     },
   ): Description
   buildInfo(): BuildInfo
-  setCudaLocations(positions: CudaLocations): void
+  setCudaLocations(locations: CudaLocations): void
   findCudaFiles(where: { folders: readonly string[] }): CudaFile[]
-  /** Opens the driver and the libraries as far as they are there. */
+  /** Opens the driver and those libraries that exist. */
   cudaReport(): CudaReport
   cpuTuning(): CpuTuning
-  /** For networks and shapes that are prepared from now on. Throws INVALID_ARGUMENT. */
+  /** Sets the sizes for networks and shapes that are prepared afterwards. Throws INVALID_ARGUMENT. */
   setCpuTuning(tuning: CpuTuning): void
   setErrorClass(errorClass: typeof VggError): void
 }

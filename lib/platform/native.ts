@@ -15,41 +15,41 @@ const require = createRequire(import.meta.url)
 export interface Installation {
   /** The folder of package.json. */
   readonly root: string
-  /** Whether it holds the sources of the native code. */
+  /** Whether it is a checkout, with the sources of the native code. */
   readonly checkout: boolean
-  /** The binary in use. */
+  /** Path of the binary in use. */
   readonly binary: string
   readonly native: Native
 }
 
-/** Where the package's own binary may lie; node-gyp-build takes the first. */
-function emptyPositions(root: string): Attempt[] {
+/** Why neither folder contains a binary that fits. node-gyp-build searches them in this order. */
+function emptyFolders(root: string): Attempt[] {
   return ['build/Release', 'prebuilds/linux-x64'].map((name): Attempt => {
-    const position = path.join(root, name)
-    if (!existsSync(position)) return { position, reason: noFolder }
-    const others = readdirSync(position).filter((file) => file.endsWith('.node'))
+    const location = path.join(root, name)
+    if (!existsSync(location)) return { location, reason: noFolder }
+    const others = readdirSync(location).filter((file) => file.endsWith('.node'))
     const reason = others.length === 0 ? 'there is no binary in it' : `none for this Node: ${others.join(', ')}`
-    return { position, reason }
+    return { location, reason }
   })
 }
 
-/** The binary in use, or where none was found. */
+/** Returns the path of the binary, or the failed attempts to find it. */
 function findBinary(root: string, chosen: string | undefined): string | Attempt[] {
   if (chosen) {
     const binary = path.resolve(chosen)
-    const position = `${binary} (VGGNET_BINARY)`
-    if (!statSync(binary, { throwIfNoEntry: false })?.isFile()) return [{ position, reason: 'there is no such file' }]
-    return binary.endsWith('.node') ? binary : [{ position, reason: 'it does not end in .node' }]
+    const location = `${binary} (VGGNET_BINARY)`
+    if (!statSync(binary, { throwIfNoEntry: false })?.isFile()) return [{ location, reason: 'there is no such file' }]
+    return binary.endsWith('.node') ? binary : [{ location, reason: 'it does not end in .node' }]
   }
   try {
     const { resolve } = require('node-gyp-build') as { resolve(folder: string): string }
     return resolve(root)
   } catch {
-    return emptyPositions(root)
+    return emptyFolders(root)
   }
 }
 
-/** Loads a binary into this process: at once where it has been seen to load, else after a look at it. */
+/** Loads a binary into this process; a binary that is new to this user is checked first. */
 function open(binary: string): Native {
   const fingerprint = fingerprintOf(binary)
   const known = isKnown(binary, fingerprint)
@@ -57,7 +57,7 @@ function open(binary: string): Native {
   if (refusal) throw refusal
   const obstacle = known ? '' : obstacleTo(binary)
   if (obstacle !== '') throw new Error(obstacle)
-  // not require, which gives every copy of this file the same object: each has a class of errors of its own
+  // not require, which would give every copy of this module the same object: each copy has a separate error class
   const loading = { exports: {} as Native }
   process.dlopen(loading, binary)
   const native = loading.exports
@@ -73,7 +73,7 @@ function load(): Installation {
   const checkout = existsSync(path.join(root, 'native'))
   const failure = (attempts: readonly Attempt[]): VggError =>
     loadFailure(attempts, machine(), { root, version: packageVersion(), checkout, chosen: Boolean(chosen) })
-  // libgomp reads this once, when it is loaded: waiting threads that spin slow every other thread down. In a worker
+  // libgomp reads this once, when it is loaded: waiting threads that spin slow down every other thread. In a worker,
   // process.env is a copy that libgomp does not see, unless the main thread has loaded vggnet before.
   process.env.OMP_WAIT_POLICY ??= 'passive'
   const binary = findBinary(root, chosen)
@@ -82,7 +82,7 @@ function load(): Installation {
     return { root, checkout, binary, native: open(binary) }
   } catch (cause) {
     if (cause instanceof VggError) throw cause
-    const error = failure([{ position: binary, reason: messageOf(cause) }])
+    const error = failure([{ location: binary, reason: messageOf(cause) }])
     error.cause = cause
     throw error
   }
@@ -91,7 +91,7 @@ function load(): Installation {
 let loaded: Installation | undefined
 
 /**
- * The native library and where it lies, loaded at the first call.
+ * Returns the native library and its location. Loads it at the first call.
  * @throws UNSUPPORTED_PLATFORM, NATIVE_LOAD_FAILED
  */
 export function installation(): Installation {
@@ -99,5 +99,5 @@ export function installation(): Installation {
   return loaded
 }
 
-/** The native library, as `installation` finds it. */
+/** Returns the native library; see `installation`. @throws UNSUPPORTED_PLATFORM, NATIVE_LOAD_FAILED */
 export const native = (): Native => installation().native

@@ -9,7 +9,7 @@ interface Package {
   readonly version: string
 }
 
-// The sources lie in lib/, the compiled files in dist/: the root is where the package's own package.json lies.
+// This file is in lib/ or, compiled, in dist/; the root is the folder of vggnet's package.json above.
 function find(): Package {
   const here = fileURLToPath(import.meta.url)
   for (let folder = path.dirname(here); ; folder = path.dirname(folder)) {
@@ -20,8 +20,8 @@ function find(): Package {
   }
   throw new VggError(
     'NATIVE_LOAD_FAILED',
-    `Found no package.json of vggnet above ${here}: a bundler has taken its code elsewhere, away from its binary.\n` +
-      'Cure: have the bundler leave vggnet where it is (external: vggnet)',
+    `Found no package.json of vggnet above ${here}: a bundler moved its code away from its binary.\n` +
+      'Cure: exclude vggnet from the bundle (external: vggnet)',
   )
 }
 
@@ -32,8 +32,8 @@ function ownPackage(): Package {
   return found
 }
 
-/** The folder of this package. @throws NATIVE_LOAD_FAILED where its code has been taken out of it */
+/** Returns the folder of this package. @throws NATIVE_LOAD_FAILED if a bundler moved the code out of it */
 export const packageRoot = (): string => ownPackage().root
 
-/** The version that the package's own package.json states. @throws as `packageRoot` */
+/** Returns the version in the package's package.json. @throws NATIVE_LOAD_FAILED if a bundler moved the code out of it */
 export const packageVersion = (): string => ownPackage().version

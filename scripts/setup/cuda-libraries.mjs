@@ -1,7 +1,7 @@
 import { createReadStream, existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
 import path from 'node:path'
 import { cacheFolder, folderOf } from '../../lib/platform/wheels/cache.mjs'
-import { cudaLibraryFiles, pins } from '../../lib/platform/wheels/pins.mjs'
+import { cublasLtLibrary, cudaLibraryFiles, cudnnEngines, oldestCudnn, pins } from '../../lib/platform/wheels/pins.mjs'
 import { listingSites } from '../../lib/platform/wheels/python.mjs'
 import { run } from './command.mjs'
 import { SetupProblem } from './problem.mjs'
@@ -22,9 +22,9 @@ const parts = [
     headers: ['cudnn.h', 'cudnn_graph.h'],
     libraries: cudaLibraryFiles.cudnn,
     version: ['cudnn_version.h', 'CUDNN_MAJOR', 'CUDNN_MINOR'],
-    needed: '9.8',
+    needed: oldestCudnn,
     // cuDNN 9 is built for CUDA 12 and for CUDA 13, under the same names.
-    mention: ['libcudnn_engines_precompiled.so.9', 'libcublasLt.so.13'],
+    mention: [cudnnEngines, cublasLtLibrary],
   },
   {
     name: 'cublas',

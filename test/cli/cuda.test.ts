@@ -162,7 +162,7 @@ describe('vggnet cuda status', () => {
     expect(code).toBe(0)
     expect(found.libraries[0].from).toBe("vggnet's cache")
     expect(found.passedOver).toEqual([
-      `cuDNN in ${foreign} is for CUDA 12, and that for CUDA 13 is needed`,
+      `cuDNN in ${foreign} is for CUDA 12, but CUDA 13 is needed`,
       expect.stringContaining(`cuDNN in ${half} is not complete: libcudnn_ops.so.9, `),
     ])
   })

@@ -33,7 +33,7 @@ test('measures sizes, keeps, shows and removes them', async () => {
     standard,
     source: 'default',
     file,
-    reason: 'none is kept: `vggnet tune` measures this machine',
+    reason: 'there is none: `vggnet tune` measures this machine',
   })
   const { code, stdout, stderr } = await tune('--rounds', '1', '--background-load', '100', '--json')
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
@@ -74,11 +74,11 @@ test('keeps nothing above the background load allowed', async () => {
 })
 
 test.each<[string, (kept: KeptTuning) => string, RegExp]>([
-  ['damaged', () => '{"format": 1, "mach', /is ignored: it is damaged: no JSON$/],
+  ['damaged', () => '{"format": 1, "mach', /is ignored: it is damaged: not JSON$/],
   [
     'of another build',
     (kept) => JSON.stringify({ ...kept, machine: { ...kept.machine, buildId: 'other' } }),
-    /is ignored: it is of another build: "other", not /,
+    /is ignored: it belongs to another build: "other", not /,
   ],
   [
     'out of range',
@@ -102,7 +102,7 @@ test('a pipe instead of the file is ignored without blocking', async () => {
   const { cache, file, inForce } = ownCache()
   mkdirSync(cache, { recursive: true })
   execFileSync('mkfifo', [file])
-  expect((await inForce()).reason).toMatch(/is ignored: it is damaged: no JSON$/)
+  expect((await inForce()).reason).toMatch(/is ignored: it is damaged: not JSON$/)
 })
 
 test('a folder instead of the file is ignored with a reason', async () => {

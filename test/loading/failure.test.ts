@@ -19,8 +19,8 @@ const build = { version: packageVersion(), buildId }
 /** A cache of the test's own: every binary is unknown. */
 const freshCache = (): NodeJS.ProcessEnv => ({ VGGNET_CACHE: path.join(newFolder(), 'cache') })
 const found = /^Found: linux x64, glibc 2\.\d+, Node \d+\.\d+\.\d+ \(Node-API \d+\)$/m
-const anewHere = ({ root }: { root: string }): string =>
-  `Cure: \`rm -rf ${root} && npm install\` reinstalls the package (npm install alone leaves it as it is)`
+const reinstallCure = ({ root }: { root: string }): string =>
+  `Cure: \`rm -rf ${root} && npm install\` reinstalls the package (npm install alone does not replace it)`
 
 /** The process is alive, and its error has all the parts that it is to have. */
 function expectFailure(loaded: Loaded, { reason, required, cure }: Record<'reason' | 'required' | 'cure', string>) {
@@ -108,7 +108,7 @@ describe('a binary that is not there', () => {
     expectFailure(loaded, {
       reason: `- ${copy.root}/build/Release: there is no such folder\n- ${copy.binaries}: there is no binary in it\n`,
       required: 'glibc 2.34 or later',
-      cure: anewHere(copy),
+      cure: reinstallCure(copy),
     })
     rmSync(copy.binaries, { recursive: true })
     const { message } = await loadedIn({ cwd: copy.project, env: freshCache() })
@@ -121,14 +121,14 @@ describe('a binary that is not there', () => {
     [process.cwd(), 'there is no such file'],
     [path.resolve('package.json'), 'it does not end in .node'],
   ])('VGGNET_BINARY=%s', async (binary, reason) => {
-    const cure = 'Cure: unset VGGNET_BINARY, or let it name a whole vggnet.node that was built for this machine'
+    const cure = 'Cure: unset VGGNET_BINARY, or set it to an intact vggnet.node that was built for this machine'
     const loaded = await loadedIn({ env: { VGGNET_BINARY: binary } })
     expectFailure(loaded, { reason: `- ${binary} (VGGNET_BINARY): ${reason}`, required: 'glibc 2.34 or later', cure })
   })
 })
 
 describe('a damaged binary without a manifest ends a process of its own, and not ours', () => {
-  const cure = 'Cure: unset VGGNET_BINARY, or let it name a whole vggnet.node'
+  const cure = 'Cure: unset VGGNET_BINARY, or set it to an intact vggnet.node'
   const whole = (binary: string): number => readFileSync(binary).length
 
   test.each([0, 63, 64, 4096, 0.5, 0.7])('truncated to %s', async (length) => {
@@ -138,7 +138,7 @@ describe('a damaged binary without a manifest ends a process of its own, and not
     const loaded = await loadedIn({ env: { VGGNET_BINARY: binary, ...freshCache() } })
     expectFailure(loaded, {
       reason: `- ${binary}: `,
-      required: 'glibc 2.34 or later, a whole binary of this build',
+      required: 'glibc 2.34 or later, an intact binary of this build',
       cure,
     })
     expect(loaded.message).toMatch(/file too short|cannot read file data|was ended by SIG(BUS|SEGV)|ELF/)
@@ -148,7 +148,7 @@ describe('a damaged binary without a manifest ends a process of its own, and not
     const binary = path.join(newFolder(), 'vggnet.node')
     writeFileSync(binary, Buffer.from(Array.from({ length: 100_000 }, (_, at) => (at * 7919) % 251)))
     const loaded = await loadedIn({ env: { VGGNET_BINARY: binary, ...freshCache() } })
-    expectFailure(loaded, { reason: 'invalid ELF header', required: 'glibc 2.34 or later, a whole binary', cure })
+    expectFailure(loaded, { reason: 'invalid ELF header', required: 'glibc 2.34 or later, an intact binary', cure })
   })
 
   test('an addon of something else', async () => {
@@ -159,7 +159,7 @@ describe('a damaged binary without a manifest ends a process of its own, and not
     )
     copyFileSync(path.resolve('build/Release/libturbojpeg.so.0'), path.join(path.dirname(binary), 'libturbojpeg.so.0'))
     const loaded = await loadedIn({ env: { VGGNET_BINARY: binary, ...freshCache() } })
-    expectFailure(loaded, { reason: 'it is no addon of vggnet', required: 'glibc 2.34 or later', cure })
+    expectFailure(loaded, { reason: 'it is not an addon of vggnet', required: 'glibc 2.34 or later', cure })
   })
 
   test.each([
@@ -177,7 +177,7 @@ describe('a damaged binary without a manifest ends a process of its own, and not
     const loaded = await loadedIn({ env: { VGGNET_BINARY: binary, ...freshCache() } })
     expectFailure(loaded, {
       reason: `- ${binary}: `,
-      required: 'glibc 2.34 or later, a whole binary of this build',
+      required: 'glibc 2.34 or later, an intact binary of this build',
       cure,
     })
   })
@@ -193,12 +193,12 @@ describe("a package's own binary that is not what the package was made with", ()
     replaceText(file, buildId, 'fedcba9876543210')
     const loaded = await loadedIn({ cwd: copy.project, env: freshCache() })
     expectFailure(loaded, {
-      reason: `the package was made with build ${buildId}; it is of build fedcba9876543210\n`,
-      required: 'glibc 2.34 or later, a whole binary of this build',
-      cure: anewHere(copy),
+      reason: `the package was made with build ${buildId}; its build is fedcba9876543210\n`,
+      required: 'glibc 2.34 or later, an intact binary of this build',
+      cure: reinstallCure(copy),
     })
     expect(loaded.message).toMatch(
-      /vggnet\.glibc\.node has other content than the package was made with \(sha256 [0-9a-f]{16}, not [0-9a-f]{16}\)/,
+      /vggnet\.glibc\.node differs from the file that was packed \(sha256 [0-9a-f]{16}, not [0-9a-f]{16}\)/,
     )
   })
 
@@ -206,9 +206,9 @@ describe("a package's own binary that is not what the package was made with", ()
     const copy = installedCopy()
     await writeManifestIn(copy.binaries, { ...build, version: '9.9.9' })
     expectFailure(await loadedIn({ cwd: copy.project, env: freshCache() }), {
-      reason: `${addon}: is of vggnet 9.9.9, and the package of vggnet ${packageVersion()}\n`,
+      reason: `${addon}: belongs to vggnet 9.9.9, but the package is vggnet ${packageVersion()}\n`,
       required: 'glibc 2.34 or later',
-      cure: anewHere(copy),
+      cure: reinstallCure(copy),
     })
   })
 
@@ -222,8 +222,8 @@ describe("a package's own binary that is not what the package was made with", ()
     truncateSync(file, content.length - 5000)
     expectFailure(await loadedIn({ cwd: copy.project, env: freshCache() }), {
       reason: `${name} has ${content.length - 5000} bytes instead of ${content.length}; the package was made with build`,
-      required: 'glibc 2.34 or later, a whole binary of this build',
-      cure: anewHere(copy),
+      required: 'glibc 2.34 or later, an intact binary of this build',
+      cure: reinstallCure(copy),
     })
   })
 
@@ -231,9 +231,9 @@ describe("a package's own binary that is not what the package was made with", ()
     const copy = installedCopy()
     writeFileSync(path.join(copy.binaries, 'manifest.json'), '{"format": 1, "vers')
     expectFailure(await loadedIn({ cwd: copy.project, env: freshCache() }), {
-      reason: 'manifest.json beside it is damaged: ',
-      required: 'glibc 2.34 or later, a whole binary',
-      cure: anewHere(copy),
+      reason: 'manifest.json in its folder is damaged: ',
+      required: 'glibc 2.34 or later, an intact binary',
+      cure: reinstallCure(copy),
     })
   })
 })
@@ -249,7 +249,7 @@ describe('a library that is missing', () => {
     expectFailure(loaded, {
       reason: `${name} is missing from ${copy.binaries}; ${name}: cannot open shared object file`,
       required: `glibc 2.34 or later, ${name}, Node`,
-      cure: `Cure: ${name} belongs beside the binary: \`rm -rf ${copy.root} && npm install\``,
+      cure: `Cure: ${name} must be in the folder of the binary: \`rm -rf ${copy.root} && npm install\``,
     })
     expect(loaded.message.includes('sudo apt-get install libgomp1')).toBe(name === 'libgomp.so.1')
   })
@@ -264,7 +264,7 @@ describe('a library that is missing', () => {
   })
 })
 
-test('code that a bundler took elsewhere is told what to do', async () => {
+test('code that a bundler moved throws an error with the fix', async () => {
   const folder = newFolder()
   mkdirSync(path.join(folder, 'bundle', 'platform'), { recursive: true })
   for (const name of ['platform/package.js', 'error.js'])
@@ -273,7 +273,7 @@ test('code that a bundler took elsewhere is told what to do', async () => {
   const words = ['--input-type=module', '-e', "(await import('./bundle/platform/package.js')).packageRoot()"]
   const { stderr } = spawnSync(process.execPath, words, { cwd: folder, encoding: 'utf8' })
   expect(stderr).toMatch(/Found no package\.json of vggnet above .*bundle\/platform\/package\.js: a bundler/)
-  expect(stderr).toContain('Cure: have the bundler leave vggnet where it is (external: vggnet)')
+  expect(stderr).toContain('Cure: exclude vggnet from the bundle (external: vggnet)')
 })
 
 test('a truncated CUDA library of the package is not opened, and the processor computes all the same', async () => {
@@ -295,6 +295,6 @@ test('a truncated CUDA library of the package is not opened, and the processor c
   const { outcome, stderr } = await loadedIn({ cwd: copy.project, env: freshCache(), afterImport })
   expect({ outcome, stderr }).toEqual({
     outcome: 'works',
-    stderr: `device 'cuda' is not available: ${copy.binaries}/libvggnet_cuda.so is damaged, it has 4 bytes instead of 5000: install the package anew\n`,
+    stderr: `device 'cuda' is not available: ${copy.binaries}/libvggnet_cuda.so is damaged, it has 4 bytes instead of 5000: reinstall the package\n`,
   })
 })

@@ -2,11 +2,9 @@ import { chmodSync } from 'node:fs'
 import path from 'node:path'
 import { beforeEach, expect, test, vi } from 'vitest'
 import { folderOf } from '../../lib/platform/wheels/cache.mjs'
-import { pins } from '../../lib/platform/wheels/pins.mjs'
+import { cudaLibraryFiles, cudnnEngines, pins } from '../../lib/platform/wheels/pins.mjs'
 import { cudaEnvironment, cudaLibraries, positions } from '../../scripts/setup/cuda-libraries.mjs'
 import { newFolder, writeFiles } from './folder.js'
-
-const cudnnLibraries = ['', '_graph', '_ops', '_cnn', '_engines_runtime_compiled', '_heuristic']
 
 interface Versions {
   cudnn?: string
@@ -24,8 +22,8 @@ const filesOf = {
     'include/cudnn.h': '',
     'include/cudnn_graph.h': '',
     'include/cudnn_version.h': numbers(version, 'CUDNN_MAJOR', 'CUDNN_MINOR'),
-    ...Object.fromEntries(cudnnLibraries.map((name) => [`lib/libcudnn${name}.so.9`, ''])),
-    'lib/libcudnn_engines_precompiled.so.9': `\0${'x'.repeat(3 << 20)}${engines}\0`,
+    ...Object.fromEntries(cudaLibraryFiles.cudnn.map((name) => [`lib/${name}`, ''])),
+    [`lib/${cudnnEngines}`]: `\0${'x'.repeat(3 << 20)}${engines}\0`,
   }),
   cublas: (version: string) => ({
     'include/cublasLt.h': '',

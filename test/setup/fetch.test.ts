@@ -168,7 +168,7 @@ test('an index that offers another file is refused before anything is fetched', 
   await serve({ hash: 'f'.repeat(64) })
   await expect(install()).rejects.toMatchObject({
     code: 'HASH_MISMATCH',
-    message: expect.stringMatching(/received f{64}: the package index offers another file; nothing of it was kept$/),
+    message: expect.stringMatching(/received f{64}: the package index offers another file; nothing was kept$/),
   })
   expect({ starts: index.starts, kept: readdirSync(cache) }).toEqual({ starts: [], kept: [] })
 })
@@ -225,7 +225,7 @@ test('a full disk is said', async () => {
   symlinkSync('/dev/full', part())
   await expect(install()).rejects.toMatchObject({
     code: 'FILE_WRITE',
-    message: `could not write in ${cache}: the disk is full: make room there, or name another folder with VGGNET_CACHE (ENOSPC)`,
+    message: `could not write in ${cache}: the disk is full: free some space, or set VGGNET_CACHE to another folder (ENOSPC)`,
   })
 })
 
@@ -236,7 +236,9 @@ test('what is too large to be written while unpacking is said, and leaves nothin
     await installPin({ cache, name: 'small', pin, source: folderSource(links) }).catch(({ message }) => console.log(message))`
   const limited = 'ulimit -f 100; exec "$0" --input-type=module -e "$1"'
   const { stdout } = await promisify(execFile)('sh', ['-c', limited, process.execPath, program])
-  expect(stdout).toBe(`could not write in ${cache}: this process may not write so large a file (ulimit -f) (EFBIG)\n`)
+  expect(stdout).toBe(
+    `could not write in ${cache}: the file exceeds the size limit of this process (ulimit -f) (EFBIG)\n`,
+  )
   expect(readdirSync(cache)).toEqual([])
 })
 
@@ -244,7 +246,7 @@ test('a cache that cannot be written is said with the way out', async () => {
   cache = '/sys/vggnet'
   await expect(install()).rejects.toMatchObject({
     code: 'FILE_WRITE',
-    message: expect.stringMatching(/^could not write in \/sys\/vggnet: .* with VGGNET_CACHE \(E[A-Z]+\)$/),
+    message: expect.stringMatching(/^could not write in \/sys\/vggnet: .* set VGGNET_CACHE to .* \(E[A-Z]+\)$/),
   })
   const file = path.join(newFolder(), 'file')
   writeFileSync(file, '')
@@ -268,7 +270,7 @@ test('a wheel that lies in a folder needs no Python, and is checked', async () =
   truncateSync(path.join(links, wheel.file), wheel.bytes - 1)
   await expect(from(links)).rejects.toMatchObject({
     code: 'HASH_MISMATCH',
-    message: expect.stringMatching(/: it is damaged, or another file of that name; nothing of it was used$/),
+    message: expect.stringMatching(/: it is damaged, or another file of that name; it was not used$/),
   })
   expect(readdirSync(cache)).toEqual([])
 })

@@ -36,7 +36,7 @@ describe('writeAtomically', () => {
     }
     await expect(writeAtomically(file, failing())).rejects.toMatchObject({
       code: 'FILE_WRITE',
-      message: `Could not write ${file}: out of parts; what was there before is unchanged`,
+      message: `Could not write ${file}: out of parts; the old content is unchanged`,
     })
     expect(await readFile(file, 'utf8')).toBe('old')
     expect(await readdir(folder)).toEqual(['x'])

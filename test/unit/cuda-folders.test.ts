@@ -108,7 +108,7 @@ describe('a cuDNN', () => {
 
   it('that is for CUDA 12, or too old, does not, and is named', () => {
     const [foreign, old] = [folderOf({ [file]: engines('libcublasLt.so.12') }), folderOf(header(9, 7))]
-    expect(unfitCudnn(foreign)).toBe(`cuDNN in ${foreign} is for CUDA 12, and that for CUDA 13 is needed`)
+    expect(unfitCudnn(foreign)).toBe(`cuDNN in ${foreign} is for CUDA 12, but CUDA 13 is needed`)
     expect(unfitCudnn(old)).toBe(`cuDNN 9.7.2 in ${old} is too old: 9.8 or later is needed`)
   })
 })

@@ -9,7 +9,7 @@ const checkout: Installed = { root: '/a', version: '1.2.3', checkout: true, chos
 describe('the error of a binary that does not load', () => {
   it('says what was tried, why it failed, what is there, what is required, and what to type', () => {
     const missing = 'libdnnl.so.3: cannot open shared object file: No such file or directory'
-    const attempt = { position: '/a/vggnet.node', reason: missing }
+    const attempt = { location: '/a/vggnet.node', reason: missing }
     const error = loadFailure([attempt], here, checkout)
     expect(error.code).toBe('NATIVE_LOAD_FAILED')
     expect(error.message.split('\n')).toEqual([
@@ -18,21 +18,21 @@ describe('the error of a binary that does not load', () => {
       `- /a/vggnet.node: ${missing}`,
       'Found: linux x64, glibc 2.36, Node 20.20.2 (Node-API 9)',
       'Required: linux x64, glibc 2.34 or later, libdnnl.so.3, Node 20.17 or later (Node-API 8)',
-      'Cure: libdnnl.so.3 belongs beside the binary: `rm -rf /a/build && npm run build:native` in the checkout rebuilds it',
+      'Cure: libdnnl.so.3 must be in the folder of the binary: `rm -rf /a/build && npm run build:native` in the checkout builds it again',
     ])
   })
 
   // what a test cannot bring about here
   it.each([
     ['x.node: failed to map segment from shared object', /without noexec/],
-    ['a process that loaded it as a test was ended by SIGILL', /a processor that knows its instructions/],
+    ['a process that loaded it as a test was ended by SIGILL', /a processor with its instructions/],
     ['EACCES: permission denied', /chmod a\+rX/],
     [
       'libstdc++.so.6: cannot open shared object file: No such file or directory',
-      /package that holds libstdc\+\+\.so\.6/,
+      /package that contains libstdc\+\+\.so\.6/,
     ],
   ])('%s', (reason, words) => {
-    expect(loadFailure([{ position: '/a/x.node', reason }], here, checkout).message).toMatch(words)
+    expect(loadFailure([{ location: '/a/x.node', reason }], here, checkout).message).toMatch(words)
   })
 
   it.each([
@@ -44,7 +44,7 @@ describe('the error of a binary that does not load', () => {
     [{ chosen: true }, 'unset VGGNET_BINARY'],
   ])('has the cure of an installation like %j', (how, cure) => {
     const reason = 'x.node: file too short'
-    expect(loadFailure([{ position: 'x', reason }], here, { ...checkout, ...how }).message).toContain(`Cure: ${cure}`)
+    expect(loadFailure([{ location: 'x', reason }], here, { ...checkout, ...how }).message).toContain(`Cure: ${cure}`)
   })
 
   it('compares versions by number', () => {

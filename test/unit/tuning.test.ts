@@ -81,11 +81,13 @@ describe('a kept tuning', () => {
   })
 
   test('of another machine, build or format is left out, in words', () => {
-    expect(on({ processor: 'Q' })).toEqual({ reason: 'it is of another processor: "Q", not P 1' })
-    expect(on({ threads: 4 })).toEqual({ reason: 'it is of another count of threads: 4, not 2' })
-    expect(on({ isa: 'avx512_core' })).toEqual({ reason: 'it is of another instruction set: "avx512_core", not avx2' })
-    expect(on({ buildId: 'abd' })).toEqual({ reason: 'it is of another build: "abd", not abc' })
-    expect(read({ format: 2 })).toEqual({ reason: 'it is of format 2, not 1' })
+    expect(on({ processor: 'Q' })).toEqual({ reason: 'it belongs to another processor: "Q", not P 1' })
+    expect(on({ threads: 4 })).toEqual({ reason: 'it belongs to another number of threads: 4, not 2' })
+    expect(on({ isa: 'avx512_core' })).toEqual({
+      reason: 'it belongs to another instruction set: "avx512_core", not avx2',
+    })
+    expect(on({ buildId: 'abd' })).toEqual({ reason: 'it belongs to another build: "abd", not abc' })
+    expect(read({ format: 2 })).toEqual({ reason: 'its format is 2, not 1' })
   })
 
   test.each<[string, string]>([

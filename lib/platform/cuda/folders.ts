@@ -1,31 +1,32 @@
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, realpathSync } from 'node:fs'
 import path from 'node:path'
+import { cublasLtLibrary, cudaLibraryFiles, cudnnEngines, cudnnLibrary, oldestCudnn } from '../wheels/pins.mjs'
 
-/** What the search for NVIDIA's libraries depends on. */
+/** The system as the search for NVIDIA's libraries sees it. */
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>
-  /** The folder that all clones and installations of one user share. */
+  /** The per-user cache folder. */
   readonly cache: string
-  /** Names of what a folder holds; none where it does not exist. */
+  /** Returns the names in a folder, or none if it does not exist. */
   list(folder: string): readonly string[]
-  /** Whether these folders hold all that is needed. */
+  /** Returns whether these folders contain every library that is needed. */
   suffice(folders: readonly string[]): boolean
-  /** Why the cuDNN of a folder, which holds one, cannot serve; empty where it can. */
+  /** Returns why the cuDNN in a folder cannot be used, or '' if it can. */
   unfit(folder: string): string
-  /** Folders of the `nvidia` packages of the python3 in use; costs a process. */
+  /** Returns the library folders of the `nvidia` packages of python3. Starts a process. */
   python(): readonly string[]
 }
 
-/** A folder that is searched, and what names it: a variable, or a position in words. */
+/** A searched folder, and where its name comes from: a variable, or a location in words. */
 export interface SearchedFolder {
   readonly folder: string
   readonly from: string
 }
 
 export interface CudaSearch {
-  /** The preferred first, each once. */
+  /** The folders in order of preference, without duplicates. */
   readonly searched: readonly SearchedFolder[]
-  /** Why folders that hold such libraries are left out. */
+  /** The reasons why folders with such libraries are skipped. */
   readonly passedOver: readonly string[]
 }
 
@@ -37,9 +38,16 @@ const pathList = (value: string | undefined): string[] =>
 
 const ownCache = "vggnet's cache"
 
-const isLibrary = (name: string): boolean => /^lib(cudnn|cublasLt|nvrtc)[._]/.test(name)
+/** Returns the name of a library without its version: 'libcudnn.so.9' -> 'libcudnn'. */
+export const stemOf = (file: string): string => file.slice(0, file.indexOf('.'))
 
-/** The newest first: the cache keeps what older versions of vggnet were built with. */
+const stems = Object.values(cudaLibraryFiles).map(([main = '']) => stemOf(main))
+
+/** Whether a file is one of NVIDIA's libraries, in any version. */
+const isLibrary = (name: string): boolean =>
+  stems.some((stem) => name.startsWith(stem) && /^[._]/.test(name.slice(stem.length)))
+
+/** The newest first: the cache keeps the libraries that older versions of vggnet used. */
 function cachedFolders({ cache, list }: Surroundings): string[] {
   const newestFirst = (a: string, b: string): number => b.localeCompare(a, 'en', { numeric: true })
   return list(cache)
@@ -49,7 +57,7 @@ function cachedFolders({ cache, list }: Surroundings): string[] {
     .filter((folder) => list(folder).some(isLibrary))
 }
 
-/** Of a toolkit: NVIDIA's own have lib64, others (conda's) lib. */
+/** The library folders of a toolkit: lib64 in NVIDIA's, lib in conda's. */
 function toolkitFolders(home: string | undefined, { list }: Surroundings): string[] {
   if (!home) return []
   const others = ['lib', 'targets/x86_64-linux/lib'].map((name) => path.resolve(home, name))
@@ -63,7 +71,7 @@ function systemFolders({ list }: Surroundings): string[] {
 
 function installedFolders(around: Surroundings): SearchedFolder[] {
   const { env } = around
-  const positions: [from: string, folders: string[]][] = [
+  const locations: [from: string, folders: string[]][] = [
     ['VGGNET_CUDA_LIBRARIES', pathList(env.VGGNET_CUDA_LIBRARIES)],
     [ownCache, cachedFolders(around)],
     ['CUDA_HOME', toolkitFolders(env.CUDA_HOME, around)],
@@ -72,20 +80,20 @@ function installedFolders(around: Surroundings): SearchedFolder[] {
     ['LD_LIBRARY_PATH', pathList(env.LD_LIBRARY_PATH)],
     ['the system', systemFolders(around)],
   ]
-  return positions.flatMap(([from, folders]) => folders.map((folder) => ({ folder, from })))
+  return locations.flatMap(([from, folders]) => folders.map((folder) => ({ folder, from })))
 }
 
 function withoutRepeats(folders: readonly SearchedFolder[]): SearchedFolder[] {
   const names = folders.map(({ folder }) => folder)
-  return folders.filter(({ folder }, position) => names.indexOf(folder) === position)
+  return folders.filter(({ folder }, index) => names.indexOf(folder) === index)
 }
 
-/** The folders that are searched for NVIDIA's libraries, in order; python3 is asked only where the others lack some. */
+/** Lists the folders to search for NVIDIA's libraries, in order. Asks python3 only if the other folders lack a library. */
 export function searchForCuda(around: Surroundings): CudaSearch {
   const passedOver: string[] = []
   const fits = ({ folder, from }: SearchedFolder): boolean => {
-    const holdsCudnn = around.list(folder).some((name) => name.startsWith('libcudnn') && name.endsWith('.so.9'))
-    // what is in the cache came by its hash
+    const holdsCudnn = around.list(folder).some((name) => cudaLibraryFiles.cudnn.includes(name))
+    // the libraries in the cache were verified by their hash
     const reason = holdsCudnn && from !== ownCache ? around.unfit(folder) : ''
     if (reason !== '') passedOver.push(reason)
     return reason === ''
@@ -93,32 +101,30 @@ export function searchForCuda(around: Surroundings): CudaSearch {
   const installed = withoutRepeats(installedFolders(around)).filter(fits)
   if (around.suffice(installed.map(({ folder }) => folder))) return { searched: installed, passedOver }
   const known = new Set(installed.map(({ folder }) => folder))
-  const beside = around.python().filter((folder) => !known.has(folder))
-  const python = beside.map((folder) => ({ folder, from: "python3's packages" }))
+  const others = around.python().filter((folder) => !known.has(folder))
+  const python = others.map((folder) => ({ folder, from: "python3's packages" }))
   return { searched: [...installed, ...python.filter(fits)], passedOver }
 }
 
-const oldestCudnn = [9, 8] as const
-
 /**
- * Reason why the cuDNN of a folder cannot be used: cuDNN 9 is built for CUDA 12 and for CUDA 13, under the same names.
- * @returns empty if it can be used, or its version is unknown
+ * Returns why the cuDNN in a folder cannot be used, or '' if it can or if its version is unknown. cuDNN 9 is built for CUDA 12 and
+ * for CUDA 13, under the same names.
  */
 export function unfitCudnn(folder: string): string {
-  const version = libraryVersion('cudnn', path.join(folder, 'libcudnn.so.9'))
-  const [major, minor] = version.split('.').map(Number)
-  const [oldestMajor, oldestMinor] = oldestCudnn
-  if (version !== '' && (major !== oldestMajor || (minor ?? 0) < oldestMinor))
-    return `cuDNN ${version} in ${folder} is too old: ${oldestCudnn.join('.')} or later is needed`
+  const version = libraryVersion('cudnn', path.join(folder, cudnnLibrary))
+  const [major, minor = 0] = version.split('.').map(Number)
+  const [oldestMajor, oldestMinor = 0] = oldestCudnn.split('.').map(Number)
+  if (version !== '' && (major !== oldestMajor || minor < oldestMinor))
+    return `cuDNN ${version} in ${folder} is too old: ${oldestCudnn} or later is needed`
   const cuda = cudaOfCudnn(folder)
-  if (cuda !== '' && cuda !== '13') return `cuDNN in ${folder} is for CUDA ${cuda}, and that for CUDA 13 is needed`
+  if (cuda !== '' && cuda !== '13') return `cuDNN in ${folder} is for CUDA ${cuda}, but CUDA 13 is needed`
   return ''
 }
 
-/** NVIDIA's libraries that the CUDA backend needs, by the names of their pins. */
-export type CudaPart = 'cudnn' | 'cublas' | 'nvrtc'
+/** A name in `cudaPins`: one of NVIDIA's libraries that computing on a GPU needs. */
+export type CudaPart = keyof typeof cudaLibraryFiles
 
-/** Names of their Python packages. */
+/** The names of their Python packages' metadata folders. */
 const distributions: Readonly<Record<CudaPart, RegExp>> = {
   cudnn: /^nvidia_cudnn(?:_cu\d+)?-([\d.]+)\.dist-info$/,
   cublas: /^nvidia_cublas(?:_cu\d+)?-([\d.]+)\.dist-info$/,
@@ -145,8 +151,8 @@ function inHeader(folder: string): string | undefined {
 }
 
 /**
- * Version of a library, from its file's name, the folders around it or its header; it is not opened.
- * @returns empty if the version is unknown
+ * Returns the version of a library, '9.19.0.56', according to its file name, the folders around it or its header; '' if none of
+ * them states it. The library is not opened.
  */
 export function libraryVersion(part: CudaPart, file: string): string {
   const real = realpathSync(file)
@@ -156,21 +162,21 @@ export function libraryVersion(part: CudaPart, file: string): string {
   return named ?? cached ?? inDistributions(part, folder) ?? (part === 'cudnn' ? inHeader(folder) : undefined) ?? ''
 }
 
-const engines = 'libcudnn_engines_precompiled.so.9'
 const blockBytes = 1 << 20
 
-/** CUDA version that the cuDNN of a folder is built for (`12`), from the name of the cuBLASLt that it opens; empty if unknown. */
-export function cudaOfCudnn(folder: string): string {
-  const file = path.join(folder, engines)
+/** Returns the major CUDA version of a folder's cuDNN, '12', according to the name of the cuBLASLt in it; '' if unknown. */
+function cudaOfCudnn(folder: string): string {
+  const file = path.join(folder, cudnnEngines)
   if (!existsSync(file)) return ''
+  const name = `${stemOf(cublasLtLibrary)}.so.`
   const opened = openSync(file, 'r')
   try {
     const block = Buffer.alloc(blockBytes)
     for (let tail = '', read = 1; read > 0; ) {
       read = readSync(opened, block)
       const text = tail + block.toString('latin1', 0, read)
-      const at = text.indexOf('libcublasLt.so.')
-      const major = at === -1 ? undefined : /^\d+/.exec(text.slice(at + 15, at + 19))?.[0]
+      const at = text.indexOf(name)
+      const major = at === -1 ? undefined : /^\d+/.exec(text.slice(at + name.length, at + name.length + 4))?.[0]
       if (major !== undefined) return major
       tail = text.slice(-20)
     }

@@ -7,7 +7,7 @@ import { cacheFolder } from '../wheels/cache.mjs'
 import { listingSites } from '../wheels/python.mjs'
 import { type CudaSearch, type Surroundings, searchForCuda, unfitCudnn } from './folders.js'
 
-/** The CUDA library of this installation, or why there is none. */
+/** Returns the path of this installation's CUDA library, or why there is none. */
 export function cudaLibrary(
   { root, checkout, binary }: Pick<Installation, 'root' | 'checkout' | 'binary'>,
   env: Surroundings['env'],
@@ -26,20 +26,20 @@ export function cudaLibrary(
   return { library, noLibrary }
 }
 
-/** Why a CUDA library is not to be opened: opening a truncated one can end the process; empty where it may be. */
+/** Returns why a CUDA library must not be opened, or '' if it may be. Opening a truncated library can end the process. */
 function damage(library: string): string {
   let manifest: Manifest | undefined
   try {
     if (library !== '') manifest = manifestOf(library)
   } catch {
-    // beside the addon's own binary that is for its loader to say
+    // the loader of the addon reports a damaged manifest
     return ''
   }
   const fault = manifest && sizeFault(path.dirname(library), path.basename(library), manifest)
   return fault ? `${library} is damaged, it ${fault.text}: reinstall the package` : ''
 }
 
-/** What is to be done where a library is missing, and what there was that could not be taken. */
+/** Returns how to get a missing library, and why the libraries that were found are not used. */
 export function filesCure({ passedOver }: Pick<CudaSearch, 'passedOver'>): string {
   const cure = '`npx vggnet cuda install` fetches it, or VGGNET_CUDA_LIBRARIES=FOLDER:FOLDER names where it lies'
   return [...passedOver.map((reason) => `not used: ${reason}`), cure].join('; ')
@@ -53,7 +53,7 @@ function listFolder(folder: string): readonly string[] {
   }
 }
 
-/** The `lib` folders of the `nvidia` packages of the python3 in use. */
+/** Lists the `lib` folders of the `nvidia` packages of the python3 in use. */
 function pythonFolders(): readonly string[] {
   const { words, cwd } = listingSites
   const { status, stdout } = spawnSync('python3', words, {
@@ -69,7 +69,7 @@ function pythonFolders(): readonly string[] {
     .filter((folder) => existsSync(folder))
 }
 
-/** Why a cuDNN cannot serve; one that cannot be read is left to whoever opens it. */
+/** Returns why a cuDNN cannot be used. Opening it reports a file that cannot be read. */
 function unfit(folder: string): string {
   try {
     return unfitCudnn(folder)
@@ -79,7 +79,7 @@ function unfit(folder: string): string {
 }
 
 /**
- * Where NVIDIA's libraries are looked for on this machine.
+ * Lists the folders that are searched for NVIDIA's libraries on this machine.
  * @throws UNSUPPORTED_PLATFORM, NATIVE_LOAD_FAILED
  */
 export function cudaSearch(): CudaSearch {
@@ -91,13 +91,13 @@ export function cudaSearch(): CudaSearch {
 }
 
 /**
- * Where this process looks for libraries of CUDA; for NVIDIA's only where there is something that needs them.
+ * Returns where this process searches the CUDA libraries. Searches NVIDIA's only if there is a CUDA library that needs them.
  * @throws UNSUPPORTED_PLATFORM, NATIVE_LOAD_FAILED
  */
 export function cudaLocations(): CudaLocations {
-  const there = cudaLibrary(installation(), process.env, existsSync)
-  const noLibrary = damage(there.library)
-  const found = noLibrary === '' ? there : { library: '', noLibrary }
+  const installed = cudaLibrary(installation(), process.env, existsSync)
+  const noLibrary = damage(installed.library)
+  const found = noLibrary === '' ? installed : { library: '', noLibrary }
   const search = found.library === '' ? { searched: [], passedOver: [] } : cudaSearch()
   return { ...found, folders: search.searched.map(({ folder }) => folder), filesCure: filesCure(search) }
 }

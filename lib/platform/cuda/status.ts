@@ -1,30 +1,30 @@
 import { readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { native } from '../native.js'
-import { cudaLibraryFiles, cudaPins } from '../wheels/pins.mjs'
-import { type CudaPart, libraryVersion, type SearchedFolder } from './folders.js'
+import { cublasLtLibrary, cudaLibraryFiles, cudaPins, cudnnLibrary } from '../wheels/pins.mjs'
+import { type CudaPart, libraryVersion, type SearchedFolder, stemOf } from './folders.js'
 import { cudaSearch } from './locations.js'
 
-/** One of NVIDIA's libraries on this machine. Texts are empty where there is nothing to say. */
+/** The state of one of NVIDIA's libraries on this machine. Texts are '' if they do not apply. */
 export interface LibraryStatus {
   readonly name: 'cuDNN' | 'cuBLASLt' | 'NVRTC'
-  /** Whether there is no computing without it: of NVRTC only speed is lost. */
+  /** Whether computing needs it. NVRTC only makes it faster. */
   readonly needed: boolean
   readonly found: boolean
-  /** As far as it is known without opening it: `9.19.0.56`. */
+  /** The version, `9.19.0.56`, as far as it is known without opening the library. */
   readonly version: string
   readonly folder: string
-  /** What names the folder: a variable, or a position in words. */
+  /** Where the name of the folder comes from: a variable, or a location in words. */
   readonly from: string
   readonly bytes: number
-  /** Files that are not there; all of cuDNN must lie in one folder. */
+  /** The missing files. All files of cuDNN must be in one folder. */
   readonly missing: readonly string[]
 }
 
-/** What this machine has of NVIDIA's libraries. */
+/** The state of NVIDIA's libraries on this machine. */
 export interface LibrariesStatus {
   readonly libraries: readonly LibraryStatus[]
-  /** Why other copies of them are not used. */
+  /** The reasons why other copies of them are skipped. */
   readonly passedOver: readonly string[]
   readonly searched: readonly SearchedFolder[]
 }
@@ -42,8 +42,8 @@ const namesIn = (folder: string): string[] => {
   }
 }
 
-/** Folders searched before the one in use that hold only some of the libraries. They are skipped. */
-function halfThere(searched: readonly SearchedFolder[], inUse: string): string[] {
+/** Describes the incomplete copies of cuDNN that the search skipped before the one in use. */
+function incomplete(searched: readonly SearchedFolder[], inUse: string): string[] {
   const before = searched.slice(
     0,
     searched.findIndex(({ folder }) => folder === inUse),
@@ -56,16 +56,23 @@ function halfThere(searched: readonly SearchedFolder[], inUse: string): string[]
   })
 }
 
-/** Libraries of other versions, which have other names. */
-function others(searched: readonly SearchedFolder[]): string[] {
+/** Finds another major version of a library, such as '12', in a list of names. */
+function otherMajor(held: readonly string[], library: string): string | undefined {
+  const prefix = `${stemOf(library)}.so.`
+  return held
+    .filter((name) => name.startsWith(prefix) && name !== library)
+    .map((name) => name.slice(prefix.length))
+    .find((version) => /^\d+$/.test(version))
+}
+
+/** Describes libraries of other major versions, which have other names. */
+function otherVersions(searched: readonly SearchedFolder[]): string[] {
   return searched.flatMap(({ folder }) => {
     const held = namesIn(folder)
-    const cublas = held
-      .map((name) => /^libcublasLt\.so\.(\d+)$/.exec(name)?.[1])
-      .find((major) => major && major !== '13')
-    const cudnn = held.map((name) => /^libcudnn\.so\.(\d+)$/.exec(name)?.[1]).find((major) => major && major !== '9')
+    const cublas = otherMajor(held, cublasLtLibrary)
+    const cudnn = otherMajor(held, cudnnLibrary)
     return [
-      ...(cublas ? [`cuBLASLt in ${folder} is of CUDA ${cublas}, and that of CUDA 13 is needed`] : []),
+      ...(cublas ? [`cuBLASLt in ${folder} is for CUDA ${cublas}, but CUDA 13 is needed`] : []),
       ...(cudnn ? [`cuDNN ${cudnn} in ${folder}: cuDNN 9 is needed`] : []),
     ]
   })
@@ -83,14 +90,14 @@ function statusOf(
   const files = wanted.map((name) => held.find((one) => serves(name, one)))
   const bytes = files.reduce((sum, file) => sum + (file === undefined ? 0 : statSync(path.join(folder, file)).size), 0)
   const version = first === undefined ? '' : libraryVersion(part, first)
-  const missing = wanted.filter((_, position) => files[position] === undefined).map((name) => name.replace(/\.$/, ''))
+  const missing = wanted.filter((_, index) => files[index] === undefined).map((name) => name.replace(/\.$/, ''))
   const from = searched.find((entry) => entry.folder === folder)?.from ?? ''
   const found = missing.length === 0
   return { name: names[part], needed: part !== 'nvrtc', found, version, folder, from, bytes, missing }
 }
 
 /**
- * What this machine has of NVIDIA's libraries; none is opened.
+ * Reports NVIDIA's libraries on this machine, without opening them.
  * @throws UNSUPPORTED_PLATFORM, NATIVE_LOAD_FAILED
  */
 export function librariesStatus(): LibrariesStatus {
@@ -99,7 +106,7 @@ export function librariesStatus(): LibrariesStatus {
   const paths = new Map(files.map((file) => [file.name, file.path]))
   const libraries = cudaPins.map((part) => statusOf(part, searched, paths))
   const cudnn = libraries.find(({ name, found }) => name === 'cuDNN' && found)
-  const half = cudnn === undefined ? [] : halfThere(searched, cudnn.folder)
-  const foreign = libraries.every(({ found }) => found) ? [] : others(searched)
-  return { libraries, passedOver: [...passedOver, ...half, ...foreign], searched }
+  const partial = cudnn === undefined ? [] : incomplete(searched, cudnn.folder)
+  const foreign = libraries.every(({ found }) => found) ? [] : otherVersions(searched)
+  return { libraries, passedOver: [...passedOver, ...partial, ...foreign], searched }
 }

@@ -1,4 +1,4 @@
-// Whether a binary may be loaded into this process: a damaged one would end the process.
+// Checks a binary before it is loaded into this process, because a damaged binary ends the process.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -8,7 +8,7 @@ import { packageVersion } from '../package.js'
 import { cacheFolder, firstBytes } from '../wheels/cache.mjs'
 import { addonFiles, type FileFault, fileFault, type Manifest, manifestName, manifestOf } from './manifest.js'
 
-/** What came of it: the binary's build; why it does not load; or nothing, where no process could be started. */
+/** The result of loading a binary in a separate process: its build, or why it does not load; empty if no process could start. */
 export interface TriedBinary {
   readonly buildId?: string
   readonly reason?: string
@@ -19,14 +19,14 @@ const answer = (what) => process.stdout.write(JSON.stringify(what))
 try {
   const { buildInfo } = require(process.argv[1])
   if (typeof buildInfo === 'function') answer({ buildId: buildInfo().buildId })
-  else answer({ reason: 'it is no addon of vggnet' })
+  else answer({ reason: 'it is not an addon of vggnet' })
 } catch (error) {
   answer({ reason: String(error && error.message) })
 }`
 
-const patience = 60_000
+const timeoutMs = 60_000
 
-/** Whether `execPath -e` runs a program. In Electron, or an application in one file, it would start the application again. */
+/** Whether `execPath -e` runs a program. In Electron, or in an application in one file, it would start the application again. */
 export function isPlainNode(): boolean {
   const { electron, bun, deno } = process.versions
   if (electron || bun || deno || process.getBuiltinModule?.('node:sea')?.isSea()) return false
@@ -36,28 +36,28 @@ export function isPlainNode(): boolean {
 /** The last line of a process's output. */
 const lastLine = (text: string): string => text.trimEnd().split('\n').at(-1)?.trim() ?? ''
 
-/** Loads a binary in a process of its own, which takes a tenth of a second. */
-export function triedApart(binary: string): TriedBinary {
+/** Loads a binary in a separate process, which takes 0.1 s. */
+function tryInProcess(binary: string): TriedBinary {
   if (!isPlainNode()) return {}
-  // what a debugger or a loader of TypeScript would add has no position there
+  // without the options of a debugger or a TypeScript loader
   const { NODE_OPTIONS: _, ...env } = process.env
   try {
     const { error, signal, status, stdout, stderr } = spawnSync(process.execPath, ['-e', program, binary], {
       env: { ...env, OMP_WAIT_POLICY: 'passive' },
       encoding: 'utf8',
-      timeout: patience,
+      timeout: timeoutMs,
       killSignal: 'SIGKILL',
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     if (error && 'code' in error && error.code === 'ETIMEDOUT') {
-      return { reason: 'a process that loaded it as a test did not end in a minute' }
+      return { reason: 'a process that loaded it as a test did not end within a minute' }
     }
     if (error) return {}
     if (signal) return { reason: `a process that loaded it as a test was ended by ${signal}` }
     if (stdout === '') return { reason: `a process that loaded it ended with ${status}: ${lastLine(stderr)}` }
     return JSON.parse(stdout) as TriedBinary
   } catch {
-    // a Node that may start no processes (--permission)
+    // this Node may not start processes (--permission)
     return {}
   }
 }
@@ -67,40 +67,40 @@ const faultText = ({ name, text }: FileFault): string => `${name} ${text}`
 function obstacleBeside(binary: string, manifest: Manifest): string {
   const folder = path.dirname(binary)
   const own = packageVersion()
-  if (manifest.version !== own) return `is of vggnet ${manifest.version}, and the package of vggnet ${own}`
+  if (manifest.version !== own) return `belongs to vggnet ${manifest.version}, but the package is vggnet ${own}`
   const faults = addonFiles(manifest).flatMap((name) => fileFault(folder, name, manifest) ?? [])
   if (faults.length === 0) return ''
-  const { buildId, reason = '' } = triedApart(binary)
-  // the system may have what is missing
+  const { buildId, reason = '' } = tryInProcess(binary)
+  // the system may have the missing libraries
   const wrong = faults.filter(({ kind }) => kind !== 'missing')
   if (wrong.length === 0) return reason && [...faults.map(faultText), reason].join('; ')
-  const other = buildId === undefined || buildId === manifest.buildId ? reason : `it is of build ${buildId}`
+  const other = buildId === undefined || buildId === manifest.buildId ? reason : `its build is ${buildId}`
   return [...wrong.map(faultText), `the package was made with build ${manifest.buildId}`, other]
     .filter(Boolean)
     .join('; ')
 }
 
 /**
- * Why a binary that has not been seen to load must not be loaded into this process, in words; empty where it may be: a
- * package's own with the right content, and another that loads in a process of its own.
+ * Returns why a new binary must not be loaded into this process, or '' if it may be. The package's own binary must have the content
+ * that the manifest states; any other binary must load in a separate process.
  */
 export function obstacleTo(binary: string): string {
   let manifest: Manifest | undefined
   try {
     manifest = manifestOf(binary)
   } catch (error) {
-    return `${manifestName} beside it is damaged: ${messageOf(error)}`
+    return `${manifestName} in its folder is damaged: ${messageOf(error)}`
   }
-  return manifest === undefined ? (triedApart(binary).reason ?? '') : obstacleBeside(binary, manifest)
+  return manifest === undefined ? (tryInProcess(binary).reason ?? '') : obstacleBeside(binary, manifest)
 }
 
-/** In the per-user cache; where none can be written, every binary is new each time. */
+/** The record of binaries that have loaded before, in the per-user cache. Without a writable cache, every binary is new. */
 const recordName = 'binaries.json'
-/** Of the record; the oldest are forgotten. */
+/** Maximum number of binaries in the record; the oldest are dropped. */
 const mostKept = 32
 const longestRecord = 65_536
 
-/** Changes whenever the binary, a library beside it or the manifest is written again. @throws where there is no such file */
+/** Returns a text that changes when the binary, a library in its folder or the manifest is rewritten. @throws if a file is missing */
 export function fingerprintOf(binary: string): string {
   const folder = path.dirname(binary)
   const libraries = readdirSync(folder).filter((name) => /\.so(\.\d+)*$/.test(name) || name === manifestName)
@@ -114,7 +114,7 @@ export function fingerprintOf(binary: string): string {
 
 const recordFile = (env: NodeJS.ProcessEnv): string => path.join(cacheFolder(env), recordName)
 
-/** Path to fingerprint, the newest last; nothing where the record cannot be read. */
+/** The fingerprints by path, the newest last; empty if the record cannot be read. */
 function kept(file: string): Record<string, string> {
   try {
     const { loaded } = JSON.parse(firstBytes(file, longestRecord))
@@ -124,22 +124,22 @@ function kept(file: string): Record<string, string> {
   }
 }
 
-/** Whether this binary, as it is now, has been loaded before. */
+/** Whether this binary has been loaded before, with this fingerprint. */
 export function isKnown(binary: string, fingerprint: string): boolean {
   try {
     return kept(recordFile(process.env))[binary] === fingerprint
   } catch {
-    // the user has no folder of his own
+    // the user has no home folder
     return false
   }
 }
 
-/** With the folder above; not { recursive: true }, which does not end under /proc. */
+/** Creates a folder and its parent. Not with { recursive: true }, which never ends under /proc. */
 function makeFolder(folder: string): void {
-  for (const one of [path.dirname(folder), folder]) if (!existsSync(one)) mkdirSync(one)
+  for (const name of [path.dirname(folder), folder]) if (!existsSync(name)) mkdirSync(name)
 }
 
-/** Keeps in mind that a binary loads; says nothing where that cannot be kept. */
+/** Records that a binary loads. Ignores errors: without a record, the next process checks the binary again. */
 export function remember(binary: string, fingerprint: string): void {
   try {
     const file = recordFile(process.env)
@@ -154,7 +154,5 @@ export function remember(binary: string, fingerprint: string): void {
       rmSync(unfinished, { force: true })
       throw error
     }
-  } catch {
-    // a cache that cannot be written costs the next process the same look
-  }
+  } catch {}
 }

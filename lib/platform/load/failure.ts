@@ -1,33 +1,33 @@
 import { VggError } from '../../error.js'
 import { nodeFloor } from './node-check.js'
 
-/** Of the binaries that come with the package: Ubuntu 22.04, Debian 12, RHEL 9. */
+/** The oldest glibc of the package's binaries: Ubuntu 22.04, Debian 12 and RHEL 9 have it or a later version. */
 export const glibcFloor = '2.34'
 
-/** Where a binary was looked for, and why it was not taken. */
+/** A location where a binary was searched, and why it was not loaded. */
 export interface Attempt {
-  readonly position: string
+  readonly location: string
   readonly reason: string
 }
 
-/** The machine as far as it decides whether a binary loads. */
+/** The properties of a machine that decide whether a binary loads. */
 export interface Machine {
   readonly platform: string
   readonly arch: string
   readonly node: string
   /** Node-API version of this Node. */
   readonly napi: string
-  /** Undefined where the C library is not glibc, as on Alpine. */
+  /** Undefined if the C library is not glibc, as on Alpine. */
   readonly glibc: string | undefined
 }
 
-/** This machine; takes some milliseconds. */
+/** Describes this machine; takes some milliseconds. */
 export function machine(): Machine {
   const { report } = process as { report?: { excludeNetwork?: boolean; getReport(): object } }
   const { excludeNetwork = false } = report ?? {}
-  // its network part looks names up, which can take seconds
+  // the network part of a report resolves host names, which can take seconds
   if (report) report.excludeNetwork = true
-  // it writes no file here, and is the only source of glibc's version in Node
+  // the only source of the version of glibc in Node; getReport writes no file
   const { header } = (report?.getReport() ?? {}) as { header?: { glibcVersionRuntime?: string } }
   if (report) report.excludeNetwork = excludeNetwork
   return {
@@ -39,7 +39,7 @@ export function machine(): Machine {
   }
 }
 
-/** Whether one version is older than another, number by number. */
+/** Whether a version is older than another, compared number by number. */
 export const isOlder = (one: string, other: string): boolean => one.localeCompare(other, 'en', { numeric: true }) < 0
 
 function supported({ platform, arch, glibc }: Machine): boolean {
@@ -62,7 +62,7 @@ function platformCure({ platform, arch, glibc }: Machine): string {
   return 'Linux on x64, which a virtual machine, WSL 2 or a container gives: `docker run -it --platform linux/amd64 node:22-bookworm-slim`'
 }
 
-/** The error of a system that vggnet has no binary for. */
+/** Creates the error for a system without a binary of vggnet. */
 function platformFailure(attempts: readonly Attempt[], here: Machine): VggError {
   const lines = [
     `vggnet does not run on this system.`,
@@ -79,10 +79,10 @@ const triedLines = (attempts: readonly Attempt[]): string[] =>
     ? []
     : [
         'Tried:',
-        ...attempts.map(({ position, reason }) => `- ${position}: ${reason.trimEnd().replaceAll('\n', '\n  ')}`),
+        ...attempts.map(({ location, reason }) => `- ${location}: ${reason.trimEnd().replaceAll('\n', '\n  ')}`),
       ]
 
-/** The error that explains why no binary could be loaded: what was tried, what is there, what is required, what to type. */
+/** Creates the error for a binary that does not load: the attempts, the machine, the requirements, and the fix. */
 export function loadFailure(attempts: readonly Attempt[], here: Machine, installed: Installed): VggError {
   if (!supported(here)) return platformFailure(attempts, here)
   const cause: Cause = causeOf(attempts.at(-1)?.reason ?? '', installed)
@@ -96,49 +96,49 @@ export function loadFailure(attempts: readonly Attempt[], here: Machine, install
   return new VggError('NATIVE_LOAD_FAILED', lines.join('\n'))
 }
 
-/** The error where this system is none that vggnet runs on; undefined where it is one. */
+/** Returns the error for a system that vggnet does not support, or undefined for a supported one. */
 export function unsupported(here: Machine): VggError | undefined {
   return supported(here) ? undefined : platformFailure([], here)
 }
 
-/** How the package is installed, as far as a cure depends on it. */
+/** How the package is installed; the cure depends on it. */
 export interface Installed {
   /** The folder of package.json. */
   readonly root: string
   readonly version: string
-  /** Whether it holds the sources of the native code. */
+  /** Whether it is a checkout, with the sources of the native code. */
   readonly checkout: boolean
   /** Whether VGGNET_BINARY names the binary. */
   readonly chosen: boolean
 }
 
-/** What a reason means. */
+/** The cause of a failed attempt. */
 export interface Cause {
-  /** The glibc that it asks for. */
+  /** The version of glibc that the binary needs. */
   readonly glibc?: string
-  /** What else it asks for, and is not there. */
+  /** Other requirements that are not met. */
   readonly needs: readonly string[]
   readonly cure: string
 }
 
-/** Reason of an attempt in a folder that does not exist. */
+/** The reason of an attempt in a folder that does not exist. */
 export const noFolder = 'there is no such folder'
 
 const bundled = ['libdnnl.so.3', 'libgomp.so.1', 'libturbojpeg.so.0']
 
-/** Gets a whole binary: npm leaves a package that it has installed as it is, --force or not. */
-function reinstall({ root, checkout, chosen }: Installed): string {
-  if (chosen) return 'unset VGGNET_BINARY, or let it name a whole vggnet.node that was built for this machine'
-  if (checkout) return `\`rm -rf ${root}/build && npm run build:native\` in the checkout rebuilds it`
+/** How to get an intact binary. npm does not replace an installed package, not even with --force. */
+function reinstallCure({ root, checkout, chosen }: Installed): string {
+  if (chosen) return 'unset VGGNET_BINARY, or set it to an intact vggnet.node that was built for this machine'
+  if (checkout) return `\`rm -rf ${root}/build && npm run build:native\` in the checkout builds it again`
   if (root.includes('/.pnpm/')) return '`rm -rf node_modules && pnpm install` reinstalls the package'
-  return `\`rm -rf ${root} && npm install\` reinstalls the package (npm install alone leaves it as it is)`
+  return `\`rm -rf ${root} && npm install\` reinstalls the package (npm install alone does not replace it)`
 }
 
 const symbolVersion = /version [`'](GLIBC|GLIBCXX|CXXABI)_([\d.]+)' not found/
 const missingLibrary = /([^\s:]+\.so[.\d]*): cannot open shared object file: No such file/
 
 function ofSymbolVersion(family: string, version: string, installed: Installed): Cause {
-  const build = installed.checkout ? `; or ${reinstall(installed)}, for this system` : ''
+  const build = installed.checkout ? `; or ${reinstallCure(installed)}, for this system` : ''
   if (family === 'GLIBC') return { glibc: version, needs: [], cure: `a system with glibc ${version} or later${build}` }
   const needs = [`libstdc++ with ${family}_${version}`]
   return { needs, cure: `a newer libstdc++ (the package libstdc++6 of a newer system, or g++ 11 or later)${build}` }
@@ -147,15 +147,15 @@ function ofSymbolVersion(family: string, version: string, installed: Installed):
 function ofLibrary(file: string, installed: Installed): Cause {
   const name = file.split('/').at(-1) ?? file
   const needs = [name]
-  if (!bundled.includes(name)) return { needs, cure: `the system's package that holds ${name}` }
-  const beside = `${name} belongs beside the binary: ${reinstall(installed)}`
+  if (!bundled.includes(name)) return { needs, cure: `the system package that contains ${name}` }
+  const beside = `${name} must be in the folder of the binary: ${reinstallCure(installed)}`
   return { needs, cure: name === 'libgomp.so.1' ? `${beside}; or \`sudo apt-get install libgomp1\`` : beside }
 }
 
 const damaged =
-  /file too short|invalid ELF header|ELF|cannot read file data|SIGBUS|SIGSEGV|bytes instead of|other content|is damaged/
+  /file too short|invalid ELF header|ELF|cannot read file data|SIGBUS|SIGSEGV|bytes instead of|differs from the file|is damaged/
 
-/** What the reason of an attempt means. */
+/** Derives the cause of a failed attempt from its reason. */
 export function causeOf(reason: string, installed: Installed): Cause {
   if (reason === noFolder && !installed.checkout && !installed.chosen) {
     const cure =
@@ -167,12 +167,12 @@ export function causeOf(reason: string, installed: Installed): Cause {
   const [, library] = missingLibrary.exec(reason) ?? []
   if (library) return ofLibrary(library, installed)
   if (/failed to map segment/.test(reason)) {
-    const cure = 'an installation on a file system that programs may be run from (mounted without noexec)'
+    const cure = 'an installation on a file system that is mounted without noexec'
     return { needs: ['a file system without noexec'], cure }
   }
-  if (/SIGILL/.test(reason)) return { needs: ['a processor that knows its instructions'], cure: reinstall(installed) }
+  if (/SIGILL/.test(reason)) return { needs: ['a processor with its instructions'], cure: reinstallCure(installed) }
   if (/[Pp]ermission denied|EACCES/.test(reason)) {
     return { needs: [], cure: 'let this user read the file (chmod a+rX), or install the package as this user' }
   }
-  return { needs: damaged.test(reason) ? ['a whole binary of this build'] : [], cure: reinstall(installed) }
+  return { needs: damaged.test(reason) ? ['an intact binary of this build'] : [], cure: reinstallCure(installed) }
 }

@@ -3,21 +3,21 @@ import { readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { isObject } from '../../options.js'
 
-/** The CUDA library; without the suffix .node: the loader of binaries would take it for the addon. */
+/** File name of the CUDA library. Its suffix is not .node, because the loader of binaries would mistake it for the addon. */
 export const cudaLibraryName = 'libvggnet_cuda.so'
 
 export const manifestName = 'manifest.json'
 
-/** What the package says about its own binaries, as scripts/setup/prebuild.mjs writes it. */
+/** The package's description of its own binaries, which scripts/setup/prebuild.mjs writes. */
 export interface Manifest {
   readonly version: string
   readonly buildId: string
-  /** The newest symbol version that any of them needs: { GLIBC: '2.34' }. */
+  /** The newest symbol versions that the binaries need: { GLIBC: '2.34' }. */
   readonly needs: Readonly<Record<string, string>>
   readonly files: Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>
 }
 
-/** The manifest that a binary lies beside; undefined where it is none of a package's own. @throws what JSON.parse throws */
+/** Returns the manifest in the folder of a binary; undefined if the binary is not a package's own. @throws SyntaxError */
 export function manifestOf(binary: string): Manifest | undefined {
   let text: string
   try {
@@ -26,24 +26,24 @@ export function manifestOf(binary: string): Manifest | undefined {
     return undefined
   }
   const manifest: unknown = JSON.parse(text)
-  // a file of that name may be another program's
+  // a file of that name may belong to another program
   if (!isObject(manifest) || !isObject(manifest.files)) return undefined
   return Object.hasOwn(manifest.files, path.basename(binary)) ? (manifest as unknown as Manifest) : undefined
 }
 
-/** The files of a manifest that the addon is loaded with; the CUDA library is loaded when it is asked for. */
+/** Returns the files that are loaded with the addon. The CUDA library is loaded only on request. */
 export const addonFiles = ({ files }: Manifest): string[] =>
   Object.keys(files).filter((name) => name !== cudaLibraryName)
 
-/** As a package manager unpacked it, or not. */
+/** How a file differs from the manifest. */
 export interface FileFault {
   readonly name: string
   readonly kind: 'missing' | 'size' | 'content'
-  /** In words, without its name. */
+  /** The difference in words, without the name of the file. */
   readonly text: string
 }
 
-/** What is wrong with a file's presence and size, which costs next to nothing to know. */
+/** Compares a file's existence and size with the manifest, which is fast. */
 export function sizeFault(folder: string, name: string, { files }: Manifest): FileFault | undefined {
   const wanted = files[name]?.bytes
   const found = statSync(path.join(folder, name), { throwIfNoEntry: false })?.size
@@ -52,7 +52,7 @@ export function sizeFault(folder: string, name: string, { files }: Manifest): Fi
   return { name, kind: 'size', text: `has ${found} bytes instead of ${wanted}` }
 }
 
-/** As `sizeFault`, and by content: half a second for each GB. */
+/** Compares a file's existence, size and SHA-256 with the manifest; takes half a second per GB. */
 export function fileFault(folder: string, name: string, manifest: Manifest): FileFault | undefined {
   const fault = sizeFault(folder, name, manifest)
   if (fault) return fault
@@ -62,5 +62,5 @@ export function fileFault(folder: string, name: string, manifest: Manifest): Fil
     .digest('hex')
   if (found === wanted) return undefined
   const [is, made] = [found.slice(0, 16), wanted?.slice(0, 16)]
-  return { name, kind: 'content', text: `has other content than the package was made with (sha256 ${is}, not ${made})` }
+  return { name, kind: 'content', text: `differs from the file that was packed (sha256 ${is}, not ${made})` }
 }

@@ -15,24 +15,24 @@ import path from 'node:path'
 import { writeProblem } from './problem.mjs'
 
 /**
- * The folder that all clones and installations of one user share.
+ * Returns the cache folder, which all clones and installations of a user share.
  * @param {Readonly<Record<string, string | undefined>>} [env]
  */
 export function cacheFolder(env = process.env) {
   if (env.VGGNET_CACHE) return path.resolve(env.VGGNET_CACHE)
   const { XDG_CACHE_HOME: base } = env
-  // The XDG specification: a path that is not absolute is to be ignored.
+  // XDG specification: a relative path must be ignored.
   return path.join(base && path.isAbsolute(base) ? base : path.join(homedir(), '.cache'), 'vggnet')
 }
 
 /**
- * Where a pin's content lies once it has been fetched. A changed pin gets a folder of its own.
+ * Returns the folder of a pin's content in the cache. A changed pin has another folder.
  * @param {string} cache
  * @param {string} name
  * @param {Pick<import('./pins.mjs').Pin, 'version' | 'wheels'>} pin
  */
 export function folderOf(cache, name, { version, wheels }) {
-  // just what decides the content, in this order: another text would be another folder
+  // only the fields that determine the content, in a fixed order: another text would be another folder
   const content = wheels.map(({ requirement, sha256, options, take, leave }) => {
     return { requirement, sha256, options, take, leave }
   })
@@ -40,7 +40,7 @@ export function folderOf(cache, name, { version, wheels }) {
   return path.join(cache, `${name}-${version}-${key}`)
 }
 
-/** @param {string} folder @throws WheelProblem FILE_WRITE */
+/** Creates a folder and its parents. @param {string} folder @throws WheelProblem FILE_WRITE */
 export function makeFolder(folder) {
   try {
     mkdirSync(folder, { recursive: true })
@@ -50,7 +50,7 @@ export function makeFolder(folder) {
 }
 
 /**
- * Where a wheel lies while it is needed: `part` while it is fetched, then `whole`.
+ * Returns the temporary paths of a wheel in the cache: `part` while it is fetched, then `whole`.
  * @param {string} cache
  * @param {{ file: string }} wheel
  */
@@ -64,7 +64,7 @@ const oneHour = 3_600_000
 const oneMonth = 30 * 24 * oneHour
 
 /**
- * A new folder inside the cache, so that finished files are moved by a rename.
+ * Creates a temporary folder in the cache. It is on the same file system, so the finished content can be renamed.
  * @param {string} cache
  */
 export function newUnfinishedFolder(cache) {
@@ -77,16 +77,16 @@ export function newUnfinishedFolder(cache) {
 }
 
 /**
- * Removes what installs that were killed have left: folders half unpacked after an hour, as their process may still be
- * running, and wheels half fetched, which another install continues, after a month.
+ * Removes what killed installs left: incomplete folders after an hour, because their process may still run, and partial downloads,
+ * which another install continues, after a month.
  * @param {string} cache
  */
 export function removeForgotten(cache) {
   for (const name of readdirSync(cache)) {
-    const patience = name.startsWith(unfinished) ? oneHour : name.startsWith('.fetching-') ? oneMonth : Infinity
+    const lifetime = name.startsWith(unfinished) ? oneHour : name.startsWith('.fetching-') ? oneMonth : Infinity
     const file = path.join(cache, name)
     const age = Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Date.now())
-    if (age > patience) rmSync(file, { recursive: true, force: true })
+    if (age > lifetime) rmSync(file, { recursive: true, force: true })
   }
 }
 

@@ -1,11 +1,11 @@
 /**
- * A program for Python: `REQUIREMENT SHA256 PART [OPTION ...]` lets pip find a wheel, by its own settings (index, proxies,
- * certificates, passwords), and appends to the file PART what is missing of it, which pip alone cannot. It prints lines of
- * JSON: `local` (a file on this machine, nothing is fetched), `file` and its hash at the index, `at` and `of` (bytes), `again`
- * (why another attempt is made), `whole`; or, last, `unable` (this pip is another than is known here), `absent` (with the
- * versions that there are), `failed`, `unwritable`.
- * The flock: where the process that reads the lines is killed, this one ends with its next line, and until then nobody else
- * may append.
+ * A Python program with the arguments REQUIREMENT SHA256 PART [OPTION ...]. It lets pip find a wheel, by pip's settings (index, proxies,
+ * certificates, passwords), and appends the missing bytes to the file PART. `pip download` cannot do this: it deletes an
+ * interrupted download at its end, resumes within one process only (from pip 25.1 on), and prints no address to resume from.
+ * The program prints lines of JSON: `local` (the path of a file on this machine), `file` and its hash in the index, `at` and `of`
+ * (bytes), `again` (the reason for another attempt), `whole`; or, last, `unable` (this pip has other internals), `absent` (with the
+ * versions in the index), `failed`, `unwritable`.
+ * The flock: if the process that reads the lines is killed, this program ends at its next line; until then nobody else may append.
  */
 export const fetchProgram = `
 import errno, fcntl, json, logging, os, signal, sys, time

@@ -11,9 +11,9 @@ import { isolated, runPython } from './python.mjs'
 /**
  * @typedef {import('./pins.mjs').Wheel} Wheel
  * @typedef {{ doing: 'fetching' | 'checking' | 'unpacking' | 'waiting' | 'trying again', bytes: number, of: number, reason?: string }} Progress
- *   with the bytes of one wheel, or of what is unpacked; `reason`: for what is waited, why again
+ *   `bytes` and `of` count the bytes of one wheel, or of the unpacked files; `reason`: the reason for waiting or trying again
  * @typedef {{ signal?: AbortSignal, onProgress?: (progress: Progress) => void }} Watching
- * @typedef {{ file: string, forget: () => void }} Fetched a wheel whose hash is right; `forget` when it is needed no more
+ * @typedef {{ file: string, forget: () => void }} Fetched a verified wheel; `forget` removes it if it is temporary
  */
 
 const cure = 'check the network (with a proxy: HTTPS_PROXY; a mirror: PIP_INDEX_URL) and run the command again'
@@ -29,7 +29,7 @@ async function sha256Of(file, signal) {
 const mismatch = ({ requirement, sha256 }, found, source) =>
   new WheelProblem(
     'HASH_MISMATCH',
-    `Expected SHA-256 ${sha256} for ${requirement} but received ${found}: ${source}; nothing of it was kept`,
+    `Expected SHA-256 ${sha256} for ${requirement} but received ${found}: ${source}; nothing was kept`,
   )
 
 const damaged = 'the download was damaged, or the package index served another file'
@@ -38,7 +38,7 @@ const damaged = 'the download was damaged, or the package index served another f
  * @param {string} file
  * @param {Wheel} wheel
  * @param {Watching} watching
- * @returns {Promise<string>} its hash where it is not the right one, otherwise empty
+ * @returns {Promise<string>} the SHA-256 of the file if it is wrong, otherwise ''
  */
 export async function wrongHash(file, wheel, { signal, onProgress }) {
   onProgress?.({ doing: 'checking', bytes: wheel.bytes, of: wheel.bytes })
@@ -47,16 +47,16 @@ export async function wrongHash(file, wheel, { signal, onProgress }) {
 }
 
 /**
- * Runs the program for Python, each of its lines as an object.
+ * Runs the Python program and passes each line of its output as an object.
  * @param {string} python
  * @param {string[]} parameters
  * @param {(line: Record<string, any>) => void} onLine
- * @param {AbortSignal} [signal] ends it; what it has received is kept
- * @returns {Promise<string>} its output on stderr
+ * @param {AbortSignal} [signal] ends the program; the bytes received are kept
+ * @returns {Promise<string>} its stderr
  */
 async function converse(python, parameters, onLine, signal) {
   signal?.throwIfAborted()
-  // detached: Ctrl-C at a terminal is for this process, which ends the other in an order that is known
+  // detached: Ctrl-C at a terminal reaches this process only, which then ends the other
   const { words, cwd } = isolated(['-c', fetchProgram, ...parameters])
   const options = { cwd, detached: true, stdio: /** @type {any} */ (['ignore', 'pipe', 'pipe']) }
   const child = spawn(python, words, options)
@@ -81,7 +81,7 @@ function failure(wheel, { absent, failed, unwritable, words }, log, folder) {
   if (unwritable) return writeProblem(folder, Object.assign(new Error(words), { code: unwritable }))
   const what = `pip could not download ${wheel.requirement}`
   if (absent?.length) {
-    const there = `the package index has ${absent.slice(-5).join(', ')} of it for this Python, and not this version`
+    const there = `the package index has only ${absent.slice(-5).join(', ')} for this Python`
     return new WheelProblem('DOWNLOAD_FAILED', `${what}: ${there} (another index: PIP_INDEX_URL)`, log)
   }
   if (absent && !log) {
@@ -92,7 +92,7 @@ function failure(wheel, { absent, failed, unwritable, words }, log, folder) {
 }
 
 /**
- * `pip download`, whole or not at all: for a pip that the program does not know.
+ * Runs `pip download`, which does not resume. For a pip whose internals the Python program does not know.
  * @param {string} python
  * @param {Wheel} wheel
  * @param {string} cache
@@ -124,10 +124,10 @@ async function downloadByPip(python, wheel, cache, target, signal) {
 }
 
 /**
- * Makes `part` whole, or finds the wheel on this machine.
+ * Completes the download `part`, or finds the wheel on this machine.
  * @param {Wheel} wheel
  * @param {{ cache: string, python: string, part: string } & Watching} how
- * @returns {Promise<string>} where it is
+ * @returns {Promise<string>} the path of the wheel
  */
 async function receive(wheel, { cache, python, part, signal, onProgress }) {
   /** @type {Record<string, any>} */
@@ -153,8 +153,7 @@ async function receive(wheel, { cache, python, part, signal, onProgress }) {
 }
 
 /**
- * A wheel, fetched through pip; a part of it that an earlier call has left is gone on with, and so is a later call with what
- * this one leaves when it is ended, killed or cut off.
+ * Fetches a wheel through pip. A download that was aborted, killed or cut off is kept, and the next call continues it.
  * @param {Wheel} wheel
  * @param {{ cache: string, python: string } & Watching} how
  * @returns {Promise<Fetched>}
@@ -168,7 +167,7 @@ export async function fetchWheel(wheel, how) {
     if ((await wrongHash(whole, wheel, how)) === '') return { file: whole, forget }
     forget()
   }
-  // a crash of the machine can leave a damaged part: then again, from its start
+  // a crash of the machine can damage a partial download, which is then fetched again from the start
   for (let resumed = partBytes(part) > 0; ; resumed = false) {
     const file = await receive(wheel, { ...how, part })
     const wrong = await wrongHash(file, wheel, how)
@@ -185,7 +184,7 @@ export async function fetchWheel(wheel, how) {
 /** @param {string} part */
 const partBytes = (part) => statSync(part, { throwIfNoEntry: false })?.size ?? 0
 
-/** The bytes of a wheel that are here already. @param {string} cache @param {Wheel} wheel */
+/** Returns how many bytes of a wheel have been fetched. @param {string} cache @param {Wheel} wheel */
 export function bytesHere(cache, wheel) {
   const { whole, part } = fetchingFiles(cache, wheel)
   return partBytes(whole) || partBytes(part)

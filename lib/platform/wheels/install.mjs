@@ -14,11 +14,11 @@ import { unpackWheel } from './zip.mjs'
  * @typedef {import('./fetch.mjs').Watching} Watching
  * @typedef {keyof typeof pins} PinName
  * @typedef {{ folder: string, bytes: number }} Removed a removed folder or partial download, and its size
- * @typedef {(wheel: Wheel, watching: Watching) => Promise<import('./fetch.mjs').Fetched>} Source where wheels come from
+ * @typedef {(wheel: Wheel, watching: Watching) => Promise<import('./fetch.mjs').Fetched>} Source a function that provides wheels
  */
 
 /**
- * Wheels that pip fetches, by its settings. Python is looked for only where something is to be fetched.
+ * Fetches wheels by pip, with the user's settings of pip. Python is searched only if a wheel must be fetched.
  * @param {string} cache
  * @returns {Source}
  */
@@ -26,7 +26,7 @@ export const pipSource = (cache) => async (wheel, watching) =>
   fetchWheel(wheel, { cache, python: await findPython(), ...watching })
 
 /**
- * Wheels that lie in a folder, under the names that the index gives them; they are left there.
+ * Reads wheels from a folder, under their names in the package index. They are not removed.
  * @param {string} folder
  * @returns {Source}
  */
@@ -38,16 +38,13 @@ export const folderSource = (folder) => async (wheel, watching) => {
     throw new WheelProblem('FILE_FORMAT', `could not read ${file}: ${error.message}`)
   })
   if (wrong === '') return { file, forget: () => undefined }
-  const mismatch = `Expected SHA-256 ${wheel.sha256} for ${file} but received ${wrong}`
-  throw new WheelProblem(
-    'HASH_MISMATCH',
-    `${mismatch}: it is damaged, or another file of that name; nothing of it was used`,
-  )
+  const said = `Expected SHA-256 ${wheel.sha256} for ${file} but received ${wrong}`
+  throw new WheelProblem('HASH_MISMATCH', `${said}: it is damaged, or another file of that name; it was not used`)
 }
 
-// Atomic: the folder appears whole or not at all. Whoever comes second keeps what the first has put there.
+// Atomic: the folder appears complete or not at all. If another process was first, its folder stays.
 /** @param {string} finished @param {string} target */
-function moveInto(finished, target) {
+function publish(finished, target) {
   try {
     renameSync(finished, target)
   } catch (error) {
@@ -72,7 +69,7 @@ async function install({ cache, pin, source, signal, onProgress }, target) {
       onProgress?.({ doing: 'unpacking', bytes, of: pin.unpackedBytes })
     }
     for (const { wheel, file } of fetched) await unpackWheel(file, wheel, content, { signal, onBytes })
-    moveInto(content, target)
+    publish(content, target)
     for (const { forget } of fetched) forget()
   } catch (error) {
     throw writeProblem(cache, error)
@@ -82,11 +79,10 @@ async function install({ cache, pin, source, signal, onProgress }, target) {
 }
 
 /**
- * Fetches, checks and unpacks a pin, where the cache does not hold it yet. Of several processes that do so at once one works,
- * and the others wait for it.
+ * Fetches, verifies and unpacks a pin that is not in the cache yet. If several processes do so at once, all but the first wait.
  * @param {{ cache: string, name: string, pin: Pin, source: Source } & Watching} what
  * @returns {Promise<string>} the folder
- * @throws WheelProblem, or the reason of `signal`
+ * @throws WheelProblem; the reason of `signal`
  */
 export async function installPin(what) {
   const { cache, name, pin, signal, onProgress } = what
@@ -94,12 +90,12 @@ export async function installPin(what) {
   if (existsSync(target)) return target
   makeFolder(cache)
   const onWaiting = (/** @type {number} */ owner) =>
-    onProgress?.({ doing: 'waiting', bytes: 0, of: 0, reason: `for process ${owner}, which does the same` })
+    onProgress?.({ doing: 'waiting', bytes: 0, of: 0, reason: `for process ${owner}, which installs it` })
   await holdLock(target, () => (existsSync(target) ? undefined : install(what, target)), { onWaiting, signal })
   return target
 }
 
-/** The bytes of a file or of all files under a folder; links are counted as they are, not followed. @param {string} file @returns {number} */
+/** Returns the size of a file or of all files under a folder. Links are not followed. @param {string} file @returns {number} */
 function bytesUnder(file) {
   const found = lstatSync(file, { throwIfNoEntry: false })
   if (!found?.isDirectory()) return found?.size ?? 0
@@ -107,7 +103,7 @@ function bytesUnder(file) {
 }
 
 /**
- * What was fetched for a pin, in this version of it or another, whole or in part.
+ * Lists the folders and downloads of a pin in the cache, of any version, complete or not.
  * @param {string} cache
  * @param {PinName} name
  */
@@ -115,11 +111,11 @@ function namesOf(cache, name) {
   if (!existsSync(cache)) return []
   const folder = new RegExp(`^${name}-[\\d.]+-[0-9a-f]{12}$`)
   const distributions = pins[name].wheels.map(({ file }) => `.fetching-${file.split('-')[0]}-`)
-  const isFetched = (/** @type {string} */ one) => distributions.some((start) => one.startsWith(start))
-  return readdirSync(cache).filter((one) => folder.test(one) || isFetched(one))
+  const isFetched = (/** @type {string} */ file) => distributions.some((start) => file.startsWith(start))
+  return readdirSync(cache).filter((file) => folder.test(file) || isFetched(file))
 }
 
-/** The processes that have files under one of these folders open as libraries, as far as they can be seen. @param {string[]} folders */
+/** Lists the visible processes that have loaded a library under one of these folders. @param {string[]} folders */
 function holdersOf(folders) {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -128,19 +124,19 @@ function holdersOf(folders) {
         const maps = readFileSync(`/proc/${pid}/maps`, 'utf8')
         return folders.some((folder) => maps.includes(` ${folder}/`))
       } catch {
-        return false // it has ended, or is another user's
+        return false // the process has ended, or belongs to another user
       }
     })
     .map(Number)
 }
 
 /**
- * Removes what was fetched for these pins, in any version, and nothing else. A process that has the libraries open keeps them
- * until it ends; one that fetches is waited for.
+ * Removes all versions of these pins from the cache, and nothing else. A process that has loaded the libraries keeps them until it
+ * ends. Waits for a process that fetches them.
  * @param {string} cache
  * @param {readonly PinName[]} names
  * @param {{ onWaiting?: (owner: number) => void, signal?: AbortSignal }} [options]
- * @returns {Promise<{ removed: Removed[], holders: number[] }>} `holders`: the processes that have them open
+ * @returns {Promise<{ removed: Removed[], holders: number[] }>} `holders`: processes that have loaded the libraries
  * @throws WheelProblem FILE_WRITE
  */
 export async function removePins(cache, names, options) {
@@ -150,13 +146,13 @@ export async function removePins(cache, names, options) {
   const holders = holdersOf(found)
   for (const name of names) {
     const remove = () => {
-      for (const one of namesOf(cache, name)) {
-        const folder = path.join(cache, one)
+      for (const file of namesOf(cache, name)) {
+        const folder = path.join(cache, file)
         const bytes = bytesUnder(folder)
-        // first out of sight, as a whole: nobody is to find it half there
-        const unseen = path.join(cache, `.unfinished-removed-${one}-${process.pid}`)
-        renameSync(folder, unseen)
-        rmSync(unseen, { recursive: true, force: true })
+        // renamed first, so that no process finds an incomplete folder
+        const hidden = path.join(cache, `.unfinished-removed-${file}-${process.pid}`)
+        renameSync(folder, hidden)
+        rmSync(hidden, { recursive: true, force: true })
         removed.push({ folder, bytes })
       }
     }

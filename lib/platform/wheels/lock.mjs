@@ -2,21 +2,21 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 
-// A socket without a file: the kernel frees its name when its process ends, however it ends, so that no lock is ever stale.
+// The lock is an abstract socket: the kernel frees its name when the process ends, in whatever way, so no lock becomes stale.
 /** @param {string} name */
 const addressOf = (name) => `\0vggnet-${createHash('sha256').update(name).digest('hex').slice(0, 32)}`
 
 /**
- * Takes the lock; a process that connects to it receives this process's number, and is notified when the lock is free.
+ * Takes the lock. A process that connects to it receives this process's id, and is disconnected when the lock is free.
  * @param {string} address
- * @returns {Promise<(() => void) | undefined>} what gives it back, or nothing where another holds it
+ * @returns {Promise<(() => void) | undefined>} a function that releases the lock, or undefined if another process holds it
  */
 async function take(address) {
   /** @type {Set<import('node:net').Socket>} */
   const waiting = new Set()
   const server = createServer((socket) => {
     waiting.add(socket)
-    // whoever waits may go before the lock does
+    // a waiting process may end before the lock is released
     socket.on('error', () => undefined).on('close', () => waiting.delete(socket))
     socket.unref().write(String(process.pid))
   })
@@ -34,7 +34,7 @@ async function take(address) {
 }
 
 /**
- * Waits until the lock is, or may be, free.
+ * Waits until the lock may be free.
  * @param {string} address
  * @param {(owner: number) => void} onOwner
  * @param {AbortSignal} [signal]
@@ -44,7 +44,7 @@ async function ended(address, onOwner, signal) {
   const stop = () => socket.destroy()
   signal?.addEventListener('abort', stop)
   try {
-    // an error: its owner has ended between our two looks
+    // an error means that the owner ended before the connection
     socket.on('error', () => undefined).on('data', (text) => onOwner(Number(text)))
     if (!signal?.aborted) await new Promise((resolve) => socket.on('close', resolve))
   } finally {
@@ -54,11 +54,11 @@ async function ended(address, onOwner, signal) {
 }
 
 /**
- * Runs `work` while no other process of this machine holds the lock of this name.
+ * Runs `work` while no other process on this machine holds the lock of this name.
  * @template T
- * @param {string} name a path, say
+ * @param {string} name name of the lock, such as a path
  * @param {() => T | Promise<T>} work
- * @param {{ onWaiting?: (owner: number) => void, signal?: AbortSignal }} [options] `onWaiting` is called with the number of
+ * @param {{ onWaiting?: (owner: number) => void, signal?: AbortSignal }} [options] `onWaiting` is called with the id of
  *   the process that holds the lock; `signal` ends the waiting, not the work
  * @returns {Promise<T>}
  */
@@ -66,11 +66,11 @@ export async function holdLock(name, work, { onWaiting = () => undefined, signal
   const address = addressOf(name)
   let release = await take(address)
   for (let owner = 0; release === undefined; release = await take(address)) {
-    const tell = (/** @type {number} */ found) => {
+    const report = (/** @type {number} */ found) => {
       if (found !== owner) onWaiting(found)
       owner = found
     }
-    await ended(address, tell, signal)
+    await ended(address, report, signal)
     signal?.throwIfAborted()
   }
   try {

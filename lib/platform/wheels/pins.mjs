@@ -1,10 +1,10 @@
-// Wheels that a build or a card needs, each by its exact version and hash: the one list for the set-up and the command line.
+// The only list of the wheels that a build or a GPU needs, each pinned by exact version and hash; for the set-up and `vggnet cuda`.
 
 /**
  * @typedef {{ requirement: string, file: string, bytes: number, sha256: string, take: string, leave?: string[], options?: string[] }} Wheel
- *   `bytes`: of the wheel; `take`: the folder inside it that is wanted ('' for all of it); `leave`: what of that is not;
- *   `options`: of pip, where it would choose the wheel by the Python that runs it
- * @typedef {{ title: string, version: string, unpackedBytes: number, wheels: Wheel[] }} Pin `unpackedBytes`: of what is taken
+ *   `bytes`: size of the wheel. `take`: the folder in the wheel that is unpacked, '' for all of it. `leave`: paths in that folder
+ *   that are not unpacked. `options`: options of pip for a wheel that does not match the Python in use
+ * @typedef {{ title: string, version: string, unpackedBytes: number, wheels: Wheel[] }} Pin `unpackedBytes`: size of the unpacked files
  */
 
 /** @type {Record<'onednn' | 'cmake' | 'ninja' | 'cudnn' | 'cublas' | 'nvrtc' | 'cudnn-frontend', Pin>} */
@@ -130,17 +130,32 @@ export const pins = {
   },
 }
 
-/** NVIDIA's libraries that computing on a card needs. */
+/** Pins of NVIDIA's libraries that computing on a GPU needs. */
 export const cudaPins = /** @type {const} */ (['cudnn', 'cublas', 'nvrtc'])
 
-/** Their files; a name that ends in a dot stands for any further version. @type {Record<(typeof cudaPins)[number], string[]>} */
+export const cudnnLibrary = 'libcudnn.so.9'
+/** The library of cuDNN that contains the name of the cuBLASLt it was built for, hence its CUDA version. */
+export const cudnnEngines = 'libcudnn_engines_precompiled.so.9'
+export const cublasLtLibrary = 'libcublasLt.so.13'
+
+/**
+ * File names of NVIDIA's libraries, the main one first. A name that ends in a dot matches any further version.
+ * native/backend/cuda_files.cpp opens the same files; a test compares the two lists.
+ * @type {Record<(typeof cudaPins)[number], string[]>}
+ */
 export const cudaLibraryFiles = {
-  cudnn: ['', '_graph', '_ops', '_cnn', '_engines_precompiled', '_engines_runtime_compiled', '_heuristic'].map(
-    (name) => `libcudnn${name}.so.9`,
-  ),
-  cublas: ['libcublasLt.so.13'],
+  cudnn: [
+    cudnnLibrary,
+    ...['graph', 'ops', 'cnn'].map((part) => `libcudnn_${part}.so.9`),
+    cudnnEngines,
+    ...['engines_runtime_compiled', 'heuristic'].map((part) => `libcudnn_${part}.so.9`),
+  ],
+  cublas: [cublasLtLibrary],
   nvrtc: ['libnvrtc.so.13', 'libnvrtc-builtins.so.13.'],
 }
 
-/** The bytes to be fetched for a pin. @param {Pin} pin */
+/** The oldest cuDNN 9 that vggnet runs with. */
+export const oldestCudnn = '9.8'
+
+/** Download size of a pin in bytes. @param {Pin} pin */
 export const wheelBytes = ({ wheels }) => wheels.reduce((sum, { bytes }) => sum + bytes, 0)

@@ -3,12 +3,12 @@
  *   | 'FILE_NOT_FOUND' | 'ABORTED'} WheelCode
  */
 
-/** The error for a wheel that is not available: one sentence, and `code` for programs. */
+/** The error for a wheel that cannot be fetched or unpacked: a sentence, and a `code` for programs. */
 export class WheelProblem extends Error {
   /**
    * @param {WheelCode} code
    * @param {string} message
-   * @param {string} [log] output of the command that failed, shown before the sentence
+   * @param {string} [log] output of the failed command, printed before the sentence
    */
   constructor(code, message, log = '') {
     super(message)
@@ -20,33 +20,33 @@ export class WheelProblem extends Error {
 
 /** @type {Record<string, string>} */
 const cures = {
-  ENOSPC: 'the disk is full: make room there, or name another folder with VGGNET_CACHE',
-  EDQUOT: 'your share of the disk is used up: make room there, or name another folder with VGGNET_CACHE',
-  EFBIG: 'this process may not write so large a file (ulimit -f)',
-  EACCES: 'you may not write there: name a folder of your own with VGGNET_CACHE',
-  EPERM: 'you may not write there: name a folder of your own with VGGNET_CACHE',
-  EROFS: 'it cannot be written to: name a folder of your own with VGGNET_CACHE',
-  ENOENT: 'the folder cannot be made there (a disk that is read-only?): name another one with VGGNET_CACHE',
-  ENOTDIR: 'a part of the path is a file: name a folder with VGGNET_CACHE',
+  ENOSPC: 'the disk is full: free some space, or set VGGNET_CACHE to another folder',
+  EDQUOT: 'the disk quota is used up: free some space, or set VGGNET_CACHE to another folder',
+  EFBIG: 'the file exceeds the size limit of this process (ulimit -f)',
+  EACCES: 'permission denied: set VGGNET_CACHE to a writable folder',
+  EPERM: 'permission denied: set VGGNET_CACHE to a writable folder',
+  EROFS: 'the file system is read-only: set VGGNET_CACHE to a writable folder',
+  ENOENT: 'the folder cannot be created: set VGGNET_CACHE to another one',
+  ENOTDIR: 'a part of the path is a file: set VGGNET_CACHE to a folder',
 }
 
-/** Whether an error is one of the system, with a code such as ENOSPC. @param {Error} error */
+/** Whether an error is a system error, with a code such as ENOSPC. @param {Error} error */
 export const isSystemError = (error) => 'code' in error && /^E[A-Z0-9]+$/.test(String(error.code))
 
 /**
- * An error of the system while `position` was written, as a sentence with its cure.
- * @param {string} position
+ * Converts a system error while writing `location` to a sentence with its fix.
+ * @param {string} location
  * @param {unknown} error
- * @returns {unknown} a WheelProblem, or the error itself where it is none of the system
+ * @returns {unknown} a WheelProblem, or the error itself if it is not a system error
  */
-export function writeProblem(position, error) {
+export function writeProblem(location, error) {
   if (!(error instanceof Error) || !isSystemError(error)) return error
   const code = 'code' in error ? String(error.code) : ''
-  return new WheelProblem('FILE_WRITE', `could not write in ${position}: ${cures[code] ?? error.message} (${code})`)
+  return new WheelProblem('FILE_WRITE', `could not write in ${location}: ${cures[code] ?? error.message} (${code})`)
 }
 
 /**
- * Throws where neither the wheels nor a build can work.
+ * Throws on a platform that neither the wheels nor a build support.
  * @param {{ platform: string, arch: string, glibc: string | undefined }} [found]
  * @throws WheelProblem UNSUPPORTED_PLATFORM
  */
@@ -58,7 +58,7 @@ export function checkPlatform({ platform, arch, glibc } = currentPlatform()) {
 
 function currentPlatform() {
   const { platform, arch } = process
-  // The network part of a report looks names up, which can take seconds.
+  // The network part of a report resolves host names, which can take seconds.
   if (process.report) Object.assign(process.report, { excludeNetwork: true })
   const report = platform === 'linux' ? process.report?.getReport() : undefined
   const { glibcVersionRuntime: glibc } =

@@ -7,8 +7,8 @@ import { WheelProblem } from './problem.mjs'
  * Runs a program without a shell and without stdin.
  * @param {string} program
  * @param {readonly string[]} parameters
- * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, signal?: AbortSignal }} [options] `env`: beside the process's own
- * @returns {Promise<{ ok: boolean, output: string, stdout: string }>} `output` is stdout and stderr as they came
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, signal?: AbortSignal }} [options] `env`: variables in addition to the process's
+ * @returns {Promise<{ ok: boolean, output: string, stdout: string }>} `output`: stdout and stderr in the order of arrival
  */
 export function run(program, parameters, { cwd, env, signal } = {}) {
   return new Promise((resolve) => {
@@ -55,8 +55,8 @@ function isExecutable(file) {
 }
 
 /**
- * The paths of a program, in the order of the search path. A name with a slash is a path already. Entries of the search
- * path that are relative or empty are skipped: they name the working folder, whose files are not to be executed.
+ * Lists the paths of a program, in the order of the search path. A name with a slash is a path already. Relative and empty entries
+ * of the search path are skipped, because files in the working folder must not be executed.
  * @param {string} program
  */
 function pathsOf(program) {
@@ -65,11 +65,11 @@ function pathsOf(program) {
   return [...new Set(folders.map((folder) => path.resolve(folder, program)))].filter(isExecutable)
 }
 
-/** The path of a program, or nothing. @param {string} program */
+/** Returns the path of a program, or undefined. @param {string} program */
 export const pathOf = (program) => pathsOf(program)[0]
 
 /**
- * The command that installs a package (named as Debian does) with this machine's package manager.
+ * Returns the command that installs a package, given by its Debian name, with this machine's package manager.
  * @param {string} name
  */
 export function installCommand(name) {
@@ -77,7 +77,7 @@ export function installCommand(name) {
   return `${install} ${names[name] ?? name}`
 }
 
-/** @param {string} what @param {string} name of the package @param {string} purpose */
+/** @param {string} what @param {string} name Debian name of the package @param {string} purpose */
 export const missingTool = (what, name, purpose) =>
   new WheelProblem(
     'MISSING_TOOL',
@@ -85,14 +85,14 @@ export const missingTool = (what, name, purpose) =>
   )
 
 /**
- * How Python is started so that it executes no code but its own and its packages': isolated (`-I` leaves out the working
- * folder, the packages of the user's home and all PYTHON* variables), and in the root folder. Paths must be absolute.
+ * Returns the arguments and the folder with which Python executes only its own code and that of its packages: isolated (`-I` ignores
+ * the working folder, the packages in the user's home and all PYTHON* variables), and in the root folder. Paths must be absolute.
  * @param {readonly string[]} words
  */
 export const isolated = (words) => ({ words: ['-I', ...words], cwd: '/' })
 
 /**
- * Runs an isolated Python, as `run` does.
+ * Runs an isolated Python; see `run`.
  * @param {string} python
  * @param {readonly string[]} parameters
  * @param {{ env?: NodeJS.ProcessEnv, signal?: AbortSignal }} [options]
@@ -103,8 +103,8 @@ export function runPython(python, parameters, options) {
 }
 
 /**
- * How Python prints the folders of its packages: PYTHONPATH's, the user's and its own. An isolated one does not search the
- * first two; they are named all the same, and no code in them is executed.
+ * Arguments with which Python prints the folders of its packages: those of PYTHONPATH, the user's and its own. An isolated Python
+ * does not search the first two, but prints them; no code in them is executed.
  */
 export const listingSites = isolated([
   '-c',
@@ -116,7 +116,7 @@ print("\\n".join(filter(os.path.isabs, sites)))`,
 ])
 
 /**
- * A Python 3 that has pip: the first such on the search path, as a venv before others may have none.
+ * Finds a Python 3 with pip: the first on the search path that has pip, because a venv may lack it.
  * @returns {Promise<string>} its path
  * @throws WheelProblem MISSING_TOOL
  */
@@ -124,7 +124,7 @@ export async function findPython() {
   let found = false
   for (const python of pathsOf('python3')) {
     if ((await runPython(python, ['-m', 'pip', '--version'])).ok) return python
-    // It is asked, not only looked for: a shim on the path may stand for nothing.
+    // A shim on the search path may exist without a Python, so it is run.
     found ||= (await runPython(python, ['--version'])).ok
   }
   const [what, name] = found ? ['pip for Python 3', 'python3-pip'] : ['Python 3', 'python3']

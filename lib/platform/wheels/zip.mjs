@@ -1,4 +1,4 @@
-// Why no package reads these zips: the set-up reads them before any package is there. Their bytes have been checked by hash.
+// The set-up reads these zips before any npm package is installed. Their bytes have been verified by hash.
 import { createWriteStream } from 'node:fs'
 import { mkdir, open } from 'node:fs/promises'
 import path from 'node:path'
@@ -12,9 +12,9 @@ import { isSystemError, WheelProblem } from './problem.mjs'
  * @typedef {{ name: string, mode: number, method: number, crc: number, packed: number, size: number, offset: number }} Member
  */
 
-/** @param {FileHandle} file @param {number} position @param {number} length */
-async function bytesAt(file, position, length) {
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, position)
+/** @param {FileHandle} file @param {number} start @param {number} length */
+async function bytesAt(file, start, length) {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, start)
   return buffer.subarray(0, bytesRead)
 }
 
@@ -30,14 +30,14 @@ async function* blocksOf(file, start, length) {
 const endLength = 22
 const longestComment = 0xffff
 
-/** The members that the directory at the end of a zip names. @param {FileHandle} file @returns {Promise<Member[]>} */
+/** Reads the directory at the end of a zip. @param {FileHandle} file @returns {Promise<Member[]>} */
 async function membersOf(file) {
   const { size } = await file.stat()
   const tail = await bytesAt(file, Math.max(0, size - endLength - longestComment), endLength + longestComment)
   const end = tail.lastIndexOf('PK\x05\x06', undefined, 'latin1')
-  if (end === -1) throw new Error('it is no zip')
+  if (end === -1) throw new Error('it is not a zip file')
   const [count, length, start] = [tail.readUInt16LE(end + 10), tail.readUInt32LE(end + 12), tail.readUInt32LE(end + 16)]
-  if (count === 0xffff || start === 0xffffffff) throw new Error('it is a zip of the 64-bit form')
+  if (count === 0xffff || start === 0xffffffff) throw new Error('it is a zip file in the 64-bit format')
   const directory = await bytesAt(file, start, length)
   const members = []
   for (let at = 0; members.length < count; ) {
@@ -59,7 +59,7 @@ async function membersOf(file) {
 const stored = 0
 const deflated = 8
 
-/** Passes bytes on, and fails in the end where they are not the member's. @param {Member} member @param {(bytes: number) => void} onBytes */
+/** Passes bytes through, and fails at the end if their CRC-32 or length is wrong. @param {Member} member @param {(bytes: number) => void} onBytes */
 function checked({ name, crc, size }, onBytes) {
   let [found, bytes] = [0, 0]
   return new Transform({
@@ -83,7 +83,7 @@ function checked({ name, crc, size }, onBytes) {
  */
 async function extract(file, member, target, { signal, onBytes }) {
   const { name, mode, method, packed, offset } = member
-  if (method !== stored && method !== deflated) throw new Error(`${name} is packed by method ${method}`)
+  if (method !== stored && method !== deflated) throw new Error(`${name} is compressed by method ${method}`)
   const header = await bytesAt(file, offset, 30)
   const start = offset + 30 + header.readUInt16LE(26) + header.readUInt16LE(28)
   await mkdir(path.dirname(target), { recursive: true })
@@ -97,41 +97,41 @@ async function extract(file, member, target, { signal, onBytes }) {
 }
 
 /**
- * The members of a wheel that are wanted, each with its position in the folder.
+ * Selects the members of a wheel to unpack, each with its path in the folder.
  * @param {Member[]} members
  * @param {{ take: string, leave?: string[] }} wheel
  */
 function wantedOf(members, { take, leave = [] }) {
   const prefix = take && `${take}/`
   return members.flatMap((member) => {
-    const position = member.name.slice(prefix.length)
-    if (!member.name.startsWith(prefix) || position === '' || position.endsWith('/')) return []
-    if (leave.some((left) => `${position}/`.startsWith(`${left}/`))) return []
-    if (position.startsWith('/') || position.split('/').includes('..'))
-      throw new Error(`${member.name} is a name that leaves the folder`)
-    return [{ member, position }]
+    const relative = member.name.slice(prefix.length)
+    if (!member.name.startsWith(prefix) || relative === '' || relative.endsWith('/')) return []
+    if (leave.some((left) => `${relative}/`.startsWith(`${left}/`))) return []
+    if (relative.startsWith('/') || relative.split('/').includes('..'))
+      throw new Error(`${member.name} is outside the folder`)
+    return [{ member, relative }]
   })
 }
 
 /**
- * Unpacks the wanted part of a wheel into a folder, file modes included.
+ * Unpacks the selected part of a wheel into a folder, with file modes.
  * @param {string} wheelFile
  * @param {{ take: string, leave?: string[] }} wheel
  * @param {string} folder
- * @param {{ signal?: AbortSignal, onBytes?: (bytes: number) => void }} [options] `onBytes` is called for each block written
- * @throws WheelProblem FILE_FORMAT; errors of the system
+ * @param {{ signal?: AbortSignal, onBytes?: (bytes: number) => void }} [options] `onBytes` receives the size of each block written
+ * @throws WheelProblem FILE_FORMAT; system errors
  */
 export async function unpackWheel(wheelFile, wheel, folder, { signal, onBytes = () => undefined } = {}) {
   const file = await open(wheelFile)
   try {
     const wanted = wantedOf(await membersOf(file), wheel)
-    if (wanted.length === 0) throw new Error(`there is nothing under ${wheel.take} in it`)
-    for (const { member, position } of wanted) {
-      await extract(file, member, path.join(folder, position), { signal, onBytes })
+    if (wanted.length === 0) throw new Error(`it contains nothing under ${wheel.take}`)
+    for (const { member, relative } of wanted) {
+      await extract(file, member, path.join(folder, relative), { signal, onBytes })
     }
   } catch (error) {
     signal?.throwIfAborted()
-    // those of the system are for the caller, who knows what was to be written
+    // the caller handles system errors
     if (!(error instanceof Error) || isSystemError(error)) throw error
     throw new WheelProblem('FILE_FORMAT', `could not unpack ${path.basename(wheelFile)}: ${error.message}`)
   } finally {

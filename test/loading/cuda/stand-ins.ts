@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { cudaLibraryFiles, cudnnLibrary } from '../../../lib/platform/wheels/pins.mjs'
 import { root } from '../../setup/command.js'
 
 const here = path.dirname(fileURLToPath(import.meta.url))
@@ -38,9 +39,9 @@ export function emptyLibrary(file: string): string {
   return compile('gcc', file, [source])
 }
 
-export const cudnnParts = ['graph', 'ops', 'cnn', 'engines_precompiled', 'engines_runtime_compiled', 'heuristic'].map(
-  (part) => `libcudnn_${part}.so.9`,
-)
+const { cublas, cudnn } = cudaLibraryFiles
 
-/** Every library of NVIDIA's that is needed. */
-export const nvidiaFiles = ['libcublasLt.so.13', ...cudnnParts, 'libcudnn.so.9']
+export const cudnnParts = cudnn.filter((name) => name !== cudnnLibrary)
+
+/** Every required library of NVIDIA, in the order in which native code opens them. */
+export const nvidiaFiles = [...cublas, ...cudnnParts, cudnnLibrary]
