@@ -26,8 +26,8 @@ class Decoder {
   void check(int status) const {
     if (status != 0) throw Error(kFileFormat, tj3GetErrorStr(handle_));
   }
-  void set(Parameter parameter, int value) const { check(tj3Set(handle_, parameter, value)); }
-  int get(Parameter parameter) const { return tj3Get(handle_, parameter); }
+  void set(turbojpeg::Parameter parameter, int value) const { check(tj3Set(handle_, parameter, value)); }
+  int get(turbojpeg::Parameter parameter) const { return tj3Get(handle_, parameter); }
   void* handle() const { return handle_; }
 
  private:
