@@ -68,7 +68,7 @@ test('the peers go into a folder of their own, once', async () => {
   expect(calls()).toHaveLength(5)
 })
 
-test('without a build for the processor the common one is taken, and that is said', async () => {
+test('without a build for the CPU, the common one is installed, with a message', async () => {
   const { ok, stderr } = await install('+cpu')
   expect(ok).toBe(true)
   expect(stderr).toContain(
@@ -77,7 +77,7 @@ test('without a build for the processor the common one is taken, and that is sai
   expect(calls().some((line) => line.endsWith(` ${torch}`))).toBe(true)
 })
 
-test('what fails is said in a sentence, and gone on with the next time', async () => {
+test('a failure is reported in a sentence, and the next run continues', async () => {
   const { ok, stderr } = await install('onnx==')
   expect(ok).toBe(false)
   expect(stderr).toMatch(
@@ -88,7 +88,7 @@ test('what fails is said in a sentence, and gone on with the next time', async (
   expect(calls().filter((line) => line.includes('-m venv'))).toHaveLength(1)
 })
 
-test('what has been taken away is fetched again; another folder is named by its versions', async () => {
+test('removed files are fetched again; the name of the folder contains the versions', async () => {
   await install()
   rmSync(runFiles(folder).model)
   expect(peersAreThere(folder)).toBe(false)
@@ -99,7 +99,7 @@ test('what has been taken away is fetched again; another folder is named by its 
   )
 })
 
-test('a flag that it does not know is said', async () => {
+test('an unknown flag is refused by name', async () => {
   const run = promisify(execFile)(process.execPath, ['scripts/peers.mjs', '--from', 'x'])
   await expect(run).rejects.toMatchObject({ stderr: expect.stringContaining('Expected [--to FOLDER]') })
 })

@@ -83,7 +83,9 @@ describe('a kept tuning', () => {
   test('of another machine, build or format is left out, in words', () => {
     expect(on({ processor: 'Q' })).toEqual({ reason: 'it belongs to another processor: "Q", not P 1' })
     expect(on({ threads: 4 })).toEqual({ reason: 'it belongs to another number of threads: 4, not 2' })
-    expect(on({ isa: 'avx512_core' })).toEqual({ reason: 'it belongs to another instruction set: "avx512_core", not avx2' })
+    expect(on({ isa: 'avx512_core' })).toEqual({
+      reason: 'it belongs to another instruction set: "avx512_core", not avx2',
+    })
     expect(on({ buildId: 'abd' })).toEqual({ reason: 'it belongs to another build: "abd", not abc' })
     expect(read({ format: 2 })).toEqual({ reason: 'its format is 2, not 1' })
   })
