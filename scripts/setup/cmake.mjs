@@ -3,7 +3,7 @@ import path from 'node:path'
 import { hasCmake, hasNinja } from './tools.mjs'
 import { fetched } from './wheel.mjs'
 
-/** The search path with a cmake and a ninja on it. */
+/** Returns a search path with cmake and ninja. */
 export async function pathWithCmake() {
   const folders = []
   if (!(await hasCmake())) folders.push(path.join(await fetched('cmake'), 'bin'))
@@ -12,10 +12,10 @@ export async function pathWithCmake() {
 }
 
 /**
- * Removes a build folder that CMake cannot go on from: made elsewhere (a moved clone), with another generator or compiler, or
- * with a ninja that is gone.
+ * Removes a build folder that CMake cannot reuse: made in another folder (a moved clone), with another generator or compiler, or
+ * with a ninja that no longer exists.
  * @param {string} folder
- * @param {Record<string, string>} wanted what its CMakeCache.txt must say
+ * @param {Record<string, string>} wanted required values in CMakeCache.txt
  */
 export function removeForeignBuild(folder, wanted) {
   const file = path.join(folder, 'CMakeCache.txt')

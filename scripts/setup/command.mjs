@@ -1,6 +1,6 @@
 export { run } from '../../lib/platform/wheels/python.mjs'
 
-/** Says on stderr what is being done, and how long it took: `setup: oneDNN 3.1.0 ... done in 8 s`. */
+/** Prints the title of some work and its duration on stderr: `setup: oneDNN 3.1.0 ... done in 8 s`. */
 export async function announce(title, work) {
   const started = performance.now()
   process.stderr.write(`setup: ${title} ... `)

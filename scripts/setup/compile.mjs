@@ -16,12 +16,12 @@ function makeCommandsExecutable(root, folder) {
   }
 }
 
-/** tsc from lib/ to dist/, where a source has changed. dist/ changes as a whole or, on an error, not at all. */
+/** Compiles lib/ to dist/ by tsc if a source has changed. dist/ is replaced as a whole or, on an error, not at all. */
 export async function compileLibrary(root) {
   const folder = path.join(root, 'dist')
   const stampFile = path.join(folder, '.stamp')
   const hash = hashOf(root, sources)
-  // What was compiled belongs to the stamp, all of it: a file that is lost, changed or new is made good.
+  // The stamp covers all of dist/: it is compiled again if a file is lost, changed or new.
   if (stampHolds(stampFile, `${hash} ${hashOf(folder, ['.'])}`)) return
   await announce('TypeScript', async () => {
     const fresh = path.join(root, 'dist.new')

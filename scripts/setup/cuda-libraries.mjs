@@ -43,7 +43,7 @@ const parts = [
   },
 ]
 
-// A wanted name that ends in a dot stands for any further version.
+// A name that ends in a dot matches any further version.
 const folderWith = (folders, wanted) =>
   folders.find((folder) => {
     if (!wanted.endsWith('.')) return existsSync(path.join(folder, wanted))
@@ -55,7 +55,7 @@ function versionIn(file, macros) {
   return macros.map((macro) => new RegExp(`define ${macro} +(\\d+)`).exec(text)?.[1] ?? '0').join('.')
 }
 
-// The same major version, and this minor one or a later.
+// The same major version, and the same or a later minor version.
 function serves(version, needed) {
   const [major, minor] = version.split('.').map(Number)
   const [neededMajor, neededMinor] = needed.split('.').map(Number)
@@ -71,10 +71,10 @@ async function mentions(file, words) {
   return false
 }
 
-/** The folders of a part in a position; nothing where it is not (wholly) there; or why what is there does not serve. */
-async function look(part, position) {
-  const includes = part.headers.map((header) => folderWith(position.includes, header))
-  const libraries = part.libraries.map((library) => folderWith(position.libraries, library))
+/** Finds the folders of a part in a location. Returns nothing if the part is missing or incomplete, or why it cannot be used. */
+async function look(part, location) {
+  const includes = part.headers.map((header) => folderWith(location.includes, header))
+  const libraries = part.libraries.map((library) => folderWith(location.libraries, library))
   if (![...includes, ...libraries].every((folder) => folder)) return {}
   if (part.version) {
     const [header, ...macros] = part.version
@@ -88,7 +88,7 @@ async function look(part, position) {
   }
   if (part.mention) {
     const [library, words] = part.mention
-    const folder = folderWith(position.libraries, library)
+    const folder = folderWith(location.libraries, library)
     if (!(await mentions(path.join(folder, library), words))) {
       return { unfit: `${library} in ${folder} is not for CUDA 13: there is no ${words} in it` }
     }
@@ -103,7 +103,7 @@ const toolkit = (home) => ({
 })
 
 // Python's packages: nvidia/cu13 is CUDA 13's, as a PyTorch brings it; the frontend's headers lie beside.
-async function pythonFolders() {
+async function pythonLocations() {
   const { ok, stdout } = await run('python3', listingSites.words, listingSites)
   const sites = ok ? stdout.split('\n').filter((site) => site && existsSync(path.join(site, 'nvidia', 'cu13'))) : []
   return sites.map((site) => {
@@ -115,8 +115,8 @@ async function pythonFolders() {
   })
 }
 
-/** Where the libraries may be already, in the order in which they are looked for. */
-export async function* positions() {
+/** Lists the locations that may contain the libraries, in the order of the search. */
+export async function* locations() {
   const { CUDA_HOME } = process.env
   const pinned = parts.map(({ name }) => folderOf(cacheFolder(), name, pins[name]))
   yield {
@@ -130,7 +130,7 @@ export async function* positions() {
     includes: ['/usr/include', '/usr/include/x86_64-linux-gnu', '/usr/local/include'],
     libraries: ['/usr/lib/x86_64-linux-gnu', '/usr/lib64', '/usr/local/lib'],
   }
-  yield* await pythonFolders()
+  yield* await pythonLocations()
 }
 
 async function findPart(part, candidates) {
@@ -141,8 +141,8 @@ async function findPart(part, candidates) {
   }
   if (named.found) return named.found
   const unfit = []
-  for await (const position of candidates()) {
-    const seen = await look(part, position)
+  for await (const location of candidates()) {
+    const seen = await look(part, location)
     if (seen.found) return seen.found
     if (seen.unfit) unfit.push(seen.unfit)
   }
@@ -162,7 +162,7 @@ const withoutRepeats = (folders) => [...new Set(folders)]
  * @param {() => Iterable<Folders> | AsyncIterable<Folders>} [candidates]
  * @returns {Promise<Folders>}
  */
-export async function cudaLibraries(candidates = positions) {
+export async function cudaLibraries(candidates = locations) {
   const found = []
   for (const part of parts) found.push(await findPart(part, candidates))
   return {
@@ -171,7 +171,7 @@ export async function cudaLibraries(candidates = positions) {
   }
 }
 
-/** The environment in which the addon finds the libraries. */
+/** Returns the environment in which the addon finds the libraries. */
 export function cudaEnvironment({ includes, libraries }) {
   return {
     VGGNET_CUDA_INCLUDES: includes.join(path.delimiter),

@@ -14,7 +14,7 @@ const folder = 'build-cuda'
 const stampFileOf = (root) => path.join(root, folder, '.stamp')
 const productOf = (root) => path.join(root, folder, 'Release', 'libvggnet_cuda.so')
 
-/** The CUDA library, where it has been built from this source; where it was built from another, stderr says so. */
+/** Returns the CUDA library if it was built from this source. If it was built from another source, prints a message. */
 export function builtCudaLibrary(root) {
   const product = productOf(root)
   if (!existsSync(product)) return []
@@ -32,7 +32,7 @@ async function runCmake(parameters, env) {
   }
 }
 
-/** Builds libvggnet_cuda.so, where its stamp does not say that this source has been built with these libraries. */
+/** Builds libvggnet_cuda.so, unless its stamp is that of this source and these libraries. */
 export async function buildCuda(root) {
   checkPlatform()
   const nvcc = await findNvcc() // before anything large is fetched

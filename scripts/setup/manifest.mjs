@@ -1,4 +1,4 @@
-// manifest.json beside the prebuilt binaries: what the package says about them, for its loader and for whoever makes a package.
+// manifest.json in the folder of the prebuilt binaries describes them, for the loader and for packing.
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -47,7 +47,7 @@ function filesIn(folder) {
 }
 
 /**
- * Writes what lies in `folder` into its manifest.json; the last thing to be done to a folder of binaries.
+ * Writes what lies in `folder` into its manifest.json; to be called last.
  * @param {string} folder
  * @param {{ version: string, buildId: string, compiler: string }} build the compiler brings libgomp.so.1 along
  */
@@ -58,7 +58,7 @@ export async function writeManifest(folder, { version, buildId, compiler }) {
   writeFileSync(path.join(folder, manifestName), `${text}\n`)
 }
 
-/** The manifest of a folder of binaries; nothing where there is none, or none that can be read. */
+/** Reads the manifest of a folder of binaries; undefined if it is missing or unreadable. */
 export function readManifest(folder) {
   const file = path.join(folder, manifestName)
   if (!existsSync(file)) return undefined
@@ -69,7 +69,7 @@ export function readManifest(folder) {
   }
 }
 
-/** Whether the folder holds just the files of its manifest, byte for byte. */
+/** Whether the folder contains exactly the files of its manifest, byte for byte. */
 export function manifestHolds(folder) {
   const manifest = readManifest(folder)
   return manifest !== undefined && JSON.stringify(manifest.files) === JSON.stringify(filesIn(folder))

@@ -23,10 +23,10 @@ export const builds = {
 /** The hash that names a build of the native code: over native/, CMakeLists.txt and the lock file. */
 export const nativeHash = (root) => hashOf(root, sources)
 
-/** What the binaries of this source answer when asked for their build. */
+/** The build id of the binaries of this source. */
 export const buildIdOf = (root) => nativeHash(root).slice(0, 16)
 
-/** @returns {string[]} what a build makes, the addon first */
+/** Lists the files of a build, the addon first. @returns {string[]} */
 export function productsOf(root, build) {
   const folder = path.join(root, build.folder, build.config)
   const names = ['vggnet.node', 'libdnnl.so.3', 'libgomp.so.1', 'libturbojpeg.so.0']
@@ -61,7 +61,7 @@ async function runCmakeJs(root, build, command, definitions, env) {
     throw new SetupProblem('BUILD_FAILED', `the native build failed (cmake-js ${command}); its output is above`, output)
 }
 
-/** Builds the addon, where its stamp does not say that this source has been built. */
+/** Builds the addon, unless its stamp is that of this source. */
 export async function buildNative(root, build) {
   if (nativeIsCurrent(root, build)) return
   checkPlatform()

@@ -20,7 +20,7 @@ export function packagesAreCurrent(root) {
   })
 }
 
-/** npm ci, where node_modules is not what the lock file says. */
+/** Runs npm ci if node_modules differs from the lock file. */
 export async function installPackages(root) {
   if (packagesAreCurrent(root)) return
   // Inside `npm run` npm names itself; another package manager would name itself too.

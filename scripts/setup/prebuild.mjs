@@ -20,7 +20,7 @@ const buildOf = (root) => ({
   buildId: buildIdOf(root),
 })
 
-// prebuildify strips the build it is given and takes the addon out of it: it is given a copy.
+// prebuildify strips a build and removes the addon from it, so it works on a copy.
 function stageBuild(root, products, stage) {
   const out = path.dirname(productsOf(stage, builds.release)[0])
   mkdirSync(out, { recursive: true })
@@ -34,14 +34,14 @@ function stageBuild(root, products, stage) {
 
 async function runPrebuildify(root, stage) {
   const program = path.join(root, 'node_modules', 'prebuildify', 'bin.js')
-  // The build is there already, so that the program to build with is `true`.
+  // The code is built already, so the build program is `true`.
   const tools = ['--node-gyp', 'true', '--cache', path.join(stage, 'cache')]
   const parameters = ['--napi', '--tag-libc', '--strip', ...tools, '--cwd', stage]
   const { ok, output } = await run(process.execPath, [program, ...parameters], { cwd: root })
   if (!ok) throw new SetupProblem('BUILD_FAILED', 'prebuildify failed; its output is above', output)
 }
 
-/** Removes prebuilt binaries of other sources than these, so that nobody packs them. */
+/** Removes prebuilt binaries of other sources, so that they are never packed. */
 export function removeStalePrebuild(root) {
   const folder = folderOf(root)
   if (!existsSync(folder)) return
@@ -55,8 +55,8 @@ function prebuildIsCurrent(folder, key) {
 }
 
 /**
- * prebuilds/: the release build, and the CUDA library where it has been built from this source, stripped, with a manifest. The
- * only native files that a packed package carries. The folder appears whole or not at all.
+ * Makes prebuilds/: the stripped release build, and the CUDA library if it was built from this source, with a manifest. A package
+ * contains no other native files. The folder appears complete or not at all.
  */
 export async function makePrebuild(root) {
   const folder = folderOf(root)

@@ -1,11 +1,11 @@
 import { WheelProblem } from '../../lib/platform/wheels/problem.mjs'
 
-/** What the set-up says when it cannot go on: one sentence, and `code` for programs. */
+/** The error that stops the set-up: a sentence, and a `code` for programs. */
 export class SetupProblem extends Error {
   /**
    * @param {'MISSING_TOOL' | 'DOWNLOAD_FAILED' | 'UNSUPPORTED_PLATFORM' | 'BUILD_FAILED'} code
    * @param {string} message
-   * @param {string} [log] output of the command that failed, shown before the sentence
+   * @param {string} [log] output of the failed command, printed before the sentence
    */
   constructor(code, message, log = '') {
     super(message)
@@ -15,7 +15,7 @@ export class SetupProblem extends Error {
   }
 }
 
-/** Runs `work`; a SetupProblem or WheelProblem becomes its log, its sentence and exit code 1. */
+/** Runs `work`. On a SetupProblem or WheelProblem, prints its log and its sentence, and exits with code 1. */
 export async function exitOnProblem(work) {
   try {
     await work()

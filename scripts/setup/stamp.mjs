@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 
-// What editors and Python leave beside the sources is none of them.
+// Files that editors and Python leave in the source folders are not sources.
 const isSource = (name) => !name.startsWith('.') && !name.endsWith('~') && name !== '__pycache__'
 
 function filesUnder(file) {
@@ -43,17 +43,17 @@ export function isCurrent(stampFile, hash, products) {
   )
 }
 
-/** Whether this was stamped with no products but what `hash` itself speaks of. */
+/** Whether the stamp file holds this hash and no products. */
 export const stampHolds = (stampFile, hash) => isCurrent(stampFile, hash, [])
 
-/** The first line of a stamp, which names the sources of `products`; empty if they are not the stamped ones. */
+/** Returns the hash of the sources of `products`, or undefined if they are not the stamped ones. */
 export function stampedHash(stampFile, products) {
   if (!existsSync(stampFile)) return undefined
   const [hash] = readFileSync(stampFile, 'utf8').split('\n')
   return isCurrent(stampFile, hash, products) ? hash : undefined
 }
 
-/** Call it after success only. */
+/** Writes the stamp of a successful build. */
 export function writeStamp(stampFile, hash, products) {
   writeFileSync(stampFile, stampOf(hash, products))
 }

@@ -26,7 +26,7 @@ export async function findCompiler() {
   return file
 }
 
-/** How the C++ compiler names itself: `g++ (Debian 12.2.0-14+deb12u1) 12.2.0`. */
+/** Returns the version line of the C++ compiler: `g++ (Debian 12.2.0-14+deb12u1) 12.2.0`. */
 export async function compilerName() {
   const { stdout } = await run(await findCompiler(), ['--version'])
   return stdout.split('\n')[0]
@@ -55,7 +55,7 @@ export async function findNvcc(homes = [process.env.CUDA_HOME, '/usr/local/cuda'
 }
 
 async function hasVersion(program, [major, minor]) {
-  // It is asked, not only looked for: a shim on the path may stand for nothing.
+  // A shim on the search path may exist without the program, so it is run.
   const { ok, stdout } = await run(program, ['--version'])
   const found = ok && /(\d+)\.(\d+)/.exec(stdout)
   return Boolean(found) && (Number(found[1]) > major || (Number(found[1]) === major && Number(found[2]) >= minor))

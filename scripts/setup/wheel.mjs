@@ -5,7 +5,7 @@ import { pins, wheelBytes } from '../../lib/platform/wheels/pins.mjs'
 import { announce } from './command.mjs'
 
 /**
- * The folder of a pin in the cache, fetched where it is not there yet.
+ * Returns the folder of a pin in the cache, after fetching the pin if it is missing.
  * @param {keyof typeof pins} name
  */
 export async function fetched(name) {

@@ -103,7 +103,7 @@ describe('the driver', () => {
     expect(found).toEqual([unavailable(reason), ['cpu', reason], unavailable(reason, 'cuda:3')])
   })
 
-  test('absent or without a card: planning does without', async () => {
+  test('absent or without a GPU: planning works', async () => {
     const found = await outcomes(['--plan', 'cuda', '--plan', 'auto'], { driver: 'no-card', library: 'this' })
     expect(found).toEqual([
       ['INTERNAL', 'no planner, table given 1 time'],
@@ -111,7 +111,7 @@ describe('the driver', () => {
     ])
   })
 
-  test('a precision that only a card has is no reason to compute in another', async () => {
+  test('a precision that only a GPU supports is an error on the CPU', async () => {
     const [found] = await outcomes(['--open', 'auto', '--precision', 'bf16'], { driver: 'old' })
     expect(found).toEqual([
       'DEVICE_UNAVAILABLE',
@@ -120,7 +120,7 @@ describe('the driver', () => {
     ])
   })
 
-  test('a card that is not there is named with those that are', async () => {
+  test('the error for a missing GPU lists the present ones', async () => {
     const [one] = await outcomes(['--open', 'cuda:1'], { driver: 'card', library: 'this' })
     const [three] = await outcomes(['--open', 'cuda:3'], { driver: 'cards', library: 'this' })
     expect(one).toEqual(unavailable("this process sees 1 card, 'cuda:0'", 'cuda:1'))
@@ -152,7 +152,7 @@ describe('the CUDA library', () => {
     expect(text).toEqual(unavailable(`the CUDA library does not load: ${at('text.so')}: file too short`))
   })
 
-  test('is opened once, by whichever of several networks comes first', async () => {
+  test('is opened once by several networks', async () => {
     const four = Array.from({ length: 4 }, () => ['--open', 'cuda']).flat()
     const found = await outcomes([...four, '--together'], { driver: 'card', library: 'this' })
     expect(found).toEqual(Array.from({ length: 4 }, () => ['INTERNAL', 'no backend, table given 1 time']))
@@ -174,7 +174,7 @@ describe('the CUDA library', () => {
     ])
   })
 
-  test('throws its own errors: auto goes on with the cpu where the device is unfit, and nowhere else', async () => {
+  test('throws its own errors: auto falls back to the CPU only if the device cannot be used', async () => {
     const devices = ['--open', 'cuda', '--open', 'auto']
     const reason = 'no backend, table given 1 time'
     const unfit = await outcomes(devices, { driver: 'card', library: 'unfit' })
@@ -210,7 +210,7 @@ describe("NVIDIA's libraries", () => {
     expect(await openIn(cublas)).toEqual(unavailable(reason))
   })
 
-  test.each([...cudnnParts, 'libcudnn.so.9'])('no %s: said before cuDNN could end the process', async (missing) => {
+  test.each([...cudnnParts, 'libcudnn.so.9'])('no %s: reported before cuDNN could end the process', async (missing) => {
     const partial = folderWith(
       `without-${missing}`,
       nvidiaFiles.filter((name) => name !== missing),
@@ -221,7 +221,7 @@ describe("NVIDIA's libraries", () => {
     )
   })
 
-  test('the parts of cuDNN are not taken from two folders; a complete one is preferred', async () => {
+  test('the parts of cuDNN come from one folder; a complete folder is preferred', async () => {
     const first = folderWith('first-half', nvidiaFiles.slice(0, 4))
     const second = folderWith('second-half', nvidiaFiles.slice(4))
     const [code, message] = (await openIn(first, second)) ?? []
@@ -239,7 +239,7 @@ describe("NVIDIA's libraries", () => {
     expect(await openIn(damaged)).toEqual(unavailable(reason))
   })
 
-  test('beside the python3 in use, asked where nothing else has them', async () => {
+  test('in the packages of python3, which are searched last', async () => {
     mkdirSync(at('bin'))
     mkdirSync(at('site', 'nvidia', 'cudnn'), { recursive: true })
     symlinkSync(at('nvidia'), at('site', 'nvidia', 'cudnn', 'lib'))
@@ -258,7 +258,7 @@ describe('vggnet doctor', () => {
     return { code, found: JSON.parse(stdout) }
   }
 
-  test('tells driver, libraries and each card, and fails where a card does not compute', async () => {
+  test('reports driver, libraries and each GPU, and fails if a GPU does not compute', async () => {
     const { code, found } = await examined({ driver: 'card', library: 'unfit' })
     expect(code).toBe(1)
     expect(found.cuda?.driver).toEqual({ path: at('card', 'libcuda.so.1'), version: '13.0', cards: 1, obstacle: '' })
@@ -279,7 +279,7 @@ describe('vggnet doctor', () => {
     expect(found.devices[1]?.obstacle).toBe("device 'cuda:0' is not available: no backend, table given 1 time")
   })
 
-  test('outlives a library that ends its process, and says what it said', async () => {
+  test('survives a library that ends its process, and reports its output', async () => {
     const { code, found } = await examined({ driver: 'card', library: 'aborting' })
     const obstacle = 'the process that opened CUDA ended by SIGABRT: Invalid handle. Cannot load symbol cudnnCreate'
     expect(code).toBe(1)

@@ -1,4 +1,4 @@
-// The package is imported by its name in a process of its own, and does not load; what it says then.
+// Errors of a package that does not load, imported by name in a separate process.
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -16,13 +16,13 @@ const { buildId } = JSON.parse(
   ]).stdout.toString(),
 )
 const build = { version: packageVersion(), buildId }
-/** A cache of the test's own: every binary is unknown. */
+/** An empty cache, in which every binary is unknown. */
 const freshCache = (): NodeJS.ProcessEnv => ({ VGGNET_CACHE: path.join(newFolder(), 'cache') })
 const found = /^Found: linux x64, glibc 2\.\d+, Node \d+\.\d+\.\d+ \(Node-API \d+\)$/m
 const reinstallCure = ({ root }: { root: string }): string =>
   `Cure: \`rm -rf ${root} && npm install\` reinstalls the package (npm install alone does not replace it)`
 
-/** The process is alive, and its error has all the parts that it is to have. */
+/** Expects a living process, and an error with all its parts. */
 function expectFailure(loaded: Loaded, { reason, required, cure }: Record<'reason' | 'required' | 'cure', string>) {
   const { code, outcome, message } = loaded
   expect({ code, outcome }, message).toEqual({ code: 0, outcome: 'NATIVE_LOAD_FAILED' })
@@ -33,7 +33,7 @@ function expectFailure(loaded: Loaded, { reason, required, cure }: Record<'reaso
   expect(message).toContain(cure)
 }
 
-describe('a system that vggnet has no binary for', () => {
+describe('an unsupported system', () => {
   const overridden = (what: string, value: string) =>
     `Object.defineProperty(process, '${what}', { value: '${value}' });`
   const withReport = (header: object) =>
@@ -127,7 +127,7 @@ describe('a binary that is not there', () => {
   })
 })
 
-describe('a damaged binary without a manifest ends a process of its own, and not ours', () => {
+describe('a damaged binary without a manifest ends a separate process, not this one', () => {
   const cure = 'Cure: unset VGGNET_BINARY, or set it to an intact vggnet.node'
   const whole = (binary: string): number => readFileSync(binary).length
 
@@ -183,7 +183,7 @@ describe('a damaged binary without a manifest ends a process of its own, and not
   })
 })
 
-describe("a package's own binary that is not what the package was made with", () => {
+describe("a package's own binary that differs from the manifest", () => {
   const addon = 'vggnet.glibc.node'
 
   test('of another build', async () => {
@@ -254,7 +254,7 @@ describe('a library that is missing', () => {
     expect(loaded.message.includes('sudo apt-get install libgomp1')).toBe(name === 'libgomp.so.1')
   })
 
-  test("libgomp.so.1: the system's does as well", async (context) => {
+  test('libgomp.so.1: that of the system is used', async (context) => {
     const has = spawnSync('ldconfig', ['-p'], { encoding: 'utf8' }).stdout ?? ''
     if (!/libgomp\.so\.1 .*x86-64/.test(has)) return context.skip('this system has no libgomp.so.1')
     const copy = installedCopy()
@@ -276,7 +276,7 @@ test('code that a bundler moved throws an error with the fix', async () => {
   expect(stderr).toContain('Cure: exclude vggnet from the bundle (external: vggnet)')
 })
 
-test('a truncated CUDA library of the package is not opened, and the processor computes all the same', async () => {
+test('a truncated CUDA library of the package is not opened, and the CPU works', async () => {
   const copy = installedCopy()
   await writeManifestIn(copy.binaries, build)
   const manifest = path.join(copy.binaries, 'manifest.json')

@@ -7,14 +7,14 @@ import { packageVersion } from '../../lib/platform/package.js'
 import { newFolder } from '../setup/folder.js'
 import { binariesIn, installedCopy, linked, loadedIn, writeManifestIn } from './installed-copy.js'
 
-/** A binary that nobody knows, and a cache of its own. */
+/** An unknown binary, and an empty cache. */
 function unknownBinary() {
   const binary = binariesIn(newFolder())
   const cache = path.join(newFolder(), 'cache')
   return { binary, cache, env: { VGGNET_BINARY: binary, VGGNET_CACHE: cache } }
 }
 
-test('an unknown binary is tried in a process of its own once; not again until it is changed', async () => {
+test('an unknown binary is tried once in a separate process, and again only after a change', async () => {
   const { binary, cache, env } = unknownBinary()
   expect(await loadedIn({ env })).toMatchObject({ code: 0, outcome: 'works', children: 1 })
   expect(Object.keys(JSON.parse(readFileSync(path.join(cache, 'binaries.json'), 'utf8')).loaded)).toEqual([binary])
@@ -27,7 +27,7 @@ test('an unknown binary is tried in a process of its own once; not again until i
   expect(await loadedIn({ env })).toMatchObject({ outcome: 'works', children: 0 })
 })
 
-test("a package's own binary with the right content needs no process, the first time neither", async () => {
+test("a package's own binary with the right content never needs a process", async () => {
   const { project, binaries } = installedCopy()
   await writeManifestIn(binaries, { version: packageVersion(), buildId: 'of no importance' })
   const cache = path.join(newFolder(), 'cache')
@@ -46,7 +46,7 @@ test.each([
       writeFileSync(path.join(cache, 'binaries.json'), '{"loaded": [1')
     },
   ],
-])('a cache that is %s: it loads all the same', async (_, make) => {
+])('a cache that is %s: it loads', async (_, make) => {
   const { binary } = unknownBinary()
   const cache = path.join(newFolder(), 'cache')
   make(cache)
@@ -54,7 +54,7 @@ test.each([
   expect(await loadedIn({ env })).toMatchObject({ code: 0, stderr: '', outcome: 'works', children: 1 })
 })
 
-test('a user without a home: it loads all the same', async () => {
+test('a user without a home folder: it loads', async () => {
   const { binary } = unknownBinary()
   const env = { VGGNET_BINARY: binary, VGGNET_CACHE: '', XDG_CACHE_HOME: '', HOME: '/nonexistent/home' }
   expect(await loadedIn({ env })).toMatchObject({ stderr: '', outcome: 'works', children: 1 })
@@ -77,14 +77,14 @@ test('four worker threads at once, the first ever', async () => {
   expect(await loadedIn({ env, afterImport })).toMatchObject({ code: 0, outcome: 'works', message: '', children: 0 })
 })
 
-test('in an application that is no plain Node no process is started: it would be that application anew', async () => {
+test('in an application other than Node no process is started: it would start the application again', async () => {
   const { env } = unknownBinary()
   const application = path.join(newFolder(), 'application')
   linked(process.execPath, application)
   expect(await loadedIn({ env, node: [application] })).toMatchObject({ code: 0, outcome: 'works', children: 0 })
 })
 
-test('where no process may be started it loads all the same', async () => {
+test('it loads even if no process may be started', async () => {
   const { env } = unknownBinary()
   const permission = process.allowedNodeEnvironmentFlags.has('--permission')
     ? '--permission'
@@ -93,7 +93,7 @@ test('where no process may be started it loads all the same', async () => {
   expect(await loadedIn({ env, flags })).toMatchObject({ code: 0, outcome: 'works' })
 })
 
-test('what Node is told in the environment is not for the trial: a debugger, a preload', async () => {
+test('NODE_OPTIONS, such as a preload, do not apply to the process that tries a binary', async () => {
   const { env } = unknownBinary()
   const preload = path.join(newFolder(), 'preload.cjs')
   writeFileSync(preload, "if (process.argv.length < 3 && process.execArgv.includes('-e')) process.exit(3)")

@@ -1,4 +1,4 @@
-// A real Node that is too old: it is told so, instead of failing in a syntax or a function that it lacks.
+// A real Node that is too old: the error says so, instead of a syntax error or a missing function.
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
@@ -38,7 +38,7 @@ test.for([[], ['--help'], ['doctor', '--json'], ['train', 'photos']])('the comma
   expect(stderr).toMatch(/^vggnet: UNSUPPORTED_PLATFORM: /)
 })
 
-test('the floor is that of package.json', () => {
+test('the oldest version is that of package.json', () => {
   expect(JSON.parse(readFileSync('package.json', 'utf8')).engines.node).toBe(`>=${nodeFloor}`)
   for (const version of ['20.17.0', '20.20.2', '22.0.0', '26.1.0']) expect(nodeObstacle(version, 'node')).toBe('')
   for (const version of ['18.20.8', '20.16.1', '9.0.0']) expect(nodeObstacle(version, 'node')).toContain(version)

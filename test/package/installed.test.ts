@@ -9,7 +9,7 @@ import { compileProgram, newUser, type User, unreachable } from './user.js'
 
 const { version, devDependencies } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
 
-describe('the package, installed by npm without scripts in an empty folder, beside no compiler, Python or cmake', () => {
+describe('the package, installed by npm without scripts in an empty folder, on a system without compiler, Python and cmake', () => {
   let scratch: string
   let user: User
   let offline: string | undefined
@@ -64,7 +64,7 @@ describe('the package, installed by npm without scripts in an empty folder, besi
     )
   })
 
-  test('had nothing to build with', async (context) => {
+  test('was installed without any build tool', async (context) => {
     const { run, folder } = installed(context)
     for (const program of ['g++', 'gcc', 'cc', 'make', 'cmake', 'ninja', 'python3', 'git']) {
       await expect(run(program, '--version'), program).rejects.toThrow(/not found/)

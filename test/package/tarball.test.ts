@@ -52,7 +52,7 @@ const compiledFrom = (source: string) => {
 }
 
 describe('the tarball', () => {
-  test('holds this, and nothing else', () => {
+  test('contains exactly these files', () => {
     const sources = tracked('lib')
     const carried = packed.files.some((file) => file.path.endsWith(cudaLibrary)) ? [cudaLibrary] : []
     const natives = [...ownLibraries, ...carried, 'manifest.json', 'vggnet.glibc.node']
@@ -81,21 +81,21 @@ describe('the tarball', () => {
     expect((packed.size - cuda) / megabyte).toBeGreaterThan(10)
   })
 
-  test('has the same bytes when it is made again', async () => {
+  test('has the same bytes when it is packed again', async () => {
     const other = path.join(scratch, 'again')
     mkdirSync(other)
     expect(sha256Of((await pack(other)).file)).toBe(sha256Of(packed.file))
   })
 
-  test('names no position of the machine that made it', () => {
+  test('contains no path of the machine that packed it', () => {
     const names = packed.files.map((file) => file.path).filter((name) => !name.startsWith('prebuilds/'))
     const positions = [root.replace(/\/$/, ''), tmpdir(), `${homedir()}/`]
-    // /tmp is a position of every machine: examples may name it
+    // every machine has /tmp: examples may name it
     const own = positions.filter((position) => position !== '/tmp')
     expect(names.filter((name) => own.some((position) => text(name).includes(position)))).toEqual([])
   })
 
-  test('has a program that may be run, and a changelog of its version', () => {
+  test('has an executable program, and a changelog of its version', () => {
     const [program] = Object.values(described.bin) as string[]
     expect((packed.files.find((file) => file.path === program)?.mode ?? 0) & 0o111).toBe(0o111)
     const changelog = text('CHANGELOG.md')
@@ -103,7 +103,7 @@ describe('the tarball', () => {
     expect(/^## \[(\d[^\]]*)\]/m.exec(changelog)?.[1]).toBe(described.version)
   })
 
-  test('is well-formed to publint, and its types are right in every way of resolving them', async () => {
+  test('is well-formed to publint, and its types resolve in every mode', async () => {
     const lint = path.join(root, 'node_modules/publint/src/cli.js')
     expect((await run(process.execPath, [lint, 'run', packed.file, '--strict'])).stdout).toMatch(/All good!/)
     const types = path.join(root, 'node_modules/@arethetypeswrong/cli/dist/index.js')
@@ -124,7 +124,7 @@ describe('the binaries', () => {
     expect(Object.keys(manifest.files)).toEqual(libraries())
   })
 
-  test('ask for nothing newer than Red Hat Enterprise Linux 9 has', async () => {
+  test('need no newer versions than those of Red Hat Enterprise Linux 9', async () => {
     for (const name of libraries()) {
       const needs = await neededVersions([path.join(binaries(), name)])
       expect(Object.keys(needs)).toContain('GLIBC')
@@ -135,7 +135,7 @@ describe('the binaries', () => {
     }
   })
 
-  test('need each other and what every Linux has, from beside them, and run no code on the stack', () => {
+  test('need only each other and libraries of every Linux, search their own folder, and have no executable stack', () => {
     const everywhere = ['c.so.6', 'm.so.6', 'dl.so.2', 'pthread.so.0', 'gcc_s.so.1', 'stdc++.so.6']
     const known = ['ld-linux-x86-64.so.2', ...everywhere.map((name) => `lib${name}`)]
     for (const name of libraries()) {
@@ -150,7 +150,7 @@ describe('the binaries', () => {
     expect(binary(path.join(binaries(), 'vggnet.glibc.node')).runPaths).toEqual(['$ORIGIN'])
   })
 
-  test('are stripped, and name no position where they were built', () => {
+  test('are stripped, and contain no path of the build', () => {
     for (const name of libraries()) {
       const file = path.join(binaries(), name)
       const { sections, sourcePaths } = binary(file)

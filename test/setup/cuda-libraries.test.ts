@@ -3,7 +3,7 @@ import path from 'node:path'
 import { beforeEach, expect, test, vi } from 'vitest'
 import { folderOf } from '../../lib/platform/wheels/cache.mjs'
 import { cudaLibraryFiles, cudnnEngines, pins } from '../../lib/platform/wheels/pins.mjs'
-import { cudaEnvironment, cudaLibraries, positions } from '../../scripts/setup/cuda-libraries.mjs'
+import { cudaEnvironment, cudaLibraries, locations } from '../../scripts/setup/cuda-libraries.mjs'
 import { newFolder, writeFiles } from './folder.js'
 
 interface Versions {
@@ -65,7 +65,7 @@ beforeEach(() => {
   return () => vi.unstubAllEnvs()
 })
 
-test('what the variables name comes before all else, and the environment for others is the same', async () => {
+test('the folders in the variables come first, and the environment for other programs is the same', async () => {
   const [named, other] = [newHome(), newHome()]
   const environment = cudaEnvironment(foldersOf(named))
   vi.stubEnv('VGGNET_CUDA_INCLUDES', environment.VGGNET_CUDA_INCLUDES)
@@ -74,7 +74,7 @@ test('what the variables name comes before all else, and the environment for oth
   expect(cudaEnvironment(await find(other))).toEqual(environment)
 })
 
-test('the first position that has a part wholly is its position; parts may be in several positions', async () => {
+test('the first location with all files of a part is used; parts may be in different locations', async () => {
   const [bare, cublas, full] = [newFolder(), newFolder(), newHome()]
   writeFiles(cublas, filesOf.cublas('13.0'))
   writeFiles(bare, { 'include/cudnn.h': '', 'lib/libcudnn.so.9': '', 'lib/libcublasLt.so.13': '' })
@@ -91,7 +91,7 @@ test.each<{ what: string; versions: Versions; why: RegExp }>([
   { what: 'cuDNN for CUDA 12', versions: { engines: 'libcublasLt.so.12' }, why: /is not for CUDA 13/ },
   { what: 'cuBLAS 12', versions: { cublas: '12.8' }, why: /cuBLASLt 12\.8 in .*: 13\.0 or later is needed/ },
   { what: 'an old frontend', versions: { frontend: '1.5' }, why: /cuDNN frontend 1\.5 in/ },
-])('$what is passed over where it lies about, and refused where the variables name it', async ({ versions, why }) => {
+])('$what is skipped if found, and refused if the variables name it', async ({ versions, why }) => {
   const [unfit, full] = [newHome(versions), newHome()]
   const { includes } = await find(unfit, full)
   expect(includes).toContain(path.join(full, 'include'))
@@ -100,7 +100,7 @@ test.each<{ what: string; versions: Versions; why: RegExp }>([
   await expect(find(full)).rejects.toMatchObject({ code: 'MISSING_TOOL', message: expect.stringMatching(why) })
 })
 
-test('what is nowhere is fetched, and what was passed over is said', async () => {
+test('a missing part is fetched, and skipped copies are reported', async () => {
   const said = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
   await expect(find(newHome({ cudnn: '9.1' }))).rejects.toMatchObject({
     code: 'DOWNLOAD_FAILED',
@@ -113,7 +113,7 @@ test('what is nowhere is fetched, and what was passed over is said', async () =>
   )
 })
 
-test('positions: the cache, CUDA_HOME, the toolkit of nvcc, the system, and the packages of python3', async () => {
+test('locations: the cache, CUDA_HOME, the toolkit of nvcc, the system, and the packages of python3', async () => {
   const [tools, home, site] = [newFolder(), newFolder(), newFolder()]
   writeFiles(tools, {
     'bin/nvcc': '#!/bin/sh\necho "Cuda compilation tools, release 13.0, V13.0.88"\n',
@@ -124,7 +124,7 @@ test('positions: the cache, CUDA_HOME, the toolkit of nvcc, the system, and the 
   vi.stubEnv('PATH', path.join(tools, 'bin'))
   vi.stubEnv('CUDA_HOME', home)
   const seen: string[][] = []
-  for await (const { libraries } of positions()) seen.push(libraries)
+  for await (const { libraries } of locations()) seen.push(libraries)
   expect(seen).toHaveLength(6)
   const cached = folderOf(process.env.VGGNET_CACHE ?? '', 'cudnn', pins.cudnn)
   expect(seen[0]).toContain(path.join(cached, 'lib'))

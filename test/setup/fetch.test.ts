@@ -61,7 +61,7 @@ function expectWhole(folder: string): void {
   expect(readdirSync(cache)).toEqual([path.basename(folder)])
 }
 
-test('killed at random moments and started again it ends right, and no byte is fetched twice', async () => {
+test('an install killed at random moments and restarted succeeds, and fetches no byte twice', async () => {
   await serve({ bytesPerSecond: 700_000 })
   let kept = 0
   index.onRequest = (start) => {
@@ -100,7 +100,7 @@ test('killed at random moments and started again it ends right, and no byte is f
   expect(index.starts.at(-1)).toBeGreaterThan(0)
 })
 
-test('what a connection that is cut has brought is kept, and the rest comes by further ones', async () => {
+test('the bytes of a cut connection are kept, and further connections fetch the rest', async () => {
   await serve({ cutAfter: 400_000 })
   const said: string[] = []
   expectWhole(await install({ onProgress: ({ doing }) => said.push(doing) }))
@@ -109,7 +109,7 @@ test('what a connection that is cut has brought is kept, and the rest comes by f
   expect(new Set(said)).toEqual(new Set(['fetching', 'trying again', 'checking', 'unpacking']))
 })
 
-test('a server that stalls is given up in words, and what it sent is gone on with', async () => {
+test('a stalled server is an error, and the next install continues', async () => {
   await serve({ stallAfter: 300_000 })
   index.onRequest = (start) => {
     if (start > 0) index.manners = { stallAfter: 0 }
@@ -125,7 +125,7 @@ test('a server that stalls is given up in words, and what it sent is gone on wit
   expect(index.starts.at(-1)).toBe(kept)
 })
 
-test('ended by a signal it keeps what it has, and a later call goes on from there', async () => {
+test('an aborted install keeps its bytes, and the next one continues', async () => {
   await serve({ bytesPerSecond: 600_000 })
   const stopping = new AbortController()
   const onProgress = ({ bytes }: { bytes: number }) => bytes > 200_000 && stopping.abort()
@@ -136,14 +136,14 @@ test('ended by a signal it keeps what it has, and a later call goes on from ther
   expect(index.starts).toEqual([0, kept])
 })
 
-test('a server that cannot send parts sends the whole again', async () => {
+test('a server without range requests sends the whole file again', async () => {
   await serve({ ignoresRanges: true })
   writeFiles(cache, { [path.basename(part())]: 'x'.repeat(1000) })
   expectWhole(await install())
   expect(index.starts).toEqual([1000])
 })
 
-test('a part that is damaged, or longer than the whole, is fetched anew', async () => {
+test('a partial download that is damaged or too long is fetched from the start', async () => {
   await serve()
   writeFiles(cache, { [path.basename(part())]: 'x'.repeat(1000) })
   const folder = await install()
@@ -155,7 +155,7 @@ test('a part that is damaged, or longer than the whole, is fetched anew', async 
   expect(index.starts.slice(2)).toEqual([2 * wheel.bytes, 0])
 })
 
-test('a part that is whole is not fetched again', async () => {
+test('a complete download is not fetched again', async () => {
   await serve()
   const { whole } = fetchingFiles(cache, wheel)
   writeFiles(cache, { [path.basename(whole)]: '' })
@@ -173,7 +173,7 @@ test('an index that offers another file is refused before anything is fetched', 
   expect({ starts: index.starts, kept: readdirSync(cache) }).toEqual({ starts: [], kept: [] })
 })
 
-test('a file of another hash, which the index did not tell, leaves nothing', async () => {
+test('a file with another hash that the index does not state leaves nothing', async () => {
   await serve({ hash: '' })
   pin.wheels[0] = { ...wheel, take: 'small', sha256: '0'.repeat(64) }
   await expect(install()).rejects.toMatchObject({
@@ -183,13 +183,13 @@ test('a file of another hash, which the index did not tell, leaves nothing', asy
   expect({ starts: index.starts, kept: readdirSync(cache) }).toEqual({ starts: [0], kept: [] })
 })
 
-test('a server that refuses is said', async () => {
+test('a refusal by the server is reported', async () => {
   await serve({ status: 403 })
   const message = expect.stringContaining(': the server answers 403: check the network')
   await expect(install()).rejects.toMatchObject({ code: 'DOWNLOAD_FAILED', message })
 })
 
-test('an index that is not there is told from one that has no such wheel', async () => {
+test('a missing index and an index without the wheel have different errors', async () => {
   await serve()
   vi.stubEnv('PIP_INDEX_URL', 'http://127.0.0.1:9/simple/')
   await expect(install()).rejects.toMatchObject({
@@ -202,7 +202,7 @@ test('an index that is not there is told from one that has no such wheel', async
   await expect(install()).rejects.toMatchObject({ message: expect.stringContaining('the package index has no wheel') })
 })
 
-test("goes through pip's proxy", async () => {
+test("the download uses pip's proxy", async () => {
   await serve()
   const proxy = `http://127.0.0.1:${index.port}`
   const there = { PIP_INDEX_URL: 'http://index.invalid/simple/', PIP_TRUSTED_HOST: 'index.invalid', HTTP_PROXY: proxy }
@@ -211,7 +211,7 @@ test("goes through pip's proxy", async () => {
   expect(index.starts).toEqual([0])
 })
 
-test('a pip that is built otherwise than those known here downloads by itself', async () => {
+test('a pip with unknown internals downloads by itself', async () => {
   await serve()
   const python = path.join(unknownPip(), 'python3')
   writeFiles(cache, { [path.basename(part())]: 'x'.repeat(1000) })
@@ -219,7 +219,7 @@ test('a pip that is built otherwise than those known here downloads by itself', 
   expect(index.starts).toEqual([0])
 })
 
-test('a full disk is said', async () => {
+test('a full disk is reported', async () => {
   await serve()
   writeFiles(cache, { marker: '' })
   symlinkSync('/dev/full', part())
@@ -229,7 +229,7 @@ test('a full disk is said', async () => {
   })
 })
 
-test('what is too large to be written while unpacking is said, and leaves nothing', async () => {
+test('a file above the size limit is reported while unpacking, and leaves nothing', async () => {
   const program = `
     import { folderSource, installPin } from ${JSON.stringify(path.resolve('lib/platform/wheels/install.mjs'))}
     const [cache, pin, links] = ${JSON.stringify([cache, pin, links])}
@@ -242,7 +242,7 @@ test('what is too large to be written while unpacking is said, and leaves nothin
   expect(readdirSync(cache)).toEqual([])
 })
 
-test('a cache that cannot be written is said with the way out', async () => {
+test('a cache that cannot be written is reported with the fix', async () => {
   cache = '/sys/vggnet'
   await expect(install()).rejects.toMatchObject({
     code: 'FILE_WRITE',
@@ -254,7 +254,7 @@ test('a cache that cannot be written is said with the way out', async () => {
   await expect(install()).rejects.toMatchObject({ code: 'FILE_WRITE', message: expect.stringContaining('is a file') })
 })
 
-test('a wheel that lies in a folder needs no Python, and is checked', async () => {
+test('a wheel in a folder needs no Python, and is verified', async () => {
   vi.stubEnv('PATH', newFolder())
   const from = (folder: string) => installPin({ cache, name: 'small', pin, source: folderSource(folder) })
   await expect(from(cache)).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' })

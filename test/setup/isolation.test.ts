@@ -98,7 +98,7 @@ async function fetchedThere(index: WheelIndex, pin: object, environment: NodeJS.
   expect(executed()).toBe('')
 }
 
-test("pip's configuration is read as before, and pip that downloads by itself is isolated too", async () => {
+test("pip's configuration is read, and a pip that downloads by itself is isolated too", async () => {
   const links = newFolder()
   const wheel = makeWheel(links, '1.0', { 'small/part': 'the part' })
   const index = await startIndex(links, wheel)

@@ -42,7 +42,7 @@ test.each(['SIGKILL', 'its work'])(
   },
 )
 
-test('one at a time, whatever the work comes to', async () => {
+test('one process at a time, even if the work throws', async () => {
   const name = newFolder()
   let inside = 0
   const work = async () => {

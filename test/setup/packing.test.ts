@@ -108,7 +108,7 @@ describe('npm pack', () => {
   })
 })
 
-describe('binaries that are not what was made', () => {
+describe('prebuilt binaries that differ from their manifest or sources', () => {
   test('are made again', async () => {
     const file = path.join(binaries(), 'libdnnl.so.3')
     const { atime, mtime } = statSync(file)
@@ -123,7 +123,7 @@ describe('binaries that are not what was made', () => {
     expect((await prepack()).stderr).toBe('')
   })
 
-  test('are removed by whatever set-up first sees another native source, or another version', async () => {
+  test('are removed by the next set-up after a change of the native source or the version', async () => {
     writeFiles(root, { 'native/addon.cpp': addon('2') })
     expect((await setUp(root, 'library')).ok).toBe(true)
     expect(existsSync(inRoot('prebuilds'))).toBe(false)
@@ -134,14 +134,14 @@ describe('binaries that are not what was made', () => {
     expect(existsSync(inRoot('prebuilds'))).toBe(false)
   })
 
-  test('are of a build that was made with another library, as soon as there is one', async () => {
+  test('are made again after the build was linked with another library', async () => {
     appendFileSync(inRoot('build/Release/libgomp.so.1'), '\0')
     writeStamp(inRoot('build/.stamp'), nativeHash(root), productsOf(root, builds.release))
     expect((await prepack()).stderr).toMatch(/^setup: prebuilt binary .*\n$/)
   })
 })
 
-test('a set-up that is killed while it makes the binaries leaves them whole or not there', async () => {
+test('a killed set-up leaves prebuilt binaries complete or not at all', async () => {
   const seen = { whole: 0, absent: 0 }
   for (const wait of [0, 40, 120, 300]) {
     rmSync(inRoot('prebuilds'), { recursive: true, force: true })
@@ -163,7 +163,7 @@ test('a set-up that is killed while it makes the binaries leaves them whole or n
   expect(existsSync(inRoot('build/prebuildify'))).toBe(false)
 })
 
-test('the library is compiled again where dist/ is not what was compiled', async () => {
+test('the library is compiled again if a file in dist/ was changed', async () => {
   const harms = [
     () => rmSync(inRoot('dist/index.d.ts')),
     () => appendFileSync(inRoot('dist/index.js'), '\n'),
@@ -187,7 +187,7 @@ describe('the CUDA library', () => {
   }
   const carried = () => existsSync(path.join(binaries(), 'libvggnet_cuda.so'))
 
-  test('is carried where it is of this source, with its entry', async () => {
+  test('is packed, with its entry in the manifest, if it was built from this source', async () => {
     buildOne(nativeHash(root))
     expect(await prepack()).toMatchObject({ ok: true, stderr: expect.stringContaining('prebuilt binary') })
     expect(carried()).toBe(true)
@@ -198,7 +198,7 @@ describe('the CUDA library', () => {
     expect((await prepack()).stderr).toMatch(/^setup: prebuilt binary .*\n$/)
   })
 
-  test('is left out, and that is said, where it is of another source or was not finished', async () => {
+  test('is left out with a message if it is incomplete or built from another source', async () => {
     buildOne(nativeHash(root))
     await prepack()
     writeFiles(root, { 'native/addon.cpp': addon('2') })

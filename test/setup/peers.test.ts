@@ -73,7 +73,7 @@ test('the baselines are installed in a separate folder, once', async () => {
   expect(calls()).toHaveLength(5)
 })
 
-test('without a build for the CPU the common build is installed, and that is reported', async () => {
+test('without a build for the CPU, the common one is installed, with a message', async () => {
   const { ok, stderr } = await install('+cpu')
   expect(ok).toBe(true)
   expect(stderr).toContain(
@@ -93,7 +93,7 @@ test('a failure is reported in a sentence, and the next run continues', async ()
   expect(calls().filter((line) => line.includes('-m venv'))).toHaveLength(1)
 })
 
-test('a file that has been deleted is written again; the name of the default folder contains the versions', async () => {
+test('removed files are fetched again; the name of the folder contains the versions', async () => {
   await install()
   rmSync(baselineFiles(folder).model)
   expect(baselinesAreInstalled(folder)).toBe(false)
@@ -104,7 +104,7 @@ test('a file that has been deleted is written again; the name of the default fol
   )
 })
 
-test('an unknown flag is an error', async () => {
+test('an unknown flag is refused by name', async () => {
   const run = promisify(execFile)(process.execPath, ['scripts/peers.mjs', '--from', 'x'])
   await expect(run).rejects.toMatchObject({ stderr: expect.stringContaining('Expected [--to FOLDER]') })
 })

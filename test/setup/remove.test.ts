@@ -12,7 +12,7 @@ function outside(): string {
   return folder
 }
 
-test('links in what is removed are neither followed nor counted: to a folder that contains them, or outside', async () => {
+test('links in removed folders are neither followed nor counted', async () => {
   const [cache, elsewhere] = [newFolder(), outside()]
   const [one, other] = ['cudnn-9.8.0-0123456789ab', 'cudnn-9.9.0-0123456789ab']
   writeFiles(cache, { [`${one}/lib/file`]: 'four' })
@@ -29,7 +29,7 @@ test('links in what is removed are neither followed nor counted: to a folder tha
   expect(existsSync(path.join(elsewhere, 'kept'))).toBe(true)
 })
 
-test('what a killed install left is removed, and not what a link in it leads to', () => {
+test('leftovers of a killed install are removed, and the targets of links in them are kept', () => {
   const [cache, elsewhere] = [newFolder(), outside()]
   writeFiles(cache, { '.unfinished-x/file': '' })
   symlinkSync(elsewhere, path.join(cache, '.unfinished-x/out'))

@@ -25,7 +25,7 @@ async function loaded(): Promise<{ answer: number; buildId: string; oneDnn: numb
   return JSON.parse((await promisify(execFile)(process.execPath, ['-e', program])).stdout)
 }
 
-test('the native build is made once, made again when a source has changed, and an old binary never counts', async () => {
+test('the native code is built once, and again after a change of a source; an old binary is never used', async () => {
   expect(await setup('native')).toMatchObject({
     ok: true,
     stderr: expect.stringMatching(/^setup: native code .* done in/),
@@ -53,19 +53,19 @@ test('the native build is made once, made again when a source has changed, and a
   expect(second.buildId).not.toBe(first.buildId)
 })
 
-test('a clone that was moved is built anew where it is now', async () => {
+test('a clone that was moved is built in its new location', async () => {
   expect((await setup('native')).ok).toBe(true)
   const before = root
   root = path.join(newFolder(), 'moved')
   renameSync(before, root)
-  // Nothing has changed but the position: the binary is still this source's.
+  // The sources are unchanged, so the binary is current.
   expect(await setup('native')).toEqual({ ok: true, stdout: '', stderr: '' })
   writeFiles(root, { 'native/addon.cpp': addon('3') })
   expect((await setup('native')).ok).toBe(true)
   expect((await loaded()).answer).toBe(3)
 })
 
-test('the prebuilt binary is this build, and loads with its libraries from where it lies', async () => {
+test('the prebuilt binary is this build, and loads its libraries from its own folder', async () => {
   const made = await setup('prebuild')
   expect(made).toMatchObject({ ok: true, stderr: expect.stringMatching(/native code .*\n.*prebuilt binary .*\n$/) })
   expect(await setup('native', 'prebuild')).toEqual({ ok: true, stdout: '', stderr: '' })
@@ -90,7 +90,7 @@ test('the prebuilt binary is this build, and loads with its libraries from where
   for (const library of libraries) expect(stdout).toContain(`${installed}/prebuilds/linux-x64/${library}`)
 })
 
-test('the prebuilt binary follows its source, and one under another name than the loader looks for does not count', async () => {
+test('the prebuilt binary is made again after a change; one with a name that the loader does not know is refused', async () => {
   expect((await setup('prebuild')).ok).toBe(true)
   const before = (await loaded()).buildId
   writeFiles(root, { 'native/addon.cpp': addon('2') })
@@ -116,7 +116,7 @@ test('a warning fails the native build', async () => {
   expect(stderr).toMatch(/never_called.*-Werror=unused-function/)
 })
 
-test('set-ups of one clone that run at once take turns', async () => {
+test('simultaneous set-ups of a clone run one after the other', async () => {
   const both = await Promise.all([setup('native', 'library'), setup('native', 'library')])
   expect(both.map(({ ok }) => ok)).toEqual([true, true])
   const output = both.map(({ stderr }) => stderr).join('')
@@ -124,7 +124,7 @@ test('set-ups of one clone that run at once take turns', async () => {
   expect(output.match(/TypeScript/g)).toHaveLength(1)
 })
 
-test('the library is compiled when lib/ has changed, and dist/ keeps nothing of removed files', async () => {
+test('the library is compiled after a change in lib/, and files of removed sources leave dist/', async () => {
   writeFiles(root, { 'lib/more.ts': 'export const more = 2\n', 'lib/cli/main.ts': '#!/usr/bin/env node\nexport {}\n' })
   expect((await setup('library')).ok).toBe(true)
   expect(existsSync(path.join(root, 'dist/more.js'))).toBe(true)
@@ -135,7 +135,7 @@ test('the library is compiled when lib/ has changed, and dist/ keeps nothing of 
   expect(existsSync(path.join(root, 'dist/more.js'))).toBe(false)
 })
 
-test('a type error fails the set-up, names the position, and leaves dist/ as it was', async () => {
+test('a type error fails the set-up with its location, and dist/ is unchanged', async () => {
   await setup('library')
   const before = readFileSync(path.join(root, 'dist/index.js'), 'utf8')
   writeFiles(root, { 'lib/index.ts': "export const answer: number = 'one'\n" })

@@ -56,13 +56,13 @@ test('a missing tool is one sentence with the command that installs it', async (
   expect(await hasNinja()).toBe(false)
 })
 
-test('the install command is that of the package manager at hand', async () => {
+test('the install command is that of the package manager of the system', async () => {
   vi.stubEnv('PATH', folderWithProgram('dnf', ''))
   vi.stubEnv('CXX', '')
   await expect(findCompiler()).rejects.toThrow('`sudo dnf install gcc-c++`')
 })
 
-test('a Python without pip is told from no Python', async () => {
+test('a Python without pip and a missing Python have different errors', async () => {
   const folder = newFolder()
   writeFiles(folder, { python3: '#!/bin/sh\ntest "$*" = "-I --version"\n' })
   chmodSync(path.join(folder, 'python3'), 0o755)
@@ -70,7 +70,7 @@ test('a Python without pip is told from no Python', async () => {
   await expect(findPython()).rejects.toThrow(/^pip for Python 3 is missing .* install python3-pip`$/)
 })
 
-test('a Python with pip serves where the first one, as in some venvs, has none', async () => {
+test('the first Python with pip is used: some venvs have no pip', async () => {
   const [venv, system] = [newFolder(), newFolder()]
   writeFiles(venv, { python3: '#!/bin/sh\ntest "$*" = "-I --version"\n' })
   writeFiles(system, { python3: '#!/bin/sh\n' })
@@ -94,7 +94,7 @@ describe('nvcc', () => {
     await expect(findNvcc()).resolves.toBe(path.join(folder, 'nvcc'))
   })
 
-  test('in CUDA_HOME serves where the one on the PATH is old', async () => {
+  test('in CUDA_HOME is used if the one on the PATH is old', async () => {
     const home = newFolder()
     writeFiles(home, { 'bin/nvcc': '#!/bin/sh\necho release 13.0, V13.0.88\n' })
     chmodSync(path.join(home, 'bin/nvcc'), 0o755)
@@ -116,7 +116,7 @@ describe('nvcc', () => {
   })
 })
 
-test('an old cmake counts as none', async () => {
+test('an old cmake is not used', async () => {
   vi.stubEnv('PATH', folderWithProgram('cmake', 'cmake version 3.16.3'))
   expect(await hasCmake()).toBe(false)
   vi.stubEnv('PATH', folderWithProgram('cmake', 'cmake version 3.22.1'))

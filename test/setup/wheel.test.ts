@@ -39,7 +39,7 @@ beforeEach(() => {
   return () => vi.unstubAllEnvs()
 })
 
-test('takes the wanted part of a wheel, file modes included, and leaves nothing else in the cache', async () => {
+test('unpacks the selected part of a wheel, with file modes, and leaves nothing else in the cache', async () => {
   const pin = pinOf(makeWheel(links, '1.0', members))
   const folder = await fetchPin(pin)
   expect(folder).toBe(folderOf(cache, 'small', pin))
@@ -50,7 +50,7 @@ test('takes the wanted part of a wheel, file modes included, and leaves nothing 
   expect(readdirSync(cache)).toEqual([path.basename(folder)])
 })
 
-test('takes all of a wheel that is for another Python, by the options of its pin', async () => {
+test('unpacks all of a wheel for another Python, by the options of its pin', async () => {
   const wheel = makeWheel(links, '1.0', members, 'cp27-cp27mu-manylinux_2_28_x86_64')
   const whole = { ...wheel, take: '', leave: ['small/data', 'small_part-1.0.dist-info'] }
   const fetch = (options: string[]) => {
@@ -62,21 +62,21 @@ test('takes all of a wheel that is for another Python, by the options of its pin
   expect(readdirSync(folder, { recursive: true }).sort()).toEqual(['small', 'small/elsewhere.txt'])
 })
 
-test('does not fetch again what is there', async () => {
+test('does not fetch a pin that is in the cache', async () => {
   const pin = pinOf(makeWheel(links, '1.0', members))
   const folder = await fetchPin(pin)
   const none = () => Promise.reject(new Error('nothing was to be fetched'))
   await expect(fetchPin(pin, none)).resolves.toBe(folder)
 })
 
-test('gives a changed pin a folder of its own', () => {
+test('gives a changed pin another folder', () => {
   const wheel = { requirement: 'small-part==1.0', file: 'small.whl', bytes: 1 }
   const pin = pinOf({ ...wheel, sha256: '00' })
   const changed = pinOf({ ...wheel, sha256: '01' })
   expect(folderOf(cache, 'small', pin)).not.toBe(folderOf(cache, 'small', changed))
 })
 
-test('a wrong hash is an error that names both hashes, and leaves nothing', async () => {
+test('a wrong hash throws an error with both hashes, and leaves nothing', async () => {
   const { sha256, ...wheel } = makeWheel(links, '1.0', members)
   const expected = '0'.repeat(64)
   const failing = fetchPin(pinOf({ ...wheel, sha256: expected }))
@@ -87,7 +87,7 @@ test('a wrong hash is an error that names both hashes, and leaves nothing', asyn
   expect(readdirSync(cache)).toEqual([])
 })
 
-test('a second wheel with a wrong hash takes the first with it', async () => {
+test('a wrong hash of the second wheel removes the first too', async () => {
   const pin = pinOf(makeWheel(links, '1.0', members))
   const second = makeWheel(links, '2.0', members)
   pin.wheels.push({ ...second, sha256: 'f'.repeat(64), take: 'small/data', leave: [] })
@@ -96,7 +96,7 @@ test('a second wheel with a wrong hash takes the first with it', async () => {
   expect(readdirSync(cache)).toEqual([])
 })
 
-test('what the index does not have is an error that says what it has, and leaves nothing', async () => {
+test('a version that the index lacks throws an error with those it has, and leaves nothing', async () => {
   makeWheel(links, '1.0', members)
   const pin = pinOf({ requirement: 'small-part==3.0', file: 'small.whl', bytes: 1, sha256: '00' })
   await expect(fetchPin(pin)).rejects.toMatchObject({
@@ -115,7 +115,7 @@ test('a wheel without the wanted part is an error and leaves nothing', async () 
   expect(readdirSync(cache)).toEqual([])
 })
 
-test('a member whose name leaves the folder is refused', async () => {
+test('a member whose name is outside the folder is refused', async () => {
   const pin = pinOf(makeWheel(links, '1.0', { 'small/data/../../../outside.txt': 'x' }))
   await expect(fetchPin(pin)).rejects.toMatchObject({
     message: expect.stringContaining('is outside the folder'),
@@ -123,7 +123,7 @@ test('a member whose name leaves the folder is refused', async () => {
   expect(readdirSync(path.dirname(cache))).toEqual(['cache'])
 })
 
-test('processes that fetch the same at once all end with the same whole folder', async () => {
+test('simultaneous processes that fetch the same pin end with the same complete folder', async () => {
   const pin = pinOf(makeWheel(links, '1.0', members))
   const program = `
     import { installPin, pipSource } from ${JSON.stringify(path.resolve('lib/platform/wheels/install.mjs'))}
@@ -136,7 +136,7 @@ test('processes that fetch the same at once all end with the same whole folder',
   expect(readFileSync(path.join(folders[0], 'lib/part.txt'), 'utf8')).toBe('the part')
 })
 
-test('what killed installs left is removed, folders after an hour and wheels after a month, and nothing else', () => {
+test('leftovers of killed installs are removed: folders after an hour, wheels after a month', () => {
   const [folders, wheels] = [
     ['.unfinished-old', '.unfinished-new', 'onednn-3.1.0-x'],
     ['.fetching-old.whl.part', '.fetching-new.whl'],

@@ -9,7 +9,7 @@ import { cacheFolder, firstBytes } from '../wheels/cache.mjs'
 import { addonFiles, type FileFault, fileFault, type Manifest, manifestName, manifestOf } from './manifest.js'
 
 /** The result of loading a binary in a separate process: its build, or why it does not load; empty if no process could start. */
-export interface TriedBinary {
+interface TriedBinary {
   readonly buildId?: string
   readonly reason?: string
 }

@@ -113,7 +113,7 @@ export interface Installed {
 }
 
 /** The cause of a failed attempt. */
-export interface Cause {
+interface Cause {
   /** The version of glibc that the binary needs. */
   readonly glibc?: string
   /** Other requirements that are not met. */
@@ -156,7 +156,7 @@ const damaged =
   /file too short|invalid ELF header|ELF|cannot read file data|SIGBUS|SIGSEGV|bytes instead of|differs from the file|is damaged/
 
 /** Derives the cause of a failed attempt from its reason. */
-export function causeOf(reason: string, installed: Installed): Cause {
+function causeOf(reason: string, installed: Installed): Cause {
   if (reason === noFolder && !installed.checkout && !installed.chosen) {
     const cure =
       'the package was packed without its scripts (--ignore-scripts): `npm pack` in the clone packs all of it'
