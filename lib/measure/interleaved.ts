@@ -87,7 +87,7 @@ export interface Compared {
 }
 
 /** A smaller gain counts as noise. */
-export const leastGain = 1.02
+const leastGain = 1.02
 
 /** Compares the candidates with the default, which is one of them. */
 export function compared(candidates: readonly Candidate[], standard: number): Compared[] {

@@ -166,7 +166,7 @@ export function labelsOf(labels: unknown, classes: number, images?: number): Int
 }
 
 /** A float32 tensor for the native side. */
-export function floatsOf(tensor: unknown, name: string): NativeTensor {
+function floatsOf(tensor: unknown, name: string): NativeTensor {
   if (!(tensor instanceof Tensor) || tensor.dtype !== 'float32') {
     throw unexpected('a float32 tensor', name, tensor instanceof Tensor ? valuesOf(tensor) : tensor)
   }

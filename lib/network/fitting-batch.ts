@@ -200,7 +200,7 @@ const cardMargin = 512 * mebibyte
  * Bytes that a network on this device can use in addition to those it holds, less a margin. Never below 0.
  * @param device 'cpu', 'cuda' or 'cuda:N'
  */
-export function availableBytes(device: string): number {
+function availableBytes(device: string): number {
   if (device === 'cpu') {
     const bytes = availableMainMemory()
     return Math.max(0, Math.floor(bytes - mainMargin(bytes)))

@@ -73,7 +73,7 @@ const shown = (text: string | undefined): string =>
   text === undefined ? 'none' : text.length > 60 ? `${text.slice(0, 60)}...` : text
 
 /** The differences between two fingerprints, such as `options batch is 8 and was 16`. */
-export function differencesBetween(now: Fingerprint, before: Fingerprint): string[] {
+function differencesBetween(now: Fingerprint, before: Fingerprint): string[] {
   const [is, was] = [new Map(leaves(now, '')), new Map(leaves(before, ''))]
   // only the schedule cosine depends on the number of epochs
   if (now.options.schedule.kind !== 'cosine' && before.options.schedule.kind !== 'cosine') {

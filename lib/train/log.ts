@@ -51,7 +51,7 @@ export function epochLine(event: EpochEvent): string {
 }
 
 /** Rate, loss, speed and time left after a step, for a progress bar. */
-export function stepText(event: StepEvent): string {
+function stepText(event: StepEvent): string {
   const rate = `rate ${rateText(event.learningRate)}`
   return `${rate}  loss ${event.loss.toFixed(4)}  ${event.imagesPerSecond.toFixed(0)} images/s  ${durationText(event.secondsLeft)} left`
 }

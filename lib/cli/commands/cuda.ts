@@ -135,14 +135,14 @@ function text(status: CudaStatus, width: number): string {
 }
 
 /** Runs `vggnet cuda status`. */
-export async function showCuda({ json }: { json?: true }): Promise<void> {
+async function showCuda({ json }: { json?: true }): Promise<void> {
   const status = await statusHere()
   console.log(json ? JSON.stringify(status, null, 2) : text(status, process.stdout.columns || 80))
   process.exitCode = status.ready ? 0 : 1
 }
 
 /** Runs `vggnet cuda remove`. */
-export async function removeCuda({ json }: { json?: true }): Promise<void> {
+async function removeCuda({ json }: { json?: true }): Promise<void> {
   const cache = cacheFolder(process.env)
   const onWaiting = (owner: number) => console.error(`waiting for process ${owner}, which is installing`)
   const { removed, holders } = await stoppable(

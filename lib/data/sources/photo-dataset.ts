@@ -101,7 +101,7 @@ export interface Augmentation {
  *
  * @param size of the image in its file, upright
  */
-export function drawAugmentation(
+function drawAugmentation(
   random: Random,
   size: PixelSize,
   cropOptions: CropOptions,

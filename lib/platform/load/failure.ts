@@ -2,7 +2,7 @@ import { VggError } from '../../error.js'
 import { nodeFloor } from './node-check.js'
 
 /** The oldest glibc of the package's binaries: Ubuntu 22.04, Debian 12 and RHEL 9 have it or a later version. */
-export const glibcFloor = '2.34'
+const glibcFloor = '2.34'
 
 /** A location where a binary was searched, and why it was not loaded. */
 export interface Attempt {
