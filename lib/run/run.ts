@@ -1,10 +1,9 @@
 import path from 'node:path'
 import { save } from '../checkpoint/checkpoint.js'
-import { newestUsable } from '../checkpoint/checkpoint-folder.js'
 import { linkAtomically } from '../files/atomic-file.js'
 import { lockFolder } from '../files/folder-lock.js'
 import type { EpochEvent, StepEvent, TrainReport } from '../train/events.js'
-import { loadTraining } from '../train/load-training.js'
+import { loadNewestTraining } from '../train/load-training.js'
 import { recordedIn } from '../train/options.js'
 import { train } from '../train/trainer.js'
 import type { TrainingState } from '../train/training-state.js'
@@ -109,12 +108,12 @@ async function runIn(
 ): Promise<TrainReport> {
   const { model, checkpoints } = runFiles(folder)
   const options = { ...description.device, seed: description.seed }
-  const newest = await newestUsable(checkpoints, (file) => loadTraining(file, options))
+  const newest = await loadNewestTraining(checkpoints, options)
   for (const { path, reason } of newest?.passedOver ?? []) hooks.onNotice?.(`skipped ${path}: ${reason}`)
-  const net = newest?.value.net ?? (await openNetwork(description, sources))
+  const net = newest?.net ?? (await openNetwork(description, sources))
   try {
     const data = datasetsFor(sources, description, net)
-    const report = await recorded(folder, description, { net, data, state: newest?.value.state }, hooks)
+    const report = await recorded(folder, description, { net, data, state: newest?.state }, hooks)
     await save(net, model)
     return report
   } finally {
