@@ -138,7 +138,7 @@ describe('the CUDA library', () => {
   test('of another build', async () => {
     const reason =
       `${at('other', 'libvggnet_cuda.so')} is of build fedcba9876543210 and this addon of build ${buildId}, which do ` +
-      'not fit together: `npm run build:native && npm run build:cuda` builds both anew'
+      'not fit together: `npm run build:native && npm run build:cuda` builds both again'
     const found = await outcomes(['--open', 'cuda', '--open', 'auto'], { driver: 'card', library: 'other' })
     expect(found).toEqual([unavailable(reason), ['cpu', reason]])
   })
