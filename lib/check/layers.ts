@@ -78,7 +78,7 @@ function tapsOf(layers: readonly Layer[], [height, width]: readonly [number, num
   })
 }
 
-/** Groups of outputs that are read in one pass, each within `valuesAtOnce` for so many images. */
+/** Groups of outputs that are read in one pass, each within `valuesAtOnce` for that number of images. */
 function groupsOf(taps: readonly Tap[], images: number): Tap[][] {
   const groups: Tap[][] = []
   let room = 0

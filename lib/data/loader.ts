@@ -20,7 +20,7 @@ export interface LoaderOptions {
   /** Value of the pixels that a translation exposes, 0 to 255. Default 0 (black). */
   background?: number
   /**
-   * Number of batches that are read ahead, 0 to 1024. Default 2. Reading pauses when so many are waiting. With 0, calls
+   * Number of batches that are read ahead, 0 to 1024. Default 2. Reading pauses when that many are waiting. With 0, calls
    * of `data.read` never overlap, provided that each `next` is awaited before the following one.
    */
   ahead?: number

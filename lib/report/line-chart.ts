@@ -31,7 +31,7 @@ const width = 360
 const height = 216
 const frame = { left: 46, right: 350, top: 10, bottom: 184 }
 
-/** Above so many points, dots are shown only under the pointer. */
+/** Above this number of points, dots are shown only under the pointer. */
 const mostDots = 48
 
 /** Renders a chart as a figure with inline SVG: title, legend with the last values, axes, lines, and a tooltip per point. */

@@ -126,7 +126,14 @@ const oneOrMore =
   (value, name) =>
     Array.isArray(value) ? arrayOf(check)(value, name) : check(value, name)
 
-const localNormForms = ['literal', 'caffe'] as const
+// Krizhevsky 2012, with alpha not divided by the number of channels in the sum. Caffe divides, and its AlexNet had
+// k = 1: alpha 1e-4 / 5.
+const localNorms = {
+  literal: { size: 5, k: 2, alpha: 1e-4, beta: 0.75 },
+  caffe: { size: 5, k: 1, alpha: 2e-5, beta: 0.75 },
+} as const
+
+const localNormForms = Object.keys(localNorms) as (keyof typeof localNorms)[]
 
 /** The table of `ModelOptions`: checks, defaults and flags. Its order is that of the options in model files. */
 export const modelTable = {
@@ -223,13 +230,6 @@ export const configurationFrom = (options: ModelOptions): VggConfiguration =>
  * @throws INVALID_ARGUMENT, SHAPE_MISMATCH
  */
 export const layersOf = (options: ModelOptions): readonly Layer[] => vggLayers(configurationFrom(options))
-
-// Krizhevsky 2012, with alpha not divided by the number of channels in the sum. Caffe divides, and its AlexNet had
-// k = 1: alpha 1e-4 / 5.
-const localNorms = {
-  literal: { size: 5, k: 2, alpha: 1e-4, beta: 0.75 },
-  caffe: { size: 5, k: 1, alpha: 2e-5, beta: 0.75 },
-} as const
 
 function blockLayers(block: number, { variant: row, width, localNorm }: VggConfiguration): Layer[] {
   // at least one channel, however narrow the network
