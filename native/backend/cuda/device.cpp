@@ -106,8 +106,10 @@ class CudaDevice final : public Device {
 
   void wait(const std::function<void()>& meanwhile) override {
     VGGNET_CUDA_CHECK(cudaEventRecord(end_.get(), stream()));
-    for (cudaError_t status; (status = cudaEventQuery(end_.get())) != cudaSuccess; meanwhile())
+    for (cudaError_t status; (status = cudaEventQuery(end_.get())) != cudaSuccess; meanwhile()) {
       if (status != cudaErrorNotReady) VGGNET_CUDA_CHECK(status);
+      cudaGetLastError();  // "not ready" is kept too, and the next launch would report it
+    }
   }
 
   void synchronize() override { VGGNET_CUDA_CHECK(cudaStreamSynchronize(stream())); }
