@@ -49,6 +49,8 @@ class CudaBackend final : public Backend {
   }
   Precision precision() const override { return setting_.precision; }
   int threads() const override { return 1; }
+  // In deterministic mode the bits of a batch must not depend on which batches came before it.
+  bool prefers_known_shapes() const override { return !setting_.deterministic; }
   bool host_addresses_memory() const override { return device().host_addresses_memory(); }
   int64_t available_bytes() const override { return device().available_bytes(); }
   std::unique_ptr<Memory> allocate(int64_t bytes) override { return device().allocate(bytes); }
@@ -58,6 +60,7 @@ class CudaBackend final : public Backend {
     device().upload(host, to, bytes);
   }
   void download(const void* from, void* host, int64_t bytes) override { device().download(from, host, bytes); }
+  void clear(void* data, int64_t bytes) override { device().clear(data, bytes); }
   void upload_ahead(const void* host, int64_t bytes) override { device().upload_ahead(host, bytes); }
   void forget_ahead(const void* host) override { device().forget_ahead(host); }
   void wait(const std::function<void()>& meanwhile) override { device().wait(meanwhile); }
