@@ -55,6 +55,8 @@ export async function buildStandIn(root, kind) {
     VGGNET_CUDA_LIBRARIES: path.join(folder, 'libraries'),
     LD_LIBRARY_PATH: path.join(folder, 'driver'),
     VGGNET_STAND_IN: kind,
+    OMP_WAIT_POLICY: 'passive', // many threads on few cores
+    VGGNET_CACHE: path.join(folder, 'cache'), // for its plans
     // the network looks at memory between the stages
     ...(kind === 'debug' && { VGGNET_CUDA_GRAPHS: 'off' }),
   }
