@@ -157,6 +157,8 @@ class Backend {
   // Until the runs have ended. `meanwhile` is called again and again; it may send ahead.
   virtual void wait(const std::function<void()>& meanwhile) = 0;
 
+  // Images of this size that one tensor may hold; the shape's n does not count.
+  virtual int64_t most_images(const Shape&) const = 0;
   // Activations: bytes as stored, and to and from logical float32 n c h w in host memory.
   virtual int64_t stored_bytes(const Shape&, Storage) const = 0;
   virtual void read(const Tensor&, float* nchw) = 0;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <limits>
 
 #include "backend/cpu/elements.hpp"
 #include "backend/cpu/memory.hpp"
@@ -43,6 +44,9 @@ class CpuBackend final : public Backend {
   void upload_ahead(const void*, int64_t) override {}  // there is nowhere to bring it
   void forget_ahead(const void*) override {}
   void wait(const std::function<void()>&) override {}  // a run has ended when it returns
+
+  // More than a batch can have: oneDNN and our kernels count elements in 64 bits.
+  int64_t most_images(const Shape&) const override { return std::numeric_limits<int32_t>::max(); }
 
   int64_t stored_bytes(const Shape& shape, Storage storage) const override {
     return stored_elements(shape, storage) * int64_t{sizeof(float)};

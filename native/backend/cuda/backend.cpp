@@ -1,6 +1,7 @@
 #include "backend/cuda/backend.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <thread>
 #include <vector>
 
@@ -64,6 +65,11 @@ class CudaBackend final : public Backend {
   void upload_ahead(const void* host, int64_t bytes) override { device().upload_ahead(host, bytes); }
   void forget_ahead(const void* host) override { device().forget_ahead(host); }
   void wait(const std::function<void()>& meanwhile) override { device().wait(meanwhile); }
+
+  // cuDNN's kernels index a tensor in 32 bits: above that they are refused, or many times slower.
+  int64_t most_images(const Shape& shape) const override {
+    return std::numeric_limits<int32_t>::max() / stored_elements({1, shape.c, shape.h, shape.w});
+  }
 
   int64_t stored_bytes(const Shape& shape, Storage storage) const override {
     return stored_elements(shape) * bytes_of(element_of(setting_.precision, storage));
