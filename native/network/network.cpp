@@ -21,10 +21,10 @@ Shape shape_of(const Images& images, int64_t count) {
 
 }  // namespace
 
-Network::Network(std::vector<Layer> layers, const NetworkOptions& options)
+Network::Network(std::vector<Layer> layers, std::unique_ptr<Backend> backend, const NetworkOptions& options)
     : layers_(checked(std::move(layers))),
       exact_(options.exact),
-      backend_(open_backend(options.device)),
+      backend_(std::move(backend)),
       parameters_(*backend_, layers_),
       executions_(*backend_, layers_, parameters_, options.memory_limit, options.ending) {
   controls_.seed = options.seed;
