@@ -129,7 +129,7 @@ Napi::Value NetworkObject::create(const Napi::CallbackInfo& info) {
     const Napi::Object object = env.GetInstanceData<Environment>()->network_class.New({});
     NetworkObject* self = Unwrap(object);
     self->deterministic_ = options.device.deterministic;
-    options.ending = &self->worker_->ending();
+    options.device.ending = &self->worker_->ending();
     auto make = [self, layers = std::move(layers), options]() mutable {
       const DeviceChoice choice = choose_device(options.device);
       options.device.device = choice.device;

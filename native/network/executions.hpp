@@ -12,7 +12,7 @@ namespace vggnet {
 
 class Executions {
  public:
-  // `memory_limit` in bytes; 0: what the device has. `ending`: NetworkOptions.
+  // `memory_limit` in bytes; 0: what the device has. `ending`: DeviceOptions.
   Executions(Backend&, const std::vector<Layer>&, Parameters&, int64_t memory_limit, const std::atomic<bool>* ending);
 
   // Prepared, bound and refreshed. Throws OUT_OF_MEMORY with the bytes and the largest batch that fits.

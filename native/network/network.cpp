@@ -20,7 +20,7 @@ Network::Network(std::vector<Layer> layers, const NetworkOptions& options)
       exact_(options.exact),
       backend_(open_backend(options.device)),
       parameters_(*backend_, layers_),
-      executions_(*backend_, layers_, parameters_, options.memory_limit, options.ending) {
+      executions_(*backend_, layers_, parameters_, options.memory_limit, options.device.ending) {
   controls_.seed = options.seed;
 }
 
