@@ -45,7 +45,7 @@ struct Feed {
   const void* images = nullptr;      // raw, in the caller's order
   const uint8_t* flip = nullptr;     // n: 1 = mirror this image; always present
   const float* shift = nullptr;      // n c: added to raw pixels; always present
-  const int32_t* labels = nullptr;   // n
+  const int32_t* labels = nullptr;   // n; negative: the image counts in no result and has no gradient
   const Controls* controls = nullptr;
   Results* results = nullptr;
 };
@@ -144,11 +144,14 @@ class Backend {
   virtual std::string instruction_set() const = 0;  // "avx512_core", "sm_90"
   virtual Precision precision() const = 0;          // of activations and products; parameters are float32 always
   virtual int threads() const = 0;                  // of the host
+  // Whether preparing a new shape takes longer than many runs: a smaller batch is then better run padded to a known one.
+  virtual bool prefers_known_shapes() const = 0;
   virtual bool host_addresses_memory() const = 0;   // whether what it allocates can be read by the host as it is
   virtual int64_t available_bytes() const = 0;      // what could be allocated now
   virtual std::unique_ptr<Memory> allocate(int64_t bytes) = 0;  // throws OUT_OF_MEMORY
   virtual void upload(const void* host, void* device, int64_t bytes) = 0;    // in order with the runs
   virtual void download(const void* device, void* host, int64_t bytes) = 0;  // waits for the runs before it
+  virtual void clear(void* device, int64_t bytes) = 0;  // to zero, in order with the runs
   // Brings what a later upload of the same host memory will want, while runs go on; until forgotten, the memory must
   // stay as it is.
   virtual void upload_ahead(const void* host, int64_t bytes) = 0;
@@ -156,6 +159,8 @@ class Backend {
   // Until the runs have ended. `meanwhile` is called again and again; it may send ahead.
   virtual void wait(const std::function<void()>& meanwhile) = 0;
 
+  // Images of this size that one tensor may hold; the shape's n does not count.
+  virtual int64_t most_images(const Shape&) const = 0;
   // Activations: bytes as stored, and to and from logical float32 n c h w in host memory.
   virtual int64_t stored_bytes(const Shape&, Storage) const = 0;
   virtual void read(const Tensor&, float* nchw) = 0;
