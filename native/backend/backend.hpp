@@ -8,12 +8,14 @@
 // max(relu(x)) = relu(max(x)): what is pooled from a rectified tensor counts as rectified, and the pool does not mask.
 //
 // Padding. What a device stores beyond the logical shape is zero and stays zero: in activations, gradients, parameters.
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "layer/layer.hpp"
+#include "tensor/error.hpp"
 #include "tensor/tensor.hpp"
 
 namespace vggnet {
@@ -194,7 +196,12 @@ struct DeviceOptions {
   int threads = 0;     // 0: all that this process may use
   std::optional<Precision> precision = std::nullopt;  // nothing: the device's default
   bool deterministic = false;          // equal runs give equal bits
+  const std::atomic<bool>* ending = nullptr;  // while it is true, calls end with DISPOSED at the next stage or plan
 };
+
+inline void check_ending(const std::atomic<bool>* ending) {
+  if (ending && *ending) throw Error(kDisposed, "the JavaScript thread of this network is ending");
+}
 
 struct OpenedBackend {
   std::unique_ptr<Backend> backend;

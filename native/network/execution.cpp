@@ -123,8 +123,7 @@ void* Execution::at(void* arena, int lifetime) const {
 void Execution::bind(void* arena, Parameters& parameters, const Controls* controls, Results* results) {
   float* gradients = plan_.options.training ? parameters.arena(Role::gradient) : nullptr;
   if (arena == arena_ && gradients == gradient_arena_) return;
-  arena_ = arena;
-  gradient_arena_ = gradients;
+  arena_ = nullptr;  // until all stages are bound
   recordings = {};
 
   feed_ = {at(arena, images_life_),
@@ -172,8 +171,11 @@ void Execution::bind(void* arena, Parameters& parameters, const Controls* contro
       }
     }
     binding.feed = feed_;
+    check_ending(ending_);  // a stage may try plans for seconds
     stages_[i]->bind(binding);
   }
+  arena_ = arena;
+  gradient_arena_ = gradients;
 }
 
 void Execution::refresh(uint64_t parameters_version) {
@@ -183,7 +185,7 @@ void Execution::refresh(uint64_t parameters_version) {
 }
 
 void Execution::begin_event([[maybe_unused]] int event) {
-  if (ending_ && *ending_) throw Error(kDisposed, "the JavaScript thread of this network is ending");
+  check_ending(ending_);
 #ifdef VGGNET_DEBUG
   if (backend_.host_addresses_memory()) poison(arena_, lifetimes_, event);
 #endif

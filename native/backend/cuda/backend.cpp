@@ -36,7 +36,7 @@ class CudaBackend final : public Backend {
         setting_{precision_of(options, device_.get()), options.deterministic} {
     setting_.parameters = &parameters_;
     if (!device_) return;
-    convolutions_ = make_convolution_plans(*device_);
+    convolutions_ = make_convolution_plans(*device_, options.ending);
     products_ = make_product_plans(*device_);
     setting_.device = device_.get();
     setting_.convolutions = convolutions_.get();

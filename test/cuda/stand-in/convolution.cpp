@@ -81,7 +81,7 @@ void input_gradient(const ConvolutionGraph& graph, const ConvolutionOperands& op
            [&](int64_t position, const double* values) {
              for (int64_t i = 0; i < c; ++i) {
                const bool kept = !graph.mask || load(precision, operands.mask, position * c + i) > 0;
-               const double value = kept ? values[i] : 0;
+               const double value = kept ? values[i] * graph.mask_scale : 0;
                sums[i] += value;
                store(element_of(precision), operands.dx, position * c + i, value);
              }
@@ -165,15 +165,12 @@ class StandInPlan final : public ConvolutionPlan {
     if (graph_.direction == Direction::weight_gradient) weight_gradient(graph_, operands);
     if (graph_.direction == Direction::input_gradient) input_gradient(graph_, operands, sums);
     if (!graph_.sums_gradient) return;
-    // a plan may add to the sum or overwrite it: in turn both
-    adds_ = !adds_;
-    for (int64_t i = 0; i < graph_.c; ++i) operands.sums[i] = static_cast<float>(sums[i] + (adds_ ? operands.sums[i] : 0));
+    for (int64_t i = 0; i < graph_.c; ++i) operands.sums[i] = static_cast<float>(sums[i]);
   }
 
   const ConvolutionGraph graph_;
   const Stream stream_;
   const std::string name_ = "stand-in";
-  bool adds_ = true;  // flipped at each run, so the first after trying plans adds
 };
 
 class StandInPlans final : public ConvolutionPlans {
@@ -195,7 +192,7 @@ class StandInPlans final : public ConvolutionPlans {
 
 }  // namespace
 
-std::unique_ptr<ConvolutionPlans> make_convolution_plans(Device& device) {
+std::unique_ptr<ConvolutionPlans> make_convolution_plans(Device& device, const std::atomic<bool>*) {
   return std::make_unique<StandInPlans>(device.stream());
 }
 
