@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "network/host_pool.hpp"
 #include "tensor/tensor.hpp"
 
 namespace vggnet {
@@ -12,7 +13,7 @@ namespace vggnet {
 struct Images {
   DType dtype = DType::float32;
   Shape shape;
-  std::vector<uint8_t> bytes;
+  HostBytes bytes;
   std::vector<uint8_t> flip;   // n, or empty: none is mirrored
   std::vector<float> shift;    // n c, or empty: 0
 };

@@ -35,12 +35,21 @@ Execution& Executions::get(const Shape& images, const PlanOptions& options) {
   return execution;
 }
 
-Execution& Executions::cached(const Shape& images, const PlanOptions& options) {
-  const auto found = std::ranges::find_if(executions_, [&](const auto& execution) {
+auto Executions::found(auto& executions, const Shape& images, const PlanOptions& options) {
+  return std::ranges::find_if(executions, [&](const auto& execution) {
     return execution->plan().stages.front().input_shape == images && execution->plan().options == options;
   });
-  if (found != executions_.end()) {
-    executions_.splice(executions_.begin(), executions_, found);
+}
+
+bool Executions::is_prepared(const Shape& images, const PlanOptions& options) const {
+  const auto known = found(executions_, images, options);
+  return known != executions_.end() && arena_ && (*known)->is_bound(arena_->data(), parameters_);
+}
+
+Execution& Executions::cached(const Shape& images, const PlanOptions& options) {
+  const auto known = found(executions_, images, options);
+  if (known != executions_.end()) {
+    executions_.splice(executions_.begin(), executions_, known);
   } else {
     executions_.push_front(std::make_unique<Execution>(backend_, make_plan(layers_, images, options), ending_));
     while (executions_.size() > 1 &&

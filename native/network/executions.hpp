@@ -18,12 +18,14 @@ class Executions {
   // Prepared, bound and refreshed. Throws OUT_OF_MEMORY with the bytes and the largest batch that fits.
   // Another plan's tensors are lost.
   Execution& get(const Shape& images, const PlanOptions&);
+  bool is_prepared(const Shape& images, const PlanOptions&) const;  // and bound: get() only refreshes it
 
   int64_t held_bytes() const;
   Controls* controls() const { return static_cast<Controls*>(run_block_->data()); }
   Results* results() const { return reinterpret_cast<Results*>(controls() + 1); }
 
  private:
+  static auto found(auto& executions, const Shape&, const PlanOptions&);
   Execution& cached(const Shape&, const PlanOptions&);
   void make_room(const Execution&);
   int64_t bytes_beside_arena(const PlanOptions&) const;

@@ -20,7 +20,8 @@ Network::Network(std::vector<Layer> layers, const NetworkOptions& options)
       exact_(options.exact),
       backend_(open_backend(options.device)),
       parameters_(*backend_, layers_),
-      executions_(*backend_, layers_, parameters_, options.memory_limit, options.ending) {
+      executions_(*backend_, layers_, parameters_, options.memory_limit, options.ending),
+      host_pool_(std::make_shared<HostPool>(*backend_)) {
   controls_.seed = options.seed;
 }
 
@@ -50,78 +51,6 @@ Execution& Network::prepare(const Images& images, int64_t count, const PlanOptio
   Shape shape = images.shape;
   shape.n = count;
   return *(last_ = &executions_.get(shape, options));
-}
-
-// `first`: index of the first image of this run within `images`.
-void Network::feed(Execution& execution, const Images& images, int64_t first) {
-  const Shape shape = execution.plan().stages.front().input_shape;
-  const int64_t bytes = shape.per_image() * (images.dtype == DType::uint8 ? 1 : int64_t{sizeof(float)});
-  const Feed& feed = execution.feed();
-  const auto fill = [&](const void* at, auto& values, int64_t each) {
-    using Value = typename std::decay_t<decltype(values)>::value_type;
-    const std::vector<Value> none(values.empty() ? shape.n * each : 0);
-    const Value* source = values.empty() ? none.data() : values.data() + first * each;
-    backend_->upload(source, const_cast<void*>(at), shape.n * each * int64_t{sizeof(Value)});
-  };
-  backend_->upload(images.bytes.data() + first * bytes, const_cast<void*>(feed.images), shape.n * bytes);
-  fill(feed.flip, images.flip, 1);
-  fill(feed.shift, images.shift, shape.c);
-}
-
-void Network::feed_labels(const Execution& execution, const std::vector<int32_t>& labels, int64_t first) {
-  const int64_t count = execution.plan().stages.front().input_shape.n;
-  backend_->upload(labels.data() + first, const_cast<int32_t*>(execution.feed().labels), count * int64_t{sizeof(int32_t)});
-}
-
-void Network::write_controls() { backend_->upload(&controls_, executions_.controls(), sizeof controls_); }
-
-void Network::clear_results() {
-  const Results none;
-  backend_->upload(&none, executions_.results(), sizeof none);
-}
-
-Results Network::read_results() {
-  Results results;
-  backend_->download(executions_.results(), &results, sizeof results);
-  return results;
-}
-
-// A map of one position is a vector for the user: [n, c].
-HostTensor Network::read(const Tensor& tensor, bool flat) {
-  const Shape& shape = tensor.shape;
-  HostTensor result;
-  result.dimensions = flat ? std::vector<int64_t>{shape.n, shape.c} : std::vector<int64_t>{shape.n, shape.c, shape.h, shape.w};
-  result.values.resize(shape.count());
-  backend_->read(tensor, result.values.data());
-  return result;
-}
-
-void Network::send_ahead(const Images& images) {
-  backend_->upload_ahead(images.bytes.data(), static_cast<int64_t>(images.bytes.size()));
-}
-
-ForwardAnswer Network::forward(const ForwardCall& call) {
-  const Forget forget{*backend_, call.images};
-  check_finite(call.images);
-  Execution& execution = prepare(call.images, call.images.shape.n, options_of(call));
-  controls_.first_image = call.first_image;
-  feed(execution, call.images, 0);
-  write_controls();
-  backend_->run(execution.recordings.forward, [&] { execution.forward(); });
-  backend_->wait(meanwhile_);
-
-  const Plan& plan = execution.plan();
-  ForwardAnswer result;
-  const auto read_named = [&](int index) {
-    const Tensor& tensor = execution.tensor(index);
-    const bool linear = tensor.shape.h == 1 && tensor.shape.w == 1 && plan.after_linear(index);
-    return read(tensor, linear);
-  };
-  result.output = read_named(plan.logits);
-  for (const std::string& name : call.keep) result.kept[name] = read_named(plan.tensor(name));
-  if (call.training) pending_ = &execution;
-  forward_of_ = parameters_.version();
-  return result;
 }
 
 BackwardAnswer Network::backward(const BackwardCall& call) {
@@ -177,8 +106,9 @@ void Network::write_gradient(const Execution& execution, const HostTensor& gradi
   if (!execution.gradient(plan.logits)) return;  // everything is frozen
   std::vector<float> values = gradient.values;
   if (logits.rectified) {  // the stage expects it with respect to its pre-activation
-    const HostTensor output = read(execution.tensor(plan.logits), false);
-    for (size_t i = 0; i < values.size(); ++i) values[i] = output.values[i] > 0 ? values[i] * logits.mask_scale : 0;
+    std::vector<float> output(values.size());
+    backend_->read(execution.tensor(plan.logits), output.data());
+    for (size_t i = 0; i < values.size(); ++i) values[i] = output[i] > 0 ? values[i] * logits.mask_scale : 0;
   }
   backend_->write(values.data(), execution.gradient(plan.logits));
 }
@@ -264,6 +194,8 @@ std::vector<StageTime> Network::profile(const ForwardCall& call) {
   execution.forward();
   return execution.profile();
 }
+
+std::vector<QueueTime> Network::take_queue_times() { return queue_clock_.take(); }
 
 int64_t Network::held_bytes() const { return parameters_.held_bytes() + executions_.held_bytes(); }
 

@@ -58,15 +58,21 @@ class CudaBackend final : public Backend {
     device().upload(host, to, bytes);
   }
   void download(const void* from, void* host, int64_t bytes) override { device().download(from, host, bytes); }
-  void upload_ahead(const void* host, int64_t bytes) override { device().upload_ahead(host, bytes); }
-  void forget_ahead(const void* host) override { device().forget_ahead(host); }
-  void wait(const std::function<void()>& meanwhile) override { device().wait(meanwhile); }
+  std::unique_ptr<Memory> allocate_host(int64_t bytes) override { return device().allocate_host(bytes); }
+  void send(const void* host, void* to, int64_t bytes) override { device().send(host, to, bytes); }
+  void fetch(const void* from, void* host, int64_t bytes) override { device().fetch(from, host, bytes); }
+  uint64_t mark() override { return device().mark(); }
+  bool reached(uint64_t mark) override { return device().reached(mark); }
+  void wait(uint64_t mark, const std::function<void()>& meanwhile) override { device().wait(mark, meanwhile); }
 
   int64_t stored_bytes(const Shape& shape, Storage storage) const override {
     return stored_elements(shape) * bytes_of(element_of(setting_.precision, storage));
   }
 
-  void read(const Tensor& tensor, float* nchw) override { unpack(download(tensor), element(tensor), tensor.shape, nchw); }
+  void read(const Tensor& tensor, float* nchw) override { unpack(download(tensor).data(), tensor, nchw); }
+  void unpack(const void* stored, const Tensor& as, float* nchw) override {
+    cuda::unpack(stored, element(as), as.shape, nchw);
+  }
 
   void write(const float* nchw, const Tensor& tensor) override {
     const auto stored = pack(nchw, tensor.shape, element(tensor));
