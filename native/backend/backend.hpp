@@ -43,7 +43,7 @@ struct Feed {
   const void* images = nullptr;      // raw, in the caller's order
   const uint8_t* flip = nullptr;     // n: 1 = mirror this image; always present
   const float* shift = nullptr;      // n c: added to raw pixels; always present
-  const int32_t* labels = nullptr;   // n
+  const int32_t* labels = nullptr;   // n; negative: the image counts in no result and has no gradient
   const Controls* controls = nullptr;
   Results* results = nullptr;
 };
@@ -142,6 +142,8 @@ class Backend {
   virtual std::string instruction_set() const = 0;  // "avx512_core", "sm_90"
   virtual Precision precision() const = 0;          // of activations and products; parameters are float32 always
   virtual int threads() const = 0;                  // of the host
+  // Whether preparing a new shape takes longer than many runs: a smaller batch is then better run padded to a known one.
+  virtual bool prefers_known_shapes() const = 0;
   virtual bool host_addresses_memory() const = 0;   // whether what it allocates can be read by the host as it is
   virtual int64_t available_bytes() const = 0;      // what could be allocated now
   virtual std::unique_ptr<Memory> allocate(int64_t bytes) = 0;  // throws OUT_OF_MEMORY
@@ -153,6 +155,7 @@ class Backend {
   // before they have.
   virtual void upload(const void* host, void* device, int64_t bytes) = 0;    // the host's memory may change afterwards
   virtual void download(const void* device, void* host, int64_t bytes) = 0;  // waits for all before it
+  virtual void clear(void* device, int64_t bytes) = 0;                       // to zero
   // The same from and to memory of allocate_host, which the device uses until a later mark is reached. What is sent may
   // travel while runs go on.
   virtual void send(const void* host, void* device, int64_t bytes) = 0;

@@ -24,6 +24,7 @@ class Execution {
   Execution(Backend&, Plan, const std::atomic<bool>* ending = nullptr);
 
   const Plan& plan() const { return plan_; }
+  const Shape& images() const { return plan_.stages.front().input_shape; }
   const Stage& stage(size_t index) const { return *stages_[index]; }
   const std::vector<Lifetime>& lifetimes() const { return lifetimes_; }
   int64_t arena_bytes() const { return arena_bytes_; }

@@ -7,6 +7,7 @@
 namespace vggnet {
 namespace {
 
+constexpr int kMostPadded = 8;                                // then the batch is not an odd one, but the usual one
 constexpr size_t kMostPlans = 16;                             // feature taps by many names make many plans
 constexpr int64_t kMostPreparedBytes = int64_t{2} << 30;      // what stages hold beside the arena
 
@@ -27,6 +28,12 @@ Executions::Executions(Backend& backend, const std::vector<Layer>& layers, Param
       ending_(ending),
       run_block_(backend.allocate(sizeof(Controls) + sizeof(Results))) {}
 
+auto Executions::found(auto& executions, const Shape& images, const PlanOptions& options) {
+  return std::ranges::find_if(executions, [&](const auto& execution) {
+    return execution->images() == images && execution->plan().options == options;
+  });
+}
+
 Execution& Executions::get(const Shape& images, const PlanOptions& options) {
   Execution& execution = cached(images, options);
   make_room(execution);
@@ -35,15 +42,48 @@ Execution& Executions::get(const Shape& images, const PlanOptions& options) {
   return execution;
 }
 
-auto Executions::found(auto& executions, const Shape& images, const PlanOptions& options) {
-  return std::ranges::find_if(executions, [&](const auto& execution) {
-    return execution->plan().stages.front().input_shape == images && execution->plan().options == options;
-  });
+Execution& Executions::at_least(const Shape& images, const PlanOptions& options) {
+  times_asked_ = times_asked(images, options) + 1;
+  asked_ = images;
+  asked_options_ = options;
+  return get(padded(images, options, times_asked_), options);
+}
+
+Shape Executions::padded(const Shape& images, const PlanOptions& options, int times_asked) const {
+  const bool pads = backend_.prefers_known_shapes() && times_asked <= kMostPadded;
+  const Execution* known = pads ? smallest_known(images, options) : nullptr;
+  return known ? known->images() : images;
+}
+
+// Of those that need no more memory than there is: a plan that was refused stays in the cache.
+const Execution* Executions::smallest_known(const Shape& images, const PlanOptions& options) const {
+  const Execution* best = nullptr;
+  for (const auto& execution : executions_) {
+    Shape wanted = images;
+    wanted.n = execution->images().n;
+    if (wanted.n < images.n || !(execution->images() == wanted) || !(execution->plan().options == options)) continue;
+    if (!arena_ || execution->arena_bytes() > arena_->bytes() || !within_limit(*execution)) continue;
+    if (!best || execution->images().n < best->images().n) best = execution.get();
+  }
+  return best;
+}
+
+bool Executions::within_limit(const Execution& execution) const {
+  return memory_limit_ == 0 || bytes_beside_arena(execution.plan().options) + execution.arena_bytes() <= memory_limit_;
+}
+
+int Executions::times_asked(const Shape& images, const PlanOptions& options) const {
+  return images == asked_ && options == asked_options_ ? times_asked_ : 0;
 }
 
 bool Executions::is_prepared(const Shape& images, const PlanOptions& options) const {
   const auto known = found(executions_, images, options);
-  return known != executions_.end() && arena_ && (*known)->is_bound(arena_->data(), parameters_);
+  return known != executions_.end() && arena_ && (*known)->arena_bytes() <= arena_->bytes() &&
+         (*known)->is_bound(arena_->data(), parameters_);
+}
+
+bool Executions::is_prepared_at_least(const Shape& images, const PlanOptions& options) const {
+  return is_prepared(padded(images, options, times_asked(images, options) + 1), options);
 }
 
 Execution& Executions::cached(const Shape& images, const PlanOptions& options) {
@@ -71,8 +111,7 @@ int64_t Executions::bytes_beside_arena(const PlanOptions& options) const {
 void Executions::make_room(const Execution& execution) {
   const PlanOptions& options = execution.plan().options;
   const int64_t held = arena_ ? arena_->bytes() : 0;
-  if (memory_limit_ > 0 && bytes_beside_arena(options) + execution.arena_bytes() > memory_limit_)
-    refuse(execution, memory_limit_ - bytes_beside_arena(options));
+  if (!within_limit(execution)) refuse(execution, memory_limit_ - bytes_beside_arena(options));
   if (execution.arena_bytes() <= held) return;
 
   int64_t to_come = 0;  // gradients and velocity, before the first training step
@@ -86,7 +125,7 @@ void Executions::make_room(const Execution& execution) {
 
 int64_t Executions::largest_batch(const Execution& execution, int64_t arena_limit) {
   const Plan& plan = execution.plan();
-  const Shape images = plan.stages.front().input_shape;
+  const Shape images = execution.images();
   const auto arena_of = [&](int64_t batch) {
     Shape shape = images;
     shape.n = batch;
@@ -105,7 +144,7 @@ int64_t Executions::largest_batch(const Execution& execution, int64_t arena_limi
 
 void Executions::refuse(const Execution& execution, int64_t arena_limit) {
   const PlanOptions& options = execution.plan().options;
-  const Shape images = execution.plan().stages.front().input_shape;
+  const Shape images = execution.images();
   const int64_t beside = bytes_beside_arena(options);
   const int64_t largest = largest_batch(execution, arena_limit);
   throw Error(kOutOfMemory,

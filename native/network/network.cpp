@@ -48,9 +48,12 @@ PlanOptions Network::options_of(const ForwardCall& call) const {
 
 Execution& Network::prepare(const Images& images, int64_t count, const PlanOptions& options) {
   pending_ = last_ = nullptr;  // the next call overwrites the arena
-  Shape shape = images.shape;
-  shape.n = count;
-  return *(last_ = &executions_.get(shape, options));
+  return *(last_ = &executions_.get(shape_of(images, count), options));
+}
+
+Execution& Network::prepare_at_least(const Images& images, int64_t count, const PlanOptions& options) {
+  pending_ = last_ = nullptr;
+  return *(last_ = &executions_.at_least(shape_of(images, count), options));
 }
 
 BackwardAnswer Network::backward(const BackwardCall& call) {
@@ -71,7 +74,7 @@ BackwardAnswer Network::backward(const BackwardCall& call) {
   write_controls();
   clear_results();
   if (from_labels) {
-    feed_labels(execution, call.labels, 0);
+    feed_labels(execution, call.labels, 0, logits.n);
     backend_->run(execution.recordings.loss, [&] { execution.loss(); });
   } else {
     write_gradient(execution, call.gradient);
@@ -187,8 +190,8 @@ void Network::drop_gradients() {
 std::vector<StageTime> Network::profile(const ForwardCall& call) {
   const int64_t count = call.images.shape.n;
   Execution& execution = prepare(call.images, count, options_of(call));
-  feed(execution, call.images, 0);
-  feed_labels(execution, std::vector<int32_t>(count), 0);
+  feed(execution, call.images, 0, count);
+  feed_labels(execution, std::vector<int32_t>(count), 0, count);
   write_controls();
   drop_gradients();
   execution.forward();

@@ -63,6 +63,7 @@ class Network {
   PlanOptions training_options(DType images) const;
   PlanOptions options_of(const ForwardCall&) const;
   Execution& prepare(const Images&, int64_t count, const PlanOptions&);
+  Execution& prepare_at_least(const Images&, int64_t count, const PlanOptions&);
 
   // A call that the device has been asked for.
   struct Begun {
@@ -79,10 +80,10 @@ class Network {
   bool is_prepared(const StepCall&) const;
   bool is_prepared(const ForwardCall&) const;
   void wait(const Begun&);
-  void recompute(const StepCall&);
+  void recompute(const StepCall&, int64_t last);
 
-  void feed(Execution&, const Images&, int64_t first);
-  void feed_labels(const Execution&, const std::vector<int32_t>&, int64_t first);
+  void feed(const Execution&, const Images&, int64_t first, int64_t count);
+  void feed_labels(const Execution&, const std::vector<int32_t>&, int64_t first, int64_t count);
   void write_controls();
   void clear_results();
   void clear_sums();
@@ -91,10 +92,11 @@ class Network {
   void set_update(const UpdateCall&);
   void write_gradient(const Execution&, const HostTensor&);
   std::vector<NamedGradient> injections(const Execution&, const std::map<std::string, HostTensor>&) const;
-  static HostTensor host_tensor(const Plan&, int tensor);  // of its size
+  static HostTensor host_tensor(const Plan&, int tensor, int64_t count);  // of its size, for so many images
   Arenas arenas();
-  template <class Compute>
-  void for_each_micro_batch(const StepCall&, const Compute&);
+  Execution& prepare_part(const StepCall&, int64_t count);
+  template <class Prepare, class Compute>
+  void for_each_micro_batch(const StepCall&, Execution& first, const Prepare&, const Compute&);
   void compute(Execution&, Gradients);
   void compute_and_update(Execution&, const std::vector<Segment>&);
   void finish_update();

@@ -1,5 +1,6 @@
 // The part of Network that fills the device's queue: what a call is fed with, and the call that begins before the one before
 // it is finished.
+#include <algorithm>
 #include <cstddef>
 #include <utility>
 
@@ -7,26 +8,40 @@
 #include "tensor/error.hpp"
 
 namespace vggnet {
+namespace {
 
-// `first`: index of the first image of this run within `images`.
-void Network::feed(Execution& execution, const Images& images, int64_t first) {
-  const Shape shape = execution.plan().stages.front().input_shape;
-  const int64_t bytes = shape.per_image() * (images.dtype == DType::uint8 ? 1 : int64_t{sizeof(float)});
+Tensor first_of(Tensor tensor, int64_t images) {
+  tensor.shape.n = images;
+  return tensor;
+}
+
+}  // namespace
+
+// `count` of the images, from `first` on; the execution's other images become zero.
+void Network::feed(const Execution& execution, const Images& images, int64_t first, int64_t count) {
+  const Shape& shape = execution.images();
   const Feed& feed = execution.feed();
-  const auto fill = [&](const void* at, auto& values, int64_t each) {
-    using Value = typename std::decay_t<decltype(values)>::value_type;
-    const std::vector<Value> none(values.empty() ? shape.n * each : 0);
-    const Value* source = values.empty() ? none.data() : values.data() + first * each;
-    backend_->upload(source, const_cast<void*>(at), shape.n * each * int64_t{sizeof(Value)});
+  // what is not given is zero
+  const auto clear_rest = [&](const void* at, int64_t given, int64_t bytes) {
+    if (given < shape.n) backend_->clear(static_cast<char*>(const_cast<void*>(at)) + given * bytes, (shape.n - given) * bytes);
   };
-  backend_->send(images.bytes.data() + first * bytes, const_cast<void*>(feed.images), shape.n * bytes);
+  const auto fill = [&](const void* at, const auto& values, int64_t each) {
+    const int64_t bytes = each * int64_t{sizeof(values[0])}, given = values.empty() ? 0 : count;
+    if (given > 0) backend_->upload(values.data() + first * each, const_cast<void*>(at), given * bytes);
+    clear_rest(at, given, bytes);
+  };
+  const int64_t bytes = shape.per_image() * (images.dtype == DType::uint8 ? 1 : int64_t{sizeof(float)});
+  backend_->send(images.bytes.data() + first * bytes, const_cast<void*>(feed.images), count * bytes);
+  clear_rest(feed.images, count, bytes);
   fill(feed.flip, images.flip, 1);
   fill(feed.shift, images.shift, shape.c);
 }
 
-void Network::feed_labels(const Execution& execution, const std::vector<int32_t>& labels, int64_t first) {
-  const int64_t count = execution.plan().stages.front().input_shape.n;
-  backend_->upload(labels.data() + first, const_cast<int32_t*>(execution.feed().labels), count * int64_t{sizeof(int32_t)});
+// The execution's other images count in nothing.
+void Network::feed_labels(const Execution& execution, const std::vector<int32_t>& labels, int64_t first, int64_t count) {
+  std::vector<int32_t> all(execution.images().n, -1);
+  std::copy_n(labels.begin() + first, count, all.begin());
+  backend_->upload(all.data(), const_cast<int32_t*>(execution.feed().labels), execution.images().n * int64_t{sizeof(int32_t)});
 }
 
 // A step in the queue is taken to succeed: if it does not, this call begins again.
@@ -54,8 +69,9 @@ Results Network::read_results() {
 }
 
 // A map of one position is a vector for the user: [n, c].
-HostTensor Network::host_tensor(const Plan& plan, int index) {
-  const Shape& shape = plan.tensors[index].shape;
+HostTensor Network::host_tensor(const Plan& plan, int index, int64_t count) {
+  Shape shape = plan.tensors[index].shape;
+  shape.n = count;
   const bool flat = shape.h == 1 && shape.w == 1 && plan.after_linear(index);
   HostTensor result;
   result.dimensions = flat ? std::vector<int64_t>{shape.n, shape.c} : std::vector<int64_t>{shape.n, shape.c, shape.h, shape.w};
@@ -112,18 +128,22 @@ void Network::wait(const Begun& begun) {
 
 // Preparing may choose algorithms by trying them, and move the arena: not while a call computes in it.
 bool Network::is_prepared(const ForwardCall& call) const {
-  return !call.training && executions_.is_prepared(call.images.shape, options_of(call));
+  return !call.training && executions_.is_prepared_at_least(call.images.shape, options_of(call));
 }
 
 Network::Begun Network::begin(const ForwardCall& call) {
   queue_clock_.begins();
   check_finite(call.images);
-  Execution& execution = prepare(call.images, call.images.shape.n, options_of(call));
+  const int64_t count = call.images.shape.n;
+  const PlanOptions options = options_of(call);
+  // backward takes gradients for just as many images as are there
+  Execution& execution =
+      call.training ? prepare(call.images, count, options) : prepare_at_least(call.images, count, options);
   controls_.first_image = call.first_image;
-  feed(execution, call.images, 0);
+  feed(execution, call.images, 0, count);
   write_controls();
   backend_->run(execution.recordings.forward, [&] { execution.forward(); });
-  const Tensor& logits = execution.tensor(execution.plan().logits);
+  const Tensor logits = first_of(execution.tensor(execution.plan().logits), count);
   return queued(&call, execution, logits.data, backend_->stored_bytes(logits.shape, logits.storage));
 }
 
@@ -134,13 +154,14 @@ ForwardAnswer Network::forward(const ForwardCall& call) {
 
   Execution& execution = *begun.execution;
   const Plan& plan = execution.plan();
+  const int64_t count = call.images.shape.n;
   ForwardAnswer result;
-  result.output = host_tensor(plan, plan.logits);
-  backend_->unpack(begun.answer->data(), execution.tensor(plan.logits), result.output.values.data());
+  result.output = host_tensor(plan, plan.logits, count);
+  backend_->unpack(begun.answer->data(), first_of(execution.tensor(plan.logits), count), result.output.values.data());
   for (const std::string& name : call.keep) {
     const int index = plan.tensor(name);
-    HostTensor& kept = result.kept[name] = host_tensor(plan, index);
-    backend_->read(execution.tensor(index), kept.values.data());
+    HostTensor& kept = result.kept[name] = host_tensor(plan, index, count);
+    backend_->read(first_of(execution.tensor(index), count), kept.values.data());
   }
   if (call.training) pending_ = &execution;
   forward_of_ = parameters_.version();

@@ -13,6 +13,8 @@ int64_t chunk_of(const StepCall& call) {
   return call.micro_batch > 0 ? std::min(call.micro_batch, total) : total;
 }
 
+bool is_padded(const StepCall& call, int64_t count) { return count == call.images.shape.n || count < chunk_of(call); }
+
 }  // namespace
 
 void Network::set_update(const UpdateCall& call) {
@@ -48,27 +50,33 @@ void Network::finish_update() {
   pending_ = nullptr;
 }
 
-bool Network::is_prepared(const StepCall& call) const {
-  const int64_t total = call.images.shape.n, chunk = chunk_of(call);
-  const auto prepared = [&](int64_t count) {
-    Shape shape = call.images.shape;
-    shape.n = count;
-    return executions_.is_prepared(shape, training_options(call.images.dtype));
-  };
-  return prepared(chunk) && (total % chunk == 0 || prepared(total % chunk));
+// A batch in parts has its own parts; only what is left of it, like a smaller batch, is padded.
+Execution& Network::prepare_part(const StepCall& call, int64_t count) {
+  const PlanOptions options = training_options(call.images.dtype);
+  return is_padded(call, count) ? prepare_at_least(call.images, count, options) : prepare(call.images, count, options);
 }
 
-// compute(execution, gradients) after each is fed.
-template <class Compute>
-void Network::for_each_micro_batch(const StepCall& call, const Compute& compute) {
-  const int64_t total = call.images.shape.n, chunk = chunk_of(call);
+bool Network::is_prepared(const StepCall& call) const {
   const PlanOptions options = training_options(call.images.dtype);
+  const auto prepared = [&](int64_t count) {
+    const Shape images = shape_of(call.images, count);
+    return is_padded(call, count) ? executions_.is_prepared_at_least(images, options) : executions_.is_prepared(images, options);
+  };
+  const int64_t chunk = chunk_of(call), rest = call.images.shape.n % chunk;
+  return prepared(chunk) && (rest == 0 || prepared(rest));
+}
+
+// compute(execution, gradients) after each micro-batch is fed. prepare_count(count) gives the executions after the first.
+template <class Prepare, class Compute>
+void Network::for_each_micro_batch(const StepCall& call, Execution& first, const Prepare& prepare_count, const Compute& compute) {
+  const int64_t total = call.images.shape.n, chunk = chunk_of(call);
   controls_.loss_scale = 1.0f / static_cast<float>(total);
   for (int64_t done = 0; done < total; done += chunk) {
-    Execution& execution = prepare(call.images, std::min(chunk, total - done), options);
+    const int64_t count = std::min(chunk, total - done);
+    Execution& execution = done == 0 ? first : prepare_count(count);
     controls_.first_image = done;
-    feed(execution, call.images, done);
-    feed_labels(execution, call.labels, done);
+    feed(execution, call.images, done, count);
+    feed_labels(execution, call.labels, done, count);
     write_controls();
     compute(execution, done == 0 ? Gradients::overwrite : Gradients::accumulate);
   }
@@ -77,7 +85,8 @@ void Network::for_each_micro_batch(const StepCall& call, const Compute& compute)
 Network::Begun Network::begin(const StepCall& call) {
   queue_clock_.begins();
   check_finite(call.images);
-  const Execution& first = prepare(call.images, chunk_of(call), training_options(call.images.dtype));
+  const auto prepare_count = [&](int64_t count) -> Execution& { return prepare_part(call, count); };
+  Execution& first = prepare_count(chunk_of(call));
   Shape logits = first.plan().tensors[first.plan().logits].shape;
   logits.n = call.images.shape.n;
   check_labels(call.labels, logits);
@@ -88,9 +97,10 @@ Network::Begun Network::begin(const StepCall& call) {
   drop_gradients();
 
   if (chunk_of(call) == call.images.shape.n) {
-    for_each_micro_batch(call, [&](Execution& execution, Gradients) { compute_and_update(execution, segments); });
+    for_each_micro_batch(call, first, prepare_count,
+                         [&](Execution& execution, Gradients) { compute_and_update(execution, segments); });
   } else {
-    for_each_micro_batch(call, [&](Execution& execution, Gradients mode) { compute(execution, mode); });
+    for_each_micro_batch(call, first, prepare_count, [&](Execution& execution, Gradients mode) { compute(execution, mode); });
     backend_->update(segments, arenas(), last_->feed());
   }
   parameters_.changed();
@@ -106,19 +116,24 @@ LossAnswer Network::step(const StepCall& call) {
   --unfinished_steps_;
   const Results results = *static_cast<const Results*>(begun.answer->data());
   if (results.not_finite || !std::isfinite(results.loss)) {
-    if (followed_) recompute(call);
+    if (followed_) recompute(call, begun.execution->images().n);
     refuse_not_finite();
   }
   finish_update();
   return answer_of(results);
 }
 
-// As the device was left by this step: the call that began after it has changed no parameter, and begins again.
-void Network::recompute(const StepCall& call) {
+// What this step has left on the device, where the call after it, which has changed no parameter and begins again, has left
+// its own. `last`: images of the last execution, padding included.
+void Network::recompute(const StepCall& call, int64_t last) {
   ahead_.reset();
   unfinished_steps_ = 0;
   clear_results();
-  for_each_micro_batch(call, [&](Execution& execution, Gradients mode) { compute(execution, mode); });
+  const auto prepare_count = [&](int64_t count) -> Execution& {
+    return prepare(call.images, is_padded(call, count) ? last : count, training_options(call.images.dtype));
+  };
+  for_each_micro_batch(call, prepare_count(chunk_of(call)), prepare_count,
+                       [&](Execution& execution, Gradients mode) { compute(execution, mode); });
 }
 
 // Gradients of the micro-batch that was fed.

@@ -33,11 +33,13 @@ class CpuBackend final : public Backend {
   std::string instruction_set() const override;
   Precision precision() const override { return Precision::float32; }
   int threads() const override { return threads_; }
+  bool prefers_known_shapes() const override { return false; }
   bool host_addresses_memory() const override { return true; }
   int64_t available_bytes() const override { return cpu::available_bytes(); }
   std::unique_ptr<Memory> allocate(int64_t bytes) override { return cpu::allocate(bytes); }
   void upload(const void* host, void* device, int64_t bytes) override { std::memcpy(device, host, bytes); }
   void download(const void* device, void* host, int64_t bytes) override { std::memcpy(host, device, bytes); }
+  void clear(void* device, int64_t bytes) override { std::memset(device, 0, bytes); }
   std::unique_ptr<Memory> allocate_host(int64_t bytes) override { return cpu::allocate(bytes); }
   void send(const void* host, void* device, int64_t bytes) override { upload(host, device, bytes); }
   void fetch(const void* device, void* host, int64_t bytes) override { download(device, host, bytes); }

@@ -49,6 +49,8 @@ class CudaBackend final : public Backend {
   }
   Precision precision() const override { return setting_.precision; }
   int threads() const override { return 1; }
+  // In deterministic mode the bits of a batch must not depend on which batches came before it.
+  bool prefers_known_shapes() const override { return !setting_.deterministic; }
   bool host_addresses_memory() const override { return device().host_addresses_memory(); }
   int64_t available_bytes() const override { return device().available_bytes(); }
   std::unique_ptr<Memory> allocate(int64_t bytes) override { return device().allocate(bytes); }
@@ -58,6 +60,7 @@ class CudaBackend final : public Backend {
     device().upload(host, to, bytes);
   }
   void download(const void* from, void* host, int64_t bytes) override { device().download(from, host, bytes); }
+  void clear(void* data, int64_t bytes) override { device().clear(data, bytes); }
   std::unique_ptr<Memory> allocate_host(int64_t bytes) override { return device().allocate_host(bytes); }
   void send(const void* host, void* to, int64_t bytes) override { device().send(host, to, bytes); }
   void fetch(const void* from, void* host, int64_t bytes) override { device().fetch(from, host, bytes); }
