@@ -189,6 +189,14 @@ describe('lines for programs', () => {
     expect(caseRecords({ case: exportedCase, peers: [], error: 'no' }, head)).toMatchObject([{ error: 'no', batch: 8 }])
   })
 
+  test('on a GPU they say how the host keeps it busy, and so does the text', () => {
+    const queue = { emptyUs: 0, beginUs: 31.25 }
+    const onGpu = { ...found, device: 'cuda:0', ours: { ...ours, queue }, peers: [] }
+    expect(caseRecords(onGpu, head)).toMatchObject([{ queue }])
+    expect(caseLines(onGpu)).toContain('  queue empty for 0.0 us between calls, filled by the host in 31.3 us')
+    expect(caseLines(found).join()).not.toContain('queue')
+  })
+
   test('two threads have a goal, more have none', () => {
     const scaled = { case: exportedCase, threads: 2, imagesPerSecond: 19, oneThreadImagesPerSecond: 10, scaling: 1.9 }
     expect(scalingRecord(scaled, head)).toMatchObject({ threads: 2, scaling: 1.9, goal: 1.85, verdict: 'reached' })
