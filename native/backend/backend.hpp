@@ -165,6 +165,8 @@ class Backend {
   // Until it is reached. `meanwhile` is called again and again; it may ask for more.
   virtual void wait(uint64_t mark, const std::function<void()>& meanwhile) = 0;
 
+  // Images of this size that one tensor may hold; the shape's n does not count.
+  virtual int64_t most_images(const Shape&) const = 0;
   // Activations: bytes as stored, and to and from logical float32 n c h w in host memory.
   virtual int64_t stored_bytes(const Shape&, Storage) const = 0;
   virtual void read(const Tensor&, float* nchw) = 0;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <limits>
 
 #include "backend/cpu/elements.hpp"
 #include "backend/cpu/memory.hpp"
@@ -47,6 +48,9 @@ class CpuBackend final : public Backend {
   uint64_t mark() override { return 0; }
   bool reached(uint64_t) override { return true; }
   void wait(uint64_t, const std::function<void()>&) override {}
+
+  // More than a batch can have: oneDNN and our kernels count elements in 64 bits.
+  int64_t most_images(const Shape&) const override { return std::numeric_limits<int32_t>::max(); }
 
   int64_t stored_bytes(const Shape& shape, Storage storage) const override {
     return stored_elements(shape, storage) * int64_t{sizeof(float)};

@@ -1,6 +1,7 @@
 #include "backend/cuda/backend.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <thread>
 #include <vector>
 
@@ -67,6 +68,11 @@ class CudaBackend final : public Backend {
   uint64_t mark() override { return device().mark(); }
   bool reached(uint64_t mark) override { return device().reached(mark); }
   void wait(uint64_t mark, const std::function<void()>& meanwhile) override { device().wait(mark, meanwhile); }
+
+  // cuDNN's kernels index a tensor in 32 bits: above that they are refused, or many times slower.
+  int64_t most_images(const Shape& shape) const override {
+    return std::numeric_limits<int32_t>::max() / stored_elements({1, shape.c, shape.h, shape.w});
+  }
 
   int64_t stored_bytes(const Shape& shape, Storage storage) const override {
     return stored_elements(shape) * bytes_of(element_of(setting_.precision, storage));
