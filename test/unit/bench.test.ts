@@ -11,7 +11,7 @@ import {
 } from '../../bench/cases.js'
 import { namedCase, readFlags, wantsBaselines } from '../../bench/flags.js'
 import type { CaseFound } from '../../bench/measure.js'
-import { caseRecords, scalingRecord } from '../../bench/tables.js'
+import { caseLines, caseRecords, scalingRecord } from '../../bench/tables.js'
 import { interleaved, medianRatio, timesOf } from '../../lib/measure/interleaved.js'
 
 describe('the command line', () => {
