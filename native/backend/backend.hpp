@@ -140,6 +140,7 @@ class Backend {
   virtual std::string name() const = 0;             // "cpu", "cuda:0"
   virtual std::string library() const = 0;          // "oneDNN 3.1.0"
   virtual std::string instruction_set() const = 0;  // "avx512_core", "sm_90"
+  virtual std::string card_name() const = 0;        // "NVIDIA H200"; empty where there is none
   virtual Precision precision() const = 0;          // of activations and products; parameters are float32 always
   virtual int threads() const = 0;                  // of the host
   // Whether preparing a new shape takes longer than many runs: a smaller batch is then better run padded to a known one.
@@ -204,7 +205,13 @@ struct DeviceOptions {
   bool deterministic = false;          // equal runs give equal bits
 };
 
-std::unique_ptr<Backend> open_backend(const DeviceOptions&);  // throws DEVICE_UNAVAILABLE
+struct OpenedBackend {
+  std::unique_ptr<Backend> backend;
+  std::string reason;  // for 'auto': the card taken, or why none was; empty where the device was named
+};
+
+// 'auto' is card 0 where it can be opened, else the cpu. Throws DEVICE_UNAVAILABLE.
+OpenedBackend open_backend(const DeviceOptions&);
 
 // A backend that prepares stages and counts their bytes, but computes nothing: it needs the device's libraries and no
 // device.

@@ -15,10 +15,10 @@ std::vector<Layer> checked(std::vector<Layer> layers) {
 
 }  // namespace
 
-Network::Network(std::vector<Layer> layers, const NetworkOptions& options)
+Network::Network(std::vector<Layer> layers, std::unique_ptr<Backend> backend, const NetworkOptions& options)
     : layers_(checked(std::move(layers))),
       exact_(options.exact),
-      backend_(open_backend(options.device)),
+      backend_(std::move(backend)),
       parameters_(*backend_, layers_),
       executions_(*backend_, layers_, parameters_, options.memory_limit, options.ending),
       host_pool_(std::make_shared<HostPool>(*backend_)) {

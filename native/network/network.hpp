@@ -17,7 +17,6 @@
 namespace vggnet {
 
 struct NetworkOptions {
-  DeviceOptions device;
   uint64_t seed = 0;  // of dropout
   bool exact = false;
   int64_t memory_limit = 0;  // bytes; 0: what the device has
@@ -26,7 +25,7 @@ struct NetworkOptions {
 
 class Network {
  public:
-  Network(std::vector<Layer>, const NetworkOptions&);
+  Network(std::vector<Layer>, std::unique_ptr<Backend>, const NetworkOptions&);
 
   std::string device() const { return backend_->name(); }
   Precision precision() const { return backend_->precision(); }

@@ -136,7 +136,7 @@ async function packPackages(root, carry) {
 }
 
 /** The addon, the CUDA library and dist/, made here where they are missing: the other machine compiles nothing. */
-async function packBuilds(root, carry) {
+export async function packBuilds(root, carry) {
   await buildNative(root, builds.release)
   await buildCuda(root)
   await compileLibrary(root)

@@ -32,6 +32,7 @@ class CpuBackend final : public Backend {
   std::string name() const override { return "cpu"; }
   std::string library() const override;
   std::string instruction_set() const override;
+  std::string card_name() const override { return ""; }
   Precision precision() const override { return Precision::float32; }
   int threads() const override { return threads_; }
   bool prefers_known_shapes() const override { return false; }

@@ -48,6 +48,7 @@ class CudaBackend final : public Backend {
   std::string instruction_set() const override {
     return device_ ? "sm_" + std::to_string(device_->card().compute_capability) : "none";
   }
+  std::string card_name() const override { return device_ ? device_->card().name : ""; }
   Precision precision() const override { return setting_.precision; }
   int threads() const override { return 1; }
   // In deterministic mode the bits of a batch must not depend on which batches came before it.

@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs'
 
 const expected = JSON.parse(readFileSync(new URL('expected.json', import.meta.url), 'utf8'))
-const [mostCharacters, lineCharacters, mostFailures] = [9_800, 190, 12]
+export const mostCharacters = 9_800
+const [lineCharacters, mostFailures] = [190, 12]
 
 const fixed = (value, digits = 2) => (Number.isFinite(value) ? value.toFixed(digits) : '?')
 const total = (values) => values.reduce((sum, value) => sum + value, 0)
