@@ -120,9 +120,13 @@ void* Execution::at(void* arena, int lifetime) const {
   return lifetime < 0 ? nullptr : static_cast<char*>(arena) + lifetimes_[lifetime].offset;
 }
 
+bool Execution::is_bound(const void* arena, Parameters& parameters) const {
+  return arena == arena_ && gradient_arena_ == (plan_.options.training ? parameters.arena(Role::gradient) : nullptr);
+}
+
 void Execution::bind(void* arena, Parameters& parameters, const Controls* controls, Results* results) {
+  if (is_bound(arena, parameters)) return;
   float* gradients = plan_.options.training ? parameters.arena(Role::gradient) : nullptr;
-  if (arena == arena_ && gradients == gradient_arena_) return;
   arena_ = nullptr;  // until all stages are bound
   recordings = {};
 

@@ -100,21 +100,26 @@ class StandInDevice final : public Device {
     stream_.expect_not_recording("an upload");
     expect_ends_on_card("the target of an upload", device, bytes);
     const auto* first = static_cast<const char*>(host);
-    const bool sent = sent_ && first >= sent_ && first + bytes <= sent_ + ahead_.size();
-    const char* from = sent ? ahead_.data() + (first - sent_) : first;
-    stream_.run([=] { std::memcpy(device, from, bytes); });
+    stream_.run([=] { std::memcpy(device, first, bytes); });
   }
 
-  void upload_ahead(const void* host, int64_t bytes) override {
-    sent_ = static_cast<const char*>(host);
-    ahead_.assign(sent_, sent_ + bytes);
+  std::unique_ptr<Memory> allocate_host(int64_t bytes) override {
+    class Plain final : public Memory {
+     public:
+      explicit Plain(int64_t bytes) {
+        data_ = std::malloc(bytes);
+        bytes_ = bytes;
+      }
+      ~Plain() override { std::free(data_); }
+    };
+    return std::make_unique<Plain>(bytes);
   }
+  void send(const void* host, void* device, int64_t bytes) override { upload(host, device, bytes); }
+  void fetch(const void* device, void* host, int64_t bytes) override { download(device, host, bytes); }
+  uint64_t mark() override { return 0; }
+  bool reached(uint64_t) override { return false; }
 
-  void forget_ahead(const void* host) override {
-    if (sent_ == host) sent_ = nullptr;
-  }
-
-  void wait(const std::function<void()>& meanwhile) override {
+  void wait(uint64_t, const std::function<void()>& meanwhile) override {
     stream_.expect_not_recording("waiting");
     for (int times = 0; times < 3; ++times) meanwhile();
   }
@@ -178,8 +183,6 @@ class StandInDevice final : public Device {
   }
 
   mutable CUstream_st stream_;
-  const char* sent_ = nullptr;  // the host's memory of which ahead_ is a copy, as it was
-  std::vector<char> ahead_;
 };
 
 }  // namespace
