@@ -120,21 +120,20 @@ Napi::Value NetworkObject::create(const Napi::CallbackInfo& info) {
   return guarded(env, [&]() -> Napi::Value {
     const Napi::Object given = object_of(info);
     auto layers = layers_of(given, "layers");
+    const DeviceOptions device = device_options(given);
     NetworkOptions options;
-    options.device = device_options(given);
     options.seed = static_cast<uint64_t>(count_of(given, "seed"));
     options.exact = truth_of(given, "exact");
     options.memory_limit = count_of(given, "memoryLimit");
 
     const Napi::Object object = env.GetInstanceData<Environment>()->network_class.New({});
     NetworkObject* self = Unwrap(object);
-    self->deterministic_ = options.device.deterministic;
+    self->deterministic_ = device.deterministic;
     options.ending = &self->worker_->ending();
-    auto make = [self, layers = std::move(layers), options]() mutable {
-      const DeviceChoice choice = choose_device(options.device);
-      options.device.device = choice.device;
-      self->device_reason_ = choice.reason;
-      auto network = std::make_unique<Network>(layers, options);
+    auto make = [self, layers = std::move(layers), device, options] {
+      OpenedBackend opened = open_backend(device);
+      self->device_reason_ = opened.reason;
+      auto network = std::make_unique<Network>(layers, std::move(opened.backend), options);
       network->parameters().arena(Role::parameter);  // memory is claimed, or refused, here
       network->set_meanwhile([self] { self->worker_->meanwhile(); });
       self->network_ = std::move(network);

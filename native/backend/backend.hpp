@@ -43,7 +43,7 @@ struct Feed {
   const void* images = nullptr;      // raw, in the caller's order
   const uint8_t* flip = nullptr;     // n: 1 = mirror this image; always present
   const float* shift = nullptr;      // n c: added to raw pixels; always present
-  const int32_t* labels = nullptr;   // n
+  const int32_t* labels = nullptr;   // n; negative: the image counts in no result and has no gradient
   const Controls* controls = nullptr;
   Results* results = nullptr;
 };
@@ -140,13 +140,17 @@ class Backend {
   virtual std::string name() const = 0;             // "cpu", "cuda:0"
   virtual std::string library() const = 0;          // "oneDNN 3.1.0"
   virtual std::string instruction_set() const = 0;  // "avx512_core", "sm_90"
+  virtual std::string card_name() const = 0;        // "NVIDIA H200"; empty where there is none
   virtual Precision precision() const = 0;          // of activations and products; parameters are float32 always
   virtual int threads() const = 0;                  // of the host
+  // Whether preparing a new shape takes longer than many runs: a smaller batch is then better run padded to a known one.
+  virtual bool prefers_known_shapes() const = 0;
   virtual bool host_addresses_memory() const = 0;   // whether what it allocates can be read by the host as it is
   virtual int64_t available_bytes() const = 0;      // what could be allocated now
   virtual std::unique_ptr<Memory> allocate(int64_t bytes) = 0;  // throws OUT_OF_MEMORY
   virtual void upload(const void* host, void* device, int64_t bytes) = 0;    // in order with the runs
   virtual void download(const void* device, void* host, int64_t bytes) = 0;  // waits for the runs before it
+  virtual void clear(void* device, int64_t bytes) = 0;  // to zero, in order with the runs
   // Brings what a later upload of the same host memory will want, while runs go on; until forgotten, the memory must
   // stay as it is.
   virtual void upload_ahead(const void* host, int64_t bytes) = 0;
@@ -154,6 +158,8 @@ class Backend {
   // Until the runs have ended. `meanwhile` is called again and again; it may send ahead.
   virtual void wait(const std::function<void()>& meanwhile) = 0;
 
+  // Images of this size that one tensor may hold; the shape's n does not count.
+  virtual int64_t most_images(const Shape&) const = 0;
   // Activations: bytes as stored, and to and from logical float32 n c h w in host memory.
   virtual int64_t stored_bytes(const Shape&, Storage) const = 0;
   virtual void read(const Tensor&, float* nchw) = 0;
@@ -190,7 +196,13 @@ struct DeviceOptions {
   bool deterministic = false;          // equal runs give equal bits
 };
 
-std::unique_ptr<Backend> open_backend(const DeviceOptions&);  // throws DEVICE_UNAVAILABLE
+struct OpenedBackend {
+  std::unique_ptr<Backend> backend;
+  std::string reason;  // for 'auto': the card taken, or why none was; empty where the device was named
+};
+
+// 'auto' is card 0 where it can be opened, else the cpu. Throws DEVICE_UNAVAILABLE.
+OpenedBackend open_backend(const DeviceOptions&);
 
 // A backend that prepares stages and counts their bytes, but computes nothing: it needs the device's libraries and no
 // device.

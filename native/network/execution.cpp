@@ -1,6 +1,7 @@
 #include "network/execution.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "network/guard.hpp"
 #include "tensor/error.hpp"
@@ -14,8 +15,32 @@ constexpr int kBeforeAll = -1;
 
 Execution::Execution(Backend& backend, Plan plan, const std::atomic<bool>* ending)
     : backend_(backend), plan_(std::move(plan)), ending_(ending) {
+  limit_batch();
   prepare();
   lay_out();
+}
+
+// A pooled convolution has its output before the pool as well, in the workspace.
+void Execution::limit_batch() {
+  Shape widest;
+  std::string name;
+  largest_batch_ = std::numeric_limits<int64_t>::max();
+  for (const PlannedStage& planned : plan_.stages) {
+    const auto* pooled = std::get_if<ConvolutionPool>(&planned.layer);
+    const Layer layer = pooled ? Layer(pooled->convolution) : planned.layer;
+    const Shape shape = output_shape(layer, planned.input_shape);
+    const int64_t most = backend_.most_images(shape);
+    if (most >= largest_batch_) continue;
+    largest_batch_ = most;
+    widest = shape;
+    name = name_of(layer);
+  }
+  if (images().n > largest_batch_)
+    throw Error(kInvalidArgument, "Expected at most " + std::to_string(largest_batch_) + " images of " +
+                                      std::to_string(images().h) + "x" + std::to_string(images().w) + " in a batch or " +
+                                      "micro-batch, so that every tensor has fewer elements than " + backend_.name() +
+                                      " can index, but received " + std::to_string(images().n) + ": the output of '" +
+                                      name + "' has shape " + widest.text());
 }
 
 // From the top down, because a stage may deliver the bias gradient of the one below it.

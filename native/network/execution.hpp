@@ -21,13 +21,16 @@ struct NamedGradient {
 
 class Execution {
  public:
+  // Throws INVALID_ARGUMENT for more images than the device takes in one tensor.
   Execution(Backend&, Plan, const std::atomic<bool>* ending = nullptr);
 
   const Plan& plan() const { return plan_; }
+  const Shape& images() const { return plan_.stages.front().input_shape; }
   const Stage& stage(size_t index) const { return *stages_[index]; }
   const std::vector<Lifetime>& lifetimes() const { return lifetimes_; }
   int64_t arena_bytes() const { return arena_bytes_; }
   int64_t workspace_bytes() const { return workspace_bytes_; }
+  int64_t largest_batch() const { return largest_batch_; }  // by the size of tensors, whatever the memory
   int64_t prepared_bytes() const;
 
   // Fixes every address; nothing happens where they are fixed already.
@@ -55,6 +58,7 @@ class Execution {
   Recordings recordings;
 
  private:
+  void limit_batch();
   void prepare();
   void lay_out();
   int live(const std::string& name, int64_t bytes, int first, int last);
@@ -78,7 +82,7 @@ class Execution {
   std::vector<std::vector<int>> saved_life_;
   int images_life_ = -1, flip_life_ = -1, shift_life_ = -1, labels_life_ = -1, workspace_life_ = -1,
       image_gradient_life_ = -1;
-  int64_t arena_bytes_ = 0, workspace_bytes_ = 0;
+  int64_t arena_bytes_ = 0, workspace_bytes_ = 0, largest_batch_ = 0;
 
   void* arena_ = nullptr;  // as bound
   float* gradient_arena_ = nullptr;

@@ -7,6 +7,7 @@
 namespace vggnet {
 namespace {
 
+constexpr int kMostPadded = 8;                                // then the batch is not an odd one, but the usual one
 constexpr size_t kMostPlans = 16;                             // feature taps by many names make many plans
 constexpr int64_t kMostPreparedBytes = int64_t{2} << 30;      // what stages hold beside the arena
 
@@ -35,9 +36,36 @@ Execution& Executions::get(const Shape& images, const PlanOptions& options) {
   return execution;
 }
 
+Execution& Executions::at_least(const Shape& images, const PlanOptions& options) {
+  const bool again = images == asked_ && options == asked_options_;
+  times_asked_ = again ? times_asked_ + 1 : 1;
+  asked_ = images;
+  asked_options_ = options;
+  const bool pads = backend_.prefers_known_shapes() && times_asked_ <= kMostPadded;
+  const Execution* known = pads ? smallest_known(images, options) : nullptr;
+  return get(known ? known->images() : images, options);
+}
+
+// Of those that need no more memory than there is: a plan that was refused stays in the cache.
+const Execution* Executions::smallest_known(const Shape& images, const PlanOptions& options) const {
+  const Execution* best = nullptr;
+  for (const auto& execution : executions_) {
+    Shape wanted = images;
+    wanted.n = execution->images().n;
+    if (wanted.n < images.n || !(execution->images() == wanted) || !(execution->plan().options == options)) continue;
+    if (!arena_ || execution->arena_bytes() > arena_->bytes() || !within_limit(*execution)) continue;
+    if (!best || execution->images().n < best->images().n) best = execution.get();
+  }
+  return best;
+}
+
+bool Executions::within_limit(const Execution& execution) const {
+  return memory_limit_ == 0 || bytes_beside_arena(execution.plan().options) + execution.arena_bytes() <= memory_limit_;
+}
+
 Execution& Executions::cached(const Shape& images, const PlanOptions& options) {
   const auto found = std::ranges::find_if(executions_, [&](const auto& execution) {
-    return execution->plan().stages.front().input_shape == images && execution->plan().options == options;
+    return execution->images() == images && execution->plan().options == options;
   });
   if (found != executions_.end()) {
     executions_.splice(executions_.begin(), executions_, found);
@@ -62,8 +90,7 @@ int64_t Executions::bytes_beside_arena(const PlanOptions& options) const {
 void Executions::make_room(const Execution& execution) {
   const PlanOptions& options = execution.plan().options;
   const int64_t held = arena_ ? arena_->bytes() : 0;
-  if (memory_limit_ > 0 && bytes_beside_arena(options) + execution.arena_bytes() > memory_limit_)
-    refuse(execution, memory_limit_ - bytes_beside_arena(options));
+  if (!within_limit(execution)) refuse(execution, memory_limit_ - bytes_beside_arena(options));
   if (execution.arena_bytes() <= held) return;
 
   int64_t to_come = 0;  // gradients and velocity, before the first training step
@@ -77,7 +104,7 @@ void Executions::make_room(const Execution& execution) {
 
 int64_t Executions::largest_batch(const Execution& execution, int64_t arena_limit) {
   const Plan& plan = execution.plan();
-  const Shape images = plan.stages.front().input_shape;
+  const Shape images = execution.images();
   const auto arena_of = [&](int64_t batch) {
     Shape shape = images;
     shape.n = batch;
@@ -96,7 +123,7 @@ int64_t Executions::largest_batch(const Execution& execution, int64_t arena_limi
 
 void Executions::refuse(const Execution& execution, int64_t arena_limit) {
   const PlanOptions& options = execution.plan().options;
-  const Shape images = execution.plan().stages.front().input_shape;
+  const Shape images = execution.images();
   const int64_t beside = bytes_beside_arena(options);
   const int64_t largest = largest_batch(execution, arena_limit);
   throw Error(kOutOfMemory,

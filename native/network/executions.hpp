@@ -18,6 +18,9 @@ class Executions {
   // Prepared, bound and refreshed. Throws OUT_OF_MEMORY with the bytes and the largest batch that fits.
   // Another plan's tensors are lost.
   Execution& get(const Shape& images, const PlanOptions&);
+  // The same for these images or more: where the backend prefers shapes that it knows, a smaller batch takes the plan of a
+  // larger one, until it has come kMostPadded times in a row.
+  Execution& at_least(const Shape& images, const PlanOptions&);
 
   int64_t held_bytes() const;
   Controls* controls() const { return static_cast<Controls*>(run_block_->data()); }
@@ -25,6 +28,8 @@ class Executions {
 
  private:
   Execution& cached(const Shape&, const PlanOptions&);
+  const Execution* smallest_known(const Shape&, const PlanOptions&) const;
+  bool within_limit(const Execution&) const;
   void make_room(const Execution&);
   int64_t bytes_beside_arena(const PlanOptions&) const;
   int64_t largest_batch(const Execution&, int64_t arena_limit);
@@ -38,6 +43,9 @@ class Executions {
   std::unique_ptr<Memory> run_block_;  // Controls, then Results, on the device
   std::unique_ptr<Memory> arena_;
   std::list<std::unique_ptr<Execution>> executions_;  // the one used last in front
+  Shape asked_{};  // by at_least: what it was asked for last, and how many times in a row
+  PlanOptions asked_options_;
+  int times_asked_ = 0;
 };
 
 }  // namespace vggnet

@@ -13,12 +13,18 @@ std::vector<Layer> checked(std::vector<Layer> layers) {
   return layers;
 }
 
+Shape shape_of(const Images& images, int64_t count) {
+  Shape shape = images.shape;
+  shape.n = count;
+  return shape;
+}
+
 }  // namespace
 
-Network::Network(std::vector<Layer> layers, const NetworkOptions& options)
+Network::Network(std::vector<Layer> layers, std::unique_ptr<Backend> backend, const NetworkOptions& options)
     : layers_(checked(std::move(layers))),
       exact_(options.exact),
-      backend_(open_backend(options.device)),
+      backend_(std::move(backend)),
       parameters_(*backend_, layers_),
       executions_(*backend_, layers_, parameters_, options.memory_limit, options.ending) {
   controls_.seed = options.seed;
@@ -47,30 +53,33 @@ PlanOptions Network::options_of(const ForwardCall& call) const {
 
 Execution& Network::prepare(const Images& images, int64_t count, const PlanOptions& options) {
   pending_ = last_ = nullptr;  // the next call overwrites the arena
-  Shape shape = images.shape;
-  shape.n = count;
-  return *(last_ = &executions_.get(shape, options));
+  return *(last_ = &executions_.get(shape_of(images, count), options));
 }
 
-// `first`: index of the first image of this run within `images`.
-void Network::feed(Execution& execution, const Images& images, int64_t first) {
-  const Shape shape = execution.plan().stages.front().input_shape;
-  const int64_t bytes = shape.per_image() * (images.dtype == DType::uint8 ? 1 : int64_t{sizeof(float)});
-  const Feed& feed = execution.feed();
-  const auto fill = [&](const void* at, auto& values, int64_t each) {
-    using Value = typename std::decay_t<decltype(values)>::value_type;
-    const std::vector<Value> none(values.empty() ? shape.n * each : 0);
-    const Value* source = values.empty() ? none.data() : values.data() + first * each;
-    backend_->upload(source, const_cast<void*>(at), shape.n * each * int64_t{sizeof(Value)});
+Execution& Network::prepare_at_least(const Images& images, int64_t count, const PlanOptions& options) {
+  pending_ = last_ = nullptr;
+  return *(last_ = &executions_.at_least(shape_of(images, count), options));
+}
+
+// `count` of the images, from `first` on; the execution's other images become zero.
+void Network::feed(const Execution& execution, const Images& images, int64_t first, int64_t count) {
+  const Shape& shape = execution.images();
+  const auto fill = [&](const void* at, const auto& values, int64_t each) {
+    const int64_t bytes = each * int64_t{sizeof(values[0])}, given = values.empty() ? 0 : count;
+    auto* const to = static_cast<char*>(const_cast<void*>(at));
+    if (given > 0) backend_->upload(values.data() + first * each, to, given * bytes);
+    if (given < shape.n) backend_->clear(to + given * bytes, (shape.n - given) * bytes);
   };
-  backend_->upload(images.bytes.data() + first * bytes, const_cast<void*>(feed.images), shape.n * bytes);
-  fill(feed.flip, images.flip, 1);
-  fill(feed.shift, images.shift, shape.c);
+  fill(execution.feed().images, images.bytes, shape.per_image() * (images.dtype == DType::uint8 ? 1 : int64_t{sizeof(float)}));
+  fill(execution.feed().flip, images.flip, 1);
+  fill(execution.feed().shift, images.shift, shape.c);
 }
 
-void Network::feed_labels(const Execution& execution, const std::vector<int32_t>& labels, int64_t first) {
-  const int64_t count = execution.plan().stages.front().input_shape.n;
-  backend_->upload(labels.data() + first, const_cast<int32_t*>(execution.feed().labels), count * int64_t{sizeof(int32_t)});
+// The execution's other images count in nothing.
+void Network::feed_labels(const Execution& execution, const std::vector<int32_t>& labels, int64_t first, int64_t count) {
+  std::vector<int32_t> all(execution.images().n, -1);
+  std::copy_n(labels.begin() + first, count, all.begin());
+  backend_->upload(all.data(), const_cast<int32_t*>(execution.feed().labels), execution.images().n * int64_t{sizeof(int32_t)});
 }
 
 void Network::write_controls() { backend_->upload(&controls_, executions_.controls(), sizeof controls_); }
@@ -86,8 +95,9 @@ Results Network::read_results() {
   return results;
 }
 
-// A map of one position is a vector for the user: [n, c].
-HostTensor Network::read(const Tensor& tensor, bool flat) {
+// Of the first images. A map of one position is a vector for the user: [n, c].
+HostTensor Network::read(Tensor tensor, int64_t count, bool flat) {
+  tensor.shape.n = count;
   const Shape& shape = tensor.shape;
   HostTensor result;
   result.dimensions = flat ? std::vector<int64_t>{shape.n, shape.c} : std::vector<int64_t>{shape.n, shape.c, shape.h, shape.w};
@@ -103,9 +113,13 @@ void Network::send_ahead(const Images& images) {
 ForwardAnswer Network::forward(const ForwardCall& call) {
   const Forget forget{*backend_, call.images};
   check_finite(call.images);
-  Execution& execution = prepare(call.images, call.images.shape.n, options_of(call));
+  const int64_t count = call.images.shape.n;
+  const PlanOptions options = options_of(call);
+  // backward takes gradients for just as many images as are there
+  Execution& execution =
+      call.training ? prepare(call.images, count, options) : prepare_at_least(call.images, count, options);
   controls_.first_image = call.first_image;
-  feed(execution, call.images, 0);
+  feed(execution, call.images, 0, count);
   write_controls();
   backend_->run(execution.recordings.forward, [&] { execution.forward(); });
   backend_->wait(meanwhile_);
@@ -115,7 +129,7 @@ ForwardAnswer Network::forward(const ForwardCall& call) {
   const auto read_named = [&](int index) {
     const Tensor& tensor = execution.tensor(index);
     const bool linear = tensor.shape.h == 1 && tensor.shape.w == 1 && plan.after_linear(index);
-    return read(tensor, linear);
+    return read(tensor, count, linear);
   };
   result.output = read_named(plan.logits);
   for (const std::string& name : call.keep) result.kept[name] = read_named(plan.tensor(name));
@@ -142,7 +156,7 @@ BackwardAnswer Network::backward(const BackwardCall& call) {
   write_controls();
   clear_results();
   if (from_labels) {
-    feed_labels(execution, call.labels, 0);
+    feed_labels(execution, call.labels, 0, logits.n);
     backend_->run(execution.recordings.loss, [&] { execution.loss(); });
   } else {
     write_gradient(execution, call.gradient);
@@ -177,7 +191,7 @@ void Network::write_gradient(const Execution& execution, const HostTensor& gradi
   if (!execution.gradient(plan.logits)) return;  // everything is frozen
   std::vector<float> values = gradient.values;
   if (logits.rectified) {  // the stage expects it with respect to its pre-activation
-    const HostTensor output = read(execution.tensor(plan.logits), false);
+    const HostTensor output = read(execution.tensor(plan.logits), logits.shape.n, false);
     for (size_t i = 0; i < values.size(); ++i) values[i] = output.values[i] > 0 ? values[i] * logits.mask_scale : 0;
   }
   backend_->write(values.data(), execution.gradient(plan.logits));
@@ -257,8 +271,8 @@ void Network::drop_gradients() {
 std::vector<StageTime> Network::profile(const ForwardCall& call) {
   const int64_t count = call.images.shape.n;
   Execution& execution = prepare(call.images, count, options_of(call));
-  feed(execution, call.images, 0);
-  feed_labels(execution, std::vector<int32_t>(count), 0);
+  feed(execution, call.images, 0, count);
+  feed_labels(execution, std::vector<int32_t>(count), 0, count);
   write_controls();
   drop_gradients();
   execution.forward();

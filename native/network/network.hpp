@@ -15,7 +15,6 @@
 namespace vggnet {
 
 struct NetworkOptions {
-  DeviceOptions device;
   uint64_t seed = 0;  // of dropout
   bool exact = false;
   int64_t memory_limit = 0;  // bytes; 0: what the device has
@@ -24,7 +23,7 @@ struct NetworkOptions {
 
 class Network {
  public:
-  Network(std::vector<Layer>, const NetworkOptions&);
+  Network(std::vector<Layer>, std::unique_ptr<Backend>, const NetworkOptions&);
 
   std::string device() const { return backend_->name(); }
   Precision precision() const { return backend_->precision(); }
@@ -55,6 +54,7 @@ class Network {
   PlanOptions training_options(DType images) const;
   PlanOptions options_of(const ForwardCall&) const;
   Execution& prepare(const Images&, int64_t count, const PlanOptions&);
+  Execution& prepare_at_least(const Images&, int64_t count, const PlanOptions&);
   // However a call ends: the memory of its images may become another call's, which must not be mistaken for
   // the images sent ahead.
   struct Forget {
@@ -63,8 +63,8 @@ class Network {
     ~Forget() { backend.forget_ahead(images.bytes.data()); }
   };
 
-  void feed(Execution&, const Images&, int64_t first);
-  void feed_labels(const Execution&, const std::vector<int32_t>&, int64_t first);
+  void feed(const Execution&, const Images&, int64_t first, int64_t count);
+  void feed_labels(const Execution&, const std::vector<int32_t>&, int64_t first, int64_t count);
   void write_controls();
   void clear_results();
   Results read_results();
@@ -72,7 +72,7 @@ class Network {
   void set_update(const UpdateCall&);
   void write_gradient(const Execution&, const HostTensor&);
   std::vector<NamedGradient> injections(const Execution&, const std::map<std::string, HostTensor>&) const;
-  HostTensor read(const Tensor&, bool flat);
+  HostTensor read(Tensor, int64_t count, bool flat);
   Arenas arenas();
   void compute(Execution&, Gradients);
   void compute_and_update(Execution&, const std::vector<Segment>&);

@@ -46,7 +46,12 @@ LossAnswer Network::step(const StepCall& call) {
   const int64_t total = call.images.shape.n;
   const int64_t chunk = call.micro_batch > 0 ? std::min(call.micro_batch, total) : total;
   const PlanOptions plan_options = training_options(call.images.dtype);
-  Execution& first = prepare(call.images, chunk, plan_options);
+  // A batch in parts has its own parts; only what is left of it, like a smaller batch, is padded.
+  const auto prepared = [&](int64_t count) -> Execution& {
+    return count == total || count < chunk ? prepare_at_least(call.images, count, plan_options)
+                                           : prepare(call.images, count, plan_options);
+  };
+  Execution& first = prepared(chunk);
   Shape logits = first.plan().tensors[first.plan().logits].shape;
   logits.n = total;
   check_labels(call.labels, logits);
@@ -59,10 +64,10 @@ LossAnswer Network::step(const StepCall& call) {
 
   for (int64_t done = 0; done < total; done += chunk) {
     const int64_t count = std::min(chunk, total - done);
-    Execution& execution = prepare(call.images, count, plan_options);
+    Execution& execution = done == 0 ? first : prepared(count);
     controls_.first_image = done;
-    feed(execution, call.images, done);
-    feed_labels(execution, call.labels, done);
+    feed(execution, call.images, done, count);
+    feed_labels(execution, call.labels, done, count);
     write_controls();
     if (chunk == total) compute_and_update(execution, segments);
     else compute(execution, done == 0 ? Gradients::overwrite : Gradients::accumulate);

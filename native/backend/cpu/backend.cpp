@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <limits>
 
 #include "backend/cpu/elements.hpp"
 #include "backend/cpu/memory.hpp"
@@ -31,16 +32,22 @@ class CpuBackend final : public Backend {
   std::string name() const override { return "cpu"; }
   std::string library() const override;
   std::string instruction_set() const override;
+  std::string card_name() const override { return ""; }
   Precision precision() const override { return Precision::float32; }
   int threads() const override { return threads_; }
+  bool prefers_known_shapes() const override { return false; }
   bool host_addresses_memory() const override { return true; }
   int64_t available_bytes() const override { return cpu::available_bytes(); }
   std::unique_ptr<Memory> allocate(int64_t bytes) override { return cpu::allocate(bytes); }
   void upload(const void* host, void* device, int64_t bytes) override { std::memcpy(device, host, bytes); }
   void download(const void* device, void* host, int64_t bytes) override { std::memcpy(host, device, bytes); }
+  void clear(void* device, int64_t bytes) override { std::memset(device, 0, bytes); }
   void upload_ahead(const void*, int64_t) override {}  // there is nowhere to bring it
   void forget_ahead(const void*) override {}
   void wait(const std::function<void()>&) override {}  // a run has ended when it returns
+
+  // More than a batch can have: oneDNN and our kernels count elements in 64 bits.
+  int64_t most_images(const Shape&) const override { return std::numeric_limits<int32_t>::max(); }
 
   int64_t stored_bytes(const Shape& shape, Storage storage) const override {
     return stored_elements(shape, storage) * int64_t{sizeof(float)};

@@ -59,6 +59,10 @@ class SoftmaxLossStage final : public Stage {
       const float* scores = scores_ + n * row_;
       const int32_t label = feed_.labels[n];
       const Normaliser normal = normalisers_[n] = normaliser(scores, shape_.c);
+      if (label < 0) {
+        image_results_[n] = {0, shape_.c};
+        continue;
+      }
       image_results_[n] = {std::log(normal.sum) - (scores[label] - normal.largest),
                       std::isnan(normal.sum) ? shape_.c : rank(scores, shape_.c, label)};
     }
@@ -79,6 +83,10 @@ class SoftmaxLossStage final : public Stage {
     for (int64_t n = 0; n < shape_.n; ++n) {
       const float* scores = scores_ + n * row_;
       float* grad = grad_ + n * stored;
+      if (feed_.labels[n] < 0) {
+        std::fill(grad, grad + stored, 0.0f);
+        continue;
+      }
       for (int64_t i = 0; i < shape_.c; ++i) {
         const double difference = normalisers_[n].probability(scores[i]) - (i == feed_.labels[n]);
         grad[i] = static_cast<float>(difference * feed_.controls->loss_scale);

@@ -1,6 +1,7 @@
 #include "backend/cuda/backend.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <thread>
 #include <vector>
 
@@ -47,8 +48,11 @@ class CudaBackend final : public Backend {
   std::string instruction_set() const override {
     return device_ ? "sm_" + std::to_string(device_->card().compute_capability) : "none";
   }
+  std::string card_name() const override { return device_ ? device_->card().name : ""; }
   Precision precision() const override { return setting_.precision; }
   int threads() const override { return 1; }
+  // In deterministic mode the bits of a batch must not depend on which batches came before it.
+  bool prefers_known_shapes() const override { return !setting_.deterministic; }
   bool host_addresses_memory() const override { return device().host_addresses_memory(); }
   int64_t available_bytes() const override { return device().available_bytes(); }
   std::unique_ptr<Memory> allocate(int64_t bytes) override { return device().allocate(bytes); }
@@ -58,9 +62,15 @@ class CudaBackend final : public Backend {
     device().upload(host, to, bytes);
   }
   void download(const void* from, void* host, int64_t bytes) override { device().download(from, host, bytes); }
+  void clear(void* data, int64_t bytes) override { device().clear(data, bytes); }
   void upload_ahead(const void* host, int64_t bytes) override { device().upload_ahead(host, bytes); }
   void forget_ahead(const void* host) override { device().forget_ahead(host); }
   void wait(const std::function<void()>& meanwhile) override { device().wait(meanwhile); }
+
+  // cuDNN's kernels index a tensor in 32 bits: above that they are refused, or many times slower.
+  int64_t most_images(const Shape& shape) const override {
+    return std::numeric_limits<int32_t>::max() / stored_elements({1, shape.c, shape.h, shape.w});
+  }
 
   int64_t stored_bytes(const Shape& shape, Storage storage) const override {
     return stored_elements(shape) * bytes_of(element_of(setting_.precision, storage));

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "backend/cuda/kernels/random.hpp"
+#include "backend/cuda/plan_log.hpp"
 #include "backend/cuda/product_sample.hpp"
 #include "tensor/error.hpp"
 
@@ -207,6 +208,7 @@ class CublasPlans final : public ProductPlans {
 
  private:
   std::unique_ptr<CublasPlan> find(const Product& product, const ProductOperands& operands, void* workspace) {
+    const auto start = std::chrono::steady_clock::now();
     if (!handle_) handle_ = create_handle();
     const auto fill = [&](const void* x, int64_t count, uint64_t seed) {
       fill_random(device_.stream(), element_of(product.precision), const_cast<void*>(x), count, seed, 1);
@@ -217,23 +219,34 @@ class CublasPlans final : public ProductPlans {
     ProductSample sample(device_, product, operands, workspace);
     auto plan = std::make_unique<CublasPlan>(handle_.get(), device_.stream(), product);
     std::optional<cublasLtMatmulAlgo_t> fastest;
-    double least = 0;
+    PlanLine choice;
     std::string refused;
-    for (const cublasLtMatmulAlgo_t& algorithm : plan->proposals(product)) {
+    const std::vector<cublasLtMatmulAlgo_t> proposals = plan->proposals(product);
+    int64_t searched = 0;
+    for (const cublasLtMatmulAlgo_t& algorithm : proposals) {
       plan->use(algorithm);
-      const std::string fault = fault_of(*plan, product, operands, workspace, sample);
-      if (!fault.empty()) {
-        refused += "; " + plan->name() + ": " + fault;
+      ++searched;
+      PlanLine line{"product", product.text(), plan->name()};
+      line.operations = 2.0 * product.rows * product.columns * product.inner;
+      line.refused = fault_of(*plan, product, operands, workspace, sample, line.error);
+      if (line.refused.empty() && !product.deterministic) line.ms = time(*plan, operands, workspace);
+      log_plan(line);
+      if (!line.refused.empty()) {
+        refused += "; " + plan->name() + ": " + line.refused;
         continue;
       }
-      if (product.deterministic) return plan;  // by time, another one might be chosen in the next process
-      const double milliseconds = time(*plan, operands, workspace);
-      if (!fastest || milliseconds < least) {
+      if (!fastest || *line.ms < *choice.ms) {
         fastest = algorithm;
-        least = milliseconds;
+        choice = line;
       }
+      if (product.deterministic) break;  // by time, another one might be chosen in the next process
     }
     if (fastest) {
+      choice.chosen = true;
+      choice.searched = searched;
+      choice.offered = std::ssize(proposals);
+      choice.seconds = seconds_since(start);
+      log_plan(choice);
       plan->use(*fastest);
       return plan;
     }
@@ -243,12 +256,12 @@ class CublasPlans final : public ProductPlans {
 
   // Empty where the plan may be used.
   std::string fault_of(CublasPlan& plan, const Product& product, const ProductOperands& operands, void* workspace,
-                       ProductSample& sample) {
+                       ProductSample& sample, std::optional<double>& error) {
     sample.poison();
     const cublasStatus_t status = plan.try_to_run(operands, workspace);
     if (status != CUBLAS_STATUS_SUCCESS) return cublasLtGetStatusString(status);
-    const double error = sample.error();
-    if (!(error <= tolerance_of(product))) return "wrong by " + std::to_string(error) + " of the result";
+    error = sample.error();
+    if (!(*error <= tolerance_of(product))) return "wrong by " + std::to_string(*error) + " of the result";
     if (product.relu && !sample.keeps_not_a_number([&] { plan.run(operands, workspace); })) return "makes NaN zero";
     return "";
   }

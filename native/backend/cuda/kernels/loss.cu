@@ -46,7 +46,7 @@ struct TakeParts {
     const int64_t image = item / kParts, groups = scores.groups.divisor();
     const T* const row = x + image * groups * kLanes;
     const int32_t label = labels[image];
-    const float of_label = to_float(row[label]);
+    const float of_label = label < 0 ? 0 : to_float(row[label]);
     float largest = -HUGE_VALF;
     bool finite = true;
     int before = 0;
@@ -92,8 +92,13 @@ struct JoinParts {
       before += own[p].before;
     }
     const bool finite = sum == sum;
-    const double of_label = to_float(x[image * scores.groups.divisor() * kLanes + labels[image]]);
+    const int32_t label = labels[image];
     normalisers[image] = finite ? Normaliser{largest, sum} : Normaliser{NAN, NAN};
+    if (label < 0) {
+      image_results[image] = {0, scores.classes};
+      return;
+    }
+    const double of_label = to_float(x[image * scores.groups.divisor() * kLanes + label]);
     image_results[image] =
         finite ? ImageResult{log(sum) - (of_label - largest), before} : ImageResult{NAN, scores.classes};
   }
@@ -141,7 +146,7 @@ struct SoftmaxLossGradient {
     for (int i = 0; i < kLanes; ++i) {
       const int64_t c = position.rest * kLanes + i;
       const double difference = exp(values.at[i] - normaliser.largest) / normaliser.sum - (c == label);
-      result.at[i] = c < scores.classes ? static_cast<float>(difference * loss_scale) : 0;
+      result.at[i] = c < scores.classes && label >= 0 ? static_cast<float>(difference * loss_scale) : 0;
     }
     store_group(result, dx, item);
   }
