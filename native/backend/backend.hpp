@@ -147,7 +147,6 @@ class Backend {
   virtual int threads() const = 0;                  // of the host
   // Whether preparing a new shape takes longer than many runs: a smaller batch is then better run padded to a known one.
   virtual bool prefers_known_shapes() const = 0;
-  virtual bool host_addresses_memory() const = 0;   // whether what it allocates can be read by the host as it is
   virtual int64_t available_bytes() const = 0;      // what could be allocated now
   virtual std::unique_ptr<Memory> allocate(int64_t bytes) = 0;  // throws OUT_OF_MEMORY
   // Memory of the host that the device's own copies can use (page-locked for a GPU), not zero. Called by any thread;

@@ -191,14 +191,13 @@ void Execution::refresh(uint64_t parameters_version) {
 void Execution::begin_event([[maybe_unused]] int event) {
   check_ending(ending_);
 #ifdef VGGNET_DEBUG
-  if (backend_.host_addresses_memory()) poison(arena_, lifetimes_, event);
+  poison(backend_, arena_, lifetimes_, event);
 #endif
 }
 
 void Execution::end_event([[maybe_unused]] int event, [[maybe_unused]] size_t stage) {
 #ifdef VGGNET_DEBUG
-  if (backend_.host_addresses_memory())
-    check_sentinels(arena_, lifetimes_, event, name_of(plan_.stages[stage].layer).c_str());
+  check_sentinels(backend_, arena_, lifetimes_, event, name_of(plan_.stages[stage].layer).c_str());
 #endif
 }
 

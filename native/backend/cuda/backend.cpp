@@ -53,7 +53,6 @@ class CudaBackend final : public Backend {
   int threads() const override { return 1; }
   // In deterministic mode the bits of a batch must not depend on which batches came before it.
   bool prefers_known_shapes() const override { return !setting_.deterministic; }
-  bool host_addresses_memory() const override { return device().host_addresses_memory(); }
   int64_t available_bytes() const override { return device().available_bytes(); }
   std::unique_ptr<Memory> allocate(int64_t bytes) override { return device().allocate(bytes); }
 
