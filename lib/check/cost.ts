@@ -11,7 +11,7 @@ import type { Finding } from './findings.js'
 export interface MemoryReport {
   /** Number of images in a step, as requested. */
   readonly batch: number
-  /** Bytes for training on the whole batch at once, everything included. */
+  /** Bytes for training on the whole batch at once, or on the most images that the device takes at once, everything included. */
   readonly bytes: number
   /** Bytes available: free memory less a margin, or the memory limit. */
   readonly available: number
@@ -36,7 +36,8 @@ export function memoryFor(
   asked: number | 'auto' | undefined,
   memoryLimit: number | undefined,
 ): MemoryReport {
-  const bytes = bytesFor(net, batch)
+  const { largestBatch: mostAtOnce } = planFor(net, 1)
+  const bytes = planFor(net, Math.min(batch, mostAtOnce)).totalBytes
   const needs = { ...networkNeeds(net, net.imageSize), training: true, ...(memoryLimit && { memoryLimit }) }
   const { batch: largestBatch, available, bytes: least } = fittingBatch(needs)
   const figures = { batch, bytes, available, largestBatch }
@@ -47,14 +48,15 @@ export function memoryFor(
   const microBatch = partOf(batch, largestBatch)
   const atOnce = asked === 'auto' ? microBatch : Math.min(asked ?? batch, batch)
   if (atOnce <= largestBatch) return { ...figures, microBatch, findings: [] }
-  const text = `${atOnce} images at a time do not fit into ${gibibytes(available)}, but ${largestBatch} do: use --micro-batch ${microBatch}`
+  const into = atOnce > mostAtOnce ? `the largest tensors of ${net.device}` : gibibytes(available)
+  const text = `${atOnce} images at a time do not fit into ${into}, but ${largestBatch} do: use --micro-batch ${microBatch}`
   return { ...figures, microBatch, findings: [{ severity: 'fatal', text }] }
 }
 
-function bytesFor({ layers, device, precision, deterministic, run, channels, imageSize }: VGG, batch: number): number {
+function planFor({ layers, device, precision, deterministic, run, channels, imageSize }: VGG, batch: number) {
   const shape = [batch, channels, ...imageSize]
   const where = { device: device as 'cpu' | 'cuda', precision, deterministic, exact: run.exact }
-  return describe({ layers, shape, training: true, ...where }).totalBytes
+  return describe({ layers, shape, training: true, ...where })
 }
 
 /** Duration of the training, estimated from three steps. */

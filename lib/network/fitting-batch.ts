@@ -43,19 +43,15 @@ export interface Fitting {
 /** More images than a program computes at a time. */
 const mostImages = 2 ** 16
 
-function bytesAt({ imageSize, memoryLimit: _, held: __, available: ___, ...rest }: FittingOptions) {
-  const { channels } = endsOf(rest.layers)
-  return (batch: number): number => describe({ ...rest, shape: [batch, channels, ...imageSize] }).totalBytes
+function planOf({ imageSize, memoryLimit: _, held: __, available: ___, ...rest }: FittingOptions, batch: number) {
+  return describe({ ...rest, shape: [batch, endsOf(rest.layers).channels, ...imageSize] })
 }
 
 /** Total bytes that the network may use. */
 function roomFor({ memoryLimit, held = 0, available, device = 'cpu', ...options }: FittingOptions): number {
-  const given = available ?? availableBytes(device === 'auto' ? plannedDevice({ ...options, device }) : device)
+  const given = available ?? availableBytes(device === 'auto' ? planOf({ ...options, device }, 1).device : device)
   return Math.min(given + held, memoryLimit ?? Number.POSITIVE_INFINITY)
 }
-
-const plannedDevice = ({ imageSize, ...options }: FittingOptions): string =>
-  describe({ ...options, shape: [1, endsOf(options.layers).channels, ...imageSize] }).device
 
 /**
  * The largest count whose bytes do not exceed `room`; 0 if those of 1 do. `bytes` increases with the count, almost
@@ -80,16 +76,16 @@ export function largestWithin(room: number, most: number, bytes: (count: number)
 }
 
 /**
- * Computes the largest batch whose training or evaluation fits into the memory that is available now, by the planner,
- * without allocating it. Frozen layers may reduce the memory further.
+ * Computes the largest batch whose training or evaluation fits into the memory that is available now, and into the tensors of
+ * the device (`largestBatch` of `describe`), by the planner, without allocating it. Frozen layers may reduce the memory further.
  * @param most upper limit of the batch, from 1. Default 65536
  * @throws the errors of `describe`
  */
 export function fittingBatch(options: FittingOptions, most: number = mostImages): Fitting {
   integer(1, mostImages)(most, 'most')
   const available = roomFor(options)
-  const bytes = bytesAt(options)
-  const batch = largestWithin(available, most, bytes)
+  const bytes = (batch: number): number => planOf(options, batch).totalBytes
+  const batch = largestWithin(available, Math.min(most, planOf(options, 1).largestBatch), bytes)
   return { batch, bytes: bytes(Math.max(batch, 1)), available }
 }
 

@@ -81,4 +81,9 @@ export interface Description {
   totalBytes: number
   /** The number of multiply-adds of the forward pass, for the whole batch. */
   multiplyAdds: number
+  /**
+   * The most images that a batch or micro-batch may have, whatever the memory: on a GPU no tensor may have 2^31 elements, counted
+   * with its channels padded to eights. On the CPU 2^31 - 1.
+   */
+  largestBatch: number
 }

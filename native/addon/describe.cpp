@@ -98,6 +98,7 @@ Napi::Value describe(const Napi::CallbackInfo& info) {
     set("optimizerBytes", optimizer);
     set("arenaBytes", execution.arena_bytes());
     set("workspaceBytes", execution.workspace_bytes());
+    set("largestBatch", execution.largest_batch());
     set("totalBytes", weights + optimizer + execution.arena_bytes());
     set("multiplyAdds", operations);
     return result;

@@ -1,6 +1,7 @@
 #include "network/execution.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "network/guard.hpp"
 #include "tensor/error.hpp"
@@ -14,8 +15,32 @@ constexpr int kBeforeAll = -1;
 
 Execution::Execution(Backend& backend, Plan plan, const std::atomic<bool>* ending)
     : backend_(backend), plan_(std::move(plan)), ending_(ending) {
+  limit_batch();
   prepare();
   lay_out();
+}
+
+// A pooled convolution has its output before the pool as well, in the workspace.
+void Execution::limit_batch() {
+  Shape widest;
+  std::string name;
+  largest_batch_ = std::numeric_limits<int64_t>::max();
+  for (const PlannedStage& planned : plan_.stages) {
+    const auto* pooled = std::get_if<ConvolutionPool>(&planned.layer);
+    const Layer layer = pooled ? Layer(pooled->convolution) : planned.layer;
+    const Shape shape = output_shape(layer, planned.input_shape);
+    const int64_t most = backend_.most_images(shape);
+    if (most >= largest_batch_) continue;
+    largest_batch_ = most;
+    widest = shape;
+    name = name_of(layer);
+  }
+  if (images().n > largest_batch_)
+    throw Error(kInvalidArgument, "Expected at most " + std::to_string(largest_batch_) + " images of " +
+                                      std::to_string(images().h) + "x" + std::to_string(images().w) + " in a batch or " +
+                                      "micro-batch, so that every tensor has fewer elements than " + backend_.name() +
+                                      " can index, but received " + std::to_string(images().n) + ": the output of '" +
+                                      name + "' has shape " + widest.text());
 }
 
 // From the top down, because a stage may deliver the bias gradient of the one below it.
@@ -95,11 +120,14 @@ void* Execution::at(void* arena, int lifetime) const {
   return lifetime < 0 ? nullptr : static_cast<char*>(arena) + lifetimes_[lifetime].offset;
 }
 
+bool Execution::is_bound(const void* arena, Parameters& parameters) const {
+  return arena == arena_ && gradient_arena_ == (plan_.options.training ? parameters.arena(Role::gradient) : nullptr);
+}
+
 void Execution::bind(void* arena, Parameters& parameters, const Controls* controls, Results* results) {
+  if (is_bound(arena, parameters)) return;
   float* gradients = plan_.options.training ? parameters.arena(Role::gradient) : nullptr;
-  if (arena == arena_ && gradients == gradient_arena_) return;
-  arena_ = arena;
-  gradient_arena_ = gradients;
+  arena_ = nullptr;  // until all stages are bound
   recordings = {};
 
   feed_ = {at(arena, images_life_),
@@ -147,8 +175,11 @@ void Execution::bind(void* arena, Parameters& parameters, const Controls* contro
       }
     }
     binding.feed = feed_;
+    check_ending(ending_);  // a stage may try plans for seconds
     stages_[i]->bind(binding);
   }
+  arena_ = arena;
+  gradient_arena_ = gradients;
 }
 
 void Execution::refresh(uint64_t parameters_version) {
@@ -158,7 +189,7 @@ void Execution::refresh(uint64_t parameters_version) {
 }
 
 void Execution::begin_event([[maybe_unused]] int event) {
-  if (ending_ && *ending_) throw Error(kDisposed, "the JavaScript thread of this network is ending");
+  check_ending(ending_);
 #ifdef VGGNET_DEBUG
   poison(backend_, arena_, lifetimes_, event);
 #endif

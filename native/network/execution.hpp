@@ -21,6 +21,7 @@ struct NamedGradient {
 
 class Execution {
  public:
+  // Throws INVALID_ARGUMENT for more images than the device takes in one tensor.
   Execution(Backend&, Plan, const std::atomic<bool>* ending = nullptr);
 
   const Plan& plan() const { return plan_; }
@@ -29,10 +30,12 @@ class Execution {
   const std::vector<Lifetime>& lifetimes() const { return lifetimes_; }
   int64_t arena_bytes() const { return arena_bytes_; }
   int64_t workspace_bytes() const { return workspace_bytes_; }
+  int64_t largest_batch() const { return largest_batch_; }  // by the size of tensors, whatever the memory
   int64_t prepared_bytes() const;
 
   // Fixes every address; nothing happens where they are fixed already.
   void bind(void* arena, Parameters&, const Controls*, Results*);
+  bool is_bound(const void* arena, Parameters&) const;
   const Feed& feed() const { return feed_; }
   const Tensor& tensor(int index) const { return tensors_[index]; }
   const Tensor& gradient(int index) const { return gradients_[index]; }
@@ -56,6 +59,7 @@ class Execution {
   Recordings recordings;
 
  private:
+  void limit_batch();
   void prepare();
   void lay_out();
   int live(const std::string& name, int64_t bytes, int first, int last);
@@ -79,7 +83,7 @@ class Execution {
   std::vector<std::vector<int>> saved_life_;
   int images_life_ = -1, flip_life_ = -1, shift_life_ = -1, labels_life_ = -1, workspace_life_ = -1,
       image_gradient_life_ = -1;
-  int64_t arena_bytes_ = 0, workspace_bytes_ = 0;
+  int64_t arena_bytes_ = 0, workspace_bytes_ = 0, largest_batch_ = 0;
 
   void* arena_ = nullptr;  // as bound
   float* gradient_arena_ = nullptr;

@@ -4,13 +4,15 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import { pathWithCmake, removeForeignBuild } from '../setup/cmake.mjs'
 import { announce, run } from '../setup/command.mjs'
-import { compileLibrary } from '../setup/compile.mjs'
+import { compileLibrary, libraryIsCurrent } from '../setup/compile.mjs'
 import { buildCuda } from '../setup/cuda.mjs'
+import { cudaEnvironment, cudaLibraries } from '../setup/cuda-libraries.mjs'
 import { builds, nativeHash, nativeIsCurrent, oneDnnFolder, productsOf } from '../setup/native.mjs'
 import { SetupProblem } from '../setup/problem.mjs'
 import { hashOf, isCurrent, removeStamp, writeStamp } from '../setup/stamp.mjs'
-import { findCompiler } from '../setup/tools.mjs'
-import { stampFileOf, takeCarriedBuilds } from './carried.mjs'
+import { findCompiler, findNvcc } from '../setup/tools.mjs'
+import { cudaIsBuilt, stampFileOf, takeCarriedBuilds } from './carried.mjs'
+import { findCard } from './machine.mjs'
 
 async function cmake(words, env) {
   const { ok, output } = await run('cmake', words, { env })
@@ -76,13 +78,29 @@ async function transpileLibrary(root) {
   })
 }
 
-/** Everything that a part needs. Builds that were carried and are of these sources are taken as they are. */
+// The first numbers of the capabilities that the usual build, sm_80 and sm_90, has code for.
+const usualCapabilities = ['8', '9']
+
+async function buildBinaries(root, capability) {
+  const { env } = process
+  const nvcc = await findNvcc()
+  env.PATH = `${env.PATH}${path.delimiter}${path.dirname(nvcc)}`
+  env.VGGNET_CUDA_ARCHITECTURES ??= `${capability.replace('.', '')}-real`
+  Object.assign(env, cudaEnvironment(await cudaLibraries()))
+  console.log(`nvcc ${nvcc}, for ${env.VGGNET_CUDA_ARCHITECTURES}`)
+  console.log(`headers ${env.VGGNET_CUDA_INCLUDES}\nlibraries ${env.VGGNET_CUDA_LIBRARIES}`)
+  await Promise.all([buildAddon(root), buildCuda(root)])
+}
+
+const binariesAreBuilt = (root) => nativeIsCurrent(root, builds.release) && cudaIsBuilt(root)
+
+/** Everything that a part needs. A compiler is needed only where neither the checkout nor .gpu-carry has builds of these sources. */
 export async function buildAll(root) {
-  const taken = takeCarriedBuilds(root, await oneDnnFolder())
-  if (taken) process.stderr.write('gpu-check: the builds come from .gpu-carry\n')
-  if (!taken) {
-    await Promise.all([buildAddon(root), buildCuda(root)])
-  }
+  if (!binariesAreBuilt(root) || !libraryIsCurrent(root)) await takeCarriedBuilds(root)
+  const capability = findCard()?.capability ?? '9.0'
+  if (!binariesAreBuilt(root) || !usualCapabilities.includes(capability.split('.')[0]))
+    await buildBinaries(root, capability)
+  if (libraryIsCurrent(root)) return
   if (existsSync(path.join(root, 'node_modules', 'typescript'))) await compileLibrary(root)
   else await transpileLibrary(root)
 }

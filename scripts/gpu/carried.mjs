@@ -4,10 +4,12 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, 
 import path from 'node:path'
 import { cacheFolder } from '../../lib/platform/wheels/cache.mjs'
 import { isolated } from '../../lib/platform/wheels/python.mjs'
-import { builds, nativeHash, productsOf } from '../setup/native.mjs'
+import { libraryIsCurrent } from '../setup/compile.mjs'
+import { builds, nativeHash, oneDnnFolder, productsOf } from '../setup/native.mjs'
 import { SetupProblem } from '../setup/problem.mjs'
-import { removeStamp, writeStamp } from '../setup/stamp.mjs'
+import { stampedHash, writeStamp } from '../setup/stamp.mjs'
 
+export const buildsArchive = 'builds.tar.xz'
 export const carryFolder = (root) => path.join(root, '.gpu-carry')
 export const unpackedFolder = (root) => path.join(root, '.gpu-check')
 
@@ -52,22 +54,39 @@ function takeProduct(from, to) {
   renameSync(`${to}.new`, to)
 }
 
-/** Moves carried builds to their folders if they are of these sources. Returns whether there were any. */
-export function takeCarriedBuilds(root, oneDnn) {
-  const built = path.join(carryFolder(root), 'built')
-  const hashFile = path.join(built, 'hash')
+/** Whether the CUDA library was built from these sources, for whichever GPUs. */
+export const cudaIsBuilt = (root) =>
+  stampedHash(stampFileOf(root, 'build-cuda'), [cudaProduct(root)])?.startsWith(nativeHash(root)) ?? false
+
+async function takeBinaries(root, built) {
   const hash = nativeHash(root)
-  if (!existsSync(hashFile) || readFileSync(hashFile, 'utf8').trim() !== hash) return false
   const products = productsOf(root, builds.release)
-  const [addon, dnnl, gomp, turbojpeg] = products
-  takeProduct(path.join(built, 'vggnet.node'), addon)
-  takeProduct(path.join(built, 'libgomp.so.1'), gomp)
-  takeProduct(path.join(built, 'libturbojpeg.so.0'), turbojpeg)
-  takeProduct(path.join(oneDnn, 'lib', 'libdnnl.so.3'), dnnl)
+  for (const product of products) {
+    const name = path.basename(product)
+    const carried = path.join(built, name)
+    takeProduct(existsSync(carried) ? carried : path.join(await oneDnnFolder(), 'lib', name), product)
+  }
   writeStamp(stampFileOf(root, builds.release.folder), hash, products)
-  takeProduct(path.join(built, 'libvggnet_cuda.so'), cudaProduct(root))
-  removeStamp(stampFileOf(root, 'build-cuda'))
-  return true
+  takeProduct(path.join(built, path.basename(cudaProduct(root))), cudaProduct(root))
+  writeStamp(stampFileOf(root, 'build-cuda'), `${hash} carried`, [cudaProduct(root)])
+}
+
+/** Moves the carried builds that are of these sources to their folders. */
+export async function takeCarriedBuilds(root) {
+  const archive = path.join(carryFolder(root), buildsArchive)
+  if (!existsSync(archive)) return
+  const built = path.join(unpackedFolder(root), 'built')
+  rmSync(built, { recursive: true, force: true })
+  extract(archive, built)
+  if (readFileSync(path.join(built, 'hash'), 'utf8') === nativeHash(root)) {
+    await takeBinaries(root, built)
+    process.stderr.write('gpu-check: the binaries come from .gpu-carry\n')
+  } else process.stderr.write('gpu-check: the binaries in .gpu-carry are of other sources: --pack renews them\n')
+  if (libraryIsCurrent(root, path.join(built, 'dist'))) {
+    rmSync(path.join(root, 'dist'), { recursive: true, force: true })
+    renameSync(path.join(built, 'dist'), path.join(root, 'dist'))
+  }
+  rmSync(built, { recursive: true, force: true })
 }
 
 const plansArchive = 'plans.tgz'
@@ -83,5 +102,7 @@ export function takeCarriedPlans(root) {
 /** Puts the plans beside the results, to be carried to the next machine. */
 export function keepPlans(folder) {
   if (!existsSync(path.join(cacheFolder(), 'plans'))) return
-  spawnSync('tar', ['-czf', path.join(folder, plansArchive), '-C', cacheFolder(), 'plans'])
+  const archive = path.join(folder, plansArchive)
+  const { status } = spawnSync('tar', ['-czf', `${archive}.new`, '-C', cacheFolder(), 'plans'])
+  if (status === 0) renameSync(`${archive}.new`, archive)
 }

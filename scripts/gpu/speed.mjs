@@ -23,10 +23,12 @@ async function runStep({ root, report, secondsLeft }, words) {
 
 /** vggnet alone, and the time of each stage of a training step. */
 export async function runBench(session) {
-  return (await tryCard(session)) && (await runStep(session, ['--alone', '--stages']))
+  const small = await tryCard(session)
+  return (await runStep(session, ['--alone', '--stages'])) && small
 }
 
 /** Interleaved with PyTorch. */
 export async function runBaselines(session) {
-  return (await tryCard(session)) && (await runStep(session, []))
+  const small = await tryCard(session)
+  return (await runStep(session, [])) && small
 }

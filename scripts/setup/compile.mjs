@@ -16,13 +16,18 @@ function makeCommandsExecutable(root, folder) {
   }
 }
 
+// The stamp covers all of dist/: it is compiled again if a file is lost, changed or new.
+const stampOf = (hash, folder) => `${hash} ${hashOf(folder, ['.'])}`
+
+/** Whether a folder, by default dist/, was compiled from this source. */
+export const libraryIsCurrent = (root, folder = path.join(root, 'dist')) =>
+  stampHolds(path.join(folder, '.stamp'), stampOf(hashOf(root, sources), folder))
+
 /** Compiles lib/ to dist/ by tsc if a source has changed. dist/ is replaced as a whole or, on an error, not at all. */
 export async function compileLibrary(root) {
+  if (libraryIsCurrent(root)) return
   const folder = path.join(root, 'dist')
-  const stampFile = path.join(folder, '.stamp')
   const hash = hashOf(root, sources)
-  // The stamp covers all of dist/: it is compiled again if a file is lost, changed or new.
-  if (stampHolds(stampFile, `${hash} ${hashOf(folder, ['.'])}`)) return
   await announce('TypeScript', async () => {
     const fresh = path.join(root, 'dist.new')
     rmSync(fresh, { recursive: true, force: true })
@@ -35,7 +40,7 @@ export async function compileLibrary(root) {
       throw new SetupProblem('BUILD_FAILED', 'tsc found errors in lib/; they are above', output)
     }
     makeCommandsExecutable(root, fresh)
-    writeStamp(path.join(fresh, '.stamp'), `${hash} ${hashOf(fresh, ['.'])}`, [])
+    writeStamp(path.join(fresh, '.stamp'), stampOf(hash, fresh), [])
     rmSync(folder, { recursive: true, force: true })
     renameSync(fresh, folder)
   })

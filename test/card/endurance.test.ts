@@ -18,7 +18,7 @@ const smallProgram = fileURLToPath(new URL('../../scripts/gpu/small-net.mjs', im
 const how = { learningRate: 1e-3, momentum: 0.9, weightDecay: 5e-4 }
 
 const program = (env: Record<string, string> = {}) =>
-  run(process.execPath, [smallProgram], { env: { ...process.env, ...env }, timeout: 170_000 })
+  run(process.execPath, [smallProgram, 'quick'], { env: { ...process.env, ...env }, timeout: 170_000 })
 
 /** A net on the card that is freed with the test. */
 async function netOnCard(options: Omit<VggOptions, 'device'>): Promise<VGG> {

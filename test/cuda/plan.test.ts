@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { describe as describeNetwork } from '../../lib/network/describe.js'
+import { fittingBatch, microBatchFor } from '../../lib/network/fitting-batch.js'
 import { layersOf } from '../../lib/vgg/configuration.js'
 import { type VariantLetter, variants } from '../../lib/vgg/variants.js'
 
@@ -63,6 +64,23 @@ test('inference of D at batch 256 holds conv1_1, conv1_2 before its pool, and po
   ])
   const bytes = batch * (perImage * bf16 + images) + library
   expect(Math.abs(plan('cuda', 'D', false).arenaBytes / bytes - 1)).toBeLessThan(0.02)
+})
+
+// 2^31 elements come to 668.7 images of 64 channels, 224x224
+test.each(['bf16', 'tf32', 'float32'] as const)('no tensor of 2^31 elements is planned: %s', (precision) => {
+  const layers = layersOf({ variant: 'D', classes: 1000 })
+  const where = { layers, device: 'cuda', precision, training: true } as const
+  const of = (count: number) => describeNetwork({ ...where, shape: [count, 3, 224, 224] })
+  expect(of(256).largestBatch).toBe(668)
+  expect(of(668).largestBatch).toBe(668)
+  expect(() => of(669)).toThrow(/at most 668 images .* received 669: the output of 'conv1_1'/)
+})
+
+test('the largest batch has no tensor of 2^31 elements, whatever the memory', () => {
+  const room = { layers: layersOf({ variant: 'D', classes: 1000 }), imageSize: [224, 224], available: 1e15 } as const
+  expect(fittingBatch({ ...room, device: 'cuda' }).batch).toBe(668)
+  expect(microBatchFor(1024, { ...room, device: 'cuda' })).toBe(512)
+  expect(fittingBatch({ ...room, device: 'cpu' }).batch).toBe(65_536)
 })
 
 describe.each(Object.keys(variants) as VariantLetter[])('%s', (variant) => {

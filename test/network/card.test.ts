@@ -91,22 +91,36 @@ describeOnEach(
     })
 
     test('refuses a batch that does not fit, names bytes and the largest that fits, and continues', async () => {
-      // half a gigabyte an image, or one
-      const layers = [
-        { kind: 'input', channels: 1, mean: [0], scale: [1] },
-        { kind: 'convolution', name: 'wide', outputs: 1024, kernel: 1 },
-      ] as const
-      const net = await Network.create({ layers, ...opening[device], initialisation: 'he' })
-      const imagesOf = (count: number) => Tensor.zeros([count, 512, 512, 1], { dtype: 'uint8' })
-      const far = net.forward(imagesOf(400))
+      // 3 to 7 gigabytes each, all of which the backward pass reads
+      const convolutions = Array.from({ length: 48 }, (_, i) => {
+        return { kind: 'convolution', name: `conv${i}`, outputs: 32, kernel: 1, relu: `relu${i}` } as const
+      })
+      const layers = [{ kind: 'input', channels: 1, mean: [0], scale: [1] }, ...convolutions] as const
+      using net = await Network.create({ layers, ...opening[device], initialisation: 'he' })
+      const imagesOf = (count: number) => Tensor.zeros([count, 128, 128, 1], { dtype: 'uint8' })
+      const far = net.forward(imagesOf(3200), { training: true })
       await expect(far).rejects.toThrow(withCode('OUT_OF_MEMORY'))
-      const { message } = await net.forward(imagesOf(400)).catch((error) => error)
+      const { message } = await far.catch((error) => error)
       expect(message).toMatch(/takes \d{12} bytes/)
       const [, largest] = /the largest batch that fits is (\d+)/.exec(message) ?? []
       expect(Number(largest), message).toBeGreaterThan(1)
-      const { shape } = await net.forward(imagesOf(1))
-      expect(shape).toEqual([1, 1024, 512, 512])
-      net.dispose()
+      const { shape } = await net.forward(imagesOf(1), { training: true })
+      expect(shape).toEqual([1, 32, 128, 128])
+    })
+
+    test('refuses a batch with a tensor of 2^31 elements, names it and the largest batch, and continues', async () => {
+      const layers = [
+        { kind: 'input', channels: 1, mean: [0], scale: [1] },
+        { kind: 'convolution', name: 'wide', outputs: 1020, kernel: 1 }, // stored as 1024
+        { kind: 'max-pool', name: 'pool' },
+      ] as const
+      using net = await Network.create({ layers, ...opening[device], initialisation: 'he' })
+      const forward = (count: number, side: number) =>
+        net.forward(Tensor.zeros([count, side, side, 1], { dtype: 'uint8' }))
+      const far = forward(8, 512) // 2^31
+      await expect(far).rejects.toThrow(withCode('INVALID_ARGUMENT'))
+      await expect(far).rejects.toThrow(/at most 7 images of 512x512 .* but received 8: the output of 'wide' has shape/)
+      expect((await forward(1, 8)).shape).toEqual([1, 1020, 4, 4])
     })
 
     test('releases the memory of a network', async () => {

@@ -90,7 +90,7 @@ void check_convolution(Device& device, ConvolutionGraph g) {
 
   ConvolutionOperands operands{x.data(), weights.data(), dy.data(), mask.data(), bias.data(), y.data(), dx.data(),
                                static_cast<float*>(dw.data()), static_cast<float*>(sums.data())};
-  const auto plans = make_convolution_plans(device);
+  const auto plans = make_convolution_plans(device, nullptr);
   ConvolutionOperands trial_operands = operands;  // leaves x, dy and mask as they are
   Values other_x(device, exact, element, inputs), other_dy(device, exact, element, outputs), other_mask(device, exact, element, inputs);
   trial_operands.x = other_x.data(), trial_operands.dy = other_dy.data(), trial_operands.mask = other_mask.data();
