@@ -29,7 +29,7 @@ void set_error_class(const Napi::CallbackInfo& info) {
 Napi::Value build_info(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
-    const auto backend = open_backend({"cpu", 0});
+    const auto backend = open_backend({"cpu", 0}).backend;
     Napi::Object result = Napi::Object::New(env);
     result.Set("buildId", VGGNET_BUILD_ID);
     result.Set("oneDnn", backend->library());

@@ -66,33 +66,37 @@ std::unique_ptr<Backend> named(const std::string& device, Open open) {
   }
 }
 
-}  // namespace
-
-DeviceChoice choose_device(const DeviceOptions& options) {
-  check(options);
-  if (options.device != "auto") return {options.device, ""};
+// Card 0 where it can be opened, else the cpu.
+OpenedBackend open_any(const DeviceOptions& options) {
   try {
-    // Opened and closed again: only so is it known that this build has code for this card.
-    open_card(0, options);
-    return {"cuda:0", load_cuda_library().cards().at(0).name};
+    auto backend = open_card(0, options);
+    const std::string name = backend->card_name();
+    return {std::move(backend), name};
   } catch (const Error& error) {
     if (error.code() != std::string(kDeviceUnavailable)) throw;
-    if (!wants_card(options)) return {"cpu", error.what()};
+    if (!wants_card(options)) return {open_cpu(options), error.what()};
     throw Error(kDeviceUnavailable, std::string("precision '") + name_of(*options.precision) +
                                         "' needs a CUDA card, and device 'auto' finds none: " + error.what());
   }
 }
 
-std::unique_ptr<Backend> open_backend(const DeviceOptions& options) {
-  const std::string device = choose_device(options).device;
-  if (device == "cpu") return open_cpu(options);
-  return named(device, [&] { return open_card(index_of(device), options); });
+}  // namespace
+
+OpenedBackend open_backend(const DeviceOptions& options) {
+  check(options);
+  if (options.device == "auto") return open_any(options);
+  if (options.device == "cpu") return {open_cpu(options), ""};
+  return {named(options.device, [&] { return open_card(index_of(options.device), options); }), ""};
 }
 
 std::unique_ptr<Backend> open_planner(const DeviceOptions& options) {
-  const std::string device = choose_device(options).device;
-  if (device == "cpu") return open_cpu(options);
-  return named(device, [&] { return load_cuda_library().open_planner(options); });
+  check(options);
+  if (options.device == "cpu") return open_cpu(options);
+  if (options.device == "auto") {  // whether this build has code for the card is only known once it is opened
+    OpenedBackend opened = open_any(options);
+    if (opened.backend->card_name().empty()) return std::move(opened.backend);
+  }
+  return named(options.device, [&] { return load_cuda_library().open_planner(options); });
 }
 
 const char* name_of(Precision precision) {

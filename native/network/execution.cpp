@@ -120,9 +120,13 @@ void* Execution::at(void* arena, int lifetime) const {
   return lifetime < 0 ? nullptr : static_cast<char*>(arena) + lifetimes_[lifetime].offset;
 }
 
+bool Execution::is_bound(const void* arena, Parameters& parameters) const {
+  return arena == arena_ && gradient_arena_ == (plan_.options.training ? parameters.arena(Role::gradient) : nullptr);
+}
+
 void Execution::bind(void* arena, Parameters& parameters, const Controls* controls, Results* results) {
+  if (is_bound(arena, parameters)) return;
   float* gradients = plan_.options.training ? parameters.arena(Role::gradient) : nullptr;
-  if (arena == arena_ && gradients == gradient_arena_) return;
   arena_ = nullptr;  // until all stages are bound
   recordings = {};
 
@@ -187,14 +191,13 @@ void Execution::refresh(uint64_t parameters_version) {
 void Execution::begin_event([[maybe_unused]] int event) {
   check_ending(ending_);
 #ifdef VGGNET_DEBUG
-  if (backend_.host_addresses_memory()) poison(arena_, lifetimes_, event);
+  poison(backend_, arena_, lifetimes_, event);
 #endif
 }
 
 void Execution::end_event([[maybe_unused]] int event, [[maybe_unused]] size_t stage) {
 #ifdef VGGNET_DEBUG
-  if (backend_.host_addresses_memory())
-    check_sentinels(arena_, lifetimes_, event, name_of(plan_.stages[stage].layer).c_str());
+  check_sentinels(backend_, arena_, lifetimes_, event, name_of(plan_.stages[stage].layer).c_str());
 #endif
 }
 

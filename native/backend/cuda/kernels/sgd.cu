@@ -58,9 +58,11 @@ VGGNET_HOST_DEVICE inline float next_velocity(float w, float v, float g, const R
   return rule.momentum * v - rule.rate * (g + rule.decay * w);
 }
 
-struct Reset {
+struct CheckLoss {
   Results* results;
-  VGGNET_HOST_DEVICE void operator()(int64_t) const { results->not_finite = 0; }
+  VGGNET_HOST_DEVICE void operator()(int64_t) const {
+    if (results->loss - results->loss != 0) results->not_finite = 1;
+  }
 };
 
 // Whether gradients, and the weights that they would lead to, are finite: a weight that overflows here would be lost.
@@ -123,7 +125,7 @@ std::vector<Table> tables_of(const std::vector<Segment>& segments) {
 
 void update(Stream stream, const std::vector<Segment>& segments, const Arenas& arenas, void* copy, const Feed& feed) {
   const std::vector<Table> tables = tables_of(segments);
-  launch(stream, 1, Reset{feed.results});
+  launch(stream, 1, CheckLoss{feed.results});
   for (const Table& table : tables)
     launch(stream, table.items, FindOverflow{table, arenas, feed.controls, feed.results});
   for (const Table& table : tables)
