@@ -82,6 +82,17 @@ void Network::feed_labels(const Execution& execution, const std::vector<int32_t>
   backend_->upload(all.data(), const_cast<int32_t*>(execution.feed().labels), execution.images().n * int64_t{sizeof(int32_t)});
 }
 
+// What the device does not look at itself.
+void Network::check_before(const Images& images) {
+  if (!backend_->checks_images()) check_finite(images);
+  check_shift(images);
+}
+
+// Names the value that the device has found.
+void Network::check_after(const Results& results, const Images& images) {
+  if (results.images_not_finite) check_finite(images);
+}
+
 void Network::write_controls() { backend_->upload(&controls_, executions_.controls(), sizeof controls_); }
 
 void Network::clear_results() {
@@ -112,7 +123,8 @@ void Network::send_ahead(const Images& images) {
 
 ForwardAnswer Network::forward(const ForwardCall& call) {
   const Forget forget{*backend_, call.images};
-  check_finite(call.images);
+  check_before(call.images);
+  const bool checked_there = backend_->checks_images() && call.images.dtype == DType::float32;
   const int64_t count = call.images.shape.n;
   const PlanOptions options = options_of(call);
   // backward takes gradients for just as many images as are there
@@ -121,8 +133,10 @@ ForwardAnswer Network::forward(const ForwardCall& call) {
   controls_.first_image = call.first_image;
   feed(execution, call.images, 0, count);
   write_controls();
+  if (checked_there) clear_results();
   backend_->run(execution.recordings.forward, [&] { execution.forward(); });
   backend_->wait(meanwhile_);
+  if (checked_there) check_after(read_results(), call.images);
 
   const Plan& plan = execution.plan();
   ForwardAnswer result;

@@ -65,6 +65,8 @@ class Network {
 
   void feed(const Execution&, const Images&, int64_t first, int64_t count);
   void feed_labels(const Execution&, const std::vector<int32_t>&, int64_t first, int64_t count);
+  void check_before(const Images&);
+  void check_after(const Results&, const Images&);
   void write_controls();
   void clear_results();
   Results read_results();

@@ -42,7 +42,7 @@ void Network::finish_update() {
 
 LossAnswer Network::step(const StepCall& call) {
   const Forget forget{*backend_, call.images};
-  check_finite(call.images);
+  check_before(call.images);
   const int64_t total = call.images.shape.n;
   const int64_t chunk = call.micro_batch > 0 ? std::min(call.micro_batch, total) : total;
   const PlanOptions plan_options = training_options(call.images.dtype);
@@ -75,6 +75,7 @@ LossAnswer Network::step(const StepCall& call) {
   if (chunk < total) backend_->update(segments, arenas(), last_->feed());
   backend_->wait(meanwhile_);
   const Results results = read_results();
+  check_after(results, call.images);
   if (results.not_finite || !std::isfinite(results.loss)) refuse_not_finite();
   finish_update();
   return answer_of(results);
