@@ -2,11 +2,19 @@
 import { messageOf } from '../lib/error.js'
 import { describe } from '../lib/index.js'
 import { peakMegabytes } from '../lib/measure/background-load.js'
-import { interleaved, mean, medianRatio, type Times } from '../lib/measure/interleaved.js'
+import { interleaved, mean, median, medianRatio, type Times } from '../lib/measure/interleaved.js'
 import { type Ours, openOurs, type Run } from '../lib/measure/ours.js'
 import type { Baseline } from './baselines.js'
 import { type BaselineName, type Case, type Goal, goalsOf, type Layout } from './cases.js'
 import { type Ceilings, leastSecondsOf, type StageRow, type Stored, stageRows } from './roofline.js'
+
+/** How the host keeps a GPU busy: medians over the calls of a round, in which one call is always waiting. */
+export interface Queue {
+  /** Microseconds in which the host puts a call into the queue. */
+  readonly beginUs: number
+  /** Microseconds from the end of a call to the moment at which the next one is in the queue; 0 if it was there before. */
+  readonly emptyUs: number
+}
 
 /** The result of a baseline. The names in this file's results are keys of the JSON. */
 export interface BaselineFound extends Partial<Times> {
@@ -35,6 +43,8 @@ export interface CaseFound {
     bestImagesPerSecond: number
     readySeconds: number
     aloneMs: number
+    /** On a GPU. */
+    queue?: Queue
     peakMegabytes: number
   }
   readonly peers: readonly BaselineFound[]
@@ -135,6 +145,16 @@ async function alone(ours: Ours, settings: Settings): Promise<OwnRounds> {
   return { times: times[0], loads: backgroundLoads }
 }
 
+async function queueOf({ net, round }: Ours, milliseconds: number): Promise<{ queue?: Queue }> {
+  if (net.device === 'cpu') return {}
+  await net.queueTimes()
+  await round(milliseconds)
+  const times = await net.queueTimes()
+  return {
+    queue: { beginUs: median(times.map((each) => each.beginUs)), emptyUs: median(times.map((each) => each.emptyUs)) },
+  }
+}
+
 function leastOf(benchCase: Case, ours: Ours, { medianMs }: Times, { stored, ceilings }: Settings) {
   if (ceilings === undefined) return {}
   const shape = [benchCase.batch, 3, benchCase.imageSize, benchCase.imageSize]
@@ -158,6 +178,7 @@ async function measured(ours: Ours, benchCase: Case, settings: Settings): Promis
       imagesPerSecond: perSecond(benchCase, times.medianMs),
       bestImagesPerSecond: perSecond(benchCase, times.minimumMs),
       aloneMs: await ours.alone(milliseconds),
+      ...(await queueOf(ours, milliseconds)),
       readySeconds: ours.readySeconds,
       peakMegabytes: peakMegabytes(process.pid),
     },

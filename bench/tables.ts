@@ -145,6 +145,12 @@ export function caseLines(found: CaseFound): string[] {
     lines.push(`  ${within ? text : pc.red(`${text} ! (goal ${goalOverLeast}x)`)}`)
   }
   if (device === 'cpu') lines.push(cpuLine(found))
+  if (ours.queue) {
+    const { emptyUs, beginUs } = ours.queue
+    lines.push(
+      `  queue empty for ${number(emptyUs, 1)} us between calls, filled by the host in ${number(beginUs, 1)} us`,
+    )
+  }
   return [...lines, ...peers.map((peer) => baselineText(peer, goals))]
 }
 
@@ -193,6 +199,7 @@ const ownRecord = ({ case: benchCase, threads, ours }: CaseFound, { precision, m
   medianMs: times.medianMs,
   rounds: times.roundsMs.length,
   peakMegabytes: ours?.peakMegabytes,
+  ...(ours?.queue && { queue: ours.queue }),
   machine,
 })
 

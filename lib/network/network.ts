@@ -260,6 +260,15 @@ export class Network {
     return this.#calls.call(argument, (native, call) => native.profile(call))
   }
 
+  /**
+   * Returns how well the host keeps a GPU busy: one entry for each step and forward pass since the last call of this method.
+   * @returns `beginUs`: microseconds of the host to put the call into the GPU's queue. `emptyUs`: microseconds, as the host
+   *   sees it, from the end of the call before to the moment at which this call is in the queue; 0 if that was before the end
+   */
+  async queueTimes(): Promise<{ beginUs: number; emptyUs: number }[]> {
+    return this.#calls.call(undefined, (native) => native.queueTimes())
+  }
+
   /** Frees the memory at once, without waiting for garbage collection. Pending calls complete or reject with DISPOSED. */
   dispose(): void {
     this.#calls.dispose()

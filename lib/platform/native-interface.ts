@@ -84,6 +84,7 @@ export interface NativeNetwork {
     images: NativeInput
     training: boolean
   }): Promise<{ name: string; forwardMs: number; backwardMs: number; multiplyAdds: number }[]>
+  queueTimes(): Promise<{ beginUs: number; emptyUs: number }[]>
   dispose(): void
 }
 

@@ -41,6 +41,17 @@ Napi::Array to_js(Napi::Env env, const std::vector<StageTime>& times) {
   return array;
 }
 
+Napi::Array to_js(Napi::Env env, const std::vector<QueueTime>& times) {
+  Napi::Array array = Napi::Array::New(env, times.size());
+  for (uint32_t i = 0; i < times.size(); ++i) {
+    Napi::Object row = Napi::Object::New(env);
+    row.Set("beginUs", times[i].begin_us);
+    row.Set("emptyUs", times[i].empty_us);
+    array.Set(i, row);
+  }
+  return array;
+}
+
 Napi::Array to_js(Napi::Env env, const std::vector<ParameterEntry>& entries) {
   Napi::Array array = Napi::Array::New(env, entries.size());
   for (uint32_t i = 0; i < entries.size(); ++i) {

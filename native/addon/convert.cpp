@@ -45,12 +45,14 @@ std::vector<int32_t> labels_of(const Napi::Object& object) {
   return copied(array_from<Napi::Int32Array>(object.Get("labels"), "labels", napi_int32_array, "an Int32Array"));
 }
 
-std::vector<uint8_t> raw_bytes(const Napi::TypedArray& array) {
-  const auto* begin = static_cast<const uint8_t*>(array.ArrayBuffer().Data()) + array.ByteOffset();
-  return {begin, begin + array.ByteLength()};
+HostBytes copied_to(HostPool& pool, const Napi::TypedArray& array) {
+  const auto count = static_cast<int64_t>(array.ByteLength());
+  HostBytes bytes{pool.take(count), count};
+  std::memcpy(bytes.memory->data(), static_cast<const uint8_t*>(array.ArrayBuffer().Data()) + array.ByteOffset(), count);
+  return bytes;
 }
 
-Images images_of(const Napi::Object& object) {
+Images images_of(const Napi::Object& object, HostPool& pool) {
   Images images;
   const Napi::Value data = object.Get("data");
   const auto type = data.IsTypedArray() ? data.As<Napi::TypedArray>().TypedArrayType() : napi_int8_array;
@@ -65,7 +67,7 @@ Images images_of(const Napi::Object& object) {
     throw Error(kShapeMismatch, "Expected " + std::to_string(images.shape.count()) +
                                     " values, and at least one image, for images of this shape but received " +
                                     std::to_string(array.ElementLength()) + " (a detached buffer has none)");
-  images.bytes = raw_bytes(array);
+  images.bytes = copied_to(pool, array);
   if (given(object, "flip")) images.flip = copied(array_from<Napi::Uint8Array>(object.Get("flip"), "flip", napi_uint8_array, "a Uint8Array"));
   if (given(object, "shift")) images.shift = floats_of(object, "shift");
   const auto expect = [](const char* field, size_t wanted, size_t received) {
@@ -171,9 +173,9 @@ DeviceOptions device_options(const Napi::Object& object) {
   return options;
 }
 
-ForwardCall forward_call(const Napi::Object& object) {
+ForwardCall forward_call(const Napi::Object& object, HostPool& pool) {
   ForwardCall call;
-  call.images = images_of(object_of(object, "images"));
+  call.images = images_of(object_of(object, "images"), pool);
   call.training = truth_of(object, "training");
   if (given(object, "keep")) call.keep = names_of(object, "keep");
   if (given(object, "inputGradient")) call.wants_image_gradient = truth_of(object, "inputGradient");
@@ -205,8 +207,8 @@ UpdateCall update_call(const Napi::Object& object) {
           static_cast<float>(number_of(object, "weightDecay")), rates_of(object)};
 }
 
-StepCall step_call(const Napi::Object& object) {
-  return {images_of(object_of(object, "images")), labels_of(object), count_of(object, "microBatch"), update_call(object)};
+StepCall step_call(const Napi::Object& object, HostPool& pool) {
+  return {images_of(object_of(object, "images"), pool), labels_of(object), count_of(object, "microBatch"), update_call(object)};
 }
 
 Role role_of(const std::string& kind) {

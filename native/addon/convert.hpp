@@ -10,6 +10,7 @@
 #include "network/calls.hpp"
 #include "network/parameters.hpp"
 #include "network/plan.hpp"
+#include "network/queue_clock.hpp"
 
 namespace vggnet::addon {
 
@@ -30,10 +31,10 @@ Napi::Object object_of(const Napi::CallbackInfo&);  // the only argument
 
 std::vector<Layer> layers_of(const Napi::Object&, const char* field);
 DeviceOptions device_options(const Napi::Object&);
-ForwardCall forward_call(const Napi::Object&);
+ForwardCall forward_call(const Napi::Object&, HostPool&);
 BackwardCall backward_call(const Napi::Object&);
 UpdateCall update_call(const Napi::Object&);
-StepCall step_call(const Napi::Object&);
+StepCall step_call(const Napi::Object&, HostPool&);
 std::vector<float> floats_of(const Napi::Object&, const char* field);
 Role role_of(const std::string& kind);
 Initialisation initialisation_of(const std::string& scheme);
@@ -42,6 +43,7 @@ Napi::Object to_js(Napi::Env, const HostTensor&);
 Napi::Object to_js(Napi::Env, const LossAnswer&);
 Napi::Array to_js(Napi::Env, const std::vector<int64_t>&);
 Napi::Array to_js(Napi::Env, const std::vector<StageTime>&);
+Napi::Array to_js(Napi::Env, const std::vector<QueueTime>&);
 Napi::Array to_js(Napi::Env, const std::vector<ParameterEntry>&);
 
 }  // namespace vggnet::addon

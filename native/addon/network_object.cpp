@@ -35,7 +35,7 @@ Outcome<Answer> attempt(Compute& compute) {
 }  // namespace
 
 template <class Compute, class Convert>
-Napi::Value NetworkObject::post(Napi::Env env, Compute compute, Convert convert, std::function<void()> ahead) {
+Napi::Value NetworkObject::post(Napi::Env env, Compute compute, Convert convert, std::function<void()> begin_ahead) {
   using Answer = std::invoke_result_t<Compute>;
   const auto pending = wait(env);
   const Napi::Value promise = pending->deferred.Promise();
@@ -60,18 +60,18 @@ Napi::Value NetworkObject::post(Napi::Env env, Compute compute, Convert convert,
   };
   // std::function copies its target, and a call's data is large: all copies share one.
   auto shared = std::make_shared<decltype(work)>(std::move(work));
-  worker_->post([shared] { return (*shared)(); }, std::move(refused), std::move(ahead));
+  worker_->post([shared] { return (*shared)(); }, std::move(refused), std::move(begin_ahead));
   return promise;
 }
 
 template <class Compute, class Convert>
-Napi::Value NetworkObject::call(Napi::Env env, Compute compute, Convert convert, std::function<void()> ahead) {
+Napi::Value NetworkObject::call(Napi::Env env, Compute compute, Convert convert, std::function<void()> begin_ahead) {
   check_alive();
   auto run = [this, compute = std::move(compute)]() mutable {
     if (!network_) throw Error(kState, "this network could not be created");
     return compute(*network_);
   };
-  return post(env, std::move(run), convert, std::move(ahead));
+  return post(env, std::move(run), convert, std::move(begin_ahead));
 }
 
 template <class Compute>
@@ -97,6 +97,7 @@ Napi::Function NetworkObject::define(Napi::Env env) {
                       InstanceMethod<&NetworkObject::write>("write"),
                       InstanceMethod<&NetworkObject::freeze>("freeze"),
                       InstanceMethod<&NetworkObject::profile>("profile"),
+                      InstanceMethod<&NetworkObject::queue_times>("queueTimes"),
                       InstanceMethod<&NetworkObject::training_step>("trainingStep"),
                       InstanceMethod<&NetworkObject::set_training_step>("setTrainingStep"),
                       InstanceMethod<&NetworkObject::dispose>("dispose")});
@@ -120,7 +121,7 @@ Napi::Value NetworkObject::create(const Napi::CallbackInfo& info) {
   return guarded(env, [&]() -> Napi::Value {
     const Napi::Object given = object_of(info);
     auto layers = layers_of(given, "layers");
-    const DeviceOptions device = device_options(given);
+    DeviceOptions device = device_options(given);
     NetworkOptions options;
     options.seed = static_cast<uint64_t>(count_of(given, "seed"));
     options.exact = truth_of(given, "exact");
@@ -129,7 +130,7 @@ Napi::Value NetworkObject::create(const Napi::CallbackInfo& info) {
     const Napi::Object object = env.GetInstanceData<Environment>()->network_class.New({});
     NetworkObject* self = Unwrap(object);
     self->deterministic_ = device.deterministic;
-    options.ending = &self->worker_->ending();
+    device.ending = options.ending = &self->worker_->ending();
     auto make = [self, layers = std::move(layers), device, options] {
       OpenedBackend opened = open_backend(device);
       self->device_reason_ = opened.reason;
@@ -148,6 +149,7 @@ Napi::Value NetworkObject::create(const Napi::CallbackInfo& info) {
 
 // Facts that stay as they are while the network lives; the worker has nothing to do yet.
 void NetworkObject::publish(Napi::Env env) {
+  host_pool_ = network_->host_pool();
   Value().Set("device", network_->device());
   Value().Set("deviceReason", device_reason_);
   Value().Set("precision", name_of(network_->precision()));
@@ -160,6 +162,11 @@ NetworkObject::Waiting NetworkObject::taken(Waiting::iterator pending) {
   Waiting settled;
   settled.splice(settled.begin(), waiting_, pending);
   return settled;
+}
+
+HostPool& NetworkObject::pool() const {
+  check_alive();
+  return *host_pool_;
 }
 
 void NetworkObject::check_alive() const {
@@ -183,7 +190,7 @@ Napi::Value NetworkObject::initialise(const Napi::CallbackInfo& info) {
 
 Napi::Value NetworkObject::forward(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const auto asked = std::make_shared<const ForwardCall>(forward_call(object_of(info)));
+    const auto asked = std::make_shared<const ForwardCall>(forward_call(object_of(info), pool()));
     return call(
         info.Env(), [asked](Network& network) { return network.forward(*asked); },
         [](Napi::Env env, const ForwardAnswer& answer) {
@@ -193,7 +200,7 @@ Napi::Value NetworkObject::forward(const Napi::CallbackInfo& info) {
           result.Set("kept", kept);
           return result;
         },
-        [this, asked] { network_->send_ahead(asked->images); });
+        [this, asked] { network_->begin_ahead(*asked); });
   });
 }
 
@@ -217,11 +224,11 @@ Napi::Value NetworkObject::update(const Napi::CallbackInfo& info) {
 
 Napi::Value NetworkObject::step(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const auto asked = std::make_shared<const StepCall>(step_call(object_of(info)));
+    const auto asked = std::make_shared<const StepCall>(step_call(object_of(info), pool()));
     return call(
         info.Env(), [asked](Network& network) { return network.step(*asked); },
         [](Napi::Env env, const LossAnswer& answer) { return to_js(env, answer); },
-        [this, asked] { network_->send_ahead(asked->images); });
+        [this, asked] { network_->begin_ahead(*asked); });
   });
 }
 
@@ -254,8 +261,16 @@ Napi::Value NetworkObject::freeze(const Napi::CallbackInfo& info) {
 Napi::Value NetworkObject::profile(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     return call(
-        info.Env(), [asked = forward_call(object_of(info))](Network& network) { return network.profile(asked); },
+        info.Env(), [asked = forward_call(object_of(info), pool())](Network& network) { return network.profile(asked); },
         [](Napi::Env env, const std::vector<StageTime>& times) { return to_js(env, times); });
+  });
+}
+
+Napi::Value NetworkObject::queue_times(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return call(
+        info.Env(), [](Network& network) { return network.take_queue_times(); },
+        [](Napi::Env env, const std::vector<QueueTime>& times) { return to_js(env, times); });
   });
 }
 

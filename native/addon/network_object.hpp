@@ -36,17 +36,17 @@ class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
   Napi::Value write(const Napi::CallbackInfo&);
   Napi::Value freeze(const Napi::CallbackInfo&);
   Napi::Value profile(const Napi::CallbackInfo&);
+  Napi::Value queue_times(const Napi::CallbackInfo&);
   Napi::Value training_step(const Napi::CallbackInfo&);
   Napi::Value set_training_step(const Napi::CallbackInfo&);
   void dispose(const Napi::CallbackInfo&);
 
   // Queues compute() on the worker's thread. The promise resolves with convert(env, answer).
   template <class Compute, class Convert>
-  Napi::Value post(Napi::Env, Compute, Convert, std::function<void()> ahead = nullptr);
-  // Queues compute(network) and resolves with convert(env, answer). `ahead` may be called while the call before it waits
-  // for the device.
+  Napi::Value post(Napi::Env, Compute, Convert, std::function<void()> begin_ahead = nullptr);
+  // Queues compute(network) and resolves with convert(env, answer).
   template <class Compute, class Convert>
-  Napi::Value call(Napi::Env, Compute, Convert, std::function<void()> ahead = nullptr);
+  Napi::Value call(Napi::Env, Compute, Convert, std::function<void()> begin_ahead = nullptr);
   template <class Compute>
   Napi::Value call(Napi::Env, Compute);  // resolves with undefined
   Waiting::iterator wait(Napi::Env env) {
@@ -54,10 +54,12 @@ class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
   }
   Waiting taken(Waiting::iterator);  // with them goes what keeps the network alive
   void check_alive() const;
+  HostPool& pool() const;  // DISPOSED
   void publish(Napi::Env);
   void report_memory(Napi::Env);
 
   std::unique_ptr<Network> network_;  // used on the worker's thread only
+  std::shared_ptr<HostPool> host_pool_;  // while the network is not disposed
   std::string device_reason_;
   bool deterministic_ = false;
   std::atomic<int64_t> held_bytes_ = 0;

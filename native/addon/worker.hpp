@@ -3,6 +3,7 @@
 #include <napi.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -24,11 +25,11 @@ class Worker {
   ~Worker();  // waits for the call that is running; what has not begun is dropped
   Worker(const Worker&) = delete;
 
-  // `refused` settles the call if stop() comes before its turn. `ahead` may be called before, by the call in front of it
-  // (see meanwhile), on the same thread.
-  void post(Work, Settle refused, std::function<void()> ahead = nullptr);
-  // For a call that has to wait, on the worker's thread: runs the next call's `ahead`, once, or waits a moment for a call
-  // to come.
+  // `refused` settles the call if stop() comes before its turn. `begin_ahead` may be called before, once, by the call in
+  // front of it (see meanwhile), on the same thread.
+  void post(Work, Settle refused, std::function<void()> begin_ahead = nullptr);
+  // For a call that has to wait for its device, on the worker's thread, again and again: begins the next call as soon as
+  // there is one, or lets a moment pass.
   void meanwhile();
   // Runs `last` after the call that is running, refuses the others, and ends the thread. Returns at once.
   void stop(std::function<void()> last);
@@ -41,8 +42,9 @@ class Worker {
   struct Call {
     Work work;
     Settle refused;
-    std::function<void()> ahead;
+    std::function<void()> begin_ahead;
   };
+  using Clock = std::chrono::steady_clock;
 
   void loop();
   void settle(Settle);
@@ -55,6 +57,9 @@ class Worker {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Call> calls_;
+  std::atomic<bool> may_begin_ = false;  // the call in front has a begin_ahead
+  Clock::time_point began_;  // of the worker's thread: the call that is running
+  Clock::duration expected_{};  // of it: what the call before it took
   std::function<void()> last_;
   bool stopping_ = false, exiting_ = false;
   std::atomic<bool> ending_ = false;

@@ -8,12 +8,14 @@
 // max(relu(x)) = relu(max(x)): what is pooled from a rectified tensor counts as rectified, and the pool does not mask.
 //
 // Padding. What a device stores beyond the logical shape is zero and stays zero: in activations, gradients, parameters.
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "layer/layer.hpp"
+#include "tensor/error.hpp"
 #include "tensor/tensor.hpp"
 
 namespace vggnet {
@@ -35,8 +37,8 @@ struct Controls {
 struct Results {
   double loss = 0;  // sum over images of -log p(label), times loss_scale
   int64_t correct = 0, correct5 = 0;
-  int64_t not_finite = 0;  // set by update: nothing was changed
-  int64_t images_not_finite = 0;  // set by the input of a device that checks images; update then changes nothing
+  int64_t not_finite = 0;  // set by update, which then changes nothing, as long as it is set
+  int64_t images_not_finite = 0;  // set by the input of a device that checks images; update then sets not_finite
 };
 
 // Device addresses of what one run reads and writes besides activations. Fixed between two bindings.
@@ -147,24 +149,32 @@ class Backend {
   virtual bool checks_images() const = 0;           // Results::images_not_finite; else the caller looks at them
   // Whether preparing a new shape takes longer than many runs: a smaller batch is then better run padded to a known one.
   virtual bool prefers_known_shapes() const = 0;
-  virtual bool host_addresses_memory() const = 0;   // whether what it allocates can be read by the host as it is
   virtual int64_t available_bytes() const = 0;      // what could be allocated now
   virtual std::unique_ptr<Memory> allocate(int64_t bytes) = 0;  // throws OUT_OF_MEMORY
-  virtual void upload(const void* host, void* device, int64_t bytes) = 0;    // in order with the runs
-  virtual void download(const void* device, void* host, int64_t bytes) = 0;  // waits for the runs before it
-  virtual void clear(void* device, int64_t bytes) = 0;  // to zero, in order with the runs
-  // Brings what a later upload of the same host memory will want, while runs go on; until forgotten, the memory must
-  // stay as it is.
-  virtual void upload_ahead(const void* host, int64_t bytes) = 0;
-  virtual void forget_ahead(const void* host) = 0;
-  // Until the runs have ended. `meanwhile` is called again and again; it may send ahead.
-  virtual void wait(const std::function<void()>& meanwhile) = 0;
+  // Memory of the host that the device's own copies can use (page-locked for a GPU), not zero. Called by any thread;
+  // throws OUT_OF_MEMORY.
+  virtual std::unique_ptr<Memory> allocate_host(int64_t bytes) = 0;
+
+  // A queue: uploads, runs, updates and downloads take effect in the order in which they are asked for. A device may return
+  // before they have.
+  virtual void upload(const void* host, void* device, int64_t bytes) = 0;    // the host's memory may change afterwards
+  virtual void download(const void* device, void* host, int64_t bytes) = 0;  // waits for all before it
+  virtual void clear(void* device, int64_t bytes) = 0;                       // to zero
+  // The same from and to memory of allocate_host, which the device uses until a later mark is reached. What is sent may
+  // travel while runs go on.
+  virtual void send(const void* host, void* device, int64_t bytes) = 0;
+  virtual void fetch(const void* device, void* host, int64_t bytes) = 0;
+  virtual uint64_t mark() = 0;  // the end of the queue, as a number to ask for; of the last four
+  virtual bool reached(uint64_t mark) = 0;
+  // Until it is reached. `meanwhile` is called again and again; it may ask for more.
+  virtual void wait(uint64_t mark, const std::function<void()>& meanwhile) = 0;
 
   // Images of this size that one tensor may hold; the shape's n does not count.
   virtual int64_t most_images(const Shape&) const = 0;
   // Activations: bytes as stored, and to and from logical float32 n c h w in host memory.
   virtual int64_t stored_bytes(const Shape&, Storage) const = 0;
   virtual void read(const Tensor&, float* nchw) = 0;
+  virtual void unpack(const void* stored, const Tensor& as, float* nchw) = 0;  // of what was fetched of a tensor
   virtual void write(const float* nchw, const Tensor&) = 0;
   // grad += nchw, with nchw masked by value > 0 where `masked_by` holds a rectified tensor (feature gradients).
   virtual void inject(const float* nchw, const Tensor& masked_by, const Tensor& grad) = 0;
@@ -183,8 +193,8 @@ class Backend {
   virtual void load(const Parameter&, const float* stored, float* logical) const = 0;
 
   virtual std::unique_ptr<Stage> prepare(const Layer&, const Shape& input, const Context&) = 0;
-  // v = momentum * v - rate * (g + decay * w); w += v. Where a gradient, or a weight that it would lead to, is not
-  // finite nothing changes and Results::not_finite says so.
+  // v = momentum * v - rate * (g + decay * w); w += v. Where the loss, a gradient, or a weight that it would lead to, is
+  // not finite nothing changes and Results::not_finite says so; nor does anything where it has said so before.
   virtual void update(const std::vector<Segment>&, const Arenas&, const Feed&) = 0;
   // Runs the calls; a device with graphs records them into `recording` at the first time and replays them after.
   virtual void run(std::unique_ptr<Recording>& recording, const std::function<void()>& calls) = 0;
@@ -196,7 +206,12 @@ struct DeviceOptions {
   int threads = 0;     // 0: all that this process may use
   std::optional<Precision> precision = std::nullopt;  // nothing: the device's default
   bool deterministic = false;          // equal runs give equal bits
+  const std::atomic<bool>* ending = nullptr;  // while it is true, calls end with DISPOSED at the next stage or plan
 };
+
+inline void check_ending(const std::atomic<bool>* ending) {
+  if (ending && *ending) throw Error(kDisposed, "the JavaScript thread of this network is ending");
+}
 
 struct OpenedBackend {
   std::unique_ptr<Backend> backend;

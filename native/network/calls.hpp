@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "network/host_pool.hpp"
 #include "tensor/tensor.hpp"
 
 namespace vggnet {
@@ -12,10 +13,16 @@ namespace vggnet {
 struct Images {
   DType dtype = DType::float32;
   Shape shape;
-  std::vector<uint8_t> bytes;
+  HostBytes bytes;
   std::vector<uint8_t> flip;   // n, or empty: none is mirrored
   std::vector<float> shift;    // n c, or empty: 0
 };
+
+inline Shape shape_of(const Images& images, int64_t count) {  // of so many of them
+  Shape shape = images.shape;
+  shape.n = count;
+  return shape;
+}
 
 struct HostTensor {
   std::vector<int64_t> dimensions;

@@ -35,6 +35,7 @@ class Execution {
 
   // Fixes every address; nothing happens where they are fixed already.
   void bind(void* arena, Parameters&, const Controls*, Results*);
+  bool is_bound(const void* arena, Parameters&) const;
   const Feed& feed() const { return feed_; }
   const Tensor& tensor(int index) const { return tensors_[index]; }
   const Tensor& gradient(int index) const { return gradients_[index]; }

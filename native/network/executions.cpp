@@ -28,6 +28,12 @@ Executions::Executions(Backend& backend, const std::vector<Layer>& layers, Param
       ending_(ending),
       run_block_(backend.allocate(sizeof(Controls) + sizeof(Results))) {}
 
+auto Executions::found(auto& executions, const Shape& images, const PlanOptions& options) {
+  return std::ranges::find_if(executions, [&](const auto& execution) {
+    return execution->images() == images && execution->plan().options == options;
+  });
+}
+
 Execution& Executions::get(const Shape& images, const PlanOptions& options) {
   Execution& execution = cached(images, options);
   make_room(execution);
@@ -37,13 +43,16 @@ Execution& Executions::get(const Shape& images, const PlanOptions& options) {
 }
 
 Execution& Executions::at_least(const Shape& images, const PlanOptions& options) {
-  const bool again = images == asked_ && options == asked_options_;
-  times_asked_ = again ? times_asked_ + 1 : 1;
+  times_asked_ = times_asked(images, options) + 1;
   asked_ = images;
   asked_options_ = options;
-  const bool pads = backend_.prefers_known_shapes() && times_asked_ <= kMostPadded;
+  return get(padded(images, options, times_asked_), options);
+}
+
+Shape Executions::padded(const Shape& images, const PlanOptions& options, int times_asked) const {
+  const bool pads = backend_.prefers_known_shapes() && times_asked <= kMostPadded;
   const Execution* known = pads ? smallest_known(images, options) : nullptr;
-  return get(known ? known->images() : images, options);
+  return known ? known->images() : images;
 }
 
 // Of those that need no more memory than there is: a plan that was refused stays in the cache.
@@ -63,12 +72,24 @@ bool Executions::within_limit(const Execution& execution) const {
   return memory_limit_ == 0 || bytes_beside_arena(execution.plan().options) + execution.arena_bytes() <= memory_limit_;
 }
 
+int Executions::times_asked(const Shape& images, const PlanOptions& options) const {
+  return images == asked_ && options == asked_options_ ? times_asked_ : 0;
+}
+
+bool Executions::is_prepared(const Shape& images, const PlanOptions& options) const {
+  const auto known = found(executions_, images, options);
+  return known != executions_.end() && arena_ && (*known)->arena_bytes() <= arena_->bytes() &&
+         (*known)->is_bound(arena_->data(), parameters_);
+}
+
+bool Executions::is_prepared_at_least(const Shape& images, const PlanOptions& options) const {
+  return is_prepared(padded(images, options, times_asked(images, options) + 1), options);
+}
+
 Execution& Executions::cached(const Shape& images, const PlanOptions& options) {
-  const auto found = std::ranges::find_if(executions_, [&](const auto& execution) {
-    return execution->images() == images && execution->plan().options == options;
-  });
-  if (found != executions_.end()) {
-    executions_.splice(executions_.begin(), executions_, found);
+  const auto known = found(executions_, images, options);
+  if (known != executions_.end()) {
+    executions_.splice(executions_.begin(), executions_, known);
   } else {
     executions_.push_front(std::make_unique<Execution>(backend_, make_plan(layers_, images, options), ending_));
     while (executions_.size() > 1 &&

@@ -21,13 +21,19 @@ class Executions {
   // The same for these images or more: where the backend prefers shapes that it knows, a smaller batch takes the plan of a
   // larger one, until it has come kMostPadded times in a row.
   Execution& at_least(const Shape& images, const PlanOptions&);
+  // Whether get and at_least would only refresh what is there.
+  bool is_prepared(const Shape& images, const PlanOptions&) const;
+  bool is_prepared_at_least(const Shape& images, const PlanOptions&) const;
 
   int64_t held_bytes() const;
   Controls* controls() const { return static_cast<Controls*>(run_block_->data()); }
   Results* results() const { return reinterpret_cast<Results*>(controls() + 1); }
 
  private:
+  static auto found(auto& executions, const Shape&, const PlanOptions&);
   Execution& cached(const Shape&, const PlanOptions&);
+  int times_asked(const Shape&, const PlanOptions&) const;
+  Shape padded(const Shape&, const PlanOptions&, int times_asked) const;
   const Execution* smallest_known(const Shape&, const PlanOptions&) const;
   bool within_limit(const Execution&) const;
   void make_room(const Execution&);

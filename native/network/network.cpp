@@ -13,12 +13,6 @@ std::vector<Layer> checked(std::vector<Layer> layers) {
   return layers;
 }
 
-Shape shape_of(const Images& images, int64_t count) {
-  Shape shape = images.shape;
-  shape.n = count;
-  return shape;
-}
-
 }  // namespace
 
 Network::Network(std::vector<Layer> layers, std::unique_ptr<Backend> backend, const NetworkOptions& options)
@@ -26,7 +20,8 @@ Network::Network(std::vector<Layer> layers, std::unique_ptr<Backend> backend, co
       exact_(options.exact),
       backend_(std::move(backend)),
       parameters_(*backend_, layers_),
-      executions_(*backend_, layers_, parameters_, options.memory_limit, options.ending) {
+      executions_(*backend_, layers_, parameters_, options.memory_limit, options.ending),
+      host_pool_(std::make_shared<HostPool>(*backend_)) {
   controls_.seed = options.seed;
 }
 
@@ -59,97 +54,6 @@ Execution& Network::prepare(const Images& images, int64_t count, const PlanOptio
 Execution& Network::prepare_at_least(const Images& images, int64_t count, const PlanOptions& options) {
   pending_ = last_ = nullptr;
   return *(last_ = &executions_.at_least(shape_of(images, count), options));
-}
-
-// `count` of the images, from `first` on; the execution's other images become zero.
-void Network::feed(const Execution& execution, const Images& images, int64_t first, int64_t count) {
-  const Shape& shape = execution.images();
-  const auto fill = [&](const void* at, const auto& values, int64_t each) {
-    const int64_t bytes = each * int64_t{sizeof(values[0])}, given = values.empty() ? 0 : count;
-    auto* const to = static_cast<char*>(const_cast<void*>(at));
-    if (given > 0) backend_->upload(values.data() + first * each, to, given * bytes);
-    if (given < shape.n) backend_->clear(to + given * bytes, (shape.n - given) * bytes);
-  };
-  fill(execution.feed().images, images.bytes, shape.per_image() * (images.dtype == DType::uint8 ? 1 : int64_t{sizeof(float)}));
-  fill(execution.feed().flip, images.flip, 1);
-  fill(execution.feed().shift, images.shift, shape.c);
-}
-
-// The execution's other images count in nothing.
-void Network::feed_labels(const Execution& execution, const std::vector<int32_t>& labels, int64_t first, int64_t count) {
-  std::vector<int32_t> all(execution.images().n, -1);
-  std::copy_n(labels.begin() + first, count, all.begin());
-  backend_->upload(all.data(), const_cast<int32_t*>(execution.feed().labels), execution.images().n * int64_t{sizeof(int32_t)});
-}
-
-// What the device does not look at itself.
-void Network::check_before(const Images& images) {
-  if (!backend_->checks_images()) check_finite(images);
-  check_shift(images);
-}
-
-// Names the value that the device has found.
-void Network::check_after(const Results& results, const Images& images) {
-  if (results.images_not_finite) check_finite(images);
-}
-
-void Network::write_controls() { backend_->upload(&controls_, executions_.controls(), sizeof controls_); }
-
-void Network::clear_results() {
-  const Results none;
-  backend_->upload(&none, executions_.results(), sizeof none);
-}
-
-Results Network::read_results() {
-  Results results;
-  backend_->download(executions_.results(), &results, sizeof results);
-  return results;
-}
-
-// Of the first images. A map of one position is a vector for the user: [n, c].
-HostTensor Network::read(Tensor tensor, int64_t count, bool flat) {
-  tensor.shape.n = count;
-  const Shape& shape = tensor.shape;
-  HostTensor result;
-  result.dimensions = flat ? std::vector<int64_t>{shape.n, shape.c} : std::vector<int64_t>{shape.n, shape.c, shape.h, shape.w};
-  result.values.resize(shape.count());
-  backend_->read(tensor, result.values.data());
-  return result;
-}
-
-void Network::send_ahead(const Images& images) {
-  backend_->upload_ahead(images.bytes.data(), static_cast<int64_t>(images.bytes.size()));
-}
-
-ForwardAnswer Network::forward(const ForwardCall& call) {
-  const Forget forget{*backend_, call.images};
-  check_before(call.images);
-  const bool checked_there = backend_->checks_images() && call.images.dtype == DType::float32;
-  const int64_t count = call.images.shape.n;
-  const PlanOptions options = options_of(call);
-  // backward takes gradients for just as many images as are there
-  Execution& execution =
-      call.training ? prepare(call.images, count, options) : prepare_at_least(call.images, count, options);
-  controls_.first_image = call.first_image;
-  feed(execution, call.images, 0, count);
-  write_controls();
-  if (checked_there) clear_results();
-  backend_->run(execution.recordings.forward, [&] { execution.forward(); });
-  backend_->wait(meanwhile_);
-  if (checked_there) check_after(read_results(), call.images);
-
-  const Plan& plan = execution.plan();
-  ForwardAnswer result;
-  const auto read_named = [&](int index) {
-    const Tensor& tensor = execution.tensor(index);
-    const bool linear = tensor.shape.h == 1 && tensor.shape.w == 1 && plan.after_linear(index);
-    return read(tensor, count, linear);
-  };
-  result.output = read_named(plan.logits);
-  for (const std::string& name : call.keep) result.kept[name] = read_named(plan.tensor(name));
-  if (call.training) pending_ = &execution;
-  forward_of_ = parameters_.version();
-  return result;
 }
 
 BackwardAnswer Network::backward(const BackwardCall& call) {
@@ -205,8 +109,9 @@ void Network::write_gradient(const Execution& execution, const HostTensor& gradi
   if (!execution.gradient(plan.logits)) return;  // everything is frozen
   std::vector<float> values = gradient.values;
   if (logits.rectified) {  // the stage expects it with respect to its pre-activation
-    const HostTensor output = read(execution.tensor(plan.logits), logits.shape.n, false);
-    for (size_t i = 0; i < values.size(); ++i) values[i] = output.values[i] > 0 ? values[i] * logits.mask_scale : 0;
+    std::vector<float> output(values.size());
+    backend_->read(execution.tensor(plan.logits), output.data());
+    for (size_t i = 0; i < values.size(); ++i) values[i] = output[i] > 0 ? values[i] * logits.mask_scale : 0;
   }
   backend_->write(values.data(), execution.gradient(plan.logits));
 }
@@ -292,6 +197,8 @@ std::vector<StageTime> Network::profile(const ForwardCall& call) {
   execution.forward();
   return execution.profile();
 }
+
+std::vector<QueueTime> Network::take_queue_times() { return queue_clock_.take(); }
 
 int64_t Network::held_bytes() const { return parameters_.held_bytes() + executions_.held_bytes(); }
 

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "network/calls.hpp"
 #include "network/executions.hpp"
 #include "network/parameters.hpp"
+#include "network/queue_clock.hpp"
 
 namespace vggnet {
 
@@ -18,7 +20,7 @@ struct NetworkOptions {
   uint64_t seed = 0;  // of dropout
   bool exact = false;
   int64_t memory_limit = 0;  // bytes; 0: what the device has
-  const std::atomic<bool>* ending = nullptr;  // while it is true, calls end with DISPOSED before their next stage
+  const std::atomic<bool>* ending = nullptr;  // as DeviceOptions::ending
 };
 
 class Network {
@@ -42,12 +44,18 @@ class Network {
   BackwardAnswer backward(const BackwardCall&);
   void update(const UpdateCall&);                // STATE without valid gradients; NOT_FINITE: nothing was changed
   LossAnswer step(const StepCall&);              // forward, loss, backward, update
-  void send_ahead(const Images&);                // while the device computes; their forward or step must be the next call
   // What forward and step do again and again while the device computes.
   void set_meanwhile(std::function<void()> meanwhile) { meanwhile_ = std::move(meanwhile); }
+  // Asks the device for the next call while the one before it computes, so that the device never waits for the host. To be
+  // called by `meanwhile`; the same object must be the next call. Nothing is different afterwards but time: where this call
+  // would disturb the one before it, or fails, it begins at its turn instead.
+  template <class Call>
+  void begin_ahead(const Call&);  // StepCall, ForwardCall
   void freeze(std::set<std::string> layers);     // just these layers; INVALID_ARGUMENT for a layer without parameters
   std::vector<StageTime> profile(const ForwardCall&);  // each stage alone, after one run that is not counted
   int64_t held_bytes() const;                          // of the device's memory, and what stages hold
+  std::shared_ptr<HostPool> host_pool() const { return host_pool_; }  // for the data of calls
+  std::vector<QueueTime> take_queue_times();           // of the forward passes and steps since the last time
 
  private:
   PlanOptions evaluation_options(DType images) const;
@@ -55,27 +63,43 @@ class Network {
   PlanOptions options_of(const ForwardCall&) const;
   Execution& prepare(const Images&, int64_t count, const PlanOptions&);
   Execution& prepare_at_least(const Images&, int64_t count, const PlanOptions&);
-  // However a call ends: the memory of its images may become another call's, which must not be mistaken for
-  // the images sent ahead.
-  struct Forget {
-    Backend& backend;
-    const Images& images;
-    ~Forget() { backend.forget_ahead(images.bytes.data()); }
+
+  // A call that the device has been asked for.
+  struct Begun {
+    const void* call;
+    Execution* execution;  // the last one
+    std::shared_ptr<Memory> results, answer;  // answer: logits as stored, or nothing
+    uint64_t mark;
+
+    const Results& reported() const { return *static_cast<const Results*>(results->data()); }
   };
+  template <class Call>
+  Begun begun(const Call&);  // ahead, or now
+  Begun begin(const StepCall&);
+  Begun begin(const ForwardCall&);
+  Begun queued(const void* call, Execution&, const Tensor& answer);
+  bool is_prepared(const StepCall&) const;
+  bool is_prepared(const ForwardCall&) const;
+  void wait(const Begun&);
+  void recompute(const StepCall&, int64_t last);
 
   void feed(const Execution&, const Images&, int64_t first, int64_t count);
   void feed_labels(const Execution&, const std::vector<int32_t>&, int64_t first, int64_t count);
-  void check_before(const Images&);
+  void check_before(const Images&) const;
   void check_after(const Results&, const Images&);
   void write_controls();
   void clear_results();
+  void clear_sums();
   Results read_results();
   static LossAnswer answer_of(const Results& results) { return {results.loss, results.correct, results.correct5}; }
   void set_update(const UpdateCall&);
   void write_gradient(const Execution&, const HostTensor&);
   std::vector<NamedGradient> injections(const Execution&, const std::map<std::string, HostTensor>&) const;
-  HostTensor read(Tensor, int64_t count, bool flat);
+  static HostTensor host_tensor(const Plan&, int tensor, int64_t count);  // of its size, for so many images
   Arenas arenas();
+  Execution& prepare_part(const StepCall&, int64_t count);
+  template <class Prepare, class Compute>
+  void for_each_micro_batch(const StepCall&, Execution& first, const Prepare&, const Compute&);
   void compute(Execution&, Gradients);
   void compute_and_update(Execution&, const std::vector<Segment>&);
   void finish_update();
@@ -92,9 +116,15 @@ class Network {
   std::unique_ptr<Backend> backend_;
   Parameters parameters_;
   Executions executions_;
+  std::shared_ptr<HostPool> host_pool_;
   std::set<std::string> frozen_;
   Controls controls_;
   std::function<void()> meanwhile_ = [] {};
+  bool may_follow_ = false, followed_ = false;  // the call that is waited for: whether the next may begin, and was tried
+  std::optional<Begun> ahead_;
+  int unfinished_steps_ = 0;      // in the device's queue
+  std::optional<uint64_t> last_mark_;
+  QueueClock queue_clock_;
   Execution* pending_ = nullptr;  // has a forward pass in training that backward may follow
   uint64_t forward_of_ = 0;       // version of the parameters that it saw
   uint64_t gradients_of_ = kNone;  // version of the parameters that the gradients belong to

@@ -6,6 +6,16 @@
 #include "tensor/error.hpp"
 
 namespace vggnet {
+namespace {
+
+int64_t chunk_of(const StepCall& call) {
+  const int64_t total = call.images.shape.n;
+  return call.micro_batch > 0 ? std::min(call.micro_batch, total) : total;
+}
+
+bool is_padded(const StepCall& call, int64_t count) { return count == call.images.shape.n || count < chunk_of(call); }
+
+}  // namespace
 
 void Network::set_update(const UpdateCall& call) {
   controls_.rate = call.rate;
@@ -30,55 +40,105 @@ void Network::update(const UpdateCall& call) {
   feed.results = executions_.results();
   backend_->update(parameters_.segments(call.rates, frozen_), arenas(), feed);
   if (read_results().not_finite) refuse_not_finite();
+  parameters_.changed();
   finish_update();
 }
 
 void Network::finish_update() {
-  parameters_.changed();
   gradients_of_ = kNone;
   ++controls_.training_step;
   pending_ = nullptr;
 }
 
-LossAnswer Network::step(const StepCall& call) {
-  const Forget forget{*backend_, call.images};
-  check_before(call.images);
-  const int64_t total = call.images.shape.n;
-  const int64_t chunk = call.micro_batch > 0 ? std::min(call.micro_batch, total) : total;
-  const PlanOptions plan_options = training_options(call.images.dtype);
-  // A batch in parts has its own parts; only what is left of it, like a smaller batch, is padded.
-  const auto prepared = [&](int64_t count) -> Execution& {
-    return count == total || count < chunk ? prepare_at_least(call.images, count, plan_options)
-                                           : prepare(call.images, count, plan_options);
-  };
-  Execution& first = prepared(chunk);
-  Shape logits = first.plan().tensors[first.plan().logits].shape;
-  logits.n = total;
-  check_labels(call.labels, logits);
-  set_update(call.update);
-  const auto segments = parameters_.segments(call.update.rates, frozen_);
-  arenas();  // velocity is allocated before the device is busy
-  controls_.loss_scale = 1.0f / static_cast<float>(total);
-  clear_results();
-  drop_gradients();
+// A batch in parts has its own parts; only what is left of it, like a smaller batch, is padded.
+Execution& Network::prepare_part(const StepCall& call, int64_t count) {
+  const PlanOptions options = training_options(call.images.dtype);
+  return is_padded(call, count) ? prepare_at_least(call.images, count, options) : prepare(call.images, count, options);
+}
 
+bool Network::is_prepared(const StepCall& call) const {
+  const PlanOptions options = training_options(call.images.dtype);
+  const auto prepared = [&](int64_t count) {
+    const Shape images = shape_of(call.images, count);
+    return is_padded(call, count) ? executions_.is_prepared_at_least(images, options) : executions_.is_prepared(images, options);
+  };
+  const int64_t chunk = chunk_of(call), rest = call.images.shape.n % chunk;
+  return prepared(chunk) && (rest == 0 || prepared(rest));
+}
+
+// compute(execution, gradients) after each micro-batch is fed. prepare_count(count) gives the executions after the first.
+template <class Prepare, class Compute>
+void Network::for_each_micro_batch(const StepCall& call, Execution& first, const Prepare& prepare_count, const Compute& compute) {
+  const int64_t total = call.images.shape.n, chunk = chunk_of(call);
+  controls_.loss_scale = 1.0f / static_cast<float>(total);
   for (int64_t done = 0; done < total; done += chunk) {
     const int64_t count = std::min(chunk, total - done);
-    Execution& execution = done == 0 ? first : prepared(count);
+    Execution& execution = done == 0 ? first : prepare_count(count);
     controls_.first_image = done;
     feed(execution, call.images, done, count);
     feed_labels(execution, call.labels, done, count);
     write_controls();
-    if (chunk == total) compute_and_update(execution, segments);
-    else compute(execution, done == 0 ? Gradients::overwrite : Gradients::accumulate);
+    compute(execution, done == 0 ? Gradients::overwrite : Gradients::accumulate);
   }
-  if (chunk < total) backend_->update(segments, arenas(), last_->feed());
-  backend_->wait(meanwhile_);
-  const Results results = read_results();
-  check_after(results, call.images);
-  if (results.not_finite || !std::isfinite(results.loss)) refuse_not_finite();
+}
+
+Network::Begun Network::begin(const StepCall& call) {
+  queue_clock_.begins();
+  check_before(call.images);
+  const auto prepare_count = [&](int64_t count) -> Execution& { return prepare_part(call, count); };
+  Execution& first = prepare_count(chunk_of(call));
+  Shape logits = first.plan().tensors[first.plan().logits].shape;
+  logits.n = call.images.shape.n;
+  check_labels(call.labels, logits);
+  set_update(call.update);
+  const auto segments = parameters_.segments(call.update.rates, frozen_);
+  arenas();  // velocity is allocated before the device is busy
+  unfinished_steps_ == 0 ? clear_results() : clear_sums();
+  drop_gradients();
+
+  if (chunk_of(call) == call.images.shape.n) {
+    for_each_micro_batch(call, first, prepare_count,
+                         [&](Execution& execution, Gradients) { compute_and_update(execution, segments); });
+  } else {
+    for_each_micro_batch(call, first, prepare_count, [&](Execution& execution, Gradients mode) { compute(execution, mode); });
+    backend_->update(segments, arenas(), last_->feed());
+  }
+  parameters_.changed();
+  const Begun begun = queued(&call, *last_, {});
+  ++unfinished_steps_;
+  return begun;
+}
+
+LossAnswer Network::step(const StepCall& call) {
+  const Begun begun = this->begun(call);
+  may_follow_ = true;
+  wait(begun);
+  --unfinished_steps_;
+  const Results results = begun.reported();
+  if (results.images_not_finite) {  // the call after it has changed no parameter and begins again
+    ahead_.reset();
+    unfinished_steps_ = 0;
+    check_after(results, call.images);
+  }
+  if (results.not_finite || !std::isfinite(results.loss)) {
+    if (followed_) recompute(call, begun.execution->images().n);
+    refuse_not_finite();
+  }
   finish_update();
   return answer_of(results);
+}
+
+// What this step has left on the device, where the call after it, which has changed no parameter and begins again, has left
+// its own. `last`: images of the last execution, padding included.
+void Network::recompute(const StepCall& call, int64_t last) {
+  ahead_.reset();
+  unfinished_steps_ = 0;
+  clear_results();
+  const auto prepare_count = [&](int64_t count) -> Execution& {
+    return prepare(call.images, is_padded(call, count) ? last : count, training_options(call.images.dtype));
+  };
+  for_each_micro_batch(call, prepare_count(chunk_of(call)), prepare_count,
+                       [&](Execution& execution, Gradients mode) { compute(execution, mode); });
 }
 
 // Gradients of the micro-batch that was fed.

@@ -1,11 +1,15 @@
 // `gpu-check --part first` from start to end, on a stand-in for a GPU and with networks that are small: whatever happens to a part,
 // the others report.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { beforeAll, expect, test } from 'vitest'
+import { pathOf } from '../../lib/platform/wheels/python.mjs'
+import { summaryOf } from '../../scripts/gpu/first/summary.mjs'
+import { packBuilds } from '../../scripts/gpu/pack.mjs'
+import { oneDnnFolder } from '../../scripts/setup/native.mjs'
 import { root } from '../setup/command.js'
 import { newFolder } from '../setup/folder.js'
 import { buildStandIn } from './stand-in/build.mjs'
@@ -172,4 +176,59 @@ test('a call that is killed leaves its findings and no process', async () => {
   const left = Number(readFileSync(path.join(started.out, 'first.jsonl.pid'), 'utf8'))
   // a guard, which outlives the call for a moment, ends it
   while (existsSync(`/proc/${left}`)) await delay(50)
+})
+
+const bareTools = ['bash', 'sh', 'dirname', 'tar', 'xz']
+
+/** A checkout with nothing built, and a search path with neither compilers nor Python. */
+async function bareMachine() {
+  const folder = newFolder()
+  const [checkout, tools] = ['checkout', 'tools'].map((name) => path.join(folder, name)) as [string, string]
+  const sources = ['lib', 'native', 'scripts', 'bench', 'test', 'package.json', 'package-lock.json', 'CMakeLists.txt']
+  const configurations = readdirSync(root).filter((name) => /^(tsconfig|vitest).*/.test(name))
+  for (const name of [...sources, ...configurations])
+    cpSync(path.join(root, name), path.join(checkout, name), { recursive: true })
+  symlinkSync(path.join(root, 'node_modules'), path.join(checkout, 'node_modules'))
+  mkdirSync(tools)
+  for (const name of bareTools) symlinkSync(pathOf(name) ?? name, path.join(tools, name))
+  return { checkout, env: { PATH: tools, HOME: folder, XDG_CACHE_HOME: '', VGGNET_ONEDNN_DIR: await oneDnnFolder() } }
+}
+
+test('a machine without compilers runs what was packed', async () => {
+  const { checkout, env } = await bareMachine()
+  mkdirSync(path.join(checkout, '.gpu-carry'))
+  await packBuilds(root, path.join(checkout, '.gpu-carry'))
+  const { ended, lines } = start(
+    [part('smoke'), { ...part('tests'), words: [...part('tests').words.slice(0, 6), 'test/device/dropout.test.ts'] }],
+    300,
+    { root: checkout, env },
+  )
+  const { output, errors } = await ended
+  expect(statesOf(lines()), output + errors).toEqual({ smoke: 'done', tests: 'done' })
+  expect(errors).toBe('gpu-check: the binaries come from .gpu-carry\n')
+})
+
+test('the summary is short, whatever was found', () => {
+  const words = 'a word and another, '.repeat(40)
+  const findings = Array.from({ length: 500 }, (_, index) => [
+    { part: 'tests', file: 'test/device/x.test.ts', name: words, state: 'failed', error: words },
+    {
+      part: 'training',
+      name: 'plan',
+      graph: `${index} ${words}`,
+      plan: words,
+      chosen: index % 2 === 0,
+      refused: words,
+    },
+    { part: 'training', name: 'error', error: `${words}\n${words}` },
+    { part: 'tests', name: 'error', error: words },
+    { part: 'training', name: 'queued' },
+  ]).flat()
+  const results = [{ part: 'training', state: 'time limit', seconds: 1, limit: 1, error: words }]
+  const parts = [...results, { part: 'tests' }].map(({ part }) => ({ name: part }))
+  const summary = summaryOf({ machine: { card: words }, parts, findings, results })
+  expect(summary.length).toBeLessThan(10_000)
+  expect(summary).toContain('training: time limit')
+  expect(summary).toContain('tests: no end until now')
+  expect(summary).toMatch(/\d+ more in first.jsonl\n$/)
 })

@@ -11,7 +11,7 @@ import {
 } from '../../bench/cases.js'
 import { namedCase, readFlags, wantsBaselines } from '../../bench/flags.js'
 import type { CaseFound } from '../../bench/measure.js'
-import { caseRecords, scalingRecord } from '../../bench/tables.js'
+import { caseLines, caseRecords, scalingRecord } from '../../bench/tables.js'
 import { interleaved, medianRatio, timesOf } from '../../lib/measure/interleaved.js'
 
 describe('the command line', () => {
@@ -187,6 +187,14 @@ describe('lines for programs', () => {
   test('there is one without baselines, and one for an error', () => {
     expect(caseRecords({ ...found, peers: [] }, head)).toMatchObject([{ medianMs: 150, backgroundLoad: 0.02 }])
     expect(caseRecords({ case: exportedCase, peers: [], error: 'no' }, head)).toMatchObject([{ error: 'no', batch: 8 }])
+  })
+
+  test('on a GPU they say how the host keeps it busy, and so does the text', () => {
+    const queue = { emptyUs: 0, beginUs: 31.25 }
+    const onGpu = { ...found, device: 'cuda:0', ours: { ...ours, queue }, peers: [] }
+    expect(caseRecords(onGpu, head)).toMatchObject([{ queue }])
+    expect(caseLines(onGpu)).toContain('  queue empty for 0.0 us between calls, filled by the host in 31.3 us')
+    expect(caseLines(found).join()).not.toContain('queue')
   })
 
   test('two threads have a goal, more have none', () => {

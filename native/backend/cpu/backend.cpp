@@ -37,15 +37,18 @@ class CpuBackend final : public Backend {
   int threads() const override { return threads_; }
   bool checks_images() const override { return false; }
   bool prefers_known_shapes() const override { return false; }
-  bool host_addresses_memory() const override { return true; }
   int64_t available_bytes() const override { return cpu::available_bytes(); }
   std::unique_ptr<Memory> allocate(int64_t bytes) override { return cpu::allocate(bytes); }
   void upload(const void* host, void* device, int64_t bytes) override { std::memcpy(device, host, bytes); }
   void download(const void* device, void* host, int64_t bytes) override { std::memcpy(host, device, bytes); }
   void clear(void* device, int64_t bytes) override { std::memset(device, 0, bytes); }
-  void upload_ahead(const void*, int64_t) override {}  // there is nowhere to bring it
-  void forget_ahead(const void*) override {}
-  void wait(const std::function<void()>&) override {}  // a run has ended when it returns
+  std::unique_ptr<Memory> allocate_host(int64_t bytes) override { return cpu::allocate(bytes); }
+  void send(const void* host, void* device, int64_t bytes) override { upload(host, device, bytes); }
+  void fetch(const void* device, void* host, int64_t bytes) override { download(device, host, bytes); }
+  // Everything has taken effect when it returns.
+  uint64_t mark() override { return 0; }
+  bool reached(uint64_t) override { return true; }
+  void wait(uint64_t, const std::function<void()>&) override {}
 
   // More than a batch can have: oneDNN and our kernels count elements in 64 bits.
   int64_t most_images(const Shape&) const override { return std::numeric_limits<int32_t>::max(); }
@@ -54,10 +57,12 @@ class CpuBackend final : public Backend {
     return stored_elements(shape, storage) * int64_t{sizeof(float)};
   }
 
-  void read(const Tensor& tensor, float* nchw) override {
+  void read(const Tensor& tensor, float* nchw) override { unpack(tensor.data, tensor, nchw); }
+  void unpack(const void* stored, const Tensor& as, float* nchw) override {
     use_threads();
-    if (is_plain(tensor.shape, tensor.storage)) return copy(tensor.floats(), nchw, tensor.shape.count());
-    unpack(tensor.floats(), tensor.shape, nchw);
+    const auto* const floats = static_cast<const float*>(stored);
+    if (is_plain(as.shape, as.storage)) return copy(floats, nchw, as.shape.count());
+    cpu::unpack(floats, as.shape, nchw);
   }
 
   void write(const float* nchw, const Tensor& tensor) override {

@@ -1,6 +1,7 @@
 #include "backend/cpu/sgd.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "backend/cpu/vector.hpp"
 
@@ -44,7 +45,7 @@ void update(const std::vector<Segment>& segments, const Arenas& arenas, const Co
   const auto rule_of = [&](const Segment& segment) {
     return Rule{controls.rate * segment.rate, controls.momentum, controls.decay * segment.decay};
   };
-  int32_t bad = 0;
+  int32_t bad = results.not_finite || !std::isfinite(results.loss);
 #pragma omp parallel reduction(| : bad)
   for (const Segment& segment : segments) {
 #pragma omp for schedule(static) nowait

@@ -36,7 +36,7 @@ class CudaBackend final : public Backend {
         setting_{precision_of(options, device_.get()), options.deterministic} {
     setting_.parameters = &parameters_;
     if (!device_) return;
-    convolutions_ = make_convolution_plans(*device_);
+    convolutions_ = make_convolution_plans(*device_, options.ending);
     products_ = make_product_plans(*device_);
     setting_.device = device_.get();
     setting_.convolutions = convolutions_.get();
@@ -55,7 +55,6 @@ class CudaBackend final : public Backend {
   bool checks_images() const override { return true; }
   // In deterministic mode the bits of a batch must not depend on which batches came before it.
   bool prefers_known_shapes() const override { return !setting_.deterministic; }
-  bool host_addresses_memory() const override { return device().host_addresses_memory(); }
   int64_t available_bytes() const override { return device().available_bytes(); }
   std::unique_ptr<Memory> allocate(int64_t bytes) override { return device().allocate(bytes); }
 
@@ -67,9 +66,12 @@ class CudaBackend final : public Backend {
   }
   void download(const void* from, void* host, int64_t bytes) override { device().download(from, host, bytes); }
   void clear(void* data, int64_t bytes) override { device().clear(data, bytes); }
-  void upload_ahead(const void* host, int64_t bytes) override { device().upload_ahead(host, bytes); }
-  void forget_ahead(const void* host) override { device().forget_ahead(host); }
-  void wait(const std::function<void()>& meanwhile) override { device().wait(meanwhile); }
+  std::unique_ptr<Memory> allocate_host(int64_t bytes) override { return device().allocate_host(bytes); }
+  void send(const void* host, void* to, int64_t bytes) override { device().send(host, to, bytes); }
+  void fetch(const void* from, void* host, int64_t bytes) override { device().fetch(from, host, bytes); }
+  uint64_t mark() override { return device().mark(); }
+  bool reached(uint64_t mark) override { return device().reached(mark); }
+  void wait(uint64_t mark, const std::function<void()>& meanwhile) override { device().wait(mark, meanwhile); }
 
   // cuDNN's kernels index a tensor in 32 bits: above that they are refused, or many times slower.
   int64_t most_images(const Shape& shape) const override {
@@ -80,7 +82,10 @@ class CudaBackend final : public Backend {
     return stored_elements(shape) * bytes_of(element_of(setting_.precision, storage));
   }
 
-  void read(const Tensor& tensor, float* nchw) override { unpack(download(tensor), element(tensor), tensor.shape, nchw); }
+  void read(const Tensor& tensor, float* nchw) override { unpack(download(tensor).data(), tensor, nchw); }
+  void unpack(const void* stored, const Tensor& as, float* nchw) override {
+    cuda::unpack(stored, element(as), as.shape, nchw);
+  }
 
   void write(const float* nchw, const Tensor& tensor) override {
     const auto stored = pack(nchw, tensor.shape, element(tensor));

@@ -3,6 +3,7 @@
 #include <cuda_runtime.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <string_view>
 
@@ -24,6 +25,23 @@ class Block final : public Memory {
   ~Block() override { cudaFree(data_); }
   Block(const Block&) = delete;
   Block& operator=(const Block&) = delete;
+};
+
+class HostBlock final : public Memory {
+ public:
+  HostBlock(void* data, int64_t bytes, int card) : card_(card) {
+    data_ = data;
+    bytes_ = bytes;
+  }
+  ~HostBlock() override {
+    cudaSetDevice(card_);  // or the thread that frees it would open card 0
+    cudaFreeHost(data_);
+  }
+  HostBlock(const HostBlock&) = delete;
+  HostBlock& operator=(const HostBlock&) = delete;
+
+ private:
+  const int card_;
 };
 
 class CudaRecording final : public Recording {
@@ -71,7 +89,6 @@ class CudaDevice final : public Device {
   const Card& card() const override { return card_; }
   Stream stream() const override { return stream_.get(); }
   void use_on_this_thread() override { VGGNET_CUDA_CHECK(cudaSetDevice(card_.index)); }
-  bool host_addresses_memory() const override { return false; }
   int64_t available_bytes() const override { return std::max<int64_t>(0, free_bytes() - kLeftFree); }
 
   // Not part of the memory reported as available: trying plans uses the last of it.
@@ -89,9 +106,19 @@ class CudaDevice final : public Device {
     return block;
   }
 
+  std::unique_ptr<Memory> allocate_host(int64_t bytes) override {
+    use_on_this_thread();
+    void* data = nullptr;
+    VGGNET_CUDA_CHECK(cudaMallocHost(&data, std::max<int64_t>(bytes, 1)));
+    return std::make_unique<HostBlock>(data, bytes, card_.index);
+  }
+
   void upload(const void* host, void* device, int64_t bytes) override { uploads_.upload(host, device, bytes); }
-  void upload_ahead(const void* host, int64_t bytes) override { uploads_.send_ahead(host, bytes); }
-  void forget_ahead(const void* host) override { uploads_.forget(host); }
+  void send(const void* host, void* device, int64_t bytes) override { uploads_.send(host, device, bytes); }
+
+  void fetch(const void* device, void* host, int64_t bytes) override {
+    VGGNET_CUDA_CHECK(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream()));
+  }
 
   void download(const void* device, void* host, int64_t bytes) override {
     VGGNET_CUDA_CHECK(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream()));
@@ -104,10 +131,23 @@ class CudaDevice final : public Device {
 
   void clear(void* data, int64_t bytes) override { VGGNET_CUDA_CHECK(cudaMemsetAsync(data, 0, bytes, stream())); }
 
-  void wait(const std::function<void()>& meanwhile) override {
-    VGGNET_CUDA_CHECK(cudaEventRecord(end_.get(), stream()));
-    for (cudaError_t status; (status = cudaEventQuery(end_.get())) != cudaSuccess; meanwhile())
-      if (status != cudaErrorNotReady) VGGNET_CUDA_CHECK(status);
+  uint64_t mark() override {
+    VGGNET_CUDA_CHECK(cudaEventRecord(event_of(++last_mark_), stream()));
+    return last_mark_;
+  }
+
+  bool reached(uint64_t mark) override {
+    const cudaError_t status = cudaEventQuery(event_of(mark));
+    if (status == cudaErrorNotReady) {
+      cudaGetLastError();  // "not ready" is kept too, and the next launch would report it
+      return false;
+    }
+    VGGNET_CUDA_CHECK(status);
+    return true;
+  }
+
+  void wait(uint64_t mark, const std::function<void()>& meanwhile) override {
+    while (!reached(mark)) meanwhile();
   }
 
   void synchronize() override { VGGNET_CUDA_CHECK(cudaStreamSynchronize(stream())); }
@@ -138,6 +178,8 @@ class CudaDevice final : public Device {
  private:
   static constexpr int64_t kLeftFree = int64_t{256} << 20;  // for what libraries and recordings take besides
 
+  cudaEvent_t event_of(uint64_t mark) const { return marks_[mark % marks_.size()].get(); }
+
   void record(CudaRecording& recording, const std::function<void()>& calls) {
     OwnedGraph graph;
     VGGNET_CUDA_CHECK(cudaStreamBeginCapture(stream(), cudaStreamCaptureModeThreadLocal));
@@ -155,6 +197,8 @@ class CudaDevice final : public Device {
   Card card_;
   OwnedStream stream_ = make_stream();  // of the card that open_device has made this thread's
   OwnedEvent start_, end_;
+  const std::array<OwnedEvent, 4> marks_{make_order(), make_order(), make_order(), make_order()};
+  uint64_t last_mark_ = 0;
   Uploads uploads_{stream_.get()};
 };
 

@@ -29,16 +29,19 @@ class Device {
   virtual const Card& card() const = 0;
   virtual Stream stream() const = 0;
   virtual void use_on_this_thread() {}  // for threads beside the one that makes the calls
-  virtual bool host_addresses_memory() const = 0;
   virtual int64_t available_bytes() const = 0;
   virtual std::unique_ptr<Memory> allocate(int64_t bytes) = 0;  // zero; throws OUT_OF_MEMORY
+  virtual std::unique_ptr<Memory> allocate_host(int64_t bytes) = 0;  // page-locked; by any thread; throws OUT_OF_MEMORY
 
-  // In the order of the calls. An upload returns when the host's memory may be changed, a download when it is written.
+  // In the order of the calls, as Backend says. An upload returns when the host's memory may be changed, a download when it
+  // is written.
   virtual void upload(const void* host, void* device, int64_t bytes) = 0;
   virtual void download(const void* device, void* host, int64_t bytes) = 0;
-  virtual void upload_ahead(const void* host, int64_t bytes) = 0;  // as Backend says
-  virtual void forget_ahead(const void* host) = 0;
-  virtual void wait(const std::function<void()>& meanwhile) = 0;
+  virtual void send(const void* host, void* device, int64_t bytes) = 0;
+  virtual void fetch(const void* device, void* host, int64_t bytes) = 0;
+  virtual uint64_t mark() = 0;
+  virtual bool reached(uint64_t mark) = 0;
+  virtual void wait(uint64_t mark, const std::function<void()>& meanwhile) = 0;
   virtual void copy(const void* from, void* to, int64_t bytes) = 0;
   virtual void clear(void* data, int64_t bytes) = 0;  // to zero
   virtual void synchronize() = 0;

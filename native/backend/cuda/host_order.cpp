@@ -31,9 +31,9 @@ std::vector<uint8_t> pack(const float* nchw, const Shape& shape, Element element
   return stored;
 }
 
-void unpack(const std::vector<uint8_t>& stored, Element element, const Shape& shape, float* nchw) {
-  if (element == Element::bfloat16) unpack_from<bfloat16>(stored.data(), shape, nchw);
-  else unpack_from<float>(stored.data(), shape, nchw);
+void unpack(const void* stored, Element element, const Shape& shape, float* nchw) {
+  if (element == Element::bfloat16) unpack_from<bfloat16>(stored, shape, nchw);
+  else unpack_from<float>(stored, shape, nchw);
 }
 
 }  // namespace vggnet::cuda

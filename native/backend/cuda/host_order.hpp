@@ -7,6 +7,6 @@
 namespace vggnet::cuda {
 
 std::vector<uint8_t> pack(const float* nchw, const Shape&, Element);
-void unpack(const std::vector<uint8_t>& stored, Element, const Shape&, float* nchw);
+void unpack(const void* stored, Element, const Shape&, float* nchw);
 
 }  // namespace vggnet::cuda

@@ -1,5 +1,6 @@
 #pragma once
-// From the host's memory to the card's. What is sent ahead travels on a separate stream while the card computes.
+// From the host's memory to the card's, in the order of a stream of calls.
+#include <array>
 #include <cstdint>
 
 #include "backend/cuda/handle.hpp"
@@ -13,21 +14,30 @@ class Uploads {
   Uploads(const Uploads&) = delete;
   Uploads& operator=(const Uploads&) = delete;
 
-  void upload(const void* host, void* device, int64_t bytes);
-  void send_ahead(const void* host, int64_t bytes);
-  void forget(const void* host);
+  void upload(const void* host, void* device, int64_t bytes);  // the host's memory may change when it returns
+  // From page-locked memory, which must stay as it is until the copy is made. Much of it travels on a stream of its own,
+  // while the calls before it run.
+  void send(const void* host, void* device, int64_t bytes);
 
  private:
-  void* pinned(int64_t bytes);
-  bool was_sent(const void* host, int64_t bytes) const;
+  struct Slot {
+    OwnedEvent copied = make_order();  // what was in it
+    void* data = nullptr;
+  };
 
-  const cudaStream_t stream_;  // of the calls
+  void* room(int64_t bytes);  // at most a slot's
+  bool reserve_buffer(int64_t bytes);
+
+  const cudaStream_t stream_;
+  // A ring of page-locked memory. A slot is used again when all that was in it has been copied.
+  std::array<Slot, 4> slots_;
+  size_t slot_ = 0;
+  int64_t used_ = 0;  // bytes of the slot
+
   OwnedStream copies_ = make_stream();
   OwnedEvent copied_ = make_order(), taken_ = make_order();  // into the card's buffer; out of it
-  void *pinned_ = nullptr, *buffer_ = nullptr;               // of the host, of the card
-  int64_t pinned_bytes_ = 0, buffer_bytes_ = 0;
-  const char* sent_ = nullptr;  // the host's memory that lies in buffer_
-  int64_t sent_bytes_ = 0;
+  void* buffer_ = nullptr;
+  int64_t buffer_bytes_ = 0;
 };
 
 }  // namespace vggnet::cuda

@@ -17,7 +17,7 @@ import { gzipSync } from 'node:zlib'
 import { keepPlans, unpackedFolder } from '../carried.mjs'
 import { endRunning, runLimited } from '../command.mjs'
 import { clocks } from '../machine.mjs'
-import { summaryOf } from './summary.mjs'
+import { mostCharacters, summaryOf } from './summary.mjs'
 
 /**
  * @typedef {{ name: string, words: string[], seconds?: number, cache?: string, environment?: Record<string, string> }} Part
@@ -26,7 +26,7 @@ import { summaryOf } from './summary.mjs'
 
 const defaultTable = path.join(import.meta.dirname, 'parts.json')
 const reserveSeconds = 8
-const leastSeconds = 2
+const leastSeconds = 1
 const longestPlans = 4 << 20
 const secondsBetweenSummaries = 5
 
@@ -103,8 +103,16 @@ export async function runFirst({ root, folder, machine, report, secondsLeft, tab
   let [planned, cut, current] = [0, '', '']
   const results = []
 
+  // a finding of a form that nobody expects stops nothing
+  function textOf() {
+    try {
+      return summaryOf({ machine, results, findings: record.findings(), parts })
+    } catch (error) {
+      return `${JSON.stringify(results, undefined, 1)}\nno summary: ${error.stack}\n`.slice(-mostCharacters)
+    }
+  }
   function summarise() {
-    const summary = summaryOf({ machine, results, findings: record.findings(), parts })
+    const summary = textOf()
     writeFileSync(`${report.file('txt')}.new`, summary)
     renameSync(`${report.file('txt')}.new`, report.file('txt'))
     return summary
@@ -132,10 +140,11 @@ export async function runFirst({ root, folder, machine, report, secondsLeft, tab
 
   record.add('machine', { name: 'machine', ...machine, ...(await clocks()) })
   for (const part of parts) {
-    // what a part leaves of its budget is for those after it
-    planned += part.seconds ?? Number.POSITIVE_INFINITY
-    const spent = atStart - secondsLeft()
-    const limit = Math.min(planned - spent, secondsLeft() - reserveSeconds)
+    const { seconds = Number.POSITIVE_INFINITY } = part
+    // What a part leaves of its budget is for those after it; what it takes too long to end is theirs, to a half.
+    planned += seconds
+    const own = Math.max(planned - (atStart - secondsLeft()), seconds / 2)
+    const limit = Math.min(own, secondsLeft() - reserveSeconds)
     if (cut || limit < leastSeconds) {
       finish(part, { state: cut ? `not run: ${cut}` : 'not run: no time left', seconds: 0, limit: 0 })
       continue

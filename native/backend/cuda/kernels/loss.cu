@@ -16,8 +16,7 @@ constexpr int64_t kParts = 16;  // of an image
 
 // What the soft-max of one image needs: p[i] = exp(x[i] - largest) / sum, and 1 - p[label].
 struct Normaliser {
-  double sum;
-  float largest, wrong;
+  double largest, sum, wrong;
 };
 
 struct Part {
@@ -100,7 +99,7 @@ struct JoinParts {
     }
     const int32_t label = labels[image];
     if (label < 0) {
-      normalisers[image] = {1, 0, 0};
+      normalisers[image] = {0, 1, 0};
       image_results[image] = {0, scores.classes};
       return;
     }
@@ -111,7 +110,7 @@ struct JoinParts {
       image_results[image] = {NAN, scores.classes};
       return;
     }
-    normalisers[image] = {sum, largest, static_cast<float>(others / sum)};
+    normalisers[image] = {largest, sum, others / sum};
     // the label's own share of the sum is exact, so that log p is as well where it is near 0
     image_results[image] = {below < 0 ? log(sum) - below : log1p(others), before};
   }
@@ -153,12 +152,13 @@ struct SoftmaxLossGradient {
     const Division position = divide(item, scores.groups);  // image, group
     const Normaliser normaliser = normalisers[position.whole];
     const int32_t label = labels[position.whole];
-    const float loss_scale = controls->loss_scale, scale = static_cast<float>(loss_scale / normaliser.sum);
+    const float largest = static_cast<float>(normaliser.largest), loss_scale = controls->loss_scale,
+                scale = static_cast<float>(loss_scale / normaliser.sum), of_label = -static_cast<float>(normaliser.wrong) * loss_scale;
     const Floats values = load_group(x, item);
     Floats result;
     for (int i = 0; i < kLanes; ++i) {
       const int64_t c = position.rest * kLanes + i;
-      const float gradient = c == label ? -normaliser.wrong * loss_scale : expf(values.at[i] - normaliser.largest) * scale;
+      const float gradient = c == label ? of_label : expf(values.at[i] - largest) * scale;
       result.at[i] = c < scores.classes && label >= 0 ? gradient : 0;
     }
     store_group(result, dx, item);

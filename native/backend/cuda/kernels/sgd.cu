@@ -60,9 +60,11 @@ VGGNET_HOST_DEVICE inline float next_velocity(float w, float v, float g, const R
   return rule.momentum * v - rule.rate * (g + rule.decay * w);
 }
 
-struct Reset {
+struct CheckResults {
   Results* results;
-  VGGNET_HOST_DEVICE void operator()(int64_t) const { results->not_finite = results->images_not_finite; }
+  VGGNET_HOST_DEVICE void operator()(int64_t) const {
+    if (results->loss - results->loss != 0 || results->images_not_finite) results->not_finite = 1;
+  }
 };
 
 // Of weights and velocities that the last update has left, this is a bound unless Seen says otherwise. kSafe is far enough
@@ -151,7 +153,7 @@ std::vector<Table> tables_of(const std::vector<Segment>& segments) {
 void update(Stream stream, const std::vector<Segment>& segments, int64_t list, const Arenas& arenas, void* copy, Seen* seen,
             const Feed& feed) {
   const std::vector<Table> tables = tables_of(segments);
-  launch(stream, 1, Reset{feed.results});
+  launch(stream, 1, CheckResults{feed.results});
   for (const Table& table : tables)
     launch(stream, table.items, FindOverflow{table, arenas, list, seen, feed.controls, feed.results});
   for (const Table& table : tables)
