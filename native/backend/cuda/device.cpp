@@ -139,7 +139,10 @@ class CudaDevice final : public Device {
 
   bool reached(uint64_t mark) override {
     const cudaError_t status = cudaEventQuery(event_of(mark));
-    if (status == cudaErrorNotReady) return false;
+    if (status == cudaErrorNotReady) {
+      cudaGetLastError();  // or the next kernel's launch would report it
+      return false;
+    }
     VGGNET_CUDA_CHECK(status);
     return true;
   }
