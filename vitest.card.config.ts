@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config'
 import { LineReporter } from './scripts/gpu/line-reporter.mjs'
 import everyday from './vitest.config.js'
 
-/** `scripts/gpu-check --part tests`: what a card must pass; choosing plans for a shape takes seconds. */
+/** `scripts/gpu-check --part first` and `tests`: what a card must pass; choosing plans for a shape takes seconds. */
 export default defineConfig({
   test: {
     ...everyday.test,

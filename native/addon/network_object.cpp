@@ -121,7 +121,7 @@ Napi::Value NetworkObject::create(const Napi::CallbackInfo& info) {
   return guarded(env, [&]() -> Napi::Value {
     const Napi::Object given = object_of(info);
     auto layers = layers_of(given, "layers");
-    const DeviceOptions device = device_options(given);
+    DeviceOptions device = device_options(given);
     NetworkOptions options;
     options.seed = static_cast<uint64_t>(count_of(given, "seed"));
     options.exact = truth_of(given, "exact");
@@ -130,7 +130,7 @@ Napi::Value NetworkObject::create(const Napi::CallbackInfo& info) {
     const Napi::Object object = env.GetInstanceData<Environment>()->network_class.New({});
     NetworkObject* self = Unwrap(object);
     self->deterministic_ = device.deterministic;
-    options.ending = &self->worker_->ending();
+    device.ending = options.ending = &self->worker_->ending();
     auto make = [self, layers = std::move(layers), device, options] {
       OpenedBackend opened = open_backend(device);
       self->device_reason_ = opened.reason;

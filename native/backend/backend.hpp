@@ -8,12 +8,14 @@
 // max(relu(x)) = relu(max(x)): what is pooled from a rectified tensor counts as rectified, and the pool does not mask.
 //
 // Padding. What a device stores beyond the logical shape is zero and stays zero: in activations, gradients, parameters.
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "layer/layer.hpp"
+#include "tensor/error.hpp"
 #include "tensor/tensor.hpp"
 
 namespace vggnet {
@@ -145,7 +147,6 @@ class Backend {
   virtual int threads() const = 0;                  // of the host
   // Whether preparing a new shape takes longer than many runs: a smaller batch is then better run padded to a known one.
   virtual bool prefers_known_shapes() const = 0;
-  virtual bool host_addresses_memory() const = 0;   // whether what it allocates can be read by the host as it is
   virtual int64_t available_bytes() const = 0;      // what could be allocated now
   virtual std::unique_ptr<Memory> allocate(int64_t bytes) = 0;  // throws OUT_OF_MEMORY
   // Memory of the host that the device's own copies can use (page-locked for a GPU), not zero. Called by any thread;
@@ -203,7 +204,12 @@ struct DeviceOptions {
   int threads = 0;     // 0: all that this process may use
   std::optional<Precision> precision = std::nullopt;  // nothing: the device's default
   bool deterministic = false;          // equal runs give equal bits
+  const std::atomic<bool>* ending = nullptr;  // while it is true, calls end with DISPOSED at the next stage or plan
 };
+
+inline void check_ending(const std::atomic<bool>* ending) {
+  if (ending && *ending) throw Error(kDisposed, "the JavaScript thread of this network is ending");
+}
 
 struct OpenedBackend {
   std::unique_ptr<Backend> backend;

@@ -127,8 +127,7 @@ bool Execution::is_bound(const void* arena, Parameters& parameters) const {
 void Execution::bind(void* arena, Parameters& parameters, const Controls* controls, Results* results) {
   if (is_bound(arena, parameters)) return;
   float* gradients = plan_.options.training ? parameters.arena(Role::gradient) : nullptr;
-  arena_ = arena;
-  gradient_arena_ = gradients;
+  arena_ = nullptr;  // until all stages are bound
   recordings = {};
 
   feed_ = {at(arena, images_life_),
@@ -176,8 +175,11 @@ void Execution::bind(void* arena, Parameters& parameters, const Controls* contro
       }
     }
     binding.feed = feed_;
+    check_ending(ending_);  // a stage may try plans for seconds
     stages_[i]->bind(binding);
   }
+  arena_ = arena;
+  gradient_arena_ = gradients;
 }
 
 void Execution::refresh(uint64_t parameters_version) {
@@ -187,16 +189,15 @@ void Execution::refresh(uint64_t parameters_version) {
 }
 
 void Execution::begin_event([[maybe_unused]] int event) {
-  if (ending_ && *ending_) throw Error(kDisposed, "the JavaScript thread of this network is ending");
+  check_ending(ending_);
 #ifdef VGGNET_DEBUG
-  if (backend_.host_addresses_memory()) poison(arena_, lifetimes_, event);
+  poison(backend_, arena_, lifetimes_, event);
 #endif
 }
 
 void Execution::end_event([[maybe_unused]] int event, [[maybe_unused]] size_t stage) {
 #ifdef VGGNET_DEBUG
-  if (backend_.host_addresses_memory())
-    check_sentinels(arena_, lifetimes_, event, name_of(plan_.stages[stage].layer).c_str());
+  check_sentinels(backend_, arena_, lifetimes_, event, name_of(plan_.stages[stage].layer).c_str());
 #endif
 }
 

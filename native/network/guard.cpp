@@ -1,6 +1,6 @@
 #include "network/guard.hpp"
 
-#include <cstring>
+#include <algorithm>
 
 #include "tensor/error.hpp"
 
@@ -12,22 +12,22 @@ constexpr unsigned char kNaN = 0xFF;  // four of them are a float32 NaN
 
 }  // namespace
 
-void poison(void* arena, const std::vector<Lifetime>& lives, int event) {
+void poison(Backend& backend, void* arena, const std::vector<Lifetime>& lives, int event) {
   for (const Lifetime& life : lives) {
     if (life.first != event) continue;
-    auto* begin = static_cast<unsigned char*>(arena) + life.offset;
-    std::memset(begin, kNaN, life.bytes - kGuardBytes);
-    std::memset(begin + life.bytes - kGuardBytes, kSentinel, kGuardBytes);
+    std::vector<unsigned char> bytes(life.bytes, kNaN);
+    std::fill(bytes.end() - kGuardBytes, bytes.end(), kSentinel);
+    backend.upload(bytes.data(), static_cast<char*>(arena) + life.offset, life.bytes);
   }
 }
 
-void check_sentinels(const void* arena, const std::vector<Lifetime>& lives, int event, const char* stage) {
+void check_sentinels(Backend& backend, const void* arena, const std::vector<Lifetime>& lives, int event, const char* stage) {
   for (const Lifetime& life : lives) {
     if (life.first < 0 || life.first > event || life.last < event) continue;
-    const auto* end = static_cast<const unsigned char*>(arena) + life.offset + life.bytes;
-    for (const auto* byte = end - kGuardBytes; byte < end; ++byte)
-      if (*byte != kSentinel)
-        throw Error(kInternal, std::string("stage '") + stage + "' wrote beyond the end of tensor '" + life.name + "'");
+    std::vector<unsigned char> guard(kGuardBytes);
+    backend.download(static_cast<const char*>(arena) + life.offset + life.bytes - kGuardBytes, guard.data(), kGuardBytes);
+    if (!std::ranges::all_of(guard, [](unsigned char byte) { return byte == kSentinel; }))
+      throw Error(kInternal, std::string("stage '") + stage + "' wrote beyond the end of tensor '" + life.name + "'");
   }
 }
 

@@ -20,7 +20,7 @@ struct NetworkOptions {
   uint64_t seed = 0;  // of dropout
   bool exact = false;
   int64_t memory_limit = 0;  // bytes; 0: what the device has
-  const std::atomic<bool>* ending = nullptr;  // while it is true, calls end with DISPOSED before their next stage
+  const std::atomic<bool>* ending = nullptr;  // as DeviceOptions::ending
 };
 
 class Network {

@@ -21,6 +21,7 @@ import { compileLibrary } from '../setup/compile.mjs'
 import { buildCuda } from '../setup/cuda.mjs'
 import { buildNative, builds, nativeHash, oneDnnFolder, productsOf } from '../setup/native.mjs'
 import { SetupProblem } from '../setup/problem.mjs'
+import { hashOf, stampHolds, writeStamp } from '../setup/stamp.mjs'
 import { fetched } from '../setup/wheel.mjs'
 import { buildsArchive, carryFolder, cudaProduct } from './carried.mjs'
 
@@ -108,8 +109,8 @@ const pinFiles = ['package-lock.json', 'lib/platform/wheels/pins.mjs', 'scripts/
 
 async function packPackages(root, carry) {
   const archive = path.join(carry, 'packages.tar.xz')
-  const changed = (file) => statSync(path.join(root, file)).mtimeMs > statSync(archive).mtimeMs
-  if (existsSync(archive) && !pinFiles.some(changed)) return
+  const [stamp, hash] = [path.join(carry, 'packages.stamp'), hashOf(root, pinFiles)]
+  if (existsSync(archive) && stampHolds(stamp, hash)) return
   await announce('packages, oneDNN and headers', async () => {
     const names = closureOf([...wanted, ...headers], (name) => installedDependencies(root, name))
     const stage = mkdtempSync(path.join(tmpdir(), 'vggnet-carry-'))
@@ -129,6 +130,7 @@ async function packPackages(root, carry) {
       const excluded = left.map((name) => `--exclude=${name}`)
       writeFileSync(path.join(carry, 'names.txt'), `${names.join('\n')}\n`)
       packFolder(archive, [...excluded, '-C', root, ...folders, '-C', stage, 'cache'])
+      writeStamp(stamp, hash, [])
     } finally {
       rmSync(stage, { recursive: true, force: true })
     }

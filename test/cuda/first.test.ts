@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { beforeAll, expect, test } from 'vitest'
 import { pathOf } from '../../lib/platform/wheels/python.mjs'
+import { summaryOf } from '../../scripts/gpu/first/summary.mjs'
 import { packBuilds } from '../../scripts/gpu/pack.mjs'
 import { oneDnnFolder } from '../../scripts/setup/native.mjs'
 import { root } from '../setup/command.js'
@@ -205,4 +206,29 @@ test('a machine without compilers runs what was packed', async () => {
   const { output, errors } = await ended
   expect(statesOf(lines()), output + errors).toEqual({ smoke: 'done', tests: 'done' })
   expect(errors).toBe('gpu-check: the binaries come from .gpu-carry\n')
+})
+
+test('the summary is short, whatever was found', () => {
+  const words = 'a word and another, '.repeat(40)
+  const findings = Array.from({ length: 500 }, (_, index) => [
+    { part: 'tests', file: 'test/device/x.test.ts', name: words, state: 'failed', error: words },
+    {
+      part: 'training',
+      name: 'plan',
+      graph: `${index} ${words}`,
+      plan: words,
+      chosen: index % 2 === 0,
+      refused: words,
+    },
+    { part: 'training', name: 'error', error: `${words}\n${words}` },
+    { part: 'tests', name: 'error', error: words },
+    { part: 'training', name: 'queued' },
+  ]).flat()
+  const results = [{ part: 'training', state: 'time limit', seconds: 1, limit: 1, error: words }]
+  const parts = [...results, { part: 'tests' }].map(({ part }) => ({ name: part }))
+  const summary = summaryOf({ machine: { card: words }, parts, findings, results })
+  expect(summary.length).toBeLessThan(10_000)
+  expect(summary).toContain('training: time limit')
+  expect(summary).toContain('tests: no end until now')
+  expect(summary).toMatch(/\d+ more in first.jsonl\n$/)
 })

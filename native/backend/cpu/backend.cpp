@@ -36,7 +36,6 @@ class CpuBackend final : public Backend {
   Precision precision() const override { return Precision::float32; }
   int threads() const override { return threads_; }
   bool prefers_known_shapes() const override { return false; }
-  bool host_addresses_memory() const override { return true; }
   int64_t available_bytes() const override { return cpu::available_bytes(); }
   std::unique_ptr<Memory> allocate(int64_t bytes) override { return cpu::allocate(bytes); }
   void upload(const void* host, void* device, int64_t bytes) override { std::memcpy(device, host, bytes); }

@@ -36,7 +36,7 @@ class CudaBackend final : public Backend {
         setting_{precision_of(options, device_.get()), options.deterministic} {
     setting_.parameters = &parameters_;
     if (!device_) return;
-    convolutions_ = make_convolution_plans(*device_);
+    convolutions_ = make_convolution_plans(*device_, options.ending);
     products_ = make_product_plans(*device_);
     setting_.device = device_.get();
     setting_.convolutions = convolutions_.get();
@@ -53,7 +53,6 @@ class CudaBackend final : public Backend {
   int threads() const override { return 1; }
   // In deterministic mode the bits of a batch must not depend on which batches came before it.
   bool prefers_known_shapes() const override { return !setting_.deterministic; }
-  bool host_addresses_memory() const override { return device().host_addresses_memory(); }
   int64_t available_bytes() const override { return device().available_bytes(); }
   std::unique_ptr<Memory> allocate(int64_t bytes) override { return device().allocate(bytes); }
 

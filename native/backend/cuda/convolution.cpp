@@ -25,10 +25,9 @@ class ConvolutionPasses {
       weights_count_ = graph.k * graph.kernel_h * graph.kernel_w * graph.c;
       part_bytes_ = round_up(4 * weights_count_, kPart);
     }
-    if (context.wants_bias_gradient || sums()) {
-      const int64_t rows = std::max(output_rows(), input_rows()), columns = std::max(graph.k, graph.c);
-      part_bytes_ = std::max(part_bytes_, round_up(partial_sums_bytes(rows, columns), kPart));
-    }
+    if (context.wants_bias_gradient)
+      part_bytes_ = std::max(part_bytes_, round_up(partial_sums_bytes(output_rows(), graph.k), kPart));
+    if (sums()) part_bytes_ = std::max(part_bytes_, sums_bytes() + round_up(partial_sums_bytes(input_rows(), graph.c), kPart));
   }
 
   void describe(Requirements& requirements) const {
@@ -53,6 +52,7 @@ class ConvolutionPasses {
     operands_.mask = binding.input.data;
     operands_.dw = binding.grad_weight;
     operands_.sums = reinterpret_cast<float*>(part_);
+    operands_.partial = static_cast<char*>(part_) + sums_bytes();
 
     forward_ = choose(graphs_.forward);
     if (graphs_.weight_gradient && binding.grad_weight) {
@@ -78,6 +78,7 @@ class ConvolutionPasses {
   bool sums() const { return graphs_.input_gradient && graphs_.input_gradient->sums_gradient; }
   int64_t output_rows() const { return graphs_.forward.n * graphs_.forward.out_h() * graphs_.forward.out_w(); }
   int64_t input_rows() const { return graphs_.forward.n * graphs_.forward.h * graphs_.forward.w; }
+  int64_t sums_bytes() const { return round_up(4 * graphs_.forward.c, kPart); }
 
   ConvolutionPlan* choose(const ConvolutionGraph& graph) {
     return &setting_.convolutions->choose(graph, operands_, binding_.workspace);
@@ -91,23 +92,20 @@ class ConvolutionPasses {
     add(setting_.stream(), operands.dw, binding_.grad_weight, weights_count_);
   }
 
-  // The sum goes through scratch that is zero before: it is correct whether cuDNN adds to it or overwrites it.
   void give_input_gradient(Gradients gradients) {
-    const int64_t channels = graphs_.forward.c;
-    if (sums()) setting_.device->clear(operands_.sums, 4 * channels);
-    input_gradient_->run(operands_, binding_.workspace);
-    if (masks_apart(context_, setting_))
-      mask(setting_.stream(), setting_.element(), operands_.dx, operands_.x, context_.mask_scale, operands_.dx,
-           input_rows() * channels);
-    if (!sums() || !binding_.grad_bias_below) return;
-    if (gradients == Gradients::overwrite) setting_.device->copy(operands_.sums, binding_.grad_bias_below, 4 * channels);
-    else add(setting_.stream(), operands_.sums, binding_.grad_bias_below, channels);
+    ConvolutionOperands operands = operands_;
+    const bool adds = gradients == Gradients::accumulate;
+    if (sums() && binding_.grad_bias_below && !adds) operands.sums = binding_.grad_bias_below;
+    input_gradient_->run(operands, binding_.workspace);
+    if (sums() && binding_.grad_bias_below && adds)
+      add(setting_.stream(), operands.sums, binding_.grad_bias_below, graphs_.forward.c);
   }
 
   const Setting setting_;
   const Context context_;
   const ConvolutionGraphs graphs_;
-  int64_t scratch_bytes_ = 0, part_bytes_ = 0;  // of the workspace: cuDNN's, then a weight gradient or sums
+  // of the workspace: cuDNN's, then a weight gradient, or sums and their scratch
+  int64_t scratch_bytes_ = 0, part_bytes_ = 0;
   int64_t weights_count_ = 0;
   Binding binding_;
   ConvolutionOperands operands_;
@@ -222,10 +220,9 @@ ConvolutionGraphs graphs_of(const Convolution& layer, const Shape& input, const 
   if (context.training && context.wants_input_gradient) {
     graphs.input_gradient = graph;
     graphs.input_gradient->direction = Direction::input_gradient;
-    graphs.input_gradient->mask = context.mask_input && !masks_apart(context, setting);
-    // cuDNN sums with atomics
-    graphs.input_gradient->sums_gradient = context.may_give_bias_gradient_below && graphs.input_gradient->mask &&
-                                           setting.precision == Precision::bf16 && !setting.deterministic;
+    graphs.input_gradient->mask = context.mask_input;
+    graphs.input_gradient->mask_scale = context.mask_input ? context.mask_scale : 1;
+    graphs.input_gradient->sums_gradient = context.may_give_bias_gradient_below && context.mask_input;
   }
   return graphs;
 }

@@ -1,5 +1,6 @@
 #pragma once
 // Which cuDNN graphs a convolution makes: pure, so that the check without a card builds exactly those that run.
+#include <optional>
 #include <vector>
 
 #include "backend/cuda/stages.hpp"
@@ -14,11 +15,5 @@ struct ConvolutionGraphs {
 };
 
 ConvolutionGraphs graphs_of(const Convolution&, const Shape& input, const Context&, const Setting&);
-
-// A mask that the graph does not apply: because the gradient is scaled too, or because in float32 cuDNN then has nothing
-// but its slowest engine.
-inline bool masks_apart(const Context& context, const Setting& setting) {
-  return context.mask_input && (context.mask_scale != 1 || setting.precision == Precision::float32);
-}
 
 }  // namespace vggnet::cuda

@@ -31,9 +31,34 @@ std::string ConvolutionGraph::text() const {
   add("p", padding);
   text += std::string(" ") + name_of(precision);
   const auto flag = [&](bool set, const char* name) { text += set ? std::string(" ") + name : ""; };
-  flag(bias, "bias"), flag(relu, "relu"), flag(mask, "mask"), flag(sums_gradient, "sums");
+  flag(bias, "bias"), flag(relu, "relu"), flag(mask, "mask");
+  if (mask_scale != 1) text += " x" + std::to_string(mask_scale);
+  flag(sums_gradient, "sums");
   flag(deterministic, "deterministic"), flag(exact, "exact");
   return text;
+}
+
+std::vector<Alternative> alternatives_of(const ConvolutionGraph& wanted) {
+  std::vector<Alternative> alternatives;
+  ConvolutionGraph graph = wanted;
+  const auto add = [&](const char* name, bool last_resort) { alternatives.push_back({name, graph, last_resort}); };
+  if (wanted.direction == Direction::forward) {
+    add("fused", false);
+    graph.relu = false;
+    if (wanted.relu && wanted.bias) add("bias", true);
+    graph.bias = false;
+    if (wanted.relu || wanted.bias) add("plain", true);
+    return alternatives;
+  }
+  // In float32 cuDNN has nothing with a mask but its slowest engine; it sums with atomics.
+  const bool masks = wanted.mask && wanted.mask_scale == 1 && wanted.precision != Precision::float32;
+  if (masks && wanted.sums_gradient && !wanted.deterministic) add("fused", false);
+  graph.sums_gradient = false;
+  if (masks) add("mask", false);
+  graph.mask = false;
+  graph.mask_scale = 1;
+  add(wanted.direction == Direction::weight_gradient ? "fused" : "plain", false);
+  return alternatives;
 }
 
 // In bf16 no plan has been seen to want 32 MiB. In float32, and here and there in tf32, many want two or three times the

@@ -1,80 +1,58 @@
-// Chooses a plan for each graph: one that was chosen before, from memory or disk, or the fastest right one.
+// Chooses a plan for each graph: one that was chosen before, from memory or disk, or the best that a search finds.
 #include <algorithm>
-#include <cstdlib>
 #include <map>
+#include <sstream>
 #include <string_view>
 
-#include "backend/cuda/convolution_description.hpp"
-#include "backend/cuda/kernels/elements.hpp"
-#include "backend/cuda/plan_builders.hpp"
 #include "backend/cuda/plan_cache.hpp"
-#include "backend/cuda/plan_trial.hpp"
+#include "backend/cuda/plan_search.hpp"
 #include "tensor/error.hpp"
 
 namespace vggnet::cuda {
 namespace {
 
-// Plans of one graph that are tried.
-int64_t plans_to_try() {
-  const char* text = std::getenv("VGGNET_CUDA_PLANS");
-  if (!text || !*text) return 12;
-  char* end;
-  const int64_t number = std::strtoll(text, &end, 10);
-  if (*end || number < 1)
-    throw Error(kInvalidArgument, std::string("VGGNET_CUDA_PLANS must be a number from 1, not '") + text + "'");
-  return number;
-}
-
-// Why each plan was rejected, reported where none is right.
-class Rejections {
- public:
-  void add(const std::string& plan, const std::string& reason) {
-    if (text_.size() < kLongest) text_ += "; " + plan + ": " + reason;
-  }
-  const std::string& text() const { return text_; }
-
- private:
-  static constexpr size_t kLongest = 4000;
-  std::string text_;
+// A choice as one value of the cache: lines of text, then the plan as cuDNN serializes it.
+struct Choice {
+  std::string alternative, plan;
+  SearchExtent extent;
+  std::vector<uint8_t> serialized;
 };
 
-// A name and a plan as one value of the cache.
-std::vector<uint8_t> value_of(const BuiltPlan& plan) {
-  std::vector<uint8_t> value(plan.name().begin(), plan.name().end());
-  value.push_back('\n');
-  const std::vector<uint8_t> serialized = plan.serialized();
-  value.insert(value.end(), serialized.begin(), serialized.end());
+constexpr std::string_view kFormat = "choice 2";
+
+std::vector<uint8_t> value_of(const Choice& choice) {
+  const SearchExtent& extent = choice.extent;
+  std::ostringstream head;
+  head << kFormat << '\n' << choice.alternative << '\n' << choice.plan << '\n' << extent.searched << ' ' << extent.offered
+       << ' ' << extent.cut_by_plans << ' ' << extent.cut_by_time << ' ' << extent.limits.plans << ' '
+       << extent.limits.seconds << '\n';
+  const std::string text = head.str();
+  std::vector<uint8_t> value(text.begin(), text.end());
+  value.insert(value.end(), choice.serialized.begin(), choice.serialized.end());
   return value;
 }
 
-// In the cache instead of a plan: the ReLU is a separate pass.
-constexpr std::string_view kReluApart = "relu apart\n";
-
-// A plan of the same graph without its ReLU, and our kernel.
-class RectifiedPlan final : public ConvolutionPlan {
- public:
-  RectifiedPlan(Device& device, const ConvolutionGraph& graph, ConvolutionPlan& bare)
-      : device_(device), element_(element_of(graph.precision)),
-        count_(graph.n * graph.out_h() * graph.out_w() * graph.k), bare_(bare), name_(bare.name() + ", relu apart") {}
-  const std::string& name() const override { return name_; }
-
-  void run(const ConvolutionOperands& operands, void* workspace) override {
-    bare_.run(operands, workspace);
-    rectify(device_.stream(), element_, operands.y, operands.y, count_);
-  }
-
- private:
-  Device& device_;
-  const Element element_;
-  const int64_t count_;
-  ConvolutionPlan& bare_;
-  const std::string name_;
-};
+// Nothing where it is of another version.
+std::optional<Choice> choice_of(const std::vector<uint8_t>& value) {
+  std::istringstream stream(std::string(value.begin(), value.end()));
+  Choice choice;
+  SearchExtent& extent = choice.extent;
+  std::string format, line;
+  if (!std::getline(stream, format) || format != kFormat || !std::getline(stream, choice.alternative) ||
+      !std::getline(stream, choice.plan) || !std::getline(stream, line))
+    return std::nullopt;
+  std::istringstream numbers(line);
+  numbers >> extent.searched >> extent.offered >> extent.cut_by_plans >> extent.cut_by_time >> extent.limits.plans >>
+      extent.limits.seconds;
+  if (!numbers) return std::nullopt;
+  choice.serialized.assign(value.begin() + stream.tellg(), value.end());
+  return choice;
+}
 
 class TriedPlans final : public ConvolutionPlans {
  public:
-  explicit TriedPlans(Device& device)
-      : device_(device), cache_(plan_cache_folder()), most_(plans_to_try()), builders_(device) {}
+  TriedPlans(Device& device, const std::atomic<bool>* ending)
+      : device_(device), ending_(ending), cache_(plan_cache_folder()), limits_(search_limits()), builders_(device, ending) {}
 
   ConvolutionPlan& choose(const ConvolutionGraph& graph, const ConvolutionOperands& operands, void* workspace) override {
     std::unique_ptr<ConvolutionPlan>& plan = chosen_[graph.text()];
@@ -83,25 +61,12 @@ class TriedPlans final : public ConvolutionPlans {
   }
 
  private:
-  std::unique_ptr<ConvolutionPlan> find(const ConvolutionGraph& graph, const ConvolutionOperands& operands,
-                                        void* workspace) {
-    const auto known = cache_.find(key(graph));
-    const bool apart = known && std::ranges::equal(*known, kReluApart);
-    Rejections rejections;
-    if (!apart) {
-      PlanTrial trial(device_, graph, operands, workspace);
-      if (known)
-        if (auto plan = restored(graph, *known, trial)) return plan;
-      if (auto plan = fastest(graph, trial, rejections)) {
-        remember(graph, *plan);
-        return plan;
-      }
-      if (!graph.relu) throw Error(kInternal, "cuDNN has no plan that is right for " + graph.text() + rejections.text());
-    }
-    ConvolutionGraph bare = graph;
-    bare.relu = false;
-    auto plan = std::make_unique<RectifiedPlan>(device_, graph, choose(bare, operands, workspace));
-    if (!apart) cache_.keep(key(graph), {kReluApart.begin(), kReluApart.end()});
+  std::unique_ptr<CompletedPlan> find(const ConvolutionGraph& graph, const ConvolutionOperands& operands, void* workspace) {
+    PlanTrial trial(device_, graph, operands, workspace);
+    if (auto plan = restored(graph, trial)) return plan;
+    PlanSearch search(device_, builders_, trial, limits_, ending_);
+    auto plan = search.choose();
+    remember(graph, *plan, search.extent());
     return plan;
   }
 
@@ -112,59 +77,63 @@ class TriedPlans final : public ConvolutionPlans {
            std::to_string(card.multiprocessors) + "\ndriver " + std::to_string(card.driver) + "\n" + builders_.cudnn().version() + "\n";
   }
 
-  std::unique_ptr<BuiltPlan> restored(const ConvolutionGraph& graph, const std::vector<uint8_t>& value,
-                                      PlanTrial& trial) {
-    const auto end = std::ranges::find(value, '\n');
-    if (end == value.end()) return nullptr;
+  // Null where there is none, where it is not right any more, and where more is to be searched than then.
+  std::unique_ptr<CompletedPlan> restored(const ConvolutionGraph& graph, PlanTrial& trial) {
+    const auto start = Clock::now();
+    const auto value = cache_.find(key(graph));
+    const auto choice = value ? choice_of(*value) : std::nullopt;
+    if (!choice || !choice->extent.suffices(limits_)) return nullptr;
+    const std::vector<Alternative> alternatives = alternatives_of(graph);
+    const auto alternative = std::ranges::find(alternatives, choice->alternative, &Alternative::name);
+    if (alternative == alternatives.end()) return nullptr;
+
+    PlanLine line = line_of(graph, alternative->name, choice->plan);
+    line.source = "cache";
+    std::unique_ptr<CompletedPlan> plan;
     try {
-      auto plan = builders_.cudnn().restore(graph, std::string(value.begin(), end), std::vector<uint8_t>(end + 1, value.end()));
-      if (plan->workspace_bytes() <= workspace_bytes(graph) && !trial.fault(*plan)) return plan;
+      auto built = builders_.cudnn().restore(alternative->graph, choice->plan, choice->serialized);
+      line.build_s = seconds_since(start);
+      line.workspace = built->workspace_bytes();
+      if (*line.workspace > workspace_bytes(graph)) throw Error(kInternal, "its workspace has become larger than what is planned");
+      plan = std::make_unique<CompletedPlan>(device_, graph, *alternative, std::move(built));
+      const Verdict verdict = trial.check(*plan);
+      line.error = verdict.error;
+      line.refused = verdict.fault;
     } catch (const Error& error) {
       if (std::string_view(error.code()) == kDeviceLost) throw;
+      line.refused = std::string("cannot be restored: ") + error.what();
     }
-    return nullptr;  // tried again
+    line.chosen = line.refused.empty();
+    line.searched = choice->extent.searched;
+    line.offered = choice->extent.offered;
+    line.seconds = seconds_since(start);
+    log_plan(line);
+    return line.chosen ? std::move(plan) : nullptr;
   }
 
-  void remember(const ConvolutionGraph& graph, const BuiltPlan& plan) {
+  void remember(const ConvolutionGraph& graph, const CompletedPlan& plan, const SearchExtent& extent) {
     try {
-      cache_.keep(key(graph), value_of(plan));
-    } catch (const Error&) {  // not every plan can be serialized
+      cache_.keep(key(graph), value_of({plan.alternative(), plan.built().name(), extent, plan.built().serialized()}));
+    } catch (const Error& error) {
+      PlanLine line = line_of(graph, plan.alternative(), plan.built().name());
+      line.source = "cache";
+      line.refused = std::string("cannot be kept: ") + error.what();
+      log_plan(line);
     }
-  }
-
-  std::unique_ptr<BuiltPlan> fastest(const ConvolutionGraph& graph, PlanTrial& trial, Rejections& rejections) {
-    for (Heuristics heuristics : {Heuristics::first, Heuristics::fallback})
-      if (auto plan = fastest(graph, heuristics, trial, rejections)) return plan;
-    return nullptr;
-  }
-
-  std::unique_ptr<BuiltPlan> fastest(const ConvolutionGraph& graph, Heuristics heuristics, PlanTrial& trial,
-                                     Rejections& rejections) {
-    std::unique_ptr<BuiltPlan> best;
-    double best_time = 0;
-    for (BuildResult& result : builders_.build(graph, heuristics, most_)) {
-      const auto fault = result.plan ? trial.fault(*result.plan) : std::optional(result.fault);
-      if (fault) {
-        rejections.add(result.name, *fault);
-        continue;
-      }
-      const double time = trial.milliseconds(*result.plan);
-      if (best && time >= best_time) continue;
-      best = std::move(result.plan);
-      best_time = time;
-    }
-    return best;
   }
 
   Device& device_;
+  const std::atomic<bool>* const ending_;
   const PlanCache cache_;
-  const int64_t most_;
+  const SearchLimits limits_;
   PlanBuilders builders_;  // outlive the plans
   std::map<std::string, std::unique_ptr<ConvolutionPlan>> chosen_;
 };
 
 }  // namespace
 
-std::unique_ptr<ConvolutionPlans> make_convolution_plans(Device& device) { return std::make_unique<TriedPlans>(device); }
+std::unique_ptr<ConvolutionPlans> make_convolution_plans(Device& device, const std::atomic<bool>* ending) {
+  return std::make_unique<TriedPlans>(device, ending);
+}
 
 }  // namespace vggnet::cuda

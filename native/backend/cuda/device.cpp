@@ -89,7 +89,6 @@ class CudaDevice final : public Device {
   const Card& card() const override { return card_; }
   Stream stream() const override { return stream_.get(); }
   void use_on_this_thread() override { VGGNET_CUDA_CHECK(cudaSetDevice(card_.index)); }
-  bool host_addresses_memory() const override { return false; }
   int64_t available_bytes() const override { return std::max<int64_t>(0, free_bytes() - kLeftFree); }
 
   // Not part of the memory reported as available: trying plans uses the last of it.
@@ -140,7 +139,7 @@ class CudaDevice final : public Device {
   bool reached(uint64_t mark) override {
     const cudaError_t status = cudaEventQuery(event_of(mark));
     if (status == cudaErrorNotReady) {
-      cudaGetLastError();  // or the next kernel's launch would report it
+      cudaGetLastError();  // "not ready" is kept too, and the next launch would report it
       return false;
     }
     VGGNET_CUDA_CHECK(status);

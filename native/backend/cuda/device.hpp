@@ -29,7 +29,6 @@ class Device {
   virtual const Card& card() const = 0;
   virtual Stream stream() const = 0;
   virtual void use_on_this_thread() {}  // for threads beside the one that makes the calls
-  virtual bool host_addresses_memory() const = 0;
   virtual int64_t available_bytes() const = 0;
   virtual std::unique_ptr<Memory> allocate(int64_t bytes) = 0;  // zero; throws OUT_OF_MEMORY
   virtual std::unique_ptr<Memory> allocate_host(int64_t bytes) = 0;  // page-locked; by any thread; throws OUT_OF_MEMORY

@@ -15,7 +15,6 @@ class ProductStage final : public LinearStage {
  public:
   ProductStage(const Linear& layer, const Shape& input, const Context& context, const Setting& setting)
       : LinearStage(layer, input, context, setting) {
-    masks_apart_ = context.mask_input;
     lay_out(kProductWorkspaceBytes, 0);
     requirements_.algorithm = "cublasLt";
   }
@@ -100,7 +99,12 @@ class ProductStage final : public LinearStage {
     if (bias && !sums) sum_output_gradient(bias);
   }
 
-  void write_input_gradient() override { input_gradient_->run(input_operands_, binding_.workspace); }
+  void write_input_gradient() override {
+    input_gradient_->run(input_operands_, binding_.workspace);
+    void* const dx = input_operands_.d;
+    if (context_.mask_input)
+      mask(setting_.stream(), setting_.element(), dx, binding_.input.data, context_.mask_scale, dx, rows_ * columns_);
+  }
 
   // Of the elements of the output.
   const void* bias() const {
@@ -126,7 +130,6 @@ LinearStage::LinearStage(const Linear& layer, const Shape& input, const Context&
       outputs_(padded(layer.outputs)),
       rows_(shape_.n * shape_.h * shape_.w),
       columns_(layer.window_h * layer.window_w * padded(input.c)),
-      input_elements_(stored_elements(input)),
       result_(element_of(setting.precision, context.output_storage)) {
   const bool drops = context.training && layer.dropout > 0;
   VGGNET_ASSERT(!drops || !layer.relu.empty());  // the stage above masks by output > 0, which must hold both
@@ -163,9 +166,6 @@ void LinearStage::backward(Gradients gradients) {
   if (wants_parameter_gradients() && binding_.grad_weight) give_parameter_gradients(gradients);
   if (!binding_.grad_input) return;
   write_input_gradient();
-  if (masks_apart_)
-    mask(setting_.stream(), setting_.element(), binding_.grad_input.data, binding_.input.data, context_.mask_scale,
-         binding_.grad_input.data, input_elements_);
 }
 
 void LinearStage::give_parameter_gradients(Gradients gradients) {

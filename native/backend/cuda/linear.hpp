@@ -26,7 +26,7 @@ class LinearStage : public Stage {
   virtual void choose_plans() = 0;
   virtual void write_output() = 0;                                         // all but dropout
   virtual void write_parameter_gradients(float* weight, float* bias) = 0;  // bias: null where it is not wanted
-  virtual void write_input_gradient() = 0;                                 // masked, unless masks_apart_
+  virtual void write_input_gradient() = 0;                                 // masked
 
   // The constructor of a class that knows its library calls it.
   void lay_out(int64_t library_bytes, int64_t forward_scratch_bytes);
@@ -43,9 +43,7 @@ class LinearStage : public Stage {
   const Setting setting_;
   const Shape shape_;                       // of the output
   const int64_t outputs_, rows_, columns_;  // padded; positions of the window; elements that it sees
-  const int64_t input_elements_;
   const Element result_;  // of the output
-  bool masks_apart_ = false;
   Binding binding_;
 
  private:

@@ -12,7 +12,6 @@ class SlidingStage final : public LinearStage {
   SlidingStage(const Linear& layer, const Shape& input, const Context& context, const Setting& setting,
                const ConvolutionGraphs& graphs)
       : LinearStage(layer, input, context, setting), graphs_(graphs), converts_(result_ != setting.element()) {
-    masks_apart_ = context.mask_input && !(graphs.input_gradient && graphs.input_gradient->mask);
     int64_t library_bytes = 0;
     for (const ConvolutionGraph& graph : graphs.all()) library_bytes = std::max(library_bytes, workspace_bytes(graph));
     lay_out(library_bytes, converts_ ? output_elements() * setting.element_bytes() : 0);
@@ -92,7 +91,8 @@ std::optional<ConvolutionGraphs> graphs_of(const Linear& layer, const Shape& inp
   if (context.training && context.wants_input_gradient) {
     graphs.input_gradient = graph;
     graphs.input_gradient->direction = Direction::input_gradient;
-    graphs.input_gradient->mask = context.mask_input && !masks_apart(context, setting);
+    graphs.input_gradient->mask = context.mask_input;
+    graphs.input_gradient->mask_scale = context.mask_input ? context.mask_scale : 1;
   }
   return graphs;
 }

@@ -1,90 +1,112 @@
 #include "backend/cuda/plan_builders.hpp"
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
+#include <mutex>
+#include <optional>
+#include <system_error>
 #include <thread>
 
-#include "tensor/error.hpp"
+#include "backend/cuda/plan_log.hpp"
 
 namespace vggnet::cuda {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-constexpr auto kPatience = std::chrono::seconds(10);  // for one graph, if there is a plan by then
 constexpr int64_t kMostBuilders = 8;
 
-// The state that the builders of one graph share: the next proposal, and when to stop.
+// What the builders of one batch share. The proposals that were claimed are all those from the first to the next, and
+// no more are claimed than are wanted: so what is built depends on no thread's speed, unless time runs out.
 class Share {
  public:
-  Share(int64_t proposals, int64_t most) : results_(proposals), most_(most) {}
+  Share(const BuildRequest& request, int64_t offered, const std::atomic<bool>* ending)
+      : request_(request), offered_(offered), ending_(ending), results_(offered - request.first), next_(request.first) {}
 
   void work(Proposals& proposals) {
-    for (int64_t i; wanted() && (i = next_++) < std::ssize(results_);) {
-      results_[i] = attempt(proposals, i);
-      if (results_[i].plan) ++built_;
-    }
+    while (const auto index = claim()) finish(*index, attempt(proposals, *index));
   }
 
-  std::vector<BuildResult> take() {
-    std::erase_if(results_, [](const BuildResult& result) { return !result.plan && result.fault.empty(); });
-    int64_t kept = 0;
-    std::erase_if(results_, [&](const BuildResult& result) { return result.plan && ++kept > most_; });
-    return std::move(results_);
+  BuildBatch take() {
+    results_.resize(next_ - request_.first);
+    return {std::move(results_), next_, offered_};
   }
 
  private:
-  bool wanted() const { return built_ < most_ && !(built_ > 0 && Clock::now() > end_); }
-
-  static BuildResult attempt(Proposals& proposals, int64_t index) {
-    const std::string name = proposals.name(index);
-    try {
-      return {name, "", proposals.build(index)};
-    } catch (const Error& error) {
-      return {name, error.what(), nullptr};
-    }
+  std::optional<int64_t> claim() {
+    const std::lock_guard lock(mutex_);
+    const bool late = built_ > 0 && Clock::now() > request_.until;
+    if (next_ >= offered_ || built_ + building_ >= request_.most || late || (ending_ && *ending_)) return std::nullopt;
+    ++building_;
+    return next_++;
   }
 
-  std::vector<BuildResult> results_;  // each written by one builder
-  const int64_t most_;
-  const Clock::time_point end_ = Clock::now() + kPatience;
-  std::atomic<int64_t> next_ = 0, built_ = 0;
+  void finish(int64_t index, BuildResult result) {
+    const std::lock_guard lock(mutex_);
+    --building_;
+    if (result.plan) ++built_;
+    results_[index - request_.first] = std::move(result);
+  }
+
+  static BuildResult attempt(Proposals& proposals, int64_t index) {
+    const auto start = Clock::now();
+    BuildResult result{"plan " + std::to_string(index), "", 0, nullptr};
+    try {
+      result.name = proposals.name(index);
+      result.plan = proposals.build(index);
+    } catch (const std::exception& error) {  // of cuDNN's, its frontend's, the host's memory: one plan less
+      result.fault = error.what();
+    }
+    result.seconds = seconds_since(start);
+    return result;
+  }
+
+  const BuildRequest& request_;
+  const int64_t offered_;
+  const std::atomic<bool>* const ending_;
+  std::vector<BuildResult> results_;
+  std::mutex mutex_;
+  int64_t next_, built_ = 0, building_ = 0;
 };
 
 }  // namespace
 
-PlanBuilders::PlanBuilders(Device& device) : device_(device), cudnn_(kMostBuilders) {}
+PlanBuilders::PlanBuilders(Device& device, const std::atomic<bool>* ending)
+    : device_(device), ending_(ending), cudnn_(kMostBuilders) {}
 
 Cudnn& PlanBuilders::cudnn(size_t builder) {
   if (!cudnn_[builder]) cudnn_[builder] = open_cudnn(device_);
   return *cudnn_[builder];
 }
 
-std::vector<BuildResult> PlanBuilders::build(const ConvolutionGraph& graph, Heuristics heuristics, int64_t most) {
+BuildBatch PlanBuilders::build(const BuildRequest& request) {
+  check_ending(ending_);
   std::unique_ptr<Proposals> proposals;
+  int64_t offered = 0;
   try {
-    proposals = cudnn().propose(graph, heuristics);
-  } catch (const Error& error) {
-    std::vector<BuildResult> none;
-    none.push_back({heuristics == Heuristics::first ? "first heuristics" : "fallback", error.what(), nullptr});
+    proposals = cudnn().propose(request.graph, request.heuristics);
+    offered = proposals->count();
+  } catch (const std::exception& error) {
+    BuildBatch none;
+    none.results.push_back({request.heuristics == Heuristics::first ? "first heuristics" : "fallback", error.what(), 0, nullptr});
     return none;
   }
-  Share share(proposals->count(), most);
+  Share share(request, offered, ending_);
   const int64_t cores = std::max(1u, std::thread::hardware_concurrency());
-  const int64_t builders = std::min({kMostBuilders, cores, most, proposals->count()});
+  const int64_t builders = std::min({kMostBuilders, cores, request.most, offered - request.first});
   {
     std::vector<std::jthread> others;
-    for (int64_t builder = 1; builder < builders; ++builder)
-      others.emplace_back([&, builder] {
-        try {
-          device_.use_on_this_thread();
-          share.work(*cudnn(builder).propose(graph, heuristics));
-        } catch (const Error&) {  // then the others do without it
-        }
-      });
+    const auto help = [&](int64_t builder) {
+      try {
+        device_.use_on_this_thread();
+        share.work(*cudnn(builder).propose(request.graph, request.heuristics));
+      } catch (const std::exception&) {  // then the others do without it
+      }
+    };
+    try {
+      for (int64_t builder = 1; builder < builders; ++builder) others.emplace_back(help, builder);
+    } catch (const std::system_error&) {  // no more threads
+    }
     share.work(*proposals);
   }
+  check_ending(ending_);
   return share.take();
 }
 

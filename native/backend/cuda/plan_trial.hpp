@@ -6,22 +6,41 @@
 
 namespace vggnet::cuda {
 
+struct Verdict {
+  std::string fault;            // why the plan is rejected; empty where its results are correct
+  std::optional<double> error;  // relative, of the sample; where it is finite
+  std::optional<double> ms;
+};
+
 class PlanTrial {
  public:
   // Fills x, dy and mask where the graph reads them. Weights and bias are separate: those of a network that has not
   // been initialised are zero, and so would be every correct and many an incorrect result.
   PlanTrial(Device&, const ConvolutionGraph&, const ConvolutionOperands&, void* workspace);
 
-  // Why the plan is rejected; nothing where its results are correct. Throws DEVICE_LOST.
-  std::optional<std::string> fault(ConvolutionPlan&);
-  double milliseconds(ConvolutionPlan&);  // median of up to 5 runs
+  // Both throw DEVICE_LOST; any other error is the plan's fault.
+  Verdict check(ConvolutionPlan&);  // after one run
+  Verdict time(ConvolutionPlan&);   // after several, of which `ms` is the median
+
+  const ConvolutionGraph& graph() const { return graph_; }
 
  private:
+  struct Result {  // what the graph writes, besides sums
+    Element element;
+    void* data;
+    int64_t count;
+  };
+
   void fill();
   void fill_bias();
-  void spoil_results();
-  std::optional<std::string> difference();
+  Result result() const;
+  template <class Calls>
+  Verdict judge(const Calls&);
+  template <class T>
+  T downloaded(const void* data);
+  void check_results(Verdict&);  // as they lie
   bool keeps_not_a_number(ConvolutionPlan&);
+  double milliseconds(ConvolutionPlan&);
 
   Device& device_;
   const ConvolutionGraph graph_;
@@ -29,6 +48,7 @@ class PlanTrial {
   void* const workspace_;
   std::unique_ptr<Memory> memory_;
   void *weights_, *bias_, *scratch_, *check_;
+  int32_t* flag_;
 };
 
 }  // namespace vggnet::cuda

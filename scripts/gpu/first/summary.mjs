@@ -1,9 +1,9 @@
 // The findings of `gpu-check --part first` as text of under 10,000 characters.
 import { readFileSync } from 'node:fs'
 
-const expected = JSON.parse(readFileSync(new URL('expected.json', import.meta.url), 'utf8'))
+const { cases } = JSON.parse(readFileSync(new URL('expected.json', import.meta.url), 'utf8'))
 export const mostCharacters = 9_800
-const [lineCharacters, mostFailures] = [190, 12]
+const [lineCharacters, mostFailures, mostErrors] = [190, 12, 3]
 
 const fixed = (value, digits = 2) => (Number.isFinite(value) ? value.toFixed(digits) : '?')
 const total = (values) => values.reduce((sum, value) => sum + value, 0)
@@ -18,7 +18,7 @@ function leastStages(profiles) {
   }))
 }
 
-/** Milliseconds of the rows of expected.json. */
+/** Milliseconds of groups of stages, as expected.json names them. */
 function grouped(stages, stepMs) {
   const sum = (pattern, ...parts) =>
     total(stages.filter(({ name }) => pattern.test(name)).flatMap((stage) => parts.map((part) => stage[part])))
@@ -32,8 +32,11 @@ function grouped(stages, stepMs) {
   }
 }
 
-function stageLines(stages, stepMs) {
-  const measured = grouped(stages, stepMs)
+/** What was expected of a case, if anything was. */
+const expectedOf = (benchCase) =>
+  cases.find(({ case: wanted }) => Object.entries(wanted).every(([name, value]) => benchCase[name] === value))
+
+function stageLines(stages, stepMs, expected) {
   const rates = ({ name, forwardMs, backwardMs, multiplyAdds }, index) => {
     // the first convolution has no input gradient
     const passes = index === 1 ? 1 : 2
@@ -42,11 +45,11 @@ function stageLines(stages, stepMs) {
     return `  ${name.padEnd(16)}${columns.map((column) => column.padStart(9)).join('')}`
   }
   return [
-    `  expected: ${expected.case}`,
     `  ${'ms'.padEnd(38)}${'measured'.padStart(10)}${'floor'.padStart(8)}${'expected'.padStart(13)}`,
-    ...expected.rows.map(({ stage, floor, expected: [low, high] }) => {
-      const range = low === high ? `${low}` : `${low} to ${high}`
-      return `  ${stage.padEnd(38)}${fixed(measured[stage]).padStart(10)}${fixed(floor).padStart(8)}${range.padStart(13)}`
+    ...Object.entries(grouped(stages, stepMs)).map(([stage, ms]) => {
+      const known = expected?.stages.find((row) => row.stage === stage)
+      const columns = known ? [fixed(known.floor).padStart(8), known.expected.join(' to ').padStart(13)] : []
+      return `  ${stage.padEnd(38)}${fixed(ms).padStart(10)}${columns.join('')}`
     }),
     `  ${'stage alone'.padEnd(16)}${['ms', 'TFLOP/s', 'backward', 'TFLOP/s'].map((head) => head.padStart(9)).join('')}`,
     ...stages.map(rates),
@@ -58,13 +61,14 @@ function networkLines(findings) {
   const benchCase = last('case')
   if (!benchCase) return []
   const { variant, imageSize, batch, precision, mode } = benchCase
+  const expected = expectedOf(benchCase)
   const lines = [`  ${variant} ${imageSize}x${imageSize}, batch ${batch}, ${precision}, ${mode}`]
   const [ready, queued, alone] = ['ready', 'queued', 'one by one'].map(last)
   if (ready) lines.push(`  first result after ${fixed(ready.seconds, 1)} s`)
   if (queued) {
     const rate = `${fixed(queued.imagesPerSecond, 1)} images/s`
-    const goal = batch === 256 && variant === 'D' ? `; the goal is ${expected.goals[mode]} ms` : ''
-    lines.push(`  queued: ${fixed(queued.ms, 3)} ms (least ${fixed(queued.leastMs, 3)}), ${rate}${goal}`)
+    const bounds = ['floor', 'goal'].filter((name) => expected?.[name]).map((name) => `; ${name} ${expected[name]} ms`)
+    lines.push(`  queued: ${fixed(queued.ms, 3)} ms (least ${fixed(queued.leastMs, 3)}), ${rate}${bounds.join('')}`)
   }
   if (alone && queued) {
     lines.push(
@@ -76,7 +80,7 @@ function networkLines(findings) {
     const stages = leastStages(profiles)
     const sum = total(stages.map(({ forwardMs, backwardMs }) => forwardMs + backwardMs))
     lines.push(`  sum of the stages ${fixed(sum, 3)} ms; captured step less that sum ${fixed(queued.ms - sum, 3)} ms`)
-    lines.push(...stageLines(stages, queued.ms))
+    lines.push(...stageLines(stages, queued.ms, expected))
   }
   const smaller = last('smaller batch')
   if (smaller) lines.push(`  then the first batch of ${smaller.batch}: ${fixed(smaller.ms, 1)} ms`)
@@ -121,12 +125,13 @@ function testLines(findings) {
     `  ${count('passed')} passed, ${failures.length} failed, ${count('skipped')} skipped`,
     ...failures
       .slice(0, mostFailures)
-      .map(({ file, name, error }) => `  x ${file.split('/').at(-1)} > ${name.slice(-70)}: ${error}`),
+      .map(({ file, name, error }) => `  x ${file.split('/').at(-1)} > ${name.slice(-70)}: ${oneLine(error)}`),
     ...(failures.length > mostFailures ? [`  and ${failures.length - mostFailures} more`] : []),
   ]
 }
 
 function planCounts(plans) {
+  if (plans.length === 0) return []
   const tried = plans.filter(({ chosen }) => !chosen)
   const choices = plans.filter(({ chosen }) => chosen)
   const counts = [
@@ -139,57 +144,62 @@ function planCounts(plans) {
   const reasons = new Map()
   for (const { refused } of tried) if (refused) reasons.set(refused, (reasons.get(refused) ?? 0) + 1)
   const most = [...reasons].sort((a, b) => b[1] - a[1]).slice(0, 4)
-  return [`  ${counts.join(', ')}`, ...most.map(([reason, times]) => `  refused ${times}x: ${reason}`)]
+  return [`  ${counts.join(', ')}`, ...most.map(([reason, times]) => `  refused ${times}x: ${oneLine(reason)}`)]
 }
 
 /** What was chosen for each graph, the slowest first. */
 function planLines(plans) {
   const chosen = plans.filter((plan) => plan.chosen).sort((a, b) => (b.ms ?? 0) - (a.ms ?? 0))
-  return chosen.map(({ graph, plan, alternative, source, ms, tflops, error, searched, offered }) => {
+  const lines = chosen.map(({ graph, plan, alternative, source, ms, tflops, error, searched, offered }) => {
     const figures = `${fixed(ms, 3)} ms, ${fixed(tflops, 0)} TFLOP/s, error ${error?.toExponential(1) ?? '?'}`
     return `  ${graph}: ${figures}, ${[plan, alternative, source].filter(Boolean).join(' ')}, ${searched ?? '?'} of ${offered ?? '?'}`
   })
+  return lines.length > 0 ? ['chosen for training:', ...lines] : []
 }
 
-const clipped = (lines) => lines.map((line) => line.replaceAll(/\s*\n\s*/g, ' ').slice(0, lineCharacters))
+function stateLine({ name }, result) {
+  if (!result) return `${name}: no end until now`
+  return `${name}: ${result.state}, ${fixed(result.seconds, 1)} of ${fixed(result.limit, 0)} s`
+}
+
+function errorLines(findings, result) {
+  const errors = findings.filter(({ name, error }) => error && (name === 'error' || name === 'small net'))
+  const output = result?.error ? [`  output: ...${oneLine(result.error).slice(-150)}`] : []
+  return [...errors.slice(-mostErrors).map(({ error }) => `  ${oneLine(error)}`), ...output]
+}
+
+/** The lines as far as there is room for them. */
+function fitted(lines) {
+  const end = 'more in first.jsonl'
+  let text = ''
+  for (const [index, line] of lines.entries()) {
+    const short = line.slice(0, lineCharacters)
+    if (text.length + short.length + end.length + 10 > mostCharacters) return `${text}${lines.length - index} ${end}\n`
+    text += `${short}\n`
+  }
+  return text
+}
 
 /**
+ * How every part ended, then what each found, then what was chosen for training.
  * @param {{ machine: object, parts: { name: string }[], findings: object[],
  *   results: { part: string, state: string, seconds: number, limit: number, error?: string }[] }} what
  */
 export function summaryOf({ machine, parts, findings, results }) {
   const of = (part) => findings.filter((finding) => finding.part === part && finding.name !== 'plan')
   const plansOf = (part) => findings.filter((finding) => finding.part === part && finding.name === 'plan')
+  const resultOf = (part) => results.find((result) => result.part === part)
   const ours = of('training').findLast(({ name }) => name === 'queued')
-  const lines = [
-    `first: ${Object.entries(machine)
-      .map((entry) => entry.join(' '))
-      .join(', ')}`,
-  ]
+  const values = Object.entries(machine).map((entry) => entry.join(' '))
+  const lines = [`first: ${values.join(', ')}`, ...parts.map((part) => stateLine(part, resultOf(part.name)))]
   for (const { name } of parts) {
-    const result = results.find(({ part }) => part === name)
-    const spent = result && `${fixed(result.seconds, 1)} of ${fixed(result.limit, 0)} s`
-    lines.push(`${name}: ${result ? `${result.state}, ${spent}` : 'no end until now'}`)
     const found = of(name)
-    lines.push(...smokeLines(found), ...networkLines(found), ...torchLines(found, ours), ...testLines(found))
-    for (const { error } of found.filter(
-      (finding) => finding.name === 'error' || (finding.error && finding.name === 'small net'),
-    ))
-      lines.push(`  ${error}`)
-    if (result?.error) lines.push(`  output: ...${oneLine(result.error).slice(-150)}`)
-    if (plansOf(name).length > 0) lines.push(...planCounts(plansOf(name)))
+    const about = [
+      ...[...smokeLines(found), ...networkLines(found), ...torchLines(found, ours), ...testLines(found)],
+      ...errorLines(found, resultOf(name)),
+      ...planCounts(plansOf(name)),
+    ]
+    if (about.length > 0) lines.push(`${name}:`, ...about)
   }
-  return fitted(clipped(lines), clipped(['chosen for training:', ...planLines(plansOf('training'))]))
-}
-
-/** The lines, then as many others as there is room for. */
-function fitted(lines, others) {
-  const end = 'more in first.jsonl'
-  let text = ''
-  const rest = [...lines, ...(others.length > 1 ? others : [])]
-  for (const [index, line] of rest.entries()) {
-    if (text.length + line.length + end.length + 10 > mostCharacters) return `${text}${rest.length - index} ${end}\n`
-    text += `${line}\n`
-  }
-  return text
+  return fitted([...lines, ...planLines(plansOf('training'))])
 }

@@ -1,19 +1,11 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { pathWithCmake, removeForeignBuild } from '../../../scripts/setup/cmake.mjs'
-import { run } from '../../../scripts/setup/command.mjs'
 import { SetupProblem } from '../../../scripts/setup/problem.mjs'
-import { findCompiler } from '../../../scripts/setup/tools.mjs'
+import { buildWithCmake, root } from '../cmake.mjs'
 
-const root = path.resolve(import.meta.dirname, '../../..')
 const source = path.join(root, 'test', 'cuda', 'graphs')
 const output = path.join(root, 'build-cuda', 'graphs')
 const objects = path.join(root, 'build-cuda', 'CMakeFiles', 'vggnet_cuda.dir')
-
-async function cmake(parameters) {
-  const { ok, output: printed } = await run('cmake', parameters, { cwd: root, env: { PATH: await pathWithCmake() } })
-  if (!ok) throw new SetupProblem('BUILD_FAILED', `cmake ${parameters[0]} failed:\n${printed}`, printed)
-}
 
 // Every function of the driver whose name stands in a library of cuDNN's.
 function driverFunctions(libraries) {
@@ -54,17 +46,12 @@ export async function buildPlans() {
   const libraries = foldersIn('VGGNET_CUDA_LIBRARIES')
   const includes = foldersIn('VGGNET_CUDA_INCLUDES')
   if (!existsSync(objects)) throw new SetupProblem('LIBRARY_MISSING', 'no CUDA library: npm run build:cuda builds it')
-  const compiler = await findCompiler()
-  removeForeignBuild(output, { CMAKE_HOME_DIRECTORY: source, CMAKE_CXX_COMPILER: compiler })
   writeEntries(output, libraries)
-  const definitions = [
-    `CMAKE_CXX_COMPILER=${compiler}`,
+  await buildWithCmake(source, output, [
     `VGGNET_CUDA_LIBRARIES=${libraries.join(';')}`,
     `VGGNET_CUDA_INCLUDES=${includes.join(';')}`,
     `VGGNET_CUDA_OBJECTS=${objects}`,
-  ]
-  await cmake(['-S', source, '-B', output, '-G', 'Ninja', ...definitions.map((definition) => `-D${definition}`)])
-  await cmake(['--build', output])
+  ])
   return {
     program: path.join(output, 'plans'),
     env: { LD_LIBRARY_PATH: [...libraries, path.join(output, 'driver')].join(':') },

@@ -117,7 +117,9 @@ uint64_t result_of(const Snippet& snippet) {
   const ptx::Module module = ptx::parse("snippet", text);
   std::vector<std::byte> parameters(sizeof out.host);
   std::memcpy(parameters.data(), &out.host, sizeof out.host);
-  ptx::run(module, module.entries.at(0), parameters, 1, memory);
+  const ptx::Entry& entry = module.entries.at(0);
+  std::vector<int64_t> times(entry.code.size());
+  ptx::run(module, entry, parameters, 1, memory, times);
   uint64_t result;
   std::memcpy(&result, out.device.data(), sizeof result);
   return result;

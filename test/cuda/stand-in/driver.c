@@ -1,11 +1,12 @@
-// A stand-in for libcuda.so.1: a driver of CUDA 13.0 with one card, for the product's loader to ask.
+// A stand-in for libcuda.so.1: a driver of CUDA 13.0 with cards for the product's loader to ask.
 #include <stdlib.h>
 
 enum { kNoDevice = 100 };
 
-static int sees_card(void) {
-  const char* visible = getenv("CUDA_VISIBLE_DEVICES");
-  return !visible || *visible;
+static int cards(void) {
+  const char *visible = getenv("CUDA_VISIBLE_DEVICES"), *count = getenv("VGGNET_STAND_IN_CARDS");
+  if (visible && !*visible) return 0;
+  return count ? atoi(count) : 1;
 }
 
 int cuDriverGetVersion(int* version) {
@@ -15,11 +16,11 @@ int cuDriverGetVersion(int* version) {
 
 int cuInit(unsigned flags) {
   (void)flags;
-  return sees_card() ? 0 : kNoDevice;
+  return cards() > 0 ? 0 : kNoDevice;
 }
 
 int cuDeviceGetCount(int* count) {
-  *count = sees_card();
+  *count = cards();
   return 0;
 }
 

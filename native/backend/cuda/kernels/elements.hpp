@@ -24,5 +24,8 @@ void find_not_finite(Stream, Element, const void* x, int64_t count, int32_t* fla
 // sums.cu: sums[c] (+)= sum over rows of x[r][c], without atomics and always in the same order. `partial`: scratch.
 int64_t partial_sums_bytes(int64_t rows, int64_t columns);
 void sum_rows(Stream, Element, const void* x, int64_t rows, int64_t columns, Gradients, void* partial, float* sums);
+// dx = x > 0 ? dy * scale : 0, and sums[c] = sum over its rows, before they are rounded, in one pass.
+void mask_and_sum_rows(Stream, Element, const void* dy, const void* x, float scale, void* dx, int64_t rows,
+                       int64_t columns, void* partial, float* sums);
 
 }  // namespace vggnet::cuda

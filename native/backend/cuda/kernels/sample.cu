@@ -148,7 +148,7 @@ void check_samples(Stream stream, const ConvolutionGraph& graph, const Convoluti
       case Direction::input_gradient:
         return check(stream, graph,
                      InputGradientTerms<T>{of(operands.dy), of(operands.weights),
-                                           of(graph.mask ? operands.mask : nullptr), of(operands.dx)},
+                                           of(graph.mask ? operands.mask : nullptr), graph.mask_scale, of(operands.dx)},
                      scratch, result);
       case Direction::weight_gradient:
         return check(stream, graph, WeightGradientTerms<T>{of(operands.x), of(operands.dy), operands.dw}, scratch,

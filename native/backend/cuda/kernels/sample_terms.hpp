@@ -95,6 +95,7 @@ template <class T>
 struct InputGradientTerms {
   using Written = T;
   const T *dy, *weights, *mask;
+  float mask_scale;
   const T* written;
 
   VGGNET_HOST_DEVICE Spot spot(int64_t sample, const SampleSizes& s) const {
@@ -110,7 +111,8 @@ struct InputGradientTerms {
                  load_group(weights, (output * s.kernel_h * s.kernel_w + position) * (s.c / kLanes) + spot.group), sum);
   }
   VGGNET_HOST_DEVICE double finish(double sum, int64_t element, const SampleSizes&) const {
-    return mask && !(to_float(mask[element]) > 0) ? 0 : sum;
+    if (!mask) return sum;
+    return to_float(mask[element]) > 0 ? sum * mask_scale : 0;
   }
 };
 

@@ -115,12 +115,11 @@ void Checker::launch(Memory& memory, const Launch& launch) {
   try {
     const auto known = kernels_.find(launch.kernel);
     if (known == kernels_.end()) throw Fault("no PTX for " + launch.kernel);
-    auto& [module, entry, launches, items, worst] = known->second;
+    auto& [module, entry, launches, items, worst, times] = known->second;
     ++launches;
     items += launch.items;
     memory.begin_launch();
-    const Run done = run(*module, *entry, launch.parameters, launch.items, memory);
-    for (size_t i = 0; i < module->forms.size(); ++i) forms_[module->forms[i]] += done.by_form[i];
+    run(*module, *entry, launch.parameters, launch.items, memory, times);
     launch.on_host();
     worst = std::max(worst, compare(launch.kernel, memory));
   } catch (const Fault& fault) {
@@ -129,10 +128,19 @@ void Checker::launch(Memory& memory, const Launch& launch) {
 }
 
 void Checker::print() const {
-  for (const auto& [kernel, known] : kernels_)
-    std::printf("kernel\t%s\t%lld\t%lld\t%.3g\n", kernel.c_str(), static_cast<long long>(known.launches),
-                static_cast<long long>(known.items), known.worst);
-  for (const auto& [form, times] : forms_) std::printf("form\t%s\t%lld\n", form.c_str(), static_cast<long long>(times));
+  std::map<std::string, int64_t> forms;
+  for (const auto& [kernel, known] : kernels_) {
+    for (size_t i = 0; i < known.times.size(); ++i) {
+      const Instruction& in = known.entry->code[i];
+      forms[known.module->forms[in.form]] += known.times[i];
+      if (known.times[i] == 0)
+        std::printf("never\t%s\t%s:%d\t%s\n", kernel.c_str(), known.module->file.c_str(), in.line, known.module->text(in).c_str());
+    }
+    std::printf("kernel\t%s\t%lld\t%lld\t%.3g\t%zu\t%lld\n", kernel.c_str(), static_cast<long long>(known.launches),
+                static_cast<long long>(known.items), known.worst, known.times.size(),
+                static_cast<long long>(std::ranges::count(known.times, 0)));
+  }
+  for (const auto& [form, times] : forms) std::printf("form\t%s\t%lld\n", form.c_str(), static_cast<long long>(times));
   for (const std::string& finding : findings_) std::printf("finding\t%s\n", finding.c_str());
 }
 

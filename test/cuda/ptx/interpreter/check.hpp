@@ -17,8 +17,8 @@ class Checker {
  public:
   void load(const std::string& path);  // a file of PTX
   void launch(Memory&, const Launch&);
-  // A line each, its words separated by tabs: "kernel" with launches, items and the worst difference; "form" with how often
-  // it ran; "finding".
+  // A line each, its words separated by tabs: "kernel" with launches, items, the worst difference, instructions and how
+  // many of them no thread came to; "never" with such an instruction; "form" with how often it ran; "finding".
   void print() const;
 
  private:
@@ -27,11 +27,11 @@ class Checker {
     const Entry* entry;
     int64_t launches = 0, items = 0;
     double worst = 0;  // units in the last place
+    std::vector<int64_t> times = std::vector<int64_t>(entry->code.size());  // that a thread came to each instruction
   };
 
   std::vector<std::unique_ptr<Module>> modules_;
   std::map<std::string, Known> kernels_;  // by Entry::kernel
-  std::map<std::string, int64_t> forms_;
   std::vector<std::string> findings_;
 };
 

@@ -70,6 +70,8 @@ struct Module {
   std::string file;
   std::vector<std::string> lines, forms;
   std::vector<Entry> entries;
+
+  std::string text(const Instruction&) const;
 };
 
 // Throws Fault with file and line where anything is not known, whether it is ever reached or not.

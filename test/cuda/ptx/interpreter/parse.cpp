@@ -265,6 +265,12 @@ Module parse(const std::string& file, const std::string& text) {
   return module;
 }
 
+std::string Module::text(const Instruction& instruction) const {
+  std::string line = lines[static_cast<size_t>(instruction.line - 1)];
+  std::ranges::replace(line, '\t', ' ');
+  return line.substr(std::min(line.find_first_not_of(" {"), line.size()));
+}
+
 std::string demangled(const std::string& name) {
   int status = 0;
   char* const text = abi::__cxa_demangle(name.c_str(), nullptr, nullptr, &status);

@@ -8,19 +8,13 @@ namespace {
 constexpr int64_t kThreads = 256;  // launch.hpp
 constexpr int64_t kMostSteps = 10'000'000;  // of a thread
 
-std::string trimmed(std::string line) {
-  std::ranges::replace(line, '\t', ' ');
-  return line.substr(std::min(line.find_first_not_of(" {"), line.size()));
-}
-
 }  // namespace
 
-Run run(const Module& module, const Entry& entry, const std::vector<std::byte>& parameters, int64_t items, Memory& memory) {
+void run(const Module& module, const Entry& entry, const std::vector<std::byte>& parameters, int64_t items, Memory& memory,
+         std::vector<int64_t>& times) {
   if (static_cast<int64_t>(parameters.size()) != entry.parameter_bytes)
     throw Fault(entry.kernel + ": the host's parameters have " + std::to_string(parameters.size()) + " bytes, the device's " +
                 std::to_string(entry.parameter_bytes));
-  Run result;
-  result.by_form.resize(module.forms.size());
   std::vector<uint64_t> slots;
   for (int64_t thread = 0; thread < (items + kThreads - 1) / kThreads * kThreads; ++thread) {
     slots = entry.slots;
@@ -29,20 +23,19 @@ Run run(const Module& module, const Entry& entry, const std::vector<std::byte>& 
     Lane lane = {slots.data(), memory, parameters, thread, 0};
     int64_t steps = 0;
     while (lane.next < entry.code.size()) {
-      const Instruction& in = entry.code[lane.next++];
-      ++result.by_form[in.form];
+      const size_t now = lane.next++;
+      const Instruction& in = entry.code[now];
+      ++times[now];
       if (slots[in.guard] != in.wanted) continue;
       try {
         if (++steps > kMostSteps) throw Fault("does not end");
         in.run(lane, in);
       } catch (const Fault& fault) {
         throw Fault(entry.kernel + ", item " + std::to_string(thread) + ", " + module.file + ":" + std::to_string(in.line) + " '" +
-                    trimmed(module.lines[static_cast<size_t>(in.line - 1)]) + "': " + fault.what());
+                    module.text(in) + "': " + fault.what());
       }
     }
-    result.instructions += steps;
   }
-  return result;
 }
 
 }  // namespace ptx

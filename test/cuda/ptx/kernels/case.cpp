@@ -17,7 +17,7 @@ float number(uint32_t at, Numbers numbers) {
   const Philox bits = philox(7, at, 0, 0, 0);
   if (numbers == Numbers::any && bits.word[0] % 4 == 0)
     return std::bit_cast<float>(kSpecial[bits.word[1] % std::size(kSpecial)] | (bits.word[2] & 1) << 31);
-  return static_cast<float>(static_cast<int32_t>(bits.word[3])) * 0x1p-31f;
+  return static_cast<float>(static_cast<int32_t>(bits.word[3])) * 0x1p-31f * (numbers == Numbers::wide ? 1000 : 1);
 }
 
 }  // namespace

@@ -5,8 +5,9 @@
 
 namespace vggnet::cuda {
 
-// Numbers between -1 and 1, or among them NaN, infinities, zeros of both signs, subnormal numbers and ties of bfloat16.
-enum class Numbers { ordinary, any };
+// Numbers between -1 and 1; between -1000 and 1000; or of the first, and among them NaN, infinities, zeros of both signs,
+// subnormal numbers and ties of bfloat16.
+enum class Numbers { ordinary, wide, any };
 
 struct Case : CUstream_st {
   explicit Case(ptx::Checker& checker) : CUstream_st{{checker, {}}} {}

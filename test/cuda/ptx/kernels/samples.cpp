@@ -41,15 +41,19 @@ void run_samples(ptx::Checker& checker) {
   for (const Element element : kElements)
     for (const int64_t count : {8, 24, 8 * 257}) run_random(checker, element, count);
   for (const Precision precision : {Precision::bf16, Precision::float32}) {
-    for (const bool further : {false, true}) {
-      run_check(checker, {.direction = Direction::forward, .n = 1, .c = 8, .h = 3, .w = 5, .k = 24, .kernel_h = 3, .kernel_w = 3,
-                          .padding = 1, .precision = precision, .bias = further, .relu = further});
-      run_check(checker, {.direction = Direction::input_gradient, .n = 2, .c = 24, .h = 5, .w = 3, .k = 8, .kernel_h = 3,
-                          .kernel_w = 3, .padding = 1, .precision = precision, .mask = further, .sums_gradient = further});
-      run_check(checker, {.direction = Direction::weight_gradient, .n = 3, .c = 16, .h = 7, .w = 9, .k = 8,
-                          .kernel_h = further ? 1 : 3, .kernel_w = further ? 1 : 3, .padding = further ? 0 : 1,
-                          .precision = precision});
-    }
+    run_check(checker, {.direction = Direction::forward, .n = 1, .c = 8, .h = 3, .w = 5, .k = 24, .kernel_h = 3, .kernel_w = 3,
+                        .padding = 1, .precision = precision});
+    run_check(checker, {.direction = Direction::input_gradient, .n = 2, .c = 24, .h = 5, .w = 3, .k = 8, .kernel_h = 3,
+                        .kernel_w = 3, .padding = 1, .precision = precision});
+    run_check(checker, {.direction = Direction::weight_gradient, .n = 3, .c = 16, .h = 7, .w = 9, .k = 8, .kernel_h = 3,
+                        .kernel_w = 3, .padding = 1, .precision = precision});
+    // Sums of so many terms that they are divided among more than eight strips.
+    run_check(checker, {.direction = Direction::forward, .n = 2, .c = 2312, .h = 3, .w = 1, .k = 8, .kernel_h = 1, .kernel_w = 1,
+                        .padding = 0, .precision = precision, .bias = true, .relu = true});
+    run_check(checker, {.direction = Direction::input_gradient, .n = 1, .c = 8, .h = 7, .w = 11, .k = 32, .kernel_h = 3,
+                        .kernel_w = 3, .padding = 1, .precision = precision, .mask = true, .sums_gradient = true});
+    run_check(checker, {.direction = Direction::weight_gradient, .n = 3, .c = 8, .h = 11, .w = 9, .k = 8, .kernel_h = 1,
+                        .kernel_w = 1, .padding = 0, .precision = precision});
   }
 }
 

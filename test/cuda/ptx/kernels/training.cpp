@@ -47,7 +47,7 @@ void run_update(ptx::Checker& checker, int segments, bool copied, Numbers number
 void run_training(ptx::Checker& checker) {
   for (const Element element : kElements)
     for (const Shape& shape : {Shape{1, 1, 1, 1}, {3, 2, 1, 1}, {5, 10, 1, 1}, {19, 131, 1, 1}, {2, 1000, 1, 1}})
-      for (const Numbers numbers : {Numbers::ordinary, Numbers::any}) run_loss(checker, element, shape, numbers);
+      for (const Numbers numbers : {Numbers::ordinary, Numbers::wide, Numbers::any}) run_loss(checker, element, shape, numbers);
   for (const int segments : {1, 3, 67})
     for (const bool copied : {false, true})
       for (const Numbers numbers : {Numbers::ordinary, Numbers::any}) run_update(checker, segments, copied, numbers);

@@ -90,7 +90,7 @@ void check_convolution(Device& device, ConvolutionGraph g) {
 
   ConvolutionOperands operands{x.data(), weights.data(), dy.data(), mask.data(), bias.data(), y.data(), dx.data(),
                                static_cast<float*>(dw.data()), static_cast<float*>(sums.data())};
-  const auto plans = make_convolution_plans(device);
+  const auto plans = make_convolution_plans(device, nullptr);
   ConvolutionOperands trial_operands = operands;  // leaves x, dy and mask as they are
   Values other_x(device, exact, element, inputs), other_dy(device, exact, element, outputs), other_mask(device, exact, element, inputs);
   trial_operands.x = other_x.data(), trial_operands.dy = other_dy.data(), trial_operands.mask = other_mask.data();
@@ -126,10 +126,13 @@ void check_product(Device& device, Product p) {
   }
   const auto workspace = device.allocate(kProductWorkspaceBytes);
   const ProductOperands operands{a.data(), b.data(), bias.data(), d.data(), static_cast<float*>(sums.data())};
-  ProductPlan* plan = make_product_plans(device)->choose(p, operands, workspace->data());
-  if (!plan) return;
   const auto plans = make_product_plans(device);
-  plans->choose(p, operands, workspace->data())->run(operands, workspace->data());
+  ProductOperands trial_operands = operands;  // leaves a and b as they are
+  Values other_a(device, p.precision, element, p.rows * p.inner), other_b(device, p.precision, element, p.inner * p.columns);
+  trial_operands.a = other_a.data(), trial_operands.b = other_b.data();
+  ProductPlan* plan = plans->choose(p, trial_operands, workspace->data());
+  if (!plan) return;
+  plan->run(operands, workspace->data());
   expect_near(p.text(), d.written(), want, p.result == Element::bfloat16 ? 0x1p-8 : 1e-6);
   if (p.sums_a) expect_near(p.text() + ", sums", sums.written(), want_sums, 1e-6);
 }

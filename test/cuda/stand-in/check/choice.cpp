@@ -1,17 +1,23 @@
 // Tries the product's choice among plans over made-up proposals on the stand-in card.
-//   choice forward|input-gradient|weight-gradient FIRST FALLBACK
-// FIRST and FALLBACK are plans by what they do, with commas between; "-": the heuristics fail. Says what was built, what
-// was restored from disk and what was chosen. RESTORED: what a plan from disk does instead of what it did.
+//   choice forward|input-gradient|weight-gradient[,deterministic] FIRST FALLBACK
+// FIRST and FALLBACK are plans by what they do, with commas between; "mask/right" is offered for that alternative only.
+// "-": the heuristics fail; "!": they throw what is not ours. Says what was built, what was restored from disk and what
+// was chosen. RESTORED: what a plan from disk does instead of what it did. SIDE: of the images.
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <iostream>
+#include <limits>
 #include <map>
 #include <mutex>
+#include <new>
 #include <sstream>
 #include <string_view>
 #include <thread>
+#include <tuple>
 
 #include "backend/cuda/convolution_description.hpp"
+#include "backend/cuda/kernels/elements.hpp"
 #include "stream.hpp"
 #include "tensor/error.hpp"
 
@@ -22,7 +28,15 @@ std::vector<std::string> first, fallback, restored;
 
 // Plans are built on several threads: listed in their order, whichever thread built them.
 std::mutex building;
-std::map<std::pair<bool, int64_t>, std::string> built;  // by fallback and index
+std::map<std::tuple<bool, std::string, size_t>, std::string> built;  // by fallback, alternative and index
+
+std::atomic<bool> ending = false;
+
+std::string alternative_of(const ConvolutionGraph& graph) {
+  if (graph.direction == Direction::forward) return graph.relu ? "fused" : graph.bias ? "bias" : "plain";
+  if (graph.direction == Direction::weight_gradient) return "fused";
+  return graph.sums_gradient ? "fused" : graph.mask ? "mask" : "plain";
+}
 
 // Calls visit(index of x, of the weights, of y) for every product of the convolution.
 template <class Visit>
@@ -50,14 +64,14 @@ std::vector<float> result_of(const ConvolutionGraph& g, const ConvolutionOperand
       result.resize(g.n * g.out_h() * g.out_w() * g.k);
       for_each_product(g, [&](int64_t i, int64_t j, int64_t o) { result[o] += x[i] * w[j]; });
       for (size_t i = 0; i < result.size(); ++i) {
-        result[i] += floats(operands.bias)[i % g.k];
+        if (g.bias) result[i] += floats(operands.bias)[i % g.k];
         if (g.relu && result[i] < 0) result[i] = 0;
       }
       break;
     case Direction::input_gradient:
       result.resize(g.n * g.h * g.w * g.c);
       for_each_product(g, [&](int64_t i, int64_t j, int64_t o) { result[i] += dy[o] * w[j]; });
-      for (size_t i = 0; i < result.size(); ++i) result[i] = floats(operands.mask)[i] > 0 ? result[i] : 0;
+      for (size_t i = 0; i < result.size() && g.mask; ++i) result[i] = floats(operands.mask)[i] > 0 ? result[i] : 0;
       break;
     case Direction::weight_gradient:
       result.resize(g.k * g.kernel_h * g.kernel_w * g.c);
@@ -80,15 +94,19 @@ class MadeUpPlan final : public BuiltPlan {
   void run(const ConvolutionOperands& operands, void*) override {
     if (does_ == "fails") throw Error(kInternal, "does not run");
     if (does_ == "loses") throw Error(kDeviceLost, "the card is lost");
+    if (does_ == "ends-running") ending = true;
     stream_->enqueue([=, this] { write(operands); });
   }
 
  private:
-  void write(const ConvolutionOperands& operands) const {
+  void write(const ConvolutionOperands& operands) {
     std::vector<float> result = result_of(graph_, operands);
     if (does_ == "max-relu" && graph_.relu) for (float& value : result) value = std::max(0.0f, value);
     if (does_ == "slow") std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    for (float& value : result) value *= does_ == "wrong" ? 1.001f : does_ == "zero" ? 0 : 1;
+    const bool tired = does_ == "tires" && ++runs_ > 2;
+    const float factor = does_ == "wrong" || tired ? 1.1f : does_ == "inexact" ? 1.01f : does_ == "zero" ? 0.0f : 1.0f;
+    for (float& value : result) value *= factor;
+    if (does_ == "infinite") result[result.size() / 3] = std::numeric_limits<float>::infinity();
     float* const out = graph_.direction == Direction::forward          ? static_cast<float*>(operands.y)
                        : graph_.direction == Direction::input_gradient ? static_cast<float*>(operands.dx)
                                                                        : operands.dw;
@@ -102,25 +120,38 @@ class MadeUpPlan final : public BuiltPlan {
   const ConvolutionGraph graph_;
   const Stream stream_;
   const std::string name_, does_;
+  int runs_ = 0;
 };
+
+// "slow" of "mask/slow".
+std::string deed(const std::string& word) { return word.substr(word.find('/') + 1); }
 
 class MadeUpProposals final : public Proposals {
  public:
   MadeUpProposals(const ConvolutionGraph& graph, Stream stream, const std::vector<std::string>& plans)
-      : graph_(graph), stream_(stream), plans_(plans) {}
+      : graph_(graph), stream_(stream), fallback_(&plans == &fallback) {
+    for (const std::string& word : plans)
+      if (word.find('/') == std::string::npos || word.starts_with(alternative_of(graph) + "/")) plans_.push_back(word);
+  }
   int64_t count() const override { return static_cast<int64_t>(plans_.size()); }
   std::string name(int64_t index) const override { return plans_[index]; }
   std::unique_ptr<BuiltPlan> build(int64_t index) override {
-    if (plans_[index] == "unbuildable") throw Error(kInternal, "cannot be built");
+    const std::string does = deed(plans_[index]);
+    if (does == "unbuildable") throw Error(kInternal, "cannot be built");
+    if (does == "too-large") throw std::bad_alloc();
+    if (does == "ends-building") ending = true;
+    while (does == "waits" && !ending) std::this_thread::yield();
+    if (does == "long") std::this_thread::sleep_for(std::chrono::milliseconds(5));
     std::lock_guard lock(building);
-    built[{&plans_ == &fallback, index}] = plans_[index];
-    return std::make_unique<MadeUpPlan>(graph_, stream_, plans_[index], plans_[index]);
+    built[{fallback_, alternative_of(graph_), index}] = plans_[index];
+    return std::make_unique<MadeUpPlan>(graph_, stream_, plans_[index], does);
   }
 
  private:
   const ConvolutionGraph graph_;
   const Stream stream_;
-  const std::vector<std::string>& plans_;
+  const bool fallback_;
+  std::vector<std::string> plans_;
 };
 
 class MadeUpCudnn final : public Cudnn {
@@ -130,6 +161,7 @@ class MadeUpCudnn final : public Cudnn {
   std::unique_ptr<Proposals> propose(const ConvolutionGraph& graph, Heuristics heuristics) override {
     const auto& plans = heuristics == Heuristics::first ? first : fallback;
     if (plans == std::vector<std::string>{"-"}) throw Error(kInternal, "no heuristics");
+    if (plans == std::vector<std::string>{"!"}) throw std::out_of_range("of the frontend's JSON");
     return std::make_unique<MadeUpProposals>(graph, stream_, plans);
   }
   std::unique_ptr<BuiltPlan> restore(const ConvolutionGraph& graph, const std::string& name,
@@ -138,7 +170,7 @@ class MadeUpCudnn final : public Cudnn {
     if (std::string(serialized.begin(), serialized.end()) != name) throw Error(kInternal, "another plan came back");
     const char* does = std::getenv("RESTORED");
     if (does && std::string_view(does) == "unreadable") throw Error(kInternal, "cannot be restored");
-    return std::make_unique<MadeUpPlan>(graph, stream_, name, does ? does : name);
+    return std::make_unique<MadeUpPlan>(graph, stream_, name, does ? does : deed(name));
   }
 
  private:
@@ -164,24 +196,29 @@ std::string joined(const std::vector<std::string>& words) {
   return text;
 }
 
-void run(const std::string& direction) {
+void run(const std::string& what) {
   const std::unique_ptr<Device> device = open_device(0);
+  const std::string direction = what.substr(0, what.find(','));
+  const char* side = std::getenv("SIDE");
   ConvolutionGraph graph{};
   graph.direction = direction == "forward"          ? Direction::forward
                     : direction == "input-gradient" ? Direction::input_gradient
                                                     : Direction::weight_gradient;
-  graph.n = 2, graph.c = 8, graph.h = 6, graph.w = 5, graph.k = 16;
+  graph.n = 2, graph.c = 8, graph.h = side ? std::atoll(side) : 6, graph.w = graph.h - 1, graph.k = 16;
   graph.kernel_h = graph.kernel_w = 3, graph.padding = 1;
-  graph.precision = Precision::float32;
+  graph.precision = Precision::tf32;
+  graph.deterministic = what.ends_with(",deterministic");
   graph.bias = graph.relu = graph.direction == Direction::forward;
   graph.mask = graph.sums_gradient = graph.direction == Direction::input_gradient;
-  const auto x = device->allocate(4 * graph.n * graph.h * graph.w * graph.c), mask = device->allocate(x->bytes()),
+  const int64_t pixels = graph.n * graph.h * graph.w;
+  const auto x = device->allocate(4 * pixels * graph.c), mask = device->allocate(x->bytes()),
              dx = device->allocate(x->bytes()), y = device->allocate(2 * x->bytes()), dy = device->allocate(2 * x->bytes()),
              weights = device->allocate(4 * graph.k * 9 * graph.c), dw = device->allocate(weights->bytes()),
-             bias = device->allocate(4 * graph.k), sums = device->allocate(4 * graph.c);
+             bias = device->allocate(4 * graph.k), sums = device->allocate(4 * graph.c),
+             partial = device->allocate(partial_sums_bytes(pixels, graph.c));
   ConvolutionOperands operands{x->data(), weights->data(), dy->data(), mask->data(), bias->data(), y->data(), dx->data(),
-                               static_cast<float*>(dw->data()), static_cast<float*>(sums->data())};
-  const auto plans = make_convolution_plans(*device);
+                               static_cast<float*>(dw->data()), static_cast<float*>(sums->data()), partial->data()};
+  const auto plans = make_convolution_plans(*device, &ending);
   ConvolutionPlan& chosen = plans->choose(graph, operands, nullptr);
   const bool again = &plans->choose(graph, operands, nullptr) == &chosen;
   std::cout << "built " << built_plans() << "; restored " << joined(restored) << "; chosen " << chosen.name()
@@ -201,6 +238,6 @@ int main(int count, char** arguments) {
   try {
     vggnet::cuda::run(arguments[1]);
   } catch (const vggnet::Error& error) {
-    std::cout << error.code() << ": " << error.what() << "\n";
+    std::cout << "built " << vggnet::cuda::built_plans() << "; " << error.code() << ": " << error.what() << "\n";
   }
 }
