@@ -57,7 +57,7 @@ class Transfers {
 
   // A part of x, and numbers for it.
   std::vector<float> numbers(int64_t* first) {
-    const int64_t count = random_() % 2 ? 1 + random_() % 300 : kCount / 2 + random_() % (kCount / 2);
+    const int64_t count = random_() % 8 ? kCount / 2 + random_() % (kCount / 2) : 1 + random_() % 300;
     *first = random_() % (kCount - count + 1);
     std::vector<float> values(count);
     for (float& value : values) value = static_cast<float>(random_() % 16);
@@ -67,14 +67,17 @@ class Transfers {
   float* x() const { return static_cast<float*>(x_->data()); }
   float* y() const { return static_cast<float*>(y_->data()); }
 
-  // Behind a run, and one close upon the other.
+  // Behind runs, and one close upon the other: more than the page-locked memory for it holds.
   void upload() {
-    add();
-    for (int times = 0; times < 3; ++times) {
-      int64_t first;
-      std::vector<float> values = numbers(&first);
-      device_.upload(values.data(), x() + first, static_cast<int64_t>(4 * values.size()));
-      std::ranges::fill(values, -1e9f);
+    constexpr int kRuns = 4;
+    for (int64_t i = 0; i < kCount; ++i) model_y_[i] += kRuns * model_x_[i];
+    std::array<int64_t, 3> first;
+    std::array<std::vector<float>, 3> values;
+    for (size_t i = 0; i < values.size(); ++i) values[i] = numbers(&first[i]);
+    for (int run = 0; run < kRuns; ++run) cuda::add(device_.stream(), x(), y(), kCount);
+    for (size_t i = 0; i < values.size(); ++i) {
+      device_.upload(values[i].data(), x() + first[i], static_cast<int64_t>(4 * values[i].size()));
+      std::ranges::fill(values[i], -1e9f);
     }
   }
 
