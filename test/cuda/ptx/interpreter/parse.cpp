@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
-#include <regex>
 #include <sstream>
 
 #include "module.hpp"
@@ -87,9 +86,9 @@ class Parser {
     labels_.clear();
     branches_.clear();
     const std::string name = demangled(take());
-    static const std::regex launched(R"(^void run_items<(.*?) ?>\(.*\)$)");
-    std::smatch match;
-    entry_.kernel = std::regex_match(name, match, launched) ? match[1].str() : name;
+    const std::string launched = "void run_items<";
+    entry_.kernel = name.starts_with(launched) ? name.substr(launched.size(), name.rfind(">(") - launched.size()) : name;
+    while (entry_.kernel.ends_with(' ')) entry_.kernel.pop_back();
     // Slot 0 is true: the guard of what has none.
     entry_.slots = {1};
     entry_.thread = names_["%tid.x"] = slot(kUnwritten);
@@ -238,9 +237,9 @@ class Parser {
     if (text.starts_with("0f") || text.starts_with("0d")) return slot(std::stoull(text.substr(2), nullptr, 16));
     const bool negative = text == "-";
     if (negative) text = take();
-    static const std::regex number(R"(0x[0-9a-fA-F]+|\d+)");
-    if (!std::regex_match(text, number)) fail("'" + text + "' is not known");
-    const uint64_t magnitude = std::stoull(text, nullptr, 0);
+    char* end = nullptr;
+    const uint64_t magnitude = std::strtoull(text.c_str(), &end, 0);
+    if (!std::isdigit(static_cast<unsigned char>(text[0])) || *end != 0) fail("'" + text + "' is not known");
     return slot(negative ? -magnitude : magnitude);
   }
 
@@ -275,9 +274,10 @@ std::string demangled(const std::string& name) {
   int status = 0;
   char* const text = abi::__cxa_demangle(name.c_str(), nullptr, nullptr, &status);
   if (status != 0) return name;
-  // nvcc's names of anonymous namespaces hold a hash; c++filt writes them as the host's
-  static const std::regex dropped(R"(\(anonymous namespace\)::|vggnet::cuda::)");
-  std::string result = std::regex_replace(text, dropped, "");
+  std::string result = text;
+  // nvcc's names of anonymous namespaces hold a hash; the demangler writes them as the host's
+  for (const std::string dropped : {"(anonymous namespace)::", "vggnet::cuda::"})
+    for (size_t at = result.find(dropped); at != std::string::npos; at = result.find(dropped)) result.erase(at, dropped.size());
   std::free(text);
   return result;
 }
