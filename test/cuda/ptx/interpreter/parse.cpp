@@ -41,7 +41,7 @@ std::vector<Token> tokens_of(const std::vector<std::string>& lines) {
 
 class Parser {
  public:
-  Parser(Module& module) : module_(module), tokens_(tokens_of(module.lines)) {}
+  explicit Parser(Module& module) : module_(module), tokens_(tokens_of(module.lines)) {}
 
   void parse() {
     while (at_ < tokens_.size()) {
@@ -93,7 +93,6 @@ class Parser {
     entry_.slots = {1};
     entry_.thread = names_["%tid.x"] = slot(kUnwritten);
     entry_.block = names_["%ctaid.x"] = slot(kUnwritten);
-    const uint16_t first_constant = entry_.block;
     expect("(");
     while (!took(")")) {
       parse_parameter();
@@ -101,7 +100,6 @@ class Parser {
     }
     while (took(".maxntid"))  // x, y, z
       for (int i = 0; i < 5; ++i) take();
-    constants_ = first_constant;
     parse_block();
     for (const auto& [instruction, label] : branches_) {
       const auto found = labels_.find(label);
@@ -122,9 +120,9 @@ class Parser {
       bytes *= std::stoll(take());
       expect("]");
     }
-    entry_.last_parameter = (entry_.parameter_bytes + align - 1) / align * align;
-    entry_.parameter_bytes = entry_.last_parameter + bytes;
-    names_[name] = slot(kParameters + static_cast<uint64_t>(entry_.last_parameter));
+    const int64_t first = (entry_.parameter_bytes + align - 1) / align * align;
+    entry_.parameter_bytes = first + bytes;
+    names_[name] = slot(kParameters + static_cast<uint64_t>(first));
   }
 
   uint16_t slot(uint64_t value) {
@@ -190,7 +188,7 @@ class Parser {
         operand(named(take()));
         if (took("+")) instruction.offset = took("-") ? -std::stoll(take()) : std::stoll(take());
         expect("]");
-      } else if (took("{") ) {
+      } else if (took("{")) {
         shape += '{';
         while (!took("}")) {
           if (took(",")) continue;
@@ -221,7 +219,7 @@ class Parser {
   bool written_to(const Instruction& instruction, const std::string& shape) const {
     const size_t results = shape[0] == 'r' ? 1 : shape.find('}') - 1;
     return std::all_of(instruction.at, instruction.at + results, [&](uint16_t slot) {
-      return slot > constants_ && entry_.slots[slot] == kUnwritten;
+      return slot > entry_.block && entry_.slots[slot] == kUnwritten;
     });
   }
 
@@ -247,7 +245,6 @@ class Parser {
   std::vector<Token> tokens_;
   size_t at_ = 0;
   Entry entry_;
-  uint16_t constants_ = 0;  // the last slot of the parameters
   std::map<std::string, uint16_t> names_;
   std::map<std::string, size_t> labels_;
   std::vector<std::pair<size_t, std::string>> branches_;
