@@ -18,13 +18,26 @@ Napi::Object driver_row(Napi::Env env, const CudaDriver& driver) {
   return row;
 }
 
+// 0 where the card cannot be asked: opening it gives the reason.
+int64_t free_bytes(int index) {
+  try {
+    return load_cuda_library().free_bytes(index);
+  } catch (const std::exception&) {
+    return 0;
+  }
+}
+
+// Free bytes are asked for when they are read: that makes a context on the card.
 Napi::Object card_row(Napi::Env env, const CudaCard& card) {
   Napi::Object row = Napi::Object::New(env);
   row.Set("device", "cuda:" + std::to_string(card.index));
   row.Set("name", card.name);
   row.Set("architecture", card.architecture);
   row.Set("bytes", static_cast<double>(card.bytes));
-  row.Set("freeBytes", static_cast<double>(card.free_bytes));
+  const auto ask = [index = card.index](const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), static_cast<double>(free_bytes(index)));
+  };
+  row.DefineProperty(Napi::PropertyDescriptor::Accessor(env, row, "freeBytes", ask, napi_enumerable));
   return row;
 }
 

@@ -11,14 +11,15 @@ namespace vggnet {
 struct CudaCard {
   int index;
   std::string name, architecture;  // "NVIDIA H200", "sm_90"
-  int64_t bytes, free_bytes;
+  int64_t bytes;
 };
 
 struct CudaLibrary {
   const char* build_id;  // first, so that it can be read whatever follows
   const char* versions;  // "CUDA 13.0, cuDNN 9.19.0, cuBLASLt 13.1.0"
-  // All three throw vggnet::Error.
-  std::vector<CudaCard> (*cards)();
+  // All four throw vggnet::Error.
+  std::vector<CudaCard> (*cards)();       // uses none of them: a context takes a third of a GB, and a bad card has none
+  int64_t (*free_bytes)(int index);       // of that card's memory
   std::unique_ptr<Backend> (*open)(int index, const DeviceOptions&);
   std::unique_ptr<Backend> (*open_planner)(const DeviceOptions&);
 };

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { type VariantLetter, variants } from '../../lib/vgg/variants.js'
-import { type Card, cards, type Planned, planned, type Run } from './graphs/runs.js'
+import { newFolder } from '../setup/folder.js'
+import { type Card, cards, keepPlans, type Planned, planned, type Run, restorePlans } from './graphs/runs.js'
 
 // VGGNET_GRAPHS=all: more cards, batches, sizes and precisions; half an hour.
 const all = process.env.VGGNET_GRAPHS === 'all'
@@ -21,6 +22,7 @@ const onlyD = (rest: Partial<Run>): Run[] => everyVariant(rest).filter(({ varian
 const inference = [...everyVariant({}), ...everyVariant({ made: 32 })]
 const training = everyVariant({ images: 256, options: ['training'] })
 const smallTraining = everyVariant({ made: 32, images: 256, options: ['training'] })
+const alternatives = onlyD({ images: 256, options: ['training', 'alternatives'] })
 const more = [
   ...[64, 32].flatMap((images) => [
     ...everyVariant({ images, options: ['training'] }),
@@ -44,7 +46,7 @@ const more = [
 ]
 
 const cases: { card: Card; runs: Run[] }[] = [
-  { card: 'NVIDIA H200', runs: [...inference, ...training, ...smallTraining, ...(all ? more : [])] },
+  { card: 'NVIDIA H200', runs: [...inference, ...training, ...smallTraining, ...alternatives, ...(all ? more : [])] },
   // a card of sm_80 compiles for seconds what one of sm_90 has at once
   { card: 'NVIDIA A100', runs: [...inference, ...training, ...(all ? [...smallTraining, ...more] : [])] },
   ...(all
@@ -93,3 +95,16 @@ test.each(cases)(
   },
   3_600_000,
 )
+
+test('a plan is kept, and restored by another process as it was', { timeout: 600_000 }, async () => {
+  const runs = (['bf16', 'tf32', 'float32'] as const).flatMap((precision) =>
+    onlyD({ made: 32, precision, images: 64, options: ['training', 'alternatives'] }),
+  )
+  const folder = newFolder()
+  const kept = await keepPlans('NVIDIA H200', runs, folder)
+  expect(kept.length).toBeGreaterThan(50)
+  for (const { bytes } of kept) expect(bytes).toBeGreaterThan(1000)
+  // all operands are found: what is missing is the handle
+  for (const { end } of kept) expect(end).toMatch(/handle == __null/)
+  expect(await restorePlans('NVIDIA H200', runs, folder)).toEqual(kept)
+})

@@ -11,7 +11,15 @@ namespace vggnet::cuda {
 
 [[noreturn]] void throw_cuda_error(cudaError_t, const char* call, const char* file, int line);
 
+bool has_lost_a_card();  // whether it has thrown DEVICE_LOST
+
+// After a failed call of cuDNN or cuBLASLt, which report a lost card as any other failure: throws DEVICE_LOST if the runtime
+// says so, and else leaves no error behind for the next kernel's launch.
+void throw_if_lost(cudaStream_t, const char* call, const char* file, int line);
+
 }  // namespace vggnet::cuda
+
+#define VGGNET_THROW_IF_LOST(stream, call) ::vggnet::cuda::throw_if_lost(stream, call, __FILE__, __LINE__)
 
 #define VGGNET_CUDA_CHECK(call)                                                                \
   do {                                                                                         \

@@ -6,6 +6,7 @@
 #include <tuple>
 #include <unordered_map>
 
+#include "backend/cuda/check.hpp"
 #include "tensor/error.hpp"
 
 namespace vggnet::cuda {
@@ -25,9 +26,17 @@ void check(fe::error_t status, const ConvolutionGraph& graph, const char* call) 
   throw Error(kInternal, std::string("cuDNN: ") + call + " of " + graph.text() + ": " + message);
 }
 
-void check(cudnnStatus_t status, const char* call) {
-  if (status != CUDNN_STATUS_SUCCESS)
-    throw Error(kInternal, std::string("cuDNN: ") + call + ": " + cudnnGetErrorString(status));
+// Of a call that may touch the card; no handle: there is none.
+void check(fe::error_t status, const ConvolutionGraph& graph, const char* call, cudnnHandle_t handle) {
+  cudaStream_t stream = nullptr;
+  if (status.is_bad() && handle && cudnnGetStream(handle, &stream) == CUDNN_STATUS_SUCCESS) VGGNET_THROW_IF_LOST(stream, call);
+  check(status, graph, call);
+}
+
+void check(cudnnStatus_t status, const char* call, Stream stream) {
+  if (status == CUDNN_STATUS_SUCCESS) return;
+  VGGNET_THROW_IF_LOST(stream, call);
+  throw Error(kInternal, std::string("cuDNN: ") + call + ": " + cudnnGetErrorString(status));
 }
 
 // Opens up what the frontend keeps of each plan.
@@ -158,7 +167,7 @@ class FrontendPlan final : public BuiltPlan {
         pack = {{kX, in(operands.x)}, {kDy, in(operands.dy)}, {kDw, operands.dw}};
         break;
     }
-    check(made_->execute_plan_at_index(handle_, pack, workspace, index_), spec_, "execute");
+    check(made_->execute_plan_at_index(handle_, pack, workspace, index_), spec_, "execute", handle_);
   }
 
  private:
@@ -179,9 +188,9 @@ class FrontendProposals final : public Proposals {
     }
     check(made_->validate(), spec_, "validate");
     check(target.description ? made_->build_operation_graph() : made_->build_operation_graph(handle_), spec_,
-          "build_operation_graph");
+          "build_operation_graph", handle_);
     const auto mode = heuristics == Heuristics::first ? fe::HeurMode_t::A : fe::HeurMode_t::FALLBACK;
-    check(made_->create_execution_plans({mode}), spec_, "create_execution_plans");
+    check(made_->create_execution_plans({mode}), spec_, "create_execution_plans", handle_);
     made_->deselect_numeric_notes(refused_notes(spec_));
     made_->deselect_workspace_greater_than(cuda::workspace_bytes(spec_));
   }
@@ -195,7 +204,7 @@ class FrontendProposals final : public Proposals {
   }
 
   std::unique_ptr<BuiltPlan> build(int64_t index) override {
-    check(made_->build_plan_at_index(index), spec_, "build_plan_at_index");
+    check(made_->build_plan_at_index(index), spec_, "build_plan_at_index", handle_);
     return std::make_unique<FrontendPlan>(spec_, made_, handle_, index, name(index));
   }
 
@@ -208,8 +217,8 @@ class FrontendProposals final : public Proposals {
 class FrontendCudnn final : public Cudnn {
  public:
   explicit FrontendCudnn(Stream stream) {
-    check(cudnnCreate(&target_.handle), "cudnnCreate");
-    check(cudnnSetStream(target_.handle, stream), "cudnnSetStream");
+    check(cudnnCreate(&target_.handle), "cudnnCreate", stream);
+    check(cudnnSetStream(target_.handle, stream), "cudnnSetStream", stream);
   }
   explicit FrontendCudnn(Target target) : target_(std::move(target)) {}
   ~FrontendCudnn() override {
@@ -232,7 +241,7 @@ class FrontendCudnn final : public Cudnn {
         made->set_device_properties(target_.description);
         check(made->deserialize(serialized), graph, "deserialize");
       } else {
-        check(made->deserialize(target_.handle, serialized, false, false), graph, "deserialize");
+        check(made->deserialize(target_.handle, serialized, false, false), graph, "deserialize", target_.handle);
       }
     } catch (const Error&) {
       throw;

@@ -80,7 +80,6 @@ class CudaDevice final : public Device {
  public:
   explicit CudaDevice(int index) {
     card_ = describe(index);
-    card_.free_bytes = free_bytes();
     VGGNET_CUDA_CHECK(cudaEventCreate(start_.address()));
     VGGNET_CUDA_CHECK(cudaEventCreate(end_.address()));
   }
@@ -147,7 +146,8 @@ class CudaDevice final : public Device {
   }
 
   void wait(uint64_t mark, const std::function<void()>& meanwhile) override {
-    while (!reached(mark)) meanwhile();
+    do meanwhile();  // at least once: however short this run is, the next one may begin before its results are read
+    while (!reached(mark));
   }
 
   void synchronize() override { VGGNET_CUDA_CHECK(cudaStreamSynchronize(stream())); }
@@ -187,6 +187,7 @@ class CudaDevice final : public Device {
       calls();
     } catch (...) {
       cudaStreamEndCapture(stream(), graph.address());  // or every later call would be recorded too
+      cudaGetLastError();                               // or the next launch would report that it was broken off
       throw;
     }
     VGGNET_CUDA_CHECK(cudaStreamEndCapture(stream(), graph.address()));
@@ -205,6 +206,7 @@ class CudaDevice final : public Device {
 // Before anything else is asked of the runtime: what fails here is the machine's, and not ours.
 void check_available(cudaError_t status) {
   if (status == cudaSuccess) return;
+  if (has_lost_a_card()) VGGNET_CUDA_CHECK(status);  // or 'auto' would go on with the CPU
   cudaGetLastError();
   throw Error(kDeviceUnavailable, std::string("the CUDA runtime cannot use the driver or the card: ") +
                                       cudaGetErrorName(status) + " (" + cudaGetErrorString(status) + ")");
@@ -218,16 +220,16 @@ int visible_count() {
 }
 
 void choose(int index) {
+  const int count = visible_count();
+  if (index >= count)
+    throw Error(kDeviceUnavailable, "device 'cuda:" + std::to_string(index) + "' is not there: this process sees " +
+                                        std::to_string(count) + (count == 1 ? " card" : " cards") + ", counted from 0");
   check_available(cudaSetDevice(index));  // makes the context
 }
 
 }  // namespace
 
 std::unique_ptr<Device> open_device(int index) {
-  const int count = visible_count();
-  if (index >= count)
-    throw Error(kDeviceUnavailable, "device 'cuda:" + std::to_string(index) + "' is not there: this process sees " +
-                                        std::to_string(count) + (count == 1 ? " card" : " cards") + ", counted from 0");
   choose(index);
   if (!runs_on_this_card())
     throw Error(kDeviceUnavailable,
@@ -238,12 +240,13 @@ std::unique_ptr<Device> open_device(int index) {
 
 std::vector<Card> cards() {
   std::vector<Card> result;
-  for (int index = 0; index < visible_count(); ++index) {
-    result.push_back(describe(index));
-    choose(index);
-    result.back().free_bytes = free_bytes();
-  }
+  for (int index = 0; index < visible_count(); ++index) result.push_back(describe(index));
   return result;
+}
+
+int64_t free_bytes(int index) {
+  choose(index);
+  return free_bytes();
 }
 
 }  // namespace vggnet::cuda

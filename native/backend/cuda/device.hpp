@@ -19,7 +19,7 @@ struct Card {
   std::string name;         // "NVIDIA H200"
   int compute_capability;   // 90: sm_90
   int multiprocessors;
-  int64_t bytes, free_bytes;  // of memory, when it was looked at
+  int64_t bytes;            // of memory
   int driver;               // CUDA version that the driver supports: 13000
 };
 
@@ -54,7 +54,9 @@ class Device {
 // Throws DEVICE_UNAVAILABLE, or INVALID_ARGUMENT for an index that is not there.
 std::unique_ptr<Device> open_device(int index);
 
-// Every card that this process may use.
+// Every card that this process may use. Makes a context on none.
 std::vector<Card> cards();
+
+int64_t free_bytes(int index);  // of a card's memory; throws as open_device does
 
 }  // namespace vggnet::cuda

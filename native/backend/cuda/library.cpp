@@ -10,7 +10,7 @@ namespace {
 std::vector<CudaCard> visible_cards() {
   std::vector<CudaCard> result;
   for (const Card& card : cards())
-    result.push_back({card.index, card.name, "sm_" + std::to_string(card.compute_capability), card.bytes, card.free_bytes});
+    result.push_back({card.index, card.name, "sm_" + std::to_string(card.compute_capability), card.bytes});
   return result;
 }
 
@@ -23,6 +23,6 @@ std::unique_ptr<Backend> open(int index, const DeviceOptions& options) {
 
 extern "C" __attribute__((visibility("default"))) const vggnet::CudaLibrary* vggnet_cuda() {
   static const vggnet::CudaLibrary library = {VGGNET_BUILD_ID, vggnet::cuda::versions(), vggnet::cuda::visible_cards,
-                                              vggnet::cuda::open, vggnet::cuda::make_planner};
+                                              vggnet::cuda::free_bytes, vggnet::cuda::open, vggnet::cuda::make_planner};
   return &library;
 }

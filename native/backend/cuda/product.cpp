@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "backend/cuda/check.hpp"
 #include "backend/cuda/kernels/random.hpp"
 #include "backend/cuda/plan_log.hpp"
 #include "backend/cuda/product_sample.hpp"
@@ -53,9 +54,11 @@ using Preference = Owned<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDes
 
 cudaDataType_t type_of(Element element) { return element == Element::bfloat16 ? CUDA_R_16BF : CUDA_R_32F; }
 
-Handle create_handle() {
+Handle create_handle(Stream stream) {
   cublasLtHandle_t handle = nullptr;
-  VGGNET_CUBLAS_CHECK(cublasLtCreate(&handle));
+  const cublasStatus_t status = cublasLtCreate(&handle);
+  if (status != CUBLAS_STATUS_SUCCESS) VGGNET_THROW_IF_LOST(stream, "cublasLtCreate");
+  VGGNET_CUBLAS_CHECK(status);
   return Handle(handle);
 }
 
@@ -175,9 +178,11 @@ class CublasPlan final : public ProductPlan {
     if (has_bias_) set(description_, CUBLASLT_MATMUL_DESC_BIAS_POINTER, operands.bias);
     if (has_sums_) set(description_, CUBLASLT_MATMUL_DESC_BIAS_POINTER, operands.sums);
     const float one = 1, zero = 0;
-    return cublasLtMatmul(handle_, description_.get(), &one, operands.b, b_.get(), operands.a, a_.get(), &zero,
-                          operands.d, d_.get(), operands.d, d_.get(), &algorithm_, workspace, kProductWorkspaceBytes,
-                          stream_);
+    const cublasStatus_t status =
+        cublasLtMatmul(handle_, description_.get(), &one, operands.b, b_.get(), operands.a, a_.get(), &zero, operands.d,
+                       d_.get(), operands.d, d_.get(), &algorithm_, workspace, kProductWorkspaceBytes, stream_);
+    if (status != CUBLAS_STATUS_SUCCESS) VGGNET_THROW_IF_LOST(stream_, "cublasLtMatmul");
+    return status;
   }
 
   const std::string& name() const override { return name_; }
@@ -209,7 +214,7 @@ class CublasPlans final : public ProductPlans {
  private:
   std::unique_ptr<CublasPlan> find(const Product& product, const ProductOperands& operands, void* workspace) {
     const auto start = std::chrono::steady_clock::now();
-    if (!handle_) handle_ = create_handle();
+    if (!handle_) handle_ = create_handle(device_.stream());
     const auto fill = [&](const void* x, int64_t count, uint64_t seed) {
       fill_random(device_.stream(), element_of(product.precision), const_cast<void*>(x), count, seed, 1);
     };

@@ -1,9 +1,11 @@
 // Builds cuDNN plans for the graphs of whole networks on a card that is only described.
-//   plans description.json compute-capability [threads]
+//   plans description.json compute-capability build|keep|restore [folder]
 // Reads layers and runs, a line each, and answers with one line of JSON for each graph:
 //   input C | convolution NAME RELU OUTPUTS KERNEL | max-pool NAME | linear NAME RELU OUTPUTS H W DROPOUT | norm NAME |
-//   mean NAME, where RELU may be "-";  then: run LABEL N H W PRECISION [training] [exact] [deterministic] [image];
-//   clear: new layers
+//   mean NAME, where RELU may be "-";  then: run LABEL N H W PRECISION [training] [exact] [deterministic] [image]
+//   [alternatives], the last for all ways to compute an input gradient; clear: new layers
+// build: the graph's first plan, on two threads. keep: the same plan goes into the product's cache, in the folder.
+// restore: the plan comes from there.
 #include <dlfcn.h>
 
 #include <algorithm>
@@ -19,6 +21,7 @@
 #include "backend/cuda/convolution.hpp"
 #include "backend/cuda/convolution_description.hpp"
 #include "backend/cuda/linear.hpp"
+#include "backend/cuda/plan_cache.hpp"
 #include "network/plan.hpp"
 #include "tensor/error.hpp"
 
@@ -122,6 +125,7 @@ class Networks {
   void read(const std::string& text) {
     std::istringstream line(text);
     const std::string kind = read_word(line);
+    alternatives_ = false;
     if (kind == "clear") layers_.clear();
     else if (kind == "run") add_run(line);
     else layers_.push_back(read_layer(kind, line));
@@ -138,16 +142,17 @@ class Networks {
     PlanOptions options;
     options.images = DType::uint8;
     for (std::string flag; line >> flag;) {
-      if (flag == "training") options.training = true;
-      if (flag == "exact") options.exact = true;
-      if (flag == "image") options.wants_image_gradient = true;
-      if (flag == "deterministic") setting.deterministic = true;
+      options.training |= flag == "training";
+      options.exact |= flag == "exact";
+      options.wants_image_gradient |= flag == "image";
+      setting.deterministic |= flag == "deterministic";
+      alternatives_ |= flag == "alternatives";
     }
     const auto& input = std::get<Input>(layers_.front());
     const Plan plan = make_plan(layers_, {n, input.channels, h, w}, options);
     for (const PlannedStage& stage : plan.stages) {
       const auto add = [&](const ConvolutionGraphs& graphs) {
-        for (const ConvolutionGraph& graph : graphs.all()) want(graph, label + " " + name_of(stage.layer));
+        for (const ConvolutionGraph& graph : graphs.all()) want_some(graph, label + " " + name_of(stage.layer));
       };
       if (const auto* alone = std::get_if<Convolution>(&stage.layer))
         add(graphs_of(*alone, stage.input_shape, stage.context, setting));
@@ -158,6 +163,14 @@ class Networks {
     }
   }
 
+  void want_some(const ConvolutionGraph& graph, const std::string& layer) {
+    for (const Alternative& alternative : alternatives_of(graph)) {
+      if (alternative.last_resort) continue;
+      want(alternative.graph, layer);
+      if (!alternatives_) return;
+    }
+  }
+
   void want(const ConvolutionGraph& graph, const std::string& layer) {
     const auto same = [&](const Wanted& other) { return other.graph.text() == graph.text(); };
     if (std::ranges::none_of(wanted_, same)) wanted_.push_back({graph, layer});
@@ -165,6 +178,7 @@ class Networks {
 
   std::vector<Layer> layers_;
   std::vector<Wanted> wanted_;
+  bool alternatives_ = false;  // of this run
 };
 
 std::string quoted(const std::string& text) {
@@ -186,12 +200,70 @@ std::string json(const Wanted& wanted, const Answer& answer) {
   return line.str();
 }
 
-void build_all(const std::vector<Wanted>& wanted, Cudnn& cudnn, bool wants_sm90, int threads) {
+// What can be seen of a plan without a card: also how far it runs, which includes that all its operands are found.
+std::string json(const ConvolutionGraph& graph, BuiltPlan& plan) {
+  std::string end = "ran";
+  try {
+    alignas(256) static char memory[4096];
+    ConvolutionOperands operands{memory, memory, memory, memory, memory, memory, memory, nullptr, nullptr, memory};
+    operands.dw = operands.sums = reinterpret_cast<float*>(memory);
+    plan.run(operands, memory);
+  } catch (const Error& error) {
+    end = error.what();
+  }
+  std::vector<uint8_t> bytes = plan.serialized();
+  std::ranges::sort(bytes);  // it holds sets, in any order
+  const size_t hash = std::hash<std::string>()({bytes.begin(), bytes.end()});
+  std::ostringstream line;
+  line << "{\"graph\":" << quoted(graph.text()) << ",\"workspace\":" << plan.workspace_bytes()
+       << ",\"bytes\":" << bytes.size() << ",\"hash\":\"" << hash << "\",\"end\":" << quoted(end) << "}\n";
+  return line.str();
+}
+
+std::unique_ptr<BuiltPlan> first_plan(const ConvolutionGraph& graph, Cudnn& cudnn) {
+  const auto proposals = cudnn.propose(graph, Heuristics::first);
+  for (int64_t i = 0; i < proposals->count(); ++i)
+    try {
+      return proposals->build(i);
+    } catch (const Error&) {}  // one that asks for too much
+  throw Error(kInternal, "no plan can be built for " + graph.text());
+}
+
+void keep_all(const std::vector<Wanted>& wanted, Cudnn& cudnn, const PlanCache& cache) {
+  for (const Wanted& each : wanted) {
+    const auto plan = first_plan(each.graph, cudnn);
+    const std::vector<uint8_t> serialized = plan->serialized();
+    cache.keep(each.graph.text(), serialized);
+    std::cout << json(each.graph, *plan);
+  }
+}
+
+// A part of a plan is refused, and with an error of ours.
+void expect_refused(const ConvolutionGraph& graph, Cudnn& cudnn, const std::vector<uint8_t>& whole) {
+  try {
+    cudnn.restore(graph, "a half", {whole.begin(), whole.begin() + whole.size() / 2});
+  } catch (const Error&) {
+    return;
+  }
+  throw Error(kInternal, "half a plan was restored for " + graph.text());
+}
+
+void restore_all(const std::vector<Wanted>& wanted, Cudnn& cudnn, const PlanCache& cache) {
+  for (const Wanted& each : wanted) {
+    const auto serialized = cache.find(each.graph.text());
+    if (!serialized) throw Error(kInternal, "no plan is kept for " + each.graph.text());
+    std::cout << json(each.graph, *cudnn.restore(each.graph, "restored", *serialized));
+    expect_refused(each.graph, cudnn, *serialized);
+  }
+}
+
+void build_all(const std::vector<Wanted>& wanted, Cudnn& cudnn, bool wants_sm90) {
+  constexpr int kThreads = 2;
   const Builder builder(cudnn, wants_sm90);
   std::atomic<size_t> next = 0;
   std::mutex printing;
   std::vector<std::jthread> workers;
-  for (int i = 0; i < threads; ++i)
+  for (int i = 0; i < kThreads; ++i)
     workers.emplace_back([&] {
       for (size_t at; (at = next++) < wanted.size();) {
         const std::string line = json(wanted[at], builder.build(wanted[at].graph));
@@ -201,26 +273,26 @@ void build_all(const std::vector<Wanted>& wanted, Cudnn& cudnn, bool wants_sm90,
     });
 }
 
-void run(const std::string& description_path, int compute_capability, int threads) {
+void run(const std::string& description_path, int compute_capability, const std::string& what, const PlanCache& cache) {
   std::ifstream file(description_path);
   const std::string description{std::istreambuf_iterator<char>(file), {}};
   Networks networks;
   for (std::string line; std::getline(std::cin, line);)
     if (!line.empty()) networks.read(line);
   const auto cudnn = open_cudnn_without_card(description, compute_capability);
-  build_all(networks.wanted(), *cudnn, compute_capability == 90, threads);
+  if (what == "keep") keep_all(networks.wanted(), *cudnn, cache);
+  else if (what == "restore") restore_all(networks.wanted(), *cudnn, cache);
+  else build_all(networks.wanted(), *cudnn, compute_capability == 90);
 }
 
 }  // namespace
 }  // namespace vggnet::cuda
 
 int main(int count, char** arguments) {
-  if (count < 3) {
-    std::cerr << "plans description.json compute-capability [threads]\n";
-    return 2;
-  }
+  if (count < 4) return 2;
   try {
-    vggnet::cuda::run(arguments[1], std::stoi(arguments[2]), count > 3 ? std::stoi(arguments[3]) : 1);
+    const vggnet::cuda::PlanCache cache(count > 4 ? arguments[4] : "");
+    vggnet::cuda::run(arguments[1], std::stoi(arguments[2]), arguments[3], cache);
   } catch (const std::exception& error) {
     std::cerr << error.what() << "\n";
     return 1;

@@ -14,7 +14,8 @@ export interface Run {
   readonly images: number
   readonly size: readonly [height: number, width: number]
   readonly precision: 'bf16' | 'tf32' | 'float32'
-  readonly options: readonly ('training' | 'exact' | 'deterministic' | 'image')[]
+  /** `alternatives`: all ways to compute an input gradient, not only the first. */
+  readonly options: readonly ('training' | 'exact' | 'deterministic' | 'image' | 'alternatives')[]
 }
 
 /** What cuDNN made of one graph. */
@@ -79,17 +80,35 @@ function linesOf({ variant, made, images, size, precision, options }: Run): stri
 }
 
 /** Every graph of these runs, each once, as cuDNN plans it for a card that is not here. */
-export async function planned(card: Card, runs: readonly Run[]): Promise<Planned[]> {
+export const planned = (card: Card, runs: readonly Run[]): Promise<Planned[]> => answers(card, runs, ['build'])
+
+/** What can be seen of a plan without a card. */
+export interface Seen {
+  readonly graph: string
+  readonly workspace: number
+  readonly bytes: number
+  readonly hash: string
+  /** How running it ends. */
+  readonly end: string
+}
+
+/** One plan for every graph of these runs: built and kept in the product's cache, or restored from there. */
+export const keepPlans = (card: Card, runs: readonly Run[], folder: string): Promise<Seen[]> =>
+  answers(card, runs, ['keep', folder])
+export const restorePlans = (card: Card, runs: readonly Run[], folder: string): Promise<Seen[]> =>
+  answers(card, runs, ['restore', folder])
+
+async function answers<Answer>(card: Card, runs: readonly Run[], words: readonly string[]): Promise<Answer[]> {
   const { program, env } = await buildPlans()
   const description = path.join(path.dirname(fileURLToPath(import.meta.url)), cards[card].file)
-  const child = spawn(program, [description, String(cards[card].capability), '2'], {
+  const child = spawn(program, [description, String(cards[card].capability), ...words], {
     env: { ...process.env, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   })
-  let answers = ''
+  let lines = ''
   let complaints = ''
   child.stdout.setEncoding('utf8').on('data', (text) => {
-    answers += text
+    lines += text
   })
   child.stderr.setEncoding('utf8').on('data', (text) => {
     complaints += text
@@ -97,7 +116,7 @@ export async function planned(card: Card, runs: readonly Run[]): Promise<Planned
   child.stdin.end(`${runs.flatMap(linesOf).join('\n')}\n`)
   const status = await new Promise((resolve) => child.on('close', (code, signal) => resolve(code ?? signal)))
   if (status !== 0) throw new Error(`${program} ended with ${status}: ${complaints}`)
-  return answers
+  return lines
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line))

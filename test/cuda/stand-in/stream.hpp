@@ -77,6 +77,7 @@ struct CUstream_st {
   CUstream_st& operator=(const CUstream_st&) = delete;
 
   int card() const { return card_; }
+  bool is_idle();
   void enqueue(std::function<void()> run) { submit({std::move(run)}); }
   cudaError_t submit(stand_in::Work);
   cudaError_t record(CUevent_st&);

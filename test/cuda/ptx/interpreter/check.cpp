@@ -21,10 +21,10 @@ struct Tolerance {
 constexpr Tolerance kTolerances[] = {
     {"LocalNormForward", "y", 6, 0, "fused multiply-adds; the device's log2f and exp2f are others than the host's"},
     {"LocalNormGradient", "dx", 6, 1, "the same, and differences of products"},
-    {"TakeParts", "scratch", 0x1p31, 0, "the device's expf is another than the host's: 4 units of float32, in a sum of double"},
+    {"TakeParts", "scratch", 0x1p31, 0, "double sums of exp2f, where the device's is another than the host's: 4 units of float32"},
     {"JoinParts", "", 4, 1, "exp and log of double are others than the host's; the loss is a difference"},
     {"Report", "results", 1, 0, "a fused multiply-add"},
-    {"SoftmaxLossGradient", "dx", 4, 0, "the device's expf is another than the host's"},
+    {"SoftmaxLossGradient", "dx", 4, 0, "the device's exp2f is another than the host's"},
     {"Descend", "", 2, 1, "fused multiply-adds, whose terms may cancel"},
 };
 

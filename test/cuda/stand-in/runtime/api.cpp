@@ -65,6 +65,12 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   return leave(wait_for(stream->now()));
 }
 
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  if (const cudaError_t error = enter("cudaStreamQuery"); error != cudaSuccess) return leave(error);
+  if (const cudaError_t error = refused_while_capturing(); error != cudaSuccess) return leave(error);
+  return leave(stream->is_idle() ? cudaSuccess : cudaErrorNotReady);
+}
+
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   if (const cudaError_t error = enter("cudaStreamWaitEvent"); error != cudaSuccess) return leave(error);
   return leave(stream->wait_for(*event));

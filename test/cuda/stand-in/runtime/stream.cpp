@@ -118,6 +118,11 @@ void CUstream_st::push(std::function<void()> item, bool takes_no_time) {
   changed_.notify_all();
 }
 
+bool CUstream_st::is_idle() {
+  std::lock_guard lock(mutex_);
+  return items_.empty() && !busy_;
+}
+
 void CUstream_st::serve() {
   stand_in::set_current_card(card_);
   stand_in::let_this_thread_in();
