@@ -38,6 +38,7 @@ struct Results {
   double loss = 0;  // sum over images of -log p(label), times loss_scale
   int64_t correct = 0, correct5 = 0;
   int64_t not_finite = 0;  // set by update, which then changes nothing, as long as it is set
+  int64_t images_not_finite = 0;  // set by the input of a device that checks images; update then sets not_finite
 };
 
 // Device addresses of what one run reads and writes besides activations. Fixed between two bindings.
@@ -145,6 +146,7 @@ class Backend {
   virtual std::string card_name() const = 0;        // "NVIDIA H200"; empty where there is none
   virtual Precision precision() const = 0;          // of activations and products; parameters are float32 always
   virtual int threads() const = 0;                  // of the host
+  virtual bool checks_images() const = 0;           // Results::images_not_finite; else the caller looks at them
   // Whether preparing a new shape takes longer than many runs: a smaller batch is then better run padded to a known one.
   virtual bool prefers_known_shapes() const = 0;
   virtual int64_t available_bytes() const = 0;      // what could be allocated now

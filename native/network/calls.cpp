@@ -49,6 +49,9 @@ void check_finite(const std::string& what, const float* values, int64_t count) {
 void check_finite(const Images& images) {
   if (images.dtype == DType::float32)
     check_finite("images", reinterpret_cast<const float*>(images.bytes.data()), images.shape.count());
+}
+
+void check_shift(const Images& images) {
   check_finite("shift", images.shift.data(), static_cast<int64_t>(images.shift.size()));
 }
 

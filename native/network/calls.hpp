@@ -85,6 +85,7 @@ void check_labels(const std::vector<int32_t>&, const Shape& logits);
 // NOT_FINITE naming `what` and the index of the first value that is NaN or infinite.
 void check_finite(const std::string& what, const float* values, int64_t count);
 void check_finite(const Images&);
+void check_shift(const Images&);
 
 // SHAPE_MISMATCH naming `what` unless it holds as many values for as many images.
 void check_size(const std::string& what, const HostTensor& given, const Shape& wanted);

@@ -68,14 +68,16 @@ class Network {
   struct Begun {
     const void* call;
     Execution* execution;  // the last one
-    std::shared_ptr<Memory> answer;  // results, or logits as stored
+    std::shared_ptr<Memory> results, answer;  // answer: logits as stored, or nothing
     uint64_t mark;
+
+    const Results& reported() const { return *static_cast<const Results*>(results->data()); }
   };
   template <class Call>
   Begun begun(const Call&);  // ahead, or now
   Begun begin(const StepCall&);
   Begun begin(const ForwardCall&);
-  Begun queued(const void* call, Execution&, const void* answer, int64_t bytes);
+  Begun queued(const void* call, Execution&, const Tensor& answer);
   bool is_prepared(const StepCall&) const;
   bool is_prepared(const ForwardCall&) const;
   void wait(const Begun&);
@@ -83,6 +85,8 @@ class Network {
 
   void feed(const Execution&, const Images&, int64_t first, int64_t count);
   void feed_labels(const Execution&, const std::vector<int32_t>&, int64_t first, int64_t count);
+  void check_before(const Images&) const;
+  void check_after(const Results&, const Images&);
   void write_controls();
   void clear_results();
   void clear_sums();

@@ -44,6 +44,19 @@ void Network::feed_labels(const Execution& execution, const std::vector<int32_t>
   backend_->upload(all.data(), const_cast<int32_t*>(execution.feed().labels), execution.images().n * int64_t{sizeof(int32_t)});
 }
 
+// What the device does not look at itself.
+void Network::check_before(const Images& images) const {
+  if (!backend_->checks_images()) check_finite(images);
+  check_shift(images);
+}
+
+// Names the value that the device has found.
+void Network::check_after(const Results& results, const Images& images) {
+  if (!results.images_not_finite) return;
+  clear_results();
+  check_finite(images);
+}
+
 // A step in the queue is taken to succeed: if it does not, this call begins again.
 void Network::write_controls() {
   Controls controls = controls_;
@@ -90,10 +103,15 @@ Network::Begun Network::begun(const Call& call) {
 template Network::Begun Network::begun(const StepCall&);
 template Network::Begun Network::begun(const ForwardCall&);
 
-// Copies `bytes` of the device's memory to the host, and ends the call that it is the answer of.
-Network::Begun Network::queued(const void* call, Execution& execution, const void* answer, int64_t bytes) {
-  Begun begun{call, &execution, host_pool_->take(bytes), 0};
-  backend_->fetch(answer, begun.answer->data(), bytes);
+// Copies the results and the call's answer, where it has one, to the host, and ends the call.
+Network::Begun Network::queued(const void* call, Execution& execution, const Tensor& answer) {
+  Begun begun{call, &execution, host_pool_->take(sizeof(Results)), nullptr, 0};
+  backend_->fetch(executions_.results(), begun.results->data(), sizeof(Results));
+  if (answer) {
+    const int64_t bytes = backend_->stored_bytes(answer.shape, answer.storage);
+    begun.answer = host_pool_->take(bytes);
+    backend_->fetch(answer.data, begun.answer->data(), bytes);
+  }
   queue_clock_.is_queued(!last_mark_ || backend_->reached(*last_mark_));
   begun.mark = backend_->mark();
   last_mark_ = begun.mark;
@@ -133,7 +151,7 @@ bool Network::is_prepared(const ForwardCall& call) const {
 
 Network::Begun Network::begin(const ForwardCall& call) {
   queue_clock_.begins();
-  check_finite(call.images);
+  check_before(call.images);
   const int64_t count = call.images.shape.n;
   const PlanOptions options = options_of(call);
   // backward takes gradients for just as many images as are there
@@ -143,14 +161,14 @@ Network::Begun Network::begin(const ForwardCall& call) {
   feed(execution, call.images, 0, count);
   write_controls();
   backend_->run(execution.recordings.forward, [&] { execution.forward(); });
-  const Tensor logits = first_of(execution.tensor(execution.plan().logits), count);
-  return queued(&call, execution, logits.data, backend_->stored_bytes(logits.shape, logits.storage));
+  return queued(&call, execution, first_of(execution.tensor(execution.plan().logits), count));
 }
 
 ForwardAnswer Network::forward(const ForwardCall& call) {
   const Begun begun = this->begun(call);
   may_follow_ = !call.training && call.keep.empty();  // the next call writes over the arena
   wait(begun);
+  check_after(begun.reported(), call.images);
 
   Execution& execution = *begun.execution;
   const Plan& plan = execution.plan();

@@ -84,7 +84,7 @@ void Network::for_each_micro_batch(const StepCall& call, Execution& first, const
 
 Network::Begun Network::begin(const StepCall& call) {
   queue_clock_.begins();
-  check_finite(call.images);
+  check_before(call.images);
   const auto prepare_count = [&](int64_t count) -> Execution& { return prepare_part(call, count); };
   Execution& first = prepare_count(chunk_of(call));
   Shape logits = first.plan().tensors[first.plan().logits].shape;
@@ -104,7 +104,7 @@ Network::Begun Network::begin(const StepCall& call) {
     backend_->update(segments, arenas(), last_->feed());
   }
   parameters_.changed();
-  const Begun begun = queued(&call, *last_, executions_.results(), sizeof(Results));
+  const Begun begun = queued(&call, *last_, {});
   ++unfinished_steps_;
   return begun;
 }
@@ -114,7 +114,12 @@ LossAnswer Network::step(const StepCall& call) {
   may_follow_ = true;
   wait(begun);
   --unfinished_steps_;
-  const Results results = *static_cast<const Results*>(begun.answer->data());
+  const Results results = begun.reported();
+  if (results.images_not_finite) {  // the call after it has changed no parameter and begins again
+    ahead_.reset();
+    unfinished_steps_ = 0;
+    check_after(results, call.images);
+  }
   if (results.not_finite || !std::isfinite(results.loss)) {
     if (followed_) recompute(call, begun.execution->images().n);
     refuse_not_finite();

@@ -77,6 +77,13 @@ describe('the plan of a convolution', () => {
     expect(choose(program, 'inexact', { direction: 'forward' })).toMatch(/INTERNAL: /)
   })
 
+  test('may be off by what tensor cores cut off, which grows with the sum', () => {
+    const refusedAt = (side: string) =>
+      linesOf(program, 'wrong,slow', { direction: 'weight-gradient', env: { SIDE: side } })[0]?.refused
+    expect(refusedAt('6')).toMatch(/allowed is 2\.00e-03$/)
+    expect(refusedAt('50')).toMatch(/allowed is 2\.02e-03$/) // 4,900 products, 8 at once
+  })
+
   test('is the first right one in deterministic mode, whatever its time', () => {
     const direction = 'forward,deterministic'
     expect(choose(program, 'wrong,slow,right', { direction })).toBe('built wrong,slow; restored ; chosen slow')

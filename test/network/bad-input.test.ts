@@ -240,6 +240,7 @@ describeOnEach('bad input', (device) => {
     const bad = Tensor.from((await smallBatch(4).images.data()).fill(Number.NaN, 100, 101), [4, 2, 8, 12])
     await expect(net.step(bad, labels, rate)).rejects.toThrow(withCode('NOT_FINITE'))
     await expect(net.step(bad, labels, rate)).rejects.toThrow(/finite values for images but value 100 is nan/)
+    await expect(net.forward(bad)).rejects.toThrow(/finite values for images but value 100 is nan/)
     expect(await parametersOfNet(net)).toEqual(before)
     expect((await net.step(images, labels, rate)).loss).toBeGreaterThan(0)
     net.dispose()

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest'
+import type { Layer } from '../../lib/layer.js'
+import { Network } from '../../lib/network/network.js'
 import { Random } from '../../lib/random.js'
 import { Tensor } from '../../lib/tensor.js'
 import type { VGG } from '../../lib/vgg/vgg.js'
-import { describeOnEach } from '../devices.js'
+import { describeOnEach, repeatable } from '../devices.js'
 import { parametersOfNet, smallBatch, smallNetOn } from './small.js'
 
 const update = { learningRate: 1e-6, momentum: 0.9, weightDecay: 5e-4 }
@@ -14,7 +16,7 @@ function tooBright(count: number) {
   return { images: Tensor.from(pixels, [count, 2, 8, 12]), labels: smallBatch(count).labels }
 }
 
-type Call = (net: VGG) => Promise<unknown>
+type Call = (net: Network) => Promise<unknown>
 
 const step =
   ({ images, labels }: ReturnType<typeof smallBatch>, options = {}): Call =>
@@ -61,6 +63,43 @@ async function stateOf(net: VGG) {
 }
 
 describeOnEach('calls that are made together', (device) => {
+  test('reach the device while the call before them computes', { timeout: 60_000 }, async (context) => {
+    if (device === 'cpu') context.skip('a call on the CPU has ended when the next one begins')
+    const net = await smallNetOn(device)()
+    for (let times = 0; times < 3; times++) await step(a)(net)
+    // again, because a busy machine may be too late
+    for (let ahead = false; !ahead; ) {
+      await net.queueTimes()
+      await Promise.all(Array.from({ length: 10 }, () => step(a)(net)))
+      ahead = (await net.queueTimes()).some(({ emptyUs }) => emptyUs === 0)
+    }
+    net.dispose()
+  })
+
+  // These travel beside the calls, those of a net above do not.
+  test('have their own images, however large', async () => {
+    const layers = [
+      { kind: 'input', channels: 2, mean: [127, 127], scale: [0.01, 0.01] },
+      ...['pool1', 'pool2', 'pool3'].map((name) => ({ kind: 'max-pool', name }) as const),
+      { kind: 'convolution', name: 'conv', outputs: 5, kernel: 1 },
+      { kind: 'spatial-mean', name: 'mean' },
+    ] as const satisfies readonly Layer[]
+    const open = () => Network.create({ layers, ...repeatable(device), initialisation: 'he', seed: 1 })
+    const batches = [0, 100, 200].map((level) => ({
+      images: Tensor.randn([6, 2, 200, 150], { seed: level, mean: level, std: 60 }),
+      labels: [0, 1, 2, 3, 4, 0],
+    }))
+    const calls = Array.from({ length: 10 }, (_, index) => (index % 5 < 3 ? step : forward)(batches[index % 3]!))
+    const [awaited, together] = [await open(), await open()]
+    for (const net of [awaited, together])
+      for (let times = 0; times < 3; times++)
+        for (const call of [step(batches[0]!), forward(batches[0]!)]) await call(net)
+    const expected: unknown[] = []
+    for (const call of calls) expected.push(await call(awaited))
+    expect(await Promise.all(calls.map((call) => call(together)))).toEqual(expected)
+    for (const net of [awaited, together]) net.dispose()
+  })
+
   test('have the answers, errors and effects of calls that are awaited', { timeout: 60_000 }, async () => {
     const open = () => smallNetOn(device)({ dropout: 0.5, scale: 1 })
     const [awaited, together] = [await open(), await open()]

@@ -1,8 +1,11 @@
 // A batch smaller than one before it: on a GPU it runs in the larger one's plan, filled up with images that count in
 // nothing.
-import { expect, test } from 'vitest'
+import { existsSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { expect, test, vi } from 'vitest'
 import type { VGG } from '../../lib/vgg/vgg.js'
-import { describeOnEach, opening, type TestDevice } from '../devices.js'
+import { cards, describeOnEach, opening, type TestDevice } from '../devices.js'
+import { newFolder } from '../setup/folder.js'
 import { difference, parametersOfNet, smallBatch, smallNet } from './small.js'
 
 const update = { learningRate: 0.02, momentum: 0.9, weightDecay: 5e-4 }
@@ -60,3 +63,41 @@ describeOnEach('a batch smaller than one before it', (device) => {
     }
   })
 })
+
+describeOnEach(
+  'plans on a GPU',
+  (device) => {
+    test('are not chosen for a smaller batch, unless it comes more than eight times in a row', async () => {
+      const log = path.join(newFolder(), 'plans.jsonl')
+      vi.stubEnv('VGGNET_CUDA_LOG', log)
+      const choices = () => (existsSync(log) ? readFileSync(log, 'utf8').split('\n').length : 0)
+      try {
+        using net = await smallNet(opening[device])
+        const step = async (count: number) => {
+          const { images, labels } = smallBatch(count)
+          await net.step(images, labels, update)
+          return choices()
+        }
+        const forward = async (count: number) => {
+          await net.forward(smallBatch(count).images)
+          return choices()
+        }
+        // other sizes for each: training and evaluation share graphs
+        for (const [call, odd] of [
+          [step, 5],
+          [forward, 6],
+        ] as const) {
+          const known = await call(12)
+          expect(known).toBeGreaterThan(0)
+          for (let i = 0; i < 8; i++) expect(await call(odd)).toBe(known)
+          expect(await call(7)).toBe(known)
+          for (let i = 0; i < 8; i++) expect(await call(odd)).toBe(known)
+          expect(await call(odd)).toBeGreaterThan(known)
+        }
+      } finally {
+        vi.unstubAllEnvs()
+      }
+    })
+  },
+  cards,
+)

@@ -35,6 +35,7 @@ class CpuBackend final : public Backend {
   std::string card_name() const override { return ""; }
   Precision precision() const override { return Precision::float32; }
   int threads() const override { return threads_; }
+  bool checks_images() const override { return false; }
   bool prefers_known_shapes() const override { return false; }
   int64_t available_bytes() const override { return cpu::available_bytes(); }
   std::unique_ptr<Memory> allocate(int64_t bytes) override { return cpu::allocate(bytes); }

@@ -41,6 +41,7 @@ class CudaBackend final : public Backend {
     setting_.device = device_.get();
     setting_.convolutions = convolutions_.get();
     setting_.products = products_.get();
+    seen_ = device_->allocate(sizeof(Seen));
   }
 
   std::string name() const override { return device_ ? "cuda:" + std::to_string(device_->card().index) : "cuda"; }
@@ -51,13 +52,16 @@ class CudaBackend final : public Backend {
   std::string card_name() const override { return device_ ? device_->card().name : ""; }
   Precision precision() const override { return setting_.precision; }
   int threads() const override { return 1; }
+  bool checks_images() const override { return true; }
   // In deterministic mode the bits of a batch must not depend on which batches came before it.
   bool prefers_known_shapes() const override { return !setting_.deterministic; }
   int64_t available_bytes() const override { return device().available_bytes(); }
   std::unique_ptr<Memory> allocate(int64_t bytes) override { return device().allocate(bytes); }
 
   void upload(const void* host, void* to, int64_t bytes) override {
-    parameters_.written(to);
+    const auto* const number = static_cast<const float*>(to);
+    const bool velocity = velocity_ && number >= velocity_ && number < velocity_ + parameters_.count();
+    if (parameters_.written(to) || velocity) device().clear(seen_->data(), sizeof(Seen));
     device().upload(host, to, bytes);
   }
   void download(const void* from, void* host, int64_t bytes) override { device().download(from, host, bytes); }
@@ -117,7 +121,9 @@ class CudaBackend final : public Backend {
   }
 
   void update(const std::vector<Segment>& segments, const Arenas& arenas, const Feed& feed) override {
-    cuda::update(device().stream(), segments, arenas, parameters_.copies(), feed);
+    velocity_ = arenas.velocity;
+    cuda::update(device().stream(), segments, number_of(segments), arenas, parameters_.copies(),
+                 static_cast<Seen*>(seen_->data()), feed);
   }
 
   void run(std::unique_ptr<Recording>& recording, const std::function<void()>& calls) override {
@@ -139,6 +145,16 @@ class CudaBackend final : public Backend {
     return stored;
   }
 
+  // Of this list of segments, from 1; rates and decay do not count.
+  int64_t number_of(const std::vector<Segment>& segments) {
+    std::vector<std::pair<int64_t, int64_t>> ranges;
+    for (const Segment& segment : segments) ranges.emplace_back(segment.offset, segment.count);
+    const auto found = std::ranges::find(updated_, ranges);
+    const int64_t number = found - updated_.begin() + 1;
+    if (found == updated_.end()) updated_.push_back(std::move(ranges));
+    return number;
+  }
+
   bool finite(Element element, const void* values, int64_t count) {
     if (!flag_) flag_ = device().allocate(sizeof(int32_t));
     auto* const flag = static_cast<int32_t*>(flag_->data());
@@ -154,7 +170,9 @@ class CudaBackend final : public Backend {
   Setting setting_;
   std::unique_ptr<ConvolutionPlans> convolutions_;
   std::unique_ptr<ProductPlans> products_;
-  std::unique_ptr<Memory> flag_;
+  std::unique_ptr<Memory> flag_, seen_;
+  const float* velocity_ = nullptr;  // that the last update has written
+  std::vector<std::vector<std::pair<int64_t, int64_t>>> updated_;  // offsets and counts
 };
 
 }  // namespace

@@ -146,7 +146,8 @@ class CudaDevice final : public Device {
   }
 
   void wait(uint64_t mark, const std::function<void()>& meanwhile) override {
-    while (!reached(mark)) meanwhile();
+    do meanwhile();  // at least once: however short this run is, the next one may begin before its results are read
+    while (!reached(mark));
   }
 
   void synchronize() override { VGGNET_CUDA_CHECK(cudaStreamSynchronize(stream())); }

@@ -55,8 +55,10 @@ const void* ParameterBlock::operand(const float* parameter) const {
   return copies() + (parameter - parameters_);
 }
 
-void ParameterBlock::written(const void* data) {
-  if (data >= parameters_ && data < parameters_ + count_) stale_ = true;
+bool ParameterBlock::written(const void* data) {
+  const bool inside = data >= parameters_ && data < parameters_ + count_;
+  stale_ = stale_ || inside;
+  return inside;
 }
 
 void ParameterBlock::refresh(Device& device) {

@@ -21,7 +21,9 @@ class ParameterBlock {
   // What a stage computes with: the copy of a parameter, or the parameter itself.
   const void* operand(const float* parameter) const;
   bfloat16* copies() const;  // null where there are none
-  void written(const void* data);  // by the host: if it lies in the block, copies are to be made again
+  // By the host. Whether it lies in the block, and copies are to be made again.
+  bool written(const void* data);
+  int64_t count() const { return count_; }
   void refresh(Device&);           // makes them
 
  private:

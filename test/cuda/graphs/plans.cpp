@@ -1,9 +1,11 @@
 // Builds cuDNN plans for the graphs of whole networks on a card that is only described.
-//   plans description.json compute-capability [threads]
+//   plans description.json compute-capability build|restore folder
 // Reads layers and runs, a line each, and answers with one line of JSON for each graph:
 //   input C | convolution NAME RELU OUTPUTS KERNEL | max-pool NAME | linear NAME RELU OUTPUTS H W DROPOUT | norm NAME |
-//   mean NAME, where RELU may be "-";  then: run LABEL N H W PRECISION [training] [exact] [deterministic] [image];
-//   clear: new layers
+//   mean NAME, where RELU may be "-";  then: run LABEL N H W PRECISION [training] [exact] [deterministic] [image]
+//   [alternatives], the last for all ways to compute an input gradient; clear: new layers
+// build: the graph's first plan, on two threads, which is kept in the product's cache, in the folder. restore: the plan
+// comes from there.
 #include <dlfcn.h>
 
 #include <algorithm>
@@ -19,6 +21,7 @@
 #include "backend/cuda/convolution.hpp"
 #include "backend/cuda/convolution_description.hpp"
 #include "backend/cuda/linear.hpp"
+#include "backend/cuda/plan_cache.hpp"
 #include "network/plan.hpp"
 #include "tensor/error.hpp"
 
@@ -30,9 +33,32 @@ struct Wanted {
   std::string layer;  // of the first network that has it
 };
 
+// What can be seen of a plan without a card.
+struct Seen {
+  int64_t workspace = 0;
+  size_t bytes = 0, hash = 0;  // as it is serialized
+  std::string end;             // of a run: how far it comes, which includes that all its operands are found
+};
+
+Seen seen_of(BuiltPlan& plan) {
+  std::vector<uint8_t> bytes = plan.serialized();
+  std::ranges::sort(bytes);  // it holds sets, in any order
+  Seen seen{plan.workspace_bytes(), bytes.size(), std::hash<std::string>()({bytes.begin(), bytes.end()}), "ran"};
+  alignas(256) static char memory[4096];
+  ConvolutionOperands operands{memory, memory, memory, memory, memory, memory, memory, nullptr, nullptr, memory};
+  operands.dw = operands.sums = reinterpret_cast<float*>(memory);
+  try {
+    plan.run(operands, memory);
+  } catch (const Error& error) {
+    seen.end = error.what();
+  }
+  return seen;
+}
+
 struct Answer {
   std::string engine, kernel, heuristics = "none", refusal;
-  int64_t plans = 0, workspace = 0;
+  int64_t plans = 0;
+  Seen seen = {};  // of the first
   int64_t suited = -1;  // the first plan with a kernel for sm_90; looked for on such a card only
 };
 
@@ -44,7 +70,7 @@ bool is_for_sm90(const std::string& plan, const std::string& kernel) {
 // A graph's first plan that can be built, and the first one for sm_90.
 class Builder {
  public:
-  Builder(Cudnn& cudnn, bool wants_sm90) : cudnn_(cudnn), wants_sm90_(wants_sm90) {
+  Builder(Cudnn& cudnn, bool wants_sm90, const PlanCache& cache) : cudnn_(cudnn), wants_sm90_(wants_sm90), cache_(cache) {
     void* driver = dlopen("libcuda.so.1", RTLD_NOW);
     if (!driver) throw Error(kInternal, "no stand-in for libcuda.so.1 is on LD_LIBRARY_PATH");
     kernel_ = reinterpret_cast<const char* (*)()>(dlsym(driver, "described_card_kernel"));
@@ -72,8 +98,10 @@ class Builder {
         try {
           forget_();
           const auto plan = proposals->build(i);
-          if (answer.plans == 0)
-            answer = {plan->name(), kernel_(), "", "", proposals->count(), plan->workspace_bytes()};
+          if (answer.plans == 0) {
+            answer = {plan->name(), kernel_(), "", "", proposals->count(), seen_of(*plan)};
+            cache_.keep(graph.text(), plan->serialized());
+          }
           if (!is_for_sm90(plan->name(), kernel_())) continue;
           answer.suited = i;
           break;
@@ -89,6 +117,7 @@ class Builder {
 
   Cudnn& cudnn_;
   const bool wants_sm90_;
+  const PlanCache& cache_;
   const char* (*kernel_)();
   void (*forget_)();
 };
@@ -122,6 +151,7 @@ class Networks {
   void read(const std::string& text) {
     std::istringstream line(text);
     const std::string kind = read_word(line);
+    alternatives_ = false;
     if (kind == "clear") layers_.clear();
     else if (kind == "run") add_run(line);
     else layers_.push_back(read_layer(kind, line));
@@ -138,16 +168,17 @@ class Networks {
     PlanOptions options;
     options.images = DType::uint8;
     for (std::string flag; line >> flag;) {
-      if (flag == "training") options.training = true;
-      if (flag == "exact") options.exact = true;
-      if (flag == "image") options.wants_image_gradient = true;
-      if (flag == "deterministic") setting.deterministic = true;
+      options.training |= flag == "training";
+      options.exact |= flag == "exact";
+      options.wants_image_gradient |= flag == "image";
+      setting.deterministic |= flag == "deterministic";
+      alternatives_ |= flag == "alternatives";
     }
     const auto& input = std::get<Input>(layers_.front());
     const Plan plan = make_plan(layers_, {n, input.channels, h, w}, options);
     for (const PlannedStage& stage : plan.stages) {
       const auto add = [&](const ConvolutionGraphs& graphs) {
-        for (const ConvolutionGraph& graph : graphs.all()) want(graph, label + " " + name_of(stage.layer));
+        for (const ConvolutionGraph& graph : graphs.all()) want_some(graph, label + " " + name_of(stage.layer));
       };
       if (const auto* alone = std::get_if<Convolution>(&stage.layer))
         add(graphs_of(*alone, stage.input_shape, stage.context, setting));
@@ -158,6 +189,14 @@ class Networks {
     }
   }
 
+  void want_some(const ConvolutionGraph& graph, const std::string& layer) {
+    for (const Alternative& alternative : alternatives_of(graph)) {
+      if (alternative.last_resort) continue;
+      want(alternative.graph, layer);
+      if (!alternatives_) return;
+    }
+  }
+
   void want(const ConvolutionGraph& graph, const std::string& layer) {
     const auto same = [&](const Wanted& other) { return other.graph.text() == graph.text(); };
     if (std::ranges::none_of(wanted_, same)) wanted_.push_back({graph, layer});
@@ -165,6 +204,7 @@ class Networks {
 
   std::vector<Layer> layers_;
   std::vector<Wanted> wanted_;
+  bool alternatives_ = false;  // of this run
 };
 
 std::string quoted(const std::string& text) {
@@ -176,22 +216,50 @@ std::string quoted(const std::string& text) {
   return quoted + "\"";
 }
 
+std::string json(const Seen& seen) {
+  std::ostringstream text;
+  text << "\"workspace\":" << seen.workspace << ",\"bytes\":" << seen.bytes << ",\"hash\":\"" << seen.hash
+       << "\",\"end\":" << quoted(seen.end) << "}\n";
+  return text.str();
+}
+
 std::string json(const Wanted& wanted, const Answer& answer) {
   std::ostringstream line;
   line << "{\"graph\":" << quoted(wanted.graph.text()) << ",\"layer\":" << quoted(wanted.layer)
        << ",\"engine\":" << quoted(answer.engine) << ",\"kernel\":" << quoted(answer.kernel)
        << ",\"heuristics\":" << quoted(answer.heuristics) << ",\"plans\":" << answer.plans
-       << ",\"workspace\":" << answer.workspace << ",\"cap\":" << workspace_bytes(wanted.graph)
-       << ",\"suited\":" << answer.suited << ",\"refusal\":" << quoted(answer.refusal) << "}\n";
+       << ",\"cap\":" << workspace_bytes(wanted.graph) << ",\"suited\":" << answer.suited
+       << ",\"refusal\":" << quoted(answer.refusal) << "," << json(answer.seen);
   return line.str();
 }
 
-void build_all(const std::vector<Wanted>& wanted, Cudnn& cudnn, bool wants_sm90, int threads) {
-  const Builder builder(cudnn, wants_sm90);
+// A part of a plan is refused, and with an error of ours.
+void expect_refused(const ConvolutionGraph& graph, Cudnn& cudnn, const std::vector<uint8_t>& whole) {
+  try {
+    cudnn.restore(graph, "a half", {whole.begin(), whole.begin() + whole.size() / 2});
+  } catch (const Error&) {
+    return;
+  }
+  throw Error(kInternal, "half a plan was restored for " + graph.text());
+}
+
+void restore_all(const std::vector<Wanted>& wanted, Cudnn& cudnn, const PlanCache& cache) {
+  for (const Wanted& each : wanted) {
+    const auto serialized = cache.find(each.graph.text());
+    if (!serialized) throw Error(kInternal, "no plan is kept for " + each.graph.text());
+    const auto plan = cudnn.restore(each.graph, "restored", *serialized);
+    std::cout << "{\"graph\":" << quoted(each.graph.text()) << "," << json(seen_of(*plan));
+    expect_refused(each.graph, cudnn, *serialized);
+  }
+}
+
+void build_all(const std::vector<Wanted>& wanted, Cudnn& cudnn, bool wants_sm90, const PlanCache& cache) {
+  constexpr int kThreads = 2;
+  const Builder builder(cudnn, wants_sm90, cache);
   std::atomic<size_t> next = 0;
   std::mutex printing;
   std::vector<std::jthread> workers;
-  for (int i = 0; i < threads; ++i)
+  for (int i = 0; i < kThreads; ++i)
     workers.emplace_back([&] {
       for (size_t at; (at = next++) < wanted.size();) {
         const std::string line = json(wanted[at], builder.build(wanted[at].graph));
@@ -201,26 +269,24 @@ void build_all(const std::vector<Wanted>& wanted, Cudnn& cudnn, bool wants_sm90,
     });
 }
 
-void run(const std::string& description_path, int compute_capability, int threads) {
+void run(const std::string& description_path, int compute_capability, const std::string& what, const PlanCache& cache) {
   std::ifstream file(description_path);
   const std::string description{std::istreambuf_iterator<char>(file), {}};
   Networks networks;
   for (std::string line; std::getline(std::cin, line);)
     if (!line.empty()) networks.read(line);
   const auto cudnn = open_cudnn_without_card(description, compute_capability);
-  build_all(networks.wanted(), *cudnn, compute_capability == 90, threads);
+  if (what == "restore") restore_all(networks.wanted(), *cudnn, cache);
+  else build_all(networks.wanted(), *cudnn, compute_capability == 90, cache);
 }
 
 }  // namespace
 }  // namespace vggnet::cuda
 
 int main(int count, char** arguments) {
-  if (count < 3) {
-    std::cerr << "plans description.json compute-capability [threads]\n";
-    return 2;
-  }
+  if (count != 5) return 2;
   try {
-    vggnet::cuda::run(arguments[1], std::stoi(arguments[2]), count > 3 ? std::stoi(arguments[3]) : 1);
+    vggnet::cuda::run(arguments[1], std::stoi(arguments[2]), arguments[3], vggnet::cuda::PlanCache(arguments[4]));
   } catch (const std::exception& error) {
     std::cerr << error.what() << "\n";
     return 1;

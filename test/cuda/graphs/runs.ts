@@ -14,12 +14,23 @@ export interface Run {
   readonly images: number
   readonly size: readonly [height: number, width: number]
   readonly precision: 'bf16' | 'tf32' | 'float32'
-  readonly options: readonly ('training' | 'exact' | 'deterministic' | 'image')[]
+  /** `alternatives`: all ways to compute an input gradient, not only the first. */
+  readonly options: readonly ('training' | 'exact' | 'deterministic' | 'image' | 'alternatives')[]
+}
+
+/** What can be seen of a graph's plan without a card. */
+export interface Restored {
+  readonly graph: string
+  readonly workspace: number
+  /** Of the plan as it is serialized. */
+  readonly bytes: number
+  readonly hash: string
+  /** How running it ends. */
+  readonly end: string
 }
 
 /** What cuDNN made of one graph. */
-export interface Planned {
-  readonly graph: string
+export interface Planned extends Restored {
   /** The first network and layer that has it. */
   readonly layer: string
   readonly engine: string
@@ -28,7 +39,6 @@ export interface Planned {
   readonly heuristics: 'first' | 'fallback' | 'none'
   /** Offered; some may be refused when they are built. */
   readonly plans: number
-  readonly workspace: number
   readonly cap: number
   /** Which plan is the first with a kernel for sm_90, on such a card; -1: none of those that would be tried. */
   readonly suited: number
@@ -78,18 +88,28 @@ function linesOf({ variant, made, images, size, precision, options }: Run): stri
   return ['clear', ...layers.map(lineOf), ['run', variant, images, ...size, precision, ...options].join(' ')]
 }
 
-/** Every graph of these runs, each once, as cuDNN plans it for a card that is not here. */
-export async function planned(card: Card, runs: readonly Run[]): Promise<Planned[]> {
+/**
+ * Every graph of these runs, each once, as cuDNN plans it for a card that is not here. Its first plan is kept in the
+ * product's cache, in the folder.
+ */
+export const planned = (card: Card, runs: readonly Run[], folder: string): Promise<Planned[]> =>
+  answers(card, runs, ['build', folder])
+
+/** The plans of these graphs, restored from there. */
+export const restored = (card: Card, runs: readonly Run[], folder: string): Promise<Restored[]> =>
+  answers(card, runs, ['restore', folder])
+
+async function answers<Answer>(card: Card, runs: readonly Run[], words: readonly string[]): Promise<Answer[]> {
   const { program, env } = await buildPlans()
   const description = path.join(path.dirname(fileURLToPath(import.meta.url)), cards[card].file)
-  const child = spawn(program, [description, String(cards[card].capability), '2'], {
+  const child = spawn(program, [description, String(cards[card].capability), ...words], {
     env: { ...process.env, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   })
-  let answers = ''
+  let lines = ''
   let complaints = ''
   child.stdout.setEncoding('utf8').on('data', (text) => {
-    answers += text
+    lines += text
   })
   child.stderr.setEncoding('utf8').on('data', (text) => {
     complaints += text
@@ -97,7 +117,7 @@ export async function planned(card: Card, runs: readonly Run[]): Promise<Planned
   child.stdin.end(`${runs.flatMap(linesOf).join('\n')}\n`)
   const status = await new Promise((resolve) => child.on('close', (code, signal) => resolve(code ?? signal)))
   if (status !== 0) throw new Error(`${program} ended with ${status}: ${complaints}`)
-  return answers
+  return lines
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line))

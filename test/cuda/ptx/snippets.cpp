@@ -58,6 +58,16 @@ const Snippet kSnippets[] = {
     {"max.f32 %a0, %a1, %a2;", {0x80000000, 0}, 0},
     {"ex2.approx.f32 %a0, %a1;", {0xc0000000}, 0x3e800000},
     {"ex2.approx.f32 %a0, %a1;", {0xff800000}, 0},
+    {"ex2.approx.f32 %a0, %a1;", {0xc3020000}, 0x00080000},  // 2^-130
+    {"ex2.approx.ftz.f32 %a0, %a1;", {0xc3020000}, 0},
+    {"fma.rm.f32 %a0, %a1, %a2, %a3;", {0x3f800001, 0x3f800001, 0}, 0x3f800002},
+    {"fma.rm.f32 %a0, %a1, %a2, %a3;", {0x3f800001, 0xbf800001, 0}, 0xbf800003},
+    {"fma.rm.f32 %a0, %a1, %a2, %a3;", {kOne, kOne, 0xa0000000}, 0x3f7fffff},
+    {"fma.rm.f32 %a0, %a1, %a2, %a3;", {kOne, kOne, 0xbf800000}, 0x80000000},
+    {"fma.rm.f32 %a0, %a1, %a2, %a3;", {0x7f7fffff, 0x40000000, 0}, 0x7f7fffff},
+    {"cvt.sat.f32.f32 %a0, %a1;", {0x40000000}, kOne},
+    {"cvt.sat.f32.f32 %a0, %a1;", {0xbf800000}, 0},
+    {"cvt.sat.f32.f32 %a0, %a1;", {kNan}, 0},
     // comparisons: ordered ones are false for NaN, the others true
     {"setp.ne.f32 %a0, %a1, %a2;", {kNan, kOne}, 0},
     {"setp.neu.f32 %a0, %a1, %a2;", {kNan, kOne}, 1},

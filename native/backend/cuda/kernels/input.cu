@@ -1,5 +1,6 @@
 // The first layer: raw images to (pixel + shift - mean) * scale, and the gradient back in the caller's pixel scale.
 #include <algorithm>
+#include <type_traits>
 
 #include "backend/cuda/kernels/divider.hpp"
 #include "backend/cuda/kernels/lanes.hpp"
@@ -49,6 +50,7 @@ struct TransformImages {
   int64_t step, plane;
   int channels;
   Colours colours;
+  Results* results;
   T* y;
 
   VGGNET_HOST_DEVICE void operator()(int64_t item) const {
@@ -59,6 +61,11 @@ struct TransformImages {
     Floats values = {};
     for (int c = 0; c < kLanes; ++c)
       if (c < colours.count) values.at[c] = static_cast<float>(pixel[c * plane]);
+    if constexpr (std::is_same_v<Pixel, float>) {
+      bool bad = false;
+      for (int c = 0; c < kLanes; ++c) bad |= not_finite(values.at[c]);
+      if (bad) results->images_not_finite = 1;
+    }
     for (int c = 0; c < kLanes; ++c)
       if (c < colours.count) values.at[c] = (values.at[c] + shifts[c] - colours.mean[c]) * colours.scale[c];
     store_group(values, y, item * colours.groups + colours.first / kLanes);
@@ -97,11 +104,11 @@ void transform_images(Stream stream, Element element, const Feed& feed, DType im
       if (images == DType::uint8)
         launch(stream, shape.n * pixels,
                TransformImages<uint8_t, T>{static_cast<const uint8_t*>(feed.images), feed.shift, mirror, shape.c, 1,
-                                           channels, colours, to});
+                                           channels, colours, feed.results, to});
       else
         launch(stream, shape.n * pixels,
                TransformImages<float, T>{static_cast<const float*>(feed.images), feed.shift, mirror, 1, pixels,
-                                         channels, colours, to});
+                                         channels, colours, feed.results, to});
     }
   });
 }

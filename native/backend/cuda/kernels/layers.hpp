@@ -6,7 +6,8 @@
 
 namespace vggnet::cuda {
 
-// input.cu: raw images -> (pixel + shift - mean) * scale, mirrored; and the gradient back, float32 n c h w.
+// input.cu: raw images -> (pixel + shift - mean) * scale, mirrored, and whether all pixels are finite, for results; and the
+// gradient back, float32 n c h w.
 void transform_images(Stream, Element, const Feed&, DType images, const Shape&, const Input&, void* y);
 void image_gradient(Stream, Element, const void* dy, const Feed&, const Shape&, const Input&, float* dx);
 
@@ -26,16 +27,23 @@ void drop(Stream, Element, const void* x, const Shape&, float probability, uint3
 void local_norm(Stream, Element, const void* x, const Shape&, const LocalNorm&, void* y);
 void local_norm_gradient(Stream, Element, const void* dy, const void* x, const Shape&, const LocalNorm&, void* dx);
 
-// loss.cu: scores n c 1 1 in the element given; adds to results (loss, correct, correct5); normaliser: n x 2 doubles,
-// kept for the gradient; image_results: scratch. The gradient may have another Element.
+// loss.cu: scores n c 1 1 in the element given; adds to results (loss, correct, correct5); normaliser: kept for the
+// gradient; image_results: scratch. The gradient may have another Element.
 int64_t normaliser_bytes(int64_t images);
 int64_t image_results_bytes(int64_t images);
 void softmax_loss(Stream, Element, const void* scores, const Shape&, const Feed&, void* normaliser, void* image_results);
 void softmax_loss_gradient(Stream, Element scores_element, const void* scores, const Shape&, const Feed&,
                            const void* normaliser, Element, void* dx);
 
+// What the last update knows of the weights and velocities that it has written; in the device's memory, zero where the
+// host has written one since.
+struct Seen {
+  int64_t segments = 0;  // the number of the list of segments that it wrote, from 1
+  int64_t large = 0;     // whether any was so large since the host's last write that an update could overflow
+};
+
 // sgd.cu: Backend::update. `copy` is the bfloat16 copy of the parameters, or null. Offsets and counts are multiples
-// of 4.
-void update(Stream, const std::vector<Segment>&, const Arenas&, void* copy, const Feed&);
+// of 4. `list`: the number of these segments, for Seen.
+void update(Stream, const std::vector<Segment>&, int64_t list, const Arenas&, void* copy, Seen*, const Feed&);
 
 }  // namespace vggnet::cuda

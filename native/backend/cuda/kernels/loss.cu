@@ -1,5 +1,7 @@
-// Soft-max with cross-entropy, in double. An image's classes are divided among kParts items, whose results are
-// joined in a fixed order.
+// Soft-max with cross-entropy. An image's classes are divided among kParts items, whose results are joined in a fixed
+// order. Powers of e are float32, of a score's distance d to the largest one: with a relative error of (4 + 2.3 d) * 2^-24. They
+// are added in double, without that of the label: 1 - p(label) is what the others make. Far scores count little, so that the loss
+// is off by less than 1e-6, and by less than 1e-5 of it where it is small.
 #include <cmath>
 
 #include "backend/cuda/kernels/divider.hpp"
@@ -12,14 +14,17 @@ namespace {
 
 constexpr int64_t kParts = 16;  // of an image
 
-// What the soft-max of one image needs: p[i] = exp(x[i] - largest) / sum.
+VGGNET_HOST_DEVICE inline float power(float x) { return exp2f(x * 1.44269504f); }  // of e
+
+// What the soft-max of one image needs: p[i] = exp(x[i] - largest) / sum, and 1 - p[label].
 struct Normaliser {
-  double largest, sum;
+  double largest, sum, wrong;
 };
 
 struct Part {
-  double largest, sum;  // of the part's classes; NaN where a score is not finite
-  int64_t before;       // classes of the part that come before the label
+  double others;   // the sum of the part's classes but the label
+  float largest;   // of the part's classes; NaN where a score is not finite
+  int32_t before;  // classes of the part that come before the label
 };
 
 struct ImageResult {
@@ -61,13 +66,15 @@ struct TakeParts {
         before += value > of_label || (value == of_label && c < label);
       }
     }
-    double sum = 0;
+    double others = 0;
     for (int64_t group = item % kParts; group < groups; group += kParts) {
       const Floats values = load_group(row, group);
-      for (int i = 0; i < kLanes; ++i)
-        if (group * kLanes + i < scores.classes) sum += exp(static_cast<double>(values.at[i]) - largest);
+      for (int i = 0; i < kLanes; ++i) {
+        const int64_t c = group * kLanes + i;
+        if (c < scores.classes && c != label) others += power(values.at[i] - largest);
+      }
     }
-    parts[item] = finite ? Part{largest, sum, before} : Part{NAN, NAN, 0};
+    parts[item] = {others, finite ? largest : NAN, before};
   }
 };
 
@@ -83,24 +90,31 @@ struct JoinParts {
 
   VGGNET_HOST_DEVICE void operator()(int64_t image) const {
     const Part* const own = parts + image * kParts;
-    double largest = -HUGE_VAL, sum = 0;
+    float largest = -HUGE_VALF;
     for (int p = 0; p < kParts; ++p)  // a NaN stays once it is there
       largest = own[p].largest > largest || own[p].largest != own[p].largest ? own[p].largest : largest;
+    double others = 0;
     int64_t before = 0;
     for (int p = 0; p < kParts; ++p) {
-      sum += own[p].sum * exp(own[p].largest - largest);  // a part without classes: 0 * 0
+      others += own[p].others * exp(static_cast<double>(own[p].largest) - largest);  // a part without classes: 0 * 0
       before += own[p].before;
     }
-    const bool finite = sum == sum;
     const int32_t label = labels[image];
-    normalisers[image] = finite ? Normaliser{largest, sum} : Normaliser{NAN, NAN};
     if (label < 0) {
+      normalisers[image] = {0, 1, 0};
       image_results[image] = {0, scores.classes};
       return;
     }
-    const double of_label = to_float(x[image * scores.groups.divisor() * kLanes + label]);
-    image_results[image] =
-        finite ? ImageResult{log(sum) - (of_label - largest), before} : ImageResult{NAN, scores.classes};
+    const double below = static_cast<double>(to_float(x[image * scores.groups.divisor() * kLanes + label])) - largest;
+    const double of_label = exp(below), sum = others + of_label;
+    if (sum != sum) {
+      normalisers[image] = {NAN, NAN, NAN};
+      image_results[image] = {NAN, scores.classes};
+      return;
+    }
+    normalisers[image] = {largest, sum, others / sum};
+    // the label's own share of the sum is exact, so that log p is as well where it is near 0
+    image_results[image] = {below < 0 ? log(sum) - below : log1p(others), before};
   }
 };
 
@@ -140,13 +154,14 @@ struct SoftmaxLossGradient {
     const Division position = divide(item, scores.groups);  // image, group
     const Normaliser normaliser = normalisers[position.whole];
     const int32_t label = labels[position.whole];
-    const double loss_scale = controls->loss_scale;
+    const float largest = static_cast<float>(normaliser.largest), loss_scale = controls->loss_scale,
+                scale = static_cast<float>(loss_scale / normaliser.sum), of_label = -static_cast<float>(normaliser.wrong) * loss_scale;
     const Floats values = load_group(x, item);
     Floats result;
     for (int i = 0; i < kLanes; ++i) {
       const int64_t c = position.rest * kLanes + i;
-      const double difference = exp(values.at[i] - normaliser.largest) / normaliser.sum - (c == label);
-      result.at[i] = c < scores.classes && label >= 0 ? static_cast<float>(difference * loss_scale) : 0;
+      const float gradient = c == label ? of_label : power(values.at[i] - largest) * scale;
+      result.at[i] = c < scores.classes && label >= 0 ? gradient : 0;
     }
     store_group(result, dx, item);
   }

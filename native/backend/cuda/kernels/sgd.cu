@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "backend/cuda/kernels/lanes.hpp"
 #include "backend/cuda/kernels/launch.hpp"
 #include "backend/cuda/kernels/layers.hpp"
@@ -58,24 +60,43 @@ VGGNET_HOST_DEVICE inline float next_velocity(float w, float v, float g, const R
   return rule.momentum * v - rule.rate * (g + rule.decay * w);
 }
 
-struct CheckLoss {
+struct CheckResults {
   Results* results;
   VGGNET_HOST_DEVICE void operator()(int64_t) const {
-    if (results->loss - results->loss != 0) results->not_finite = 1;
+    if (results->loss - results->loss != 0 || results->images_not_finite) results->not_finite = 1;
   }
 };
 
+// Of weights and velocities that the last update has left, this is a bound unless Seen says otherwise. kSafe is far enough
+// from float32's largest number for rounding.
+constexpr float kBound = 1e30f, kSafe = 1e38f;
+
+VGGNET_HOST_DEVICE inline bool is_large(float x) { return !(fabsf(x) <= kBound); }
+
+// Whether no weight within the bound overflows with this gradient; false for what is not finite. Each sum on the way to
+// the weight is within kSafe.
+VGGNET_HOST_DEVICE inline bool is_safe(float g, const Rule& rule) {
+  const float slope = fabsf(g) + fabsf(rule.decay) * kBound;
+  return slope <= kSafe && kBound + fabsf(rule.momentum) * kBound + fabsf(rule.rate) * slope <= kSafe;
+}
+
 // Whether gradients, and the weights that they would lead to, are finite: a weight that overflows here would be lost.
+// Weights and velocities are read only where the bound does not tell: 4 bytes of a parameter, not 12.
 struct FindOverflow {
   Table table;
   Arenas arenas;
+  int64_t list;
+  const Seen* seen;
   const Controls* controls;
   Results* results;
 
   VGGNET_HOST_DEVICE void operator()(int64_t item) const {
     const Target target = target_of(item, table, *controls);
-    const Quad w = load_quad(arenas.parameters + target.at), v = load_quad(arenas.velocity + target.at),
-               g = load_quad(arenas.gradients + target.at);
+    const Quad g = load_quad(arenas.gradients + target.at);
+    bool safe = seen->segments == list && !seen->large;
+    for (int i = 0; i < kQuad; ++i) safe = safe && is_safe(g.at[i], target.rule);
+    if (safe) return;
+    const Quad w = load_quad(arenas.parameters + target.at), v = load_quad(arenas.velocity + target.at);
     bool bad = false;
     for (int i = 0; i < kQuad; ++i)
       bad |= not_finite(w.at[i] + next_velocity(w.at[i], v.at[i], g.at[i], target.rule)) || not_finite(g.at[i]);
@@ -89,6 +110,8 @@ struct Descend {
   Table table;
   Arenas arenas;
   bfloat16* copy;
+  int64_t list;  // 0 where another table of it follows
+  Seen* seen;
   const Controls* controls;
   const Results* results;
 
@@ -97,10 +120,14 @@ struct Descend {
     const Target target = target_of(item, table, *controls);
     Quad w = load_quad(arenas.parameters + target.at), v = load_quad(arenas.velocity + target.at);
     const Quad g = load_quad(arenas.gradients + target.at);
+    bool large = false;
     for (int i = 0; i < kQuad; ++i) {
       v.at[i] = next_velocity(w.at[i], v.at[i], g.at[i], target.rule);
       w.at[i] += v.at[i];
+      large = large || is_large(v.at[i]) || is_large(w.at[i]);
     }
+    if (large) seen->large = 1;
+    if (list && item == 0) seen->segments = list;
     store_quad(v, arenas.velocity + target.at);
     store_quad(w, arenas.parameters + target.at);
     if (copy)
@@ -123,14 +150,16 @@ std::vector<Table> tables_of(const std::vector<Segment>& segments) {
 
 }  // namespace
 
-void update(Stream stream, const std::vector<Segment>& segments, const Arenas& arenas, void* copy, const Feed& feed) {
+void update(Stream stream, const std::vector<Segment>& segments, int64_t list, const Arenas& arenas, void* copy, Seen* seen,
+            const Feed& feed) {
   const std::vector<Table> tables = tables_of(segments);
-  launch(stream, 1, CheckLoss{feed.results});
+  launch(stream, 1, CheckResults{feed.results});
   for (const Table& table : tables)
-    launch(stream, table.items, FindOverflow{table, arenas, feed.controls, feed.results});
+    launch(stream, table.items, FindOverflow{table, arenas, list, seen, feed.controls, feed.results});
   for (const Table& table : tables)
     launch(stream, table.items,
-           Descend{table, arenas, static_cast<bfloat16*>(copy), feed.controls, feed.results});
+           Descend{table, arenas, static_cast<bfloat16*>(copy), &table == &tables.back() ? list : 0, seen, feed.controls,
+                   feed.results});
 }
 
 }  // namespace vggnet::cuda

@@ -41,13 +41,30 @@ void add_floats(Forms& forms, const string& type) {
   add(forms, "abs." + type, [](Bits a) { return static_cast<Bits>(a & ~kSign); });
 }
 
+// Rounded towards minus infinity.
+float fused_down(float a, float b, float c) {
+  const float nearest = std::fma(a, b, c);
+  const double product = double{a} * b, sum = product + c;  // the product is exact
+  if (!std::isfinite(sum)) return nearest;
+  if (sum == 0) return std::signbit(product) || std::signbit(c) ? -0.f : 0.f;
+  const double added = sum - product, rest = (product - (sum - added)) + (c - added);  // sum + rest is exact
+  const bool above = nearest > sum || (nearest == sum && rest < 0);
+  return above ? std::nextafter(nearest, -HUGE_VALF) : nearest;
+}
+
+float without_subnormal(float x) { return std::fpclassify(x) == FP_SUBNORMAL ? std::copysign(0.f, x) : x; }
+float exp2_of(float x) { return static_cast<float>(std::exp2(static_cast<double>(x))); }
+
 }  // namespace
 
 void add_float_forms(Forms& forms) {
   add_floats<float>(forms, "f32");
   add_floats<double>(forms, "f64");
   // A card's result is within 2 units in the last place of 2^x; this is the nearest.
-  add(forms, "ex2.approx.f32", [](float x) { return static_cast<float>(std::exp2(static_cast<double>(x))); });
+  add(forms, "ex2.approx.f32", [](float x) { return exp2_of(x); });
+  add(forms, "ex2.approx.ftz.f32", [](float x) { return without_subnormal(exp2_of(without_subnormal(x))); });
+  add(forms, "fma.rm.f32", [](float a, float b, float c) { return fused_down(a, b, c); });
+  add(forms, "cvt.sat.f32.f32", [](float x) { return x > 0 ? std::fmin(x, 1.f) : 0.f; });  // NaN becomes 0
   // The upper half of the double nearest to 1 / x, subnormal numbers as zero; a card may differ in the last of its 20 bits.
   add(forms, "rcp.approx.ftz.f64", [](double x) {
     const uint64_t bits = __builtin_bit_cast(uint64_t, std::fpclassify(x) == FP_SUBNORMAL ? std::copysign(0., x) : x);

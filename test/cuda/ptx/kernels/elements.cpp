@@ -41,12 +41,18 @@ void run_elements(ptx::Checker& checker) {
     }
     // The last two take a second sum over strips.
     for (const auto& [rows, columns] : {std::pair<int64_t, int64_t>{1, 8}, {7, 24}, {67, 264}, {1040, 8}, {1043, 24}}) {
+      const auto scratch = [&](Case& run) {
+        return run.output("partial", ptx::Kind::float32, partial_sums_bytes(rows, columns));
+      };
       for (const Gradients gradients : {Gradients::overwrite, Gradients::accumulate}) {
         Case run(checker);
-        sum_rows(&run, element, run.input("x", element, rows * columns, Numbers::ordinary), rows, columns, gradients,
-                 run.output("partial", ptx::Kind::float32, partial_sums_bytes(rows, columns)),
+        sum_rows(&run, element, run.input("x", element, rows * columns, Numbers::ordinary), rows, columns, gradients, scratch(run),
                  static_cast<float*>(run.in_out("sums", Element::float32, columns, Numbers::ordinary)));
       }
+      Case run(checker);
+      mask_and_sum_rows(&run, element, run.input("dy", element, rows * columns, Numbers::ordinary),
+                        run.input("x", element, rows * columns), 1.7f, run.output("dx", element, rows * columns), rows, columns,
+                        scratch(run), run.output("sums", columns));
     }
   }
   for (const int64_t count : {1, 3, 4, 5, 1027}) {

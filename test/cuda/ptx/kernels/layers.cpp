@@ -23,6 +23,7 @@ void run_input(ptx::Checker& checker, Element element, const Shape& shape) {
   feed.flip = run.input("flip", flip);
   feed.shift = run.input("shift", shape.n * shape.c, Numbers::ordinary);
   feed.images = run.input("images", bytes);
+  feed.results = run.in_out("results", ptx::Kind::words, Results{});
   const int64_t stored = stored_elements(shape);
   transform_images(&run, element, feed, DType::uint8, shape, input, run.output("y", element, stored));
   feed.images = run.input("images", shape.count());

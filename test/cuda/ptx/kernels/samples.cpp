@@ -51,7 +51,7 @@ void run_samples(ptx::Checker& checker) {
     run_check(checker, {.direction = Direction::forward, .n = 2, .c = 2312, .h = 3, .w = 1, .k = 8, .kernel_h = 1, .kernel_w = 1,
                         .padding = 0, .precision = precision, .bias = true, .relu = true});
     run_check(checker, {.direction = Direction::input_gradient, .n = 1, .c = 8, .h = 7, .w = 11, .k = 32, .kernel_h = 3,
-                        .kernel_w = 3, .padding = 1, .precision = precision, .mask = true, .sums_gradient = true});
+                        .kernel_w = 3, .padding = 1, .precision = precision, .mask = true, .mask_scale = 1.7f, .sums_gradient = true});
     run_check(checker, {.direction = Direction::weight_gradient, .n = 3, .c = 8, .h = 11, .w = 9, .k = 8, .kernel_h = 1,
                         .kernel_w = 1, .padding = 0, .precision = precision});
   }

@@ -24,8 +24,8 @@ void run_loss(ptx::Checker& checker, Element scores, const Shape& shape, Numbers
     softmax_loss_gradient(&run, scores, x, shape, feed, normaliser, element, run.output("dx", element, stored));
 }
 
-// Segments with gaps between them; more of them than one launch takes.
-void run_update(ptx::Checker& checker, int segments, bool copied, Numbers numbers) {
+// Segments with gaps between them; more of them than one launch takes. Those of three follow a loss that is not finite.
+void run_update(ptx::Checker& checker, int segments, bool copied, const Seen& seen, Numbers numbers) {
   Case run(checker);
   std::vector<Segment> list;
   int64_t count = 0;
@@ -38,8 +38,9 @@ void run_update(ptx::Checker& checker, int segments, bool copied, Numbers number
                          run.input("gradients", count, numbers)};
   Feed feed;
   feed.controls = run.input("controls", std::vector<Controls>{{.rate = 0.3f, .momentum = 0.9f, .decay = 0.07f}});
-  feed.results = run.in_out("results", ptx::Kind::words, Results{.not_finite = 1});
-  update(&run, list, arenas, copied ? run.output("copy", Element::bfloat16, count) : nullptr, feed);
+  feed.results = run.in_out("results", ptx::Kind::words, Results{.loss = segments == 3 ? NAN : 0.5});
+  update(&run, list, 1, arenas, copied ? run.output("copy", Element::bfloat16, count) : nullptr,
+         run.in_out("seen", ptx::Kind::words, seen), feed);
 }
 
 }  // namespace
@@ -50,7 +51,8 @@ void run_training(ptx::Checker& checker) {
       for (const Numbers numbers : {Numbers::ordinary, Numbers::wide, Numbers::any}) run_loss(checker, element, shape, numbers);
   for (const int segments : {1, 3, 67})
     for (const bool copied : {false, true})
-      for (const Numbers numbers : {Numbers::ordinary, Numbers::any}) run_update(checker, segments, copied, numbers);
+      for (const Seen& seen : {Seen{}, {.segments = 1}, {.segments = 1, .large = 1}})
+        for (const Numbers numbers : {Numbers::ordinary, Numbers::any}) run_update(checker, segments, copied, seen, numbers);
 }
 
 }  // namespace vggnet::cuda
