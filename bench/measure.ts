@@ -8,7 +8,7 @@ import type { Baseline } from './baselines.js'
 import { type BaselineName, type Case, type Goal, goalsOf, type Layout } from './cases.js'
 import { type Ceilings, leastSecondsOf, type StageRow, type Stored, stageRows } from './roofline.js'
 
-/** How the host keeps a GPU busy: medians over the calls of a round, in which one call is always waiting. */
+/** How the host keeps a GPU busy: medians over calls that are made together, so that the next one is waiting. */
 export interface Queue {
   /** Microseconds in which the host puts a call into the queue. */
   readonly beginUs: number
@@ -145,13 +145,20 @@ async function alone(ours: Ours, settings: Settings): Promise<OwnRounds> {
   return { times: times[0], loads: backgroundLoads }
 }
 
-async function queueOf({ net, round }: Ours, milliseconds: number): Promise<{ queue?: Queue }> {
+async function queueOf({ net, together }: Ours, milliseconds: number): Promise<{ queue?: Queue }> {
   if (net.device === 'cpu') return {}
   await net.queueTimes()
-  await round(milliseconds)
-  const times = await net.queueTimes()
+  const times = []
+  for (const start = performance.now(); performance.now() - start < milliseconds; ) {
+    await together(6)
+    // nothing was waiting before the first
+    times.push(...(await net.queueTimes()).slice(1))
+  }
   return {
-    queue: { beginUs: median(times.map((each) => each.beginUs)), emptyUs: median(times.map((each) => each.emptyUs)) },
+    queue: {
+      beginUs: median(times.map((each) => each.beginUs)),
+      emptyUs: median(times.map((each) => each.emptyUs)),
+    },
   }
 }
 

@@ -39,6 +39,8 @@ export interface Ours extends Contender {
   readonly readySeconds: number
   /** Like `round`, but each call waits for the result of the one before. */
   alone(milliseconds: number): Promise<number>
+  /** Makes calls together: while one is computed the next ones are waiting. */
+  together(count: number): Promise<void>
 }
 
 const now = () => performance.now()
@@ -105,6 +107,7 @@ export async function openOurs(benchCase: Case, run: Run): Promise<Ours> {
       readySeconds,
       round: (milliseconds) => round(pipelined, milliseconds),
       alone: (milliseconds) => round(oneByOne, milliseconds),
+      together: async (count) => void (await Promise.all(Array.from({ length: count }, () => call()))),
     }
   } catch (error) {
     net.dispose()

@@ -9,7 +9,7 @@ import {
   tensorNames,
 } from '../layer.js'
 import { arrayOf, instanceOf, integer, optional, readOptions, text } from '../options.js'
-import type { ParameterArray } from '../platform/native.js'
+import type { ParameterArray, QueueTime, StageTime } from '../platform/native.js'
 import type { Precision } from '../platform/native-description.js'
 import type { Tensor } from '../tensor.js'
 import {
@@ -253,19 +253,13 @@ export class Network {
    * Measures the stages one by one on these images, in training mode. The parameters are not changed.
    * @returns for each stage, milliseconds forward and backward, and the multiply-adds of its forward pass
    */
-  async profile(
-    images: Tensor,
-  ): Promise<{ name: string; forwardMs: number; backwardMs: number; multiplyAdds: number }[]> {
+  async profile(images: Tensor): Promise<StageTime[]> {
     const argument = { images: imagesOf(images, 'images', this.channels, undefined), training: true }
     return this.#calls.call(argument, (native, call) => native.profile(call))
   }
 
-  /**
-   * Returns how well the host keeps a GPU busy: one entry for each step and forward pass since the last call of this method.
-   * @returns `beginUs`: microseconds of the host to put the call into the GPU's queue. `emptyUs`: microseconds, as the host
-   *   sees it, from the end of the call before to the moment at which this call is in the queue; 0 if that was before the end
-   */
-  async queueTimes(): Promise<{ beginUs: number; emptyUs: number }[]> {
+  /** Returns how the host kept the GPU's queue filled, for each step and forward pass since the last call of this method. */
+  async queueTimes(): Promise<QueueTime[]> {
     return this.#calls.call(undefined, (native) => native.queueTimes())
   }
 

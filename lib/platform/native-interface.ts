@@ -80,12 +80,28 @@ export interface NativeNetwork {
   write(kind: ParameterArray, name: string, data: Float32Array): Promise<void>
   /** Sets the frozen layers, replacing the previous set. */
   freeze(layers: string[]): Promise<void>
-  profile(call: {
-    images: NativeInput
-    training: boolean
-  }): Promise<{ name: string; forwardMs: number; backwardMs: number; multiplyAdds: number }[]>
-  queueTimes(): Promise<{ beginUs: number; emptyUs: number }[]>
+  profile(call: { images: NativeInput; training: boolean }): Promise<StageTime[]>
+  queueTimes(): Promise<QueueTime[]>
   dispose(): void
+}
+
+/** The time of a stage, and the multiply-adds of its forward pass. */
+export interface StageTime {
+  name: string
+  forwardMs: number
+  backwardMs: number
+  multiplyAdds: number
+}
+
+/** How the host kept a GPU's queue filled, for one call. */
+export interface QueueTime {
+  /** Microseconds of the host to put the call into the queue. */
+  beginUs: number
+  /**
+   * Microseconds, as the host sees it, from the end of the call before to the moment at which this call is in the queue; 0 if
+   * that was before the end.
+   */
+  emptyUs: number
 }
 
 /** The origin of the native library, and the libraries and instructions that it computes with. */
