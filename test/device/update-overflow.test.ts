@@ -32,10 +32,11 @@ describeOnEach('a weight that would overflow', (device) => {
     await step(net, calm)
   }
 
-  test('after the host has written it', async () => {
+  test.each([0, 3])('after the host has written it, and %i steps', async (steps) => {
     using net = await open()
     for (let i = 0; i < 3; i++) await step(net, calm)
     await write(net, 2e38)
+    for (let i = 0; i < steps; i++) await step(net, calm)
     await expectRefused(net, doubling)
   })
 
