@@ -133,14 +133,15 @@ describe('a plan on disk', () => {
 
   test('and the record of it come from many processes at once', async () => {
     const log = path.join(newFolder(), 'plans.jsonl')
+    const plans = `${Array.from({ length: 200 }, () => 'unbuildable').join(',')},right`
     const runs = Array.from({ length: 6 }, () => {
       const env = { ...process.env, VGGNET_CACHE: newFolder(), VGGNET_CUDA_LOG: log }
-      const child = spawn(program, ['forward', 'wrong,fails,right', '-'], { env })
+      const child = spawn(program, ['forward', plans, '-'], { env })
       return new Promise((resolve) => child.on('close', resolve))
     })
     await Promise.all(runs)
     const lines = readFileSync(log, 'utf8').trimEnd().split('\n')
-    expect(lines).toHaveLength(24)
+    expect(lines).toHaveLength(6 * 202)
     expect(lines.map((line) => JSON.parse(line)).filter(({ chosen }) => chosen)).toHaveLength(6)
   })
 })

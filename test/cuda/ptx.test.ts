@@ -72,7 +72,7 @@ test('every kernel of the product does on the device what it does on the host', 
   const entries = files.flatMap((file) => readFileSync(file, 'utf8').match(/^(?:\.\w+ )*\.entry /gm) ?? [])
   expect(kernels.length).toBe(entries.length)
   expect(kernels.filter(({ launches }) => launches === 0).map(({ kernel }) => kernel)).toEqual([])
-  // 0.3% on 30 November 2026: ends of loops that no count leads to, logarithms of 0 and of subnormal numbers
+  // 124 of 23249 on 30 November 2026: ends of loops that no count leads to, logarithms of 0 and of subnormal numbers
   const sum = (values: number[]) => values.reduce((a, b) => a + b, 0)
   const unreached = sum(kernels.map((one) => one.unreached)) / sum(kernels.map(({ instructions }) => instructions))
   expect(unreached, printed('never').join('\n')).toBeLessThan(0.01)

@@ -33,7 +33,7 @@ async function ended(program: string, words: readonly string[], environment: Rea
 async function expectPass(files: readonly string[], least: number, environment: Readonly<Record<string, string>>) {
   const cache = mkdtempSync(path.join(tmpdir(), 'vggnet-stand-in-'))
   try {
-    const settings = { VGGNET_CUDA_PLANS: '2', VGGNET_CACHE: cache, ...environment }
+    const settings = { VGGNET_CUDA_PLANS: '1', VGGNET_CACHE: cache, ...environment }
     const { out, errors, code } = await ended(process.execPath, [...vitest, '--reporter=verbose', ...files], settings)
     expect(errors, out).not.toMatch(/runtime error|AddressSanitizer/)
     expect(code, out).toBe(0)

@@ -1,29 +1,15 @@
 // node scripts/gpu/first/measure.mjs --mode training|inference [--batch N] [--variant D] ...: times one network on the GPU, and each
 // stage of its training step. Every finding is a line of JSON as soon as it is known.
-import { parseArgs } from 'node:util'
 import { interleaved } from '../../../dist/measure/interleaved.js'
 import { imagesOf, openOurs } from '../../../dist/measure/ours.js'
 import { native } from '../../../dist/platform/native.js'
 import { addFinding } from '../finding.mjs'
 import { clocks } from '../machine.mjs'
+import { readCase } from './case.mjs'
 
-const text = (value) => ({ type: 'string', default: value })
-const { values: flags } = parseArgs({
-  options: {
-    mode: text('training'),
-    variant: text('D'),
-    batch: text('256'),
-    'image-size': text('224'),
-    width: text('1'),
-    'head-width': text('4096'),
-    precision: text('bf16'),
-    milliseconds: text('400'),
-  },
-})
-const { mode, variant, precision } = flags
-const numbers = ['batch', 'image-size', 'width', 'head-width', 'milliseconds'].map((name) => Number(flags[name]))
-const [batch, imageSize, width, headWidth, milliseconds] = numbers
-const benchCase = { variant, imageSize, batch, mode, width, headWidth, classes: 1000 }
+const { flags, precision, benchCase } = readCase({ milliseconds: '400' })
+const { batch, mode } = benchCase
+const milliseconds = Number(flags.milliseconds)
 const rounds = 7
 const profiles = 3
 

@@ -142,9 +142,12 @@ function planCounts(plans) {
     `${fixed(total(choices.map(({ seconds = 0 }) => seconds)), 1)} s of choices`,
   ]
   const reasons = new Map()
-  for (const { refused } of tried) if (refused) reasons.set(refused, (reasons.get(refused) ?? 0) + 1)
+  for (const { refused } of tried) {
+    const reason = refused && oneLine(refused).replaceAll(/\d[\d.]*(e[+-]?\d+)?/g, 'N')
+    if (reason) reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
+  }
   const most = [...reasons].sort((a, b) => b[1] - a[1]).slice(0, 4)
-  return [`  ${counts.join(', ')}`, ...most.map(([reason, times]) => `  refused ${times}x: ${oneLine(reason)}`)]
+  return [`  ${counts.join(', ')}`, ...most.map(([reason, times]) => `  refused ${times}x: ${reason}`)]
 }
 
 /** What was chosen for each graph, the slowest first. */

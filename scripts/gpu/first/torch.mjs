@@ -3,25 +3,12 @@
 import { spawn } from 'node:child_process'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
-import { parseArgs } from 'node:util'
 import { addFinding } from '../finding.mjs'
+import { readCase } from './case.mjs'
 
-const text = (value) => ({ type: 'string', default: value })
-const { values: flags } = parseArgs({
-  options: {
-    mode: text('training'),
-    variant: text('D'),
-    batch: text('256'),
-    'image-size': text('224'),
-    'head-width': text('4096'),
-    precision: text('bf16'),
-    way: text('compile'),
-    device: text('cuda'),
-    python: text('python3'),
-  },
-})
-const { mode, variant, precision, way, device, python } = flags
-const [batch, imageSize, headWidth] = ['batch', 'image-size', 'head-width'].map((name) => Number(flags[name]))
+const { flags, precision, benchCase } = readCase({ way: 'compile', device: 'cuda', python: 'python3' })
+const { way, device, python } = flags
+const { batch, mode } = benchCase
 const rounds = 5
 
 const script = path.resolve(import.meta.dirname, '../../../bench/baseline_torch.py')
@@ -51,7 +38,6 @@ async function ask(request) {
 async function measure() {
   const { flopsPerSecond, bytesPerSecond } = await ask({ do: 'ceilings', precision })
   addFinding({ name: 'ceilings', tflops: flopsPerSecond / 1e12, terabytes: bytesPerSecond / 1e12 })
-  const benchCase = { variant, imageSize, batch, mode, headWidth, classes: 1000 }
   const { ready } = await ask({ do: 'prepare', way, layout: 'channels_last', precision, ...benchCase })
   addFinding({ name: 'ready', seconds: ready, way, batch, mode })
   for (let round = 0; round < rounds; round++) {

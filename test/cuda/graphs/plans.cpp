@@ -1,11 +1,11 @@
 // Builds cuDNN plans for the graphs of whole networks on a card that is only described.
-//   plans description.json compute-capability build|keep|restore [folder]
+//   plans description.json compute-capability build|restore folder
 // Reads layers and runs, a line each, and answers with one line of JSON for each graph:
 //   input C | convolution NAME RELU OUTPUTS KERNEL | max-pool NAME | linear NAME RELU OUTPUTS H W DROPOUT | norm NAME |
 //   mean NAME, where RELU may be "-";  then: run LABEL N H W PRECISION [training] [exact] [deterministic] [image]
 //   [alternatives], the last for all ways to compute an input gradient; clear: new layers
-// build: the graph's first plan, on two threads. keep: the same plan goes into the product's cache, in the folder.
-// restore: the plan comes from there.
+// build: the graph's first plan, on two threads, which is kept in the product's cache, in the folder. restore: the plan
+// comes from there.
 #include <dlfcn.h>
 
 #include <algorithm>
@@ -33,9 +33,32 @@ struct Wanted {
   std::string layer;  // of the first network that has it
 };
 
+// What can be seen of a plan without a card.
+struct Seen {
+  int64_t workspace = 0;
+  size_t bytes = 0, hash = 0;  // as it is serialized
+  std::string end;             // of a run: how far it comes, which includes that all its operands are found
+};
+
+Seen seen_of(BuiltPlan& plan) {
+  std::vector<uint8_t> bytes = plan.serialized();
+  std::ranges::sort(bytes);  // it holds sets, in any order
+  Seen seen{plan.workspace_bytes(), bytes.size(), std::hash<std::string>()({bytes.begin(), bytes.end()}), "ran"};
+  alignas(256) static char memory[4096];
+  ConvolutionOperands operands{memory, memory, memory, memory, memory, memory, memory, nullptr, nullptr, memory};
+  operands.dw = operands.sums = reinterpret_cast<float*>(memory);
+  try {
+    plan.run(operands, memory);
+  } catch (const Error& error) {
+    seen.end = error.what();
+  }
+  return seen;
+}
+
 struct Answer {
   std::string engine, kernel, heuristics = "none", refusal;
-  int64_t plans = 0, workspace = 0;
+  int64_t plans = 0;
+  Seen seen = {};  // of the first
   int64_t suited = -1;  // the first plan with a kernel for sm_90; looked for on such a card only
 };
 
@@ -47,7 +70,7 @@ bool is_for_sm90(const std::string& plan, const std::string& kernel) {
 // A graph's first plan that can be built, and the first one for sm_90.
 class Builder {
  public:
-  Builder(Cudnn& cudnn, bool wants_sm90) : cudnn_(cudnn), wants_sm90_(wants_sm90) {
+  Builder(Cudnn& cudnn, bool wants_sm90, const PlanCache& cache) : cudnn_(cudnn), wants_sm90_(wants_sm90), cache_(cache) {
     void* driver = dlopen("libcuda.so.1", RTLD_NOW);
     if (!driver) throw Error(kInternal, "no stand-in for libcuda.so.1 is on LD_LIBRARY_PATH");
     kernel_ = reinterpret_cast<const char* (*)()>(dlsym(driver, "described_card_kernel"));
@@ -75,8 +98,10 @@ class Builder {
         try {
           forget_();
           const auto plan = proposals->build(i);
-          if (answer.plans == 0)
-            answer = {plan->name(), kernel_(), "", "", proposals->count(), plan->workspace_bytes()};
+          if (answer.plans == 0) {
+            answer = {plan->name(), kernel_(), "", "", proposals->count(), seen_of(*plan)};
+            cache_.keep(graph.text(), plan->serialized());
+          }
           if (!is_for_sm90(plan->name(), kernel_())) continue;
           answer.suited = i;
           break;
@@ -92,6 +117,7 @@ class Builder {
 
   Cudnn& cudnn_;
   const bool wants_sm90_;
+  const PlanCache& cache_;
   const char* (*kernel_)();
   void (*forget_)();
 };
@@ -190,52 +216,21 @@ std::string quoted(const std::string& text) {
   return quoted + "\"";
 }
 
+std::string json(const Seen& seen) {
+  std::ostringstream text;
+  text << "\"workspace\":" << seen.workspace << ",\"bytes\":" << seen.bytes << ",\"hash\":\"" << seen.hash
+       << "\",\"end\":" << quoted(seen.end) << "}\n";
+  return text.str();
+}
+
 std::string json(const Wanted& wanted, const Answer& answer) {
   std::ostringstream line;
   line << "{\"graph\":" << quoted(wanted.graph.text()) << ",\"layer\":" << quoted(wanted.layer)
        << ",\"engine\":" << quoted(answer.engine) << ",\"kernel\":" << quoted(answer.kernel)
        << ",\"heuristics\":" << quoted(answer.heuristics) << ",\"plans\":" << answer.plans
-       << ",\"workspace\":" << answer.workspace << ",\"cap\":" << workspace_bytes(wanted.graph)
-       << ",\"suited\":" << answer.suited << ",\"refusal\":" << quoted(answer.refusal) << "}\n";
+       << ",\"cap\":" << workspace_bytes(wanted.graph) << ",\"suited\":" << answer.suited
+       << ",\"refusal\":" << quoted(answer.refusal) << "," << json(answer.seen);
   return line.str();
-}
-
-// What can be seen of a plan without a card: also how far it runs, which includes that all its operands are found.
-std::string json(const ConvolutionGraph& graph, BuiltPlan& plan) {
-  std::string end = "ran";
-  try {
-    alignas(256) static char memory[4096];
-    ConvolutionOperands operands{memory, memory, memory, memory, memory, memory, memory, nullptr, nullptr, memory};
-    operands.dw = operands.sums = reinterpret_cast<float*>(memory);
-    plan.run(operands, memory);
-  } catch (const Error& error) {
-    end = error.what();
-  }
-  std::vector<uint8_t> bytes = plan.serialized();
-  std::ranges::sort(bytes);  // it holds sets, in any order
-  const size_t hash = std::hash<std::string>()({bytes.begin(), bytes.end()});
-  std::ostringstream line;
-  line << "{\"graph\":" << quoted(graph.text()) << ",\"workspace\":" << plan.workspace_bytes()
-       << ",\"bytes\":" << bytes.size() << ",\"hash\":\"" << hash << "\",\"end\":" << quoted(end) << "}\n";
-  return line.str();
-}
-
-std::unique_ptr<BuiltPlan> first_plan(const ConvolutionGraph& graph, Cudnn& cudnn) {
-  const auto proposals = cudnn.propose(graph, Heuristics::first);
-  for (int64_t i = 0; i < proposals->count(); ++i)
-    try {
-      return proposals->build(i);
-    } catch (const Error&) {}  // one that asks for too much
-  throw Error(kInternal, "no plan can be built for " + graph.text());
-}
-
-void keep_all(const std::vector<Wanted>& wanted, Cudnn& cudnn, const PlanCache& cache) {
-  for (const Wanted& each : wanted) {
-    const auto plan = first_plan(each.graph, cudnn);
-    const std::vector<uint8_t> serialized = plan->serialized();
-    cache.keep(each.graph.text(), serialized);
-    std::cout << json(each.graph, *plan);
-  }
 }
 
 // A part of a plan is refused, and with an error of ours.
@@ -252,14 +247,15 @@ void restore_all(const std::vector<Wanted>& wanted, Cudnn& cudnn, const PlanCach
   for (const Wanted& each : wanted) {
     const auto serialized = cache.find(each.graph.text());
     if (!serialized) throw Error(kInternal, "no plan is kept for " + each.graph.text());
-    std::cout << json(each.graph, *cudnn.restore(each.graph, "restored", *serialized));
+    const auto plan = cudnn.restore(each.graph, "restored", *serialized);
+    std::cout << "{\"graph\":" << quoted(each.graph.text()) << "," << json(seen_of(*plan));
     expect_refused(each.graph, cudnn, *serialized);
   }
 }
 
-void build_all(const std::vector<Wanted>& wanted, Cudnn& cudnn, bool wants_sm90) {
+void build_all(const std::vector<Wanted>& wanted, Cudnn& cudnn, bool wants_sm90, const PlanCache& cache) {
   constexpr int kThreads = 2;
-  const Builder builder(cudnn, wants_sm90);
+  const Builder builder(cudnn, wants_sm90, cache);
   std::atomic<size_t> next = 0;
   std::mutex printing;
   std::vector<std::jthread> workers;
@@ -280,19 +276,17 @@ void run(const std::string& description_path, int compute_capability, const std:
   for (std::string line; std::getline(std::cin, line);)
     if (!line.empty()) networks.read(line);
   const auto cudnn = open_cudnn_without_card(description, compute_capability);
-  if (what == "keep") keep_all(networks.wanted(), *cudnn, cache);
-  else if (what == "restore") restore_all(networks.wanted(), *cudnn, cache);
-  else build_all(networks.wanted(), *cudnn, compute_capability == 90);
+  if (what == "restore") restore_all(networks.wanted(), *cudnn, cache);
+  else build_all(networks.wanted(), *cudnn, compute_capability == 90, cache);
 }
 
 }  // namespace
 }  // namespace vggnet::cuda
 
 int main(int count, char** arguments) {
-  if (count < 4) return 2;
+  if (count != 5) return 2;
   try {
-    const vggnet::cuda::PlanCache cache(count > 4 ? arguments[4] : "");
-    vggnet::cuda::run(arguments[1], std::stoi(arguments[2]), arguments[3], cache);
+    vggnet::cuda::run(arguments[1], std::stoi(arguments[2]), arguments[3], vggnet::cuda::PlanCache(arguments[4]));
   } catch (const std::exception& error) {
     std::cerr << error.what() << "\n";
     return 1;

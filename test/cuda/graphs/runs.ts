@@ -18,9 +18,19 @@ export interface Run {
   readonly options: readonly ('training' | 'exact' | 'deterministic' | 'image' | 'alternatives')[]
 }
 
-/** What cuDNN made of one graph. */
-export interface Planned {
+/** What can be seen of a graph's plan without a card. */
+export interface Restored {
   readonly graph: string
+  readonly workspace: number
+  /** Of the plan as it is serialized. */
+  readonly bytes: number
+  readonly hash: string
+  /** How running it ends. */
+  readonly end: string
+}
+
+/** What cuDNN made of one graph. */
+export interface Planned extends Restored {
   /** The first network and layer that has it. */
   readonly layer: string
   readonly engine: string
@@ -29,7 +39,6 @@ export interface Planned {
   readonly heuristics: 'first' | 'fallback' | 'none'
   /** Offered; some may be refused when they are built. */
   readonly plans: number
-  readonly workspace: number
   readonly cap: number
   /** Which plan is the first with a kernel for sm_90, on such a card; -1: none of those that would be tried. */
   readonly suited: number
@@ -79,23 +88,15 @@ function linesOf({ variant, made, images, size, precision, options }: Run): stri
   return ['clear', ...layers.map(lineOf), ['run', variant, images, ...size, precision, ...options].join(' ')]
 }
 
-/** Every graph of these runs, each once, as cuDNN plans it for a card that is not here. */
-export const planned = (card: Card, runs: readonly Run[]): Promise<Planned[]> => answers(card, runs, ['build'])
+/**
+ * Every graph of these runs, each once, as cuDNN plans it for a card that is not here. Its first plan is kept in the
+ * product's cache, in the folder.
+ */
+export const planned = (card: Card, runs: readonly Run[], folder: string): Promise<Planned[]> =>
+  answers(card, runs, ['build', folder])
 
-/** What can be seen of a plan without a card. */
-export interface Seen {
-  readonly graph: string
-  readonly workspace: number
-  readonly bytes: number
-  readonly hash: string
-  /** How running it ends. */
-  readonly end: string
-}
-
-/** One plan for every graph of these runs: built and kept in the product's cache, or restored from there. */
-export const keepPlans = (card: Card, runs: readonly Run[], folder: string): Promise<Seen[]> =>
-  answers(card, runs, ['keep', folder])
-export const restorePlans = (card: Card, runs: readonly Run[], folder: string): Promise<Seen[]> =>
+/** The plans of these graphs, restored from there. */
+export const restored = (card: Card, runs: readonly Run[], folder: string): Promise<Restored[]> =>
   answers(card, runs, ['restore', folder])
 
 async function answers<Answer>(card: Card, runs: readonly Run[], words: readonly string[]): Promise<Answer[]> {

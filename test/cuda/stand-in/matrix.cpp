@@ -106,6 +106,17 @@ float load(Precision precision, const void* data, int64_t index) {
   return precision == Precision::tf32 ? to_tf32(value) : value;
 }
 
+void load(Precision precision, const void* data, int64_t first, int64_t count, float* values) {
+  if (precision == Precision::bf16) {
+    const auto* from = static_cast<const bfloat16*>(data) + first;
+    for (int64_t i = 0; i < count; ++i) values[i] = to_float(from[i]);
+    return;
+  }
+  std::copy_n(static_cast<const float*>(data) + first, count, values);
+  if (precision != Precision::tf32) return;
+  for (int64_t i = 0; i < count; ++i) values[i] = to_tf32(values[i]);
+}
+
 void store(Element element, void* data, int64_t index, double value) {
   const float rounded = static_cast<float>(value);
   if (element == Element::bfloat16) static_cast<bfloat16*>(data)[index] = from_float<bfloat16>(rounded);

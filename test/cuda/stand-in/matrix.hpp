@@ -17,8 +17,9 @@ struct Vectors {
 void multiply(int64_t rows, int64_t columns, int64_t inner, const Vectors& a, const Vectors& b,
               const std::function<void(int64_t row, const double* values)>& done);
 
-// Element `index` as the unit of the precision takes it.
+// Elements as the unit of the precision takes them.
 float load(Precision, const void* data, int64_t index);
+void load(Precision, const void* data, int64_t first, int64_t count, float* values);
 void store(Element, void* data, int64_t index, double value);
 
 }  // namespace vggnet::cuda

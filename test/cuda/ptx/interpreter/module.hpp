@@ -60,9 +60,9 @@ inline constexpr uint64_t kParameters = uint64_t{1} << 62;
 
 struct Entry {
   std::string kernel;    // K of run_items<K>, else the function's name; demangled
-  int64_t parameter_bytes = 0, last_parameter = 0;  // of all; where the last one starts
-  std::vector<uint64_t> slots;                      // at the start of a thread
-  uint16_t thread = 0, block = 0;                   // slots of %tid.x and %ctaid.x
+  int64_t parameter_bytes = 0;
+  std::vector<uint64_t> slots;      // at the start of a thread
+  uint16_t thread = 0, block = 0;   // slots of %tid.x and %ctaid.x
   std::vector<Instruction> code;
 };
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
-#include <regex>
 #include <sstream>
 
 #include "module.hpp"
@@ -42,7 +41,7 @@ std::vector<Token> tokens_of(const std::vector<std::string>& lines) {
 
 class Parser {
  public:
-  Parser(Module& module) : module_(module), tokens_(tokens_of(module.lines)) {}
+  explicit Parser(Module& module) : module_(module), tokens_(tokens_of(module.lines)) {}
 
   void parse() {
     while (at_ < tokens_.size()) {
@@ -87,14 +86,13 @@ class Parser {
     labels_.clear();
     branches_.clear();
     const std::string name = demangled(take());
-    static const std::regex launched(R"(^void run_items<(.*?) ?>\(.*\)$)");
-    std::smatch match;
-    entry_.kernel = std::regex_match(name, match, launched) ? match[1].str() : name;
+    const std::string launched = "void run_items<";
+    entry_.kernel = name.starts_with(launched) ? name.substr(launched.size(), name.rfind(">(") - launched.size()) : name;
+    while (entry_.kernel.ends_with(' ')) entry_.kernel.pop_back();
     // Slot 0 is true: the guard of what has none.
     entry_.slots = {1};
     entry_.thread = names_["%tid.x"] = slot(kUnwritten);
     entry_.block = names_["%ctaid.x"] = slot(kUnwritten);
-    const uint16_t first_constant = entry_.block;
     expect("(");
     while (!took(")")) {
       parse_parameter();
@@ -102,7 +100,6 @@ class Parser {
     }
     while (took(".maxntid"))  // x, y, z
       for (int i = 0; i < 5; ++i) take();
-    constants_ = first_constant;
     parse_block();
     for (const auto& [instruction, label] : branches_) {
       const auto found = labels_.find(label);
@@ -123,9 +120,9 @@ class Parser {
       bytes *= std::stoll(take());
       expect("]");
     }
-    entry_.last_parameter = (entry_.parameter_bytes + align - 1) / align * align;
-    entry_.parameter_bytes = entry_.last_parameter + bytes;
-    names_[name] = slot(kParameters + static_cast<uint64_t>(entry_.last_parameter));
+    const int64_t first = (entry_.parameter_bytes + align - 1) / align * align;
+    entry_.parameter_bytes = first + bytes;
+    names_[name] = slot(kParameters + static_cast<uint64_t>(first));
   }
 
   uint16_t slot(uint64_t value) {
@@ -191,7 +188,7 @@ class Parser {
         operand(named(take()));
         if (took("+")) instruction.offset = took("-") ? -std::stoll(take()) : std::stoll(take());
         expect("]");
-      } else if (took("{") ) {
+      } else if (took("{")) {
         shape += '{';
         while (!took("}")) {
           if (took(",")) continue;
@@ -222,7 +219,7 @@ class Parser {
   bool written_to(const Instruction& instruction, const std::string& shape) const {
     const size_t results = shape[0] == 'r' ? 1 : shape.find('}') - 1;
     return std::all_of(instruction.at, instruction.at + results, [&](uint16_t slot) {
-      return slot > constants_ && entry_.slots[slot] == kUnwritten;
+      return slot > entry_.block && entry_.slots[slot] == kUnwritten;
     });
   }
 
@@ -238,9 +235,9 @@ class Parser {
     if (text.starts_with("0f") || text.starts_with("0d")) return slot(std::stoull(text.substr(2), nullptr, 16));
     const bool negative = text == "-";
     if (negative) text = take();
-    static const std::regex number(R"(0x[0-9a-fA-F]+|\d+)");
-    if (!std::regex_match(text, number)) fail("'" + text + "' is not known");
-    const uint64_t magnitude = std::stoull(text, nullptr, 0);
+    char* end = nullptr;
+    const uint64_t magnitude = std::strtoull(text.c_str(), &end, 0);
+    if (!std::isdigit(static_cast<unsigned char>(text[0])) || *end != 0) fail("'" + text + "' is not known");
     return slot(negative ? -magnitude : magnitude);
   }
 
@@ -248,7 +245,6 @@ class Parser {
   std::vector<Token> tokens_;
   size_t at_ = 0;
   Entry entry_;
-  uint16_t constants_ = 0;  // the last slot of the parameters
   std::map<std::string, uint16_t> names_;
   std::map<std::string, size_t> labels_;
   std::vector<std::pair<size_t, std::string>> branches_;
@@ -275,9 +271,10 @@ std::string demangled(const std::string& name) {
   int status = 0;
   char* const text = abi::__cxa_demangle(name.c_str(), nullptr, nullptr, &status);
   if (status != 0) return name;
-  // nvcc's names of anonymous namespaces hold a hash; c++filt writes them as the host's
-  static const std::regex dropped(R"(\(anonymous namespace\)::|vggnet::cuda::)");
-  std::string result = std::regex_replace(text, dropped, "");
+  std::string result = text;
+  // nvcc's names of anonymous namespaces hold a hash; the demangler writes them as the host's
+  for (const std::string dropped : {"(anonymous namespace)::", "vggnet::cuda::"})
+    for (size_t at = result.find(dropped); at != std::string::npos; at = result.find(dropped)) result.erase(at, dropped.size());
   std::free(text);
   return result;
 }

@@ -99,7 +99,7 @@ struct Product {
   void compute(Kind kind, const void* a, const void* b, void* bias, void* d) const {
     const auto reading = [this](const void* data, int64_t step) {
       return [this, data, step](int64_t vector, int64_t begin, int64_t end, float* values) {
-        for (int64_t i = begin; i < end; ++i) *values++ = load(precision, data, vector * step + i);
+        load(precision, data, vector * step + begin, end - begin, values);
       };
     };
     const Vectors left{transposed_b ? Vectors::columns : Vectors::rows, reading(b, b_layout.step)};

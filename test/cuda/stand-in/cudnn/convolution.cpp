@@ -27,8 +27,9 @@ struct Windows {
       const int64_t tap = at / c, first = at % c, count = std::min(c - first, end - at);
       const int64_t row = oh + tap / window_w - padding, column = ow + tap % window_w - padding;
       const bool inside = row >= 0 && row < h && column >= 0 && column < w;
-      for (int64_t i = 0; i < count; ++i)
-        *values++ = inside ? load(precision, data, ((n * h + row) * w + column) * c + first + i) : 0;
+      if (inside) load(precision, data, ((n * h + row) * w + column) * c + first, count, values);
+      else std::fill_n(values, count, 0.0f);
+      values += count;
       at += count;
     }
   }
@@ -47,7 +48,7 @@ void forward(const ConvolutionGraph& graph, const ConvolutionOperands& operands,
   const Windows windows{precision,      operands.x,     graph.c,       graph.h,      graph.w,
                         graph.kernel_h, graph.kernel_w, graph.padding, graph.out_h(), graph.out_w()};
   const Vectors filters{Vectors::columns, [=](int64_t k, int64_t begin, int64_t end, float* values) {
-                          for (int64_t i = begin; i < end; ++i) *values++ = load(precision, operands.weights, k * inner + i);
+                          load(precision, operands.weights, k * inner + begin, end - begin, values);
                         }};
   const Precision exact = precision == Precision::tf32 ? Precision::float32 : precision;
   multiply(graph.n * graph.out_h() * graph.out_w(), graph.k, inner, rows_of(windows), filters,
@@ -68,15 +69,19 @@ void input_gradient(const ConvolutionGraph& graph, const ConvolutionOperands& op
   // a row of positions beside the map at top and left: as many as the filter reaches beyond the padding
   const auto windows_row = [=](int64_t position, int64_t begin, int64_t end, float* values) {
     const int64_t n = position / (graph.h * graph.w), h = position / graph.w % graph.h, w = position % graph.w;
-    for (int64_t at = begin; at < end; ++at) {
-      const int64_t row = h + graph.padding - at / k / graph.kernel_w, column = w + graph.padding - at / k % graph.kernel_w;
+    for (int64_t at = begin; at < end;) {
+      const int64_t tap = at / k, first = at % k, count = std::min(k - first, end - at);
+      const int64_t row = h + graph.padding - tap / graph.kernel_w, column = w + graph.padding - tap % graph.kernel_w;
       const bool inside = row >= 0 && row < graph.out_h() && column >= 0 && column < graph.out_w();
-      *values++ = inside ? load(precision, operands.dy, ((n * graph.out_h() + row) * graph.out_w() + column) * k + at % k) : 0;
+      if (inside) load(precision, operands.dy, ((n * graph.out_h() + row) * graph.out_w() + column) * k + first, count, values);
+      else std::fill_n(values, count, 0.0f);
+      values += count;
+      at += count;
     }
   };
   const auto filter_row = [=](int64_t inner, int64_t begin, int64_t end, float* values) {
     const int64_t tap = inner / k, filter = inner % k;
-    for (int64_t i = begin; i < end; ++i) *values++ = load(precision, operands.weights, (filter * taps + tap) * c + i);
+    load(precision, operands.weights, (filter * taps + tap) * c + begin, end - begin, values);
   };
   sums.assign(c, 0);
   multiply(graph.n * graph.h * graph.w, c, taps * k, {Vectors::rows, windows_row}, {Vectors::rows, filter_row},
@@ -96,7 +101,7 @@ void weight_gradient(const ConvolutionGraph& graph, const ConvolutionOperands& o
   const Windows windows{precision,      operands.x,     graph.c,       graph.h,      graph.w,
                         graph.kernel_h, graph.kernel_w, graph.padding, graph.out_h(), graph.out_w()};
   const auto gradients = [=](int64_t position, int64_t begin, int64_t end, float* values) {
-    for (int64_t k = begin; k < end; ++k) *values++ = load(precision, operands.dy, position * graph.k + k);
+    load(precision, operands.dy, position * graph.k + begin, end - begin, values);
   };
   multiply(graph.k, columns, graph.n * graph.out_h() * graph.out_w(), {Vectors::columns, gradients}, rows_of(windows),
            [&](int64_t k, const double* values) {
