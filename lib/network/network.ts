@@ -249,10 +249,7 @@ export class Network {
     )
   }
 
-  /**
-   * Measures the stages one by one on these images, in training mode. The parameters are not changed.
-   * @returns for each stage, milliseconds forward and backward, and the multiply-adds of its forward pass
-   */
+  /** Measures the stages one by one on these images, in training mode. The parameters are not changed. */
   async profile(images: Tensor): Promise<StageTime[]> {
     const argument = { images: imagesOf(images, 'images', this.channels, undefined), training: true }
     return this.#calls.call(argument, (native, call) => native.profile(call))

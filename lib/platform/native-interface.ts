@@ -85,7 +85,7 @@ export interface NativeNetwork {
   dispose(): void
 }
 
-/** The time of a stage, and the multiply-adds of its forward pass. */
+/** Milliseconds of a stage forward and backward, and the multiply-adds of its forward pass. */
 export interface StageTime {
   name: string
   forwardMs: number
