@@ -55,14 +55,13 @@ test('the stand-in card multiplies and convolves rightly', minutes, async () => 
   expect({ out, code }).toEqual({ out: 'right\n', code: 0 })
 })
 
-// The streams dawdle: what does not wait for another stream, or for the card, comes too early.
-test('layers and networks on a stand-in for a card', minutes, async () => {
-  const environment = { ...(await buildStandIn(root, 'release')), VGGNET_STAND_IN_SEED: '1' }
-  await expectPass([...onDevices('test/device/'), ...onDevices('test/network/')], 100, environment)
-})
+test('layers and networks on a stand-in for a card', minutes, async () =>
+  expectPass([...onDevices('test/device/'), ...onDevices('test/network/')], 100, await buildStandIn(root, 'release')),
+)
 
-for (const seed of ['2', '3']) {
-  test(`calls and training, with other delays (seed ${seed})`, minutes, async () => {
+// The streams are delayed at random: what does not wait for another stream, or for the card, comes too early.
+for (const seed of ['1', '2']) {
+  test(`calls and training, with delays (seed ${seed})`, minutes, async () => {
     const files = ['device/training', 'network/calls', 'network/queue', 'network/resume', 'network/smaller-batch']
     const environment = { ...(await buildStandIn(root, 'release')), VGGNET_STAND_IN_SEED: seed }
     await expectPass(

@@ -7,7 +7,7 @@ import type { EpochEvent, StepEvent } from '../../lib/train/events.js'
 import { rateAt, scheduleStart } from '../../lib/train/schedule.js'
 import { train } from '../../lib/train/trainer.js'
 import type { VGG } from '../../lib/vgg/vgg.js'
-import { describeOnEach } from '../devices.js'
+import { describeOnEach, skipOnStandIn } from '../devices.js'
 import { netsOpened } from '../setup/opened-nets.js'
 import { stripes } from '../setup/stripes.js'
 
@@ -42,7 +42,8 @@ describeOnEach('learning', (device) => {
     expect(history.at(-1)?.accuracy).toBe(1)
   })
 
-  test('generalises to unseen images, with shifts and dropout', async () => {
+  test('generalises to unseen images, with shifts and dropout', async (context) => {
+    skipOnStandIn(context, 'minutes of the same steps')
     const net = await open({ dropout: 0.2, headWidth: 64, width: 0.25 })
     const options = { validation, epochs: 10, batch: 8, shift: 2, background: 128, schedule: 'cosine' } as const
     const { history } = await train(net, stripes(300, 5), { ...options, learningRate: 0.005 })

@@ -57,7 +57,11 @@ std::unique_ptr<CompletedPlan> PlanSearch::choose() {
   const auto end = start_ + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(std::min(extent_.limits.seconds, kMostSeconds)));
   const std::vector<Alternative> alternatives = alternatives_of(wanted_);
   for (size_t i = 0; i < alternatives.size(); ++i) {
-    if (best_.plan && (alternatives[i].last_resort || wanted_.deterministic)) break;
+    if (best_.plan && alternatives[i].last_resort) break;
+    if (best_.plan && !measures()) {
+      extent_.cut_by_plans = extent_.cut_by_plans || !wanted_.deterministic;
+      break;
+    }
     const auto now = Clock::now();
     const auto until = now + (end - now) / static_cast<int64_t>(alternatives.size() - i);
     for (Heuristics heuristics : {Heuristics::first, Heuristics::fallback})
@@ -120,7 +124,7 @@ bool PlanSearch::try_one(const Alternative& alternative, Heuristics heuristics, 
     if (nearer) nearest_ = {std::move(plan), line};
     return false;
   }
-  if (!wanted_.deterministic) {
+  if (measures()) {
     const Verdict timed = trial_.time(*plan);
     line.ms = timed.ms;
     if (!timed.fault.empty()) {

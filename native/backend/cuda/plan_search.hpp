@@ -10,7 +10,7 @@
 namespace vggnet::cuda {
 
 struct SearchLimits {
-  int64_t plans;   // that are built for each alternative
+  int64_t plans;   // that are built for each alternative; 1: the first right plan of all is taken, and none is timed
   double seconds;  // of building and trying, shared by the alternatives; each has one plan at least
 };
 
@@ -43,6 +43,7 @@ class PlanSearch {
     PlanLine line;
   };
 
+  bool measures() const { return !wanted_.deterministic && extent_.limits.plans > 1; }
   bool try_all(const Alternative&, Heuristics, Clock::time_point until);
   bool try_one(const Alternative&, Heuristics, BuildResult&);
   void refuse(PlanLine&, const std::string& plan, const std::string& reason);

@@ -12,7 +12,7 @@
 
 #include "backend/cuda/check.hpp"
 #include "backend/cuda/kernels/random.hpp"
-#include "backend/cuda/plan_log.hpp"
+#include "backend/cuda/plan_search.hpp"
 #include "backend/cuda/product_sample.hpp"
 #include "tensor/error.hpp"
 
@@ -228,13 +228,15 @@ class CublasPlans final : public ProductPlans {
     std::string refused;
     const std::vector<cublasLtMatmulAlgo_t> proposals = plan->proposals(product);
     int64_t searched = 0;
+    // By time, another one might be chosen in the next process.
+    const bool measures = !product.deterministic && search_limits().plans > 1;
     for (const cublasLtMatmulAlgo_t& algorithm : proposals) {
       plan->use(algorithm);
       ++searched;
       PlanLine line{"product", product.text(), plan->name()};
       line.operations = 2.0 * product.rows * product.columns * product.inner;
       line.refused = fault_of(*plan, product, operands, workspace, sample, line.error);
-      if (line.refused.empty() && !product.deterministic) line.ms = time(*plan, operands, workspace);
+      if (line.refused.empty() && measures) line.ms = time(*plan, operands, workspace);
       log_plan(line);
       if (!line.refused.empty()) {
         refused += "; " + plan->name() + ": " + line.refused;
@@ -244,7 +246,7 @@ class CublasPlans final : public ProductPlans {
         fastest = algorithm;
         choice = line;
       }
-      if (product.deterministic) break;  // by time, another one might be chosen in the next process
+      if (!measures) break;
     }
     if (fastest) {
       choice.chosen = true;
