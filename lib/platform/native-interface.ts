@@ -85,11 +85,15 @@ export interface NativeNetwork {
   dispose(): void
 }
 
-/** Milliseconds of a stage forward and backward, and the multiply-adds of its forward pass. */
+/** How long one stage of a network took. */
 export interface StageTime {
+  /** Name of the layer. */
   name: string
+  /** Milliseconds of its forward pass. */
   forwardMs: number
+  /** Milliseconds of its backward pass; 0 where it has none. */
   backwardMs: number
+  /** Multiply-adds of its forward pass. */
   multiplyAdds: number
 }
 
