@@ -183,5 +183,6 @@ describe('the plan of a convolution', () => {
 
   test('is not looked for on a card that is lost', () => {
     expect(choose(program, 'loses,right')).toBe('built loses,right; DEVICE_LOST: the card is lost')
+    expect(choose(program, 'loses-built,right')).toMatch(/; DEVICE_LOST: the card is lost$/)
   })
 })

@@ -1,17 +1,26 @@
 #include "backend/cuda/plan_builders.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <mutex>
 #include <optional>
+#include <string_view>
 #include <system_error>
 #include <thread>
 
 #include "backend/cuda/plan_log.hpp"
+#include "tensor/error.hpp"
 
 namespace vggnet::cuda {
 namespace {
 
 constexpr int64_t kMostBuilders = 8;
+
+// In a catch block. A lost card is no fault of a plan: no other one can be built.
+void rethrow_if_lost(const std::exception& error) {
+  const auto* const own = dynamic_cast<const Error*>(&error);
+  if (own && std::string_view(own->code()) == kDeviceLost) throw;
+}
 
 // What the builders of one batch share. The proposals that were claimed are all those from the first to the next, and
 // no more are claimed than are wanted: so what is built depends on no thread's speed, unless time runs out.
@@ -21,10 +30,16 @@ class Share {
       : request_(request), offered_(offered), ending_(ending), results_(offered - request.first), next_(request.first) {}
 
   void work(Proposals& proposals) {
-    while (const auto index = claim()) finish(*index, attempt(proposals, *index));
+    try {
+      while (const auto index = claim()) finish(*index, attempt(proposals, *index));
+    } catch (const Error&) {
+      const std::lock_guard lock(mutex_);
+      lost_ = std::current_exception();
+    }
   }
 
   BuildBatch take() {
+    if (lost_) std::rethrow_exception(lost_);
     results_.resize(next_ - request_.first);
     return {std::move(results_), next_, offered_};
   }
@@ -33,7 +48,7 @@ class Share {
   std::optional<int64_t> claim() {
     const std::lock_guard lock(mutex_);
     const bool late = built_ > 0 && Clock::now() > request_.until;
-    if (next_ >= offered_ || built_ + building_ >= request_.most || late || (ending_ && *ending_)) return std::nullopt;
+    if (next_ >= offered_ || built_ + building_ >= request_.most || late || lost_ || (ending_ && *ending_)) return std::nullopt;
     ++building_;
     return next_++;
   }
@@ -45,6 +60,7 @@ class Share {
     results_[index - request_.first] = std::move(result);
   }
 
+  // Throws DEVICE_LOST.
   static BuildResult attempt(Proposals& proposals, int64_t index) {
     const auto start = Clock::now();
     BuildResult result{"plan " + std::to_string(index), "", 0, nullptr};
@@ -52,6 +68,7 @@ class Share {
       result.name = proposals.name(index);
       result.plan = proposals.build(index);
     } catch (const std::exception& error) {  // of cuDNN's, its frontend's, the host's memory: one plan less
+      rethrow_if_lost(error);
       result.fault = error.what();
     }
     result.seconds = seconds_since(start);
@@ -64,6 +81,7 @@ class Share {
   std::vector<BuildResult> results_;
   std::mutex mutex_;
   int64_t next_, built_ = 0, building_ = 0;
+  std::exception_ptr lost_;
 };
 
 }  // namespace
@@ -84,6 +102,7 @@ BuildBatch PlanBuilders::build(const BuildRequest& request) {
     proposals = cudnn().propose(request.graph, request.heuristics);
     offered = proposals->count();
   } catch (const std::exception& error) {
+    rethrow_if_lost(error);
     BuildBatch none;
     none.results.push_back({request.heuristics == Heuristics::first ? "first heuristics" : "fallback", error.what(), 0, nullptr});
     return none;

@@ -35,7 +35,7 @@ class PlanBuilders {
  public:
   PlanBuilders(Device&, const std::atomic<bool>* ending);
 
-  // Throws DISPOSED when the process ends. The plans must not outlive this.
+  // Throws DISPOSED when the process ends, DEVICE_LOST. The plans must not outlive this.
   BuildBatch build(const BuildRequest&);
   Cudnn& cudnn(size_t builder = 0);  // opened at the first use; each is one thread's
 

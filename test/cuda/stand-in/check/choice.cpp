@@ -138,6 +138,7 @@ class MadeUpProposals final : public Proposals {
   std::unique_ptr<BuiltPlan> build(int64_t index) override {
     const std::string does = deed(plans_[index]);
     if (does == "unbuildable") throw Error(kInternal, "cannot be built");
+    if (does == "loses-built") throw Error(kDeviceLost, "the card is lost");
     if (does == "too-large") throw std::bad_alloc();
     if (does == "ends-building") ending = true;
     while (does == "waits" && !ending) std::this_thread::yield();
