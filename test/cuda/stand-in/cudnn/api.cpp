@@ -249,7 +249,7 @@ cudnnStatus_t cudnnBackendGetAttribute(const cudnnBackendDescriptor_t descriptor
     if (count) *count = given;
     if (!values) return;
     if (type != CUDNN_TYPE_BACKEND_DESCRIPTOR) {
-      std::memcpy(values, attribute.bytes.data(), given * size_of(type));
+      if (given > 0) std::memcpy(values, attribute.bytes.data(), given * size_of(type));
       return;
     }
     for (int64_t i = 0; i < given; ++i) content_of(static_cast<cudnnBackendDescriptor_t*>(values)[i]) = attribute.descriptors[i];

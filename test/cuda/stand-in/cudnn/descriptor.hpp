@@ -42,7 +42,7 @@ struct Content {
     const auto found = attributes.find(name);
     if (found == attributes.end()) return {};
     std::vector<T> values(found->second.bytes.size() / sizeof(T));
-    std::memcpy(values.data(), found->second.bytes.data(), values.size() * sizeof(T));
+    if (!values.empty()) std::memcpy(values.data(), found->second.bytes.data(), values.size() * sizeof(T));
     return values;
   }
   template <class T>
@@ -65,8 +65,8 @@ struct Content {
   void set(int name, const std::vector<T>& values) {
     Attribute& attribute = attributes[name];
     attribute.count = static_cast<int64_t>(values.size());
-    attribute.bytes.resize(values.size() * sizeof(T));
-    std::memcpy(attribute.bytes.data(), values.data(), attribute.bytes.size());
+    const auto* const bytes = reinterpret_cast<const char*>(values.data());
+    attribute.bytes.assign(bytes, bytes + values.size() * sizeof(T));
   }
   void set(int name, Contents values) {
     Attribute& attribute = attributes[name];
