@@ -18,12 +18,6 @@ struct Images {
   std::vector<float> shift;    // n c, or empty: 0
 };
 
-inline Shape shape_of(const Images& images, int64_t count) {  // of so many of them
-  Shape shape = images.shape;
-  shape.n = count;
-  return shape;
-}
-
 struct HostTensor {
   std::vector<int64_t> dimensions;
   std::vector<float> values;

@@ -59,11 +59,10 @@ Shape Executions::padded(const Shape& images, const PlanOptions& options, int ti
 const Execution* Executions::smallest_known(const Shape& images, const PlanOptions& options) const {
   const Execution* best = nullptr;
   for (const auto& execution : executions_) {
-    Shape wanted = images;
-    wanted.n = execution->images().n;
-    if (wanted.n < images.n || !(execution->images() == wanted) || !(execution->plan().options == options)) continue;
+    const Shape& known = execution->images();
+    if (known.n < images.n || known.with_images(images.n) != images || !(execution->plan().options == options)) continue;
     if (!arena_ || execution->arena_bytes() > arena_->bytes() || !within_limit(*execution)) continue;
-    if (!best || execution->images().n < best->images().n) best = execution.get();
+    if (!best || known.n < best->images().n) best = execution.get();
   }
   return best;
 }
@@ -127,9 +126,7 @@ int64_t Executions::largest_batch(const Execution& execution, int64_t arena_limi
   const Plan& plan = execution.plan();
   const Shape images = execution.images();
   const auto arena_of = [&](int64_t batch) {
-    Shape shape = images;
-    shape.n = batch;
-    return Execution(backend_, make_plan(layers_, shape, plan.options)).arena_bytes();
+    return Execution(backend_, make_plan(layers_, images.with_images(batch), plan.options)).arena_bytes();
   };
   const int64_t one = arena_of(1);
   if (one > arena_limit || images.n == 1) return 0;

@@ -13,7 +13,7 @@ class HostPool : public std::enable_shared_from_this<HostPool> {
  public:
   explicit HostPool(Backend& backend) : backend_(backend) {}
 
-  // At least so many bytes, not zero. Any thread, while the backend lives; the block may outlive it.
+  // A block of at least `bytes`, not zero. Any thread, while the backend lives; the block may outlive it.
   std::shared_ptr<Memory> take(int64_t bytes);
 
  private:

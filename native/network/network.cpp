@@ -48,12 +48,12 @@ PlanOptions Network::options_of(const ForwardCall& call) const {
 
 Execution& Network::prepare(const Images& images, int64_t count, const PlanOptions& options) {
   pending_ = last_ = nullptr;  // the next call overwrites the arena
-  return *(last_ = &executions_.get(shape_of(images, count), options));
+  return *(last_ = &executions_.get(images.shape.with_images(count), options));
 }
 
 Execution& Network::prepare_at_least(const Images& images, int64_t count, const PlanOptions& options) {
   pending_ = last_ = nullptr;
-  return *(last_ = &executions_.at_least(shape_of(images, count), options));
+  return *(last_ = &executions_.at_least(images.shape.with_images(count), options));
 }
 
 BackwardAnswer Network::backward(const BackwardCall& call) {

@@ -95,7 +95,7 @@ class Network {
   void set_update(const UpdateCall&);
   void write_gradient(const Execution&, const HostTensor&);
   std::vector<NamedGradient> injections(const Execution&, const std::map<std::string, HostTensor>&) const;
-  static HostTensor host_tensor(const Plan&, int tensor, int64_t count);  // of its size, for so many images
+  static HostTensor host_tensor(const Plan&, int tensor, int64_t count);  // of its size, for that number of images
   Arenas arenas();
   Execution& prepare_part(const StepCall&, int64_t count);
   template <class Prepare, class Compute>

@@ -11,7 +11,7 @@ namespace vggnet {
 namespace {
 
 Tensor first_of(Tensor tensor, int64_t images) {
-  tensor.shape.n = images;
+  tensor.shape = tensor.shape.with_images(images);
   return tensor;
 }
 
@@ -83,8 +83,7 @@ Results Network::read_results() {
 
 // A map of one position is a vector for the user: [n, c].
 HostTensor Network::host_tensor(const Plan& plan, int index, int64_t count) {
-  Shape shape = plan.tensors[index].shape;
-  shape.n = count;
+  const Shape shape = plan.tensors[index].shape.with_images(count);
   const bool flat = shape.h == 1 && shape.w == 1 && plan.after_linear(index);
   HostTensor result;
   result.dimensions = flat ? std::vector<int64_t>{shape.n, shape.c} : std::vector<int64_t>{shape.n, shape.c, shape.h, shape.w};

@@ -59,7 +59,7 @@ Execution& Network::prepare_part(const StepCall& call, int64_t count) {
 bool Network::is_prepared(const StepCall& call) const {
   const PlanOptions options = training_options(call.images.dtype);
   const auto prepared = [&](int64_t count) {
-    const Shape images = shape_of(call.images, count);
+    const Shape images = call.images.shape.with_images(count);
     return is_padded(call, count) ? executions_.is_prepared_at_least(images, options) : executions_.is_prepared(images, options);
   };
   const int64_t chunk = chunk_of(call), rest = call.images.shape.n % chunk;
@@ -87,9 +87,8 @@ Network::Begun Network::begin(const StepCall& call) {
   check_before(call.images);
   const auto prepare_count = [&](int64_t count) -> Execution& { return prepare_part(call, count); };
   Execution& first = prepare_count(chunk_of(call));
-  Shape logits = first.plan().tensors[first.plan().logits].shape;
-  logits.n = call.images.shape.n;
-  check_labels(call.labels, logits);
+  const Shape& logits = first.plan().tensors[first.plan().logits].shape;
+  check_labels(call.labels, logits.with_images(call.images.shape.n));
   set_update(call.update);
   const auto segments = parameters_.segments(call.update.rates, frozen_);
   arenas();  // velocity is allocated before the device is busy

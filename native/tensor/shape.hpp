@@ -13,6 +13,7 @@ struct Shape {
 
   int64_t per_image() const { return c * h * w; }
   int64_t count() const { return n * per_image(); }
+  Shape with_images(int64_t images) const { return {images, c, h, w}; }
   bool operator==(const Shape&) const = default;
   std::string text() const {
     return "[" + std::to_string(n) + ", " + std::to_string(c) + ", " + std::to_string(h) + ", " + std::to_string(w) + "]";
