@@ -2,6 +2,7 @@
 // How well the host keeps the device's queue filled, as it sees it.
 #include <chrono>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace vggnet {
@@ -14,13 +15,21 @@ struct QueueTime {
 class QueueClock {
  public:
   void begins() { began_ = Clock::now(); }
-  void is_queued(bool before_has_ended);
+  // A call before that has ended unseen ended after this one began to be asked for.
+  void is_queued(bool before_has_ended) {
+    const auto now = Clock::now();
+    const auto ended = ended_.value_or(began_);
+    if (times_.size() == kMostTimes) times_.clear();
+    times_.push_back({microseconds(now - began_), before_has_ended ? microseconds(now - ended) : 0});
+  }
   void waits() { ended_.reset(); }
   void has_ended() { ended_ = Clock::now(); }
-  std::vector<QueueTime> take();
+  std::vector<QueueTime> take() { return std::exchange(times_, {}); }
 
  private:
   using Clock = std::chrono::steady_clock;
+  static constexpr size_t kMostTimes = 4096;  // nobody may ask for them
+  static double microseconds(Clock::duration time) { return std::chrono::duration<double, std::micro>(time).count(); }
 
   Clock::time_point began_;
   std::optional<Clock::time_point> ended_;  // of the call asked for last, as the host saw it
