@@ -4,6 +4,21 @@
 #include "addon/convert.hpp"
 
 namespace vggnet::addon {
+namespace {
+
+// An array with an object for each value, which fill(object, value) fills.
+template <class Value, class Fill>
+Napi::Array rows_of(Napi::Env env, const std::vector<Value>& values, const Fill& fill) {
+  Napi::Array array = Napi::Array::New(env, values.size());
+  for (uint32_t i = 0; i < values.size(); ++i) {
+    Napi::Object row = Napi::Object::New(env);
+    fill(row, values[i]);
+    array.Set(i, row);
+  }
+  return array;
+}
+
+}  // namespace
 
 Napi::Array to_js(Napi::Env env, const std::vector<int64_t>& sizes) {
   Napi::Array array = Napi::Array::New(env, sizes.size());
@@ -29,34 +44,24 @@ Napi::Object to_js(Napi::Env env, const LossAnswer& answer) {
 }
 
 Napi::Array to_js(Napi::Env env, const std::vector<StageTime>& times) {
-  Napi::Array array = Napi::Array::New(env, times.size());
-  for (uint32_t i = 0; i < times.size(); ++i) {
-    Napi::Object row = Napi::Object::New(env);
-    row.Set("name", times[i].name);
-    row.Set("forwardMs", times[i].forward_ms);
-    row.Set("backwardMs", times[i].backward_ms);
-    row.Set("multiplyAdds", static_cast<double>(times[i].multiply_adds));
-    array.Set(i, row);
-  }
-  return array;
+  return rows_of(env, times, [](Napi::Object row, const StageTime& time) {
+    row.Set("name", time.name);
+    row.Set("forwardMs", time.forward_ms);
+    row.Set("backwardMs", time.backward_ms);
+    row.Set("multiplyAdds", static_cast<double>(time.multiply_adds));
+  });
 }
 
 Napi::Array to_js(Napi::Env env, const std::vector<QueueTime>& times) {
-  Napi::Array array = Napi::Array::New(env, times.size());
-  for (uint32_t i = 0; i < times.size(); ++i) {
-    Napi::Object row = Napi::Object::New(env);
-    row.Set("beginUs", times[i].begin_us);
-    row.Set("emptyUs", times[i].empty_us);
-    array.Set(i, row);
-  }
-  return array;
+  return rows_of(env, times, [](Napi::Object row, const QueueTime& time) {
+    row.Set("beginUs", time.begin_us);
+    row.Set("emptyUs", time.empty_us);
+  });
 }
 
 Napi::Array to_js(Napi::Env env, const std::vector<ParameterEntry>& entries) {
-  Napi::Array array = Napi::Array::New(env, entries.size());
-  for (uint32_t i = 0; i < entries.size(); ++i) {
-    const Parameter& parameter = entries[i].parameter;
-    Napi::Object row = Napi::Object::New(env);
+  return rows_of(env, entries, [env](Napi::Object row, const ParameterEntry& entry) {
+    const Parameter& parameter = entry.parameter;
     row.Set("name", parameter.name);
     row.Set("layer", parameter.layer);
     row.Set("role", parameter.is_weight ? "weight" : "bias");
@@ -64,9 +69,7 @@ Napi::Array to_js(Napi::Env env, const std::vector<ParameterEntry>& entries) {
     row.Set("count", static_cast<double>(parameter.count()));
     row.Set("fanIn", static_cast<double>(parameter.fan_in()));
     row.Set("fanOut", static_cast<double>(parameter.fan_out()));
-    array.Set(i, row);
-  }
-  return array;
+  });
 }
 
 }  // namespace vggnet::addon
