@@ -1,6 +1,7 @@
 #include "backend/cuda/check.hpp"
 
 #include <atomic>
+#include <string_view>
 
 namespace vggnet::cuda {
 namespace {
@@ -47,6 +48,11 @@ void throw_cuda_error(cudaError_t status, const char* call, const char* file, in
 }
 
 bool has_lost_a_card() { return lost; }
+
+void rethrow_if_lost(const std::exception& error) {
+  const auto* const own = dynamic_cast<const Error*>(&error);
+  if (own && std::string_view(own->code()) == kDeviceLost) throw;
+}
 
 // Any call reports what earlier work has run into; while a stream is captured only some may be made.
 void throw_if_lost(cudaStream_t stream, const char* call, const char* file, int line) {

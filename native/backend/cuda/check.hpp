@@ -3,6 +3,7 @@
 // context every call fails; it is DEVICE_LOST, and nothing but a new process brings the card back.
 #include <cuda_runtime.h>
 
+#include <exception>
 #include <string>
 
 #include "tensor/error.hpp"
@@ -13,8 +14,11 @@ namespace vggnet::cuda {
 
 bool has_lost_a_card();  // whether it has thrown DEVICE_LOST
 
+// In a catch block: throws the exception again if it is DEVICE_LOST.
+void rethrow_if_lost(const std::exception&);
+
 // After a failed call of cuDNN or cuBLASLt, which report a lost card as any other failure: throws DEVICE_LOST if the runtime
-// says so, and else leaves no error behind for the next kernel's launch.
+// reports one, and else leaves no error behind for the next kernel's launch.
 void throw_if_lost(cudaStream_t, const char* call, const char* file, int line);
 
 }  // namespace vggnet::cuda

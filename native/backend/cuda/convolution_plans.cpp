@@ -4,6 +4,7 @@
 #include <sstream>
 #include <string_view>
 
+#include "backend/cuda/check.hpp"
 #include "backend/cuda/plan_cache.hpp"
 #include "backend/cuda/plan_search.hpp"
 #include "tensor/error.hpp"
@@ -96,11 +97,11 @@ class TriedPlans final : public ConvolutionPlans {
       line.workspace = built->workspace_bytes();
       if (*line.workspace > workspace_bytes(graph)) throw Error(kInternal, "its workspace has become larger than what is planned");
       plan = std::make_unique<CompletedPlan>(device_, graph, *alternative, std::move(built));
-      const Verdict verdict = trial.check(*plan);
-      line.error = verdict.error;
-      line.refused = verdict.fault;
+      const TrialResult found = trial.check(*plan);
+      line.error = found.error;
+      line.refused = found.fault;
     } catch (const Error& error) {
-      if (std::string_view(error.code()) == kDeviceLost) throw;
+      rethrow_if_lost(error);
       line.refused = std::string("cannot be restored: ") + error.what();
     }
     line.chosen = line.refused.empty();

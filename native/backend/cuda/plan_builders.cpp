@@ -4,10 +4,10 @@
 #include <exception>
 #include <mutex>
 #include <optional>
-#include <string_view>
 #include <system_error>
 #include <thread>
 
+#include "backend/cuda/check.hpp"
 #include "backend/cuda/plan_log.hpp"
 #include "tensor/error.hpp"
 
@@ -15,12 +15,6 @@ namespace vggnet::cuda {
 namespace {
 
 constexpr int64_t kMostBuilders = 8;
-
-// In a catch block. A lost card is no fault of a plan: no other one can be built.
-void rethrow_if_lost(const std::exception& error) {
-  const auto* const own = dynamic_cast<const Error*>(&error);
-  if (own && std::string_view(own->code()) == kDeviceLost) throw;
-}
 
 // What the builders of one batch share. The proposals that were claimed are all those from the first to the next, and
 // no more are claimed than are wanted: so what is built depends on no thread's speed, unless time runs out.

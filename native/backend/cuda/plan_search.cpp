@@ -115,7 +115,7 @@ bool PlanSearch::try_one(const Alternative& alternative, Heuristics heuristics, 
   line.workspace = result.plan->workspace_bytes();
   auto plan = std::make_unique<CompletedPlan>(device_, wanted_, alternative, std::move(result.plan));
   ++extent_.searched;
-  const Verdict first = trial_.check(*plan);
+  const TrialResult first = trial_.check(*plan);
   line.error = first.error;
   if (!first.fault.empty()) {
     refuse(line, plan->name(), first.fault);
@@ -125,7 +125,7 @@ bool PlanSearch::try_one(const Alternative& alternative, Heuristics heuristics, 
     return false;
   }
   if (measures()) {
-    const Verdict timed = trial_.time(*plan);
+    const TrialResult timed = trial_.time(*plan);
     line.ms = timed.ms;
     if (!timed.fault.empty()) {
       refuse(line, plan->name(), timed.fault);

@@ -4,8 +4,8 @@
 #include <array>
 #include <cmath>
 #include <limits>
-#include <string_view>
 
+#include "backend/cuda/check.hpp"
 #include "backend/cuda/kernels/elements.hpp"
 #include "backend/cuda/kernels/sample.hpp"
 #include "tensor/error.hpp"
@@ -117,35 +117,34 @@ PlanTrial::Result PlanTrial::result() const {
 }
 
 template <class Calls>
-Verdict PlanTrial::judge(const Calls& calls) {
-  Verdict verdict;
+TrialResult PlanTrial::attempt(const Calls& calls) {
+  TrialResult found;
   try {
-    calls(verdict);
+    calls(found);
   } catch (const Error& error) {
-    const std::string_view code = error.code();
-    if (code == kDeviceLost || code == kDisposed) throw;
-    verdict.fault = error.what();
+    rethrow_if_lost(error);
+    found.fault = error.what();
   }
-  return verdict;
+  return found;
 }
 
 // What a plan leaves unwritten is seen: it was NaN before.
-Verdict PlanTrial::check(ConvolutionPlan& plan) {
-  return judge([&](Verdict& verdict) {
+TrialResult PlanTrial::check(ConvolutionPlan& plan) {
+  return attempt([&](TrialResult& found) {
     const auto [element, data, count] = result();
     multiply(device_.stream(), element, data, kNotANumber, data, count);
     plan.run(operands_, workspace_);
     device_.synchronize();
-    check_results(verdict);
-    if (verdict.fault.empty() && graph_.relu && !keeps_not_a_number(plan)) verdict.fault = "makes NaN zero";
+    check_results(found);
+    if (found.fault.empty() && graph_.relu && !keeps_not_a_number(plan)) found.fault = "makes NaN zero";
   });
 }
 
-Verdict PlanTrial::time(ConvolutionPlan& plan) {
-  return judge([&](Verdict& verdict) {
-    verdict.ms = milliseconds(plan);
-    check_results(verdict);  // when runs follow each other closely, they may race
-    if (!verdict.fault.empty()) verdict.fault = "after several runs: " + verdict.fault;
+TrialResult PlanTrial::time(ConvolutionPlan& plan) {
+  return attempt([&](TrialResult& found) {
+    found.ms = milliseconds(plan);
+    check_results(found);  // when runs follow each other closely, they may race
+    if (!found.fault.empty()) found.fault = "after several runs: " + found.fault;
   });
 }
 
@@ -167,29 +166,29 @@ T PlanTrial::downloaded(const void* data) {
   return value;
 }
 
-void PlanTrial::check_results(Verdict& verdict) {
+void PlanTrial::check_results(TrialResult& found) {
   const auto compare = [&](const char* what, double limit, std::optional<double>& error) {
     const Check check = downloaded<Check>(check_);
     if (check.not_finite > 0) {
-      verdict.fault = std::string(what) + " not finite in " + std::to_string(check.not_finite) + " positions";
+      found.fault = std::string(what) + " not finite in " + std::to_string(check.not_finite) + " positions";
       return;
     }
     error = std::sqrt(check.difference / check.reference);
-    if (!(*error <= limit)) verdict.fault = std::string(what) + " wrong by " + text_of(*error) + ", allowed is " + text_of(limit);
+    if (!(*error <= limit)) found.fault = std::string(what) + " wrong by " + text_of(*error) + ", allowed is " + text_of(limit);
   };
   Check* const check = static_cast<Check*>(check_);
   check_samples(device_.stream(), graph_, operands_, scratch_, check);
-  compare("result", limit_of(graph_), verdict.error);
-  if (!verdict.fault.empty()) return;
+  compare("result", limit_of(graph_), found.error);
+  if (!found.fault.empty()) return;
 
   const auto [element, data, count] = result();
   device_.clear(flag_, sizeof *flag_);
   find_not_finite(device_.stream(), element, data, count, flag_);
   if (downloaded<int32_t>(flag_) != 0) {
-    verdict.fault = "result not finite outside of the sample";
-    verdict.error.reset();
+    found.fault = "result not finite outside of the sample";
+    found.error.reset();
   }
-  if (!verdict.fault.empty() || !graph_.sums_gradient) return;
+  if (!found.fault.empty() || !graph_.sums_gradient) return;
   check_sums(device_.stream(), graph_, operands_, scratch_, check);
   std::optional<double> error_of_sums;
   compare("sums", kSumsLimit, error_of_sums);

@@ -6,7 +6,7 @@
 
 namespace vggnet::cuda {
 
-struct Verdict {
+struct TrialResult {
   std::string fault;            // why the plan is rejected; empty where its results are correct
   std::optional<double> error;  // relative, of the sample; where it is finite
   std::optional<double> ms;
@@ -19,8 +19,8 @@ class PlanTrial {
   PlanTrial(Device&, const ConvolutionGraph&, const ConvolutionOperands&, void* workspace);
 
   // Both throw DEVICE_LOST; any other error is the plan's fault.
-  Verdict check(ConvolutionPlan&);  // after one run
-  Verdict time(ConvolutionPlan&);   // after several, of which `ms` is the median
+  TrialResult check(ConvolutionPlan&);  // after one run
+  TrialResult time(ConvolutionPlan&);   // after several, of which `ms` is the median
 
   const ConvolutionGraph& graph() const { return graph_; }
 
@@ -35,10 +35,10 @@ class PlanTrial {
   void fill_bias();
   Result result() const;
   template <class Calls>
-  Verdict judge(const Calls&);
+  TrialResult attempt(const Calls&);
   template <class T>
   T downloaded(const void* data);
-  void check_results(Verdict&);  // as they lie
+  void check_results(TrialResult&);  // as they lie
   bool keeps_not_a_number(ConvolutionPlan&);
   double milliseconds(ConvolutionPlan&);
 

@@ -228,8 +228,8 @@ class CublasPlans final : public ProductPlans {
     std::string refused;
     const std::vector<cublasLtMatmulAlgo_t> proposals = plan->proposals(product);
     int64_t searched = 0;
-    // By time, another one might be chosen in the next process.
-    const bool measures = !product.deterministic && search_limits().plans > 1;
+    // In deterministic mode the first one: by time, another one might be chosen in the next process.
+    const bool measures = !product.deterministic && limits_.plans > 1;
     for (const cublasLtMatmulAlgo_t& algorithm : proposals) {
       plan->use(algorithm);
       ++searched;
@@ -285,6 +285,7 @@ class CublasPlans final : public ProductPlans {
   }
 
   Device& device_;
+  const SearchLimits limits_ = search_limits();
   Handle handle_;
   std::map<std::string, std::unique_ptr<CublasPlan>> plans_;  // by text; null: not with these extras
 };
