@@ -1,5 +1,5 @@
 import { type FileHandle, open, stat } from 'node:fs/promises'
-import { messageOf, VggError } from '../error.js'
+import { messageOf, VggError, withEnd } from '../error.js'
 import { systemCode } from '../files/atomic-file.js'
 import { type Parameter, parametersOf } from '../layer.js'
 import { shapeText } from '../tensor.js'
@@ -46,12 +46,11 @@ export interface OpenFile {
  */
 export async function withFile<T>(path: string, use: (file: OpenFile) => Promise<T>): Promise<T> {
   const handle = await opened(path)
+  const read = async (): Promise<T> => use(await readHeader(handle))
   try {
-    return await use(await readHeader(handle))
+    return await withEnd(read, () => handle.close())
   } catch (error) {
     throw named(error, path)
-  } finally {
-    await handle.close()
   }
 }
 

@@ -1,5 +1,6 @@
 import path from 'node:path'
 import { save } from '../checkpoint/checkpoint.js'
+import { withEnd } from '../error.js'
 import { linkAtomically } from '../files/atomic-file.js'
 import { lockFolder } from '../files/folder-lock.js'
 import type { EpochEvent, StepEvent, TrainReport } from '../train/events.js'
@@ -133,7 +134,7 @@ async function recorded(
   const records = await openRecords(folder, description, opened, hooks.command)
   if (records.notice !== undefined) hooks.onNotice?.(records.notice)
   hooks.onStart?.(net, data, state)
-  try {
+  const training = async (): Promise<TrainReport> => {
     const report = await train(net, data.training, {
       ...description.training,
       ...recordedIn('run', description),
@@ -155,10 +156,13 @@ async function recorded(
     })
     records.end(report)
     return report
-  } catch (error) {
+  }
+  const failed = (error: unknown): never => {
     records.failed(error)
     throw error
-  } finally {
-    records.close()
   }
+  return withEnd(
+    () => training().catch(failed),
+    () => records.close(),
+  )
 }
