@@ -1,9 +1,9 @@
-import { access, mkdir, readFile } from 'node:fs/promises'
+import { access, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { load, warn } from '../checkpoint/checkpoint.js'
 import { checkpointsIn, firstUsable } from '../checkpoint/checkpoint-folder.js'
 import { VggError } from '../error.js'
-import { writeAtomically } from '../files/atomic-file.js'
+import { makeFolder, writeAtomically } from '../files/atomic-file.js'
 import type { RunOptions } from '../network/open.js'
 import { isObject } from '../options.js'
 import type { VGG } from '../vgg/vgg.js'
@@ -85,11 +85,7 @@ function decodeRunFile(read: unknown): RunFile {
 
 /** Creates the folder of a run with its run.json. @throws FILE_WRITE */
 export async function writeRunFile(folder: string, file: RunFile): Promise<void> {
-  try {
-    await mkdir(folder, { recursive: true })
-  } catch (cause) {
-    throw new VggError('FILE_WRITE', `Could not make the folder ${folder}: ${(cause as Error).message}`, { cause })
-  }
+  await makeFolder(folder)
   await writeAtomically(runFiles(folder).description, [new TextEncoder().encode(encodeRunFile(file))])
 }
 
