@@ -85,10 +85,19 @@ export interface NetworkParts {
   readonly name: string
 }
 
+/** Other names of a GPU: 'gpu', 'GPU:1', 'cuda0', 'nvidia'. */
+const gpuName = /^(?:gpu|cuda|nvidia):?(\d{0,3})$/i
+
 export const device: Check<Device> = (value, name) => {
-  if (typeof value === 'string' && /^cuda:\d{1,3}$/.test(value)) return value as Device
-  if (typeof value === 'string') return oneOf('auto', 'cpu', 'cuda', 'cuda:0')(value, name)
-  throw unexpected("'auto', 'cpu', 'cuda' or 'cuda:N'", name, value)
+  if (typeof value !== 'string') throw unexpected("'auto', 'cpu', 'cuda' or 'cuda:N'", name, value)
+  if (/^cuda:\d{1,3}$/.test(value)) return value as Device
+  const [gpu, number] = gpuName.exec(value) ?? []
+  if (gpu === undefined || value === 'cuda') return oneOf('auto', 'cpu', 'cuda', 'cuda:0')(value, name)
+  const meant = number ? `cuda:${number}` : 'cuda'
+  throw new VggError(
+    'INVALID_ARGUMENT',
+    `Expected one of auto, cpu, cuda, cuda:0 for ${name} but received '${value}'; an NVIDIA GPU is '${meant}'`,
+  )
 }
 
 const precisions = ['bf16', 'tf32', 'float32'] as const
@@ -143,6 +152,18 @@ export function prepareDevice(device: string): void {
   if (device !== 'cpu') native().setCudaLocations(cudaLocations())
 }
 
+/**
+ * The error of a named GPU that cannot be used, with what else is missing and what to do; other errors as they are. Its
+ * cause is the error of the backend.
+ */
+export function withDeviceCure(error: unknown, device: string): unknown {
+  if (!(error instanceof VggError) || error.code !== 'DEVICE_UNAVAILABLE' || !device.startsWith('cuda')) return error
+  const { library, noLibrary } = cudaLocations()
+  const also = library === '' && !error.message.includes(noLibrary) ? `; also, ${noLibrary}` : ''
+  const cure = "`npx vggnet doctor` shows what is missing; device: 'cpu' (--device cpu) needs no GPU"
+  return new VggError(error.code, `${error.message}${also}. ${cure}`, { cause: error })
+}
+
 /** Opens a native network and initialises its weights. */
 export async function openNative(
   layers: readonly Layer[],
@@ -155,7 +176,11 @@ export async function openNative(
     throw new VggError('OUT_OF_MEMORY', message)
   }
   prepareDevice(run.device)
-  const network = await native().Network.create({ layers, ...run })
+  const network = await native()
+    .Network.create({ layers, ...run })
+    .catch((error) => {
+      throw withDeviceCure(error, run.device)
+    })
   try {
     if (scheme !== 'none') await network.initialise({ scheme, seed: run.seed })
   } catch (error) {

@@ -63,9 +63,9 @@ export interface RunDescription extends RecordedIn<'run'> {
     /** Height and width of the images. Default 224, or the size of the data. */
     readonly imageSize?: readonly [height: number, width: number]
     /** Mean of each channel, which is subtracted. Default: the mean of the training images. */
-    readonly meanRgb?: readonly number[]
+    readonly meanRgb?: number | readonly number[]
     /** Multiplier of each channel after the mean. */
-    readonly scale?: readonly number[]
+    readonly scale?: number | readonly number[]
   }
   /** Model from which weights are taken. Default: none, all weights are random. */
   readonly start: {

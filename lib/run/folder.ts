@@ -6,6 +6,7 @@ import { VggError } from '../error.js'
 import { makeFolder, writeAtomically } from '../files/atomic-file.js'
 import type { RunOptions } from '../network/open.js'
 import { isObject } from '../options.js'
+import { commandText } from '../platform/package.js'
 import type { VGG } from '../vgg/vgg.js'
 import type { RunDescription } from './description.js'
 import { type PlanName, type PlanStage, stagesOf } from './plan.js'
@@ -42,7 +43,7 @@ export async function exists(file: string): Promise<boolean> {
 /** @throws INVALID_ARGUMENT if the folder holds a run */
 export async function checkNew(folder: string): Promise<void> {
   if (!(await exists(runFiles(folder).description))) return
-  const message = `Expected a new folder for the run but ${folder} holds one; 'vggnet train --resume ${folder}' continues it`
+  const message = `Expected a new folder for the run but ${folder} holds one; \`${commandText(['train', '--resume', folder])}\` continues it`
   throw new VggError('INVALID_ARGUMENT', message)
 }
 
