@@ -63,7 +63,6 @@ export type {
 } from './layer.js'
 export { parameterCount } from './layer.js'
 export type {
-  Augment,
   BackwardOptions,
   ForwardOptions,
   Labels,
@@ -72,6 +71,7 @@ export type {
 } from './network/arguments.js'
 export type { Copied, CopyOptions } from './network/copy.js'
 export { type DescribeOptions, describe } from './network/describe.js'
+export type { Augment } from './network/images.js'
 export { Network } from './network/network.js'
 export type { Device, Initialisation, NetworkOptions, OpenedRun, RunOptions } from './network/open.js'
 export type { Callback } from './options.js'

@@ -1,6 +1,7 @@
 import { VggError } from '../error.js'
-import { type Layer, parameterCount } from '../layer.js'
+import { checkedLayers, type Layer, parameterCount } from '../layer.js'
 import {
+  arrayOf,
   boolean,
   type Check,
   type Checked,
@@ -11,6 +12,7 @@ import {
   oneOf,
   optional,
   seed,
+  text,
   unexpected,
   withDefault,
 } from '../options.js'
@@ -141,6 +143,14 @@ export const initialisation: DefaultCheck<Initialisation> = withDefault<Initiali
   oneOf('glorot', 'he', 'paper', 'none'),
   'glorot',
 )
+
+/** The checks of `NetworkOptions`. */
+export const networkChecks = {
+  ...runChecks,
+  layers: checkedLayers,
+  initialisation,
+  classNames: optional(arrayOf(text)),
+}
 
 /**
  * Prepares native code for a device, before a network is opened or planned for it: applies the kept tuning where the
