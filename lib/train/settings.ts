@@ -3,6 +3,7 @@ import { type Dataset, datasetCheck, imageText } from '../data/dataset.js'
 import { VggError } from '../error.js'
 import { layersWithParameters, parameterCount } from '../layer.js'
 import { microBatchFor } from '../network/fitting-batch.js'
+import { factorsByLayer, layersIn } from '../network/layer-groups.js'
 import { Network } from '../network/network.js'
 import {
   type Callback,
@@ -16,7 +17,6 @@ import {
   optional,
   readOptions,
   unexpected,
-  unknownName,
   withDefault,
 } from '../options.js'
 import { valuesOf } from '../tensor.js'
@@ -122,7 +122,10 @@ export function settingsFrom(net: Network, data: Dataset, options: TrainOptions)
   if (validation !== undefined) checkFit(net, validation, 'validation')
   const names = Object.keys(trainChecks) as (keyof typeof trainChecks)[]
   const values = Object.fromEntries(names.map((name) => [name, read[name]])) as Checked<typeof trainChecks>
-  const layers = { rateFactors: factorsByLayer(net, read.rateFactors), freeze: frozenIn(net, read.freeze) }
+  const layers = {
+    rateFactors: factorsByLayer(net.layers, read.rateFactors, 'rateFactors'),
+    freeze: frozenIn(net, read.freeze),
+  }
   const microBatch = microBatchOf(net, data, read.batch, read.microBatch)
   return { ...read, recorded: { ...values, ...layers, microBatch, schedule } }
 }
@@ -137,17 +140,8 @@ function microBatchOf(net: Network, data: Dataset, batch: number, asked: number 
   return microBatchFor(batch, { layers, device, precision, deterministic, exact: run.exact, imageSize, held })
 }
 
-/** Where several names apply to a layer, that of the fewest layers decides. */
-function factorsByLayer(net: Network, factors: Readonly<Record<string, number>>): Record<string, number> {
-  const groups = Object.entries(factors).map(([name, factor]) => {
-    return { factor, layers: layersNamed(net, name, 'rateFactors') }
-  })
-  groups.sort((a, b) => b.layers.length - a.layers.length)
-  return Object.fromEntries(groups.flatMap(({ factor, layers }) => layers.map((layer) => [layer, factor])))
-}
-
 function frozenIn(net: Network, names: readonly string[]): string[] {
-  const frozen = new Set([...net.frozen, ...names.flatMap((name) => layersNamed(net, name, 'freeze'))])
+  const frozen = new Set([...net.frozen, ...layersIn(net.layers, names, 'freeze')])
   const all = layersWithParameters(net.layers)
   if (frozen.size === all.length) throw unexpected('at least one layer left to learn', 'freeze', [...frozen])
   return all.filter((name) => frozen.has(name))
@@ -166,21 +160,6 @@ function checkFit(net: Network, data: Dataset, name: string): void {
     const message = `Expected at most ${classes} classes for ${name} but it has ${data.classNames.length}`
     throw new VggError('SHAPE_MISMATCH', message)
   }
-}
-
-/**
- * The layers of a name: a layer, a block ('conv3'), all 'convolutions', or the 'head' (linear layers).
- * @throws INVALID_ARGUMENT for an unknown name, with the likely one
- */
-export function layersNamed(net: Network, name: string, option: string): string[] {
-  const known = layersWithParameters(net.layers)
-  if (known.includes(name)) return [name]
-  const ofKind = { convolutions: 'convolution', head: 'linear' }[name]
-  const kinds = new Map(net.layers.map((layer) => ['name' in layer ? layer.name : '', layer.kind]))
-  const found = known.filter((layer) => layer.startsWith(`${name}_`) || kinds.get(layer) === ofKind)
-  if (found.length > 0) return found
-  const blocks = new Set(known.filter((layer) => layer.includes('_')).map((layer) => layer.replace(/_.*/, '')))
-  throw unknownName(name, option, [...known, ...blocks, 'convolutions', 'head'])
 }
 
 /** SHA-256 of the parameters of these layers, in order, at the time of the call. */

@@ -21,12 +21,12 @@ import {
   unexpected,
   withDefault,
 } from '../options.js'
-import { type Variant, type VariantRow, variant } from './variants.js'
+import { type Variant, type VariantName, type VariantRow, variant } from './variants.js'
 
 /** Options of a VGG net; all but `variant` and `classes` have defaults. */
 export interface ModelOptions {
   /** Configuration: 'A' or 'VGG11', 'A-LRN', 'B', 'C' or 'VGG16-1', 'D' or 'VGG16', 'E' or 'VGG19'; or a custom row of Table 1. */
-  variant: string | VariantRow
+  variant: VariantName | VariantRow
   /** Number of classes, the outputs of fc8; at least 1. */
   classes: number
   /** Channels of the images. Default 3. */
@@ -57,7 +57,12 @@ export interface ModelOptions {
 }
 
 /** Options of `VGG.create`: those of the model and those of the device. */
-export interface VggOptions extends ModelOptions, RunOptions {}
+export interface VggOptions<Given extends VariantName | VariantRow = VariantName | VariantRow>
+  extends ModelOptions,
+    RunOptions {
+  /** As in `ModelOptions`. A name determines which names of layers the network's type has. */
+  variant: Given
+}
 
 /**
  * Preprocessing of images before they enter the network, besides its mean and scale: fitted on the training set, saved
