@@ -42,8 +42,8 @@ export interface DataFlags extends DecodingFlags {
   workers?: number
 }
 
-/** Adds the flags of {@link DataFlags}. */
-export function addDataFlags(command: Command): Command {
+/** Adds the flags of {@link DataFlags}. @param unreadable the action without `--on-unreadable`, for the help */
+export function addDataFlags(command: Command, unreadable = 'throw'): Command {
   command
     .optionsGroup('Data (a folder with one sub-folder for each class, a CSV or TSV of path and label, or IDX):')
     .option('--images <file>', 'training images, IDX, plain or gzip', file)
@@ -53,10 +53,10 @@ export function addDataFlags(command: Command): Command {
     .option('--val-list <file>', 'list of validation images, if the data are a list', file)
     .option('--class-names <names>', 'class names, separated by commas (IDX)', names)
     .addOption(
-      new Option('--on-unreadable <action>', 'action for an image that cannot be read (default: throw)').choices([
-        'throw',
-        'skip',
-      ]),
+      new Option(
+        '--on-unreadable <action>',
+        `action for an image that cannot be read (default: ${unreadable})`,
+      ).choices(['throw', 'skip']),
     )
     .option('--cache <folder>', 'folder of the cache of decoded images', file)
     .option('--workers <n>', 'number of images decoded at once', number)
