@@ -74,6 +74,7 @@ export type { Copied, CopyOptions } from './network/copy.js'
 export { type DescribeOptions, describe } from './network/describe.js'
 export { Network } from './network/network.js'
 export type { Device, Initialisation, NetworkOptions, OpenedRun, RunOptions } from './network/open.js'
+export type { Callback } from './options.js'
 export type { BuildInfo, CpuTuning, QueueTime, StageTime } from './platform/native.js'
 export type {
   DescribedLayer,

@@ -13,12 +13,12 @@ import { VggError } from '../error.js'
 import { linkAtomically, writeAtomically } from '../files/atomic-file.js'
 import { type FolderLock, lockFolder } from '../files/folder-lock.js'
 import type { Network } from '../network/network.js'
-
+import type { Callback } from '../options.js'
 import type { CheckpointEvent } from './events.js'
 import type { CheckpointSettings } from './options.js'
 import { encodeState, type TrainingState } from './training-state.js'
 
-type Saved = (event: CheckpointEvent) => void
+type Saved = Callback<[event: CheckpointEvent]>
 
 /** Links the best checkpoint if the process was killed between writing and linking it. */
 async function completeBest(folder: string, { step, best }: TrainingState): Promise<void> {
@@ -38,6 +38,8 @@ export class Saver {
   #savedAt = performance.now()
   #last: string | undefined
   #failure: { readonly error: unknown } | undefined
+  /** The error of `onCheckpoint`, until it is thrown: the checkpoint is on disk, and further ones can be written. */
+  #refusal: { readonly error: unknown } | undefined
 
   private constructor(settings: CheckpointSettings, lock: FolderLock, onCheckpoint: Saved | undefined) {
     this.#settings = settings
@@ -87,9 +89,12 @@ export class Saver {
     return this.#failure
   }
 
-  /** Throws the error of a failed save. */
+  /** Throws the error of a failed save, or once that of `onCheckpoint`. */
   throwIfFailed(): void {
     if (this.#failure !== undefined) throw this.#failure.error
+    const refusal = this.#refusal
+    this.#refusal = undefined
+    if (refusal !== undefined) throw refusal.error
   }
 
   /**
@@ -125,10 +130,14 @@ export class Saver {
     if (best) await linkAtomically(file, path.join(folder, bestName))
     await removeOld(folder, state.step, keep)
     const seconds = (performance.now() - started) / 1000
-    this.#onCheckpoint?.({ path: file, step: state.step, epochsDone: state.epochsDone, best, seconds })
+    try {
+      await this.#onCheckpoint?.({ path: file, step: state.step, epochsDone: state.epochsDone, best, seconds })
+    } catch (error) {
+      this.#refusal = { error }
+    }
   }
 
-  /** Waits until no save is running. @throws the error of a failed save */
+  /** Waits until no save is running. @throws as `throwIfFailed` */
   async settled(): Promise<void> {
     await this.#writing
     this.throwIfFailed()

@@ -5,6 +5,7 @@ import { layersWithParameters, parameterCount } from '../layer.js'
 import { microBatchFor } from '../network/fitting-batch.js'
 import { Network } from '../network/network.js'
 import {
+  type Callback,
   type Checked,
   callback,
   checksOf,
@@ -43,17 +44,23 @@ export interface TrainOptions extends RecordedTrainOptions {
    * bit for bit. `refuse` rejects with RESUME_MISMATCH. Default refuse.
    */
   differences?: 'refuse' | 'accept'
-  /** Called after each step, in order; again for steps that are repeated after going back. */
-  onStep?: (event: StepEvent) => void
+  /**
+   * Called after each step, in order; again for steps that are repeated after going back. A returned promise is awaited:
+   * the next step is computed meanwhile, and no further one begins.
+   */
+  onStep?: Callback<[event: StepEvent]>
   /**
    * Called after each epoch, before its checkpoint; a returned promise is awaited. Called again for the epoch if the process
    * is killed before that checkpoint is written.
    */
-  onEpoch?: (event: EpochEvent) => void | Promise<void>
-  /** Called for each step that was not finite, whatever the action. */
-  onRefused?: (event: RefusedEvent) => void
-  /** Called when a checkpoint is on disk; the training does not wait for it. */
-  onCheckpoint?: (event: CheckpointEvent) => void
+  onEpoch?: Callback<[event: EpochEvent]>
+  /** Called for each step that was not finite, whatever the action; a returned promise is awaited before the action. */
+  onRefused?: Callback<[event: RefusedEvent]>
+  /**
+   * Called when a checkpoint is on disk, while the training continues. A returned promise is awaited before the next
+   * checkpoint is written; its error ends the training after the steps in flight.
+   */
+  onCheckpoint?: Callback<[event: CheckpointEvent]>
   /**
    * Ends the training after the steps in flight: it rejects with ABORTED, and the network stays usable. With `checkpoint`
    * the training is saved first.
@@ -72,10 +79,10 @@ export const callTable = {
     help: 'with --resume: action where data, device, threads or tuning differ; accepted, the result differs too',
     choices: ['refuse', 'accept'],
   },
-  onStep: { check: optional(callback<(event: StepEvent) => void>()) },
-  onEpoch: { check: optional(callback<(event: EpochEvent) => void | Promise<void>>()) },
-  onRefused: { check: optional(callback<(event: RefusedEvent) => void>()) },
-  onCheckpoint: { check: optional(callback<(event: CheckpointEvent) => void>()) },
+  onStep: { check: optional(callback<NonNullable<TrainOptions['onStep']>>()) },
+  onEpoch: { check: optional(callback<NonNullable<TrainOptions['onEpoch']>>()) },
+  onRefused: { check: optional(callback<NonNullable<TrainOptions['onRefused']>>()) },
+  onCheckpoint: { check: optional(callback<NonNullable<TrainOptions['onCheckpoint']>>()) },
   signal: { check: optional(instanceOf(AbortSignal)) },
 } as const satisfies Record<Exclude<keyof TrainOptions, keyof RecordedTrainOptions>, OptionRow>
 

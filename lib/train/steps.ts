@@ -96,7 +96,7 @@ export class Steps {
     const stepsLeft = epochs * this.#loader.batchesPerEpoch - this.#positionOf(position.index) - 1
     const imagesPerSecond = progress.imagesPerSecond
     const imagesLeft = (epochs - epoch + 1) * this.#loader.data.count - progress.state.loader.position
-    onStep?.({
+    const called = onStep?.({
       step: position.step,
       steps: position.step + stepsLeft,
       epoch,
@@ -109,6 +109,7 @@ export class Steps {
       imagesPerSecond,
       secondsLeft: imagesLeft / imagesPerSecond,
     })
+    if (called !== undefined) await called
   }
 
   /** Number of batches before this one in the whole training. */
@@ -128,7 +129,7 @@ export class Steps {
   }
 
   /** Takes the action of `onNotFinite` for a step that failed. */
-  #refuse(reason: unknown, batch: Batch, { step }: Position): void {
+  async #refuse(reason: unknown, batch: Batch, { step }: Position): Promise<void> {
     if (!(reason instanceof VggError) || reason.code !== 'NOT_FINITE') throw reason
     const { recorded } = this.#settings
     const error = notFiniteError(reason, this.#loader.data, step, batch.indices)
@@ -141,7 +142,8 @@ export class Steps {
       this.#record(batch, step)
       this.#progress.addRefused()
     }
-    if (!this.#undone) this.#settings.onRefused?.({ step, epoch: epochsDone + 1, message: error.message, action })
+    const event = { step, epoch: epochsDone + 1, message: error.message, action } as const
+    if (!this.#undone) await this.#settings.onRefused?.(event)
     this.#undone = action === 'back'
     if (action !== 'skip') throw error
   }

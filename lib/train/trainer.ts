@@ -23,6 +23,8 @@ import { mostNamed, TrainingProgress } from './training-progress.js'
  * `loadTraining`) it ends with the same bytes. A training that ends by `signal` or by an error is saved if there is anything
  * to save. If a checkpoint cannot be written, the training stops after the steps in flight.
  *
+ * Callbacks may be asynchronous: a returned promise is awaited, and its rejection ends the training as a thrown error does.
+ *
  * @param net network that takes images of the data's size and channels, with at least as many classes
  * @param data training images
  * @throws VggError INVALID_ARGUMENT, SHAPE_MISMATCH; ABORTED after `signal`; NOT_FINITE if the loss diverges (a smaller
