@@ -50,7 +50,7 @@ export function addEvaluate(program: Command): void {
     .description('evaluate a model on labelled images: accuracy, loss, per-class results')
     .argument('<model>', 'a saved model, or the folder of a run (its best model)')
     .argument('[data]', "a folder or a list of images, as for train (default: the run's own data)")
-  addDataFlags(command, 'skip it, exit code 1').addOption(
+  addDataFlags(command, { onUnreadable: 'skip, and exit code 1', emptyClasses: 'skip' }).addOption(
     new Option('--part <name>', 'part of the data to evaluate (default: validation)').choices([
       'training',
       'validation',
@@ -68,8 +68,9 @@ export function addEvaluate(program: Command): void {
 }
 
 async function runEvaluate(model: string, data: string | undefined, flags: Flags): Promise<void> {
-  const { classNames, part } = flags
-  const chosen = await scoredImages({ model, ...given({ data: dataGiven(data, flags), classNames, part }) })
+  const { classNames, emptyClasses, part } = flags
+  const asked = given({ data: dataGiven(data, flags), classNames, emptyClasses, part })
+  const chosen = await scoredImages({ model, ...asked })
   const photographs = readingFor(flags, chosen)
   const net = await loadModel(model, { ...deviceOptions(flags), ...given({ threads: flags.threads }) })
   try {
