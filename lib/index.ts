@@ -34,7 +34,7 @@ export { type ImageOptions, type ImageSize, readImage, readImageSize } from './d
 export { type Batch, Loader, type LoaderOptions, type LoaderState } from './data/loader.js'
 export { type ArrayData, arrayDataset } from './data/sources/arrays.js'
 export { type CifarOptions, readCifar } from './data/sources/cifar.js'
-export { type FolderParts, readFolder } from './data/sources/folder.js'
+export { type FolderOptions, type FolderParts, readFolder } from './data/sources/folder.js'
 export { type IdxFiles, idxDataset } from './data/sources/idx.js'
 export {
   datasetFrom,
