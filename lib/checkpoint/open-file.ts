@@ -2,6 +2,7 @@ import { type FileHandle, open, stat } from 'node:fs/promises'
 import { contentText, headBytes } from '../data/images/formats.js'
 import { messageOf, VggError, withEnd } from '../error.js'
 import { systemCode } from '../files/atomic-file.js'
+import { notFound } from '../files/not-found.js'
 import { type Parameter, parametersOf } from '../layer.js'
 import { shapeText } from '../tensor.js'
 import { blockBytes, type Checksums, checksumsOf, Verification } from './checksum.js'
@@ -64,13 +65,17 @@ function named(error: unknown, path: string): unknown {
 async function opened(path: string): Promise<FileHandle> {
   try {
     // before opening, because opening a pipe waits for a writer
-    if (!(await stat(path)).isFile()) throw new VggError('FILE_FORMAT', `${path} is not a file`)
+    const found = await stat(path)
+    if (!found.isFile()) {
+      const cure = found.isDirectory() ? ': give a model file, or the folder of a run, which has a run.json' : ''
+      throw new VggError('FILE_FORMAT', `${path} is not a file${cure}`)
+    }
     return await open(path, 'r')
   } catch (cause) {
     if (cause instanceof VggError) throw cause
     const missing = systemCode(cause) === 'ENOENT' || systemCode(cause) === 'ENOTDIR'
-    const message = missing ? `There is no file ${path}` : `Could not open ${path}: ${(cause as Error).message}`
-    throw new VggError('FILE_NOT_FOUND', message, { cause })
+    if (missing) throw notFound(`There is no file ${path}`, path, cause)
+    throw new VggError('FILE_NOT_FOUND', `Could not open ${path}: ${messageOf(cause)}`, { cause })
   }
 }
 

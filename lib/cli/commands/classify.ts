@@ -11,7 +11,15 @@ import { Tensor } from '../../tensor.js'
 import { deviceLine, percent } from '../../train/log.js'
 import type { VGG } from '../../vgg/vgg.js'
 import { addDecodingFlags, type DecodingFlags, decodingOf } from '../flags/data-flags.js'
-import { addDeviceFlags, addThreadsFlag, type DeviceFlags, deviceOptions, given, number } from '../flags/flags.js'
+import {
+  addDeviceFlags,
+  addThreadsFlag,
+  type DeviceFlags,
+  deviceOptions,
+  given,
+  number,
+  typedPath,
+} from '../flags/flags.js'
 
 const examples = `
 Each image is rescaled to the scale of the training (the paper's S, the middle
@@ -41,7 +49,7 @@ export function addClassify(program: Command): void {
   const command = program
     .command('classify')
     .description('classify images with a saved model')
-    .argument('<model>', 'a saved model, or the folder of a run (its best model)')
+    .argument('<model>', 'a saved model, or the folder of a run (its best model)', typedPath)
     .argument('<image...>', 'image files: PNG, JPEG, WebP, GIF, AVIF, TIFF; SVG with --formats svg')
     .option('--top <k>', 'number of most probable classes to print', number, 1)
   addThreadsFlag(addDecodingFlags(addDeviceFlags(command, 'auto')))
