@@ -1,6 +1,7 @@
 import { realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { VggError } from '../error.js'
+import { commandText, shellText } from '../platform/package.js'
 import type { RunDescription } from './description.js'
 import { exists, runFiles } from './folder.js'
 
@@ -18,7 +19,7 @@ export async function checkNew(
 ): Promise<void> {
   if (await exists(runFiles(folder).description)) {
     throw refusal(
-      `Expected a new folder for the run but ${folder} holds one; 'vggnet train --resume ${folder}' continues it`,
+      `Expected a new folder for the run but ${folder} holds one; \`${commandText(['train', '--resume', folder])}\` continues it`,
     )
   }
   const isFile = await stat(folder).then(
@@ -57,7 +58,7 @@ async function checkApart(folder: string, images: string): Promise<void> {
   const beside = path.relative('.', path.join(await realPath(images), '..', name))
   const free = (await overlap(name, images)) === undefined ? name : beside
   throw refusal(
-    `Expected a folder for the run apart from the images, but ${folder} ${found}; choose another one: --out ${free}`,
+    `Expected a folder for the run apart from the images, but ${folder} ${found}; choose another one: --out ${shellText([free])}`,
   )
 }
 
@@ -74,7 +75,7 @@ async function checkCache(cache: string, images: string): Promise<void> {
     return
   const hidden = path.join(images, '.cache')
   const message = `Expected a cache (--cache) apart from the images, but ${cache} lies in their folder, ${images}`
-  throw refusal(`${message}; a hidden folder is not read: --cache ${hidden}`)
+  throw refusal(`${message}; a hidden folder is not read: --cache ${shellText([hidden])}`)
 }
 
 /** The first folder of runs/1, runs/2, ... that does not exist. */

@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { readFolder } from '../../lib/data/sources/folder.js'
 import type { RunDescription } from '../../lib/run/description.js'
 import type { RunFile } from '../../lib/run/folder.js'
 import { createRun } from '../../lib/run/run.js'
@@ -154,6 +155,24 @@ programMistakes('folders of runs', [
 test('a run beside the images, and a cache in a hidden folder of them, are no mistakes', async () => {
   const { data } = images()
   await newRun(path.join(data, '..', 'photos-run'), data, { cache: path.join(data, '.cache') })
+})
+
+test('a run that lies in the images is no class: ignored, and named by a warning', async () => {
+  const { data } = images()
+  const run = JSON.stringify({ format: 1, vggnet: '0.1.0', description: {} })
+  // one between the classes, others in a folder of their own, one in the images themselves, and one in a class
+  const between = { 'first/run.json': run, 'first/checkpoints/best.safetensors': '', 'runs/1/run.json': run }
+  writeFiles(data, { ...between, 'run.json': run, 'checkpoints/best.safetensors': '', 'dog/run.json': run })
+  const warnings: string[] = []
+  const listen = ({ message }: Error) => warnings.push(message)
+  process.on('warning', listen)
+  onTestFinished(() => void process.off('warning', listen))
+  const { training } = await readFolder(data)
+  expect([training.classNames, training.names.length]).toEqual([['cat', 'dog'], 4])
+  expect((await readFolder(data, { classNames: ['dog', 'cat'] })).training.labels).toEqual(Int32Array.of(1, 1, 0, 0))
+  await new Promise((resolve) => setImmediate(resolve))
+  const warning = `Folders of runs in ${data} that are not taken as classes: checkpoints, first, runs`
+  expect(warnings).toEqual([warning, warning])
 })
 
 /** Allows or forbids changes of a folder: to root too, which ignores permissions. @returns whether it was possible */
