@@ -64,10 +64,11 @@ export function otherDtype(what: string, name: string, { dtype, shape }: Tensor,
   return new VggError('INVALID_ARGUMENT', `Expected ${what} for ${name} but received ${received}; ${cure}`)
 }
 
-const detached = (shape: readonly number[]): VggError =>
+/** Creates the error for a tensor or images whose memory was taken away. */
+export const detached = (shape: readonly number[]): VggError =>
   new VggError(
     'INVALID_ARGUMENT',
-    `Expected an array with its memory for the tensor of shape ${shapeText(shape)} but received one whose buffer was detached or resized (transferred to a worker?)`,
+    `Expected an array with its memory for the shape ${shapeText(shape)} but received one whose buffer was detached or resized: transfer a copy to a worker, array.slice()`,
   )
 
 /** The elements of a tensor, without a copy, synchronously. Internal: programs use `data()`. */
