@@ -1,7 +1,9 @@
 import { inspect } from 'node:util'
 import { VggError } from './error.js'
+import { availableMainMemory } from './main-memory.js'
 import { finite, integer, nonNegative, oneOf, readOptions, seed, unexpected, withDefault } from './options.js'
 import { fillNormal } from './random.js'
+import { bytesText } from './table.js'
 
 /** Element type of a tensor. Images are [n, h, w, c] in uint8 and [n, c, h, w] in float32. */
 export type DType = 'float32' | 'uint8' | 'int32'
@@ -39,9 +41,9 @@ function allocate<D extends DType>(dtype: D, shape: readonly number[]): ArrayOf[
     return new arrays[dtype](count) as ArrayOf[D]
   } catch (cause) {
     const bytes = count * arrays[dtype].BYTES_PER_ELEMENT
-    throw new VggError('OUT_OF_MEMORY', `A ${dtype} tensor of shape ${shapeText(shape)} takes ${bytes} bytes`, {
-      cause,
-    })
+    const takes = `A ${dtype} tensor of shape ${shapeText(shape)} takes ${bytes} bytes (${bytesText(bytes)})`
+    const message = `${takes}, which cannot be allocated; ${bytesText(availableMainMemory())} are available: use fewer images at a time`
+    throw new VggError('OUT_OF_MEMORY', message, { cause })
   }
 }
 
