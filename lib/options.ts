@@ -226,6 +226,14 @@ export const filePath: Check<string> = (value, name) => {
   throw unexpected('the path of a file', name, value)
 }
 
+/**
+ * A callback, which may be asynchronous: a promise that it returns is awaited before the next call, and its error, thrown
+ * or rejected, rejects the call that it was passed to.
+ */
+export type Callback<Arguments extends readonly unknown[]> =
+  | ((...given: Arguments) => void)
+  | ((...given: Arguments) => Promise<void>)
+
 /** A function; the caller states its signature. */
 export const callback =
   <F extends (...given: never[]) => unknown>(): Check<F> =>

@@ -4,6 +4,7 @@
  */
 export {
   type ActivationReport,
+  type Callback,
   type ChannelFigures,
   type CheckpointEvent,
   type CheckpointOptions,

@@ -1,6 +1,7 @@
 import pc from 'picocolors'
 import type { Dataset } from '../data/dataset.js'
 import type { Initialisation } from '../network/open.js'
+import type { Callback } from '../options.js'
 import { bytesText, countedText, countText } from '../table.js'
 import { durationText } from '../train/log.js'
 import type { ClassReport } from './classes.js'
@@ -38,8 +39,8 @@ export interface PreflightOptions {
   seed?: number
   /** Aborts the check, which then rejects with ABORTED. */
   signal?: AbortSignal
-  /** Called on progress. */
-  onProgress?: (progress: PreflightProgress) => void
+  /** Called on progress; a returned promise is awaited. */
+  onProgress?: Callback<[progress: PreflightProgress]>
 }
 
 /** Progress of the check. */

@@ -1,5 +1,15 @@
 import { throwIfAborted, VggError } from '../error.js'
-import { callback, instanceOf, integer, optional, readOptions, seed, unexpected, withDefault } from '../options.js'
+import {
+  type Callback,
+  callback,
+  instanceOf,
+  integer,
+  optional,
+  readOptions,
+  seed,
+  unexpected,
+  withDefault,
+} from '../options.js'
 import type { SkippedImage } from './batch.js'
 import { type Dataset, datasetCheck } from './dataset.js'
 import { sampleOf, subset } from './derived.js'
@@ -14,8 +24,11 @@ export interface StatisticsOptions {
   seed?: number
   /** Signal that stops the computation, which then rejects with ABORTED. */
   signal?: AbortSignal
-  /** Function that is called after each batch with the number of images read and their total number. */
-  onProgress?: (done: number, of: number) => void
+  /**
+   * Function that is called after each batch with the number of images read and their total number; a returned promise is
+   * awaited.
+   */
+  onProgress?: Callback<[done: number, of: number]>
 }
 
 /** Statistics over all pixels of a dataset, in the scale 0 to 255. */
@@ -36,7 +49,7 @@ const checks = {
   limit: optional(integer(1)),
   seed: withDefault(seed, 0),
   signal: optional(instanceOf(AbortSignal)),
-  onProgress: optional(callback<(done: number, of: number) => void>()),
+  onProgress: optional(callback<Callback<[done: number, of: number]>>()),
 }
 
 /** Images read at a time: 10 MB at the paper's size. */
@@ -61,7 +74,7 @@ export async function statisticsOf(data: Dataset, options: StatisticsOptions = {
     sums.add(await read.images.data())
     images += read.labels.length
     unreadable.push(...read.unreadable.map((image) => ({ ...image, index: chosen?.[image.index] ?? image.index })))
-    onProgress?.(images + unreadable.length, chosen?.length ?? data.count)
+    await onProgress?.(images + unreadable.length, chosen?.length ?? data.count)
   }
   if (images === 0) throw noImageRead(unreadable)
   const pixels = images * data.height * data.width

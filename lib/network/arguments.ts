@@ -1,5 +1,5 @@
 import { VggError } from '../error.js'
-import type { Parameter } from '../layer.js'
+import type { Layer, Parameter } from '../layer.js'
 import {
   boolean,
   type Check,
@@ -20,20 +20,24 @@ import {
 import type { NativeTensor, NativeUpdate } from '../platform/native.js'
 import { isDetached, otherDtype, shapeText, Tensor, valuesOf } from '../tensor.js'
 import { type Augment, copyOfNumbers, unshared } from './images.js'
+import { factorsByLayer } from './layer-groups.js'
 
 /** Labels of a batch: one integer for each image, from 0 to classes - 1. */
 export type Labels = readonly number[] | Int32Array | Uint8Array | Tensor<'int32'> | Tensor<'uint8'> | Tensor
 
+/** Multipliers of the learning rate by the name of a layer or of a group of layers. */
+export type RateFactors<LayerName extends string = string> = { readonly [Name in LayerName]?: number }
+
 /** Options of an update of the parameters by SGD with momentum, in Caffe's form (Sect. 3.1). */
-export interface UpdateOptions {
+export interface UpdateOptions<LayerName extends string = string> {
   /** Learning rate, above 0. The paper starts at 0.01. */
   learningRate: number
   /** Momentum, 0 to below 1. Default 0; the paper uses 0.9. */
   momentum?: number
   /** Weight decay (L2) of weights and biases, at least 0. Default 0; the paper uses 5e-4. */
   weightDecay?: number
-  /** Multiplier of the learning rate by layer name, at least 0. Default 1 for each layer. */
-  rateFactors?: Readonly<Record<string, number>>
+  /** Multipliers of the learning rate, at least 0, by layer, block, 'convolutions' or 'head', as in `train`. Default 1. */
+  rateFactors?: RateFactors<LayerName>
 }
 
 /** Options of a forward pass. */
@@ -64,7 +68,7 @@ export interface BackwardOptions {
 }
 
 /** Options of a training step: those of the update, micro-batch and augmentation. */
-export interface StepOptions extends UpdateOptions {
+export interface StepOptions<LayerName extends string = string> extends UpdateOptions<LayerName> {
   /** Images computed at a time, to save memory; the gradient is that of the whole batch. Default: the whole batch. */
   microBatch?: number
   /** Flips and colour shifts, applied on the device. Default: none. */
@@ -164,20 +168,18 @@ export const rateFactors: DefaultCheck<Record<string, number>> = withDefault((va
   )
 }, {})
 
-/** The checks of an update's options; `layers` are those that have parameters. */
-export const updateOptions = (layers: readonly string[]) => ({
+/** The checks of an update's options, for a network of these layers. */
+export const updateOptions = (layers: readonly Layer[]) => ({
   ...updateChecks,
-  rateFactors: ((value, name) => {
-    const factors = rateFactors(value, name)
-    namesOf(Object.keys(factors), name, layers)
-    return factors
-  }) satisfies Check<NativeUpdate['rates']>,
+  rateFactors: ((value, name) => factorsByLayer(layers, rateFactors(value, name), name)) satisfies Check<
+    NativeUpdate['rates']
+  >,
 })
 
 const untouched = (value: unknown): unknown => value
 
 /** The checks of a step's options; `augment` is for `imagesOf` to check. */
-export const stepOptions = (layers: readonly string[]) => ({
+export const stepOptions = (layers: readonly Layer[]) => ({
   ...updateOptions(layers),
   microBatch: imageCount,
   augment: untouched,
@@ -203,8 +205,10 @@ export const backwardOptions = (tensors: readonly string[]) => ({
 export const tensorOf = ({ data, shape }: NativeTensor): Tensor<'float32'> => Tensor.from(data, shape)
 
 /** Tensors over memory that the native side returned, by name. */
-export const tensorsOf = (found: Record<string, NativeTensor>): Record<string, Tensor<'float32'>> =>
-  Object.fromEntries(Object.entries(found).map(([name, tensor]) => [name, tensorOf(tensor)]))
+export const tensorsOf = <Name extends string>(found: Record<string, NativeTensor>) =>
+  Object.fromEntries(Object.entries(found).map(([name, tensor]) => [name, tensorOf(tensor)])) as {
+    [Key in Name]: Tensor<'float32'>
+  }
 
 /** Check of `inject`: tensor name to float32 tensor. */
 const injectionOf =

@@ -1,3 +1,4 @@
+import { VggError } from '../error.js'
 import { checkedLayers, type Layer } from '../layer.js'
 import {
   arrayOf,
@@ -19,7 +20,7 @@ import { cudaLocations } from '../platform/cuda/locations.js'
 import { tuningInForce } from '../platform/kept-tuning.js'
 import { type CpuTuning, type NativeNetwork, native } from '../platform/native.js'
 import type { Precision } from '../platform/native-description.js'
-import { parameterBytes, parametersTooLarge } from './parameter-memory.js'
+import { parameterBytes, parametersTooLarge, withParameterSizes } from './parameter-memory.js'
 
 /** Device of a network: the CPU, an NVIDIA GPU, or `auto`: the GPU if there is one, otherwise the CPU. */
 export type Device = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`
@@ -87,10 +88,19 @@ export interface NetworkParts {
   readonly name: string
 }
 
+/** Other names of a GPU: 'gpu', 'GPU:1', 'cuda0', 'nvidia'. */
+const gpuName = /^(?:gpu|cuda|nvidia):?(\d{0,3})$/i
+
 export const device: Check<Device> = (value, name) => {
-  if (typeof value === 'string' && /^cuda:\d{1,3}$/.test(value)) return value as Device
-  if (typeof value === 'string') return oneOf('auto', 'cpu', 'cuda', 'cuda:0')(value, name)
-  throw unexpected("'auto', 'cpu', 'cuda' or 'cuda:N'", name, value)
+  if (typeof value !== 'string') throw unexpected("'auto', 'cpu', 'cuda' or 'cuda:N'", name, value)
+  if (/^cuda:\d{1,3}$/.test(value)) return value as Device
+  const [gpu, number] = gpuName.exec(value) ?? []
+  if (gpu === undefined || value === 'cuda') return oneOf('auto', 'cpu', 'cuda', 'cuda:0')(value, name)
+  const meant = number ? `cuda:${number}` : 'cuda'
+  throw new VggError(
+    'INVALID_ARGUMENT',
+    `Expected one of auto, cpu, cuda, cuda:0 for ${name} but received '${value}'; an NVIDIA GPU is '${meant}'`,
+  )
 }
 
 const precisions = ['bf16', 'tf32', 'float32'] as const
@@ -153,6 +163,18 @@ export function prepareDevice(device: string): void {
   if (device !== 'cpu') native().setCudaLocations(cudaLocations())
 }
 
+/**
+ * The error of a named GPU that cannot be used, with what else is missing and what to do; other errors as they are. Its
+ * cause is the error of the backend.
+ */
+export function withDeviceCure(error: unknown, device: string): unknown {
+  if (!(error instanceof VggError) || error.code !== 'DEVICE_UNAVAILABLE' || !device.startsWith('cuda')) return error
+  const { library, noLibrary } = cudaLocations()
+  const also = library === '' && !error.message.includes(noLibrary) ? `; also, ${noLibrary}` : ''
+  const cure = "`npx vggnet doctor` shows what is missing; device: 'cpu' (--device cpu) needs no GPU"
+  return new VggError(error.code, `${error.message}${also}. ${cure}`, { cause: error })
+}
+
 /** Opens a native network and initialises its weights. */
 export async function openNative(
   layers: readonly Layer[],
@@ -165,8 +187,7 @@ export async function openNative(
   const network = await native()
     .Network.create({ layers, ...run })
     .catch((error) => {
-      if (error.code !== 'OUT_OF_MEMORY') throw error
-      throw parametersTooLarge(layers, error.message.replace(/^cannot allocate \d+ bytes: /, ''), error)
+      throw withParameterSizes(withDeviceCure(error, run.device), layers)
     })
   try {
     if (scheme !== 'none') await network.initialise({ scheme, seed: run.seed })

@@ -19,6 +19,12 @@ export function parametersTooLarge(layers: readonly Layer[], room: string, cause
   return new VggError('OUT_OF_MEMORY', message, { cause })
 }
 
+/** An error of opening a network: one of memory names the sizes of the parameters, others stay as they are. */
+export function withParameterSizes(error: unknown, layers: readonly Layer[]): unknown {
+  if (!(error instanceof VggError) || error.code !== 'OUT_OF_MEMORY') return error
+  return parametersTooLarge(layers, error.message.replace(/^cannot allocate \d+ bytes: /, ''), error)
+}
+
 /** Checks parameters against the main memory of this machine. @throws OUT_OF_MEMORY */
 export function checkMainMemory(layers: readonly Layer[]): void {
   const available = availableMainMemory()

@@ -1,6 +1,7 @@
 import { rateFactors } from '../network/arguments.js'
 import {
   arrayOf,
+  type Callback,
   type Check,
   type Checked,
   callback,
@@ -78,7 +79,7 @@ export interface CheckpointOptions {
   /** Number of checkpoints kept besides the best one, at least 1. Default 2. */
   keep?: number
   /** Called and awaited before a checkpoint gets its name, so that a log can be synced first. */
-  before?: () => void | Promise<void>
+  before?: Callback<[]>
 }
 
 /** Action for a loss or gradient that is not finite. */
@@ -118,7 +119,7 @@ export const checkpointTable = {
     flag: '--keep <n>',
     help: 'number of checkpoints kept besides the best one',
   },
-  before: { check: optional(callback<() => void | Promise<void>>()) },
+  before: { check: optional(callback<Callback<[]>>()) },
 } as const satisfies Record<keyof CheckpointOptions, OptionRow>
 
 /** The options of checkpoints with their defaults; no checkpoints by steps or by time are Infinity. */
