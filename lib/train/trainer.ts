@@ -7,7 +7,7 @@ import type { EpochEvent, TrainReport } from './events.js'
 import { checkSame, type Fingerprint, fingerprintOf } from './fingerprint.js'
 import { goBackTo } from './load-training.js'
 import { Saver } from './saver.js'
-import { hashOf, type Settings, settingsFrom, type TrainOptions } from './settings.js'
+import { hashOf, type LayerNameOf, type Settings, settingsFrom, type TrainOptions } from './settings.js'
 import { Steps } from './steps.js'
 import { mostNamed, TrainingProgress } from './training-progress.js'
 
@@ -31,7 +31,11 @@ import { mostNamed, TrainingProgress } from './training-progress.js'
  *   learning rate helps); FILE_WRITE, FOLDER_IN_USE for a checkpoint; RESUME_MISMATCH; FILE_FORMAT if no image of an epoch
  *   can be read; errors of `data.read` and of callbacks, unchanged
  */
-export async function train(net: Network, data: Dataset, options: TrainOptions = {}): Promise<TrainReport> {
+export async function train<Net extends Network>(
+  net: Net,
+  data: Dataset,
+  options: TrainOptions<LayerNameOf<Net>> = {},
+): Promise<TrainReport> {
   const settings = settingsFrom(net, data, options)
   const { checkpoint, resume, recorded, validation, onCheckpoint } = settings
   // the digest of a million names and labels takes a moment
