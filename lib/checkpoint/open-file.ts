@@ -1,6 +1,6 @@
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { contentText, headBytes } from '../data/images/formats.js'
-import { messageOf, VggError } from '../error.js'
+import { messageOf, VggError, withEnd } from '../error.js'
 import { systemCode } from '../files/atomic-file.js'
 import { type Parameter, parametersOf } from '../layer.js'
 import { shapeText } from '../tensor.js'
@@ -47,12 +47,11 @@ export interface OpenFile {
  */
 export async function withFile<T>(path: string, use: (file: OpenFile) => Promise<T>): Promise<T> {
   const handle = await opened(path)
+  const read = async (): Promise<T> => use(await readHeader(handle))
   try {
-    return await use(await readHeader(handle))
+    return await withEnd(read, () => handle.close())
   } catch (error) {
     throw named(error, path)
-  } finally {
-    await handle.close()
   }
 }
 

@@ -65,7 +65,11 @@ export function copyable(from: readonly Layer[], to: readonly Layer[], layers: C
   const [first] = notCopied
   if (first !== undefined && (layers !== 'all' || copied.length === 0)) {
     const none = layers === 'all' ? 'none of its layers does; ' : ''
-    const message = `Expected layers that fit the other network, but ${none}${first.name}: ${first.reason}`
+    const cure =
+      layers === 'all'
+        ? 'create it with the same variant, width and headWidth'
+        : `leave ${first.name} out; layers: 'all' copies those that fit`
+    const message = `Expected layers that fit the other network, but ${none}${first.name}: ${first.reason}; ${cure}`
     throw new VggError('SHAPE_MISMATCH', message)
   }
   return { copied, notCopied }

@@ -1,14 +1,6 @@
 import { inspect } from 'node:util'
-import {
-  checkedLayers,
-  endsOf,
-  type Layer,
-  layersWithParameters,
-  type Parameter,
-  parametersOf,
-  tensorNames,
-} from '../layer.js'
-import { arrayOf, instanceOf, integer, optional, readOptions, text } from '../options.js'
+import { endsOf, type Layer, layersWithParameters, type Parameter, parametersOf, tensorNames } from '../layer.js'
+import { instanceOf, integer, readOptions } from '../options.js'
 import type { ParameterArray, QueueTime, StageTime } from '../platform/native.js'
 import type { Precision } from '../platform/native-description.js'
 import type { Tensor } from '../tensor.js'
@@ -19,7 +11,6 @@ import {
   checkClassNames,
   type ForwardOptions,
   forwardOptions,
-  imagesOf,
   type Labels,
   labelsOf,
   namesOf,
@@ -34,15 +25,9 @@ import {
 } from './arguments.js'
 import { CallQueue } from './call-queue.js'
 import { type Copied, type CopyOptions, copiedLayers, copyParameters } from './copy.js'
+import { ImageInput } from './images.js'
 import { layersIn } from './layer-groups.js'
-import {
-  initialisation,
-  type NetworkOptions,
-  type NetworkParts,
-  type OpenedRun,
-  openNative,
-  runChecks,
-} from './open.js'
+import { type NetworkOptions, type NetworkParts, networkChecks, type OpenedRun, openNative } from './open.js'
 
 /**
  * A network on a device. Calls are executed one after another, in the order in which they were made, off the event loop.
@@ -73,6 +58,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
   readonly #name: string
   readonly #trainable: readonly string[]
   readonly #tensors: readonly string[]
+  readonly #images: ImageInput
   readonly #calls: CallQueue
   #frozen: ReadonlySet<string> = new Set()
 
@@ -91,6 +77,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
     this.#name = name
     this.#trainable = layersWithParameters(layers)
     this.#tensors = tensorNames(layers)
+    this.#images = new ImageInput(endsOf(layers).input)
     this.#calls = new CallQueue(native, name)
   }
 
@@ -99,8 +86,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
    * @throws DEVICE_UNAVAILABLE, OUT_OF_MEMORY, UNSUPPORTED_PLATFORM, NATIVE_LOAD_FAILED, INVALID_ARGUMENT, SHAPE_MISMATCH
    */
   static async create(options: NetworkOptions): Promise<Network> {
-    const checks = { ...runChecks, layers: checkedLayers, initialisation, classNames: optional(arrayOf(text)) }
-    const read = readOptions(options, 'Network.create options', checks)
+    const read = readOptions(options, 'Network.create options', networkChecks)
     const { layers, classNames = [], ...run } = read
     checkClassNames(classNames, endsOf(layers).classes)
     const opened = await openNative(layers, run, read.initialisation)
@@ -215,8 +201,9 @@ export class Network<TensorName extends string = string, LayerName extends strin
     labels: Labels,
     options: StepOptions<LayerName>,
   ): Promise<{ loss: number; correct: number; correct5: number }> {
-    const { augment, rateFactors: rates, ...update } = readOptions(options, 'step options', stepOptions(this.layers))
-    const batch = imagesOf(images, 'images', this.channels, augment)
+    const checks = stepOptions(this.layers)
+    const { augment, rateFactors: rates, ...update } = readOptions(options, 'step options', checks)
+    const batch = this.#images.read(images, augment)
     const argument = { images: batch, labels: labelsOf(labels, this.classes, batch.shape[0]), ...update, rates }
     return this.#calls.call(argument, (native, call) => native.step(call))
   }
@@ -251,7 +238,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
 
   /** Measures the stages one by one on these images, in training mode. The parameters are not changed. */
   async profile(images: Tensor): Promise<StageTime[]> {
-    const argument = { images: imagesOf(images, 'images', this.channels, undefined), training: true }
+    const argument = { images: this.#images.read(images), training: true }
     return this.#calls.call(argument, (native, call) => native.profile(call))
   }
 
@@ -277,7 +264,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
 
   async #forward(images: Tensor, options: ForwardOptions | undefined, name: string) {
     const { augment, ...rest } = readOptions(options, name, forwardOptions(this.#tensors))
-    const argument = { images: imagesOf(images, 'images', this.channels, augment), ...rest }
+    const argument = { images: this.#images.read(images, augment), ...rest }
     return this.#calls.call(argument, (native, call) => native.forward(call))
   }
 

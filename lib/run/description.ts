@@ -31,6 +31,8 @@ export interface RunDescription extends RecordedIn<'run'> {
   readonly validation: number
   /** Expected class names, in order. Default: those found. */
   readonly classNames?: readonly string[]
+  /** Action for a class folder without an image, as in `FolderOptions`. Default refuse. */
+  readonly emptyClasses?: 'refuse' | 'skip'
   /** Decoding and cropping of image files, as in `PhotoOptions`. */
   readonly photographs: Readonly<DecodingOptions> & {
     /** Smaller side S after scaling (Sect. 3.1), in pixels. Default: 256/224 of the crop. */
@@ -63,9 +65,9 @@ export interface RunDescription extends RecordedIn<'run'> {
     /** Height and width of the images. Default 224, or the size of the data. */
     readonly imageSize?: readonly [height: number, width: number]
     /** Mean of each channel, which is subtracted. Default: the mean of the training images. */
-    readonly meanRgb?: readonly number[]
+    readonly meanRgb?: number | readonly number[]
     /** Multiplier of each channel after the mean. */
-    readonly scale?: readonly number[]
+    readonly scale?: number | readonly number[]
   }
   /** Model from which weights are taken. Default: none, all weights are random. */
   readonly start: {

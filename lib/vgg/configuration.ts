@@ -174,12 +174,12 @@ export const modelTable = {
   meanRgb: {
     check: optional(oneOrMore(float32(finite))),
     flag: '--mean <values>',
-    help: 'mean of each channel, subtracted (default: mean of the training images)',
+    help: 'mean, subtracted: one number, or one for each channel (default: mean of the training images)',
   },
   scale: {
     check: optional(oneOrMore(float32(positive))),
     flag: '--scale <values>',
-    help: 'multiplier after the mean (default: 1/58, or 1 for the initialisation paper)',
+    help: 'multiplier after the mean: one number, or one for each channel (default: 1/58, or 1 for the initialisation paper)',
   },
   localNorm: {
     check: withDefault(oneOf(...localNormForms), 'literal'),
@@ -197,7 +197,7 @@ export const modelChecks = checksOf(modelTable)
 function perChannel(value: number | readonly number[], name: string, channels: number): readonly number[] {
   if (typeof value === 'number') return Array<number>(channels).fill(value)
   if (value.length === channels) return value
-  throw unexpected(`${channels} numbers, one for each channel`, name, value)
+  throw unexpected(`a number, or ${channels} numbers, one for each channel`, name, value)
 }
 
 function checkSize([height, width]: readonly [number, number], { blocks }: Variant): void {

@@ -2,8 +2,8 @@ import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { readIdx } from '../../lib/data/sources/idx.js'
-import { load, readCifar, readImage, readList } from '../../lib/index.js'
-import { newFolder } from '../setup/folder.js'
+import { load, readCifar, readFolder, readImage, readList } from '../../lib/index.js'
+import { newFolder, writeFiles } from '../setup/folder.js'
 import { type ProgramMistake, programMistakes } from './mistake.js'
 
 /** A zip archive whose first entry has this name. */
@@ -80,3 +80,64 @@ programMistakes(
     }
   }),
 )
+
+/** A mistake with a folder of images, which are empty files, because none is opened. */
+const ofLayout = (
+  name: string,
+  files: readonly string[],
+  [given, ...words]: readonly [given: string, problem: string, cure: string],
+): ProgramMistake => ({
+  name,
+  make: () => {
+    const folder = newFolder()
+    writeFiles(folder, Object.fromEntries(files.map((file) => [file, ''])))
+    return readFolder(path.join(folder, given))
+  },
+  code: 'FILE_FORMAT',
+  problem: [words[0]],
+  cure: [words[1]],
+})
+
+const photos = ['cat/1.jpg', 'cat/2.jpg', 'dog/1.jpg']
+const inFolder = (folder: string, files = photos): string[] => files.map((file) => `${folder}/${file}`)
+
+programMistakes('the folder of the images', [
+  ofLayout('one level too high', inFolder('up/photos'), [
+    'up',
+    'found only photos',
+    'up/photos has such sub-folders (cat, dog): give it',
+  ]),
+  ofLayout('two levels too high', inFolder('up/zip/photos'), [
+    'up',
+    'found only zip',
+    'up/zip/photos has such sub-folders',
+  ]),
+  ofLayout(
+    'above train/ and val/',
+    [...inFolder('up/photos/train'), ...inFolder('up/photos/val')],
+    ['up', 'photos has train/ and val/ itself', 'up/photos, or move train/ and val/ above the classes'],
+  ),
+  ofLayout(
+    'train/ and val/ in each class',
+    ['cat', 'dog'].flatMap((name) => [`${name}/train/1.jpg`, `${name}/val/1.jpg`]),
+    ['.', 'cat has train/ and val/ itself', 'move train/ and val/ above the classes'],
+  ),
+  ofLayout('one level too low', photos, ['cat', 'has no sub-folder and 2 images', 'give that folder']),
+  ofLayout(
+    'parts of other names',
+    [...inFolder('training_set'), ...inFolder('test_set')],
+    ['.', 'test_set, training_set have the same classes', 'rename them to train and val'],
+  ),
+  ofLayout('no image', ['readme.md'], ['.', 'no sub-folder and no image', '(train/cat/1.jpg, val/cat/2.jpg)']),
+  ofLayout(
+    'no image in the classes',
+    ['cat/1.xcf', 'dog/1.xcf'],
+    ['.', 'found none', '2 other files have no extension of an image (.jpg'],
+  ),
+  ofLayout('one class', ['cat/1.jpg'], ['.', 'at least two classes, but found only cat', '(cat/1.jpg, dog/2.jpg)']),
+  ofLayout('an empty class', [...photos, 'bird/.keep'], ['.', 'bird has none', '--empty-classes skip']),
+  ofLayout('IDX files', ['train-images-idx3-ubyte.gz'], ['.', 'no image', '--images FILE --labels FILE']),
+  ofLayout('a list in the folder', ['labels.csv', '1.txt'], ['.', 'no image', 'labels.csv']),
+  ofLayout('CIFAR of Python', ['data_batch_1'], ['.', 'no image', 'the binary version']),
+  ofLayout('an archive', ['photos.zip'], ['.', 'no image', 'photos.zip first']),
+])

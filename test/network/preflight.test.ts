@@ -36,7 +36,7 @@ describe('activations', () => {
     async (variant) => {
       const loud = await checked({ ...quarter, variant, initialisation: 'he', scale: 1 })
       expect(loud.activations?.layers.at(-1)?.state).toBe('exploding')
-      expect(loud.fatal.join()).toMatch(/fc8 is exploding .*standard deviation 5\d: use --scale 0.01724/)
+      expect(loud.fatal.join()).toMatch(/fc8 is exploding .*standard deviation 5\d: use --scale 1\/58/)
       expect(loud.gradients?.layers.at(-1)?.state).toBe('exploding')
       const scaled = await checked({ ...quarter, variant, initialisation: 'he' })
       expect(scaled.activations?.layers.every(({ state }) => state === 'fine')).toBe(true)
