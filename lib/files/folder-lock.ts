@@ -126,7 +126,7 @@ async function textOf(file: string): Promise<string | undefined> {
   try {
     return await readFile(file, 'utf8')
   } catch (error) {
-    // ENOTDIR: a file has taken the place of the folder
+    // ENOTDIR: the folder was replaced by a file
     if (['ENOENT', 'ENOTDIR', 'ESRCH'].includes(systemCode(error) ?? '')) return undefined
     throw error
   }
