@@ -4,6 +4,7 @@ import { messageOf, VggError, withEnd } from '../error.js'
 import { systemCode } from '../files/atomic-file.js'
 import { notFound } from '../files/not-found.js'
 import { type Parameter, parametersOf } from '../layer.js'
+import { otherFormat } from '../platform/package.js'
 import { shapeText } from '../tensor.js'
 import { blockBytes, type Checksums, checksumsOf, Verification } from './checksum.js'
 import { layersOfModel, type Model, modelFrom } from './model.js'
@@ -174,11 +175,11 @@ function checkFormat({ format: found }: Readonly<Record<string, string>>): void 
   throw new VggError('FILE_FORMAT', `Expected a model of vggnet, but the metadata names ${other}: ${cure}`)
 }
 
-function checkVersion({ version }: Readonly<Record<string, string>>): void {
+function checkVersion({ version, vggnet }: Readonly<Record<string, string>>): void {
   if (Object.values(versions).some((known) => known === version)) return
-  const message = `Expected version 1 or 2 of the format but found ${version}; it needs another vggnet`
-  if (Number(version) > 2) throw new NewerFormat('FILE_FORMAT', message)
-  throw new VggError('FILE_FORMAT', message)
+  const known = 'version 1 or 2 of the format'
+  if (Number(version) > 2) throw new NewerFormat('FILE_FORMAT', otherFormat(known, version, vggnet))
+  throw new VggError('FILE_FORMAT', `Expected ${known} but found ${version}`)
 }
 
 /**

@@ -4,6 +4,7 @@ import path from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { readIdx } from '../../lib/data/sources/idx.js'
 import { load, readCifar, readFolder, readImage, readList } from '../../lib/index.js'
+import { readRunFile } from '../../lib/run/folder.js'
 import { findSources } from '../../lib/run/sources.js'
 import { newFolder, writeFiles } from '../setup/folder.js'
 import { commandMistakes, type ProgramMistake, programMistakes } from './mistake.js'
@@ -234,5 +235,43 @@ commandMistakes('paths on the command line', [
     status: 2,
     problem: ["'~/runs'", "did not expand '~'"],
     cure: [`write ${path.join(homedir(), 'runs')}`],
+  },
+])
+
+/** The folder of a run with a checkpoint and a run.json of this content. */
+function runOf(content = '{}'): string {
+  const folder = newFolder()
+  writeFiles(folder, { 'runs/1/run.json': content, 'runs/1/checkpoints/step-00000002.safetensors': '' })
+  return folder
+}
+
+/** A mistake with the folder of a run. */
+const ofRun = (name: string, given: string, problem: string, cure: readonly string[]): ProgramMistake => ({
+  name,
+  make: () => readRunFile(path.join(runOf(), given)),
+  ...missing,
+  problem: [problem],
+  cure,
+})
+
+programMistakes('the folder of a run', [
+  ofRun(
+    'one of its checkpoints',
+    'runs/1/checkpoints/step-00000002.safetensors',
+    'step-00000002.safetensors is a file',
+    ['it belongs to the run', 'runs/1;', '--from '],
+  ),
+  ofRun('the folder of its checkpoints', 'runs/1/checkpoints', 'checkpoints: it has no run.json', [
+    'it belongs to the run',
+    'runs/1',
+  ]),
+  ofRun('the folder of all runs', 'runs', 'runs: it has no run.json', ['there are runs in it', 'runs/1']),
+  ofRun('a misspelt folder', 'run/1', 'There is no folder', ['run/1']),
+  {
+    name: 'a run.json of a later format',
+    make: () => readRunFile(path.join(runOf('{ "format": 2, "vggnet": "9.8.7", "description": {} }'), 'runs/1')),
+    code: 'FILE_FORMAT',
+    problem: ['run.json: Expected format 1, which vggnet ', 'found 2, written by vggnet 9.8.7'],
+    cure: ['install vggnet 9.8.7'],
   },
 ])
