@@ -1,7 +1,9 @@
 import { inspect } from 'node:util'
 import { VggError } from './error.js'
+import { availableMainMemory } from './main-memory.js'
 import { finite, integer, nonNegative, oneOf, readOptions, seed, unexpected, withDefault } from './options.js'
 import { fillNormal } from './random.js'
+import { bytesText } from './table.js'
 
 /** Element type of a tensor. Images are [n, h, w, c] in uint8 and [n, c, h, w] in float32. */
 export type DType = 'float32' | 'uint8' | 'int32'
@@ -39,14 +41,16 @@ function allocate<D extends DType>(dtype: D, shape: readonly number[]): ArrayOf[
     return new arrays[dtype](count) as ArrayOf[D]
   } catch (cause) {
     const bytes = count * arrays[dtype].BYTES_PER_ELEMENT
-    throw new VggError('OUT_OF_MEMORY', `A ${dtype} tensor of shape ${shapeText(shape)} takes ${bytes} bytes`, {
-      cause,
-    })
+    const takes = `A ${dtype} tensor of shape ${shapeText(shape)} takes ${bytes} bytes (${bytesText(bytes)})`
+    const message = `${takes}, which cannot be allocated; ${bytesText(availableMainMemory())} are available: use fewer images at a time`
+    throw new VggError('OUT_OF_MEMORY', message, { cause })
   }
 }
 
-// ArrayBuffer.prototype.detached exists only since Node 21; creating an array on a detached buffer always throws.
-function isDetached(data: ArrayBufferView): boolean {
+/** Whether the buffer of an array was detached; false for a plain array. */
+export function isDetached(data: unknown): boolean {
+  if (!ArrayBuffer.isView(data)) return false
+  // ArrayBuffer.prototype.detached exists only since Node 21; creating an array on a detached buffer always throws
   try {
     new Uint8Array(data.buffer)
     return false
@@ -55,10 +59,18 @@ function isDetached(data: ArrayBufferView): boolean {
   }
 }
 
-const detached = (shape: readonly number[]): VggError =>
+/** Creates the error for a tensor of another element type, with the call that converts it to `into`. */
+export function otherDtype(what: string, name: string, { dtype, shape }: Tensor, into: DType): VggError {
+  const received = `${dtype === 'int32' ? 'an' : 'a'} ${dtype} tensor of shape ${shapeText(shape)}`
+  const cure = `use Tensor.from(${arrays[into].name}.from(await x.data()), ${shapeText(shape)})`
+  return new VggError('INVALID_ARGUMENT', `Expected ${what} for ${name} but received ${received}; ${cure}`)
+}
+
+/** Creates the error for a tensor or images whose memory was taken away. */
+export const detached = (shape: readonly number[]): VggError =>
   new VggError(
     'INVALID_ARGUMENT',
-    `Expected an array with its memory for the tensor of shape ${shapeText(shape)} but received one whose buffer was detached or resized (transferred to a worker?)`,
+    `Expected an array with its memory for the shape ${shapeText(shape)} but received one whose buffer was detached or resized: transfer a copy to a worker, array.slice()`,
   )
 
 /** The elements of a tensor, without a copy, synchronously. Internal: programs use `data()`. */
@@ -191,7 +203,7 @@ export class Tensor<D extends DType = DType> {
    */
   async softmax(): Promise<Tensor<'float32'>> {
     const values = this.#open()
-    if (this.dtype !== 'float32') throw unexpected('a float32 tensor', 'softmax', this)
+    if (this.dtype !== 'float32') throw otherDtype('a float32 tensor', 'softmax', this, 'float32')
     if (this.shape.length === 0) throw this.#rankError('at least one axis', 'softmax')
     const [images, classes, ...map] = this.shape.length === 1 ? [1, ...this.shape] : this.shape
     const result = allocate('float32', this.shape)

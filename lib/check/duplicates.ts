@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import type { Dataset } from '../data/dataset.js'
 import { throwIfAborted } from '../error.js'
+import type { Callback } from '../options.js'
 import { countedText } from '../table.js'
 import type { Finding } from './findings.js'
 
@@ -60,7 +61,7 @@ export interface PartContents {
 export async function fileContents(
   parts: readonly ImageFiles[],
   signal: AbortSignal | undefined,
-  onDone: (done: number, of: number) => void,
+  onDone: OnDone,
 ): Promise<ReadonlyMap<number, string>[]> {
   const sources = parts.flatMap((part) => [...part.sources])
   const found = await contentsOf(sources, signal, onDone)
@@ -194,7 +195,7 @@ function alike(files: readonly File[], keyOf: (file: File) => string | undefined
 }
 
 /** Progress: files done, of all. */
-type OnDone = (done: number, of: number) => void
+type OnDone = Callback<[done: number, of: number]>
 
 /**
  * A digest for each source that may equal another; undefined for the others and for files that cannot be read. Files
@@ -234,7 +235,7 @@ async function alikeAtFirst(files: readonly File[], signal: AbortSignal | undefi
     const { index, path, size } = sameSize[position] as File
     const begin = await digestOfFile(path, beginning - 1)
     if (begin !== undefined) beginnings.set(index, `${size} ${begin}`)
-    if (position % 1000 === 0) onDone?.(files.length - sameSize.length + position, files.length)
+    if (position % 1000 === 0) await onDone?.(files.length - sameSize.length + position, files.length)
   })
   return alike(sameSize, ({ index }) => beginnings.get(index))
 }

@@ -3,6 +3,7 @@ import { readImages } from '../data/batch.js'
 import { type Dataset, imageBytes } from '../data/dataset.js'
 import { throwIfAborted, VggError } from '../error.js'
 import type { Initialisation } from '../network/open.js'
+import type { Callback } from '../options.js'
 import type { VGG } from '../vgg/vgg.js'
 import { type Finding, scaleText } from './findings.js'
 
@@ -40,7 +41,7 @@ export interface ReadingOptions {
   /** Whether to hash the pixels of each image. */
   readonly hashing: 'pixels' | 'none'
   readonly signal: AbortSignal | undefined
-  readonly onRead: ((done: number, of: number) => void) | undefined
+  readonly onRead: Callback<[done: number, of: number]> | undefined
 }
 
 /** Most bytes of pixels that are read at once. */
@@ -69,7 +70,7 @@ export async function readThrough(data: Dataset, part: Part, options: ReadingOpt
         hashes.set(index, createHash('sha256').update(image).digest('base64'))
       }
     }
-    onRead?.(start + wanted.length, indices.length)
+    await onRead?.(start + wanted.length, indices.length)
   }
   return { indices, unreadable, refuses, histograms, hashes }
 }

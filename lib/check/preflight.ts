@@ -24,7 +24,7 @@ import { type DuplicateReport, duplicatesIn, fileContents, type ImageFiles, type
 import type { Finding } from './findings.js'
 import { inputOf, type Part, type Reading, readThrough, type UnreadableImage, unitScale } from './images.js'
 import { activationsOf, gradientsOf, imagesChecked } from './layers.js'
-import type { FileReport, PreflightOptions, PreflightProgress, PreflightReport } from './preflight-report.js'
+import type { FileReport, PreflightOptions, PreflightReport } from './preflight-report.js'
 
 const files: Check<ImageFiles> = (value, name) => {
   if (isObject(value) && Array.isArray(value.sources) && Array.isArray(value.names))
@@ -46,7 +46,7 @@ const checks = {
   limit: withDefault(integer(1), 2000),
   seed: trainChecks.seed,
   signal: optional(instanceOf(AbortSignal)),
-  onProgress: optional(callback<(progress: PreflightProgress) => void>()),
+  onProgress: optional(callback<NonNullable<PreflightOptions['onProgress']>>()),
 }
 
 type Settings = Checked<typeof checks>
@@ -183,13 +183,13 @@ async function examineNetwork(net: VGG, settings: Settings, memory: MemoryReport
   const { images, labels } = await someImages(training, imagesChecked(net, memory.largestBatch), reading, seed)
   const { deviation: inputDeviation, channels } = input
   const context = { initialisation, inputDeviation, unitScale: unitScale(channels), classes: net.classes }
-  onProgress?.({ stage: 'activations' })
+  await onProgress?.({ stage: 'activations' })
   const activations = await activationsOf(net, images, context, signal)
   throwIfAborted(signal, 'The check')
-  onProgress?.({ stage: 'gradients' })
+  await onProgress?.({ stage: 'gradients' })
   const gradients = await gradientsOf(net, images, labels, learningRate)
   throwIfAborted(signal, 'The check')
-  onProgress?.({ stage: 'speed' })
+  await onProgress?.({ stage: 'speed' })
   const asked = typeof settings.microBatch === 'number' ? settings.microBatch : memory.microBatch
   const atOnce = Math.min(asked, memory.largestBatch, settings.batch)
   const speed = await speedOf(net, { training, validation, atOnce, epochs, seed, signal })

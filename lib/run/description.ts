@@ -31,6 +31,8 @@ export interface RunDescription extends RecordedIn<'run'> {
   readonly validation: number
   /** Expected class names, in order. Default: those found. */
   readonly classNames?: readonly string[]
+  /** Action for a class folder without an image, as in `FolderOptions`. Default refuse. */
+  readonly emptyClasses?: 'refuse' | 'skip'
   /** Decoding and cropping of image files, as in `PhotoOptions`. */
   readonly photographs: Readonly<DecodingOptions> & {
     /** Smaller side S after scaling (Sect. 3.1), in pixels. Default: 256/224 of the crop. */

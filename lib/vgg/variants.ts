@@ -26,9 +26,9 @@ export interface Variant {
 /** A custom row of Table 1. */
 export interface VariantRow {
   /** Name of the configuration. Default 'custom'. */
-  readonly name?: string
+  readonly name?: string | undefined
   /** Output channels of the convolutions, one number for each block. Default for five blocks: 64, 128, 256, 512, 512. */
-  readonly channels?: readonly number[]
+  readonly channels?: readonly number[] | undefined
   /** The layers of each block, in order: A is [[3], [3], [3, 3], [3, 3], [3, 3]]. */
   readonly blocks: readonly (readonly BlockEntry[])[]
 }
@@ -52,14 +52,24 @@ export const variants: Readonly<Record<VariantLetter, Variant>> = {
 }
 
 /** Other names of the six configurations. Case, hyphens, spaces, underscores and brackets are ignored. */
-export const names: Readonly<Record<VariantLetter, readonly string[]>> = {
+const names = {
   A: ['VGG11'],
   'A-LRN': ['VGG11-LRN'],
   B: ['VGG13'],
   C: ['VGG16-1', 'VGG-16 (Conv1)'],
   D: ['VGG16'],
   E: ['VGG19'],
-}
+} as const satisfies Record<VariantLetter, readonly string[]>
+
+/** Letter or other name of one of the six configurations. */
+export type VariantName = VariantLetter | (typeof names)[VariantLetter][number]
+
+/** The letter of a configuration given by its letter or another name; any string for a custom row. */
+export type LetterOf<Given extends VariantName | VariantRow> = Given extends VariantLetter
+  ? Given
+  : Given extends VariantRow
+    ? string
+    : { [Letter in VariantLetter]: Given extends (typeof names)[Letter][number] ? Letter : never }[VariantLetter]
 
 const letters = Object.keys(variants) as VariantLetter[]
 const allNames = letters.flatMap((letter) => [letter, ...names[letter]])

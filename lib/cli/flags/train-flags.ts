@@ -146,7 +146,7 @@ export function descriptionOf(data: string | undefined, flags: DescriptionFlags)
   return {
     data: dataOf(data, flags),
     validation: flags.split,
-    ...given({ classNames: flags.classNames }),
+    ...given({ classNames: flags.classNames, emptyClasses: flags.emptyClasses }),
     photographs: {
       ...readingOf(flags),
       ...given({ smallestSide: flags.smallestSide }),

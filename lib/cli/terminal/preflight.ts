@@ -1,11 +1,11 @@
 import { preflight } from '../../check/preflight.js'
 import type { PreflightReport } from '../../check/preflight-report.js'
 import { VggError } from '../../error.js'
+import { layersIn } from '../../network/layer-groups.js'
 import { checkImageOptions, datasetsFor } from '../../run/datasets.js'
 import type { RunDescription } from '../../run/description.js'
 import { findSources, type Sources } from '../../run/sources.js'
 import { fitted, openNetwork, withStartModel } from '../../run/start.js'
-import { layersNamed } from '../../train/settings.js'
 import { waitingOn } from './progress.js'
 
 /** A run's description, complete with the values computed from its images, and the images. */
@@ -50,8 +50,8 @@ export async function preflightRun(
   const net = await openNetwork(description, sources)
   const waiting = waitingOn(process.stderr)
   try {
-    for (const name of description.freeze) layersNamed(net, name, '--freeze')
-    for (const name of Object.keys(description.rateFactors)) layersNamed(net, name, '--rate-factors')
+    layersIn(net.layers, description.freeze, '--freeze')
+    layersIn(net.layers, Object.keys(description.rateFactors), '--rate-factors')
     const { training, validation } = datasetsFor(sources, description, net)
     const { start, model } = description
     const { batch, microBatch, epochs, learningRate } = description.training
