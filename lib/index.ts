@@ -66,6 +66,7 @@ export type {
   BackwardOptions,
   ForwardOptions,
   Labels,
+  RateFactors,
   StepOptions,
   UpdateOptions,
 } from './network/arguments.js'
@@ -103,7 +104,7 @@ export { type LoadedCheckpoint, loadNetworkTraining, loadNewestTraining, loadTra
 export { deviceLine, type Progress, progressOn, reportLine } from './train/log.js'
 export type { CheckpointOptions, NotFiniteOption, RecordedTrainOptions } from './train/options.js'
 export type { Schedule, ScheduleOption } from './train/schedule.js'
-export type { TrainOptions } from './train/settings.js'
+export type { LayerNameOf, TrainOptions } from './train/settings.js'
 export { train } from './train/trainer.js'
 export type { BestEpoch, PastEpoch, TrainingState } from './train/training-state.js'
 export {
@@ -113,5 +114,6 @@ export {
   type VggConfiguration,
   type VggOptions,
 } from './vgg/configuration.js'
-export type { BlockEntry, Variant, VariantLetter, VariantRow } from './vgg/variants.js'
+export type { LayerName, TensorName } from './vgg/layer-names.js'
+export type { BlockEntry, LetterOf, Variant, VariantLetter, VariantName, VariantRow } from './vgg/variants.js'
 export { type HeadOptions, layersOfA, replaceHead, VGG } from './vgg/vgg.js'

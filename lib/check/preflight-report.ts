@@ -16,31 +16,31 @@ export interface PreflightOptions {
   /** Training data. */
   training: Dataset
   /** Validation data. Default: none. */
-  validation?: Dataset
+  validation?: Dataset | undefined
   /** Files of the training data. With them, equal images are found by the files' bytes. Default: by pixels. */
-  trainingFiles?: ImageFiles
+  trainingFiles?: ImageFiles | undefined
   /** Files of the validation data. */
-  validationFiles?: ImageFiles
+  validationFiles?: ImageFiles | undefined
   /** Images of a step. Default: that of `train`. */
-  batch?: number
+  batch?: number | undefined
   /** Images computed at once. Default: that of `train`. */
-  microBatch?: number | 'auto'
+  microBatch?: number | 'auto' | undefined
   /** Number of epochs, for the time estimate. Default: that of `train`. */
-  epochs?: number
+  epochs?: number | undefined
   /** Learning rate at the start, above 0. Default: that of `train`. */
-  learningRate?: number
+  learningRate?: number | undefined
   /** Initialisation of the weights. Default: trained weights. */
-  initialisation?: Initialisation
+  initialisation?: Initialisation | undefined
   /** Memory limit of the network in bytes. Default: free memory. */
-  memoryLimit?: number
+  memoryLimit?: number | undefined
   /** Most images of each part that are opened; larger parts are sampled. Default 2000. */
-  limit?: number
+  limit?: number | undefined
   /** Seed of the samples. Default 0. */
-  seed?: number
+  seed?: number | undefined
   /** Aborts the check, which then rejects with ABORTED. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
   /** Called on progress; a returned promise is awaited. */
-  onProgress?: Callback<[progress: PreflightProgress]>
+  onProgress?: Callback<[progress: PreflightProgress]> | undefined
 }
 
 /** Progress of the check. */

@@ -14,18 +14,18 @@ export interface LoaderOptions {
   /** Number of images per batch, from 1. The last batch of an epoch is smaller if the count is no multiple of it. */
   batch: number
   /** Seed of the order and of all random augmentation: an integer from 0 to 2^53 - 1. Default 0. */
-  seed?: number
+  seed?: number | undefined
   /** Largest random translation along each axis in pixels, drawn for each image and epoch. Default 0. */
-  shift?: number
+  shift?: number | undefined
   /** Value of the pixels that a translation exposes, 0 to 255. Default 0 (black). */
-  background?: number
+  background?: number | undefined
   /**
    * Number of batches that are read ahead, 0 to 1024. Default 2. Reading pauses when that many are waiting. With 0, calls
    * of `data.read` never overlap, provided that each `next` is awaited before the following one.
    */
-  ahead?: number
+  ahead?: number | undefined
   /** Number of epochs after which nothing is read ahead: the length of the training. Default: no limit. */
-  epochs?: number
+  epochs?: number | undefined
 }
 
 /** State of a loader: plain data that can be stored as JSON. */

@@ -9,9 +9,9 @@ import { type Metrics, Tally } from './metrics.js'
 /** Options of `evaluate`. */
 export interface EvaluateOptions {
   /** Images per forward pass, from 1. Default 256. It affects memory and speed, not the metrics. */
-  batch?: number
+  batch?: number | undefined
   /** Aborts the evaluation, which then rejects with ABORTED; the network stays usable. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /** Result of an evaluation. */

@@ -33,46 +33,46 @@ export interface UpdateOptions<LayerName extends string = string> {
   /** Learning rate, above 0. The paper starts at 0.01. */
   learningRate: number
   /** Momentum, 0 to below 1. Default 0; the paper uses 0.9. */
-  momentum?: number
+  momentum?: number | undefined
   /** Weight decay (L2) of weights and biases, at least 0. Default 0; the paper uses 5e-4. */
-  weightDecay?: number
+  weightDecay?: number | undefined
   /** Multipliers of the learning rate, at least 0, by layer, block, 'convolutions' or 'head', as in `train`. Default 1. */
-  rateFactors?: RateFactors<LayerName>
+  rateFactors?: RateFactors<LayerName> | undefined
 }
 
 /** Options of a forward pass. */
 export interface ForwardOptions {
   /** Training mode: keeps the tensors that `backward` needs, and applies dropout. Default false. */
-  training?: boolean
+  training?: boolean | undefined
   /** Names of tensors to keep, at which `backward` can inject gradients. They take additional memory. */
-  keep?: readonly string[]
+  keep?: readonly string[] | undefined
   /** Whether `backward` also computes the gradient of the images. Default false. */
-  inputGradient?: boolean
+  inputGradient?: boolean | undefined
   /** Index of the first image in the whole batch, so that micro-batches have the batch's dropout masks. Default 0. */
-  firstImage?: number
+  firstImage?: number | undefined
   /** Flips and colour shifts, applied on the device. Default: none. */
-  augment?: Augment
+  augment?: Augment | undefined
 }
 
 /** Options of a backward pass. */
 export interface BackwardOptions {
   /** Gradients to add at tensors that `forward` kept: tensor name to a float32 tensor of the kept tensor's shape. */
-  inject?: Readonly<Record<string, Tensor<'float32'>>>
+  inject?: Readonly<Record<string, Tensor<'float32'>>> | undefined
   /**
    * Whether to add to valid gradients instead of replacing them. After an `update` or `step`, or if there are no
    * gradients yet, accumulation starts from zero. Default false.
    */
-  accumulate?: boolean
+  accumulate?: boolean | undefined
   /** Number of images that the loss is averaged over. Default: the images of this batch. */
-  batch?: number
+  batch?: number | undefined
 }
 
 /** Options of a training step: those of the update, micro-batch and augmentation. */
 export interface StepOptions<LayerName extends string = string> extends UpdateOptions<LayerName> {
   /** Images computed at a time, to save memory; the gradient is that of the whole batch. Default: the whole batch. */
-  microBatch?: number
+  microBatch?: number | undefined
   /** Flips and colour shifts, applied on the device. Default: none. */
-  augment?: Augment
+  augment?: Augment | undefined
 }
 
 const kindsOfLabels = 'an array of integers, an Int32Array, a Uint8Array, or an int32 or uint8 tensor'

@@ -12,11 +12,11 @@ export interface FittingOptions extends Omit<DescribeOptions, 'shape'> {
   /** Height and width of the images in pixels. */
   imageSize: readonly [height: number, width: number]
   /** Limit in bytes of the network's memory. Default: none. */
-  memoryLimit?: number
+  memoryLimit?: number | undefined
   /** Bytes that the network already holds, which are available to it. Default 0. */
-  held?: number
+  held?: number | undefined
   /** Bytes that the device has available. Default: those available now, less a margin. */
-  available?: number
+  available?: number | undefined
 }
 
 /** Options for an existing network, which already holds its parameters. */

@@ -7,9 +7,9 @@ import { elementCount, otherDtype, shapeText, Tensor, valuesOf } from '../tensor
 /** Augmentation of a batch on the device (Sect. 3.1): horizontal flips and colour shifts. */
 export interface Augment {
   /** One number for each image: 1 to flip it left to right, otherwise 0. */
-  flip?: Uint8Array
+  flip?: Uint8Array | undefined
   /** Colour shift [n, channels], flat: added to every pixel of the channel, in the pixel scale of the input (0..255). */
-  shift?: Float32Array
+  shift?: Float32Array | undefined
 }
 
 type Numbers = Float32Array | Uint8Array | Int32Array

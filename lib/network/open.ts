@@ -39,22 +39,22 @@ export interface RunOptions {
    * Device. `auto` takes a GPU if one can be used, otherwise the CPU; `Network.device` and `Network.deviceReason` report
    * the choice. A named device never falls back. Default `auto`.
    */
-  device?: Device
+  device?: Device | undefined
   /**
    * Precision of activations and products; weights are always float32. The CPU has `float32` only. Default: `bf16` on a
    * GPU with compute capability 8.0 or later, otherwise `float32`.
    */
-  precision?: Precision
+  precision?: Precision | undefined
   /** Whether equal runs on a GPU give equal bits, which is slower. The CPU is always deterministic. Default false. */
-  deterministic?: boolean
+  deterministic?: boolean | undefined
   /** Seed of the initial weights and of dropout: an integer from 0 to 2^53 - 1. Default 0. */
-  seed?: number
+  seed?: number | undefined
   /** Threads on the CPU, 1 to 1024. Default: one for each processor. */
-  threads?: number
+  threads?: number | undefined
   /** Whether all convolutions are direct, without Winograd: slower, rounding errors about 10 times smaller. Default false. */
-  exact?: boolean
+  exact?: boolean | undefined
   /** Limit in bytes of the network's memory; exceeding it throws OUT_OF_MEMORY. Default: no limit. */
-  memoryLimit?: number
+  memoryLimit?: number | undefined
 }
 
 /** Options of `Network.create`. */
@@ -62,9 +62,9 @@ export interface NetworkOptions extends RunOptions {
   /** The layers as plain data, the input layer first. */
   layers: readonly Layer[]
   /** Distribution of the initial weights. Default `glorot`. */
-  initialisation?: Initialisation
+  initialisation?: Initialisation | undefined
   /** One name for each class, saved with the model. Default: none. */
-  classNames?: readonly string[]
+  classNames?: readonly string[] | undefined
 }
 
 /** Settings that a network was opened with and that its results depend on, besides device, precision and determinism. */

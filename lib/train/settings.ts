@@ -32,41 +32,44 @@ import { scheduleCheck } from './schedule.js'
 import { stateCheck, type TrainingState } from './training-state.js'
 
 /** Options of `train`. Defaults are those of the paper, section 3.1; for a resumed training, the recorded options. */
-export interface TrainOptions extends RecordedTrainOptions {
+export interface TrainOptions<LayerName extends string = string> extends RecordedTrainOptions<LayerName> {
   /** Images held out. Their accuracy is reported after each epoch and steers the schedule `plateau`. Default: none. */
-  validation?: Dataset
+  validation?: Dataset | undefined
   /** Folder and frequency of checkpoints, from which the training can be resumed. Default: no checkpoints. */
-  checkpoint?: CheckpointOptions
+  checkpoint?: CheckpointOptions | undefined
   /** State that `loadTraining` returned with the network. Options that are left out are those recorded in it. */
-  resume?: TrainingState
+  resume?: TrainingState | undefined
   /**
    * Whether a training may be resumed with other data, options, device, precision or threads; its result is then not equal
    * bit for bit. `refuse` rejects with RESUME_MISMATCH. Default refuse.
    */
-  differences?: 'refuse' | 'accept'
+  differences?: 'refuse' | 'accept' | undefined
   /**
    * Called after each step, in order; again for steps that are repeated after going back. A returned promise is awaited:
    * the next step is computed meanwhile, and no further one begins.
    */
-  onStep?: Callback<[event: StepEvent]>
+  onStep?: Callback<[event: StepEvent]> | undefined
   /**
    * Called after each epoch, before its checkpoint; a returned promise is awaited. Called again for the epoch if the process
    * is killed before that checkpoint is written.
    */
-  onEpoch?: Callback<[event: EpochEvent]>
+  onEpoch?: Callback<[event: EpochEvent]> | undefined
   /** Called for each step that was not finite, whatever the action; a returned promise is awaited before the action. */
-  onRefused?: Callback<[event: RefusedEvent]>
+  onRefused?: Callback<[event: RefusedEvent]> | undefined
   /**
    * Called when a checkpoint is on disk, while the training continues. A returned promise is awaited before the next
    * checkpoint is written; its error ends the training after the steps in flight.
    */
-  onCheckpoint?: Callback<[event: CheckpointEvent]>
+  onCheckpoint?: Callback<[event: CheckpointEvent]> | undefined
   /**
    * Ends the training after the steps in flight: it rejects with ABORTED, and the network stays usable. With `checkpoint`
    * the training is saved first.
    */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
+
+/** The names of layers that a network's type has, for `freeze` and `rateFactors`. */
+export type LayerNameOf<Net extends Network> = Parameters<Net['freeze']>[0][number]
 
 /** The table of the options that are not recorded: they do not decide what a training computes, or hold what does. */
 export const callTable = {

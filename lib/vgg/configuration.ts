@@ -31,30 +31,30 @@ export interface ModelOptions {
   /** Number of classes, the outputs of fc8; at least 1. */
   classes: number
   /** Channels of the images. Default 3. */
-  channels?: number
+  channels?: number | undefined
   /** Side, or [height, width], of the images in pixels; at least 32 (2^blocks for a custom row). Default 224. */
-  imageSize?: number | readonly [height: number, width: number]
+  imageSize?: number | readonly [height: number, width: number] | undefined
   /** Dropout probability of fc6 and fc7, 0 to below 1. Default 0.5 (Sect. 3.1). */
-  dropout?: number
+  dropout?: number | undefined
   /** Outputs of fc6 and of fc7. Default 4096. */
-  headWidth?: number
+  headWidth?: number | undefined
   /** Multiplier of the convolutions' channels, above 0; no layer may have more than 2^24 channels. Default 1. */
-  width?: number
+  width?: number | undefined
   /** Distribution of the initial weights. It determines the default of `scale`. Default `glorot`. */
-  initialisation?: Initialisation
+  initialisation?: Initialisation | undefined
   /**
    * Mean that is subtracted from each pixel (0..255): a number, or one number for each channel. Default: ImageNet's
    * [123.68, 116.779, 103.939] for three channels, otherwise 127.5.
    */
-  meanRgb?: number | readonly number[]
+  meanRgb?: number | readonly number[] | undefined
   /** Multiplier applied after the mean is subtracted, above 0: a number, or one for each channel. Default 1 / 58; 1 for `paper`. */
-  scale?: number | readonly number[]
+  scale?: number | readonly number[] | undefined
   /** Parameters of the normalisation in A-LRN: those of Krizhevsky 2012, or of Caffe's AlexNet. Default `literal`. */
-  localNorm?: 'literal' | 'caffe'
+  localNorm?: 'literal' | 'caffe' | undefined
   /** One name for each class, saved with the model. Default: none. */
-  classNames?: readonly string[]
+  classNames?: readonly string[] | undefined
   /** Preprocessing of the training images, saved with the model. Default: none. */
-  preprocessing?: Preprocessing
+  preprocessing?: Preprocessing | undefined
 }
 
 /** Options of `VGG.create`: those of the model and those of the device. */
@@ -71,9 +71,9 @@ export interface VggOptions<Given extends VariantName | VariantRow = VariantName
  */
 export interface Preprocessing {
   /** S of Sect. 3.1 in pixels: smallest side of the resized image from which crops of the network's size are taken. */
-  readonly smallestSide?: SmallestSide
+  readonly smallestSide?: SmallestSide | undefined
   /** Random shift of red, green and blue along the principal axes of the training set's colours. */
-  readonly colour?: ColourShift
+  readonly colour?: ColourShift | undefined
 }
 
 /** Complete configuration of a VGG net: plain data, saved with the model. */

@@ -26,9 +26,9 @@ export interface Variant {
 /** A custom row of Table 1. */
 export interface VariantRow {
   /** Name of the configuration. Default 'custom'. */
-  readonly name?: string
+  readonly name?: string | undefined
   /** Output channels of the convolutions, one number for each block. Default for five blocks: 64, 128, 256, 512, 512. */
-  readonly channels?: readonly number[]
+  readonly channels?: readonly number[] | undefined
   /** The layers of each block, in order: A is [[3], [3], [3, 3], [3, 3], [3, 3]]. */
   readonly blocks: readonly (readonly BlockEntry[])[]
 }

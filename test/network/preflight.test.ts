@@ -31,15 +31,18 @@ describe('activations', () => {
     expect([fatal, warnings]).toEqual([[], []])
   })
 
-  it.each(['A', 'D'] as const)("of %s with He's on input that is not scaled explode; scaled they are fine", async (variant) => {
-    const loud = await checked({ ...quarter, variant, initialisation: 'he', scale: 1 })
-    expect(loud.activations?.layers.at(-1)?.state).toBe('exploding')
-    expect(loud.fatal.join()).toMatch(/fc8 is exploding .*standard deviation 5\d: use --scale 1\/58/)
-    expect(loud.gradients?.layers.at(-1)?.state).toBe('exploding')
-    const scaled = await checked({ ...quarter, variant, initialisation: 'he' })
-    expect(scaled.activations?.layers.every(({ state }) => state === 'fine')).toBe(true)
-    expect(scaled.fatal).toEqual([])
-  })
+  it.each<VariantLetter>(['A', 'D'])(
+    "of %s with He's on unscaled input explode; scaled they are fine",
+    async (variant) => {
+      const loud = await checked({ ...quarter, variant, initialisation: 'he', scale: 1 })
+      expect(loud.activations?.layers.at(-1)?.state).toBe('exploding')
+      expect(loud.fatal.join()).toMatch(/fc8 is exploding .*standard deviation 5\d: use --scale 1\/58/)
+      expect(loud.gradients?.layers.at(-1)?.state).toBe('exploding')
+      const scaled = await checked({ ...quarter, variant, initialisation: 'he' })
+      expect(scaled.activations?.layers.every(({ state }) => state === 'fine')).toBe(true)
+      expect(scaled.fatal).toEqual([])
+    },
+  )
 
   // a net that learned within 78 steps, and the same a tenth as loud, which did not in 300
   it('of networks that train and of networks that do not have different states', async () => {

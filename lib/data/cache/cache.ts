@@ -52,9 +52,9 @@ export interface PrepareOptions {
    * Function that is called after each shard with the number of images processed and their total number; a returned promise is
    * awaited.
    */
-  onProgress?: Callback<[done: number, of: number]>
+  onProgress?: Callback<[done: number, of: number]> | undefined
   /** Signal that stops the preparation after the present shard. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /** Shards that one read takes images from at once. */

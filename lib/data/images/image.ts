@@ -20,7 +20,7 @@ export interface ImageOptions extends DecodingOptions {
    * The paper's Q: the length in pixels to which the smallest side of the image is rescaled before the centre crop. At
    * least the larger side of the size. Default: the smallest scale at which the image covers the size.
    */
-  smallestSide?: number
+  smallestSide?: number | undefined
 }
 
 /** Checks a number of channels. */

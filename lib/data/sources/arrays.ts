@@ -14,7 +14,7 @@ export interface ArrayData {
   /** The class of each image: integers from 0. */
   labels: ArrayLike<number>
   /** The name of each class. Default: '0', '1', ... up to the largest label. */
-  classNames?: readonly string[]
+  classNames?: readonly string[] | undefined
 }
 
 /** What to type for a shape that is refused; empty if it is not recognised. */

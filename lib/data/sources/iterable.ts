@@ -29,9 +29,9 @@ export interface Labelled {
 /** Options for collecting the images of an iterable. */
 export interface CollectionOptions {
   /** The name of each class. Default: the labels' names in the order of their code units, or '0' to the largest number. */
-  classNames?: readonly string[]
+  classNames?: readonly string[] | undefined
   /** Largest total size of the images in bytes, so that an endless iterable gives an error. Default 4 GiB. */
-  memoryLimit?: number
+  memoryLimit?: number | undefined
 }
 
 /** Options of {@link datasetFrom} for image files. */

@@ -27,24 +27,24 @@ export interface PhotoOptions extends DecodingOptions {
    * The paper's S: the length in pixels to which the smallest side of an image is rescaled, or a range [least, most] from
    * which it is drawn for each image. At least the larger side of the crop. Default: 256/224 of that side.
    */
-  smallestSide?: SmallestSide
+  smallestSide?: SmallestSide | undefined
   /** Number of channels: 1 (grey) or 3 (red, green, blue). Default 3. */
-  channels?: 1 | 3
+  channels?: 1 | 3 | undefined
   /** Whether training takes crops at random offsets instead of the centre crop. Default true. */
-  randomCrop?: boolean
+  randomCrop?: boolean | undefined
   /** Whether training mirrors images at random, with probability 1/2. Default true. */
-  flip?: boolean
+  flip?: boolean | undefined
   /** The random colour shift for training. Default: none. Requires 3 channels. */
-  colour?: ColourShift
+  colour?: ColourShift | undefined
   /** Whether a read rejects if an image cannot be read (`throw`, the default), or skips the image and reports it. */
-  onUnreadable?: 'skip' | 'throw'
+  onUnreadable?: 'skip' | 'throw' | undefined
   /**
    * Number of images decoded at once, over all reads together, 1 to 1024; it bounds the memory. As many more files are
    * read meanwhile. Default: the number of processors, at most the number of threads in libuv's pool, which decode the
    * images (4, or the environment variable UV_THREADPOOL_SIZE). A network computes on other threads, but on the same
    * processors.
    */
-  workers?: number
+  workers?: number | undefined
 }
 
 /** Passes a value on, because cropOptionsFrom checks it. */
