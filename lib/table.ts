@@ -91,7 +91,7 @@ export function amountText(amount: number): string {
 
 /** Formats bytes with a binary prefix: `527.8 MiB`. */
 export function bytesText(bytes: number): string {
-  return scaled(bytes, 1024, [' B', ' KiB', ' MiB', ' GiB', ' TiB'])
+  return scaled(bytes, 1024, [' B', ' KiB', ' MiB', ' GiB', ' TiB', ' PiB'])
 }
 
 function scaled(amount: number, base: number, units: readonly string[]): string {

@@ -1,7 +1,9 @@
 import { inspect } from 'node:util'
 import { VggError } from './error.js'
+import { availableMainMemory } from './main-memory.js'
 import { finite, integer, nonNegative, oneOf, readOptions, seed, unexpected, withDefault } from './options.js'
 import { fillNormal } from './random.js'
+import { bytesText } from './table.js'
 
 /** Element type of a tensor. Images are [n, h, w, c] in uint8 and [n, c, h, w] in float32. */
 export type DType = 'float32' | 'uint8' | 'int32'
@@ -39,9 +41,9 @@ function allocate<D extends DType>(dtype: D, shape: readonly number[]): ArrayOf[
     return new arrays[dtype](count) as ArrayOf[D]
   } catch (cause) {
     const bytes = count * arrays[dtype].BYTES_PER_ELEMENT
-    throw new VggError('OUT_OF_MEMORY', `A ${dtype} tensor of shape ${shapeText(shape)} takes ${bytes} bytes`, {
-      cause,
-    })
+    const takes = `A ${dtype} tensor of shape ${shapeText(shape)} takes ${bytes} bytes (${bytesText(bytes)})`
+    const message = `${takes}, which cannot be allocated; ${bytesText(availableMainMemory())} are available: use fewer images at a time`
+    throw new VggError('OUT_OF_MEMORY', message, { cause })
   }
 }
 
@@ -64,10 +66,11 @@ export function otherDtype(what: string, name: string, { dtype, shape }: Tensor,
   return new VggError('INVALID_ARGUMENT', `Expected ${what} for ${name} but received ${received}; ${cure}`)
 }
 
-const detached = (shape: readonly number[]): VggError =>
+/** Creates the error for a tensor or images whose memory was taken away. */
+export const detached = (shape: readonly number[]): VggError =>
   new VggError(
     'INVALID_ARGUMENT',
-    `Expected an array with its memory for the tensor of shape ${shapeText(shape)} but received one whose buffer was detached or resized (transferred to a worker?)`,
+    `Expected an array with its memory for the shape ${shapeText(shape)} but received one whose buffer was detached or resized: transfer a copy to a worker, array.slice()`,
   )
 
 /** The elements of a tensor, without a copy, synchronously. Internal: programs use `data()`. */

@@ -96,7 +96,7 @@ export async function meanOf(data: Dataset): Promise<number[]> {
 
 function noImageRead(unreadable: readonly SkippedImage[]): VggError {
   const [first] = unreadable
-  const found = first ? `none of ${unreadable.length} could be read: ${first.name}: ${first.reason}` : 'there is none'
+  const found = `none of ${unreadable.length} could be read: ${first?.name}: ${first?.reason}`
   return new VggError('FILE_FORMAT', `Expected images for the statistics but ${found}`)
 }
 

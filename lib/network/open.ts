@@ -1,5 +1,5 @@
 import { VggError } from '../error.js'
-import { checkedLayers, type Layer, parameterCount } from '../layer.js'
+import { checkedLayers, type Layer } from '../layer.js'
 import {
   arrayOf,
   boolean,
@@ -20,6 +20,7 @@ import { cudaLocations } from '../platform/cuda/locations.js'
 import { tuningInForce } from '../platform/kept-tuning.js'
 import { type CpuTuning, type NativeNetwork, native } from '../platform/native.js'
 import type { Precision } from '../platform/native-description.js'
+import { parameterBytes, parametersTooLarge, withParameterSizes } from './parameter-memory.js'
 
 /** Device of a network: the CPU, an NVIDIA GPU, or `auto`: the GPU if there is one, otherwise the CPU. */
 export type Device = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`
@@ -180,16 +181,13 @@ export async function openNative(
   run: Checked<typeof runChecks>,
   scheme: Initialisation,
 ): Promise<Pick<NetworkParts, 'native' | 'run'>> {
-  const parameterBytes = 4 * parameterCount(layers)
-  if (run.memoryLimit > 0 && parameterBytes > run.memoryLimit) {
-    const message = `The parameters take ${parameterBytes} bytes, more than the memoryLimit of ${run.memoryLimit}`
-    throw new VggError('OUT_OF_MEMORY', message)
-  }
+  if (run.memoryLimit > 0 && parameterBytes(layers) > run.memoryLimit)
+    throw parametersTooLarge(layers, `memoryLimit is ${run.memoryLimit} bytes`)
   prepareDevice(run.device)
   const network = await native()
     .Network.create({ layers, ...run })
     .catch((error) => {
-      throw withDeviceCure(error, run.device)
+      throw withParameterSizes(withDeviceCure(error, run.device), layers)
     })
   try {
     if (scheme !== 'none') await network.initialise({ scheme, seed: run.seed })

@@ -7,7 +7,6 @@ import { VggError } from '../error.js'
 import { makeFolder, writeAtomically } from '../files/atomic-file.js'
 import type { RunOptions } from '../network/open.js'
 import { isObject } from '../options.js'
-import { commandText } from '../platform/package.js'
 import type { VGG } from '../vgg/vgg.js'
 import type { RunDescription } from './description.js'
 import { type PlanName, type PlanStage, stagesOf } from './plan.js'
@@ -39,13 +38,6 @@ export async function exists(file: string): Promise<boolean> {
     () => true,
     () => false,
   )
-}
-
-/** @throws INVALID_ARGUMENT if the folder holds a run */
-export async function checkNew(folder: string): Promise<void> {
-  if (!(await exists(runFiles(folder).description))) return
-  const message = `Expected a new folder for the run but ${folder} holds one; \`${commandText(['train', '--resume', folder])}\` continues it`
-  throw new VggError('INVALID_ARGUMENT', message)
 }
 
 const sections = ['data', 'photographs', 'model', 'start', 'training', 'checkpoints', 'device'] as const
@@ -111,14 +103,6 @@ export async function readRunFile(folder: string): Promise<RunFile> {
 export function trainingsOf(folder: string, { plan, description }: RunFile): PlanStage[] {
   if (plan === undefined) return [{ name: '.', description }]
   return stagesOf(plan, description, (name) => runFiles(path.join(folder, name)).model)
-}
-
-/** The first folder of runs/1, runs/2, ... that does not exist. */
-export async function freeFolder(): Promise<string> {
-  for (let number = 1; ; number++) {
-    const folder = path.join('runs', String(number))
-    if (!(await exists(folder))) return folder
-  }
 }
 
 /** A model of a run and the path of its file. */

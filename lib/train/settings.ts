@@ -153,14 +153,13 @@ function frozenIn(net: Network, names: readonly string[]): string[] {
 /** The network checks height and width itself. */
 function checkFit(net: Network, data: Dataset, name: string): void {
   const { channels, classes } = instanceOf(Network)(net, 'net')
-  if (data.count < 1)
-    throw new VggError('INVALID_ARGUMENT', `Expected at least one image for ${name} but received none`)
   if (data.channels !== channels) {
     const message = `Expected images with ${channels} channels for ${name} but they are ${imageText(data)}`
     throw new VggError('SHAPE_MISMATCH', message)
   }
   if (data.classNames.length > classes) {
-    const message = `Expected at most ${classes} classes for ${name} but it has ${data.classNames.length}`
+    const found = data.classNames.length
+    const message = `Expected at most ${classes} classes for ${name} but it has ${found}: create the network with classes: ${found}, or use replaceHead(net, { classes: ${found} })`
     throw new VggError('SHAPE_MISMATCH', message)
   }
 }

@@ -3,6 +3,7 @@ import type { SmallestSide } from '../data/images/crop.js'
 import { checkedLayers, type Layer, mostOutputs } from '../layer.js'
 import { checkClassNames } from '../network/arguments.js'
 import { type Initialisation, initialisation, type RunOptions } from '../network/open.js'
+import { checkMainMemory } from '../network/parameter-memory.js'
 import {
   arrayOf,
   type Check,
@@ -119,6 +120,8 @@ export const preprocessing: Check<Preprocessing> = (value, name) => {
 }
 
 const size = integer(1, 2 ** 20)
+/** Many more than a layer may have, so that the error for them says what memory they take. */
+const outputs = integer(1)
 
 const imageSize: Check<[number, number]> = (value, name) => {
   if (!Array.isArray(value)) return [size(value, name), size(value, name)]
@@ -147,7 +150,7 @@ export const modelTable = {
     flag: '--variant <name>',
     help: 'A, A-LRN, B, C, D, E, or VGG11, VGG13, VGG16, VGG19, ... (default: A)',
   },
-  classes: { check: size, flag: '--classes <n>', help: 'outputs of the last layer' },
+  classes: { check: outputs, flag: '--classes <n>', help: 'outputs of the last layer' },
   channels: {
     check: withDefault(size, 3),
     flag: '--channels <n>',
@@ -159,7 +162,7 @@ export const modelTable = {
     help: 'side of the images, or HEIGHTxWIDTH, at least 32',
   },
   dropout: { check: withDefault(fraction, 0.5), flag: '--dropout <p>', help: 'dropout probability of fc6 and fc7' },
-  headWidth: { check: withDefault(size, 4096), flag: '--head-width <n>', help: 'outputs of fc6 and fc7' },
+  headWidth: { check: withDefault(outputs, 4096), flag: '--head-width <n>', help: 'outputs of fc6 and fc7' },
   width: {
     check: withDefault(positive, 1),
     flag: '--width <factor>',
@@ -264,5 +267,6 @@ export function vggLayers(configuration: VggConfiguration): readonly Layer[] {
     { kind: 'linear', name: 'fc7', outputs: headWidth, window: [1, 1], relu: 'relu7', dropout },
     { kind: 'linear', name: 'fc8', outputs: classes, window: [1, 1] },
   ]
+  if (Math.max(classes, headWidth) > mostOutputs) checkMainMemory(layers)
   return checkedLayers(layers, 'layers')
 }

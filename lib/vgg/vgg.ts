@@ -8,7 +8,7 @@ import {
   type RunOptions,
   runChecks,
 } from '../network/open.js'
-import { arrayOf, integer, readOptions, text, unexpected, withDefault } from '../options.js'
+import { arrayOf, readOptions, text, unexpected, withDefault } from '../options.js'
 import {
   configurationOf,
   modelChecks,
@@ -96,7 +96,7 @@ export interface HeadOptions extends RunOptions {
 }
 
 const headChecks = {
-  classes: integer(1, 2 ** 20),
+  classes: modelChecks.classes,
   classNames: withDefault(arrayOf(text), []),
   initialisation,
 }

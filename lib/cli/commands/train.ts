@@ -2,7 +2,8 @@ import type { Command } from 'commander'
 import { preflightLines } from '../../check/preflight-report.js'
 import { VggError } from '../../error.js'
 import { commandText, packageVersion, shellText } from '../../platform/package.js'
-import { checkNew, freeFolder, type RunFile, readRunFile, runFiles, trainingsOf } from '../../run/folder.js'
+import { type RunFile, readRunFile, runFiles, trainingsOf } from '../../run/folder.js'
+import { checkNew, freeFolder } from '../../run/new-folder.js'
 import { createRun, runAll } from '../../run/run.js'
 import { callTable } from '../../train/settings.js'
 import { addConfigFlag } from '../flags/config.js'
@@ -65,9 +66,10 @@ interface Run {
 
 async function newRun(data: string | undefined, flags: TrainFlags): Promise<Run> {
   const folder = flags.out ?? (await freeFolder())
-  await checkNew(folder)
+  const asked = descriptionOf(data, flags)
+  await checkNew(folder, asked)
   checkPlan(flags)
-  const { description, sources } = await prepareRun(descriptionOf(data, flags))
+  const { description, sources } = await prepareRun(asked)
   const file: RunFile = { format: 1, vggnet: packageVersion(), plan: flags.plan, description }
   const [first] = trainingsOf(folder, file)
   if (flags.check && first) await checkBefore({ description: first.description, sources }, flags.json === true)
