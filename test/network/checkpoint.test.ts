@@ -166,8 +166,8 @@ describe('load refuses', () => {
 
   it('a folder, and an invalid path', async () => {
     await expect(load(folder)).rejects.toMatchObject({
-      code: 'FILE_FORMAT',
-      message: expect.stringMatching(/is not a file: give a model file, or the folder of a run/),
+      code: 'FILE_NOT_FOUND',
+      message: `Expected a model, or the folder of a run or of checkpoints, but ${folder} has no model that can be used`,
     })
     await expect(load(3 as never)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     await expect(load('a\0b')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import pc from 'picocolors'
+import { load } from '../../checkpoint/checkpoint.js'
 import { withClasses } from '../../data/derived.js'
 import { evaluationSide } from '../../data/images/crop.js'
 import { VggError } from '../../error.js'
@@ -7,7 +8,6 @@ import { type Evaluation, evaluateParts } from '../../evaluate/evaluate.js'
 import type { Metrics } from '../../evaluate/metrics.js'
 import { checkImageOptions, datasetsFor } from '../../run/datasets.js'
 import type { DataDescription, RunDescription } from '../../run/description.js'
-import { loadModel } from '../../run/folder.js'
 import { type PartName, type ScoredImages, scoredImages } from '../../run/scored-images.js'
 import { type Column, countedText, countText, tableLines } from '../../table.js'
 import { deviceLine, percent } from '../../train/log.js'
@@ -80,7 +80,7 @@ async function runEvaluate(model: string, data: string | undefined, flags: Flags
   const asked = given({ data: dataGiven(data, flags), classNames, emptyClasses, part })
   const chosen = await scoredImages({ model, ...asked })
   const photographs = readingFor(flags, chosen)
-  const net = await loadModel(model, { ...deviceOptions(flags), ...given({ threads: flags.threads }) })
+  const net = await load(model, { ...deviceOptions(flags), ...given({ threads: flags.threads }) })
   try {
     const datasets = datasetsFor(chosen.sources, { photographs, background: chosen.run?.background ?? 0 }, net)
     const scored = chosen.parts.flatMap((name) => datasets[name] ?? []).map((one) => withClasses(one, net.classNames))
