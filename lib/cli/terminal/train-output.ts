@@ -3,7 +3,7 @@ import pc from 'picocolors'
 import { commandText } from '../../platform/package.js'
 import type { Datasets } from '../../run/datasets.js'
 import type { PlanHooks } from '../../run/run.js'
-import { countText } from '../../table.js'
+import { countText, printable } from '../../table.js'
 import type { TrainReport } from '../../train/events.js'
 import { deviceLine, progressOn, reportLine } from '../../train/log.js'
 import type { VGG } from '../../vgg/vgg.js'
@@ -52,7 +52,7 @@ function textOutput(folder: string): RunOutput {
         console.log(startLines(net, data))
         if (resumed) console.log(`resuming after step ${resumed.step}, ${resumed.epochsDone} epochs done`)
       },
-      onNotice: (text) => console.error(text),
+      onNotice: (text) => console.error(printable(text)),
       ...progress.callbacks,
     },
     pause: () => progress.end(),
