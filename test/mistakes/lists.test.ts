@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { readList } from '../../lib/index.js'
+import { gzipSync } from 'node:zlib'
+import { readCifar, readList } from '../../lib/index.js'
 import { newFolder } from '../setup/folder.js'
 import { type ProgramMistake, programMistakes } from './mistake.js'
 
@@ -51,4 +52,25 @@ programMistakes('a list of images', [
     'package.json is there from the present folder',
     `move the list to ${process.cwd()}`,
   ),
+])
+
+programMistakes('files that are cut off, or folders', [
+  {
+    name: 'a folder as a list',
+    make: () => readList(newFolder()),
+    code: 'FILE_FORMAT',
+    problem: ['it is a folder'],
+    cure: ['Expected a file'],
+  },
+  {
+    name: 'a gzip file without its end',
+    make: () => {
+      const file = path.join(newFolder(), 'images.gz')
+      writeFileSync(file, gzipSync(Buffer.alloc(5000, 'abc')).subarray(0, -9))
+      return readCifar(file)
+    },
+    code: 'FILE_FORMAT',
+    problem: ['images.gz', 'unpacking it failed'],
+    cure: ['copy or download it again'],
+  },
 ])
