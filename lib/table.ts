@@ -65,7 +65,8 @@ export function rowText(columns: readonly Column[], cells: readonly string[], wi
     const cell = shortened(cells[index] ?? '', width)
     return columns[index]?.align === 'left' ? cell.padEnd(width) : cell.padStart(width)
   })
-  return padded.join(' '.repeat(gap)).trimEnd() + (widths.length < columns.length ? ' \u2026' : '')
+  const row = padded.join(' '.repeat(gap))
+  return widths.length < columns.length ? `${row} \u2026` : row.trimEnd()
 }
 
 /**
