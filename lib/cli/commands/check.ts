@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { preflightLines } from '../../check/preflight-report.js'
 import { columnsOf } from '../../table.js'
 import { addConfigFlag } from '../flags/config.js'
-import { number } from '../flags/flags.js'
+import { number, typedPath } from '../flags/flags.js'
 import { addDescriptionFlags, type DescriptionFlags, descriptionOf } from '../flags/train-flags.js'
 import { preflightRun, prepareRun, refuseFatal } from '../terminal/preflight.js'
 
@@ -23,7 +23,7 @@ export function addCheck(program: Command): void {
   const command = program
     .command('check')
     .description('check memory, images, activations and gradients before a training')
-    .argument('[data]', 'a folder or a list of images, as for train')
+    .argument('[data]', 'a folder or a list of images, as for train', typedPath)
     .option('--limit <n>', 'most images to open; more are sampled', number, 2000)
     .option('--json', 'one JSON object')
   addConfigFlag(addDescriptionFlags(command))
