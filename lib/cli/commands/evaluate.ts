@@ -9,7 +9,7 @@ import type { Metrics } from '../../evaluate/metrics.js'
 import { checkImageOptions, datasetsFor } from '../../run/datasets.js'
 import type { DataDescription, RunDescription } from '../../run/description.js'
 import { type PartName, type ScoredImages, scoredImages } from '../../run/scored-images.js'
-import { type Column, countedText, countText, tableLines } from '../../table.js'
+import { type Column, columnsOf, countedText, countText, tableLines, wrapped } from '../../table.js'
 import { deviceLine, percent } from '../../train/log.js'
 import type { VGG } from '../../vgg/vgg.js'
 import { addDataFlags, type DataFlags, dataOf, readingOf } from '../flags/data-flags.js'
@@ -89,7 +89,8 @@ async function runEvaluate(model: string, data: string | undefined, flags: Flags
     if (flags.json) console.log(JSON.stringify({ protocol, ...trainedOnJson(chosen), ...found }))
     else {
       const trainedOn = trainedOnLines(chosen, found.count + found.unreadable.length)
-      console.log([deviceLine(net), protocol, ...trainedOn, '', ...lines(found)].join('\n'))
+      const head = [deviceLine(net), protocol, ...trainedOn].flatMap((text) => wrapped(text, columnsOf(process.stdout)))
+      console.log([...head, '', ...lines(found)].join('\n'))
     }
     if (flags.onUnreadable !== 'skip') checkRead(found)
   } finally {
@@ -154,8 +155,11 @@ function lines(found: Evaluation): string[] {
   const more = unreadable.length - failed.length
   if (more > 0) failed.push(`not read: ${countText(more)} more, which --json lists`)
   if (count === 0) return failed
-  return [pc.bold(sums), ...failed, '', ...tableLines(classColumns, classRows(found)), ...confusionLines(found)]
+  return [pc.bold(sums), ...failed, '', ...table(classColumns, classRows(found)), ...confusionLines(found)]
 }
+
+const table = (columns: readonly Column[], rows: string[][]): string[] =>
+  tableLines(columns, rows, columnsOf(process.stdout))
 
 const left = (title: string): Column => ({ title, align: 'left' })
 const right = (title: string): Column => ({ title, align: 'right' })
@@ -176,5 +180,5 @@ function confusionLines({ perClass, confusion }: Metrics): string[] {
   if (perClass.length > widest) return []
   const columns = [left('true \\ predicted'), ...perClass.map(({ name }) => right(name))]
   const rows = confusion.map((row, index) => [perClass[index]?.name ?? '', ...row.map(String)])
-  return ['', ...tableLines(columns, rows)]
+  return ['', ...table(columns, rows)]
 }
