@@ -7,8 +7,10 @@ import { VggError } from '../error.js'
 import { makeFolder, writeAtomically } from '../files/atomic-file.js'
 import type { RunOptions } from '../network/open.js'
 import { isObject } from '../options.js'
+import { otherFormat } from '../platform/package.js'
 import type { VGG } from '../vgg/vgg.js'
 import type { RunDescription } from './description.js'
+import { noRun } from './no-run.js'
 import { type PlanName, type PlanStage, stagesOf } from './plan.js'
 
 /** Paths of the files in the folder of a run. */
@@ -71,7 +73,7 @@ function encodeRunFile({ description, ...file }: RunFile): string {
 
 function decodeRunFile(read: unknown): RunFile {
   if (!isObject(read) || !isObject(read.description)) throw new Error('it describes no run')
-  if (read.format !== 1) throw new Error(`it has the format ${read.format}, which needs another vggnet`)
+  if (read.format !== 1) throw new Error(otherFormat('format 1', read.format, read.vggnet))
   checkSections(read.description)
   const { rates: rateFactors, ...others } = read.description
   return withoutIgnored({ ...read, description: { ...others, rateFactors } } as unknown as RunFile)
@@ -90,7 +92,7 @@ export async function readRunFile(folder: string): Promise<RunFile> {
   try {
     text = await readFile(file, 'utf8')
   } catch (cause) {
-    throw new VggError('FILE_NOT_FOUND', `There is no run in ${folder}: ${file} is missing`, { cause })
+    throw await noRun(folder, cause)
   }
   try {
     return decodeRunFile(JSON.parse(text))

@@ -103,7 +103,7 @@ describe('images in a folder', () => {
     const checked = await vggnet(['check', ...checkedWords])
     expect(checked).toMatchObject({
       code: 1,
-      stderr: '',
+      stderr: expect.stringMatching(/FILE_FORMAT: .*3\.png cannot be read/),
       stdout: expect.stringMatching(/error .*3\.png cannot be read/),
     })
     const strict = await vggnet([...words, '--out', at('strict')])

@@ -197,7 +197,7 @@ describe('load refuses', () => {
     [
       'a later version',
       () => changed(({ metadata }) => ({ metadata: { ...metadata, version: '3' } })),
-      /Expected version 1 or 2 .* found 3/,
+      /Expected version 1 or 2 .*, which vggnet \S+ reads, but found 3: install a newer vggnet/,
     ],
     [
       'no description',

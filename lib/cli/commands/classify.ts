@@ -6,7 +6,15 @@ import { type ClassProbability, classifyEach } from '../../evaluate/classify.js'
 import { integer } from '../../options.js'
 import { deviceLine, percent } from '../../train/log.js'
 import { addDecodingFlags, type DecodingFlags, decodingOf } from '../flags/data-flags.js'
-import { addDeviceFlags, addThreadsFlag, type DeviceFlags, deviceOptions, given, number } from '../flags/flags.js'
+import {
+  addDeviceFlags,
+  addThreadsFlag,
+  type DeviceFlags,
+  deviceOptions,
+  given,
+  number,
+  typedPath,
+} from '../flags/flags.js'
 import { failureText } from '../terminal/exit.js'
 
 const examples = `
@@ -32,7 +40,7 @@ export function addClassify(program: Command): void {
   const command = program
     .command('classify')
     .description('classify images with a saved model')
-    .argument('<model>', 'a saved model, or the folder of a run or of checkpoints (its best model)')
+    .argument('<model>', 'a saved model, or the folder of a run or of checkpoints (its best model)', typedPath)
     .argument('<image...>', 'image files: PNG, JPEG, WebP, GIF, AVIF, TIFF; SVG with --formats svg')
     .option('--top <k>', 'number of most probable classes to print', number, 1)
   addThreadsFlag(addDecodingFlags(addDeviceFlags(command, 'auto')))

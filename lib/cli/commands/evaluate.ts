@@ -13,7 +13,15 @@ import { type Column, countedText, countText, tableLines } from '../../table.js'
 import { deviceLine, percent } from '../../train/log.js'
 import type { VGG } from '../../vgg/vgg.js'
 import { addDataFlags, type DataFlags, dataOf, readingOf } from '../flags/data-flags.js'
-import { addDeviceFlags, addThreadsFlag, type DeviceFlags, deviceOptions, given, number } from '../flags/flags.js'
+import {
+  addDeviceFlags,
+  addThreadsFlag,
+  type DeviceFlags,
+  deviceOptions,
+  given,
+  number,
+  typedPath,
+} from '../flags/flags.js'
 
 const examples = `
 Without DATA, a run is evaluated on the validation images of its own data;
@@ -48,8 +56,8 @@ export function addEvaluate(program: Command): void {
   const command = program
     .command('evaluate')
     .description('evaluate a model on labelled images: accuracy, loss, per-class results')
-    .argument('<model>', 'a saved model, or the folder of a run (its best model)')
-    .argument('[data]', "a folder or a list of images, as for train (default: the run's own data)")
+    .argument('<model>', 'a saved model, or the folder of a run (its best model)', typedPath)
+    .argument('[data]', "a folder or a list of images, as for train (default: the run's own data)", typedPath)
   addDataFlags(command, { onUnreadable: 'skip, and exit code 1', emptyClasses: 'skip' }).addOption(
     new Option('--part <name>', 'part of the data to evaluate (default: validation)').choices([
       'training',

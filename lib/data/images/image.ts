@@ -1,4 +1,5 @@
 import { VggError } from '../../error.js'
+import { notFound } from '../../files/not-found.js'
 import { type Check, integer, readOptions, unexpected } from '../../options.js'
 import { type CropBox, type CropSpec, centreCropBox, cropOptionsFrom, type PixelSize } from './crop.js'
 import { decodeCrop, encodedBytes, openImage } from './decode.js'
@@ -116,7 +117,7 @@ async function named<T>(name: string, read: () => Promise<T>): Promise<T> {
 /** Adds the name of the image to an error of decode.ts, whose message is the bare reason. */
 export function namedFault(error: unknown, name: string): unknown {
   if (!(error instanceof VggError)) return error
-  if (error.code === 'FILE_NOT_FOUND') return new VggError(error.code, `No file at ${name}`, { cause: error })
+  if (error.code === 'FILE_NOT_FOUND') return notFound(`No file at ${name}`, name, error)
   if (error.code !== 'FILE_FORMAT') return error
   return new VggError(error.code, `Expected an image for ${name} but ${error.message}`, { cause: error })
 }
