@@ -33,7 +33,7 @@ export type ErrorCode =
  * - `STATE`: a call out of order, such as `backward` without `forward(x, { training: true })`
  * - `NOT_FINITE`: a loss, gradient or score is NaN or infinite; the message names the first such layer or the image, and
  *   nothing was changed
- * - `OUT_OF_MEMORY`: the message names the bytes and the largest batch that fits
+ * - `OUT_OF_MEMORY`: the message names the bytes, what is available, and the largest batch that fits or the largest parameter
  * - `DEVICE_UNAVAILABLE`: the requested device cannot be used; the message lists what was tried and how to fix it
  * - `DEVICE_LOST`: the GPU stopped working in this process; all later calls on it fail, and the process must be restarted
  * - `UNSUPPORTED_PLATFORM`: not Linux x64 with glibc 2.34 or later, or not Node 20.17 or later

@@ -258,7 +258,8 @@ export const oneOf =
 export const arrayOf =
   <T>(check: Check<T>): Check<T[]> =>
   (value, name) => {
-    if (!Array.isArray(value)) throw unexpected('an array', name, value)
+    const cure = typeof value === 'string' ? `write ['${shorten(value)}']` : undefined
+    if (!Array.isArray(value)) throw unexpected('an array', name, value, cure)
     return Array.from(value, (element, index) => check(element, `${name}[${index}]`))
   }
 

@@ -50,22 +50,43 @@ export function printable(name: string, most = Number.POSITIVE_INFINITY): string
 }
 
 const gap = 2
-/** Width below which the texts of a column are not shortened. */
-const leastText = 12
+/** Widths below which the texts of a column, and its title, are not shortened. */
+const [leastText, leastTitle] = [12, 6]
 
-/** Widths of the columns that fit: texts are shortened first, then the last columns are left out. */
-function fittingWidths(columns: readonly Column[], wanted: readonly number[], width: number): number[] {
-  const widths = [...wanted]
+/**
+ * Widths of the columns of a table in lines of at most `width` characters: texts and titles are shortened first, then the last
+ * columns are left out.
+ */
+export function columnWidths(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  width: number,
+): number[] {
+  const cells = columns.map((_, index) => Math.max(0, ...rows.map((row) => row[index]?.length ?? 0)))
+  const widths = columns.map(({ title }, index) => Math.max(title.length, cells[index] ?? 0))
+  const least = columns.map(({ align }, index) =>
+    align === 'left' ? leastText : Math.max(leastTitle, cells[index] ?? 0),
+  )
   const total = (): number => widths.reduce((sum, one) => sum + one + gap, -gap)
   while (total() > width) {
-    const texts = widths.map((one, index) => (columns[index]?.align === 'left' ? one : 0))
-    const widest = Math.max(...texts)
-    if (widest <= leastText) break
-    widths[texts.indexOf(widest)] = widest - 1
+    const reducible = widths.map((one, index) => (one > (least[index] ?? 0) ? one : 0))
+    const widest = Math.max(...reducible)
+    if (widest === 0) break
+    widths[reducible.indexOf(widest)] = widest - 1
   }
   // the ellipsis for the columns that are left out takes two characters
   if (total() > width) while (widths.length > 1 && total() + 2 > width) widths.pop()
   return widths
+}
+
+/** A row of a table. @param widths widths of the columns that fit */
+export function rowText(columns: readonly Column[], cells: readonly string[], widths: readonly number[]): string {
+  const padded = widths.map((width, index) => {
+    const cell = shortened(cells[index] ?? '', width)
+    return columns[index]?.align === 'left' ? cell.padEnd(width) : cell.padStart(width)
+  })
+  const row = padded.join(' '.repeat(gap))
+  return widths.length < columns.length ? `${row} \u2026` : row.trimEnd()
 }
 
 /**
@@ -77,19 +98,8 @@ export function tableLines(
   rows: readonly (readonly string[])[],
   width = Number.POSITIVE_INFINITY,
 ): string[] {
-  const wanted = columns.map(({ title }, index) =>
-    Math.max(title.length, ...rows.map((row) => row[index]?.length ?? 0)),
-  )
-  const widths = fittingWidths(columns, wanted, width)
-  const more = widths.length < columns.length ? ' \u2026' : ''
-  const line = (cells: readonly string[]): string =>
-    widths
-      .map((width, index) => {
-        const cell = shortened(cells[index] ?? '', width)
-        return columns[index]?.align === 'left' ? cell.padEnd(width) : cell.padStart(width)
-      })
-      .join(' '.repeat(gap))
-      .trimEnd() + more
+  const widths = columnWidths(columns, rows, width)
+  const line = (cells: readonly string[]): string => rowText(columns, cells, widths)
   const rule = widths.map((width) => '-'.repeat(width)).join(' '.repeat(gap))
   return [line(columns.map(({ title }) => title)), rule, ...rows.map(line)]
 }

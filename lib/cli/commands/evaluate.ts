@@ -9,7 +9,7 @@ import type { Metrics } from '../../evaluate/metrics.js'
 import { checkImageOptions, datasetsFor } from '../../run/datasets.js'
 import type { DataDescription, RunDescription } from '../../run/description.js'
 import { type PartName, type ScoredImages, scoredImages } from '../../run/scored-images.js'
-import { type Column, columnsOf, countedText, countText, printable, tableLines } from '../../table.js'
+import { type Column, columnsOf, countedText, countText, printable, tableLines, wrapped } from '../../table.js'
 import { deviceLine, percent } from '../../train/log.js'
 import type { VGG } from '../../vgg/vgg.js'
 import { addDataFlags, type DataFlags, dataOf, readingOf } from '../flags/data-flags.js'
@@ -89,7 +89,8 @@ async function runEvaluate(model: string, data: string | undefined, flags: Flags
     if (flags.json) console.log(JSON.stringify({ protocol, ...trainedOnJson(chosen), ...found }))
     else {
       const trainedOn = trainedOnLines(chosen, found.count + found.unreadable.length)
-      console.log([deviceLine(net), protocol, ...trainedOn, '', ...lines(found)].join('\n'))
+      const head = [deviceLine(net), protocol, ...trainedOn].flatMap((text) => wrapped(text, columnsOf(process.stdout)))
+      console.log([...head, '', ...lines(found)].join('\n'))
     }
     if (flags.onUnreadable !== 'skip') checkRead(found)
   } finally {
@@ -150,7 +151,6 @@ const longest = { file: 200, class: 40, column: 16 } as const
 
 function lines(found: Evaluation): string[] {
   const { count, top1, top5, loss, unreadable, perClass } = found
-  const width = columnsOf(process.stdout)
   // with five classes or fewer it is always 100 %
   const five = perClass.length > 5 ? `, top-5 ${percent(top5)}` : ''
   const sums = `${count} images: top-1 ${percent(top1)}${five}, loss ${loss.toFixed(4)}`
@@ -160,14 +160,11 @@ function lines(found: Evaluation): string[] {
   const more = unreadable.length - failed.length
   if (more > 0) failed.push(`not read: ${countText(more)} more, which --json lists`)
   if (count === 0) return failed
-  return [
-    pc.bold(sums),
-    ...failed,
-    '',
-    ...tableLines(classColumns, classRows(found), width),
-    ...confusionLines(found, width),
-  ]
+  return [pc.bold(sums), ...failed, '', ...table(classColumns, classRows(found)), ...confusionLines(found)]
 }
+
+const table = (columns: readonly Column[], rows: string[][]): string[] =>
+  tableLines(columns, rows, columnsOf(process.stdout))
 
 const left = (title: string): Column => ({ title, align: 'left' })
 const right = (title: string): Column => ({ title, align: 'right' })
@@ -185,12 +182,12 @@ function classRows({ perClass, confusion }: Metrics): string[][] {
   })
 }
 
-function confusionLines({ perClass, confusion }: Metrics, width: number): string[] {
+function confusionLines({ perClass, confusion }: Metrics): string[] {
   if (perClass.length > widest) return []
   const columns = [left('true \\ predicted'), ...perClass.map(({ name }) => right(printable(name, longest.column)))]
   const rows = confusion.map((row, index) => [
     printable(perClass[index]?.name ?? '', longest.class),
     ...row.map(String),
   ])
-  return ['', ...tableLines(columns, rows, width)]
+  return ['', ...table(columns, rows)]
 }
