@@ -1,9 +1,11 @@
+import { stripVTControlCharacters } from 'node:util'
 import type { Command } from 'commander'
 import pc from 'picocolors'
 import { load } from '../../checkpoint/checkpoint.js'
 import { VggError } from '../../error.js'
 import { type ClassProbability, classifyEach } from '../../evaluate/classify.js'
 import { integer } from '../../options.js'
+import { columnsOf } from '../../table.js'
 import { deviceLine, percent } from '../../train/log.js'
 import { addDecodingFlags, type DecodingFlags, decodingOf } from '../flags/data-flags.js'
 import {
@@ -16,6 +18,7 @@ import {
   typedPath,
 } from '../flags/flags.js'
 import { failureText } from '../terminal/exit.js'
+import { printText } from '../terminal/sections.js'
 
 const examples = `
 Each image is rescaled to the scale of the training (the paper's S, the middle
@@ -51,7 +54,7 @@ export function addClassify(program: Command): void {
 
 async function runClassify(model: string, files: string[], flags: Flags): Promise<void> {
   const net = await load(model, { ...deviceOptions(flags), ...given({ threads: flags.threads }) })
-  if (process.stderr.isTTY && !flags.json) console.error(pc.dim(deviceLine(net)))
+  if (process.stderr.isTTY && !flags.json) printText(pc.dim(deviceLine(net)), process.stderr)
   try {
     const top = integer(1, net.classes)(flags.top, '--top')
     const answers = await classifyEach(net, files, { top, ...decodingOf(flags) })
@@ -79,13 +82,14 @@ function jsonOf({ file, answer }: Result) {
 
 function textLines(results: readonly Result[]): string[] {
   const width = Math.max(...results.map(({ file }) => file.length))
-  return results.flatMap(({ file, answer }) =>
-    answer instanceof VggError ? [] : [`${file.padEnd(width)}  ${answersText(answer)}`],
-  )
+  return results.flatMap(({ file, answer }) => {
+    if (answer instanceof VggError) return []
+    const texts = answersTexts(answer)
+    const whole = [file.padEnd(width), ...texts].join('  ')
+    const fits = stripVTControlCharacters(whole).length <= columnsOf(process.stdout)
+    return fits ? [whole] : [file, ...texts.map((text) => `  ${text}`)]
+  })
 }
 
-function answersText(answers: readonly ClassProbability[]): string {
-  return answers
-    .map((answer, rank) => `${rank === 0 ? pc.bold(answer.class) : answer.class} ${percent(answer.probability)}`)
-    .join('  ')
-}
+const answersTexts = (answers: readonly ClassProbability[]): string[] =>
+  answers.map((answer, rank) => `${rank === 0 ? pc.bold(answer.class) : answer.class} ${percent(answer.probability)}`)
