@@ -29,6 +29,26 @@ export function shortened(text: string, width: number): string {
   return `${kept.trimEnd()}\u2026`
 }
 
+/** Control characters except tab, with which a file name could change a terminal, and bidirectional overrides. */
+const control = /[^\P{Cc}\t]|[\u202a-\u202e\u2066-\u2069]/gu
+
+function escaped(character: string): string {
+  const code = character.charCodeAt(0).toString(16)
+  return code.length > 2 ? `\\u${code}` : `\\x${code.padStart(2, '0')}`
+}
+
+/**
+ * A name, such as that of a file or a class, as it can be printed in one line: control characters become `\x1b`.
+ * @param most length from which it is cut in the middle, since the ends of paths differ. Default: it is not cut
+ */
+export function printable(name: string, most = Number.POSITIVE_INFINITY): string {
+  const plain = name.replaceAll(control, escaped)
+  if (plain.length <= most) return plain
+  const characters = Array.from(plain)
+  const start = characters.slice(0, Math.ceil((most - 1) / 2)).join('')
+  return `${start}\u2026${characters.slice(-Math.floor((most - 1) / 2)).join('')}`
+}
+
 const gap = 2
 /** Widths below which the texts of a column, and its title, are not shortened. */
 const [leastText, leastTitle] = [12, 6]

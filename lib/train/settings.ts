@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type Dataset, datasetCheck, imageText } from '../data/dataset.js'
+import { checkLoading } from '../data/loader.js'
 import { VggError } from '../error.js'
 import { layersWithParameters, parameterCount } from '../layer.js'
 import { microBatchFor } from '../network/fitting-batch.js'
@@ -122,6 +123,7 @@ export function settingsFrom(net: Network, data: Dataset, options: TrainOptions)
     throw new VggError('INVALID_ARGUMENT', message)
   }
   checkFit(net, datasetCheck(data, 'data'), 'data')
+  checkLoading(data, read)
   if (validation !== undefined) checkFit(net, validation, 'validation')
   const names = Object.keys(trainChecks) as (keyof typeof trainChecks)[]
   const values = Object.fromEntries(names.map((name) => [name, read[name]])) as Checked<typeof trainChecks>
@@ -154,7 +156,7 @@ function frozenIn(net: Network, names: readonly string[]): string[] {
 function checkFit(net: Network, data: Dataset, name: string): void {
   const { channels, classes } = instanceOf(Network)(net, 'net')
   if (data.channels !== channels) {
-    const message = `Expected images with ${channels} channels for ${name} but they are ${imageText(data)}`
+    const message = `Expected images with ${channels} channels for ${name} but they are ${imageText(data)}: create the network with channels: ${data.channels}, or convert the images`
     throw new VggError('SHAPE_MISMATCH', message)
   }
   if (data.classNames.length > classes) {

@@ -5,7 +5,7 @@ import { load } from '../../checkpoint/checkpoint.js'
 import { VggError } from '../../error.js'
 import { type ClassProbability, classifyEach } from '../../evaluate/classify.js'
 import { integer } from '../../options.js'
-import { columnsOf } from '../../table.js'
+import { columnsOf, printable } from '../../table.js'
 import { deviceLine, percent } from '../../train/log.js'
 import { addDecodingFlags, type DecodingFlags, decodingOf } from '../flags/data-flags.js'
 import {
@@ -80,16 +80,23 @@ function jsonOf({ file, answer }: Result) {
   return { file, error: { code: answer.code, message: answer.message } }
 }
 
+/** Longest names, in characters. --json has them whole. */
+const longest = { file: 100, class: 40 } as const
+
 function textLines(results: readonly Result[]): string[] {
-  const width = Math.max(...results.map(({ file }) => file.length))
-  return results.flatMap(({ file, answer }) => {
+  const names = results.map(({ file }) => printable(file, longest.file))
+  const width = names.reduce((most, name) => Math.max(most, name.length), 0)
+  return results.flatMap(({ answer }, index) => {
     if (answer instanceof VggError) return []
-    const texts = answersTexts(answer)
-    const whole = [file.padEnd(width), ...texts].join('  ')
-    const fits = stripVTControlCharacters(whole).length <= columnsOf(process.stdout)
-    return fits ? [whole] : [file, ...texts.map((text) => `  ${text}`)]
+    const texts = answerTexts(answer)
+    const line = [names[index]?.padEnd(width), ...texts].join('  ')
+    const fits = stripVTControlCharacters(line).length <= columnsOf(process.stdout)
+    return fits ? [line] : [names[index] ?? '', ...texts.map((text) => `  ${text}`)]
   })
 }
 
-const answersTexts = (answers: readonly ClassProbability[]): string[] =>
-  answers.map((answer, rank) => `${rank === 0 ? pc.bold(answer.class) : answer.class} ${percent(answer.probability)}`)
+const answerTexts = (answers: readonly ClassProbability[]): string[] =>
+  answers.map(({ class: name, probability }, rank) => {
+    const text = printable(name, longest.class)
+    return `${rank === 0 ? pc.bold(text) : text} ${percent(probability)}`
+  })

@@ -3,7 +3,7 @@ import pc from 'picocolors'
 import { commandText } from '../../platform/package.js'
 import type { Datasets } from '../../run/datasets.js'
 import type { PlanHooks } from '../../run/run.js'
-import { countText } from '../../table.js'
+import { countText, printable } from '../../table.js'
 import type { TrainReport } from '../../train/events.js'
 import { deviceLine, progressOn, reportLine } from '../../train/log.js'
 import type { VGG } from '../../vgg/vgg.js'
@@ -54,7 +54,7 @@ function textOutput(folder: string): RunOutput {
         printText(deviceLine(net))
         if (resumed) console.log(`resuming after step ${resumed.step}, ${resumed.epochsDone} epochs done`)
       },
-      onNotice: (text) => printText(text, process.stderr),
+      onNotice: (text) => printText(printable(text), process.stderr),
       ...progress.callbacks,
     },
     pause: () => progress.end(),
