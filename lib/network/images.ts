@@ -86,7 +86,8 @@ function shapeCure(shape: readonly number[], dtype: ImageDtype, channels: number
 function notTensor(images: unknown, name: string, channels: number): VggError {
   const isFloat = images instanceof Float32Array
   if (!isFloat && !(images instanceof Uint8Array)) {
-    const cure = typeof images === 'string' ? 'readImage(path, ...) reads the pixels of a file' : undefined
+    const cure =
+      typeof images === 'string' ? 'classify(net, path) takes a file, and readImage returns its pixels' : undefined
     return unexpected('a Tensor', name, images, cure)
   }
   const shape = isFloat ? `[n, ${channels}, height, width]` : `[n, height, width, ${channels}]`

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { arrayDataset, Tensor, train, VGG } from '../../lib/index.js'
+import { arrayDataset, classify, Tensor, train, VGG } from '../../lib/index.js'
 import { programMistakes } from './mistake.js'
 import { floats, grey, options, rate, untyped } from './small-net.js'
 
@@ -97,6 +97,13 @@ programMistakes('shapes', [
     cure: ['Tensor.from(Uint8Array.from(await x.data()), [2, 32, 32, 3])'],
   },
   {
+    name: 'float32 images with channels last to classify',
+    make: () => classify(net, floats(1, 32, 32, 3)),
+    code: 'SHAPE_MISMATCH',
+    problem: ['received shape [1, 32, 32, 3]', 'channels last'],
+    cure: ['Tensor.from(Uint8Array.from(await x.data()), [1, 32, 32, 3])'],
+  },
+  {
     name: 'uint8 images with channels first',
     make: () => net.forward(Tensor.zeros([2, 3, 32, 32], { dtype: 'uint8' })),
     code: 'SHAPE_MISMATCH',
@@ -137,6 +144,13 @@ programMistakes('shapes', [
     code: 'INVALID_ARGUMENT',
     problem: ['a Tensor for images', 'Uint8Array(3072)'],
     cure: ['Tensor.from(x, [n, height, width, 3])'],
+  },
+  {
+    name: 'the path of an image',
+    make: () => net.forward(untyped('cat.jpg')),
+    code: 'INVALID_ARGUMENT',
+    problem: ['a Tensor for images', "'cat.jpg' (string)"],
+    cure: ['classify(net, path)'],
   },
   {
     name: 'a tensor of another element type',
