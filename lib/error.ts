@@ -1,3 +1,5 @@
+import { printable } from './table.js'
+
 /** Code of an error, which is stable across versions, so that programs can rely on it. */
 export type ErrorCode =
   | 'INVALID_ARGUMENT'
@@ -50,10 +52,16 @@ export class VggError extends Error {
   readonly code: ErrorCode
 
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
-    super(message, options)
+    super(printableLines(code, message), options)
     this.name = 'VggError'
     this.code = code
   }
+}
+
+/** A message without control characters, which names of files may have. Messages about files are one line. */
+function printableLines(code: ErrorCode, message: string): string {
+  const lines = code.startsWith('FILE_') ? [message] : message.split('\n')
+  return lines.map((line) => printable(line)).join('\n')
 }
 
 /** Throws ABORTED if the signal was aborted. @param doing name of the activity, for the message */

@@ -144,6 +144,8 @@ async function recorded(
     const report = await train(net, data.training, {
       ...description.training,
       ...recordedIn('run', description),
+      // image files are mirrored by their dataset
+      flip: description.flip === true && data.training.readAugmented === undefined,
       ...(data.validation && { validation: data.validation }),
       ...(state && { resume: state }),
       ...(hooks.differences && { differences: hooks.differences }),

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type Dataset, datasetCheck, imageText } from '../data/dataset.js'
+import { checkLoading } from '../data/loader.js'
 import { VggError } from '../error.js'
 import { layersWithParameters, parameterCount } from '../layer.js'
 import { microBatchFor } from '../network/fitting-batch.js'
@@ -122,6 +123,7 @@ export function settingsFrom(net: Network, data: Dataset, options: TrainOptions)
     throw new VggError('INVALID_ARGUMENT', message)
   }
   checkFit(net, datasetCheck(data, 'data'), 'data')
+  checkLoading(data, read)
   if (validation !== undefined) checkFit(net, validation, 'validation')
   const names = Object.keys(trainChecks) as (keyof typeof trainChecks)[]
   const values = Object.fromEntries(names.map((name) => [name, read[name]])) as Checked<typeof trainChecks>
