@@ -204,13 +204,13 @@ export const trainTable = {
     check: rateFactors,
     section: 'run',
     flag: '--rate-factors <factors>',
-    help: 'multipliers of the learning rate by layer: fc8=10,fc7=2',
+    help: 'multipliers of the learning rate by layer: fc8=10,fc7=2 (default: 1 each)',
   },
   freeze: {
     check: withDefault(arrayOf(text), []),
     section: 'run',
     flag: '--freeze <layers>',
-    help: 'layers or blocks that do not learn: conv1_1,conv2',
+    help: 'layers or blocks that do not learn: conv1_1,conv2 (default: none)',
   },
   onNotFinite: {
     check: withDefault<NotFinite>(notFinite, 'stop'),

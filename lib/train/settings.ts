@@ -156,7 +156,7 @@ function frozenIn(net: Network, names: readonly string[]): string[] {
 function checkFit(net: Network, data: Dataset, name: string): void {
   const { channels, classes } = instanceOf(Network)(net, 'net')
   if (data.channels !== channels) {
-    const message = `Expected images with ${channels} channels for ${name} but they are ${imageText(data)}`
+    const message = `Expected images with ${channels} channels for ${name} but they are ${imageText(data)}: create the network with channels: ${data.channels}, or convert the images`
     throw new VggError('SHAPE_MISMATCH', message)
   }
   if (data.classNames.length > classes) {

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { preflightLines } from '../../check/preflight-report.js'
+import { columnsOf } from '../../table.js'
 import { addConfigFlag } from '../flags/config.js'
 import { number, typedPath } from '../flags/flags.js'
 import { addDescriptionFlags, type DescriptionFlags, descriptionOf } from '../flags/train-flags.js'
@@ -30,7 +31,9 @@ export function addCheck(program: Command): void {
     .action(async (data: string | undefined, flags: Flags) => {
       const description = descriptionOf(data, flags)
       const report = await preflightRun(await prepareRun(description), flags.limit)
-      console.log(flags.json ? JSON.stringify(report, null, 2) : preflightLines(report).join('\n'))
+      console.log(
+        flags.json ? JSON.stringify(report, null, 2) : preflightLines(report, columnsOf(process.stdout)).join('\n'),
+      )
       refuseFatal(report, '')
     })
 }

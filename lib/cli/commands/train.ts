@@ -5,6 +5,7 @@ import { commandText, packageVersion, shellText } from '../../platform/package.j
 import { type RunFile, readRunFile, runFiles, trainingsOf } from '../../run/folder.js'
 import { checkNew, freeFolder } from '../../run/new-folder.js'
 import { createRun, runAll } from '../../run/run.js'
+import { columnsOf } from '../../table.js'
 import { callTable } from '../../train/settings.js'
 import { addConfigFlag } from '../flags/config.js'
 import { file as absolute } from '../flags/flags.js'
@@ -97,6 +98,6 @@ const imagesOpened = 200
 
 async function checkBefore(prepared: PreparedRun, quiet: boolean): Promise<void> {
   const report = await preflightRun(prepared, imagesOpened)
-  if (!quiet) console.log(`${preflightLines(report).join('\n')}\n`)
+  if (!quiet) console.log(`${preflightLines(report, columnsOf(process.stdout)).join('\n')}\n`)
   refuseFatal(report, ' (--no-check trains anyway)')
 }

@@ -85,7 +85,10 @@ function addRunFlags(command: Command): Command {
   command
     .optionsGroup('Run:')
     .addOption(
-      new Option('--plan <name>', 'training plan of the paper (Sect. 3.1)').choices(['paper', 'paper-transplant']),
+      new Option('--plan <name>', 'training plan of the paper, Sect. 3.1 (default: none)').choices([
+        'paper',
+        'paper-transplant',
+      ]),
     )
     .option('--out <folder>', 'folder of the run (default: the first of runs/1, runs/2, ... that is free)', typedPath)
     .option('--resume <folder>', 'continue the run in this folder, with its own options', typedPath)

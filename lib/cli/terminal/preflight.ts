@@ -6,6 +6,7 @@ import { checkImageOptions, datasetsFor } from '../../run/datasets.js'
 import type { RunDescription } from '../../run/description.js'
 import { findSources, type Sources } from '../../run/sources.js'
 import { fitted, openNetwork, withStartModel } from '../../run/start.js'
+import { printable } from '../../table.js'
 import { waitingOn } from './progress.js'
 
 /** A run's description, complete with the values computed from its images, and the images. */
@@ -84,7 +85,7 @@ export async function preflightRun(
 function strict(report: PreflightReport): PreflightReport {
   const [first] = report.files.unreadable
   if (first === undefined) return report
-  const text = `${first.name} cannot be read: ${first.reason}; use --on-unreadable skip to skip such images`
+  const text = `${printable(first.name, 200)} cannot be read: ${first.reason}; use --on-unreadable skip to skip such images`
   return { ...report, fatal: [text, ...report.fatal], code: 'FILE_FORMAT' }
 }
 
