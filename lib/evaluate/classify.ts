@@ -61,6 +61,9 @@ type Answer = ClassProbability[] | VggError
 /** Encoded images computed at a time: enough to keep a processor busy, and few enough for little memory. */
 const batch = 16
 
+/** Images decoded at once: libuv's threads, unless UV_THREADPOOL_SIZE asks for more. It bounds the memory. */
+const lanes = 4
+
 /** Classifies images as {@link classify} does, and continues after an image that fails. */
 export async function classifyEach(
   net: VGG,
@@ -120,17 +123,16 @@ async function answersOfEncoded(
   const size = sizeOf(net)
   const side = net.preprocessing?.smallestSide
   const options = { ...decoding, ...(side !== undefined && { smallestSide: evaluationSide(side) }) }
-  const read = await Promise.all(
-    encoded.map(({ source, name }) => readNamed(source, name, size, options).catch(errorOfImage)),
-  )
+  const read: (Uint8Array | VggError)[] = []
+  const left = encoded.entries()
+  const lane = async (): Promise<void> => {
+    for (const [position, { source, name }] of left)
+      read[position] = await readNamed(source, name, size, options).catch(errorOfImage)
+  }
+  await Promise.all(Array.from({ length: lanes }, lane))
   const pixels = read.filter((one) => one instanceof Uint8Array)
   const names = encoded.filter((_, position) => read[position] instanceof Uint8Array).map(({ name }) => name)
-  const images = Tensor.from(new Uint8Array(Buffer.concat(pixels)), [
-    pixels.length,
-    size.height,
-    size.width,
-    size.channels,
-  ])
+  const images = Tensor.from(Buffer.concat(pixels), [pixels.length, size.height, size.width, size.channels])
   const answers = pixels.length === 0 ? [] : await answersOf(net, images, top, (row) => names[row] ?? '')
   return read.map((one) => (one instanceof VggError ? one : (answers.shift() ?? [])))
 }
