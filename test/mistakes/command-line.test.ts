@@ -25,8 +25,8 @@ commandMistakes('flags', [
     words: ['check', 'photos', '--flip=no'],
     status: 2,
     code: 'INVALID_ARGUMENT',
-    problem: ["option '--no-flip' takes no value", "'no'"],
-    cure: ['give --no-flip alone'],
+    problem: ["option '--flip' takes no value", "'no'"],
+    cure: ['give --flip alone, or leave it out'],
   },
   {
     name: 'a word where a number is expected',
