@@ -10,7 +10,7 @@ import { train } from '../train/trainer.js'
 import type { TrainingState } from '../train/training-state.js'
 import type { VGG } from '../vgg/vgg.js'
 import { type Datasets, datasetsFor } from './datasets.js'
-import type { RunDescription } from './description.js'
+import { complete, type RunDescription } from './description.js'
 import { checkNew, exists, type RunFile, runFiles, trainingsOf, writeRunFile } from './folder.js'
 import type { PlanStage } from './plan.js'
 import { type OpenedTraining, openRecords } from './records.js'
@@ -52,9 +52,9 @@ export interface PlanHooks extends RunHooks {
  */
 export async function createRun(folder: string, file: RunFile, found?: Sources): Promise<RunFile> {
   await checkNew(folder)
-  const { description } = file
+  const description = complete(file.description)
   const sources = description.start.from === undefined ? undefined : (found ?? (await findSources(description)))
-  const written = sources ? { ...file, description: await withStartModel(description, sources) } : file
+  const written = { ...file, description: sources ? await withStartModel(description, sources) : description }
   await writeRunFile(folder, written)
   return written
 }

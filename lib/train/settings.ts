@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type Dataset, datasetCheck, imageText } from '../data/dataset.js'
 import { VggError } from '../error.js'
-import { layersWithParameters, parameterCount } from '../layer.js'
+import { type Layer, layersWithParameters, parameterCount } from '../layer.js'
 import { microBatchFor } from '../network/fitting-batch.js'
 import { Network } from '../network/network.js'
 import {
@@ -28,7 +28,7 @@ import {
   type RecordedTrainOptions,
   trainChecks,
 } from './options.js'
-import { scheduleCheck } from './schedule.js'
+import { scheduleFor } from './schedule.js'
 import { stateCheck, type TrainingState } from './training-state.js'
 
 /** Options of `train`. Defaults are those of the paper, section 3.1; for a resumed training, the recorded options. */
@@ -108,12 +108,7 @@ function merged(options: TrainOptions): TrainOptions {
 export function settingsFrom(net: Network, data: Dataset, options: TrainOptions): Settings {
   const read = readOptions(merged(options), 'train options', checks)
   const { validation, checkpoint, onNotFinite } = read
-  const schedule = read.schedule ?? scheduleCheck(validation === undefined ? 'constant' : 'plateau', 'schedule')
-  if (schedule.kind === 'plateau' && validation === undefined) {
-    const message =
-      "Expected validation data for the schedule 'plateau', which follows their accuracy, but received none"
-    throw new VggError('INVALID_ARGUMENT', message)
-  }
+  const schedule = scheduleFor(read.schedule, validation)
   if (typeof onNotFinite === 'object' && checkpoint === undefined) {
     const message = "Expected the option checkpoint for onNotFinite 'back', which goes back to one, but received none"
     throw new VggError('INVALID_ARGUMENT', message)
@@ -122,7 +117,7 @@ export function settingsFrom(net: Network, data: Dataset, options: TrainOptions)
   if (validation !== undefined) checkFit(net, validation, 'validation')
   const names = Object.keys(trainChecks) as (keyof typeof trainChecks)[]
   const values = Object.fromEntries(names.map((name) => [name, read[name]])) as Checked<typeof trainChecks>
-  const layers = { rateFactors: factorsByLayer(net, read.rateFactors), freeze: frozenIn(net, read.freeze) }
+  const layers = namedLayers(net.layers, read, net.frozen)
   const microBatch = microBatchOf(net, data, read.batch, read.microBatch)
   return { ...read, recorded: { ...values, ...layers, microBatch, schedule } }
 }
@@ -137,19 +132,32 @@ function microBatchOf(net: Network, data: Dataset, batch: number, asked: number 
   return microBatchFor(batch, { layers, device, precision, deterministic, exact: run.exact, imageSize, held })
 }
 
+/**
+ * The options by layer with each name replaced by its layers.
+ * @param frozen layers that are frozen already
+ * @throws INVALID_ARGUMENT for an unknown name, with the likely one, and where no layer is left to learn
+ */
+export function namedLayers(
+  layers: readonly Layer[],
+  { rateFactors, freeze }: Required<Pick<RecordedTrainOptions, 'rateFactors' | 'freeze'>>,
+  frozen: readonly string[] = [],
+): Pick<RecordedOptions, 'rateFactors' | 'freeze'> {
+  return { rateFactors: factorsByLayer(layers, rateFactors), freeze: frozenIn(layers, frozen, freeze) }
+}
+
 /** Where several names apply to a layer, that of the fewest layers decides. */
-function factorsByLayer(net: Network, factors: Readonly<Record<string, number>>): Record<string, number> {
+function factorsByLayer(layers: readonly Layer[], factors: Readonly<Record<string, number>>): Record<string, number> {
   const groups = Object.entries(factors).map(([name, factor]) => {
-    return { factor, layers: layersNamed(net, name, 'rateFactors') }
+    return { factor, layers: layersNamed(layers, name, 'rateFactors (--rate-factors)') }
   })
   groups.sort((a, b) => b.layers.length - a.layers.length)
   return Object.fromEntries(groups.flatMap(({ factor, layers }) => layers.map((layer) => [layer, factor])))
 }
 
-function frozenIn(net: Network, names: readonly string[]): string[] {
-  const frozen = new Set([...net.frozen, ...names.flatMap((name) => layersNamed(net, name, 'freeze'))])
-  const all = layersWithParameters(net.layers)
-  if (frozen.size === all.length) throw unexpected('at least one layer left to learn', 'freeze', [...frozen])
+function frozenIn(layers: readonly Layer[], before: readonly string[], names: readonly string[]): string[] {
+  const frozen = new Set([...before, ...names.flatMap((name) => layersNamed(layers, name, 'freeze (--freeze)'))])
+  const all = layersWithParameters(layers)
+  if (frozen.size === all.length) throw unexpected('at least one layer left to learn', 'freeze (--freeze)', [...frozen])
   return all.filter((name) => frozen.has(name))
 }
 
@@ -172,11 +180,11 @@ function checkFit(net: Network, data: Dataset, name: string): void {
  * The layers of a name: a layer, a block ('conv3'), all 'convolutions', or the 'head' (linear layers).
  * @throws INVALID_ARGUMENT for an unknown name, with the likely one
  */
-export function layersNamed(net: Network, name: string, option: string): string[] {
-  const known = layersWithParameters(net.layers)
+function layersNamed(layers: readonly Layer[], name: string, option: string): string[] {
+  const known = layersWithParameters(layers)
   if (known.includes(name)) return [name]
   const ofKind = { convolutions: 'convolution', head: 'linear' }[name]
-  const kinds = new Map(net.layers.map((layer) => ['name' in layer ? layer.name : '', layer.kind]))
+  const kinds = new Map(layers.map((layer) => ['name' in layer ? layer.name : '', layer.kind]))
   const found = known.filter((layer) => layer.startsWith(`${name}_`) || kinds.get(layer) === ofKind)
   if (found.length > 0) return found
   const blocks = new Set(known.filter((layer) => layer.includes('_')).map((layer) => layer.replace(/_.*/, '')))

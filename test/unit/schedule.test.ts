@@ -62,9 +62,9 @@ describe('as an option', () => {
   test.each([
     ['plateu', /did you mean 'plateau'/],
     [{ kind: 'plateau', patiense: 3 }, /did you mean 'patience'/],
-    [{ kind: 'plateau', patience: 0 }, /integer of at least 1 for patience/],
-    [{ kind: 'constant', every: 3 }, /schedule constant/],
-    [{ kind: 'step', divisor: -1 }, /above 0 for divisor/],
+    [{ kind: 'plateau', patience: 0 }, /integer of at least 1 for schedule \(plateau\).patience/],
+    [{ kind: 'constant', every: 3 }, /Expected no key for schedule \(constant\) but received 'every'/],
+    [{ kind: 'step', divisor: -1 }, /above 0 for schedule \(step\).divisor/],
     [3, /schedule/],
     [{}, /schedule.kind/],
   ])('%j is refused by name', (option, message) => {

@@ -1,6 +1,10 @@
 import type { Command } from 'commander'
+import { preflightChecks } from '../../check/preflight.js'
 import { preflightLines } from '../../check/preflight-report.js'
+import { packageVersion } from '../../platform/package.js'
+import { checkOptions } from '../../run/checks.js'
 import { addConfigFlag } from '../flags/config.js'
+import { number } from '../flags/flags.js'
 import { addDescriptionFlags, type DescriptionFlags, descriptionOf } from '../flags/train-flags.js'
 import { preflightRun, prepareRun } from '../terminal/preflight.js'
 
@@ -13,6 +17,9 @@ Examples:
   $ vggnet check photos --variant D
   $ vggnet check photos --variant D --batch 64 --image-size 128 --json`
 
+/** Checked here, before any image is read. */
+const limit = (value: string): number => preflightChecks.limit(number(value), '--limit')
+
 type Flags = DescriptionFlags & { limit: number; json?: true }
 
 /** Adds `vggnet check`: checks a training before it begins. */
@@ -21,13 +28,16 @@ export function addCheck(program: Command): void {
     .command('check')
     .description('check memory, images, activations and gradients before a training')
     .argument('[data]', 'a folder or a list of images, as for train')
-    .option('--limit <n>', 'most images to open; more are sampled', Number, 2000)
+    .option('--limit <n>', 'most images to open; more are sampled', limit, preflightChecks.limit.fallback)
     .option('--json', 'one JSON object')
   addConfigFlag(addDescriptionFlags(command))
     .addHelpText('after', examples)
     .action(async (data: string | undefined, flags: Flags) => {
-      const description = descriptionOf(data, flags)
-      const report = await preflightRun(await prepareRun(description), flags.limit)
+      const described = descriptionOf(data, flags)
+      await checkOptions({ format: 1, vggnet: packageVersion(), description: described })
+      // a check writes nothing, so it decodes the images themselves
+      const { cache: _, ...photographs } = described.photographs
+      const report = await preflightRun(await prepareRun({ ...described, photographs }), flags.limit)
       console.log(flags.json ? JSON.stringify(report, null, 2) : preflightLines(report).join('\n'))
       if (report.fatal.length > 0) process.exitCode = 1
     })

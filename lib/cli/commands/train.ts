@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { preflightLines } from '../../check/preflight-report.js'
 import { VggError } from '../../error.js'
 import { packageVersion } from '../../platform/package.js'
+import { checkOptions } from '../../run/checks.js'
 import { checkNew, freeFolder, type RunFile, readRunFile, runFiles, trainingsOf } from '../../run/folder.js'
 import { createRun, runAll } from '../../run/run.js'
 import { callTable } from '../../train/settings.js'
@@ -67,8 +68,15 @@ async function newRun(data: string | undefined, flags: TrainFlags): Promise<Run>
   const folder = flags.out ?? (await freeFolder())
   await checkNew(folder)
   checkPlan(flags)
-  const { description, sources } = await prepareRun(descriptionOf(data, flags))
-  const file: RunFile = { format: 1, vggnet: packageVersion(), plan: flags.plan, description }
+  const asked: RunFile = {
+    format: 1,
+    vggnet: packageVersion(),
+    plan: flags.plan,
+    description: descriptionOf(data, flags),
+  }
+  await checkOptions(asked)
+  const { description, sources } = await prepareRun(asked.description)
+  const file = { ...asked, description }
   const [first] = trainingsOf(folder, file)
   if (flags.check && first) await checkBefore({ description: first.description, sources }, flags.json === true)
   return { folder, file: await createRun(folder, file, sources), sources }

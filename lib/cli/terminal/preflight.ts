@@ -1,10 +1,10 @@
 import { preflight } from '../../check/preflight.js'
 import type { PreflightReport } from '../../check/preflight-report.js'
-import { checkImageOptions, datasetsFor } from '../../run/datasets.js'
+import { checkSources } from '../../run/checks.js'
+import { datasetsFor } from '../../run/datasets.js'
 import type { RunDescription } from '../../run/description.js'
 import { findSources, type Sources } from '../../run/sources.js'
 import { fitted, openNetwork, withStartModel } from '../../run/start.js'
-import { layersNamed } from '../../train/settings.js'
 import { waitingOn } from './progress.js'
 
 /** A run's description, complete with the values computed from its images, and the images. */
@@ -16,8 +16,8 @@ export interface PreparedRun {
 /** Finds the images, and completes the description by their mean and colours, or by the model that the run starts from. */
 export async function prepareRun(described: RunDescription): Promise<PreparedRun> {
   const sources = await findSources(described)
-  checkImageOptions(described.photographs, sources.kind)
   const asked = await withStartModel(described, sources)
+  checkSources(asked, sources)
   const waiting = waitingOn(process.stderr)
   try {
     const onProgress = (done: number, of: number) => waiting.update('mean and colours of the images:', done, of)
@@ -49,8 +49,6 @@ export async function preflightRun(
   const net = await openNetwork(description, sources)
   const waiting = waitingOn(process.stderr)
   try {
-    for (const name of description.freeze) layersNamed(net, name, '--freeze')
-    for (const name of Object.keys(description.rateFactors)) layersNamed(net, name, '--rate-factors')
     const { training, validation } = datasetsFor(sources, description, net)
     const { start, model } = description
     const { batch, microBatch, epochs, learningRate } = description.training

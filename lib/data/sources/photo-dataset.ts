@@ -56,7 +56,8 @@ function poolThreads(): number {
   return Number.isInteger(asked) && asked > 0 ? Math.min(asked, 1024) : 4
 }
 
-const checks = {
+/** The checks of {@link PhotoOptions}. */
+export const photoChecks = {
   crop: unchecked,
   smallestSide: unchecked,
   channels: withDefault(channelsCheck, 3),
@@ -74,7 +75,7 @@ const checks = {
  * @throws VggError INVALID_ARGUMENT
  */
 export function readPhotoOptions(options: PhotoOptions) {
-  const given = readOptions(options, 'photoDataset options', checks)
+  const given = readOptions(options, 'photoDataset options', photoChecks)
   const { channels, colour } = given
   if (colour !== undefined && channels === 1) throw unexpected('no colour shift of grey images', 'colour', colour)
   const cropOptions = cropOptionsFrom(given)
