@@ -63,3 +63,18 @@ export function throwIfAborted(signal: AbortSignal | undefined, doing: string): 
 
 /** Message of an error; for other values, their text. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+/** Does `work`, and then `end` in any case. An error of `end` is thrown only if `work` had none: the first error wins. */
+export async function withEnd<T>(work: () => Promise<T>, end: () => unknown): Promise<T> {
+  let result: T
+  try {
+    result = await work()
+  } catch (error) {
+    await Promise.resolve()
+      .then(end)
+      .catch(() => undefined)
+    throw error
+  }
+  await end()
+  return result
+}

@@ -34,7 +34,7 @@ export { type ImageOptions, type ImageSize, readImage, readImageSize } from './d
 export { type Batch, Loader, type LoaderOptions, type LoaderState } from './data/loader.js'
 export { type ArrayData, arrayDataset } from './data/sources/arrays.js'
 export { type CifarOptions, readCifar } from './data/sources/cifar.js'
-export { type FolderParts, readFolder } from './data/sources/folder.js'
+export { type FolderOptions, type FolderParts, readFolder } from './data/sources/folder.js'
 export { type IdxFiles, idxDataset } from './data/sources/idx.js'
 export {
   datasetFrom,
@@ -63,7 +63,6 @@ export type {
 } from './layer.js'
 export { parameterCount } from './layer.js'
 export type {
-  Augment,
   BackwardOptions,
   ForwardOptions,
   Labels,
@@ -72,6 +71,7 @@ export type {
 } from './network/arguments.js'
 export type { Copied, CopyOptions } from './network/copy.js'
 export { type DescribeOptions, describe } from './network/describe.js'
+export type { Augment } from './network/images.js'
 export { Network } from './network/network.js'
 export type { Device, Initialisation, NetworkOptions, OpenedRun, RunOptions } from './network/open.js'
 export type { Callback } from './options.js'

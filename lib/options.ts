@@ -43,10 +43,18 @@ function isOfAnotherCopy(value: unknown, what: string): boolean {
   return false
 }
 
-/** Creates the error `Expected «what» for «name» but received «value»`. */
-export function unexpected(what: string, name: string, value: unknown): VggError {
+const isPromise = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
+
+/**
+ * Creates the error `Expected «what» for «name» but received «value»; «cure»`. For a promise the cure is to await it.
+ * @param cure what to write instead, where the caller knows it
+ */
+export function unexpected(what: string, name: string, value: unknown, cure?: string): VggError {
   const origin = isOfAnotherCopy(value, what) ? ' of another copy of vggnet' : ''
-  return new VggError('INVALID_ARGUMENT', `Expected ${what} for ${name} but received ${shown(value)}${origin}`)
+  const ending = isPromise(value) ? 'await it first' : cure
+  const message = `Expected ${what} for ${name} but received ${shown(value)}${origin}`
+  return new VggError('INVALID_ARGUMENT', ending === undefined ? message : `${message}; ${ending}`)
 }
 
 // Levenshtein distance; a transposition counts as one change.
@@ -69,6 +77,22 @@ function distance(a: string, b: string): number {
   return last[b.length] ?? 0
 }
 
+/** The words of a name, in lower case: `numClasses` and `num_classes` are num and classes. */
+const wordsOf = (name: string): string[] =>
+  name
+    .replaceAll(/([a-z\d])(?=[A-Z])/g, '$1 ')
+    .toLowerCase()
+    .split(/[^a-z\d]+/)
+    .filter(Boolean)
+
+/** Whether `given` is a known abbreviation (lr) or form (num_classes, batchSize, size) of the camelCase `name`. */
+function isFormOf(name: string, given: string): boolean {
+  const [known, words] = [wordsOf(name), wordsOf(given)]
+  if (known.length > 1 && known.map((word) => word[0]).join('') === given.toLowerCase()) return true
+  const [less, more] = known.length < words.length ? [known, words] : [words, known]
+  return less.length > 0 && less.every((word) => more.includes(word))
+}
+
 /** The name that `misspelt` was probably meant to be; undefined if none is similar. */
 export function likelyMeant(misspelt: string, names: readonly string[]): string | undefined {
   const wanted = misspelt.slice(0, longestShown).toLowerCase()
@@ -76,7 +100,7 @@ export function likelyMeant(misspelt: string, names: readonly string[]): string 
     .map((name) => ({ name, changes: distance(wanted, name.toLowerCase()) }))
     .filter(({ name, changes }) => changes <= Math.max(1, Math.floor(Math.min(name.length, wanted.length) / 3)))
     .sort((a, b) => a.changes - b.changes)
-  return best?.name
+  return best?.name ?? names.find((name) => isFormOf(name, misspelt))
 }
 
 /** Creates the error for an unknown name: `Expected one of ... for «name» but received 'x'; did you mean 'y'?` */
@@ -91,9 +115,13 @@ export function unknownName(received: string, name: string, names: readonly stri
   )
 }
 
-/** Whether a value is an object with fields, not an array or typed array. */
+/** Whether a value is an object with fields, not an array, a typed array or a promise. */
 export const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value)
+  typeof value === 'object' &&
+  value !== null &&
+  !Array.isArray(value) &&
+  !ArrayBuffer.isView(value) &&
+  !isPromise(value)
 
 /**
  * Reads an options object by a table of checks. Unknown keys are refused by name; `undefined` means absent.
@@ -159,7 +187,8 @@ const numberThat =
   (what: string, fits: (value: number) => boolean): Check<number> =>
   (value, name) => {
     if (typeof value === 'number' && fits(value)) return value
-    throw unexpected(what, name, value)
+    const quoted = typeof value === 'string' && value.trim() !== '' && fits(Number(value))
+    throw unexpected(what, name, value, quoted ? `write the number ${Number(value)} without quotes` : undefined)
   }
 
 /** A finite number. */

@@ -1,23 +1,76 @@
+import { stripVTControlCharacters } from 'node:util'
+
 /** A column of a table: its title and alignment. */
 export interface Column {
   title: string
   align: 'left' | 'right'
 }
 
-/** Formats a table as lines: titles, a rule, rows. Cells are plain text without colours. */
-export function tableLines(columns: readonly Column[], rows: readonly (readonly string[])[]): string[] {
-  const widths = columns.map(({ title }, index) =>
+/** Columns of a terminal. A file or a pipe has no limit. */
+export const columnsOf = (stream: NodeJS.WriteStream): number =>
+  stream.isTTY ? stream.columns || 80 : Number.POSITIVE_INFINITY
+
+/** Wraps words at `width`. A longer word, such as a path, gets its own line; a command in backquotes is not broken. */
+export function wrapped(words: string, width: number): string[] {
+  const lines: string[] = []
+  for (const word of words.match(/(?:`[^`]*`|\S)+/g) ?? []) {
+    const last = lines.at(-1)
+    if (last === undefined || stripVTControlCharacters(`${last} ${word}`).length > width) lines.push(word)
+    else lines[lines.length - 1] = `${last} ${word}`
+  }
+  return lines
+}
+
+/** Shortens a text to `width` with an ellipsis, which stands for a whole number rather than for a part of one. */
+export function shortened(text: string, width: number): string {
+  if (text.length <= width) return text
+  const start = text.slice(0, Math.max(0, width - 1))
+  const kept = /[\d.,]/.test(text[start.length] ?? '') ? start.replace(/[\d.,]+$/, '') : start
+  return `${kept.trimEnd()}\u2026`
+}
+
+const gap = 2
+/** Width below which the texts of a column are not shortened. */
+const leastText = 12
+
+/** Widths of the columns that fit: texts are shortened first, then the last columns are left out. */
+function fittingWidths(columns: readonly Column[], wanted: readonly number[], width: number): number[] {
+  const widths = [...wanted]
+  const total = (): number => widths.reduce((sum, one) => sum + one + gap, -gap)
+  while (total() > width) {
+    const texts = widths.map((one, index) => (columns[index]?.align === 'left' ? one : 0))
+    const widest = Math.max(...texts)
+    if (widest <= leastText) break
+    widths[texts.indexOf(widest)] = widest - 1
+  }
+  // the ellipsis for the columns that are left out takes two characters
+  if (total() > width) while (widths.length > 1 && total() + 2 > width) widths.pop()
+  return widths
+}
+
+/**
+ * Formats a table as lines: titles, a rule, rows. Cells are plain text without colours.
+ * @param width most characters of a line; longer ones are shortened with an ellipsis
+ */
+export function tableLines(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  width = Number.POSITIVE_INFINITY,
+): string[] {
+  const wanted = columns.map(({ title }, index) =>
     Math.max(title.length, ...rows.map((row) => row[index]?.length ?? 0)),
   )
+  const widths = fittingWidths(columns, wanted, width)
+  const more = widths.length < columns.length ? ' \u2026' : ''
   const line = (cells: readonly string[]): string =>
-    columns
-      .map(({ align }, index) => {
-        const [cell, width] = [cells[index] ?? '', widths[index] ?? 0]
-        return align === 'left' ? cell.padEnd(width) : cell.padStart(width)
+    widths
+      .map((width, index) => {
+        const cell = shortened(cells[index] ?? '', width)
+        return columns[index]?.align === 'left' ? cell.padEnd(width) : cell.padStart(width)
       })
-      .join('  ')
-      .trimEnd()
-  const rule = widths.map((width) => '-'.repeat(width)).join('  ')
+      .join(' '.repeat(gap))
+      .trimEnd() + more
+  const rule = widths.map((width) => '-'.repeat(width)).join(' '.repeat(gap))
   return [line(columns.map(({ title }) => title)), rule, ...rows.map(line)]
 }
 

@@ -45,14 +45,23 @@ function allocate<D extends DType>(dtype: D, shape: readonly number[]): ArrayOf[
   }
 }
 
-// ArrayBuffer.prototype.detached exists only since Node 21; creating an array on a detached buffer always throws.
-function isDetached(data: ArrayBufferView): boolean {
+/** Whether the buffer of an array was detached; false for a plain array. */
+export function isDetached(data: unknown): boolean {
+  if (!ArrayBuffer.isView(data)) return false
+  // ArrayBuffer.prototype.detached exists only since Node 21; creating an array on a detached buffer always throws
   try {
     new Uint8Array(data.buffer)
     return false
   } catch {
     return true
   }
+}
+
+/** Creates the error for a tensor of another element type, with the call that converts it to `into`. */
+export function otherDtype(what: string, name: string, { dtype, shape }: Tensor, into: DType): VggError {
+  const received = `${dtype === 'int32' ? 'an' : 'a'} ${dtype} tensor of shape ${shapeText(shape)}`
+  const cure = `use Tensor.from(${arrays[into].name}.from(await x.data()), ${shapeText(shape)})`
+  return new VggError('INVALID_ARGUMENT', `Expected ${what} for ${name} but received ${received}; ${cure}`)
 }
 
 const detached = (shape: readonly number[]): VggError =>
@@ -191,7 +200,7 @@ export class Tensor<D extends DType = DType> {
    */
   async softmax(): Promise<Tensor<'float32'>> {
     const values = this.#open()
-    if (this.dtype !== 'float32') throw unexpected('a float32 tensor', 'softmax', this)
+    if (this.dtype !== 'float32') throw otherDtype('a float32 tensor', 'softmax', this, 'float32')
     if (this.shape.length === 0) throw this.#rankError('at least one axis', 'softmax')
     const [images, classes, ...map] = this.shape.length === 1 ? [1, ...this.shape] : this.shape
     const result = allocate('float32', this.shape)

@@ -17,6 +17,7 @@ export {
   type DecodingOptions,
   datasetFrom,
   type EncodedOptions,
+  type FolderOptions,
   type FolderParts,
   type IdxFiles,
   type ImageBatch,

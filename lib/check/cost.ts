@@ -3,6 +3,7 @@ import { type Batch, Loader } from '../data/loader.js'
 import { throwIfAborted, VggError } from '../error.js'
 import { describe } from '../network/describe.js'
 import { fittingBatch, networkNeeds, partOf } from '../network/fitting-batch.js'
+import type { Initialisation } from '../network/open.js'
 import { trainChecks } from '../train/options.js'
 import type { VGG } from '../vgg/vgg.js'
 import type { Finding } from './findings.js'
@@ -23,18 +24,23 @@ export interface MemoryReport {
   readonly findings: readonly Finding[]
 }
 
+/** The training whose memory is computed. */
+interface MemoryOptions {
+  readonly batch: number
+  /** Images computed at once; undefined: the whole batch. */
+  readonly microBatch: number | 'auto' | undefined
+  /** Memory limit of the network in bytes; undefined: none. */
+  readonly memoryLimit: number | undefined
+  /** Initialisation of the weights; undefined for trained weights. */
+  readonly initialisation: Initialisation | undefined
+}
+
 const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`
 
-/**
- * Computes the memory that training needs, and the largest batch that fits.
- * @param asked micro-batch of the training; undefined: the whole batch
- * @param memoryLimit memory limit of the network in bytes; undefined: none
- */
+/** Computes the memory that training needs, and the largest batch that fits. */
 export function memoryFor(
   net: VGG,
-  batch: number,
-  asked: number | 'auto' | undefined,
-  memoryLimit: number | undefined,
+  { batch, microBatch: asked, memoryLimit, initialisation }: MemoryOptions,
 ): MemoryReport {
   const { largestBatch: mostAtOnce } = planFor(net, 1)
   const bytes = planFor(net, Math.min(batch, mostAtOnce)).totalBytes
@@ -42,7 +48,9 @@ export function memoryFor(
   const { batch: largestBatch, available, bytes: least } = fittingBatch(needs)
   const figures = { batch, bytes, available, largestBatch }
   if (largestBatch === 0) {
-    const text = `training on one image needs ${gibibytes(least)}, but ${gibibytes(available)} are available: use a smaller --width, --head-width or --image-size`
+    // the network of trained weights cannot be changed
+    const smaller = initialisation === undefined ? 'model' : '--width, --head-width or --image-size'
+    const text = `training on one image needs ${gibibytes(least)}, but ${gibibytes(available)} are available: use a smaller ${smaller}`
     return { ...figures, microBatch: 0, findings: [{ severity: 'fatal', text }] }
   }
   const microBatch = partOf(batch, largestBatch)

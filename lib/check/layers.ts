@@ -2,6 +2,7 @@ import { throwIfAborted, VggError } from '../error.js'
 import { type Layer, layersWithParameters } from '../layer.js'
 import { describe } from '../network/describe.js'
 import type { Tensor } from '../tensor.js'
+import { rateText } from '../train/log.js'
 import type { VGG } from '../vgg/vgg.js'
 import {
   type AdviceContext,
@@ -252,7 +253,7 @@ export async function gradientsOf(
   for (const layer of layersWithParameters(net.layers)) {
     if (!frozen.has(layer)) layers.push(await gradientOf(net, layer, rate))
   }
-  return { ...start, loss, layers, findings: gradientFindings(layers) }
+  return { ...start, loss, layers, findings: gradientFindings(layers, rate) }
 }
 
 async function lossOf(net: VGG, images: Tensor<'uint8'>, labels: Int32Array): Promise<number | VggError> {
@@ -276,12 +277,17 @@ function namesText(layers: readonly LayerGradient[], state: SignalState): string
   return `${names} (${more.length > 0 ? 'up to ' : ''}${most.toExponential(1)} of the weights per step)`
 }
 
-function gradientFindings(layers: readonly LayerGradient[]): Finding[] {
+/** The power of ten below `rate` with which the first step changes no layer by more than a tenth of its weights. */
+const calmRate = (rate: number, layers: readonly LayerGradient[]): number =>
+  10 ** Math.floor(Math.log10((0.1 * rate) / Math.max(...layers.map(({ step }) => step))))
+
+function gradientFindings(layers: readonly LayerGradient[], rate: number): Finding[] {
   const [exploding, dead, vanishing] = (['exploding', 'dead', 'vanishing'] as const).map((one) =>
     namesText(layers, one),
   )
   const texts = [
-    exploding && `the first step changes ${exploding} by too much: use a lower --learning-rate or another --scale`,
+    exploding &&
+      `the first step changes ${exploding} by too much: use --learning-rate ${rateText(calmRate(rate, layers))}`,
     dead && `no gradient reaches ${dead}`,
     vanishing && `hardly any gradient reaches ${vanishing}`,
   ]

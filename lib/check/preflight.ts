@@ -22,7 +22,7 @@ import { classesOf } from './classes.js'
 import { type MemoryReport, memoryFor, speedOf } from './cost.js'
 import { type DuplicateReport, duplicatesIn, fileContents, type ImageFiles, type PartContents } from './duplicates.js'
 import type { Finding } from './findings.js'
-import { inputOf, type Part, type Reading, readThrough, type UnreadableImage } from './images.js'
+import { inputOf, type Part, type Reading, readThrough, type UnreadableImage, unitScale } from './images.js'
 import { activationsOf, gradientsOf, imagesChecked } from './layers.js'
 import type { FileReport, PreflightOptions, PreflightReport } from './preflight-report.js'
 
@@ -83,7 +83,7 @@ export async function preflight(net: VGG, options: PreflightOptions): Promise<Pr
   checkFit(net, settings.training, settings.trainingFiles, 'training')
   const { validation } = settings
   if (validation) checkFit(net, validation, settings.validationFiles, 'validation')
-  const memory = memoryFor(net, settings.batch, settings.microBatch, settings.memoryLimit)
+  const memory = memoryFor(net, settings)
   const images = await readParts(settings)
   const classes = classesOf(settings.training, validation)
   const duplicates = await duplicatesOf(images, settings)
@@ -176,7 +176,8 @@ async function examineNetwork(net: VGG, settings: Settings, memory: MemoryReport
   const input = inputOf(reading.histograms, net.configuration, initialisation)
   if (memory.largestBatch === 0) return { ...none, input }
   const { images, labels } = await someImages(training, imagesChecked(net, memory.largestBatch), reading, seed)
-  const context = { initialisation, inputDeviation: input.deviation, classes: net.classes }
+  const { deviation: inputDeviation, channels } = input
+  const context = { initialisation, inputDeviation, unitScale: unitScale(channels), classes: net.classes }
   await onProgress?.({ stage: 'activations' })
   const activations = await activationsOf(net, images, context, signal)
   throwIfAborted(signal, 'The check')

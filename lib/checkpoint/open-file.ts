@@ -1,5 +1,6 @@
 import { type FileHandle, open, stat } from 'node:fs/promises'
-import { messageOf, VggError } from '../error.js'
+import { contentText, headBytes } from '../data/images/formats.js'
+import { messageOf, VggError, withEnd } from '../error.js'
 import { systemCode } from '../files/atomic-file.js'
 import { type Parameter, parametersOf } from '../layer.js'
 import { shapeText } from '../tensor.js'
@@ -46,12 +47,11 @@ export interface OpenFile {
  */
 export async function withFile<T>(path: string, use: (file: OpenFile) => Promise<T>): Promise<T> {
   const handle = await opened(path)
+  const read = async (): Promise<T> => use(await readHeader(handle))
   try {
-    return await use(await readHeader(handle))
+    return await withEnd(read, () => handle.close())
   } catch (error) {
     throw named(error, path)
-  } finally {
-    await handle.close()
   }
 }
 
@@ -87,9 +87,10 @@ async function fill(handle: FileHandle, bytes: Uint8Array, position: number): Pr
 
 async function readHeader(handle: FileHandle): Promise<OpenFile> {
   const { size } = await handle.stat()
-  const beginning = new Uint8Array(Math.min(size, lengthBytes))
+  const beginning = new Uint8Array(Math.min(size, headBytes))
   await fill(handle, beginning, 0)
-  const json = new Uint8Array(headerLength(beginning, size))
+  checkContent(beginning)
+  const json = new Uint8Array(headerLength(beginning.subarray(0, lengthBytes), size))
   await fill(handle, json, lengthBytes)
   const start = lengthBytes + json.length
   const contents = parseHeader(json, size - start)
@@ -101,6 +102,15 @@ async function readHeader(handle: FileHandle): Promise<OpenFile> {
   const model = modelFrom(metadata.model)
   const parameters = new Set(checkedParameters(tensors, metadata.version, model))
   return { model, metadata, tensors, parameters, checksums, fill: (bytes, begin) => fill(handle, bytes, start + begin) }
+}
+
+/** Refuses a file that its first bytes show to be something else. @throws FILE_FORMAT with what it is and what to do */
+function checkContent(beginning: Uint8Array): void {
+  // a header of JSON follows the length, which may begin like anything
+  if (beginning[lengthBytes] === '{'.charCodeAt(0)) return
+  const content = contentText(beginning)
+  if (content !== undefined)
+    throw new VggError('FILE_FORMAT', `Expected a model of vggnet (safetensors) but it is ${content}`)
 }
 
 /** The tensors that are parameters, with all tensors checked against the model. @throws FILE_FORMAT */
@@ -155,7 +165,8 @@ function checkTables(tables: readonly Entry[]): void {
 function checkFormat({ format: found }: Readonly<Record<string, string>>): void {
   if (found === format) return
   const other = found === undefined ? 'no format' : `the format '${found}'`
-  throw new VggError('FILE_FORMAT', `Expected a model of vggnet, but the metadata names ${other}`)
+  const cure = 'docs/from-pytorch.md has the script that converts the weights of another program'
+  throw new VggError('FILE_FORMAT', `Expected a model of vggnet, but the metadata names ${other}: ${cure}`)
 }
 
 function checkVersion({ version }: Readonly<Record<string, string>>): void {

@@ -1,4 +1,3 @@
-import { Command } from 'commander'
 import { packageVersion } from '../platform/package.js'
 import { addBench } from './commands/bench.js'
 import { addCheck } from './commands/check.js'
@@ -10,6 +9,7 @@ import { addEvaluate } from './commands/evaluate.js'
 import { addReport } from './commands/report.js'
 import { addTrain } from './commands/train.js'
 import { addTune } from './commands/tune.js'
+import { TerminalCommand } from './flags/command.js'
 import { exitCode, failureText } from './terminal/exit.js'
 
 const commands = [
@@ -33,7 +33,7 @@ NO_COLOR=1 turns colours off. 'vggnet help COMMAND' shows a command's options
 and examples.`
 
 async function parse(): Promise<void> {
-  const program = new Command('vggnet')
+  const program = new TerminalCommand('vggnet')
     .description(
       'VGG networks (Simonyan & Zisserman 2015): describe, check, train, evaluate, classify, report, tune, bench, CUDA',
     )

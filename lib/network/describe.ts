@@ -3,7 +3,7 @@ import { arrayOf, boolean, type Check, integer, readOptions, unexpected, withDef
 import { native } from '../platform/native.js'
 import type { Description } from '../platform/native-description.js'
 import { namesOf } from './arguments.js'
-import { device, prepareDevice, type RunOptions, runChecks } from './open.js'
+import { device, prepareDevice, type RunOptions, runChecks, withDeviceCure } from './open.js'
 
 /** Options of `describe`. */
 export interface DescribeOptions {
@@ -53,5 +53,10 @@ export function describe(options: DescribeOptions): Description {
   }
   const { keep, ...read } = readOptions(options, 'describe options', checks)
   prepareDevice(read.device)
-  return native().describe({ ...read, threads: 0, keep: namesOf(keep, 'keep', tensorNames(read.layers)) })
+  const kept = namesOf(keep, 'keep', tensorNames(read.layers))
+  try {
+    return native().describe({ ...read, threads: 0, keep: kept })
+  } catch (error) {
+    throw withDeviceCure(error, read.device)
+  }
 }

@@ -1,6 +1,7 @@
 import { VggError } from '../error.js'
-import { type Layer, parameterCount } from '../layer.js'
+import { checkedLayers, type Layer, parameterCount } from '../layer.js'
 import {
+  arrayOf,
   boolean,
   type Check,
   type Checked,
@@ -11,6 +12,7 @@ import {
   oneOf,
   optional,
   seed,
+  text,
   unexpected,
   withDefault,
 } from '../options.js'
@@ -85,10 +87,19 @@ export interface NetworkParts {
   readonly name: string
 }
 
+/** Other names of a GPU: 'gpu', 'GPU:1', 'cuda0', 'nvidia'. */
+const gpuName = /^(?:gpu|cuda|nvidia):?(\d{0,3})$/i
+
 export const device: Check<Device> = (value, name) => {
-  if (typeof value === 'string' && /^cuda:\d{1,3}$/.test(value)) return value as Device
-  if (typeof value === 'string') return oneOf('auto', 'cpu', 'cuda', 'cuda:0')(value, name)
-  throw unexpected("'auto', 'cpu', 'cuda' or 'cuda:N'", name, value)
+  if (typeof value !== 'string') throw unexpected("'auto', 'cpu', 'cuda' or 'cuda:N'", name, value)
+  if (/^cuda:\d{1,3}$/.test(value)) return value as Device
+  const [gpu, number] = gpuName.exec(value) ?? []
+  if (gpu === undefined || value === 'cuda') return oneOf('auto', 'cpu', 'cuda', 'cuda:0')(value, name)
+  const meant = number ? `cuda:${number}` : 'cuda'
+  throw new VggError(
+    'INVALID_ARGUMENT',
+    `Expected one of auto, cpu, cuda, cuda:0 for ${name} but received '${value}'; an NVIDIA GPU is '${meant}'`,
+  )
 }
 
 const precisions = ['bf16', 'tf32', 'float32'] as const
@@ -133,6 +144,14 @@ export const initialisation: DefaultCheck<Initialisation> = withDefault<Initiali
   'glorot',
 )
 
+/** The checks of `NetworkOptions`. */
+export const networkChecks = {
+  ...runChecks,
+  layers: checkedLayers,
+  initialisation,
+  classNames: optional(arrayOf(text)),
+}
+
 /**
  * Prepares native code for a device, before a network is opened or planned for it: applies the kept tuning where the
  * device may be the CPU, and passes on the locations of NVIDIA's libraries where it may be a GPU.
@@ -141,6 +160,18 @@ export const initialisation: DefaultCheck<Initialisation> = withDefault<Initiali
 export function prepareDevice(device: string): void {
   if (!device.startsWith('cuda')) tuningInForce()
   if (device !== 'cpu') native().setCudaLocations(cudaLocations())
+}
+
+/**
+ * The error of a named GPU that cannot be used, with what else is missing and what to do; other errors as they are. Its
+ * cause is the error of the backend.
+ */
+export function withDeviceCure(error: unknown, device: string): unknown {
+  if (!(error instanceof VggError) || error.code !== 'DEVICE_UNAVAILABLE' || !device.startsWith('cuda')) return error
+  const { library, noLibrary } = cudaLocations()
+  const also = library === '' && !error.message.includes(noLibrary) ? `; also, ${noLibrary}` : ''
+  const cure = "`npx vggnet doctor` shows what is missing; device: 'cpu' (--device cpu) needs no GPU"
+  return new VggError(error.code, `${error.message}${also}. ${cure}`, { cause: error })
 }
 
 /** Opens a native network and initialises its weights. */
@@ -155,7 +186,11 @@ export async function openNative(
     throw new VggError('OUT_OF_MEMORY', message)
   }
   prepareDevice(run.device)
-  const network = await native().Network.create({ layers, ...run })
+  const network = await native()
+    .Network.create({ layers, ...run })
+    .catch((error) => {
+      throw withDeviceCure(error, run.device)
+    })
   try {
     if (scheme !== 'none') await network.initialise({ scheme, seed: run.seed })
   } catch (error) {

@@ -99,7 +99,7 @@ function apply(file: string): string {
     native().setCpuTuning(kept.tuning)
     return ''
   } catch (error) {
-    if (isMissing(error)) return 'there is none: `vggnet tune` measures this machine'
+    if (isMissing(error)) return 'there is none: `npx vggnet tune` measures this machine'
     return ignored(messageOf(error))
   }
 }

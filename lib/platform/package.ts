@@ -37,3 +37,11 @@ export const packageRoot = (): string => ownPackage().root
 
 /** Returns the version in the package's package.json. @throws NATIVE_LOAD_FAILED if a bundler moved the code out of it */
 export const packageVersion = (): string => ownPackage().version
+
+const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)
+
+/** Words as a POSIX shell reads them. */
+export const shellText = (words: readonly string[]): string => words.map(quoted).join(' ')
+
+/** A command of this package as a user types it: `npx vggnet train --resume 'my runs/1'`. */
+export const commandText = (words: readonly string[]): string => shellText(['npx', 'vggnet', ...words])

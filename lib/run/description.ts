@@ -1,8 +1,8 @@
 import { type ColourShift, colourShiftCheck } from '../data/images/colour.js'
 import type { SmallestSide } from '../data/images/crop.js'
 import { type DecodingOptions, decodingChecks } from '../data/images/formats.js'
+import { folderChecks } from '../data/sources/folder.js'
 import { photoChecks } from '../data/sources/photo-dataset.js'
-import { partChecks } from '../data/sources/photo-list.js'
 import { VggError } from '../error.js'
 import { type RunOptions, runChecks } from '../network/open.js'
 import {
@@ -21,7 +21,7 @@ import {
 import { checkpointTable, checksIn, type RecordedIn, recordedIn } from '../train/options.js'
 import { namedLayers } from '../train/settings.js'
 import { layersOf, type ModelOptions, modelChecks, smallestSideCheck } from '../vgg/configuration.js'
-import type { VariantRow } from '../vgg/variants.js'
+import { type VariantRow, variant } from '../vgg/variants.js'
 
 /** Location of the images of a run. */
 export type DataDescription =
@@ -48,6 +48,8 @@ export interface RunDescription extends RecordedIn<'run'> {
   readonly validation: number
   /** Expected class names, in order. Default: those found. */
   readonly classNames?: readonly string[]
+  /** Action for a class folder without an image, as in `FolderOptions`. Default refuse. */
+  readonly emptyClasses?: 'refuse' | 'skip'
   /** Decoding and cropping of image files, as in `PhotoOptions`. */
   readonly photographs: Readonly<DecodingOptions> & {
     /** Smaller side S after scaling (Sect. 3.1), in pixels. Default: 256/224 of the crop. */
@@ -80,9 +82,9 @@ export interface RunDescription extends RecordedIn<'run'> {
     /** Height and width of the images. Default 224, or the size of the data. */
     readonly imageSize?: readonly [height: number, width: number]
     /** Mean of each channel, which is subtracted. Default: the mean of the training images. */
-    readonly meanRgb?: readonly number[]
+    readonly meanRgb?: number | readonly number[]
     /** Multiplier of each channel after the mean. */
-    readonly scale?: readonly number[]
+    readonly scale?: number | readonly number[]
   }
   /** Model from which weights are taken. Default: none, all weights are random. */
   readonly start: {
@@ -140,7 +142,8 @@ const { classNames: _, preprocessing: __, ...shape } = modelChecks
 export const descriptionChecks = {
   data,
   validation: fraction,
-  classNames: partChecks.classNames,
+  classNames: folderChecks.classNames,
+  emptyClasses: folderChecks.emptyClasses,
   photographs: objectOf({
     ...decodingChecks,
     smallestSide: optional(smallestSideCheck),
@@ -176,9 +179,10 @@ export const descriptionChecks = {
 
 /** Checks that the options of a new network agree, whatever the images; defaults stand for what follows from these. */
 function checkModel({ model, rateFactors, freeze }: RunDescription): void {
-  const { variant = '', classes = 2, meanRgb, scale } = model
+  const { classes = 2, meanRgb, scale } = model
+  const row = variant(model.variant, 'variant')
   const { channels = [meanRgb, scale].find(Array.isArray)?.length ?? 3 } = model
-  namedLayers(layersOf({ ...model, variant, classes, channels }), { rateFactors, freeze })
+  namedLayers(layersOf({ ...model, variant: row, classes, channels }), { rateFactors, freeze })
 }
 
 /**

@@ -1,12 +1,12 @@
-import { access, mkdir, readFile } from 'node:fs/promises'
+import { access, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { load, warn } from '../checkpoint/checkpoint.js'
 import { checkpointsIn, firstUsable } from '../checkpoint/checkpoint-folder.js'
 import { messageOf, VggError } from '../error.js'
-import { writeAtomically } from '../files/atomic-file.js'
+import { makeFolder, writeAtomically } from '../files/atomic-file.js'
 import type { RunOptions } from '../network/open.js'
 import { type Checks, integer, isObject, objectOf, optional, readOptions, text } from '../options.js'
-import { packageVersion } from '../platform/package.js'
+import { commandText, packageVersion } from '../platform/package.js'
 import type { VGG } from '../vgg/vgg.js'
 import { complete, descriptionChecks, type RunDescription } from './description.js'
 import { type PlanName, type PlanStage, planName, stagesOf } from './plan.js'
@@ -43,7 +43,7 @@ export async function exists(file: string): Promise<boolean> {
 /** @throws INVALID_ARGUMENT if the folder holds a run */
 export async function checkNew(folder: string): Promise<void> {
   if (!(await exists(runFiles(folder).description))) return
-  const message = `Expected a new folder for the run but ${folder} holds one; 'vggnet train --resume ${folder}' continues it`
+  const message = `Expected a new folder for the run but ${folder} holds one; \`${commandText(['train', '--resume', folder])}\` continues it`
   throw new VggError('INVALID_ARGUMENT', message)
 }
 
@@ -88,11 +88,7 @@ function decodeRunFile(read: unknown): RunFile {
 
 /** Creates the folder of a run with its run.json. @throws FILE_WRITE */
 export async function writeRunFile(folder: string, file: RunFile): Promise<void> {
-  try {
-    await mkdir(folder, { recursive: true })
-  } catch (cause) {
-    throw new VggError('FILE_WRITE', `Could not make the folder ${folder}: ${(cause as Error).message}`, { cause })
-  }
+  await makeFolder(folder)
   await writeAtomically(runFiles(folder).description, [new TextEncoder().encode(encodeRunFile(file))])
 }
 

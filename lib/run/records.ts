@@ -43,12 +43,12 @@ export class Records {
     this.#log.end(report)
   }
 
+  /** Never throws: an error of the log, as on a full disk, would hide the first one. */
   failed(error: unknown): void {
-    const aborted = error instanceof VggError && error.code === 'ABORTED'
-    this.#log.end({
-      ended: aborted ? 'interrupted' : 'failed',
-      message: messageOf(error),
-    })
+    const ended = error instanceof VggError && error.code === 'ABORTED' ? 'interrupted' : 'failed'
+    try {
+      this.#log.end({ ended, message: messageOf(error) })
+    } catch {}
   }
 
   /** Sentence on damage of the log; undefined if there is none. */

@@ -1,5 +1,6 @@
 import path from 'node:path'
 import { save } from '../checkpoint/checkpoint.js'
+import { withEnd } from '../error.js'
 import { linkAtomically } from '../files/atomic-file.js'
 import { lockFolder } from '../files/folder-lock.js'
 import type { Callback } from '../options.js'
@@ -133,8 +134,8 @@ async function recorded(
   const { keep, minutes } = description.checkpoints
   const records = await openRecords(folder, description, opened, hooks.command)
   if (records.notice !== undefined) await hooks.onNotice?.(records.notice)
-  try {
-    await hooks.onStart?.(net, data, state)
+  await hooks.onStart?.(net, data, state)
+  const training = async (): Promise<TrainReport> => {
     const report = await train(net, data.training, {
       ...description.training,
       ...recordedIn('run', description),
@@ -156,10 +157,13 @@ async function recorded(
     })
     records.end(report)
     return report
-  } catch (error) {
+  }
+  const failed = (error: unknown): never => {
     records.failed(error)
     throw error
-  } finally {
-    records.close()
   }
+  return withEnd(
+    () => training().catch(failed),
+    () => records.close(),
+  )
 }

@@ -18,6 +18,8 @@ export interface AskedImages {
   readonly data?: DataDescription
   /** Expected class names of data that are not those of the run. */
   readonly classNames?: readonly string[]
+  /** Action for a class folder without an image in data that are not those of the run. Default skip. */
+  readonly emptyClasses?: 'refuse' | 'skip'
   /** Part of the data to score. Default: validation, if there is such a part. */
   readonly part?: PartName
 }
@@ -58,8 +60,8 @@ export async function scoredImages(asked: AskedImages): Promise<ScoredImages> {
   }
   const own = run !== undefined && (asked.data === undefined || (await areSame(run.data, asked.data)))
   if (own) checkNames(run, asked.classNames)
-  const { classNames } = asked
-  const other = { data, validation: 0, seed: 0, ...(classNames && { classNames }) }
+  const { classNames, emptyClasses = 'skip' } = asked
+  const other = { data, validation: 0, seed: 0, emptyClasses, ...(classNames && { classNames }) }
   const sources = await findSources(own ? run : other)
   const { part, parts } = partOf(sources, asked, own)
   // the split does not matter where all images are scored

@@ -38,10 +38,10 @@ export type Sources =
   | ({ readonly kind: 'files' } & Parts<PhotoList>)
   | ({ readonly kind: 'fixed'; readonly origins: Parts<Origin> } & Parts<Dataset>)
 
-type Asked = Pick<RunDescription, 'data' | 'validation' | 'classNames' | 'seed'>
+type Asked = Pick<RunDescription, 'data' | 'validation' | 'classNames' | 'emptyClasses' | 'seed'>
 
 /** Finds the images without reading any. @throws FILE_NOT_FOUND, FILE_FORMAT, INVALID_ARGUMENT */
-export async function findSources({ data, validation, classNames, seed }: Asked): Promise<Sources> {
+export async function findSources({ data, validation, classNames, emptyClasses, seed }: Asked): Promise<Sources> {
   if (validation < 0 || validation >= 1) throw unexpected('a share from 0 to below 1', '--split', validation)
   if (data.kind === 'idx') {
     const locations = { training: { path: data.images }, validation: { path: data.validationImages ?? data.images } }
@@ -59,7 +59,10 @@ export async function findSources({ data, validation, classNames, seed }: Asked)
     } as const
     return held({ validation: undefined, ...cifar }, locations, validation, seed)
   }
-  const { training, validation: own } = await readFolder(data.path, options)
+  const { training, validation: own } = await readFolder(data.path, {
+    ...options,
+    ...(emptyClasses && { emptyClasses }),
+  })
   return { kind: 'files', training, validation: own }
 }
 

@@ -153,7 +153,9 @@ function checkFixed(asked: RunDescription['model'], from: string, { configuratio
   const own = { ...configuration, variant: configuration.variant.name }
   for (const name of fixed) {
     const value = name === 'variant' && asked.variant !== undefined ? variant(asked.variant, name) : asked[name]
-    if (value === undefined || JSON.stringify(value) === JSON.stringify(configuration[name])) continue
+    // one number stands for all channels
+    const whole = typeof value === 'number' && Array.isArray(own[name]) ? own[name].map(() => value) : value
+    if (value === undefined || JSON.stringify(whole) === JSON.stringify(configuration[name])) continue
     const received = typeof value === 'object' && 'name' in value ? value.name : value
     const message = `Expected no other ${name} (${flagOf(name)}) than that of the model ${from}, ${valueText(own[name], name)}, but received ${valueText(received, name)}`
     throw new VggError('INVALID_ARGUMENT', message)

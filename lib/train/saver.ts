@@ -1,16 +1,8 @@
 import path from 'node:path'
-import {
-  bestName,
-  checkpointsIn,
-  makeFolder,
-  removeOld,
-  setAside,
-  stepName,
-  tidy,
-} from '../checkpoint/checkpoint-folder.js'
+import { bestName, checkpointsIn, removeOld, setAside, stepName, tidy } from '../checkpoint/checkpoint-folder.js'
 import { type Arrays, describeNetwork, encodeTraining, readArrays, shapesOf } from '../checkpoint/training-file.js'
 import { VggError } from '../error.js'
-import { linkAtomically, writeAtomically } from '../files/atomic-file.js'
+import { linkAtomically, makeFolder, writeAtomically } from '../files/atomic-file.js'
 import { type FolderLock, lockFolder } from '../files/folder-lock.js'
 import type { Network } from '../network/network.js'
 import type { Callback } from '../options.js'

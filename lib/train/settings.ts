@@ -3,6 +3,7 @@ import { type Dataset, datasetCheck, imageText } from '../data/dataset.js'
 import { VggError } from '../error.js'
 import { type Layer, layersWithParameters, parameterCount } from '../layer.js'
 import { microBatchFor } from '../network/fitting-batch.js'
+import { factorsByLayer, layersIn } from '../network/layer-groups.js'
 import { Network } from '../network/network.js'
 import {
   type Callback,
@@ -16,7 +17,6 @@ import {
   optional,
   readOptions,
   unexpected,
-  unknownName,
   withDefault,
 } from '../options.js'
 import { valuesOf } from '../tensor.js'
@@ -142,20 +142,14 @@ export function namedLayers(
   { rateFactors, freeze }: Required<Pick<RecordedTrainOptions, 'rateFactors' | 'freeze'>>,
   frozen: readonly string[] = [],
 ): Pick<RecordedOptions, 'rateFactors' | 'freeze'> {
-  return { rateFactors: factorsByLayer(layers, rateFactors), freeze: frozenIn(layers, frozen, freeze) }
-}
-
-/** Where several names apply to a layer, that of the fewest layers decides. */
-function factorsByLayer(layers: readonly Layer[], factors: Readonly<Record<string, number>>): Record<string, number> {
-  const groups = Object.entries(factors).map(([name, factor]) => {
-    return { factor, layers: layersNamed(layers, name, 'rateFactors (--rate-factors)') }
-  })
-  groups.sort((a, b) => b.layers.length - a.layers.length)
-  return Object.fromEntries(groups.flatMap(({ factor, layers }) => layers.map((layer) => [layer, factor])))
+  return {
+    rateFactors: factorsByLayer(layers, rateFactors, 'rateFactors (--rate-factors)'),
+    freeze: frozenIn(layers, frozen, freeze),
+  }
 }
 
 function frozenIn(layers: readonly Layer[], before: readonly string[], names: readonly string[]): string[] {
-  const frozen = new Set([...before, ...names.flatMap((name) => layersNamed(layers, name, 'freeze (--freeze)'))])
+  const frozen = new Set([...before, ...layersIn(layers, names, 'freeze (--freeze)')])
   const all = layersWithParameters(layers)
   if (frozen.size === all.length) throw unexpected('at least one layer left to learn', 'freeze (--freeze)', [...frozen])
   return all.filter((name) => frozen.has(name))
@@ -174,21 +168,6 @@ function checkFit(net: Network, data: Dataset, name: string): void {
     const message = `Expected at most ${classes} classes for ${name} but it has ${data.classNames.length}`
     throw new VggError('SHAPE_MISMATCH', message)
   }
-}
-
-/**
- * The layers of a name: a layer, a block ('conv3'), all 'convolutions', or the 'head' (linear layers).
- * @throws INVALID_ARGUMENT for an unknown name, with the likely one
- */
-function layersNamed(layers: readonly Layer[], name: string, option: string): string[] {
-  const known = layersWithParameters(layers)
-  if (known.includes(name)) return [name]
-  const ofKind = { convolutions: 'convolution', head: 'linear' }[name]
-  const kinds = new Map(layers.map((layer) => ['name' in layer ? layer.name : '', layer.kind]))
-  const found = known.filter((layer) => layer.startsWith(`${name}_`) || kinds.get(layer) === ofKind)
-  if (found.length > 0) return found
-  const blocks = new Set(known.filter((layer) => layer.includes('_')).map((layer) => layer.replace(/_.*/, '')))
-  throw unknownName(name, option, [...known, ...blocks, 'convolutions', 'head'])
 }
 
 /** SHA-256 of the parameters of these layers, in order, at the time of the call. */

@@ -21,12 +21,12 @@ import {
   unexpected,
   withDefault,
 } from '../options.js'
-import { type Variant, type VariantRow, variant } from './variants.js'
+import { type Variant, type VariantName, type VariantRow, variant } from './variants.js'
 
 /** Options of a VGG net; all but `variant` and `classes` have defaults. */
 export interface ModelOptions {
   /** Configuration: 'A' or 'VGG11', 'A-LRN', 'B', 'C' or 'VGG16-1', 'D' or 'VGG16', 'E' or 'VGG19'; or a custom row of Table 1. */
-  variant: string | VariantRow
+  variant: VariantName | VariantRow
   /** Number of classes, the outputs of fc8; at least 1. */
   classes: number
   /** Channels of the images. Default 3. */
@@ -57,7 +57,12 @@ export interface ModelOptions {
 }
 
 /** Options of `VGG.create`: those of the model and those of the device. */
-export interface VggOptions extends ModelOptions, RunOptions {}
+export interface VggOptions<Given extends VariantName | VariantRow = VariantName | VariantRow>
+  extends ModelOptions,
+    RunOptions {
+  /** As in `ModelOptions`. A name determines which names of layers the network's type has. */
+  variant: Given
+}
 
 /**
  * Preprocessing of images before they enter the network, besides its mean and scale: fitted on the training set, saved
@@ -170,12 +175,12 @@ export const modelTable = {
   meanRgb: {
     check: optional(oneOrMore(float32(finite))),
     flag: '--mean <values>',
-    help: 'mean of each channel, subtracted (default: mean of the training images)',
+    help: 'mean, subtracted: one number, or one for each channel (default: mean of the training images)',
   },
   scale: {
     check: optional(oneOrMore(float32(positive))),
     flag: '--scale <values>',
-    help: 'multiplier after the mean (default: 1/58, or 1 for the initialisation paper)',
+    help: 'multiplier after the mean: one number, or one for each channel (default: 1/58, or 1 for the initialisation paper)',
   },
   localNorm: {
     check: withDefault(oneOf(...localNormForms), 'literal'),
@@ -193,7 +198,7 @@ export const modelChecks = checksOf(modelTable)
 function perChannel(value: number | readonly number[], name: string, channels: number): readonly number[] {
   if (typeof value === 'number') return Array<number>(channels).fill(value)
   if (value.length === channels) return value
-  throw unexpected(`${channels} numbers, one for each channel`, name, value)
+  throw unexpected(`a number, or ${channels} numbers, one for each channel`, name, value)
 }
 
 function checkSize([height, width]: readonly [number, number], { blocks }: Variant): void {

@@ -52,14 +52,24 @@ export const variants: Readonly<Record<VariantLetter, Variant>> = {
 }
 
 /** Other names of the six configurations. Case, hyphens, spaces, underscores and brackets are ignored. */
-export const names: Readonly<Record<VariantLetter, readonly string[]>> = {
+const names = {
   A: ['VGG11'],
   'A-LRN': ['VGG11-LRN'],
   B: ['VGG13'],
   C: ['VGG16-1', 'VGG-16 (Conv1)'],
   D: ['VGG16'],
   E: ['VGG19'],
-}
+} as const satisfies Record<VariantLetter, readonly string[]>
+
+/** Letter or other name of one of the six configurations. */
+export type VariantName = VariantLetter | (typeof names)[VariantLetter][number]
+
+/** The letter of a configuration given by its letter or another name; any string for a custom row. */
+export type LetterOf<Given extends VariantName | VariantRow> = Given extends VariantLetter
+  ? Given
+  : Given extends VariantRow
+    ? string
+    : { [Letter in VariantLetter]: Given extends (typeof names)[Letter][number] ? Letter : never }[VariantLetter]
 
 const letters = Object.keys(variants) as VariantLetter[]
 const allNames = letters.flatMap((letter) => [letter, ...names[letter]])

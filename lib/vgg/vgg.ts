@@ -18,6 +18,8 @@ import {
   type VggOptions,
   vggLayers,
 } from './configuration.js'
+import type { LayerName, TensorName } from './layer-names.js'
+import type { LetterOf, VariantName, VariantRow } from './variants.js'
 
 /**
  * Names of the layers that the paper's deeper nets copy from A (Sect. 3.1):
@@ -26,21 +28,22 @@ import {
 export const layersOfA: readonly string[] = ['conv1_1', 'conv2_1', 'conv3_1', 'conv3_2', 'fc6', 'fc7', 'fc8']
 
 // A subclass's static method must take what its base's takes; this base has no static methods.
-const Base: new (parts: NetworkParts) => Network = Network
+const Base: new <Tensors extends string, Layers extends string>(parts: NetworkParts) => Network<Tensors, Layers> =
+  Network
 
 /**
  * A VGG net (Simonyan & Zisserman 2015): one of the six configurations of Table 1, or a custom row of that table. It
- * has all methods of {@link Network}.
+ * has all methods of {@link Network}. `VGG<'D'>` knows the names of its layers; `VGG` is a net of any configuration.
  */
-export class VGG extends Base {
+export class VGG<Letter extends string = string> extends Base<TensorName<Letter>, LayerName<Letter>> {
   #configuration: VggConfiguration
   /** Letter of the configuration in the paper, or the name of the custom row. */
-  readonly variant: string
+  readonly variant: Letter
 
   private constructor(parts: NetworkParts, configuration: VggConfiguration) {
     super(parts)
     this.#configuration = configuration
-    this.variant = configuration.variant.name
+    this.variant = configuration.variant.name as Letter
   }
 
   /**
@@ -48,7 +51,9 @@ export class VGG extends Base {
    * @throws INVALID_ARGUMENT, SHAPE_MISMATCH, DEVICE_UNAVAILABLE, OUT_OF_MEMORY, UNSUPPORTED_PLATFORM,
    *   NATIVE_LOAD_FAILED
    */
-  static async create(options: VggOptions): Promise<VGG> {
+  static async create<const Given extends VariantName | VariantRow>(
+    options: VggOptions<Given>,
+  ): Promise<VGG<LetterOf<Given>>> {
     const read = readOptions(options, 'VGG.create options', { ...modelChecks, ...runChecks })
     const { device, precision, deterministic, seed, threads, exact, memoryLimit, ...model } = read
     const run = { device, precision, deterministic, seed, threads, exact, memoryLimit }

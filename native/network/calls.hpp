@@ -76,7 +76,7 @@ struct StageTime {
 // each image.
 void check_labels(const std::vector<int32_t>&, const Shape& logits);
 
-// NOT_FINITE naming `what` and the index of the first value that is NaN or infinite.
+// NOT_FINITE naming `what` and the index of the first value that is NaN or infinite; of images its pixel.
 void check_finite(const std::string& what, const float* values, int64_t count);
 void check_finite(const Images&);
 void check_shift(const Images&);

@@ -113,6 +113,22 @@ describe('images in a folder', () => {
     const epoch = JSON.parse(lenient.stdout.split('\n')[0] ?? '')
     expect(epoch.skippedCount).toBe(1)
     expect(epoch.skipped[0].name).toBe(at('damaged/digit-1/3.png'))
+
+    // an evaluation continues after a bad file, names some of them, and ends with exit code 1
+    for (let index = 0; index < 11; index++) await writeFile(at(`damaged/digit-0/${index}.png`), 'no image')
+    const evaluation = ['evaluate', at('lenient/model.safetensors'), at('damaged')]
+    const scored = await vggnet(evaluation)
+    expect(scored.stdout).toMatch(
+      /12 images: top-1 (?:.*\n)(?:not read: .*digit-0\/\d+\.png: it is text\n){10}not read: 2 more/,
+    )
+    expect(scored).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^vggnet: FILE_FORMAT: 12 of 24 images .* --on-unreadable skip\n$/),
+    })
+    const accepted = await vggnet([...evaluation, '--on-unreadable', 'skip', '--json'])
+    expect(accepted).toMatchObject({ code: 0, stderr: '' })
+    const { count, unreadable } = JSON.parse(accepted.stdout)
+    expect([count, unreadable.length, unreadable.at(-1).name]).toEqual([12, 12, at('damaged/digit-1/3.png')])
   })
 
   test('a list and a config file are equivalent to a folder and flags', async () => {

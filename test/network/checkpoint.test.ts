@@ -175,14 +175,16 @@ describe('load refuses', () => {
   it('a truncated file', async () => {
     await save(net, file())
     const { length } = await readFile(file())
-    for (const bytes of [length - 1, Math.floor(length / 2), 100, 8, 3, 0]) {
+    for (const bytes of [length - 1, Math.floor(length / 2), 100, 8, 3]) {
       await truncate(file(), bytes)
       await refusal('FILE_FORMAT', /net.safetensors: Not a valid safetensors file: .*(truncated|has \d bytes)/)()
     }
+    await truncate(file(), 0)
+    await refusal('FILE_FORMAT', /net.safetensors: .* but it is empty: copy or download it again/)()
   })
 
   it.each<[string, () => Promise<unknown>, RegExp]>([
-    ['an image', () => writeFile(file(), Buffer.alloc(2000, '\x89PNG')), /Not a valid safetensors file/],
+    ['an image', () => writeFile(file(), Buffer.alloc(2000, 'GIF89a')), /but it is a GIF image/],
     [
       'weights of another program',
       () => changed(() => ({ metadata: { format: 'pt' } })),

@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest'
-import { commandText } from '../../lib/cli/terminal/train-output.js'
 import { arrayDataset } from '../../lib/data/sources/arrays.js'
 import { meanOf } from '../../lib/data/statistics.js'
+import { commandText } from '../../lib/platform/package.js'
 import { amountText, bytesText, countText, tableLines } from '../../lib/table.js'
 import { durationText, percent, rateText } from '../../lib/train/log.js'
 
 describe('a command', () => {
   test.each([
-    [['train', '--out', "it's"], "vggnet train --out 'it'\\''s'"],
-    [['train', '--images', 'a b.gz', '--variant=D'], "vggnet train --images 'a b.gz' --variant=D"],
+    [['train', '--out', "it's"], "npx vggnet train --out 'it'\\''s'"],
+    [['train', '--images', 'a b.gz', '--variant=D'], "npx vggnet train --images 'a b.gz' --variant=D"],
   ])('%j survives a shell', (words, text) => {
     expect(commandText(words)).toBe(text)
   })

@@ -100,7 +100,7 @@ describe('datasetFrom', () => {
     const data = await datasetFrom([{ image: Buffer.from('text'), label: 0, name: 'odd' }], { crop: 8 })
     await expect(data.read(Int32Array.of(0), new Uint8Array(192))).rejects.toMatchObject({
       code: 'FILE_FORMAT',
-      message: 'Expected an image for odd but it is no image of a known format',
+      message: 'Expected an image for odd but it is text',
     })
   })
 

@@ -117,7 +117,7 @@ describe('readList', () => {
     ['a negative number', 'a.jpg,1\nb.jpg,-1\n', /line 2: Expected a number/],
     ['nothing', '', /Expected the path and label/],
     ['a header alone', 'path,label\n', /Expected the path and label/],
-    ['UTF-16', Buffer.from('\ufeffa.jpg,x\n', 'utf16le'), /Expected text in UTF-8/],
+    ['UTF-16', Buffer.from('\ufeffa.jpg,x\n', 'utf16le'), /but it is text in UTF-16: save it in UTF-8/],
   ])('%s is refused with file and line', async (_name, content, message) => {
     const file = listFile(content)
     const error = await readList(file).catch((reason: unknown) => reason)

@@ -4,7 +4,7 @@ import { preflightLines } from '../../check/preflight-report.js'
 import { packageVersion } from '../../platform/package.js'
 import { checkOptions } from '../../run/checks.js'
 import { addConfigFlag } from '../flags/config.js'
-import { number } from '../flags/flags.js'
+import { checked, number } from '../flags/flags.js'
 import { addDescriptionFlags, type DescriptionFlags, descriptionOf } from '../flags/train-flags.js'
 import { preflightRun, prepareRun } from '../terminal/preflight.js'
 
@@ -17,9 +17,6 @@ Examples:
   $ vggnet check photos --variant D
   $ vggnet check photos --variant D --batch 64 --image-size 128 --json`
 
-/** Checked here, before any image is read. */
-const limit = (value: string): number => preflightChecks.limit(number(value), '--limit')
-
 type Flags = DescriptionFlags & { limit: number; json?: true }
 
 /** Adds `vggnet check`: checks a training before it begins. */
@@ -28,7 +25,12 @@ export function addCheck(program: Command): void {
     .command('check')
     .description('check memory, images, activations and gradients before a training')
     .argument('[data]', 'a folder or a list of images, as for train')
-    .option('--limit <n>', 'most images to open; more are sampled', limit, preflightChecks.limit.fallback)
+    .option(
+      '--limit <n>',
+      'most images to open; more are sampled',
+      checked(number, preflightChecks.limit, '--limit'),
+      preflightChecks.limit.fallback,
+    )
     .option('--json', 'one JSON object')
   addConfigFlag(addDescriptionFlags(command))
     .addHelpText('after', examples)

@@ -84,12 +84,13 @@ interface Described {
 
 function describedBy(flags: Flags): Described {
   const { batch, training = false, exact = false, classes = 1000, imageSize = [224, 224] } = flags
-  const { variant = defaultVariant, channels = 3, width, headWidth, dropout, localNorm } = flags
+  const variant = variantLetter(flags.variant ?? defaultVariant)
+  const { channels = 3, width, headWidth, dropout, localNorm } = flags
   const layers = layersOf({ ...given({ width, headWidth, dropout, localNorm }), channels, imageSize, variant, classes })
   const input = [batch, channels, ...imageSize]
   const plan = describe({ layers, shape: input, training, exact, ...deviceOptions(flags) })
   return {
-    variant: variantLetter(variant),
+    variant,
     classes,
     batch,
     training,

@@ -2,13 +2,14 @@ import { type Command, Option } from 'commander'
 import pc from 'picocolors'
 import { withClasses } from '../../data/derived.js'
 import { evaluationSide } from '../../data/images/crop.js'
+import { VggError } from '../../error.js'
 import { type Evaluation, evaluateParts } from '../../evaluate/evaluate.js'
 import type { Metrics } from '../../evaluate/metrics.js'
 import { checkImageOptions, datasetsFor } from '../../run/datasets.js'
 import type { DataDescription, RunDescription } from '../../run/description.js'
 import { loadModel } from '../../run/folder.js'
 import { type PartName, type ScoredImages, scoredImages } from '../../run/scored-images.js'
-import { type Column, countedText, tableLines } from '../../table.js'
+import { type Column, countedText, countText, tableLines } from '../../table.js'
 import { deviceLine, percent } from '../../train/log.js'
 import type { VGG } from '../../vgg/vgg.js'
 import { addDataFlags, type DataFlags, dataOf, readingOf } from '../flags/data-flags.js'
@@ -20,8 +21,11 @@ Without DATA, a run is evaluated on the validation images of its own data;
 where it exists, else all images. The number of images that the run, or a run
 that it started from, was trained on is reported; for a model file it is
 unknown. Images are compared by file, also through links and other paths, and by
-index in an IDX or CIFAR file; copies of a file count as other images. A run's
-own data are read with the run's --on-unreadable, unless the flag is given.
+index in an IDX or CIFAR file; copies of a file count as other images.
+
+An image that cannot be read is left out of the figures, named, and counted; the
+exit code is then 1. With --on-unreadable skip it is 0; with --on-unreadable
+throw the evaluation ends at the first such image. --json lists all of them.
 
 Each image is scored on one centre crop, at the scale of the training (the
 paper's S, the middle of a range).
@@ -46,7 +50,7 @@ export function addEvaluate(program: Command): void {
     .description('evaluate a model on labelled images: accuracy, loss, per-class results')
     .argument('<model>', 'a saved model, or the folder of a run (its best model)')
     .argument('[data]', "a folder or a list of images, as for train (default: the run's own data)")
-  addDataFlags(command).addOption(
+  addDataFlags(command, { onUnreadable: 'skip, and exit code 1', emptyClasses: 'skip' }).addOption(
     new Option('--part <name>', 'part of the data to evaluate (default: validation)').choices([
       'training',
       'validation',
@@ -57,15 +61,16 @@ export function addEvaluate(program: Command): void {
     .option('--batch <n>', 'images computed at a time', number, 64)
     .option(
       '--json',
-      'one JSON object: protocol, part, trainingImages, unknown, count, loss, top1, top5, perClass, confusion',
+      'one JSON object: protocol, part, trainingImages, unknown, count, loss, top1, top5, perClass, confusion, unreadable',
     )
     .addHelpText('after', examples)
     .action(runEvaluate)
 }
 
 async function runEvaluate(model: string, data: string | undefined, flags: Flags): Promise<void> {
-  const { classNames, part } = flags
-  const chosen = await scoredImages({ model, ...given({ data: dataGiven(data, flags), classNames, part }) })
+  const { classNames, emptyClasses, part } = flags
+  const asked = given({ data: dataGiven(data, flags), classNames, emptyClasses, part })
+  const chosen = await scoredImages({ model, ...asked })
   const photographs = readingFor(flags, chosen)
   const net = await loadModel(model, { ...deviceOptions(flags), ...given({ threads: flags.threads }) })
   try {
@@ -78,6 +83,7 @@ async function runEvaluate(model: string, data: string | undefined, flags: Flags
       const trainedOn = trainedOnLines(chosen, found.count + found.unreadable.length)
       console.log([deviceLine(net), protocol, ...trainedOn, '', ...lines(found)].join('\n'))
     }
+    if (flags.onUnreadable !== 'skip') checkRead(found)
   } finally {
     net.dispose()
   }
@@ -90,12 +96,19 @@ function dataGiven(data: string | undefined, flags: Flags): DataDescription | un
   return named === undefined ? undefined : dataOf(data, flags)
 }
 
-/** Options for reading images in evaluation. A run's own data are read with the run's `onUnreadable` unless it is given. */
-function readingFor(flags: Flags, { own, run, sources }: ScoredImages): RunDescription['photographs'] {
-  const onUnreadable = flags.onUnreadable ?? (own ? run?.photographs.onUnreadable : undefined)
+/** Options for reading images in evaluation, which one unreadable image of many does not end. */
+function readingFor(flags: Flags, { sources }: ScoredImages): RunDescription['photographs'] {
   const asked = readingOf(flags)
   checkImageOptions({ ...asked, randomCrop: true, flip: true, colour: true }, sources.kind)
-  return { ...asked, ...given({ onUnreadable }), randomCrop: false, flip: false, colour: false }
+  return { ...asked, onUnreadable: flags.onUnreadable ?? 'skip', randomCrop: false, flip: false, colour: false }
+}
+
+/** @throws FILE_FORMAT if images could not be read: the figures are those of the others */
+function checkRead({ count, unreadable }: Evaluation): void {
+  const [first] = unreadable
+  if (first === undefined) return
+  const message = `${unreadable.length} of ${countedText(count + unreadable.length, 'image')} could not be read, the first ${first.name}: ${first.reason}; fix or remove them, or accept this with --on-unreadable skip`
+  throw new VggError('FILE_FORMAT', message)
 }
 
 function trainedOnJson({ part, trainingImages, unknown }: ScoredImages) {
@@ -121,12 +134,18 @@ function protocolOf({ imageSize, preprocessing }: VGG): string {
 /** Most classes for which the confusion matrix is printed. */
 const widest = 12
 
+/** Most unreadable images that are named. */
+const mostNamed = 10
+
 function lines(found: Evaluation): string[] {
   const { count, top1, top5, loss, unreadable, perClass } = found
   // with five classes or fewer it is always 100 %
   const five = perClass.length > 5 ? `, top-5 ${percent(top5)}` : ''
   const sums = `${count} images: top-1 ${percent(top1)}${five}, loss ${loss.toFixed(4)}`
-  const failed = unreadable.map(({ name, reason }) => `not read: ${name}: ${reason}`)
+  const failed = unreadable.slice(0, mostNamed).map(({ name, reason }) => `not read: ${name}: ${reason}`)
+  const more = unreadable.length - failed.length
+  if (more > 0) failed.push(`not read: ${countText(more)} more, which --json lists`)
+  if (count === 0) return failed
   return [pc.bold(sums), ...failed, '', ...tableLines(classColumns, classRows(found)), ...confusionLines(found)]
 }
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { preflightLines } from '../../check/preflight-report.js'
 import { VggError } from '../../error.js'
-import { packageVersion } from '../../platform/package.js'
+import { commandText, packageVersion, shellText } from '../../platform/package.js'
 import { checkOptions } from '../../run/checks.js'
 import { checkNew, freeFolder, type RunFile, readRunFile, runFiles, trainingsOf } from '../../run/folder.js'
 import { createRun, runAll } from '../../run/run.js'
@@ -11,7 +11,7 @@ import { file as absolute } from '../flags/flags.js'
 import { addTrainFlags, descriptionOf, type TrainFlags } from '../flags/train-flags.js'
 import { stoppable } from '../terminal/exit.js'
 import { type PreparedRun, preflightRun, prepareRun } from '../terminal/preflight.js'
-import { commandText, runOutput } from '../terminal/train-output.js'
+import { runOutput } from '../terminal/train-output.js'
 
 /** `vggnet train`: trains a network and writes the folder of the run. */
 export function addTrain(program: Command): void {
@@ -27,7 +27,7 @@ async function runTrain(data: string | undefined, flags: TrainFlags, asked: Comm
   const { folder, file, sources } = flags.resume === undefined ? await newRun(data, flags) : await oldRun(flags.resume)
   const output = runOutput(folder, flags.json === true)
   const { differences = callTable.differences.check.fallback } = flags
-  const command = commandText(process.argv.slice(2))
+  const command = shellText(['vggnet', ...process.argv.slice(2)])
   const trained = async (signal: AbortSignal): Promise<void> => {
     try {
       const report = await runAll(folder, file, { ...output.hooks, differences, signal, command }, sources)

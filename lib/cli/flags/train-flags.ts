@@ -1,11 +1,11 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Device } from '../../network/open.js'
-import type { RunDescription } from '../../run/description.js'
+import { descriptionChecks, type RunDescription } from '../../run/description.js'
 import type { PlanName } from '../../run/plan.js'
 import { checkpointTable, type RecordedIn, recordedIn, trainTable } from '../../train/options.js'
 import { type Schedule, type ScheduleOption, scheduleTable } from '../../train/schedule.js'
 import { callTable } from '../../train/settings.js'
-import { modelTable } from '../../vgg/configuration.js'
+import { modelTable, smallestSideCheck } from '../../vgg/configuration.js'
 import { addDataFlags, type DataFlags, dataOf, readingOf } from './data-flags.js'
 import {
   addDeviceFlags,
@@ -13,6 +13,7 @@ import {
   addModelFlags,
   addTable,
   addThreadsFlag,
+  checked,
   type DeviceFlags,
   defaultVariant,
   file,
@@ -96,12 +97,17 @@ const { shift, background, ...trainingTable } = trainTable
 
 function addCropFlags(command: Command): Command {
   command
-    .option('--split <share>', 'share of the images held out if the data have no validation part', number, 0.1)
+    .option(
+      '--split <share>',
+      'share of the images held out if the data have no validation part',
+      checked(number, descriptionChecks.validation, '--split'),
+      0.1,
+    )
     .optionsGroup('Images (each random augmentation can be switched off):')
     .option(
       '--smallest-side <s>',
       'smaller side S after scaling: 256, or 256-512 for a random one (default: image size * 256 / 224)',
-      smallestSide,
+      checked(smallestSide, smallestSideCheck, '--smallest-side'),
     )
     .option('--no-crop', 'central crops instead of random ones')
     .option('--no-flip', 'no random mirroring')
@@ -146,7 +152,7 @@ export function descriptionOf(data: string | undefined, flags: DescriptionFlags)
   return {
     data: dataOf(data, flags),
     validation: flags.split,
-    ...given({ classNames: flags.classNames }),
+    ...given({ classNames: flags.classNames, emptyClasses: flags.emptyClasses }),
     photographs: {
       ...readingOf(flags),
       ...given({ smallestSide: flags.smallestSide }),

@@ -2,18 +2,7 @@ import { stripVTControlCharacters } from 'node:util'
 import pc from 'picocolors'
 import type { TuningInForce } from '../../platform/kept-tuning.js'
 import type { CpuTuning } from '../../platform/native.js'
-import { bytesText } from '../../table.js'
-
-/** Wraps words at `width`. A longer word, such as a path, gets its own line; a command in backquotes is not broken. */
-function wrapped(words: string, width: number): string[] {
-  const lines: string[] = []
-  for (const word of words.match(/(?:`[^`]*`|\S)+/g) ?? []) {
-    const last = lines.at(-1)
-    if (last === undefined || stripVTControlCharacters(`${last} ${word}`).length > width) lines.push(word)
-    else lines[lines.length - 1] = `${last} ${word}`
-  }
-  return lines
-}
+import { bytesText, wrapped } from '../../table.js'
 
 const titleWidth = 11
 

@@ -1,5 +1,6 @@
 import path from 'node:path'
 import pc from 'picocolors'
+import { commandText } from '../../platform/package.js'
 import type { Datasets } from '../../run/datasets.js'
 import type { PlanHooks } from '../../run/run.js'
 import { countText } from '../../table.js'
@@ -58,7 +59,9 @@ function textOutput(folder: string): RunOutput {
     end(report, model) {
       progress.end()
       console.log(report === undefined ? 'The run was already finished.' : reportLine(report))
-      console.log(`saved to ${path.relative('.', model) || model}; 'vggnet report ${folder}' writes a report`)
+      console.log(
+        `saved to ${path.relative('.', model) || model}; \`${commandText(['report', folder])}\` writes a report`,
+      )
     },
   }
 }
@@ -70,13 +73,4 @@ function startLines(net: VGG, { training, validation }: Datasets): string {
   const size = `${height}x${width}x${net.channels}`
   const made = `VGG ${net.variant} (${size}, ${net.classes} classes, ${countText(count)} parameters)`
   return `${made}: ${training.count} images, ${held}\n${deviceLine(net)}`
-}
-
-/** Formats a command of this program for a POSIX shell. */
-export function commandText(words: readonly string[]): string {
-  return ['vggnet', ...words].map(quoted).join(' ')
-}
-
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }

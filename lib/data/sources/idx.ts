@@ -4,6 +4,7 @@ import { createGunzip } from 'node:zlib'
 import { VggError } from '../../error.js'
 import { arrayOf, filePath, optional, readOptions, text } from '../../options.js'
 import type { Dataset } from '../dataset.js'
+import { contentText } from '../images/formats.js'
 import { type ArrayData, arrayDataset } from './arrays.js'
 import { fileError } from './file-error.js'
 
@@ -30,11 +31,8 @@ function headerOf(bytes: Buffer, path: string): { shape: number[]; headerBytes: 
   if (bytes.length < 4) return undefined
   const [zeroA, zeroB, type = 0, rank = 0] = bytes
   if (zeroA !== 0 || zeroB !== 0 || !(type in typeNames)) {
-    const found = bytes.subarray(0, 4).toString('hex')
-    throw new VggError(
-      'FILE_FORMAT',
-      `Expected an IDX file (it begins with 0000 08) for ${path} but it begins with ${found}`,
-    )
+    const found = contentText(bytes) ?? `of another kind: it begins with ${bytes.subarray(0, 4).toString('hex')}`
+    throw new VggError('FILE_FORMAT', `Expected an IDX file (it begins with 0000 08) for ${path} but it is ${found}`)
   }
   if (type !== 8) {
     throw new VggError(

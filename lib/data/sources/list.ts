@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { VggError } from '../../error.js'
 import { filePath, likelyMeant, readOptions } from '../../options.js'
+import { contentText } from '../images/formats.js'
 import { fileError } from './file-error.js'
 import { type PartOptions, type PhotoList, type PhotoParts, partChecks, splitPhotos } from './photo-list.js'
 
@@ -147,11 +148,15 @@ async function contentOf(file: string): Promise<string> {
   } catch (error) {
     throw fileError(error, file)
   }
+  const content = contentText(bytes)
+  if (content !== undefined && content !== 'text' && bytes.length > 0) {
+    throw new VggError('FILE_FORMAT', `Expected a list of images (text in UTF-8) for ${file} but it is ${content}`)
+  }
   try {
     // Removes a byte order mark, and throws if the text is not UTF-8.
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch (error) {
-    throw new VggError('FILE_FORMAT', `Expected text in UTF-8 for ${file}`, { cause: error })
+    throw new VggError('FILE_FORMAT', `Expected text in UTF-8 for ${file}: save the list in UTF-8`, { cause: error })
   }
 }
 

@@ -1,0 +1,68 @@
+import { type AddHelpTextContext, type AddHelpTextPosition, Command, Help, type ParseOptionsResult } from 'commander'
+import { columnsOf, wrapped } from '../../table.js'
+
+/** Columns below which the description of a flag is below the flag, not beside it. */
+const leastBeside = 40
+
+class WrappedHelp extends Help {
+  override minWidthToWrap = 1
+
+  override formatItem(term: string, termWidth: number, description: string, helper: Help): string {
+    const width = this.helpWidth ?? 80
+    if (width - termWidth >= leastBeside) return super.formatItem(term, termWidth, description, helper)
+    return [`  ${term}`, ...wrapped(description, width - 6).map((line) => `      ${line}`)].join('\n')
+  }
+}
+
+/** A command whose help fits the terminal, and which refuses a value after a flag that takes none. */
+export class TerminalCommand extends Command {
+  override createCommand(name?: string): TerminalCommand {
+    return new TerminalCommand(name)
+  }
+
+  override createHelp(): Help {
+    return Object.assign(new WrappedHelp(), this.configureHelp())
+  }
+
+  override addHelpText(position: AddHelpTextPosition, text: string | ((context: AddHelpTextContext) => string)): this {
+    if (typeof text !== 'string') return super.addHelpText(position, text)
+    return super.addHelpText(position, ({ error }) => fitted(text, columnsOf(error ? process.stderr : process.stdout)))
+  }
+
+  override parseOptions(words: string[]): ParseOptionsResult {
+    const end = words.indexOf('--')
+    for (const word of end === -1 ? words : words.slice(0, end)) this.#refuseValue(word)
+    return super.parseOptions(words)
+  }
+
+  #refuseValue(word: string): void {
+    const [, name = '', value] = /^(--[^=]+)=(.*)$/s.exec(word) ?? []
+    const flag = this.options.find(({ long }) => long === name || long === name.replace(/^--/, '--no-'))
+    if (flag === undefined || flag.required || flag.optional) return
+    this.error(
+      `error: option '${flag.long}' takes no value but received '${value}': give ${flag.long} alone, or leave it out`,
+    )
+  }
+}
+
+/** Breaks the lines of a help text that are longer than `width` between words. */
+function fitted(text: string, width: number): string {
+  const blocks = text.split('\n\n').map((block) => {
+    if (block.split('\n').every((line) => line.length <= width)) return block
+    return /^ +\$ /m.test(block) ? fittedCommands(block, width) : wrapped(block, width).join('\n')
+  })
+  return blocks.join('\n\n')
+}
+
+/** Breaks commands, each of which starts with `$`, so that a shell still reads them as one. */
+function fittedCommands(block: string, width: number): string {
+  const lines = block.replaceAll(/ \\\n +/g, ' ').split('\n')
+  return lines
+    .flatMap((line) => {
+      const [, indent, command = '', comment = ''] = /^( +)\$ (.*?)(?: +# (.*))?$/.exec(line) ?? []
+      if (indent === undefined || line.length <= width) return line
+      const parts = wrapped(command, width - indent.length - 4).join(' \\\n      ')
+      return [...wrapped(comment, width - 4).map((part) => `${indent}# ${part}`), `${indent}$ ${parts}`]
+    })
+    .join('\n')
+}
