@@ -7,7 +7,7 @@ export interface Mutation {
   readonly mutated: unknown
 }
 
-const replacements: readonly unknown[] = [null, true, -1, 1e308, 2 ** 53, '', 'x', 'NaN', [], [[null]], {}]
+const replacements: readonly unknown[] = [null, true, -1, 1e308, '', 'x', [], [[null]], {}]
 
 /** A copy of plain data in which the object of the last key is changed. */
 function changed(value: object, path: readonly string[], change: (of: object, key: string) => unknown): object {
