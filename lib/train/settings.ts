@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { type Dataset, datasetCheck, imageText } from '../data/dataset.js'
 import { VggError } from '../error.js'
 import { type Layer, layersWithParameters, parameterCount } from '../layer.js'
+import { describe } from '../network/describe.js'
 import { microBatchFor } from '../network/fitting-batch.js'
 import { factorsByLayer, layersIn } from '../network/layer-groups.js'
 import { Network } from '../network/network.js'
@@ -155,7 +156,6 @@ function frozenIn(layers: readonly Layer[], before: readonly string[], names: re
   return all.filter((name) => frozen.has(name))
 }
 
-/** The network checks height and width itself. */
 function checkFit(net: Network, data: Dataset, name: string): void {
   const { channels, classes } = instanceOf(Network)(net, 'net')
   if (data.count < 1)
@@ -168,6 +168,11 @@ function checkFit(net: Network, data: Dataset, name: string): void {
     const message = `Expected at most ${classes} classes for ${name} but it has ${data.classNames.length}`
     throw new VggError('SHAPE_MISMATCH', message)
   }
+  const { layers } = describe({ layers: net.layers, shape: [1, channels, data.height, data.width], training: true })
+  const [, , ...map] = layers.at(-1)?.output ?? []
+  if (map.every((side) => side === 1)) return
+  const message = `Expected images of the network's size for ${name} but they are ${imageText(data)}, for which its output is a map of ${map.join('x')}`
+  throw new VggError('SHAPE_MISMATCH', message)
 }
 
 /** SHA-256 of the parameters of these layers, in order, at the time of the call. */
