@@ -44,11 +44,13 @@ export {
   type PixelOptions,
 } from './data/sources/iterable.js'
 export { readList } from './data/sources/list.js'
-export { type PhotoOptions, photoDataset } from './data/sources/photo-dataset.js'
+export { photoDataset } from './data/sources/photo-dataset.js'
 export type { PartOptions, PhotoList, PhotoParts } from './data/sources/photo-list.js'
+export type { PhotoNetwork, PhotoOptions } from './data/sources/photo-options.js'
 export type { SkippedLink } from './data/sources/walk.js'
 export { meanOf, type Statistics, type StatisticsOptions, statisticsOf } from './data/statistics.js'
 export { type ErrorCode, VggError } from './error.js'
+export { type ClassifyOptions, type ClassProbability, classify, type ImageSource } from './evaluate/classify.js'
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate/evaluate.js'
 export type { ClassResult, Metrics } from './evaluate/metrics.js'
 export type {
@@ -66,6 +68,7 @@ export type {
   BackwardOptions,
   ForwardOptions,
   Labels,
+  RateFactors,
   StepOptions,
   UpdateOptions,
 } from './network/arguments.js'
@@ -103,7 +106,7 @@ export { type LoadedCheckpoint, loadNetworkTraining, loadNewestTraining, loadTra
 export { deviceLine, type Progress, progressOn, reportLine } from './train/log.js'
 export type { CheckpointOptions, NotFiniteOption, RecordedTrainOptions } from './train/options.js'
 export type { Schedule, ScheduleOption } from './train/schedule.js'
-export type { TrainOptions } from './train/settings.js'
+export type { LayerNameOf, TrainOptions } from './train/settings.js'
 export { train } from './train/trainer.js'
 export type { BestEpoch, PastEpoch, TrainingState } from './train/training-state.js'
 export {
@@ -113,5 +116,6 @@ export {
   type VggConfiguration,
   type VggOptions,
 } from './vgg/configuration.js'
-export type { BlockEntry, Variant, VariantLetter, VariantRow } from './vgg/variants.js'
+export type { LayerName, TensorName } from './vgg/layer-names.js'
+export type { BlockEntry, LetterOf, Variant, VariantLetter, VariantName, VariantRow } from './vgg/variants.js'
 export { type HeadOptions, layersOfA, replaceHead, VGG } from './vgg/vgg.js'

@@ -22,6 +22,7 @@ export {
   type InputReport,
   type LayerActivations,
   type LayerGradient,
+  type LayerNameOf,
   type MemoryReport,
   type NotFiniteOption,
   type PreflightOptions,

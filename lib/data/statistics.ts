@@ -19,16 +19,16 @@ import { batchesOf } from './loader.js'
 /** Options of {@link statisticsOf}. */
 export interface StatisticsOptions {
   /** Largest number of images to read: a random sample if there are more. Default: all images. */
-  limit?: number
+  limit?: number | undefined
   /** Seed of the random sample. Default 0. */
-  seed?: number
+  seed?: number | undefined
   /** Signal that stops the computation, which then rejects with ABORTED. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
   /**
    * Function that is called after each batch with the number of images read and their total number; a returned promise is
    * awaited.
    */
-  onProgress?: Callback<[done: number, of: number]>
+  onProgress?: Callback<[done: number, of: number]> | undefined
 }
 
 /** Statistics over all pixels of a dataset, in the scale 0 to 255. */
@@ -96,7 +96,7 @@ export async function meanOf(data: Dataset): Promise<number[]> {
 
 function noImageRead(unreadable: readonly SkippedImage[]): VggError {
   const [first] = unreadable
-  const found = first ? `none of ${unreadable.length} could be read: ${first.name}: ${first.reason}` : 'there is none'
+  const found = `none of ${unreadable.length} could be read: ${first?.name}: ${first?.reason}`
   return new VggError('FILE_FORMAT', `Expected images for the statistics but ${found}`)
 }
 

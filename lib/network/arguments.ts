@@ -1,6 +1,7 @@
 import { VggError } from '../error.js'
 import type { Layer, Parameter } from '../layer.js'
 import {
+  arrayOf,
   boolean,
   type Check,
   type DefaultCheck,
@@ -18,7 +19,7 @@ import {
   withDefault,
 } from '../options.js'
 import type { NativeTensor, NativeUpdate } from '../platform/native.js'
-import { isDetached, otherDtype, shapeText, Tensor, valuesOf } from '../tensor.js'
+import { detachedText, otherDtype, shapeText, Tensor, valuesOf } from '../tensor.js'
 import { type Augment, copyOfNumbers, unshared } from './images.js'
 import { factorsByLayer } from './layer-groups.js'
 
@@ -33,46 +34,46 @@ export interface UpdateOptions<LayerName extends string = string> {
   /** Learning rate, above 0. The paper starts at 0.01. */
   learningRate: number
   /** Momentum, 0 to below 1. Default 0; the paper uses 0.9. */
-  momentum?: number
+  momentum?: number | undefined
   /** Weight decay (L2) of weights and biases, at least 0. Default 0; the paper uses 5e-4. */
-  weightDecay?: number
+  weightDecay?: number | undefined
   /** Multipliers of the learning rate, at least 0, by layer, block, 'convolutions' or 'head', as in `train`. Default 1. */
-  rateFactors?: RateFactors<LayerName>
+  rateFactors?: RateFactors<LayerName> | undefined
 }
 
 /** Options of a forward pass. */
 export interface ForwardOptions {
   /** Training mode: keeps the tensors that `backward` needs, and applies dropout. Default false. */
-  training?: boolean
+  training?: boolean | undefined
   /** Names of tensors to keep, at which `backward` can inject gradients. They take additional memory. */
-  keep?: readonly string[]
+  keep?: readonly string[] | undefined
   /** Whether `backward` also computes the gradient of the images. Default false. */
-  inputGradient?: boolean
+  inputGradient?: boolean | undefined
   /** Index of the first image in the whole batch, so that micro-batches have the batch's dropout masks. Default 0. */
-  firstImage?: number
+  firstImage?: number | undefined
   /** Flips and colour shifts, applied on the device. Default: none. */
-  augment?: Augment
+  augment?: Augment | undefined
 }
 
 /** Options of a backward pass. */
 export interface BackwardOptions {
   /** Gradients to add at tensors that `forward` kept: tensor name to a float32 tensor of the kept tensor's shape. */
-  inject?: Readonly<Record<string, Tensor<'float32'>>>
+  inject?: Readonly<Record<string, Tensor<'float32'>>> | undefined
   /**
    * Whether to add to valid gradients instead of replacing them. After an `update` or `step`, or if there are no
    * gradients yet, accumulation starts from zero. Default false.
    */
-  accumulate?: boolean
+  accumulate?: boolean | undefined
   /** Number of images that the loss is averaged over. Default: the images of this batch. */
-  batch?: number
+  batch?: number | undefined
 }
 
 /** Options of a training step: those of the update, micro-batch and augmentation. */
 export interface StepOptions<LayerName extends string = string> extends UpdateOptions<LayerName> {
   /** Images computed at a time, to save memory; the gradient is that of the whole batch. Default: the whole batch. */
-  microBatch?: number
+  microBatch?: number | undefined
   /** Flips and colour shifts, applied on the device. Default: none. */
-  augment?: Augment
+  augment?: Augment | undefined
 }
 
 const kindsOfLabels = 'an array of integers, an Int32Array, a Uint8Array, or an int32 or uint8 tensor'
@@ -85,7 +86,8 @@ function labelNumbers(labels: unknown): ArrayLike<unknown> {
   }
   if (labels.dtype === 'float32') throw otherDtype(kindsOfLabels, 'labels', labels, 'int32')
   if (labels.shape.length === 1) return valuesOf(labels)
-  const message = `Expected shape [n] for labels but received shape ${shapeText(labels.shape)}`
+  const cure = labels.shape.length === 2 ? '; await labels.argmax() gives the labels of rows with one 1' : ''
+  const message = `Expected shape [n] for labels but received shape ${shapeText(labels.shape)}${cure}`
   throw new VggError('SHAPE_MISMATCH', message)
 }
 
@@ -109,8 +111,7 @@ export function labelFrom(label: unknown, classes: number, name: string): number
 export function labelsOf(labels: unknown, classes: number, images?: number): Int32Array {
   const numbers = labelNumbers(labels)
   if (images !== undefined && numbers.length !== images) {
-    const ending = isDetached(numbers) ? ': their buffer was detached (transferred to a worker?)' : ''
-    const message = `Expected ${images} labels, one for each image, but received ${numbers.length}${ending}`
+    const message = `Expected ${images} labels, one for each image, but received ${numbers.length}${detachedText(numbers)}`
     throw new VggError('SHAPE_MISMATCH', message)
   }
   if (numbers.length === 0) throw unexpected('at least one label', 'labels', labels)
@@ -146,12 +147,10 @@ export function valuesFor({ name, shape }: Parameter, values: unknown): NativeTe
 
 /** Names checked against those that exist, without repetitions. */
 export function namesOf(names: unknown, name: string, known: readonly string[]): string[] {
-  if (!Array.isArray(names)) throw unexpected('an array of names', name, names)
-  for (const one of names) {
-    if (typeof one !== 'string') throw unexpected('a string', `${name}[${names.indexOf(one)}]`, one)
-    if (!known.includes(one)) throw unknownName(one, name, known)
-  }
-  return [...new Set<string>(names)]
+  const given = arrayOf(text)(names, name)
+  const unknown = given.find((one) => !known.includes(one))
+  if (unknown !== undefined) throw unknownName(unknown, name, known)
+  return [...new Set(given)]
 }
 
 const updateChecks = {

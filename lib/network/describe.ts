@@ -12,17 +12,17 @@ export interface DescribeOptions {
   /** Shape of the batch of images, [n, c, h, w] for uint8 images as well. */
   shape: readonly number[]
   /** Whether to plan for training or for evaluation. Default false. */
-  training?: boolean
+  training?: boolean | undefined
   /** Names of tensors to keep, for `features` or for injected gradients. Default: none. */
-  keep?: readonly string[]
+  keep?: readonly string[] | undefined
   /** Device to plan for. 'cuda' needs NVIDIA's libraries, but no driver and no GPU. Default 'cpu'. */
-  device?: RunOptions['device']
+  device?: RunOptions['device'] | undefined
   /** Precision of activations and products. Default: that of the device, see `RunOptions`. */
-  precision?: RunOptions['precision']
+  precision?: RunOptions['precision'] | undefined
   /** Whether equal runs on a GPU give equal bits. Default false. */
-  deterministic?: RunOptions['deterministic']
+  deterministic?: RunOptions['deterministic'] | undefined
   /** Whether all convolutions are direct, without Winograd. Default false. */
-  exact?: boolean
+  exact?: boolean | undefined
 }
 
 const batchShape: Check<number[]> = (value, name) => {

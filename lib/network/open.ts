@@ -1,5 +1,5 @@
 import { VggError } from '../error.js'
-import { checkedLayers, type Layer, parameterCount } from '../layer.js'
+import { checkedLayers, type Layer } from '../layer.js'
 import {
   arrayOf,
   boolean,
@@ -8,6 +8,7 @@ import {
   checksOf,
   type DefaultCheck,
   integer,
+  isObject,
   type OptionRow,
   oneOf,
   optional,
@@ -20,6 +21,7 @@ import { cudaLocations } from '../platform/cuda/locations.js'
 import { tuningInForce } from '../platform/kept-tuning.js'
 import { type CpuTuning, type NativeNetwork, native } from '../platform/native.js'
 import type { Precision } from '../platform/native-description.js'
+import { parameterBytes, parametersTooLarge, withParameterSizes } from './parameter-memory.js'
 
 /** Device of a network: the CPU, an NVIDIA GPU, or `auto`: the GPU if there is one, otherwise the CPU. */
 export type Device = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`
@@ -37,22 +39,22 @@ export interface RunOptions {
    * Device. `auto` takes a GPU if one can be used, otherwise the CPU; `Network.device` and `Network.deviceReason` report
    * the choice. A named device never falls back. Default `auto`.
    */
-  device?: Device
+  device?: Device | undefined
   /**
    * Precision of activations and products; weights are always float32. The CPU has `float32` only. Default: `bf16` on a
    * GPU with compute capability 8.0 or later, otherwise `float32`.
    */
-  precision?: Precision
+  precision?: Precision | undefined
   /** Whether equal runs on a GPU give equal bits, which is slower. The CPU is always deterministic. Default false. */
-  deterministic?: boolean
+  deterministic?: boolean | undefined
   /** Seed of the initial weights and of dropout: an integer from 0 to 2^53 - 1. Default 0. */
-  seed?: number
+  seed?: number | undefined
   /** Threads on the CPU, 1 to 1024. Default: one for each processor. */
-  threads?: number
+  threads?: number | undefined
   /** Whether all convolutions are direct, without Winograd: slower, rounding errors about 10 times smaller. Default false. */
-  exact?: boolean
+  exact?: boolean | undefined
   /** Limit in bytes of the network's memory; exceeding it throws OUT_OF_MEMORY. Default: no limit. */
-  memoryLimit?: number
+  memoryLimit?: number | undefined
 }
 
 /** Options of `Network.create`. */
@@ -60,9 +62,9 @@ export interface NetworkOptions extends RunOptions {
   /** The layers as plain data, the input layer first. */
   layers: readonly Layer[]
   /** Distribution of the initial weights. Default `glorot`. */
-  initialisation?: Initialisation
+  initialisation?: Initialisation | undefined
   /** One name for each class, saved with the model. Default: none. */
-  classNames?: readonly string[]
+  classNames?: readonly string[] | undefined
 }
 
 /** Settings that a network was opened with and that its results depend on, besides device, precision and determinism. */
@@ -89,6 +91,12 @@ export interface NetworkParts {
 
 /** Other names of a GPU: 'gpu', 'GPU:1', 'cuda0', 'nvidia'. */
 const gpuName = /^(?:gpu|cuda|nvidia):?(\d{0,3})$/i
+
+/** Refuses the options of `create` where a program without types calls the constructor. */
+export function openedParts(parts: NetworkParts): NetworkParts {
+  if (isObject(parts) && 'native' in parts) return parts
+  throw unexpected('an opened network', 'new', parts, 'use await VGG.create(options), or await load(path)')
+}
 
 export const device: Check<Device> = (value, name) => {
   if (typeof value !== 'string') throw unexpected("'auto', 'cpu', 'cuda' or 'cuda:N'", name, value)
@@ -180,16 +188,13 @@ export async function openNative(
   run: Checked<typeof runChecks>,
   scheme: Initialisation,
 ): Promise<Pick<NetworkParts, 'native' | 'run'>> {
-  const parameterBytes = 4 * parameterCount(layers)
-  if (run.memoryLimit > 0 && parameterBytes > run.memoryLimit) {
-    const message = `The parameters take ${parameterBytes} bytes, more than the memoryLimit of ${run.memoryLimit}`
-    throw new VggError('OUT_OF_MEMORY', message)
-  }
+  if (run.memoryLimit > 0 && parameterBytes(layers) > run.memoryLimit)
+    throw parametersTooLarge(layers, `memoryLimit is ${run.memoryLimit} bytes`)
   prepareDevice(run.device)
   const network = await native()
     .Network.create({ layers, ...run })
     .catch((error) => {
-      throw withDeviceCure(error, run.device)
+      throw withParameterSizes(withDeviceCure(error, run.device), layers)
     })
   try {
     if (scheme !== 'none') await network.initialise({ scheme, seed: run.seed })

@@ -2,7 +2,7 @@ import { type ColourShift, colourShiftCheck } from '../data/images/colour.js'
 import type { SmallestSide } from '../data/images/crop.js'
 import { type DecodingOptions, decodingChecks } from '../data/images/formats.js'
 import { folderChecks } from '../data/sources/folder.js'
-import { photoChecks } from '../data/sources/photo-dataset.js'
+import { photoChecks } from '../data/sources/photo-options.js'
 import { VggError } from '../error.js'
 import { type RunOptions, runChecks } from '../network/open.js'
 import {

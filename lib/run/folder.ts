@@ -1,23 +1,25 @@
 import { access, readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { load, warn } from '../checkpoint/checkpoint.js'
-import { checkpointsIn, firstUsable } from '../checkpoint/checkpoint-folder.js'
+import { load } from '../checkpoint/checkpoint.js'
+import { bestName } from '../checkpoint/checkpoint-folder.js'
+import { runNames, useBest } from '../checkpoint/model-folder.js'
 import { messageOf, VggError } from '../error.js'
 import { makeFolder, writeAtomically } from '../files/atomic-file.js'
 import type { RunOptions } from '../network/open.js'
 import { type Checks, integer, isObject, objectOf, optional, readOptions, text } from '../options.js'
-import { commandText, packageVersion } from '../platform/package.js'
+import { otherFormat } from '../platform/package.js'
 import type { VGG } from '../vgg/vgg.js'
 import { complete, descriptionChecks, type RunDescription } from './description.js'
+import { noRun } from './no-run.js'
 import { type PlanName, type PlanStage, planName, stagesOf } from './plan.js'
 
 /** Paths of the files in the folder of a run. */
 export const runFiles = (folder: string) => ({
   description: path.join(folder, 'run.json'),
   log: path.join(folder, 'log.jsonl'),
-  checkpoints: path.join(folder, 'checkpoints'),
-  best: path.join(folder, 'checkpoints', 'best.safetensors'),
-  model: path.join(folder, 'model.safetensors'),
+  checkpoints: path.join(folder, runNames.checkpoints),
+  best: path.join(folder, runNames.checkpoints, bestName),
+  model: path.join(folder, runNames.model),
   report: path.join(folder, 'report.html'),
 })
 
@@ -38,13 +40,6 @@ export async function exists(file: string): Promise<boolean> {
     () => true,
     () => false,
   )
-}
-
-/** @throws INVALID_ARGUMENT if the folder holds a run */
-export async function checkNew(folder: string): Promise<void> {
-  if (!(await exists(runFiles(folder).description))) return
-  const message = `Expected a new folder for the run but ${folder} holds one; \`${commandText(['train', '--resume', folder])}\` continues it`
-  throw new VggError('INVALID_ARGUMENT', message)
 }
 
 /**
@@ -76,10 +71,8 @@ const fileChecks = {
 
 /** @throws INVALID_ARGUMENT with the path of the key */
 function decodeRunFile(read: unknown): RunFile {
-  if (isObject(read) && typeof read.format === 'number' && read.format > 1) {
-    const message = `Expected the format 1, which vggnet ${packageVersion()} reads, but received the format ${read.format} of vggnet ${read.vggnet}: update vggnet`
-    throw new VggError('FILE_FORMAT', message)
-  }
+  if (isObject(read) && typeof read.format === 'number' && read.format !== 1)
+    throw new Error(otherFormat('format 1', read.format, read.vggnet))
   readOptions(read, 'the description of a run', fileChecks)
   const file = read as RunFile & { readonly description: { readonly rates: RunDescription['rateFactors'] } }
   const { rates: rateFactors, ...description } = file.description
@@ -99,7 +92,7 @@ export async function readRunFile(folder: string): Promise<RunFile> {
   try {
     text = await readFile(file, 'utf8')
   } catch (cause) {
-    throw new VggError('FILE_NOT_FOUND', `There is no run in ${folder}: ${file} is missing`, { cause })
+    throw await noRun(folder, cause)
   }
   try {
     return decodeRunFile(JSON.parse(text))
@@ -114,28 +107,6 @@ export function trainingsOf(folder: string, { plan, description }: RunFile): Pla
   return stagesOf(plan, description, (name) => runFiles(path.join(folder, name)).model)
 }
 
-/** The first folder of runs/1, runs/2, ... that does not exist. */
-export async function freeFolder(): Promise<string> {
-  for (let number = 1; ; number++) {
-    const folder = path.join('runs', String(number))
-    if (!(await exists(folder))) return folder
-  }
-}
-
-/**
- * Uses the model of a run that is best on the validation data, else the last one; undefined if there is none yet. A model
- * that cannot be used is skipped for the next one, with a warning of the process.
- * @throws errors of `use` for a file of a newer format, and those that no file causes
- */
-async function useBest<T>(folder: string, use: (file: string) => Promise<T>) {
-  const { best, model, checkpoints } = runFiles(folder)
-  const files = (await Promise.all([best, model].map(async (file) => ((await exists(file)) ? [file] : [])))).flat()
-  const candidates = [...files.map((file) => ({ path: file })), ...(await checkpointsIn(checkpoints))]
-  const { found, passedOver } = await firstUsable(candidates, use)
-  for (const { path: file, reason } of passedOver) warn(`skipped ${file}: ${reason}`)
-  return found
-}
-
 /** A model of a run and the path of its file. */
 export interface LoadedModel {
   readonly net: VGG
@@ -147,15 +118,3 @@ export async function loadBest(folder: string, options: RunOptions): Promise<Loa
   const found = await useBest(folder, (file) => load(file, options))
   return found && { net: found.value, path: found.file.path }
 }
-
-/** Uses the model of a file, or the best one in the folder of a run. @throws FILE_NOT_FOUND, errors of `use` */
-export async function useModel<T>(given: string, use: (file: string) => Promise<T>): Promise<T> {
-  if (!(await exists(runFiles(given).description))) return use(given)
-  const found = await useBest(given, use)
-  if (found !== undefined) return found.value
-  throw new VggError('FILE_NOT_FOUND', `The run in ${given} has no model that can be used`)
-}
-
-/** Loads the model of a file, or the best one in the folder of a run. @throws FILE_NOT_FOUND, errors of `load` */
-export const loadModel = (given: string, options: RunOptions): Promise<VGG> =>
-  useModel(given, (file) => load(file, options))

@@ -12,7 +12,8 @@ import type { TrainingState } from '../train/training-state.js'
 import type { VGG } from '../vgg/vgg.js'
 import { type Datasets, datasetsFor } from './datasets.js'
 import { complete, type RunDescription } from './description.js'
-import { checkNew, exists, type RunFile, runFiles, trainingsOf, writeRunFile } from './folder.js'
+import { exists, type RunFile, runFiles, trainingsOf, writeRunFile } from './folder.js'
+import { checkNew } from './new-folder.js'
 import type { PlanStage } from './plan.js'
 import { type OpenedTraining, openRecords } from './records.js'
 import { findSources, type Sources } from './sources.js'
@@ -48,11 +49,15 @@ export interface PlanHooks extends RunHooks {
  *
  * @param found the images, if they have been found already
  * @returns the content of run.json
- * @throws INVALID_ARGUMENT if the folder holds a run, or the description asks for another network than that of the model;
- *   FILE_WRITE; errors of finding the data and of reading the model
+ * @throws INVALID_ARGUMENT as `checkNew`, and if the description asks for another network than that of the model; FILE_WRITE;
+ *   errors of finding the data and of reading the model
  */
 export async function createRun(folder: string, file: RunFile, found?: Sources): Promise<RunFile> {
-  await checkNew(folder)
+  await checkNew(folder, file.description)
+  return writeRun(folder, file, found)
+}
+
+async function writeRun(folder: string, file: RunFile, found: Sources | undefined): Promise<RunFile> {
   const description = complete(file.description)
   const sources = description.start.from === undefined ? undefined : (found ?? (await findSources(description)))
   const written = { ...file, description: sources ? await withStartModel(description, sources) : description }
@@ -92,7 +97,7 @@ async function runLocked(folder: string, file: RunFile, hooks: PlanHooks, found:
     await hooks.onStage?.(stage, index + 1, stages.length)
     sources ??= await findSources(file.description)
     if (!(await exists(description)))
-      await createRun(own, { ...file, plan: undefined, description: stage.description }, sources)
+      await writeRun(own, { ...file, plan: undefined, description: stage.description }, sources)
     last = await runIn(own, stage.description, sources, hooks)
   }
   const final = path.join(folder, stages.at(-1)?.name ?? '.')
@@ -139,6 +144,8 @@ async function recorded(
     const report = await train(net, data.training, {
       ...description.training,
       ...recordedIn('run', description),
+      // image files are mirrored by their dataset
+      flip: description.flip === true && data.training.readAugmented === undefined,
       ...(data.validation && { validation: data.validation }),
       ...(state && { resume: state }),
       ...(hooks.differences && { differences: hooks.differences }),

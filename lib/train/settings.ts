@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type Dataset, datasetCheck, imageText } from '../data/dataset.js'
+import { checkLoading } from '../data/loader.js'
 import { VggError } from '../error.js'
 import { type Layer, layersWithParameters, parameterCount } from '../layer.js'
 import { describe } from '../network/describe.js'
@@ -33,41 +34,44 @@ import { scheduleFor } from './schedule.js'
 import { stateCheck, type TrainingState } from './training-state.js'
 
 /** Options of `train`. Defaults are those of the paper, section 3.1; for a resumed training, the recorded options. */
-export interface TrainOptions extends RecordedTrainOptions {
+export interface TrainOptions<LayerName extends string = string> extends RecordedTrainOptions<LayerName> {
   /** Images held out. Their accuracy is reported after each epoch and steers the schedule `plateau`. Default: none. */
-  validation?: Dataset
+  validation?: Dataset | undefined
   /** Folder and frequency of checkpoints, from which the training can be resumed. Default: no checkpoints. */
-  checkpoint?: CheckpointOptions
+  checkpoint?: CheckpointOptions | undefined
   /** State that `loadTraining` returned with the network. Options that are left out are those recorded in it. */
-  resume?: TrainingState
+  resume?: TrainingState | undefined
   /**
    * Whether a training may be resumed with other data, options, device, precision or threads; its result is then not equal
    * bit for bit. `refuse` rejects with RESUME_MISMATCH. Default refuse.
    */
-  differences?: 'refuse' | 'accept'
+  differences?: 'refuse' | 'accept' | undefined
   /**
    * Called after each step, in order; again for steps that are repeated after going back. A returned promise is awaited:
    * the next step is computed meanwhile, and no further one begins.
    */
-  onStep?: Callback<[event: StepEvent]>
+  onStep?: Callback<[event: StepEvent]> | undefined
   /**
    * Called after each epoch, before its checkpoint; a returned promise is awaited. Called again for the epoch if the process
    * is killed before that checkpoint is written.
    */
-  onEpoch?: Callback<[event: EpochEvent]>
+  onEpoch?: Callback<[event: EpochEvent]> | undefined
   /** Called for each step that was not finite, whatever the action; a returned promise is awaited before the action. */
-  onRefused?: Callback<[event: RefusedEvent]>
+  onRefused?: Callback<[event: RefusedEvent]> | undefined
   /**
    * Called when a checkpoint is on disk, while the training continues. A returned promise is awaited before the next
    * checkpoint is written; its error ends the training after the steps in flight.
    */
-  onCheckpoint?: Callback<[event: CheckpointEvent]>
+  onCheckpoint?: Callback<[event: CheckpointEvent]> | undefined
   /**
    * Ends the training after the steps in flight: it rejects with ABORTED, and the network stays usable. With `checkpoint`
    * the training is saved first.
    */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
+
+/** The names of layers that a network's type has, for `freeze` and `rateFactors`. */
+export type LayerNameOf<Net extends Network> = Parameters<Net['freeze']>[0][number]
 
 /** The table of the options that are not recorded: they do not decide what a training computes, or hold what does. */
 export const callTable = {
@@ -115,6 +119,7 @@ export function settingsFrom(net: Network, data: Dataset, options: TrainOptions)
     throw new VggError('INVALID_ARGUMENT', message)
   }
   checkFit(net, datasetCheck(data, 'data'), 'data')
+  checkLoading(data, read)
   if (validation !== undefined) checkFit(net, validation, 'validation')
   const names = Object.keys(trainChecks) as (keyof typeof trainChecks)[]
   const values = Object.fromEntries(names.map((name) => [name, read[name]])) as Checked<typeof trainChecks>
@@ -144,7 +149,11 @@ export function namedLayers(
   frozen: readonly string[] = [],
 ): Pick<RecordedOptions, 'rateFactors' | 'freeze'> {
   return {
-    rateFactors: factorsByLayer(layers, rateFactors, 'rateFactors (--rate-factors)'),
+    rateFactors: factorsByLayer(
+      layers,
+      trainChecks.rateFactors(rateFactors, 'rateFactors'),
+      'rateFactors (--rate-factors)',
+    ),
     freeze: frozenIn(layers, frozen, freeze),
   }
 }
@@ -158,14 +167,13 @@ function frozenIn(layers: readonly Layer[], before: readonly string[], names: re
 
 function checkFit(net: Network, data: Dataset, name: string): void {
   const { channels, classes } = instanceOf(Network)(net, 'net')
-  if (data.count < 1)
-    throw new VggError('INVALID_ARGUMENT', `Expected at least one image for ${name} but received none`)
   if (data.channels !== channels) {
-    const message = `Expected images with ${channels} channels for ${name} but they are ${imageText(data)}`
+    const message = `Expected images with ${channels} channels for ${name} but they are ${imageText(data)}: create the network with channels: ${data.channels}, or convert the images`
     throw new VggError('SHAPE_MISMATCH', message)
   }
   if (data.classNames.length > classes) {
-    const message = `Expected at most ${classes} classes for ${name} but it has ${data.classNames.length}`
+    const found = data.classNames.length
+    const message = `Expected at most ${classes} classes for ${name} but it has ${found}: create the network with classes: ${found}, or use replaceHead(net, { classes: ${found} })`
     throw new VggError('SHAPE_MISMATCH', message)
   }
   const { layers } = describe({ layers: net.layers, shape: [1, channels, data.height, data.width], training: true })

@@ -8,7 +8,7 @@ import { checkSame, type Fingerprint, fingerprintOf } from './fingerprint.js'
 import { goBackTo } from './load-training.js'
 import { rateText } from './log.js'
 import { Saver } from './saver.js'
-import { hashOf, type Settings, settingsFrom, type TrainOptions } from './settings.js'
+import { hashOf, type LayerNameOf, type Settings, settingsFrom, type TrainOptions } from './settings.js'
 import { Steps } from './steps.js'
 import { mostNamed, TrainingProgress } from './training-progress.js'
 
@@ -33,7 +33,11 @@ import { mostNamed, TrainingProgress } from './training-progress.js'
  *   checkpoint; RESUME_MISMATCH; FILE_FORMAT if no image of an epoch can be read; errors of `data.read` and of callbacks,
  *   unchanged
  */
-export async function train(net: Network, data: Dataset, options: TrainOptions = {}): Promise<TrainReport> {
+export async function train<Net extends Network>(
+  net: Net,
+  data: Dataset,
+  options: TrainOptions<LayerNameOf<Net>> = {},
+): Promise<TrainReport> {
   const settings = settingsFrom(net, data, options)
   const { trainingStep } = net
   const { checkpoint, resume, recorded, validation, onCheckpoint } = settings
@@ -44,8 +48,8 @@ export async function train(net: Network, data: Dataset, options: TrainOptions =
     checkPosition(trainingStep, resume.trainingStep)
     if (settings.differences === 'refuse') checkSame(fingerprint, resume.fingerprint)
   }
-  const { batch, seed, shift, background, epochs } = recorded
-  const loader = new Loader(data, { batch, seed, shift, background, epochs })
+  const { batch, dropLast, seed, shift, background, flip, epochs } = recorded
+  const loader = new Loader(data, { batch, dropLast, seed, shift, background, flip, epochs })
   if (resume !== undefined) loader.restore(resume.loader)
   const saver = checkpoint && (await Saver.open(checkpoint, resume, onCheckpoint))
   try {

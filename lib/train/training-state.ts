@@ -4,10 +4,10 @@ import type { LoaderState } from '../data/loader.js'
 import { messageOf, VggError } from '../error.js'
 import type { Evaluation } from '../evaluate/evaluate.js'
 import type { ClassResult } from '../evaluate/metrics.js'
-import { type Check, type Checks, isObject, objectOf, readOptions, unexpected } from '../options.js'
+import { type Check, type Checks, fallbackOf, isObject, objectOf, readOptions, unexpected } from '../options.js'
 import type { EpochEvent, Skipped } from './events.js'
 import type { Fingerprint } from './fingerprint.js'
-import type { RecordedOptions } from './options.js'
+import { type RecordedOptions, trainTable } from './options.js'
 import type { ScheduleState } from './schedule.js'
 import { stateChecks, storedChecks } from './state-checks.js'
 
@@ -124,7 +124,7 @@ export function decodeState(text: string, tables: Tables): TrainingState {
     checkRoom(classes.length, epochs.filter(({ validation }) => validation !== undefined).length)
     const history = epochs.map((epoch) => withConfusion(epoch, classes, tables))
     const { rates: rateFactors, ...options } = conditions.options
-    const fingerprint = { ...conditions, options: { ...options, rateFactors } }
+    const fingerprint = { ...conditions, options: { ...defaults, ...options, rateFactors } }
     return {
       ...state,
       schedule: { ...schedule, best: schedule.best ?? Number.NEGATIVE_INFINITY },
@@ -135,6 +135,9 @@ export function decodeState(text: string, tables: Tables): TrainingState {
     throw new VggError('FILE_FORMAT', `The state of the training is not valid: ${messageOf(cause)}`, { cause })
   }
 }
+
+/** Defaults of the options, for those that older versions did not have. */
+const defaults = Object.fromEntries(Object.entries(trainTable).map(([name, { check }]) => [name, fallbackOf(check)]))
 
 /** @throws INVALID_ARGUMENT where the confusion matrices of the epochs are larger than the heap of this process may be */
 function checkRoom(classes: number, epochs: number): void {

@@ -3,6 +3,7 @@ import type { SmallestSide } from '../data/images/crop.js'
 import { checkedLayers, type Layer, mostOutputs } from '../layer.js'
 import { checkClassNames } from '../network/arguments.js'
 import { type Initialisation, initialisation, type RunOptions } from '../network/open.js'
+import { checkMainMemory } from '../network/parameter-memory.js'
 import {
   arrayOf,
   type Check,
@@ -30,30 +31,30 @@ export interface ModelOptions {
   /** Number of classes, the outputs of fc8; at least 1. */
   classes: number
   /** Channels of the images. Default 3. */
-  channels?: number
+  channels?: number | undefined
   /** Side, or [height, width], of the images in pixels; at least 32 (2^blocks for a custom row). Default 224. */
-  imageSize?: number | readonly [height: number, width: number]
+  imageSize?: number | readonly [height: number, width: number] | undefined
   /** Dropout probability of fc6 and fc7, 0 to below 1. Default 0.5 (Sect. 3.1). */
-  dropout?: number
+  dropout?: number | undefined
   /** Outputs of fc6 and of fc7. Default 4096. */
-  headWidth?: number
+  headWidth?: number | undefined
   /** Multiplier of the convolutions' channels, above 0; no layer may have more than 2^24 channels. Default 1. */
-  width?: number
+  width?: number | undefined
   /** Distribution of the initial weights. It determines the default of `scale`. Default `glorot`. */
-  initialisation?: Initialisation
+  initialisation?: Initialisation | undefined
   /**
    * Mean that is subtracted from each pixel (0..255): a number, or one number for each channel. Default: ImageNet's
    * [123.68, 116.779, 103.939] for three channels, otherwise 127.5.
    */
-  meanRgb?: number | readonly number[]
+  meanRgb?: number | readonly number[] | undefined
   /** Multiplier applied after the mean is subtracted, above 0: a number, or one for each channel. Default 1 / 58; 1 for `paper`. */
-  scale?: number | readonly number[]
+  scale?: number | readonly number[] | undefined
   /** Parameters of the normalisation in A-LRN: those of Krizhevsky 2012, or of Caffe's AlexNet. Default `literal`. */
-  localNorm?: 'literal' | 'caffe'
+  localNorm?: 'literal' | 'caffe' | undefined
   /** One name for each class, saved with the model. Default: none. */
-  classNames?: readonly string[]
+  classNames?: readonly string[] | undefined
   /** Preprocessing of the training images, saved with the model. Default: none. */
-  preprocessing?: Preprocessing
+  preprocessing?: Preprocessing | undefined
 }
 
 /** Options of `VGG.create`: those of the model and those of the device. */
@@ -70,9 +71,9 @@ export interface VggOptions<Given extends VariantName | VariantRow = VariantName
  */
 export interface Preprocessing {
   /** S of Sect. 3.1 in pixels: smallest side of the resized image from which crops of the network's size are taken. */
-  readonly smallestSide?: SmallestSide
+  readonly smallestSide?: SmallestSide | undefined
   /** Random shift of red, green and blue along the principal axes of the training set's colours. */
-  readonly colour?: ColourShift
+  readonly colour?: ColourShift | undefined
 }
 
 /** Complete configuration of a VGG net: plain data, saved with the model. */
@@ -120,6 +121,8 @@ export const preprocessing: Check<Preprocessing> = (value, name) => {
 }
 
 const size = integer(1, 2 ** 20)
+/** Many more than a layer may have, so that the error for them says what memory they take. */
+const outputs = integer(1)
 
 const imageSize: Check<[number, number]> = (value, name) => {
   if (!Array.isArray(value)) return [size(value, name), size(value, name)]
@@ -148,7 +151,11 @@ export const modelTable = {
     flag: '--variant <name>',
     help: 'A, A-LRN, B, C, D, E, or VGG11, VGG13, VGG16, VGG19, ... (default: A)',
   },
-  classes: { check: size, flag: '--classes <n>', help: 'outputs of the last layer' },
+  classes: {
+    check: outputs,
+    flag: '--classes <n>',
+    help: 'outputs of the last layer (default: the classes of the data; without data 1000)',
+  },
   channels: {
     check: withDefault(size, 3),
     flag: '--channels <n>',
@@ -157,10 +164,10 @@ export const modelTable = {
   imageSize: {
     check: withDefault<[number, number]>(imageSize, [224, 224]),
     flag: '--image-size <size>',
-    help: 'side of the images, or HEIGHTxWIDTH, at least 32',
+    help: 'side of the images, or HEIGHTxWIDTH, at least 32 (default: 224; that of IDX images)',
   },
   dropout: { check: withDefault(fraction, 0.5), flag: '--dropout <p>', help: 'dropout probability of fc6 and fc7' },
-  headWidth: { check: withDefault(size, 4096), flag: '--head-width <n>', help: 'outputs of fc6 and fc7' },
+  headWidth: { check: withDefault(outputs, 4096), flag: '--head-width <n>', help: 'outputs of fc6 and fc7' },
   width: {
     check: withDefault(positive, 1),
     flag: '--width <factor>',
@@ -265,5 +272,6 @@ export function vggLayers(configuration: VggConfiguration): readonly Layer[] {
     { kind: 'linear', name: 'fc7', outputs: headWidth, window: [1, 1], relu: 'relu7', dropout },
     { kind: 'linear', name: 'fc8', outputs: classes, window: [1, 1] },
   ]
+  if (Math.max(classes, headWidth) > mostOutputs) checkMainMemory(layers)
   return checkedLayers(layers, 'layers')
 }

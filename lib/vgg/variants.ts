@@ -26,9 +26,9 @@ export interface Variant {
 /** A custom row of Table 1. */
 export interface VariantRow {
   /** Name of the configuration. Default 'custom'. */
-  readonly name?: string
+  readonly name?: string | undefined
   /** Output channels of the convolutions, one number for each block. Default for five blocks: 64, 128, 256, 512, 512. */
-  readonly channels?: readonly number[]
+  readonly channels?: readonly number[] | undefined
   /** The layers of each block, in order: A is [[3], [3], [3, 3], [3, 3], [3, 3]]. */
   readonly blocks: readonly (readonly BlockEntry[])[]
 }
@@ -109,6 +109,7 @@ function checkedRow(given: unknown, option: string): Variant {
 /** Check of `variant`: the letter or another name of a row of Table 1, or a custom row. */
 export const variant: Check<Variant> = (value, name) => {
   if (isObject(value)) return checkedRow(value, name)
-  if (typeof value !== 'string') throw unexpected('the name of a variant or a row of blocks', name, value)
+  if (typeof value !== 'string')
+    throw unexpected("the name of a variant, such as 'A' or 'VGG16', or a row of blocks", name, value)
   return variants[variantLetter(value, name)]
 }

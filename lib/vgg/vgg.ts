@@ -8,7 +8,7 @@ import {
   type RunOptions,
   runChecks,
 } from '../network/open.js'
-import { arrayOf, integer, readOptions, text, unexpected, withDefault } from '../options.js'
+import { arrayOf, readOptions, text, unexpected, withDefault } from '../options.js'
 import {
   configurationOf,
   modelChecks,
@@ -90,13 +90,13 @@ export interface HeadOptions extends RunOptions {
   /** Number of classes, the outputs of the new layer; at least 1. */
   classes: number
   /** One name for each class. Default: none. */
-  classNames?: readonly string[]
+  classNames?: readonly string[] | undefined
   /** Distribution of the new layer's initial weights. Default `glorot`. */
-  initialisation?: Initialisation
+  initialisation?: Initialisation | undefined
 }
 
 const headChecks = {
-  classes: integer(1, 2 ** 20),
+  classes: modelChecks.classes,
   classNames: withDefault(arrayOf(text), []),
   initialisation,
 }
@@ -107,7 +107,7 @@ const headChecks = {
  * changed, and the caller disposes of it.
  * @throws INVALID_ARGUMENT, SHAPE_MISMATCH, DISPOSED, OUT_OF_MEMORY, and the errors of `VGG.create`
  */
-export async function replaceHead(net: VGG, options: HeadOptions): Promise<VGG> {
+export async function replaceHead<Letter extends string>(net: VGG<Letter>, options: HeadOptions): Promise<VGG<Letter>> {
   if (!(net instanceof VGG)) throw unexpected('a VGG', 'net', net)
   const { classes } = readOptions(options, 'replaceHead options', { ...runChecks, ...headChecks })
   return recreated(net, { ...options, classes }, layersWithParameters(net.layers).slice(0, -1))
@@ -125,7 +125,11 @@ export async function withDropout(net: VGG, dropout: number, options: RunOptions
 }
 
 /** A network of the same configuration but for `changes`, with the parameters of `layers` copied. */
-async function recreated(net: VGG, changes: Partial<VggOptions>, layers: readonly string[]): Promise<VGG> {
+async function recreated<Letter extends string>(
+  net: VGG<Letter>,
+  changes: Partial<VggOptions>,
+  layers: readonly string[],
+): Promise<VGG<Letter>> {
   const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
   const { device, precision, deterministic, configuration } = net
   const { seed, threads, exact } = net.run
@@ -135,7 +139,7 @@ async function recreated(net: VGG, changes: Partial<VggOptions>, layers: readonl
   const made = await VGG.create({ ...configuration, ...same, ...ownPrecision, ...given })
   try {
     await made.initialiseFrom(net, { layers })
-    return made
+    return made as VGG<Letter>
   } catch (error) {
     made.dispose()
     throw error

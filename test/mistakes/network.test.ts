@@ -1,20 +1,13 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { arrayDataset, Tensor, train, VGG } from '../../lib/index.js'
 import { programMistakes } from './mistake.js'
-
-const options = { variant: 'A', classes: 2, imageSize: 32, width: 0.125, headWidth: 32, device: 'cpu' } as const
-const rate = { learningRate: 0.01 }
+import { floats, grey, options, rate, untyped } from './small-net.js'
 
 let net: VGG
 beforeAll(async () => {
   net = await VGG.create(options)
 })
 afterAll(() => net.dispose())
-
-const grey = (count: number) => Tensor.from(new Uint8Array(count * 3072).fill(90), [count, 32, 32, 3])
-const floats = (...shape: number[]) => Tensor.from(new Float32Array(shape.reduce((a, b) => a * b)).fill(90), shape)
-/** What a program without types passes. */
-const untyped = (value: unknown) => value as never
 
 programMistakes('networks', [
   {
@@ -29,7 +22,7 @@ programMistakes('networks', [
     make: () => VGG.create({ variant: 'A', classes: 0 }),
     code: 'INVALID_ARGUMENT',
     problem: ['classes', '0 (number)'],
-    cure: ['an integer from 1 to 1048576'],
+    cure: ['an integer of at least 1'],
   },
   {
     name: 'the name that PyTorch has for an option',
@@ -59,6 +52,40 @@ programMistakes('networks', [
     problem: ['learningRate', `${learningRate} (number)`],
     cure: ['a number above 0'],
   })),
+])
+
+programMistakes('memory', [
+  {
+    name: 'a billion classes',
+    make: () => VGG.create({ ...options, headWidth: 4096, classes: 1e9 }),
+    code: 'OUT_OF_MEMORY',
+    problem: ['14.90 TiB', 'fc8.weight [1000000000, 4096]', 'are available'],
+    cure: ['fewer classes'],
+  },
+  {
+    name: 'images of a million pixels a side',
+    make: () => VGG.create({ ...options, imageSize: 1e6 }),
+    code: 'OUT_OF_MEMORY',
+    problem: ['7.28 TiB', 'fc6.weight', 'bytes are available'],
+    cure: ['smaller images'],
+  },
+  {
+    name: 'a tensor that no memory holds',
+    make: () => Tensor.zeros([1e9, 3, 224, 224]),
+    code: 'OUT_OF_MEMORY',
+    problem: ['shape [1000000000, 3, 224, 224]', '602112000000000 bytes', 'are available'],
+    cure: ['fewer images at a time'],
+  },
+  {
+    name: 'a batch beyond the memory limit',
+    make: async () => {
+      const limited = await VGG.create({ ...options, memoryLimit: 6e6 })
+      return limited.step(grey(300), new Uint8Array(300), rate).finally(() => limited.dispose())
+    },
+    code: 'OUT_OF_MEMORY',
+    problem: ['a batch of 300 images of 32x32', 'bytes', 'there is room for 6000000'],
+    cure: ['the largest batch that fits is', 'microBatch'],
+  },
 ])
 
 programMistakes('shapes', [
@@ -126,11 +153,39 @@ programMistakes('shapes', [
     },
     code: 'SHAPE_MISMATCH',
     problem: ['fc7', '[32, 32]', '[64, 64]'],
-    cure: ["layers: 'all' copies those that fit"],
+    cure: ["use layers: 'all', which copies those that fit"],
   },
 ])
 
 programMistakes('values', [
+  {
+    name: 'a name instead of an array of names',
+    make: () => net.features(grey(1), untyped('fc7')),
+    code: 'INVALID_ARGUMENT',
+    problem: ['an array for names', "'fc7' (string)"],
+    cure: ["write ['fc7']"],
+  },
+  {
+    name: 'an array that is not typed',
+    make: () => Tensor.from(untyped([1, 2, 3])),
+    code: 'INVALID_ARGUMENT',
+    problem: ['data', '[1, 2, 3] (array)'],
+    cure: ['Uint8Array.from(data) for pixels'],
+  },
+  {
+    name: 'labels of one-hot rows',
+    make: () => net.step(grey(2), untyped(Tensor.zeros([2, 2], { dtype: 'uint8' })), rate),
+    code: 'SHAPE_MISMATCH',
+    problem: ['labels', 'received shape [2, 2]'],
+    cure: ['await labels.argmax()'],
+  },
+  {
+    name: 'a training step on images of another size',
+    make: () => net.step(Tensor.zeros([1, 64, 64, 3], { dtype: 'uint8' }), [0], rate),
+    code: 'SHAPE_MISMATCH',
+    problem: ['[1, 2, 2, 2]', 'for images of 64x64'],
+    cure: ['give images of the size that the network was created for'],
+  },
   {
     name: 'NaN in an image',
     make: async () => {

@@ -31,8 +31,8 @@ describe('activations', () => {
     expect([fatal, warnings]).toEqual([[], []])
   })
 
-  it.each(['A', 'D'] as const)(
-    "of %s with He's on input that is not scaled explode; scaled they are fine",
+  it.each<VariantLetter>(['A', 'D'])(
+    "of %s with He's on unscaled input explode; scaled they are fine",
     async (variant) => {
       const loud = await checked({ ...quarter, variant, initialisation: 'he', scale: 1 })
       expect(loud.activations?.layers.at(-1)?.state).toBe('exploding')

@@ -148,7 +148,7 @@ test('of a CIFAR folder, both sets are distinguished', async () => {
   writeFileSync(path.join(folder, 'data_batch_1.bin'), records(8))
   writeFileSync(path.join(folder, 'test_batch.bin'), records(3))
   const data = { kind: 'folder', path: folder } as const
-  const run = path.join(folder, 'run')
+  const run = newFolder()
   await createRun(run, { format: 1, vggnet: '0.1.0', description: runDescription({ data, model }) })
   expect(countsOf(await scoredImages({ model: run }))).toEqual({ ...heldOut, images: 3 })
   const every = await scoredImages({ model: run, part: 'all' })

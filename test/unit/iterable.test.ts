@@ -63,7 +63,7 @@ describe('datasetFrom', () => {
         images(2, () => 'never'),
         options,
       ),
-    ).rejects.toThrow(/one of the 2 classes .*image 0/)
+    ).rejects.toThrow(/one of late, early for label of image 0/)
     await expect(
       datasetFrom(
         images(3, (n) => n),

@@ -28,7 +28,7 @@ async function refusedOf(
       await read(mutation)
     } catch (error) {
       if (!(error instanceof VggError) || error.code !== code) throw new Error(`${name}: ${error}`, { cause: error })
-      expect(error.message, name).toMatch(/(Expected .* but r|R)eceived /)
+      expect(error.message, name).toMatch(/(Expected .* but received|Expected .* but found|Received) /)
       const keys = mutation.path.filter((key) => !/^\d+$/.test(key))
       expect(
         keys.some((key) => error.message.includes(key)),

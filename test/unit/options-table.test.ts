@@ -39,10 +39,18 @@ test('options that are not given have their defaults in run.json, and none where
   expect(recordedIn('training', { epochs: 3 })).toEqual({
     epochs: 3,
     batch: 256,
+    dropLast: false,
     learningRate: 0.01,
     momentum: 0.9,
     weightDecay: 5e-4,
     onNotFinite: 'stop',
   })
-  expect(recordedIn('run', { seed: 5 })).toEqual({ seed: 5, freeze: [], rateFactors: {}, shift: 0, background: 0 })
+  expect(recordedIn('run', { seed: 5 })).toEqual({
+    seed: 5,
+    freeze: [],
+    rateFactors: {},
+    shift: 0,
+    background: 0,
+    flip: false,
+  })
 })

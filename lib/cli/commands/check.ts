@@ -3,15 +3,17 @@ import { preflightChecks } from '../../check/preflight.js'
 import { preflightLines } from '../../check/preflight-report.js'
 import { packageVersion } from '../../platform/package.js'
 import { checkOptions } from '../../run/checks.js'
+import { columnsOf } from '../../table.js'
 import { addConfigFlag } from '../flags/config.js'
-import { checked, number } from '../flags/flags.js'
+import { checked, number, typedPath } from '../flags/flags.js'
 import { addDescriptionFlags, type DescriptionFlags, descriptionOf } from '../flags/train-flags.js'
-import { preflightRun, prepareRun } from '../terminal/preflight.js'
+import { preflightRun, prepareRun, refuseFatal } from '../terminal/preflight.js'
 
 const examples = `
 Checks memory, images, activations and gradients before a training, with the
-flags of that training, and measures three steps. Nothing is written. Exit code
-1 where the training would fail or learn nothing.
+flags of that training, and measures three steps. Nothing is written. Where the
+training would fail or learn nothing, the error and the exit code are those of
+'vggnet train'.
 
 Examples:
   $ vggnet check photos --variant D
@@ -24,7 +26,7 @@ export function addCheck(program: Command): void {
   const command = program
     .command('check')
     .description('check memory, images, activations and gradients before a training')
-    .argument('[data]', 'a folder or a list of images, as for train')
+    .argument('[data]', 'a folder or a list of images, as for train', typedPath)
     .option(
       '--limit <n>',
       'most images to open; more are sampled',
@@ -40,7 +42,9 @@ export function addCheck(program: Command): void {
       // a check writes nothing, so it decodes the images themselves
       const { cache: _, ...photographs } = described.photographs
       const report = await preflightRun(await prepareRun({ ...described, photographs }), flags.limit)
-      console.log(flags.json ? JSON.stringify(report, null, 2) : preflightLines(report).join('\n'))
-      if (report.fatal.length > 0) process.exitCode = 1
+      console.log(
+        flags.json ? JSON.stringify(report, null, 2) : preflightLines(report, columnsOf(process.stdout)).join('\n'),
+      )
+      refuseFatal(report, '')
     })
 }

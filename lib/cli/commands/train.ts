@@ -3,14 +3,16 @@ import { preflightLines } from '../../check/preflight-report.js'
 import { VggError } from '../../error.js'
 import { commandText, packageVersion, shellText } from '../../platform/package.js'
 import { checkOptions } from '../../run/checks.js'
-import { checkNew, freeFolder, type RunFile, readRunFile, runFiles, trainingsOf } from '../../run/folder.js'
+import { type RunFile, readRunFile, runFiles, trainingsOf } from '../../run/folder.js'
+import { checkNew, freeFolder } from '../../run/new-folder.js'
 import { createRun, runAll } from '../../run/run.js'
+import { columnsOf } from '../../table.js'
 import { callTable } from '../../train/settings.js'
 import { addConfigFlag } from '../flags/config.js'
 import { file as absolute } from '../flags/flags.js'
 import { addTrainFlags, descriptionOf, type TrainFlags } from '../flags/train-flags.js'
 import { stoppable } from '../terminal/exit.js'
-import { type PreparedRun, preflightRun, prepareRun } from '../terminal/preflight.js'
+import { type PreparedRun, preflightRun, prepareRun, refuseFatal } from '../terminal/preflight.js'
 import { runOutput } from '../terminal/train-output.js'
 
 /** `vggnet train`: trains a network and writes the folder of the run. */
@@ -66,17 +68,13 @@ interface Run {
 
 async function newRun(data: string | undefined, flags: TrainFlags): Promise<Run> {
   const folder = flags.out ?? (await freeFolder())
-  await checkNew(folder)
+  const asked = descriptionOf(data, flags)
+  await checkNew(folder, asked)
   checkPlan(flags)
-  const asked: RunFile = {
-    format: 1,
-    vggnet: packageVersion(),
-    plan: flags.plan,
-    description: descriptionOf(data, flags),
-  }
-  await checkOptions(asked)
-  const { description, sources } = await prepareRun(asked.description)
-  const file = { ...asked, description }
+  const about = { format: 1, vggnet: packageVersion(), plan: flags.plan } as const
+  await checkOptions({ ...about, description: asked })
+  const { description, sources } = await prepareRun(asked)
+  const file: RunFile = { ...about, description }
   const [first] = trainingsOf(folder, file)
   if (flags.check && first) await checkBefore({ description: first.description, sources }, flags.json === true)
   return { folder, file: await createRun(folder, file, sources), sources }
@@ -103,8 +101,6 @@ const imagesOpened = 200
 
 async function checkBefore(prepared: PreparedRun, quiet: boolean): Promise<void> {
   const report = await preflightRun(prepared, imagesOpened)
-  if (!quiet) console.log(`${preflightLines(report).join('\n')}\n`)
-  const [fatal] = report.fatal
-  if (fatal === undefined) return
-  throw new VggError('INVALID_ARGUMENT', `${fatal} (--no-check trains anyway)`)
+  if (!quiet) console.log(`${preflightLines(report, columnsOf(process.stdout)).join('\n')}\n`)
+  refuseFatal(report, ' (--no-check trains anyway)')
 }

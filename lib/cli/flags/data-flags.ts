@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
 import { type DecodingOptions, decodingChecks, type ImageFormat } from '../../data/images/formats.js'
-import { photoChecks } from '../../data/sources/photo-dataset.js'
+import { photoChecks } from '../../data/sources/photo-options.js'
 import { VggError } from '../../error.js'
 import type { DataDescription, RunDescription } from '../../run/description.js'
 import { isList } from '../../run/sources.js'
@@ -61,7 +61,7 @@ export function addDataFlags(command: Command, defaults = { onUnreadable: 'throw
     .option('--val-images <file>', 'validation images, IDX', file)
     .option('--val-labels <file>', 'labels of the validation images, IDX', file)
     .option('--val-list <file>', 'list of validation images, if the data are a list', file)
-    .option('--class-names <names>', 'class names, separated by commas (IDX)', names)
+    .option('--class-names <names>', 'class names, separated by commas (IDX; default: their numbers)', names)
     .addOption(
       new Option(
         '--empty-classes <action>',
@@ -74,8 +74,12 @@ export function addDataFlags(command: Command, defaults = { onUnreadable: 'throw
         `action for an image that cannot be read (default: ${defaults.onUnreadable})`,
       ).choices(['throw', 'skip']),
     )
-    .option('--cache <folder>', 'folder of the cache of decoded images', file)
-    .option('--workers <n>', 'number of images decoded at once', checked(number, photoChecks.workers, '--workers'))
+    .option('--cache <folder>', 'folder of the cache of decoded images (default: none)', file)
+    .option(
+      '--workers <n>',
+      'number of images decoded at once (default: UV_THREADPOOL_SIZE or 4, at most one for each processor)',
+      checked(number, photoChecks.workers, '--workers'),
+    )
   return addDecodingFlags(command)
 }
 

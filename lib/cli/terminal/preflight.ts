@@ -1,10 +1,12 @@
 import { preflight } from '../../check/preflight.js'
 import type { PreflightReport } from '../../check/preflight-report.js'
+import { VggError } from '../../error.js'
 import { checkSources } from '../../run/checks.js'
 import { datasetsFor } from '../../run/datasets.js'
 import type { RunDescription } from '../../run/description.js'
 import { findSources, type Sources } from '../../run/sources.js'
 import { fitted, openNetwork, withStartModel } from '../../run/start.js'
+import { printable } from '../../table.js'
 import { waitingOn } from './progress.js'
 
 /** A run's description, complete with the values computed from its images, and the images. */
@@ -81,6 +83,15 @@ export async function preflightRun(
 function strict(report: PreflightReport): PreflightReport {
   const [first] = report.files.unreadable
   if (first === undefined) return report
-  const text = `${first.name} cannot be read: ${first.reason}; use --on-unreadable skip to skip such images`
-  return { ...report, fatal: [...report.fatal, text] }
+  const text = `${printable(first.name, 200)} cannot be read: ${first.reason}; use --on-unreadable skip to skip such images`
+  return { ...report, fatal: [text, ...report.fatal], code: 'FILE_FORMAT' }
+}
+
+/**
+ * Refuses a training that the check found to fail or to learn nothing, with the code that the training would end with.
+ * @param otherwise what to do all the same with a training that would learn nothing
+ */
+export function refuseFatal({ fatal: [first], code }: PreflightReport, otherwise: string): void {
+  if (first === undefined) return
+  throw code === undefined ? new VggError('INVALID_ARGUMENT', `${first}${otherwise}`) : new VggError(code, first)
 }

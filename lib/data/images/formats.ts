@@ -151,18 +151,18 @@ export interface DecodingOptions {
    * The formats allowed, recognised by content, not by name. Default: all but `svg`. Each SVG is rendered in a separate
    * process, which takes 0.1 s longer and is killed after `decodeSeconds`.
    */
-  formats?: readonly ImageFormat[]
+  formats?: readonly ImageFormat[] | undefined
   /**
    * Largest number of pixels (height times width) of an image, before and after rescaling. It is checked against the
    * header before decoding. Decoding takes 3 to 8 bytes of memory per pixel, 18 for AVIF. Default 268402689, as in sharp.
    */
-  pixelLimit?: number
+  pixelLimit?: number | undefined
   /**
    * Time limit for decoding one image in seconds, an integer from 1 to 3600. Default 30. It is checked between parts of
    * an image. A WebP, AVIF, GIF, interlaced PNG or progressive JPEG is one part and may take longer; plain JPEGs, which
    * libjpeg-turbo decodes, are not timed. `pixelLimit` bounds these.
    */
-  decodeSeconds?: number
+  decodeSeconds?: number | undefined
 }
 
 const formatsCheck: Check<readonly ImageFormat[]> = (value, name) => {

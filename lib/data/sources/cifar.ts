@@ -24,14 +24,14 @@ type Kind = keyof typeof kinds
 /** Options of {@link readCifar}. */
 export interface CifarOptions {
   /** The dataset of the files. Default: recognised by the length of the files; if both are possible, by the labels. */
-  kind?: Kind
+  kind?: Kind | undefined
   /** The labels to use of CIFAR-100: the 100 classes (`fine`, the default) or their 20 groups (`coarse`). */
-  labels?: 'fine' | 'coarse'
+  labels?: 'fine' | 'coarse' | undefined
   /**
    * The name of each class. Default: the names in batches.meta.txt, fine_label_names.txt or coarse_label_names.txt in the
    * folder of the first file, or numbers if there is no such file.
    */
-  classNames?: readonly string[]
+  classNames?: readonly string[] | undefined
 }
 
 const checks = {

@@ -1,8 +1,10 @@
 import path from 'node:path'
 import { VggError } from '../../error.js'
+import { notFound } from '../../files/not-found.js'
 import { filePath, oneOf, readOptions, withDefault } from '../../options.js'
 import { checkNotAbove, checkNotParts, joined, oneClass, partsOf, withoutClasses } from './layout.js'
 import { type PartOptions, type PhotoList, type PhotoParts, partChecks, splitPhotos } from './photo-list.js'
+import { withoutRuns } from './runs.js'
 import { entriesOf, FolderWalk, type SkippedLink } from './walk.js'
 
 /** The images of a folder. */
@@ -51,7 +53,8 @@ interface Classes {
 
 /** Lists the images of a folder that has a sub-folder for each class. */
 async function readClasses(folder: string, { expected, leavesOut }: Classes): Promise<Part> {
-  const top = await entriesOf(folder)
+  const { entries: top, runs } = await withoutRuns(folder, await entriesOf(folder))
+  if (runs.length > 0) warn(`Folders of runs in ${folder} that are not taken as classes: ${joined(runs)}`)
   if (top.folders.length === 0) throw await withoutClasses(folder, top)
   const walk = new FolderWalk()
   const found = await walk.imagesBelow(folder, top)
@@ -123,7 +126,7 @@ async function readable<T>(folder: string, read: () => Promise<T>): Promise<T> {
   } catch (error) {
     if (error instanceof VggError) throw error
     const { code, message, path: at = folder } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT') throw new VggError('FILE_NOT_FOUND', `No folder at ${at}`, { cause: error })
+    if (code === 'ENOENT') throw notFound(`No folder at ${at}`, at, error)
     if (code === 'ENOTDIR') throw new VggError('FILE_FORMAT', `Expected a folder for ${at}`, { cause: error })
     throw new VggError('FILE_FORMAT', `Could not read ${at}: ${message}`, { cause: error })
   }
@@ -139,7 +142,8 @@ async function readable<T>(folder: string, read: () => Promise<T>): Promise<T> {
  * read once, under its own path or else under the first link to it, so that its images belong to one class. Links that are
  * not followed (to a folder that contains the link, to a folder that was read already, to a missing target) are listed in
  * `skippedLinks` and in a process warning. A broken link with the name of an image is a missing image, which is reported
- * when it is read. Hidden files and files without an image extension are ignored and counted.
+ * when it is read. Hidden files and files without an image extension are ignored and counted. Folders of training runs, and
+ * those with runs only, are no classes; a process warning lists them.
  *
  * @throws VggError FILE_NOT_FOUND; FILE_FORMAT if there are no classes, if the training part has only one class or a class
  *   without an image, if the folder is above or below the one with the classes, or if the classes of val/ and train/ differ;
@@ -149,7 +153,7 @@ export async function readFolder(folder: string, options: FolderOptions = {}): P
   filePath(folder, 'folder')
   const { classNames: expected, ...given } = readOptions(options, 'readFolder options', folderChecks)
   return readable(folder, async () => {
-    const top = await entriesOf(folder)
+    const { entries: top } = await withoutRuns(folder, await entriesOf(folder))
     const parts = partsOf(top.folders)
     if (parts === undefined && expected === undefined) await checkNotParts(folder, top)
     const trainingFolder = parts === undefined ? folder : path.join(folder, parts.training)
