@@ -117,7 +117,7 @@ export function unknownName(received: string, name: string, names: readonly stri
   const ending = meant === undefined ? '' : `; did you mean '${meant}'?`
   return new VggError(
     'INVALID_ARGUMENT',
-    `Expected one of ${list} for ${name} but received '${shorten(received)}'${ending}`,
+    `Expected ${names.length === 0 ? 'no key' : `one of ${list}`} for ${name} but received '${shorten(received)}'${ending}`,
   )
 }
 
@@ -143,6 +143,18 @@ export function readOptions<C extends Checks>(options: unknown, name: string, ch
   }
   return Object.fromEntries(names.map((key) => [key, checks[key]?.(given[key], key)])) as Checked<C>
 }
+
+/** An object inside another one, read by a table of checks: messages name the whole path of a key, and no key is unknown. */
+export const objectOf =
+  <C extends Checks>(checks: C): Check<Checked<C>> =>
+  (value, name) => {
+    if (!isObject(value)) throw unexpected('an object', name, value)
+    const named = Object.entries(checks).map(([key, check]): [string, Check<unknown>] => [
+      key,
+      (inner) => check(inner, `${name}.${key}`),
+    ])
+    return readOptions(value, name, Object.fromEntries(named)) as Checked<C>
+  }
 
 /** Makes an option optional: undefined stays undefined. */
 export const optional =

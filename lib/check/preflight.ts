@@ -32,7 +32,8 @@ const files: Check<ImageFiles> = (value, name) => {
   throw unexpected('the files of a dataset', name, value)
 }
 
-const checks = {
+/** The checks of `PreflightOptions`. */
+export const preflightChecks = {
   training: datasetCheck,
   validation: optional(datasetCheck),
   trainingFiles: optional(files),
@@ -49,7 +50,7 @@ const checks = {
   onProgress: optional(callback<NonNullable<PreflightOptions['onProgress']>>()),
 }
 
-type Settings = Checked<typeof checks>
+type Settings = Checked<typeof preflightChecks>
 
 function checkFit(net: VGG, data: Dataset, files: ImageFiles | undefined, name: string): void {
   const [height, width] = net.imageSize
@@ -77,7 +78,7 @@ function checkFit(net: VGG, data: Dataset, files: ImageFiles | undefined, name: 
  * @throws VggError SHAPE_MISMATCH where network and data do not fit, INVALID_ARGUMENT, ABORTED, DISPOSED
  */
 export async function preflight(net: VGG, options: PreflightOptions): Promise<PreflightReport> {
-  const settings = readOptions(options, 'preflight options', checks)
+  const settings = readOptions(options, 'preflight options', preflightChecks)
   if (!(net instanceof VGG)) throw unexpected('a VGG network', 'net', net)
   checkFit(net, settings.training, settings.trainingFiles, 'training')
   const { validation } = settings

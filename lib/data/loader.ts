@@ -1,6 +1,6 @@
 import { VggError } from '../error.js'
-import { boolean, integer, isObject, readOptions, seed, unexpected, withDefault } from '../options.js'
-import { Random, type RandomState } from '../random.js'
+import { boolean, type Check, integer, objectOf, readOptions, seed, unexpected, withDefault } from '../options.js'
+import { Random, type RandomState, randomStateCheck } from '../random.js'
 import { type ImageBatch, readImages } from './batch.js'
 import { type Dataset, datasetCheck } from './dataset.js'
 
@@ -129,7 +129,8 @@ export class Loader {
    * @throws VggError INVALID_ARGUMENT
    */
   restore(state: LoaderState): void {
-    const read = stateFrom(state, this.data.count)
+    const read = loaderStateCheck(state, 'state')
+    integer(0, this.data.count)(read.position, 'state.position')
     this.#sequence = this.#sequenceFrom(read)
     this.#state = read
     this.#queue = []
@@ -231,16 +232,14 @@ class IndexSequence {
   }
 }
 
-function stateFrom(state: unknown, count: number): LoaderState {
-  if (!isObject(state)) throw unexpected('the state of a loader', 'state', state)
-  return {
-    epoch: integer(0)(state.epoch, 'state.epoch'),
-    position: integer(0, count)(state.position, 'state.position'),
-    seed: seed(state.seed, 'state.seed'),
-    order: Random.restore(state.order as RandomState).state,
-    shifts: Random.restore(state.shifts as RandomState).state,
-  }
-}
+/** Check of a {@link LoaderState}. Whether the data have images at its position is checked by `restore`. */
+export const loaderStateCheck: Check<LoaderState> = objectOf({
+  epoch: integer(0),
+  position: integer(0),
+  seed,
+  order: randomStateCheck,
+  shifts: randomStateCheck,
+})
 
 /**
  * Reads all images of a dataset once, in its order, for evaluation. One batch is read ahead. Batches lack the images

@@ -3,15 +3,15 @@ import path from 'node:path'
 import { load } from '../checkpoint/checkpoint.js'
 import { bestName } from '../checkpoint/checkpoint-folder.js'
 import { runNames, useBest } from '../checkpoint/model-folder.js'
-import { VggError } from '../error.js'
+import { messageOf, VggError } from '../error.js'
 import { makeFolder, writeAtomically } from '../files/atomic-file.js'
 import type { RunOptions } from '../network/open.js'
-import { isObject } from '../options.js'
+import { type Checks, integer, isObject, objectOf, optional, readOptions, text } from '../options.js'
 import { otherFormat } from '../platform/package.js'
 import type { VGG } from '../vgg/vgg.js'
-import type { RunDescription } from './description.js'
+import { complete, descriptionChecks, type RunDescription } from './description.js'
 import { noRun } from './no-run.js'
-import { type PlanName, type PlanStage, stagesOf } from './plan.js'
+import { type PlanName, type PlanStage, planName, stagesOf } from './plan.js'
 
 /** Paths of the files in the folder of a run. */
 export const runFiles = (folder: string) => ({
@@ -35,17 +35,6 @@ export interface RunFile {
   readonly description: RunDescription
 }
 
-const sections = ['data', 'photographs', 'model', 'start', 'training', 'checkpoints', 'device'] as const
-
-/** Checks that the sections of a description exist; their values are checked where they are used. */
-function checkSections(description: Record<string, unknown>): void {
-  const missing = sections.find((name) => !isObject(description[name]))
-  if (missing !== undefined) throw new Error(`its description has no ${missing}`)
-  const texts = { ...(description.data as object), ...(description.start as object) }
-  const wrong = Object.entries(texts).find(([, value]) => typeof value !== 'string')
-  if (wrong !== undefined) throw new Error(`its description has ${JSON.stringify(wrong[1])} for ${wrong[0]}`)
-}
-
 /**
  * Older versions recorded options of the network together with `start.from` that had no effect except on S of the plan `paper`.
  * Such runs continue as they were created: with the model's own values.
@@ -64,12 +53,23 @@ function encodeRunFile({ description, ...file }: RunFile): string {
   return `${JSON.stringify({ ...file, description: { ...others, rates } }, null, 2)}\n`
 }
 
+const { rateFactors: rates, ...others } = descriptionChecks
+
+const fileChecks = {
+  format: integer(1, 1),
+  vggnet: text,
+  plan: optional(planName),
+  description: objectOf<Checks>({ ...others, rates }),
+}
+
+/** @throws INVALID_ARGUMENT with the path of the key */
 function decodeRunFile(read: unknown): RunFile {
-  if (!isObject(read) || !isObject(read.description)) throw new Error('it describes no run')
-  if (read.format !== 1) throw new Error(otherFormat('format 1', read.format, read.vggnet))
-  checkSections(read.description)
-  const { rates: rateFactors, ...others } = read.description
-  return withoutIgnored({ ...read, description: { ...others, rateFactors } } as unknown as RunFile)
+  if (isObject(read) && typeof read.format === 'number' && read.format !== 1)
+    throw new Error(otherFormat('format 1', read.format, read.vggnet))
+  readOptions(read, 'the description of a run', fileChecks)
+  const file = read as RunFile & { readonly description: { readonly rates: RunDescription['rateFactors'] } }
+  const { rates: rateFactors, ...description } = file.description
+  return withoutIgnored({ ...file, description: complete({ ...description, rateFactors }) })
 }
 
 /** Creates the folder of a run with its run.json. @throws FILE_WRITE */
@@ -90,7 +90,7 @@ export async function readRunFile(folder: string): Promise<RunFile> {
   try {
     return decodeRunFile(JSON.parse(text))
   } catch (cause) {
-    throw new VggError('FILE_FORMAT', `${file}: ${(cause as Error).message}`, { cause })
+    throw new VggError('FILE_FORMAT', `${file}: ${messageOf(cause)}`, { cause })
   }
 }
 

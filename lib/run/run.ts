@@ -12,7 +12,7 @@ import { train } from '../train/trainer.js'
 import type { TrainingState } from '../train/training-state.js'
 import type { VGG } from '../vgg/vgg.js'
 import { type Datasets, datasetsFor } from './datasets.js'
-import type { RunDescription } from './description.js'
+import { complete, type RunDescription } from './description.js'
 import { type RunFile, runFiles, trainingsOf, writeRunFile } from './folder.js'
 import { checkNew } from './new-folder.js'
 import type { PlanStage } from './plan.js'
@@ -59,9 +59,9 @@ export async function createRun(folder: string, file: RunFile, found?: Sources):
 }
 
 async function writeRun(folder: string, file: RunFile, found: Sources | undefined): Promise<RunFile> {
-  const { description } = file
+  const description = complete(file.description)
   const sources = description.start.from === undefined ? undefined : (found ?? (await findSources(description)))
-  const written = sources ? { ...file, description: await withStartModel(description, sources) } : file
+  const written = { ...file, description: sources ? await withStartModel(description, sources) : description }
   await writeRunFile(folder, written)
   return written
 }

@@ -134,7 +134,7 @@ interface StartModel {
 }
 
 /** Reads the model of a file, or the best one in the folder of a run, without weights. @throws FILE_NOT_FOUND, FILE_FORMAT */
-async function readStartModel(from: string): Promise<StartModel> {
+export async function readStartModel(from: string): Promise<StartModel> {
   const read = async ({ model }: OpenFile): Promise<StartModel> => {
     const { kind, classNames = [], ...options } = vggModel(model)
     return { configuration: configurationFrom(options), classNames }
@@ -218,12 +218,8 @@ export async function withStartModel(
   { training, kind }: Sources,
 ): Promise<RunDescription> {
   const { model: asked, start, photographs } = description
-  const { from, transplant } = start
+  const { from } = start
   if (from === undefined) return description
-  if (transplant !== undefined) {
-    const message = `Expected from (--from) or transplant (--transplant), one source of weights, but received both`
-    throw new VggError('INVALID_ARGUMENT', message)
-  }
   const found = await readStartModel(from)
   const { model, lastLayer } = adapted(asked, from, found, training.classNames)
   // the colour shift of the model's training, if any; nothing is computed again

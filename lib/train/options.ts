@@ -15,6 +15,7 @@ import {
   isObject,
   nonNegative,
   type OptionRow,
+  objectOf,
   optional,
   positive,
   readOptions,
@@ -109,7 +110,7 @@ const backChecks = { back: withDefault(factor, 0.1), times: withDefault(integer(
 const notFinite: Check<NotFinite> = (value, name) => {
   if (value === 'stop' || value === 'skip') return value
   if (value === 'back') return readOptions({}, name, backChecks)
-  if (isObject(value)) return readOptions(value, name, backChecks)
+  if (isObject(value)) return objectOf(backChecks)(value, name)
   throw unexpected("'stop', 'skip', 'back' or { back: factor }", name, value)
 }
 
@@ -254,10 +255,16 @@ export type RecordedIn<S extends Section> = Readonly<
     Pick<RecordedTrainOptions, Exclude<NameIn<S>, NameWithDefault>>
 >
 
+const rowsIn = (section: Section) =>
+  Object.entries<RecordedRow>(trainTable).filter(([, row]) => row.section === section)
+
+/** The checks of the options in a section of run.json. */
+export const checksIn = <S extends Section>(section: S): { [K in NameIn<S>]: Table[K]['check'] } =>
+  checksOf(Object.fromEntries(rowsIn(section))) as never
+
 /** The options of a section of run.json, with defaults for those that are not given. */
 export function recordedIn<S extends Section>(section: S, given: Partial<RecordedTrainOptions>): RecordedIn<S> {
-  const rows = Object.entries<RecordedRow>(trainTable).filter(([, row]) => row.section === section)
-  const values = rows.map(([name, { check }]) => [name, given[name as keyof Table] ?? fallbackOf(check)])
+  const values = rowsIn(section).map(([name, { check }]) => [name, given[name as keyof Table] ?? fallbackOf(check)])
   return Object.fromEntries(values.filter(([, value]) => value !== undefined)) as RecordedIn<S>
 }
 

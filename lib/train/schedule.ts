@@ -1,3 +1,4 @@
+import { VggError } from '../error.js'
 import {
   arrayOf,
   type Check,
@@ -7,9 +8,9 @@ import {
   isObject,
   nonNegative,
   type OptionRow,
+  objectOf,
   oneOf,
   positive,
-  readOptions,
   unexpected,
   withDefault,
 } from '../options.js'
@@ -100,7 +101,18 @@ export const scheduleCheck: Check<Schedule> = (value, name) => {
   if (!isObject(value)) throw unexpected('a kind of schedule or an object with one', name, value)
   const { kind: given, ...rest } = value
   const known = kind(given, `${name}.kind`)
-  return { kind: known, ...readOptions(rest, `schedule ${known}`, kinds[known]) } as Schedule
+  return { kind: known, ...objectOf<Checks>(kinds[known])(rest, `${name} (${known})`) } as Schedule
+}
+
+/**
+ * The schedule of a training. Default: `plateau` with validation data, `constant` without.
+ * @throws INVALID_ARGUMENT for `plateau` without validation data
+ */
+export function scheduleFor(asked: Schedule | undefined, validation: object | undefined): Schedule {
+  const schedule = asked ?? scheduleCheck(validation === undefined ? 'constant' : 'plateau', 'schedule')
+  if (schedule.kind !== 'plateau' || validation !== undefined) return schedule
+  const message = "Expected validation data for the schedule 'plateau', which follows their accuracy, but received none"
+  throw new VggError('INVALID_ARGUMENT', message)
 }
 
 /** State of a schedule between epochs: plain data. */

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import { type Dataset, datasetCheck, imageText } from '../data/dataset.js'
 import { checkLoading } from '../data/loader.js'
 import { VggError } from '../error.js'
-import { layersWithParameters, parameterCount } from '../layer.js'
+import { type Layer, layersWithParameters, parameterCount } from '../layer.js'
+import { describe } from '../network/describe.js'
 import { microBatchFor } from '../network/fitting-batch.js'
 import { factorsByLayer, layersIn } from '../network/layer-groups.js'
 import { Network } from '../network/network.js'
@@ -29,7 +30,7 @@ import {
   type RecordedTrainOptions,
   trainChecks,
 } from './options.js'
-import { scheduleCheck } from './schedule.js'
+import { scheduleFor } from './schedule.js'
 import { stateCheck, type TrainingState } from './training-state.js'
 
 /** Options of `train`. Defaults are those of the paper, section 3.1; for a resumed training, the recorded options. */
@@ -112,12 +113,7 @@ function merged(options: TrainOptions): TrainOptions {
 export function settingsFrom(net: Network, data: Dataset, options: TrainOptions): Settings {
   const read = readOptions(merged(options), 'train options', checks)
   const { validation, checkpoint, onNotFinite } = read
-  const schedule = read.schedule ?? scheduleCheck(validation === undefined ? 'constant' : 'plateau', 'schedule')
-  if (schedule.kind === 'plateau' && validation === undefined) {
-    const message =
-      "Expected validation data for the schedule 'plateau', which follows their accuracy, but received none"
-    throw new VggError('INVALID_ARGUMENT', message)
-  }
+  const schedule = scheduleFor(read.schedule, validation)
   if (typeof onNotFinite === 'object' && checkpoint === undefined) {
     const message = "Expected the option checkpoint for onNotFinite 'back', which goes back to one, but received none"
     throw new VggError('INVALID_ARGUMENT', message)
@@ -127,10 +123,7 @@ export function settingsFrom(net: Network, data: Dataset, options: TrainOptions)
   if (validation !== undefined) checkFit(net, validation, 'validation')
   const names = Object.keys(trainChecks) as (keyof typeof trainChecks)[]
   const values = Object.fromEntries(names.map((name) => [name, read[name]])) as Checked<typeof trainChecks>
-  const layers = {
-    rateFactors: factorsByLayer(net.layers, read.rateFactors, 'rateFactors'),
-    freeze: frozenIn(net, read.freeze),
-  }
+  const layers = namedLayers(net.layers, read, net.frozen)
   const microBatch = microBatchOf(net, data, read.batch, read.microBatch)
   return { ...read, recorded: { ...values, ...layers, microBatch, schedule } }
 }
@@ -145,14 +138,33 @@ function microBatchOf(net: Network, data: Dataset, batch: number, asked: number 
   return microBatchFor(batch, { layers, device, precision, deterministic, exact: run.exact, imageSize, held })
 }
 
-function frozenIn(net: Network, names: readonly string[]): string[] {
-  const frozen = new Set([...net.frozen, ...layersIn(net.layers, names, 'freeze')])
-  const all = layersWithParameters(net.layers)
-  if (frozen.size === all.length) throw unexpected('at least one layer left to learn', 'freeze', [...frozen])
+/**
+ * The options by layer with each name replaced by its layers.
+ * @param frozen layers that are frozen already
+ * @throws INVALID_ARGUMENT for an unknown name, with the likely one, and where no layer is left to learn
+ */
+export function namedLayers(
+  layers: readonly Layer[],
+  { rateFactors, freeze }: Required<Pick<RecordedTrainOptions, 'rateFactors' | 'freeze'>>,
+  frozen: readonly string[] = [],
+): Pick<RecordedOptions, 'rateFactors' | 'freeze'> {
+  return {
+    rateFactors: factorsByLayer(
+      layers,
+      trainChecks.rateFactors(rateFactors, 'rateFactors'),
+      'rateFactors (--rate-factors)',
+    ),
+    freeze: frozenIn(layers, frozen, freeze),
+  }
+}
+
+function frozenIn(layers: readonly Layer[], before: readonly string[], names: readonly string[]): string[] {
+  const frozen = new Set([...before, ...layersIn(layers, names, 'freeze (--freeze)')])
+  const all = layersWithParameters(layers)
+  if (frozen.size === all.length) throw unexpected('at least one layer left to learn', 'freeze (--freeze)', [...frozen])
   return all.filter((name) => frozen.has(name))
 }
 
-/** The network checks height and width itself. */
 function checkFit(net: Network, data: Dataset, name: string): void {
   const { channels, classes } = instanceOf(Network)(net, 'net')
   if (data.channels !== channels) {
@@ -164,6 +176,11 @@ function checkFit(net: Network, data: Dataset, name: string): void {
     const message = `Expected at most ${classes} classes for ${name} but it has ${found}: create the network with classes: ${found}, or use replaceHead(net, { classes: ${found} })`
     throw new VggError('SHAPE_MISMATCH', message)
   }
+  const { layers } = describe({ layers: net.layers, shape: [1, channels, data.height, data.width], training: true })
+  const [, , ...map] = layers.at(-1)?.output ?? []
+  if (map.every((side) => side === 1)) return
+  const message = `Expected images of the network's size for ${name} but they are ${imageText(data)}, for which its output is a map of ${map.join('x')}`
+  throw new VggError('SHAPE_MISMATCH', message)
 }
 
 /** SHA-256 of the parameters of these layers, in order, at the time of the call. */

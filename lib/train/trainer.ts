@@ -39,26 +39,30 @@ export async function train<Net extends Network>(
   options: TrainOptions<LayerNameOf<Net>> = {},
 ): Promise<TrainReport> {
   const settings = settingsFrom(net, data, options)
+  const { trainingStep } = net
   const { checkpoint, resume, recorded, validation, onCheckpoint } = settings
   // the digest of a million names and labels takes a moment
   const known = checkpoint !== undefined || resume !== undefined
   const fingerprint = known ? fingerprintOf(net, data, validation, recorded) : undefined
   if (fingerprint !== undefined && resume !== undefined) {
-    checkPosition(net, resume.trainingStep)
+    checkPosition(trainingStep, resume.trainingStep)
     if (settings.differences === 'refuse') checkSame(fingerprint, resume.fingerprint)
   }
+  const { batch, dropLast, seed, shift, background, flip, epochs } = recorded
+  const loader = new Loader(data, { batch, dropLast, seed, shift, background, flip, epochs })
+  if (resume !== undefined) loader.restore(resume.loader)
   const saver = checkpoint && (await Saver.open(checkpoint, resume, onCheckpoint))
   try {
     net.freeze(recorded.freeze)
-    return await run(net, new Training(net, data, settings, { fingerprint, saver }), settings)
+    return await run(net, new Training(net, loader, settings, { fingerprint, saver }), settings)
   } finally {
     await saver?.close()
   }
 }
 
-function checkPosition(net: Network, trainingStep: number): void {
-  if (net.trainingStep === trainingStep) return
-  const message = `Expected the network that was loaded with the state, after ${trainingStep} training steps, but received one after ${net.trainingStep}`
+function checkPosition(now: number, trainingStep: number): void {
+  if (now === trainingStep) return
+  const message = `Expected the network that was loaded with the state, after ${trainingStep} training steps, but received one after ${now}`
   throw new VggError('RESUME_MISMATCH', message)
 }
 
@@ -86,21 +90,17 @@ class Training {
 
   constructor(
     net: Network,
-    data: Dataset,
+    loader: Loader,
     settings: Settings,
     { fingerprint, saver }: { fingerprint: Fingerprint | undefined; saver: Saver | undefined },
   ) {
     this.#net = net
     this.#settings = settings
     this.#saver = saver
-    const { batch, dropLast, seed, shift, background, flip, epochs } = settings.recorded
-    this.#loader = new Loader(data, { batch, dropLast, seed, shift, background, flip, epochs })
-    this.#progress = new TrainingProgress(this.#loader.state, fingerprint)
-    this.#steps = new Steps(net, this.#loader, settings, this.#progress)
-    if (settings.resume !== undefined) {
-      this.#progress.restore(settings.resume)
-      this.#loader.restore(settings.resume.loader)
-    }
+    this.#loader = loader
+    this.#progress = new TrainingProgress(loader.state, fingerprint)
+    this.#steps = new Steps(net, loader, settings, this.#progress)
+    if (settings.resume !== undefined) this.#progress.restore(settings.resume)
   }
 
   /** @param frozenBefore hash of the frozen layers before the first step */

@@ -104,14 +104,15 @@ export interface VggConfiguration {
 
 const side = integer(1, 65535)
 
-const smallestSide: Check<SmallestSide> = (value, name) => {
+/** Check of S: a side, or [least, most]. */
+export const smallestSideCheck: Check<SmallestSide> = (value, name) => {
   if (!Array.isArray(value)) return side(value, name)
   const [least, most] = [side(value[0], `${name}[0]`), side(value[1], `${name}[1]`)]
   if (value.length === 2 && least <= most) return [least, most]
   throw unexpected('a side or [least, most]', name, value)
 }
 
-const preprocessingChecks = { smallestSide: optional(smallestSide), colour: optional(colourShiftCheck) }
+const preprocessingChecks = { smallestSide: optional(smallestSideCheck), colour: optional(colourShiftCheck) }
 
 /** Check of {@link Preprocessing}. */
 export const preprocessing: Check<Preprocessing> = (value, name) => {

@@ -3,8 +3,8 @@ import {
   type Check,
   integer,
   isObject,
+  objectOf,
   optional,
-  readOptions,
   text,
   unexpected,
   unknownName,
@@ -75,10 +75,10 @@ const letters = Object.keys(variants) as VariantLetter[]
 const allNames = letters.flatMap((letter) => [letter, ...names[letter]])
 const plain = (name: string): string => name.toLowerCase().replaceAll(/[-\s_()]/g, '')
 
-/** The letter of a configuration given by its letter or another name. @throws INVALID_ARGUMENT */
-export function variantLetter(name: string): VariantLetter {
+/** The letter of a configuration given by its letter or another name. @throws INVALID_ARGUMENT for this option */
+export function variantLetter(name: string, option = 'variant'): VariantLetter {
   const letter = letters.find((known) => [known, ...names[known]].some((other) => plain(other) === plain(name)))
-  if (letter === undefined) throw unknownName(name, 'variant', allNames)
+  if (letter === undefined) throw unknownName(name, option, allNames)
   return letter
 }
 
@@ -94,22 +94,22 @@ const block: Check<BlockEntry[]> = (value, name) => {
   return entries
 }
 
-function checkedRow(given: unknown): Variant {
+function checkedRow(given: unknown, option: string): Variant {
   const checks = {
     name: optional(text),
     channels: optional(arrayOf(integer(1, 2 ** 20))),
     blocks: arrayOf(block),
   }
-  const { name = 'custom', channels = paperChannels, blocks } = readOptions(given, 'variant', checks)
-  if (blocks.length === 0) throw unexpected('at least one block', 'blocks', blocks)
+  const { name = 'custom', channels = paperChannels, blocks } = objectOf(checks)(given, option)
+  if (blocks.length === 0) throw unexpected('at least one block', `${option}.blocks`, blocks)
   if (channels.length === blocks.length) return { name, channels, blocks }
-  throw unexpected(`${blocks.length} numbers, one for each block`, 'channels', channels)
+  throw unexpected(`${blocks.length} numbers, one for each block`, `${option}.channels`, channels)
 }
 
 /** Check of `variant`: the letter or another name of a row of Table 1, or a custom row. */
 export const variant: Check<Variant> = (value, name) => {
-  if (isObject(value)) return checkedRow(value)
+  if (isObject(value)) return checkedRow(value, name)
   if (typeof value !== 'string')
     throw unexpected("the name of a variant, such as 'A' or 'VGG16', or a row of blocks", name, value)
-  return variants[variantLetter(value)]
+  return variants[variantLetter(value, name)]
 }

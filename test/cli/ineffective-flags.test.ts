@@ -31,8 +31,16 @@ describe('a flag that would have no effect is refused by name', () => {
       /variant \(--variant\) than that of .*model, B, but received A/,
     ],
     ['check', ['--from', at('model'), '--config', at('config.json')], /\(--head-width\) .*, 32, but received 4096/],
-    ['check', ['--from', at('model'), '--config', at('factors.json')], /for --rate-factors but received 'fc9'/],
-    ['check', ['--from', at('model'), '--freeze', 'conv6'], /for --freeze but received 'conv6'; did you mean 'conv/],
+    [
+      'check',
+      ['--from', at('model'), '--config', at('factors.json')],
+      /for rateFactors \(--rate-factors\) but received 'fc9'/,
+    ],
+    [
+      'check',
+      ['--from', at('model'), '--freeze', 'conv6'],
+      /for freeze \(--freeze\) but received 'conv6'; did you mean 'conv/,
+    ],
     ['train', ['--no-flip'], /no --no-flip, which is for image files/],
     ['train', ['--plan', 'paper', '--initialisation', 'he'], /no --initialisation with --plan paper, which sets it/],
   ])('%s %s', async (command, words, message) => {

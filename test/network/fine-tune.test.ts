@@ -148,7 +148,11 @@ describe('options that do not fit are refused', () => {
     ['a layer that is not there', { freeze: ['conv9_1'] }, /conv1_1.*did you mean/],
     ['every layer', { freeze: ['convolutions', 'head'] }, /at least one layer left/],
     ['a rate factor below 0', { rateFactors: { fc8: -1 } }, /at least 0 for rateFactors.fc8/],
-    ['a rate factor of an unknown layer', { rateFactors: { fc9: 1 } }, /for rateFactors but received 'fc9'/],
+    [
+      'a rate factor of an unknown layer',
+      { rateFactors: { fc9: 1 } },
+      /for rateFactors \(--rate-factors\) but received 'fc9'/,
+    ],
     ['rate factors that are none', { rateFactors: [1] }, /object of layer names/],
   ])('%s', async (_, options, message) => {
     await expect(train(await open(), data, { ...quick, ...options })).rejects.toMatchObject({

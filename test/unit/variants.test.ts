@@ -162,9 +162,9 @@ describe('layersOf', () => {
     [{ blocks: [[]] }, /a convolution \(1 or 3\) first/],
     [{ blocks: [['LRN', 3]] }, /a convolution \(1 or 3\) first/],
     [{ blocks: [[3, 'LRN', 'LRN']] }, /at most one 'LRN'/],
-    [{ blocks: [[5]] }, /1, 3 or 'LRN' for blocks\[0\]\[0\] but received 5/],
-    [{ blocks: [[3]] }, /1 numbers, one for each block for channels/],
-    [{ blocks: [[3]], channels: [0] }, /for channels\[0\]/],
+    [{ blocks: [[5]] }, /1, 3 or 'LRN' for variant.blocks\[0\]\[0\] but received 5/],
+    [{ blocks: [[3]] }, /1 numbers, one for each block for variant.channels/],
+    [{ blocks: [[3]], channels: [0] }, /for variant.channels\[0\]/],
     [{ block: [[3]] }, /did you mean 'blocks'\?/],
   ])('refuses the row %j', (row, message) => {
     expect(() => layersOf({ variant: row as never, classes: 2 })).toThrow(message)

@@ -1,8 +1,11 @@
 import type { Command } from 'commander'
+import { preflightChecks } from '../../check/preflight.js'
 import { preflightLines } from '../../check/preflight-report.js'
+import { packageVersion } from '../../platform/package.js'
+import { checkOptions } from '../../run/checks.js'
 import { columnsOf } from '../../table.js'
 import { addConfigFlag } from '../flags/config.js'
-import { number, typedPath } from '../flags/flags.js'
+import { checked, number, typedPath } from '../flags/flags.js'
 import { addDescriptionFlags, type DescriptionFlags, descriptionOf } from '../flags/train-flags.js'
 import { preflightRun, prepareRun, refuseFatal } from '../terminal/preflight.js'
 
@@ -24,13 +27,21 @@ export function addCheck(program: Command): void {
     .command('check')
     .description('check memory, images, activations and gradients before a training')
     .argument('[data]', 'a folder or a list of images, as for train', typedPath)
-    .option('--limit <n>', 'most images to open; more are sampled', number, 2000)
+    .option(
+      '--limit <n>',
+      'most images to open; more are sampled',
+      checked(number, preflightChecks.limit, '--limit'),
+      preflightChecks.limit.fallback,
+    )
     .option('--json', 'one JSON object')
   addConfigFlag(addDescriptionFlags(command))
     .addHelpText('after', examples)
     .action(async (data: string | undefined, flags: Flags) => {
-      const description = descriptionOf(data, flags)
-      const report = await preflightRun(await prepareRun(description), flags.limit)
+      const described = descriptionOf(data, flags)
+      await checkOptions({ format: 1, vggnet: packageVersion(), description: described })
+      // a check writes nothing, so it decodes the images themselves
+      const { cache: _, ...photographs } = described.photographs
+      const report = await preflightRun(await prepareRun({ ...described, photographs }), flags.limit)
       console.log(
         flags.json ? JSON.stringify(report, null, 2) : preflightLines(report, columnsOf(process.stdout)).join('\n'),
       )

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { preflightLines } from '../../check/preflight-report.js'
 import { VggError } from '../../error.js'
 import { commandText, packageVersion, shellText } from '../../platform/package.js'
+import { checkOptions } from '../../run/checks.js'
 import { type RunFile, readRunFile, runFiles, trainingsOf } from '../../run/folder.js'
 import { checkNew, freeFolder } from '../../run/new-folder.js'
 import { createRun, runAll } from '../../run/run.js'
@@ -70,8 +71,10 @@ async function newRun(data: string | undefined, flags: TrainFlags): Promise<Run>
   const asked = descriptionOf(data, flags)
   await checkNew(folder, asked)
   checkPlan(flags)
+  const about = { format: 1, vggnet: packageVersion(), plan: flags.plan } as const
+  await checkOptions({ ...about, description: asked })
   const { description, sources } = await prepareRun(asked)
-  const file: RunFile = { format: 1, vggnet: packageVersion(), plan: flags.plan, description }
+  const file: RunFile = { ...about, description }
   const [first] = trainingsOf(folder, file)
   if (flags.check && first) await checkBefore({ description: first.description, sources }, flags.json === true)
   return { folder, file: await createRun(folder, file, sources), sources }

@@ -1,9 +1,10 @@
 import { type Command, Option } from 'commander'
-import type { DecodingOptions, ImageFormat } from '../../data/images/formats.js'
+import { type DecodingOptions, decodingChecks, type ImageFormat } from '../../data/images/formats.js'
+import { photoChecks } from '../../data/sources/photo-options.js'
 import { VggError } from '../../error.js'
 import type { DataDescription, RunDescription } from '../../run/description.js'
 import { isList } from '../../run/sources.js'
-import { file, given, names, number } from './flags.js'
+import { checked, file, given, names, number } from './flags.js'
 
 /** The flags that limit the decoding of image files, the same for each command that decodes some. */
 export interface DecodingFlags {
@@ -18,10 +19,18 @@ export function addDecodingFlags(command: Command): Command {
     .option(
       '--formats <names>',
       'formats of image files: jpeg, png, webp, gif, tiff, heif, svg (default: all but svg)',
-      names,
+      checked(names, decodingChecks.formats, '--formats'),
     )
-    .option('--pixel-limit <n>', 'most pixels of an image (default: 268402689)', number)
-    .option('--decode-seconds <n>', 'most seconds for decoding an image (default: 30)', number)
+    .option(
+      '--pixel-limit <n>',
+      'most pixels of an image (default: 268402689)',
+      checked(number, decodingChecks.pixelLimit, '--pixel-limit'),
+    )
+    .option(
+      '--decode-seconds <n>',
+      'most seconds for decoding an image (default: 30)',
+      checked(number, decodingChecks.decodeSeconds, '--decode-seconds'),
+    )
 }
 
 /** The options of {@link DecodingFlags}; values are checked where images are read. */
@@ -69,7 +78,7 @@ export function addDataFlags(command: Command, defaults = { onUnreadable: 'throw
     .option(
       '--workers <n>',
       'number of images decoded at once (default: UV_THREADPOOL_SIZE or 4, at most one for each processor)',
-      number,
+      checked(number, photoChecks.workers, '--workers'),
     )
   return addDecodingFlags(command)
 }

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { withHome } from '../../files/not-found.js'
 import { type Device, type Initialisation, type RunOptions, runTable } from '../../network/open.js'
-import { fallbackOf, type OptionRow } from '../../options.js'
+import { type Check, fallbackOf, type OptionRow } from '../../options.js'
 import type { Precision } from '../../platform/native-description.js'
 import { modelTable, type VggOptions } from '../../vgg/configuration.js'
 
@@ -69,6 +69,15 @@ export function numbersByName(value: string): Record<string, number> {
   return Object.fromEntries(pairs)
 }
 
+/** A parser of a flag that checks the value as its option does, before the command does anything. */
+export const checked =
+  <T>(parse: (value: string) => T, check: Check<unknown>, flag: string) =>
+  (value: string): T => {
+    const read = parse(value)
+    check(read, flag.replace(/ .*/, ''))
+    return read
+  }
+
 /**
  * Adds the flags of a table of options, with their defaults in the help text. A flag takes one of its choices, or a number
  * unless `parsers` names another form.
@@ -84,7 +93,7 @@ export function addTable(
     const states = help.includes('(default') || !['number', 'string'].includes(typeof fallback)
     const option = new Option(flag, states ? help : `${help} (default: ${fallback})`)
     if (choices !== undefined) option.choices(choices)
-    else if (flag.includes('<')) option.argParser(parsers[name] ?? number)
+    else if (flag.includes('<')) option.argParser(checked(parsers[name] ?? number, check, flag))
     command.addOption(option)
   }
   return command

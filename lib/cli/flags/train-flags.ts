@@ -1,11 +1,11 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Device } from '../../network/open.js'
-import type { RunDescription } from '../../run/description.js'
+import { descriptionChecks, type RunDescription } from '../../run/description.js'
 import type { PlanName } from '../../run/plan.js'
 import { checkpointTable, type RecordedIn, recordedIn, trainTable } from '../../train/options.js'
 import { type Schedule, type ScheduleOption, scheduleTable } from '../../train/schedule.js'
 import { callTable } from '../../train/settings.js'
-import { modelTable } from '../../vgg/configuration.js'
+import { modelTable, smallestSideCheck } from '../../vgg/configuration.js'
 import { addDataFlags, type DataFlags, dataOf, readingOf } from './data-flags.js'
 import {
   addDeviceFlags,
@@ -13,6 +13,7 @@ import {
   addModelFlags,
   addTable,
   addThreadsFlag,
+  checked,
   type DeviceFlags,
   defaultVariant,
   file,
@@ -101,12 +102,17 @@ const { shift, background, ...trainingTable } = trainTable
 
 function addCropFlags(command: Command): Command {
   command
-    .option('--split <share>', 'share of the images held out if the data have no validation part', number, 0.1)
+    .option(
+      '--split <share>',
+      'share of the images held out if the data have no validation part',
+      checked(number, descriptionChecks.validation, '--split'),
+      0.1,
+    )
     .optionsGroup('Images (each random augmentation can be switched off):')
     .option(
       '--smallest-side <s>',
       'smaller side S after scaling: 256, or 256-512 for a random one (default: image size * 256 / 224)',
-      smallestSide,
+      checked(smallestSide, smallestSideCheck, '--smallest-side'),
     )
     .option('--no-crop', 'central crops instead of random ones')
     .option('--flip', 'random mirroring (default: for image files, not for IDX and CIFAR)')

@@ -1,8 +1,8 @@
 import { preflight } from '../../check/preflight.js'
 import type { PreflightReport } from '../../check/preflight-report.js'
 import { VggError } from '../../error.js'
-import { layersIn } from '../../network/layer-groups.js'
-import { checkImageOptions, datasetsFor } from '../../run/datasets.js'
+import { checkSources } from '../../run/checks.js'
+import { datasetsFor } from '../../run/datasets.js'
 import type { RunDescription } from '../../run/description.js'
 import { findSources, type Sources } from '../../run/sources.js'
 import { fitted, openNetwork, withStartModel } from '../../run/start.js'
@@ -18,8 +18,8 @@ export interface PreparedRun {
 /** Finds the images, and completes the description by their mean and colours, or by the model that the run starts from. */
 export async function prepareRun(described: RunDescription): Promise<PreparedRun> {
   const sources = await findSources(described)
-  checkImageOptions(described.photographs, sources.kind)
   const asked = await withStartModel(described, sources)
+  checkSources(asked, sources)
   const waiting = waitingOn(process.stderr)
   try {
     const onProgress = (done: number, of: number) => waiting.update('mean and colours of the images:', done, of)
@@ -51,8 +51,6 @@ export async function preflightRun(
   const net = await openNetwork(description, sources)
   const waiting = waitingOn(process.stderr)
   try {
-    layersIn(net.layers, description.freeze, '--freeze')
-    layersIn(net.layers, Object.keys(description.rateFactors), '--rate-factors')
     const { training, validation } = datasetsFor(sources, description, net)
     const { start, model } = description
     const { batch, microBatch, epochs, learningRate } = description.training

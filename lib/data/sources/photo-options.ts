@@ -83,7 +83,8 @@ const network: Check<PhotoNetwork> = (value, name) => {
   throw new VggError('SHAPE_MISMATCH', message)
 }
 
-const checks = {
+/** The checks of {@link PhotoOptions}. */
+export const photoChecks = {
   net: optional(network),
   crop: unchecked,
   smallestSide: unchecked,
@@ -102,7 +103,7 @@ const checks = {
  * @throws VggError INVALID_ARGUMENT, SHAPE_MISMATCH
  */
 export function readPhotoOptions(options: PhotoOptions | PhotoNetwork) {
-  const read = readOptions(isNetwork(options) ? { net: options } : options, 'photoDataset options', checks)
+  const read = readOptions(isNetwork(options) ? { net: options } : options, 'photoDataset options', photoChecks)
   const { net, ...given } = read
   const { smallestSide, colour: shift } = net?.preprocessing ?? {}
   const channels = given.channels ?? (net?.channels === 1 ? 1 : 3)
