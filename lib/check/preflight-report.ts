@@ -5,7 +5,7 @@ import type { Callback } from '../options.js'
 import { bytesText, countedText, countText } from '../table.js'
 import { durationText } from '../train/log.js'
 import type { ClassReport } from './classes.js'
-import type { MemoryReport, SpeedReport } from './cost.js'
+import type { MemoryReport, SpeedReport, StepReport } from './cost.js'
 import type { DuplicateReport, ImageFiles } from './duplicates.js'
 import type { Finding, SignalState } from './findings.js'
 import type { InputReport, UnreadableImage } from './images.js'
@@ -91,6 +91,8 @@ export interface PreflightReport {
   }
   /** Memory of a step, and the largest batch that fits. */
   readonly memory: MemoryReport
+  /** Number of steps. */
+  readonly steps: StepReport
   /** Images that cannot be read. */
   readonly files: FileReport
   /** Number of images in each class. */
@@ -159,6 +161,11 @@ function imageLines({ images, files, duplicates, classes }: PreflightReport): st
     ),
     line('duplicates', `${compared}: ${equal}`),
   ]
+}
+
+function stepsLine({ steps: { batch, epochs, perEpoch, inAll } }: PreflightReport): string {
+  const whole = `${countText(inAll)} in ${countedText(epochs, 'epoch', 'epochs')}`
+  return line('steps', `${countText(perEpoch)} an epoch of ${countedText(batch, 'image', 'images')}, ${whole}`)
 }
 
 function inputLines({ input }: PreflightReport): string[] {
@@ -233,6 +240,7 @@ function resultLine({ fatal, warnings }: PreflightReport): string {
 export function preflightLines(report: PreflightReport): string[] {
   return [
     memoryLine(report),
+    stepsLine(report),
     ...imageLines(report),
     ...inputLines(report),
     ...layerLines(report),

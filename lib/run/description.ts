@@ -2,7 +2,7 @@ import type { ColourShift } from '../data/images/colour.js'
 import type { SmallestSide } from '../data/images/crop.js'
 import type { DecodingOptions } from '../data/images/formats.js'
 import type { RunOptions } from '../network/open.js'
-import type { RecordedIn } from '../train/options.js'
+import type { RecordedIn, RequestedIn } from '../train/options.js'
 import type { ModelOptions } from '../vgg/configuration.js'
 import type { VariantRow } from '../vgg/variants.js'
 
@@ -90,4 +90,10 @@ export interface RunDescription extends RecordedIn<'run'> {
   /** Options of the device. */
   readonly device: Readonly<Pick<RunOptions, 'precision' | 'deterministic' | 'threads' | 'exact'>> &
     Readonly<Required<Pick<RunOptions, 'device'>>>
+}
+
+/** A run as it is asked for: options of `train` that are left out follow from the images. */
+export interface RunRequest extends Omit<RunDescription, 'training'> {
+  /** Options of `train`. */
+  readonly training: RequestedIn<'training'>
 }

@@ -6,7 +6,8 @@ import { lockFolder } from '../files/folder-lock.js'
 import type { Callback } from '../options.js'
 import type { EpochEvent, StepEvent, TrainReport } from '../train/events.js'
 import { loadNewestTraining } from '../train/load-training.js'
-import { recordedIn } from '../train/options.js'
+import { requestedIn } from '../train/options.js'
+import type { TrainOptions } from '../train/settings.js'
 import { train } from '../train/trainer.js'
 import type { TrainingState } from '../train/training-state.js'
 import type { VGG } from '../vgg/vgg.js'
@@ -143,7 +144,8 @@ async function recorded(
   const training = async (): Promise<TrainReport> => {
     const report = await train(net, data.training, {
       ...description.training,
-      ...recordedIn('run', description),
+      ...(state === undefined && olderDefaults(description, data)),
+      ...requestedIn('run', description),
       ...(data.validation && { validation: data.validation }),
       ...(state && { resume: state }),
       ...(hooks.differences && { differences: hooks.differences }),
@@ -171,4 +173,11 @@ async function recorded(
     () => training().catch(failed),
     () => records.close(),
   )
+}
+
+/** A run.json of an older version has no schedule, unless one was given, and may have a batch of more images than there are. */
+function olderDefaults({ training }: RunDescription, { training: { count }, validation }: Datasets): TrainOptions {
+  const batch = Math.min(training.batch, count)
+  if (training.schedule !== undefined) return { batch }
+  return { batch, schedule: validation === undefined ? 'constant' : { kind: 'plateau', patience: 3 } }
 }

@@ -6,6 +6,7 @@ import {
   isObject,
   type OptionRow,
   oneOf,
+  optional,
   positive,
   readOptions,
   unexpected,
@@ -28,7 +29,8 @@ export type Schedule =
   | { kind: 'cosine'; warmup: number }
 
 /**
- * A schedule as an option: a kind, or an object with a kind and parameters. Defaults: patience 3, drops 3, divisor 10,
+ * A schedule as an option: a kind, or an object with a kind and parameters. Defaults: patience 3, or as many epochs as make
+ * 200 steps, drops 3, divisor 10,
  * every 20, warmup 0.5.
  */
 export type ScheduleOption =
@@ -38,12 +40,17 @@ export type ScheduleOption =
   | { kind: 'step'; every?: number; divisor?: number }
   | { kind: 'cosine'; warmup?: number }
 
+/** A schedule whose parameters are checked. Its patience, if not given, follows from the number of images. */
+export type CheckedSchedule =
+  | Exclude<Schedule, { kind: 'plateau' }>
+  | { kind: 'plateau'; patience: number | undefined; drops: number; divisor: number }
+
 /** The table of the schedules' parameters: checks, defaults and flags. */
 export const scheduleTable = {
   patience: {
-    check: withDefault(integer(1), 3),
+    check: optional(integer(1)),
     flag: '--patience <epochs>',
-    help: 'plateau: epochs without improvement before the rate drops',
+    help: 'plateau: epochs without improvement before the rate drops (default: 3, or as many as make 200 steps)',
   },
   drops: { check: withDefault(integer(0), 3), flag: '--drops <n>', help: 'plateau: number of drops of the rate' },
   divisor: {
@@ -72,12 +79,12 @@ export const scheduleKinds = ['plateau', 'constant', 'step', 'cosine'] as const
 const kind = oneOf(...scheduleKinds)
 
 /** Reads a schedule: a kind, or an object with a kind and its parameters. */
-export const scheduleCheck: Check<Schedule> = (value, name) => {
+export const scheduleCheck: Check<CheckedSchedule> = (value, name) => {
   if (typeof value === 'string') return scheduleCheck({ kind: value }, name)
   if (!isObject(value)) throw unexpected('a kind of schedule or an object with one', name, value)
   const { kind: given, ...rest } = value
   const known = kind(given, `${name}.kind`)
-  return { kind: known, ...readOptions(rest, `schedule ${known}`, kinds[known]) } as Schedule
+  return { kind: known, ...readOptions(rest, `schedule ${known}`, kinds[known]) } as CheckedSchedule
 }
 
 /** State of a schedule between epochs: plain data. */

@@ -28,10 +28,13 @@ import {
   type RecordedTrainOptions,
   trainChecks,
 } from './options.js'
-import { scheduleCheck } from './schedule.js'
+import { checkBatch, sizedOptions } from './sized-options.js'
 import { stateCheck, type TrainingState } from './training-state.js'
 
-/** Options of `train`. Defaults are those of the paper, section 3.1; for a resumed training, the recorded options. */
+/**
+ * Options of `train`. Defaults are those of the paper, section 3.1, except that batch, epochs and patience depend on the
+ * number of training images below 17,000; for a resumed training, the recorded options.
+ */
 export interface TrainOptions<LayerName extends string = string> extends RecordedTrainOptions<LayerName> {
   /** Images held out. Their accuracy is reported after each epoch and steers the schedule `plateau`. Default: none. */
   validation?: Dataset | undefined
@@ -111,8 +114,7 @@ function merged(options: TrainOptions): TrainOptions {
 export function settingsFrom(net: Network, data: Dataset, options: TrainOptions): Settings {
   const read = readOptions(merged(options), 'train options', checks)
   const { validation, checkpoint, onNotFinite } = read
-  const schedule = read.schedule ?? scheduleCheck(validation === undefined ? 'constant' : 'plateau', 'schedule')
-  if (schedule.kind === 'plateau' && validation === undefined) {
+  if (read.schedule?.kind === 'plateau' && validation === undefined) {
     const message =
       "Expected validation data for the schedule 'plateau', which follows their accuracy, but received none"
     throw new VggError('INVALID_ARGUMENT', message)
@@ -123,14 +125,17 @@ export function settingsFrom(net: Network, data: Dataset, options: TrainOptions)
   }
   checkFit(net, datasetCheck(data, 'data'), 'data')
   if (validation !== undefined) checkFit(net, validation, 'validation')
+  // a resumed training of an older version may have such a batch
+  if (read.resume === undefined) checkBatch(read.batch, data.count)
   const names = Object.keys(trainChecks) as (keyof typeof trainChecks)[]
   const values = Object.fromEntries(names.map((name) => [name, read[name]])) as Checked<typeof trainChecks>
   const layers = {
     rateFactors: factorsByLayer(net.layers, read.rateFactors, 'rateFactors'),
     freeze: frozenIn(net, read.freeze),
   }
-  const microBatch = microBatchOf(net, data, read.batch, read.microBatch)
-  return { ...read, recorded: { ...values, ...layers, microBatch, schedule } }
+  const sized = sizedOptions(read, data.count, validation !== undefined)
+  const microBatch = microBatchOf(net, data, sized.batch, read.microBatch)
+  return { ...read, recorded: { ...values, ...layers, ...sized, microBatch } }
 }
 
 function microBatchOf(net: Network, data: Dataset, batch: number, asked: number | 'auto' | undefined): number | null {

@@ -55,7 +55,12 @@ test('cosine rises linearly, then falls to 0', () => {
 
 describe('as an option', () => {
   test('a kind alone has the defaults', () => {
-    expect(scheduleCheck('plateau', 'schedule')).toEqual({ kind: 'plateau', patience: 3, drops: 3, divisor: 10 })
+    expect(scheduleCheck('plateau', 'schedule')).toEqual({
+      kind: 'plateau',
+      patience: undefined,
+      drops: 3,
+      divisor: 10,
+    })
     expect(scheduleCheck({ kind: 'step', every: 5 }, 'schedule')).toEqual({ kind: 'step', every: 5, divisor: 10 })
   })
 

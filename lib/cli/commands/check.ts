@@ -28,7 +28,10 @@ export function addCheck(program: Command): void {
     .addHelpText('after', examples)
     .action(async (data: string | undefined, flags: Flags) => {
       const description = descriptionOf(data, flags)
-      const report = await preflightRun(await prepareRun(description), flags.limit)
+      const prepared = await prepareRun(description)
+      const { chosen } = prepared
+      if (chosen !== undefined && flags.json !== true) console.log(chosen)
+      const report = await preflightRun(prepared, flags.limit)
       console.log(flags.json ? JSON.stringify(report, null, 2) : preflightLines(report).join('\n'))
       if (report.fatal.length > 0) process.exitCode = 1
     })

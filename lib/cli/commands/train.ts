@@ -69,7 +69,8 @@ async function newRun(data: string | undefined, flags: TrainFlags): Promise<Run>
   const asked = descriptionOf(data, flags)
   await checkNew(folder, asked)
   checkPlan(flags)
-  const { description, sources } = await prepareRun(asked)
+  const { description, sources, chosen } = await prepareRun(asked)
+  if (chosen !== undefined && flags.json !== true) console.log(chosen)
   const file: RunFile = { format: 1, vggnet: packageVersion(), plan: flags.plan, description }
   const [first] = trainingsOf(folder, file)
   if (flags.check && first) await checkBefore({ description: first.description, sources }, flags.json === true)
@@ -95,7 +96,7 @@ async function oldRun(folder: string): Promise<Run> {
 /** Number of images opened before a training; `vggnet check` opens more. */
 const imagesOpened = 200
 
-async function checkBefore(prepared: PreparedRun, quiet: boolean): Promise<void> {
+async function checkBefore(prepared: Omit<PreparedRun, 'chosen'>, quiet: boolean): Promise<void> {
   const report = await preflightRun(prepared, imagesOpened)
   if (!quiet) console.log(`${preflightLines(report).join('\n')}\n`)
   const [fatal] = report.fatal

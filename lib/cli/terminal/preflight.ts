@@ -1,23 +1,23 @@
 import { preflight } from '../../check/preflight.js'
 import type { PreflightReport } from '../../check/preflight-report.js'
 import { layersIn } from '../../network/layer-groups.js'
-import { checkImageOptions, datasetsFor } from '../../run/datasets.js'
-import type { RunDescription } from '../../run/description.js'
+import { checkImageOptions, datasetsFor, type SizedRun, sizedRun } from '../../run/datasets.js'
+import type { RunRequest } from '../../run/description.js'
 import { findSources, type Sources } from '../../run/sources.js'
 import { fitted, openNetwork, withStartModel } from '../../run/start.js'
 import { waitingOn } from './progress.js'
 
 /** A run's description, complete with the values computed from its images, and the images. */
-export interface PreparedRun {
-  readonly description: RunDescription
+export interface PreparedRun extends SizedRun {
   readonly sources: Sources
 }
 
 /** Finds the images, and completes the description by their mean and colours, or by the model that the run starts from. */
-export async function prepareRun(described: RunDescription): Promise<PreparedRun> {
-  const sources = await findSources(described)
-  checkImageOptions(described.photographs, sources.kind)
-  const asked = await withStartModel(described, sources)
+export async function prepareRun(request: RunRequest): Promise<PreparedRun> {
+  const sources = await findSources(request)
+  checkImageOptions(request.photographs, sources.kind)
+  const { description, chosen } = sizedRun(request, sources)
+  const asked = await withStartModel(description, sources)
   const waiting = waitingOn(process.stderr)
   try {
     const onProgress = (done: number, of: number) => waiting.update('mean and colours of the images:', done, of)
@@ -25,7 +25,7 @@ export async function prepareRun(described: RunDescription): Promise<PreparedRun
     const lenient = { ...asked, photographs: { ...asked.photographs, onUnreadable: 'skip' as const } }
     const { model, photographs } = await fitted(lenient, sources, { onProgress })
     const { onUnreadable } = asked.photographs
-    return { sources, description: { ...asked, model, photographs: { ...photographs, onUnreadable } } }
+    return { sources, chosen, description: { ...asked, model, photographs: { ...photographs, onUnreadable } } }
   } finally {
     waiting.end()
   }
@@ -41,7 +41,7 @@ const stageTexts = {
 
 /** Runs `preflight` on a new network of the run, with its progress on the terminal. @param limit most images opened */
 export async function preflightRun(
-  { description: asked, sources }: PreparedRun,
+  { description: asked, sources }: Omit<PreparedRun, 'chosen'>,
   limit: number,
 ): Promise<PreflightReport> {
   // the report lists all unreadable images, not only the first one

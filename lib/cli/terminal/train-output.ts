@@ -59,6 +59,7 @@ function textOutput(folder: string): RunOutput {
     end(report, model) {
       progress.end()
       console.log(report === undefined ? 'The run was already finished.' : reportLine(report))
+      if (report?.noBetterThanChance !== undefined) console.log(pc.yellow(report.noBetterThanChance))
       console.log(
         `saved to ${path.relative('.', model) || model}; \`${commandText(['report', folder])}\` writes a report`,
       )
