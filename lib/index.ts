@@ -49,6 +49,7 @@ export type { PartOptions, PhotoList, PhotoParts } from './data/sources/photo-li
 export type { SkippedLink } from './data/sources/walk.js'
 export { meanOf, type Statistics, type StatisticsOptions, statisticsOf } from './data/statistics.js'
 export { type ErrorCode, VggError } from './error.js'
+export { type ClassifyOptions, type ClassProbability, classify, type ImageSource } from './evaluate/classify.js'
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate/evaluate.js'
 export type { ClassResult, Metrics } from './evaluate/metrics.js'
 export type {

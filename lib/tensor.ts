@@ -59,6 +59,11 @@ export function isDetached(data: unknown): boolean {
   }
 }
 
+const lostMemory = 'buffer was detached or resized: transfer a copy to a worker, array.slice()'
+
+/** The end of a message about the length of an array that has lost its memory; empty for other arrays. */
+export const detachedText = (data: unknown): string => (isDetached(data) ? `; its ${lostMemory}` : '')
+
 /** Creates the error for a tensor of another element type, with the call that converts it to `into`. */
 export function otherDtype(what: string, name: string, { dtype, shape }: Tensor, into: DType): VggError {
   const received = `${dtype === 'int32' ? 'an' : 'a'} ${dtype} tensor of shape ${shapeText(shape)}`
@@ -70,7 +75,7 @@ export function otherDtype(what: string, name: string, { dtype, shape }: Tensor,
 export const detached = (shape: readonly number[]): VggError =>
   new VggError(
     'INVALID_ARGUMENT',
-    `Expected an array with its memory for the shape ${shapeText(shape)} but received one whose buffer was detached or resized: transfer a copy to a worker, array.slice()`,
+    `Expected an array with its memory for the shape ${shapeText(shape)} but received one whose ${lostMemory}`,
   )
 
 /** The elements of a tensor, without a copy, synchronously. Internal: programs use `data()`. */
@@ -228,7 +233,10 @@ export class Tensor<D extends DType = DType> {
 
   #open(): ArrayOf[D] {
     if (this.#values === undefined) {
-      throw new VggError('DISPOSED', `The ${this.dtype} tensor of shape ${shapeText(this.shape)} was disposed`)
+      throw new VggError(
+        'DISPOSED',
+        `The ${this.dtype} tensor of shape ${shapeText(this.shape)} was disposed: call dispose() after its last use`,
+      )
     }
     if (this.#values.length !== elementCount(this.shape)) throw detached(this.shape)
     return this.#values

@@ -86,14 +86,14 @@ export function memoryFor(
     // the network of trained weights cannot be changed
     const smaller = initialisation === undefined ? 'model' : '--width, --head-width or --image-size'
     const text = `training on one image needs ${gibibytes(least)}, but ${gibibytes(available)} are available: use a smaller ${smaller}`
-    return { ...figures, microBatch: 0, findings: [{ severity: 'fatal', text }] }
+    return { ...figures, microBatch: 0, findings: [{ severity: 'fatal', code: 'OUT_OF_MEMORY', text }] }
   }
   const microBatch = partOf(batch, largestBatch)
   const atOnce = asked === 'auto' ? microBatch : Math.min(asked ?? batch, batch)
   if (atOnce <= largestBatch) return { ...figures, microBatch, findings: [] }
   const into = atOnce > mostAtOnce ? `the largest tensors of ${net.device}` : gibibytes(available)
   const text = `${atOnce} images at a time do not fit into ${into}, but ${largestBatch} do: use --micro-batch ${microBatch}`
-  return { ...figures, microBatch, findings: [{ severity: 'fatal', text }] }
+  return { ...figures, microBatch, findings: [{ severity: 'fatal', code: 'OUT_OF_MEMORY', text }] }
 }
 
 function planFor({ layers, device, precision, deterministic, run, channels, imageSize }: VGG, batch: number) {

@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../error.js'
 import type { Initialisation } from '../network/open.js'
 
 /** A problem that a check found, with its fix. */
@@ -6,6 +7,8 @@ export interface Finding {
   readonly severity: 'fatal' | 'warning'
   /** A sentence that names the problem and its fix. */
   readonly text: string
+  /** Code of the error that ends such a training. Undefined: the training would run, and learn nothing. */
+  readonly code?: ErrorCode
 }
 
 /** State of a layer's outputs or gradients. All but 'fine' keep a network from learning. */

@@ -181,7 +181,8 @@ function activationFindings(layers: readonly LayerActivations[], context: Advice
       ? `${Math.round(100 * first.deadChannels)} % of the channels never fire`
       : `activations ${first.rms.toExponential(1)}`
     const text = `${first.layer} is ${state} (${figure}): ${adviceFor(state, context)}`
-    return [{ severity: state === 'vanishing' ? 'warning' : 'fatal', text }]
+    const severity = state === 'vanishing' ? 'warning' : 'fatal'
+    return [{ severity, text, ...(!Number.isFinite(first.rms) && { code: 'NOT_FINITE' }) }]
   }
   return []
 }
@@ -246,7 +247,7 @@ export async function gradientsOf(
   const loss = await lossOf(net, images, labels)
   if (typeof loss !== 'number') {
     const text = `the first loss or its gradient is not finite: ${loss.message}`
-    return { ...start, loss: Number.NaN, layers: [], findings: [{ severity: 'fatal', text }] }
+    return { ...start, loss: Number.NaN, layers: [], findings: [{ severity: 'fatal', code: 'NOT_FINITE', text }] }
   }
   const frozen = new Set(net.frozen)
   const layers: LayerGradient[] = []

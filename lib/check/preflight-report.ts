@@ -1,5 +1,6 @@
 import pc from 'picocolors'
 import type { Dataset } from '../data/dataset.js'
+import type { ErrorCode } from '../error.js'
 import type { Initialisation } from '../network/open.js'
 import type { Callback } from '../options.js'
 import { bytesText, countedText, countText } from '../table.js'
@@ -109,6 +110,11 @@ export interface PreflightReport {
   readonly speed: SpeedReport | undefined
   /** Problems with which training would fail or learn nothing. */
   readonly fatal: readonly string[]
+  /**
+   * Code of the error that would end the training, that of the first of these problems; undefined where there are none, or
+   * where the training would run and learn nothing.
+   */
+  readonly code: ErrorCode | undefined
   /** Problems that may be intended. */
   readonly warnings: readonly string[]
 }

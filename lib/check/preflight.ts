@@ -92,8 +92,9 @@ export async function preflight(net: VGG, options: PreflightOptions): Promise<Pr
   const found = await examineNetwork(net, settings, memory, images.training)
   const parts = [memory, steps, images.report, classes, duplicates, found.input, found.activations, found.gradients]
   const findings = parts.flatMap((part) => part?.findings ?? [])
-  const textsOf = (severity: Finding['severity']): string[] =>
-    findings.filter((finding) => finding.severity === severity).map(({ text }) => text)
+  const fatal = findings.filter(({ severity }) => severity === 'fatal')
+  // what ends the training comes before that it learns nothing
+  fatal.sort((a, b) => Number(a.code === undefined) - Number(b.code === undefined))
   const { variant, classes: outputs, imageSize, device, precision } = net
   return {
     model: { variant, classes: outputs, imageSize, device, precision },
@@ -104,8 +105,9 @@ export async function preflight(net: VGG, options: PreflightOptions): Promise<Pr
     classes,
     duplicates,
     ...found,
-    fatal: textsOf('fatal'),
-    warnings: textsOf('warning'),
+    fatal: fatal.map(({ text }) => text),
+    code: fatal[0]?.code,
+    warnings: findings.flatMap(({ severity, text }) => (severity === 'warning' ? [text] : [])),
   }
 }
 
@@ -151,9 +153,13 @@ function fileFindings(unreadable: readonly UnreadableImage[], training: Reading,
   if (first === undefined) return []
   const begin = `${countedText(unreadable.length, 'image', 'images')} cannot be read, the first ${first.name}: ${first.reason}`
   const all = unreadable.filter(({ part }) => part === 'training').length === training.indices.length
-  if (all) return [{ severity: 'fatal', text: `no training image can be read: ${begin}` }]
+  if (all) return [{ severity: 'fatal', code: 'FILE_FORMAT', text: `no training image can be read: ${begin}` }]
   const end = refuses ? '; training would end there: use --on-unreadable skip, or fix the files' : '; skipped'
-  return [{ severity: refuses ? 'fatal' : 'warning', text: begin + end }]
+  return [
+    refuses
+      ? { severity: 'fatal', code: 'FILE_FORMAT', text: begin + end }
+      : { severity: 'warning', text: begin + end },
+  ]
 }
 
 async function duplicatesOf({ training, validation }: ReadParts, settings: Settings): Promise<DuplicateReport> {

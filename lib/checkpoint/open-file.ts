@@ -2,7 +2,9 @@ import { type FileHandle, open, stat } from 'node:fs/promises'
 import { contentText, headBytes } from '../data/images/formats.js'
 import { messageOf, VggError, withEnd } from '../error.js'
 import { systemCode } from '../files/atomic-file.js'
+import { notFound } from '../files/not-found.js'
 import { type Parameter, parametersOf } from '../layer.js'
+import { otherFormat } from '../platform/package.js'
 import { shapeText } from '../tensor.js'
 import { blockBytes, type Checksums, checksumsOf, Verification } from './checksum.js'
 import { layersOfModel, type Model, modelFrom } from './model.js'
@@ -64,13 +66,17 @@ function named(error: unknown, path: string): unknown {
 async function opened(path: string): Promise<FileHandle> {
   try {
     // before opening, because opening a pipe waits for a writer
-    if (!(await stat(path)).isFile()) throw new VggError('FILE_FORMAT', `${path} is not a file`)
+    const found = await stat(path)
+    if (!found.isFile()) {
+      const cure = found.isDirectory() ? ': give a model file, or the folder of a run, which has a run.json' : ''
+      throw new VggError('FILE_FORMAT', `${path} is not a file${cure}`)
+    }
     return await open(path, 'r')
   } catch (cause) {
     if (cause instanceof VggError) throw cause
     const missing = systemCode(cause) === 'ENOENT' || systemCode(cause) === 'ENOTDIR'
-    const message = missing ? `There is no file ${path}` : `Could not open ${path}: ${(cause as Error).message}`
-    throw new VggError('FILE_NOT_FOUND', message, { cause })
+    if (missing) throw notFound(`There is no file ${path}`, path, cause)
+    throw new VggError('FILE_NOT_FOUND', `Could not open ${path}: ${messageOf(cause)}`, { cause })
   }
 }
 
@@ -169,11 +175,11 @@ function checkFormat({ format: found }: Readonly<Record<string, string>>): void 
   throw new VggError('FILE_FORMAT', `Expected a model of vggnet, but the metadata names ${other}: ${cure}`)
 }
 
-function checkVersion({ version }: Readonly<Record<string, string>>): void {
+function checkVersion({ version, vggnet }: Readonly<Record<string, string>>): void {
   if (Object.values(versions).some((known) => known === version)) return
-  const message = `Expected version 1 or 2 of the format but found ${version}; it needs another vggnet`
-  if (Number(version) > 2) throw new NewerFormat('FILE_FORMAT', message)
-  throw new VggError('FILE_FORMAT', message)
+  const known = 'version 1 or 2 of the format'
+  if (Number(version) > 2) throw new NewerFormat('FILE_FORMAT', otherFormat(known, version, vggnet))
+  throw new VggError('FILE_FORMAT', `Expected ${known} but found ${version}`)
 }
 
 /**

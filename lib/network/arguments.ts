@@ -18,7 +18,7 @@ import {
   withDefault,
 } from '../options.js'
 import type { NativeTensor, NativeUpdate } from '../platform/native.js'
-import { isDetached, otherDtype, shapeText, Tensor, valuesOf } from '../tensor.js'
+import { detachedText, otherDtype, shapeText, Tensor, valuesOf } from '../tensor.js'
 import { type Augment, copyOfNumbers, unshared } from './images.js'
 import { factorsByLayer } from './layer-groups.js'
 
@@ -109,8 +109,7 @@ export function labelFrom(label: unknown, classes: number, name: string): number
 export function labelsOf(labels: unknown, classes: number, images?: number): Int32Array {
   const numbers = labelNumbers(labels)
   if (images !== undefined && numbers.length !== images) {
-    const ending = isDetached(numbers) ? ': their buffer was detached (transferred to a worker?)' : ''
-    const message = `Expected ${images} labels, one for each image, but received ${numbers.length}${ending}`
+    const message = `Expected ${images} labels, one for each image, but received ${numbers.length}${detachedText(numbers)}`
     throw new VggError('SHAPE_MISMATCH', message)
   }
   if (numbers.length === 0) throw unexpected('at least one label', 'labels', labels)

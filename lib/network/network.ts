@@ -27,7 +27,14 @@ import { CallQueue } from './call-queue.js'
 import { type Copied, type CopyOptions, copiedLayers, copyParameters } from './copy.js'
 import { ImageInput } from './images.js'
 import { layersIn } from './layer-groups.js'
-import { type NetworkOptions, type NetworkParts, networkChecks, type OpenedRun, openNative } from './open.js'
+import {
+  type NetworkOptions,
+  type NetworkParts,
+  networkChecks,
+  type OpenedRun,
+  openedParts,
+  openNative,
+} from './open.js'
 
 /**
  * A network on a device. Calls are executed one after another, in the order in which they were made, off the event loop.
@@ -63,7 +70,8 @@ export class Network<TensorName extends string = string, LayerName extends strin
   #frozen: ReadonlySet<string> = new Set()
 
   /** @internal Use `Network.create` or `VGG.create`. */
-  constructor({ native, run, layers, classNames, name }: NetworkParts) {
+  constructor(parts: NetworkParts) {
+    const { native, run, layers, classNames, name } = openedParts(parts)
     this.layers = layers
     this.parameters = parametersOf(layers)
     this.classNames = classNames

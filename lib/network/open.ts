@@ -8,6 +8,7 @@ import {
   checksOf,
   type DefaultCheck,
   integer,
+  isObject,
   type OptionRow,
   oneOf,
   optional,
@@ -90,6 +91,12 @@ export interface NetworkParts {
 
 /** Other names of a GPU: 'gpu', 'GPU:1', 'cuda0', 'nvidia'. */
 const gpuName = /^(?:gpu|cuda|nvidia):?(\d{0,3})$/i
+
+/** Refuses the options of `create` where a program without types calls the constructor. */
+export function openedParts(parts: NetworkParts): NetworkParts {
+  if (isObject(parts) && 'native' in parts) return parts
+  throw unexpected('an opened network', 'new', parts, 'use await VGG.create(options), or await load(path)')
+}
 
 export const device: Check<Device> = (value, name) => {
   if (typeof value !== 'string') throw unexpected("'auto', 'cpu', 'cuda' or 'cuda:N'", name, value)

@@ -35,6 +35,19 @@ function ownPackage(): Package {
 /** Returns the folder of this package. @throws NATIVE_LOAD_FAILED if a bundler moved the code out of it */
 export const packageRoot = (): string => ownPackage().root
 
+/**
+ * The message for a file of a format that this version does not read.
+ *
+ * @param known the formats that it reads: `format 1`
+ * @param found the format of the file
+ * @param writer the version of vggnet that wrote it, as in the file
+ */
+export function otherFormat(known: string, found: unknown, writer: unknown): string {
+  const isKnown = typeof writer === 'string' && writer !== packageVersion()
+  const [by, cure] = isKnown ? [`, written by vggnet ${writer}`, `vggnet ${writer}`] : ['', 'a newer vggnet']
+  return `Expected ${known}, which vggnet ${packageVersion()} reads, but found ${found}${by}: install ${cure} to use the file`
+}
+
 /** Returns the version in the package's package.json. @throws NATIVE_LOAD_FAILED if a bundler moved the code out of it */
 export const packageVersion = (): string => ownPackage().version
 

@@ -1,22 +1,25 @@
 import { access, readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { load, warn } from '../checkpoint/checkpoint.js'
-import { checkpointsIn, firstUsable } from '../checkpoint/checkpoint-folder.js'
+import { load } from '../checkpoint/checkpoint.js'
+import { bestName } from '../checkpoint/checkpoint-folder.js'
+import { runNames, useBest } from '../checkpoint/model-folder.js'
 import { VggError } from '../error.js'
 import { makeFolder, writeAtomically } from '../files/atomic-file.js'
 import type { RunOptions } from '../network/open.js'
 import { isObject } from '../options.js'
+import { otherFormat } from '../platform/package.js'
 import type { VGG } from '../vgg/vgg.js'
 import type { RunDescription } from './description.js'
+import { noRun } from './no-run.js'
 import { type PlanName, type PlanStage, stagesOf } from './plan.js'
 
 /** Paths of the files in the folder of a run. */
 export const runFiles = (folder: string) => ({
   description: path.join(folder, 'run.json'),
   log: path.join(folder, 'log.jsonl'),
-  checkpoints: path.join(folder, 'checkpoints'),
-  best: path.join(folder, 'checkpoints', 'best.safetensors'),
-  model: path.join(folder, 'model.safetensors'),
+  checkpoints: path.join(folder, runNames.checkpoints),
+  best: path.join(folder, runNames.checkpoints, bestName),
+  model: path.join(folder, runNames.model),
   report: path.join(folder, 'report.html'),
 })
 
@@ -70,7 +73,7 @@ function encodeRunFile({ description, ...file }: RunFile): string {
 
 function decodeRunFile(read: unknown): RunFile {
   if (!isObject(read) || !isObject(read.description)) throw new Error('it describes no run')
-  if (read.format !== 1) throw new Error(`it has the format ${read.format}, which needs another vggnet`)
+  if (read.format !== 1) throw new Error(otherFormat('format 1', read.format, read.vggnet))
   checkSections(read.description)
   const { rates: rateFactors, ...others } = read.description
   return withoutIgnored({ ...read, description: { ...others, rateFactors } } as unknown as RunFile)
@@ -89,7 +92,7 @@ export async function readRunFile(folder: string): Promise<RunFile> {
   try {
     text = await readFile(file, 'utf8')
   } catch (cause) {
-    throw new VggError('FILE_NOT_FOUND', `There is no run in ${folder}: ${file} is missing`, { cause })
+    throw await noRun(folder, cause)
   }
   try {
     return decodeRunFile(JSON.parse(text))
@@ -104,20 +107,6 @@ export function trainingsOf(folder: string, { plan, description }: RunFile): Pla
   return stagesOf(plan, description, (name) => runFiles(path.join(folder, name)).model)
 }
 
-/**
- * Uses the model of a run that is best on the validation data, else the last one; undefined if there is none yet. A model
- * that cannot be used is skipped for the next one, with a warning of the process.
- * @throws errors of `use` for a file of a newer format, and those that no file causes
- */
-async function useBest<T>(folder: string, use: (file: string) => Promise<T>) {
-  const { best, model, checkpoints } = runFiles(folder)
-  const files = (await Promise.all([best, model].map(async (file) => ((await exists(file)) ? [file] : [])))).flat()
-  const candidates = [...files.map((file) => ({ path: file })), ...(await checkpointsIn(checkpoints))]
-  const { found, passedOver } = await firstUsable(candidates, use)
-  for (const { path: file, reason } of passedOver) warn(`skipped ${file}: ${reason}`)
-  return found
-}
-
 /** A model of a run and the path of its file. */
 export interface LoadedModel {
   readonly net: VGG
@@ -129,15 +118,3 @@ export async function loadBest(folder: string, options: RunOptions): Promise<Loa
   const found = await useBest(folder, (file) => load(file, options))
   return found && { net: found.value, path: found.file.path }
 }
-
-/** Uses the model of a file, or the best one in the folder of a run. @throws FILE_NOT_FOUND, errors of `use` */
-export async function useModel<T>(given: string, use: (file: string) => Promise<T>): Promise<T> {
-  if (!(await exists(runFiles(given).description))) return use(given)
-  const found = await useBest(given, use)
-  if (found !== undefined) return found.value
-  throw new VggError('FILE_NOT_FOUND', `The run in ${given} has no model that can be used`)
-}
-
-/** Loads the model of a file, or the best one in the folder of a run. @throws FILE_NOT_FOUND, errors of `load` */
-export const loadModel = (given: string, options: RunOptions): Promise<VGG> =>
-  useModel(given, (file) => load(file, options))

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import path from 'node:path'
+import { modelsIn } from '../checkpoint/model-folder.js'
 import { messageOf, VggError } from '../error.js'
 import { digestOf } from '../train/fingerprint.js'
 import { recordedDigest } from '../train/load-training.js'
@@ -80,9 +81,11 @@ const isRun = (folder: string): Promise<boolean> => exists(runFiles(folder).desc
 /** Checks that model and data are not exchanged: other folders than those of runs, and lists, are data. */
 async function checkRoles({ model, data }: AskedImages): Promise<void> {
   const found = await stat(model).catch(() => undefined)
-  const isData = found?.isDirectory() ? !(await isRun(model)) : found !== undefined && isList(model)
+  const isData = found?.isDirectory()
+    ? (await modelsIn(model)).length === 0 && !(await isRun(model))
+    : found !== undefined && isList(model)
   if (isData) {
-    const message = `Expected a model file or the folder of a run for the model but ${model} is ${isList(model) ? 'a list of images' : 'a folder without run.json'}`
+    const message = `Expected a model file or the folder of a run for the model but ${model} is ${isList(model) ? 'a list of images' : 'a folder without run.json or checkpoints'}`
     throw new VggError('INVALID_ARGUMENT', message)
   }
   if (data?.kind !== 'folder' || !(await isRun(data.path))) return

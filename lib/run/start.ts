@@ -1,4 +1,6 @@
+import { load } from '../checkpoint/checkpoint.js'
 import { vggModel } from '../checkpoint/model.js'
+import { useModel } from '../checkpoint/model-folder.js'
 import { type OpenFile, withFile } from '../checkpoint/open-file.js'
 import { meanOf, type StatisticsOptions, statisticsOf } from '../data/statistics.js'
 import { VggError } from '../error.js'
@@ -8,7 +10,6 @@ import { type VariantLetter, variant, variants } from '../vgg/variants.js'
 import { layersOfA, replaceHead, VGG, withDropout } from '../vgg/vgg.js'
 import { datasetsFor, shapeOf, sideOf } from './datasets.js'
 import type { RunDescription } from './description.js'
-import { loadModel, useModel } from './folder.js'
 import type { Sources } from './sources.js'
 
 /** The network at the start of a run. */
@@ -33,7 +34,7 @@ const runOptions = ({ device, seed }: RunDescription) => ({ ...device, seed })
 async function loadStart(from: string, description: RunDescription, { training }: Sources): Promise<VGG> {
   const run = runOptions(description)
   const { classNames } = training
-  let net = await loadModel(from, run)
+  let net = await load(from, run)
   try {
     const { model, lastLayer } = adapted(description.model, from, net, classNames)
     const { classes, dropout, initialisation } = model
@@ -63,7 +64,7 @@ async function replaced(net: VGG, made: Promise<VGG>): Promise<VGG> {
 }
 
 async function transplant(net: VGG, from: string, description: RunDescription): Promise<void> {
-  const other = await loadModel(from, { ...runOptions(description), device: 'cpu', precision: 'float32' })
+  const other = await load(from, { ...runOptions(description), device: 'cpu', precision: 'float32' })
   try {
     await net.initialiseFrom(other, { layers: layersOfA })
   } catch (error) {

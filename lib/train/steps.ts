@@ -141,8 +141,10 @@ export class Steps {
     const last = this.#lastFinite
     const before = last === undefined ? 'no loss was finite before' : `the last finite loss was ${lossText(last)}`
     const images = imagesText(this.#loader.data, batch.indices)
-    // the network counts only steps that changed something
-    const cause = reason.message.replace(/^training step \d+ /, 'it ')
+    // the network counts only steps that changed something, and does not know what else a training can try
+    const cause = reason.message
+      .replace(/^training step \d+ /, 'it ')
+      .replace(/; a smaller learning rate may help$/, '')
     const message = `Step ${step} changed nothing: ${cause}; learning rate ${rateText(learningRate)}, ${before}; ${images}`
     const error = new VggError('NOT_FINITE', message, { cause: reason })
     this.#refusal = error

@@ -148,7 +148,8 @@ void Network::refuse_not_finite() {
   pending_ = nullptr;
   drop_gradients();
   throw Error(kNotFinite, "training step " + std::to_string(controls_.training_step) +
-                              " has led to a loss, a gradient or a weight that is not finite, so no parameter was changed; the first: " + first);
+                              " has led to a loss, a gradient or a weight that is not finite, so no parameter was changed; the first: " + first +
+                              "; a smaller learning rate may help");
 }
 
 void Network::freeze(std::set<std::string> layers) {

@@ -16,11 +16,12 @@ import {
   VGG,
 } from '../../lib/index.js'
 import { programMistakes } from './mistake.js'
+import { options, untyped } from './small-net.js'
 
 let net: VGG
 let folder: string
 beforeAll(async () => {
-  net = await VGG.create({ variant: 'A', classes: 2, imageSize: 32, width: 0.125, headWidth: 32, device: 'cpu' })
+  net = await VGG.create(options)
   folder = await mkdtemp(path.join(tmpdir(), 'vggnet-mistakes-'))
 })
 afterAll(async () => {
@@ -35,8 +36,6 @@ function images(count: number, { classes = 2, side = 32 } = {}): Dataset {
   return arrayDataset({ images: pixels, shape: [count, side, side, 3], labels })
 }
 
-/** What a program without types passes. */
-const untyped = (value: unknown) => value as never
 const two = { images: new Uint8Array(2 * 3072), shape: [2, 32, 32, 3], labels: [0, 1] }
 
 function detached(): Uint8Array {

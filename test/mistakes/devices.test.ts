@@ -79,12 +79,4 @@ commandMistakes('devices on the command line', [
     problem: ['device', "'gpu'"],
     cure: [known, "an NVIDIA GPU is 'cuda'"],
   },
-  {
-    name: '--precision bf16 on the CPU',
-    words: ['describe', '--device', 'cpu', '--precision', 'bf16'],
-    status: 2,
-    code: 'INVALID_ARGUMENT',
-    problem: ['precision', "'bf16'"],
-    cure: ["'float32'"],
-  },
 ])

@@ -1,10 +1,13 @@
 import { writeFileSync } from 'node:fs'
+import { homedir, tmpdir } from 'node:os'
 import path from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { readIdx } from '../../lib/data/sources/idx.js'
 import { load, readCifar, readFolder, readImage, readList } from '../../lib/index.js'
+import { readRunFile } from '../../lib/run/folder.js'
+import { findSources } from '../../lib/run/sources.js'
 import { newFolder, writeFiles } from '../setup/folder.js'
-import { type ProgramMistake, programMistakes } from './mistake.js'
+import { commandMistakes, type ProgramMistake, programMistakes } from './mistake.js'
 
 /** A zip archive whose first entry has this name. */
 const zipOf = (name: string): Buffer =>
@@ -140,4 +143,135 @@ programMistakes('the folder of the images', [
   ofLayout('a list in the folder', ['labels.csv', '1.txt'], ['.', 'no image', 'labels.csv']),
   ofLayout('CIFAR of Python', ['data_batch_1'], ['.', 'no image', 'the binary version']),
   ofLayout('an archive', ['photos.zip'], ['.', 'no image', 'photos.zip first']),
+])
+
+const home = path.join(homedir(), 'photos')
+const missing = { code: 'FILE_NOT_FOUND' } as const
+
+programMistakes('paths', [
+  {
+    name: 'a ~ that no shell expanded',
+    make: () => readFolder('~/photos'),
+    ...missing,
+    problem: ["No folder at ~/photos; only a shell expands '~'"],
+    cure: [`write ${home}`],
+  },
+  {
+    name: 'a ~ before a model',
+    make: () => load('~/photos'),
+    ...missing,
+    problem: ['no file ~/photos'],
+    cure: [`write ${home}`],
+  },
+  {
+    name: 'a ~ in the absolute path of a list',
+    make: () => readList(path.resolve('~/photos/list.csv')),
+    ...missing,
+    problem: ["'~'"],
+    cure: [`write ${home}/list.csv`],
+  },
+  {
+    name: 'a pattern that matches nothing',
+    make: () => readers.readImage('photos/*.jpg'),
+    ...missing,
+    problem: ['photos/*.jpg; no file matches this pattern'],
+    cure: ['check the folder and the extension'],
+  },
+  {
+    name: 'separators of Windows',
+    make: () => readers.readImage('photos\\cat\\1.jpg'),
+    ...missing,
+    problem: ['photos\\cat\\1.jpg'],
+    cure: ["separated by '/'"],
+  },
+  {
+    name: 'a folder as a model',
+    make: () => load(tmpdir()),
+    code: 'FILE_FORMAT',
+    problem: ['is not a file'],
+    cure: ['or the folder of a run, which has a run.json'],
+  },
+])
+
+/** A mistake with the data of a run. */
+const ofData = (name: string, file: string, content: Buffer, problem: string, cure: string): ProgramMistake => ({
+  name,
+  make: () => {
+    const folder = newFolder()
+    writeFileSync(path.join(folder, file), content)
+    return findSources({ data: { kind: 'folder', path: path.join(folder, file) }, validation: 0, seed: 0 })
+  },
+  code: 'INVALID_ARGUMENT',
+  problem: [file, problem],
+  cure: [cure],
+})
+
+programMistakes('a file as the data of a run', [
+  ofData(
+    'an image',
+    '1.jpg',
+    Buffer.from([0xff, 0xd8]),
+    'is a JPEG image',
+    'Expected a folder of images or a list (.csv, .tsv)',
+  ),
+  ofData('an archive', 'photos.zip', zipOf('cat/1.jpg'), 'is a zip archive', "unpack it first with 'unzip'"),
+  ofData('IDX', 'train-images-idx3-ubyte', Buffer.from([0, 0, 8, 3]), 'is an IDX file', '--images FILE --labels FILE'),
+  ofData('packed IDX', 'train-images-idx3-ubyte.gz', gzipSync(''), 'compressed with gzip', '--images FILE'),
+])
+
+commandMistakes('paths on the command line', [
+  {
+    name: 'the empty value of a variable',
+    words: ['check', ''],
+    code: 'INVALID_ARGUMENT',
+    status: 2,
+    problem: ["'data'", 'an empty text'],
+    cure: ['is a variable of the shell unset?'],
+  },
+  {
+    name: 'a quoted ~ for a folder that would be made',
+    words: ['train', 'photos', '--out=~/runs'],
+    code: 'INVALID_ARGUMENT',
+    status: 2,
+    problem: ["'~/runs'", "did not expand '~'"],
+    cure: [`write ${path.join(homedir(), 'runs')}`],
+  },
+])
+
+/** The folder of a run with a checkpoint and a run.json of this content. */
+function runOf(content = '{}'): string {
+  const folder = newFolder()
+  writeFiles(folder, { 'runs/1/run.json': content, 'runs/1/checkpoints/step-00000002.safetensors': '' })
+  return folder
+}
+
+/** A mistake with the folder of a run. */
+const ofRun = (name: string, given: string, problem: string, cure: readonly string[]): ProgramMistake => ({
+  name,
+  make: () => readRunFile(path.join(runOf(), given)),
+  ...missing,
+  problem: [problem],
+  cure,
+})
+
+programMistakes('the folder of a run', [
+  ofRun(
+    'one of its checkpoints',
+    'runs/1/checkpoints/step-00000002.safetensors',
+    'step-00000002.safetensors is a file',
+    ['it belongs to the run', 'runs/1;', '--from '],
+  ),
+  ofRun('the folder of its checkpoints', 'runs/1/checkpoints', 'checkpoints: it has no run.json', [
+    'it belongs to the run',
+    'runs/1',
+  ]),
+  ofRun('the folder of all runs', 'runs', 'runs: it has no run.json', ['there are runs in it', 'runs/1']),
+  ofRun('a misspelt folder', 'run/1', 'There is no folder', ['run/1']),
+  {
+    name: 'a run.json of a later format',
+    make: () => readRunFile(path.join(runOf('{ "format": 2, "vggnet": "9.8.7", "description": {} }'), 'runs/1')),
+    code: 'FILE_FORMAT',
+    problem: ['run.json: Expected format 1, which vggnet ', 'found 2, written by vggnet 9.8.7'],
+    cure: ['install vggnet 9.8.7'],
+  },
 ])

@@ -1,20 +1,13 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { arrayDataset, Tensor, train, VGG } from '../../lib/index.js'
 import { programMistakes } from './mistake.js'
-
-const options = { variant: 'A', classes: 2, imageSize: 32, width: 0.125, headWidth: 32, device: 'cpu' } as const
-const rate = { learningRate: 0.01 }
+import { floats, grey, options, rate, untyped } from './small-net.js'
 
 let net: VGG
 beforeAll(async () => {
   net = await VGG.create(options)
 })
 afterAll(() => net.dispose())
-
-const grey = (count: number) => Tensor.from(new Uint8Array(count * 3072).fill(90), [count, 32, 32, 3])
-const floats = (...shape: number[]) => Tensor.from(new Float32Array(shape.reduce((a, b) => a * b)).fill(90), shape)
-/** What a program without types passes. */
-const untyped = (value: unknown) => value as never
 
 programMistakes('networks', [
   {

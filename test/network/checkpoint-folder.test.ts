@@ -78,7 +78,9 @@ describe('the newest checkpoint', () => {
     writeFileSync(path.join(folder, nameOf(9)), await sealed(tensors, { ...metadata, version: '3' }))
     await expect(newestCheckpoint(folder)).rejects.toMatchObject({
       code: 'FILE_FORMAT',
-      message: expect.stringMatching(/Expected version 1 or 2 of the format but found 3; it needs another vggnet/),
+      message: expect.stringMatching(
+        /Expected version 1 or 2 of the format, which vggnet .* reads, but found 3: install a newer vggnet/,
+      ),
     })
   })
 

@@ -1,14 +1,15 @@
 import type { Command } from 'commander'
 import { preflightLines } from '../../check/preflight-report.js'
 import { addConfigFlag } from '../flags/config.js'
-import { number } from '../flags/flags.js'
+import { number, typedPath } from '../flags/flags.js'
 import { addDescriptionFlags, type DescriptionFlags, descriptionOf } from '../flags/train-flags.js'
-import { preflightRun, prepareRun } from '../terminal/preflight.js'
+import { preflightRun, prepareRun, refuseFatal } from '../terminal/preflight.js'
 
 const examples = `
 Checks memory, images, activations and gradients before a training, with the
-flags of that training, and measures three steps. Nothing is written. Exit code
-1 where the training would fail or learn nothing.
+flags of that training, and measures three steps. Nothing is written. Where the
+training would fail or learn nothing, the error and the exit code are those of
+'vggnet train'.
 
 Examples:
   $ vggnet check photos --variant D
@@ -21,7 +22,7 @@ export function addCheck(program: Command): void {
   const command = program
     .command('check')
     .description('check memory, images, activations and gradients before a training')
-    .argument('[data]', 'a folder or a list of images, as for train')
+    .argument('[data]', 'a folder or a list of images, as for train', typedPath)
     .option('--limit <n>', 'most images to open; more are sampled', number, 2000)
     .option('--json', 'one JSON object')
   addConfigFlag(addDescriptionFlags(command))
@@ -33,6 +34,6 @@ export function addCheck(program: Command): void {
       if (chosen !== undefined && flags.json !== true) console.log(chosen)
       const report = await preflightRun(prepared, flags.limit)
       console.log(flags.json ? JSON.stringify(report, null, 2) : preflightLines(report).join('\n'))
-      if (report.fatal.length > 0) process.exitCode = 1
+      refuseFatal(report, '')
     })
 }

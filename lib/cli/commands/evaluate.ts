@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import pc from 'picocolors'
+import { load } from '../../checkpoint/checkpoint.js'
 import { withClasses } from '../../data/derived.js'
 import { evaluationSide } from '../../data/images/crop.js'
 import { VggError } from '../../error.js'
@@ -7,13 +8,20 @@ import { type Evaluation, evaluateParts } from '../../evaluate/evaluate.js'
 import type { Metrics } from '../../evaluate/metrics.js'
 import { checkImageOptions, datasetsFor } from '../../run/datasets.js'
 import type { DataDescription, RunDescription } from '../../run/description.js'
-import { loadModel } from '../../run/folder.js'
 import { type PartName, type ScoredImages, scoredImages } from '../../run/scored-images.js'
 import { type Column, countedText, countText, tableLines } from '../../table.js'
 import { deviceLine, percent } from '../../train/log.js'
 import type { VGG } from '../../vgg/vgg.js'
 import { addDataFlags, type DataFlags, dataOf, readingOf } from '../flags/data-flags.js'
-import { addDeviceFlags, addThreadsFlag, type DeviceFlags, deviceOptions, given, number } from '../flags/flags.js'
+import {
+  addDeviceFlags,
+  addThreadsFlag,
+  type DeviceFlags,
+  deviceOptions,
+  given,
+  number,
+  typedPath,
+} from '../flags/flags.js'
 
 const examples = `
 Without DATA, a run is evaluated on the validation images of its own data;
@@ -48,8 +56,8 @@ export function addEvaluate(program: Command): void {
   const command = program
     .command('evaluate')
     .description('evaluate a model on labelled images: accuracy, loss, per-class results')
-    .argument('<model>', 'a saved model, or the folder of a run (its best model)')
-    .argument('[data]', "a folder or a list of images, as for train (default: the run's own data)")
+    .argument('<model>', 'a saved model, or the folder of a run (its best model)', typedPath)
+    .argument('[data]', "a folder or a list of images, as for train (default: the run's own data)", typedPath)
   addDataFlags(command, { onUnreadable: 'skip, and exit code 1', emptyClasses: 'skip' }).addOption(
     new Option('--part <name>', 'part of the data to evaluate (default: validation)').choices([
       'training',
@@ -72,7 +80,7 @@ async function runEvaluate(model: string, data: string | undefined, flags: Flags
   const asked = given({ data: dataGiven(data, flags), classNames, emptyClasses, part })
   const chosen = await scoredImages({ model, ...asked })
   const photographs = readingFor(flags, chosen)
-  const net = await loadModel(model, { ...deviceOptions(flags), ...given({ threads: flags.threads }) })
+  const net = await load(model, { ...deviceOptions(flags), ...given({ threads: flags.threads }) })
   try {
     const datasets = datasetsFor(chosen.sources, { photographs, background: chosen.run?.background ?? 0 }, net)
     const scored = chosen.parts.flatMap((name) => datasets[name] ?? []).map((one) => withClasses(one, net.classNames))

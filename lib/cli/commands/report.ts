@@ -6,7 +6,7 @@ import { collectReport, writeReport } from '../../report/report.js'
 import { datasetsFor } from '../../run/datasets.js'
 import { exists, loadBest, readRunFile, runFiles, trainingsOf } from '../../run/folder.js'
 import { findSources } from '../../run/sources.js'
-import { addDeviceFlags, type DeviceFlags, deviceOptions, given } from '../flags/flags.js'
+import { addDeviceFlags, type DeviceFlags, deviceOptions, given, typedPath } from '../flags/flags.js'
 
 const examples = `
 Writes report.html, a self-contained page: curves, confusion matrix, per-class
@@ -23,7 +23,7 @@ export function addReport(program: Command): void {
   const command = program
     .command('report')
     .description('write a report of a run: curves, confusion matrix, mistakes, filters')
-    .argument('<run>', 'folder of the run')
+    .argument('<run>', 'folder of the run', typedPath)
   addDeviceFlags(command, 'auto').option('--json', 'one JSON array: paths of the pages').addHelpText('after', examples)
   command.action(async (folder: string, flags: Flags) => {
     const pages: string[] = []

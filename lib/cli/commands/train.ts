@@ -10,7 +10,7 @@ import { addConfigFlag } from '../flags/config.js'
 import { file as absolute } from '../flags/flags.js'
 import { addTrainFlags, descriptionOf, type TrainFlags } from '../flags/train-flags.js'
 import { stoppable } from '../terminal/exit.js'
-import { type PreparedRun, preflightRun, prepareRun } from '../terminal/preflight.js'
+import { type PreparedRun, preflightRun, prepareRun, refuseFatal } from '../terminal/preflight.js'
 import { runOutput } from '../terminal/train-output.js'
 
 /** `vggnet train`: trains a network and writes the folder of the run. */
@@ -99,7 +99,5 @@ const imagesOpened = 200
 async function checkBefore(prepared: Omit<PreparedRun, 'chosen'>, quiet: boolean): Promise<void> {
   const report = await preflightRun(prepared, imagesOpened)
   if (!quiet) console.log(`${preflightLines(report).join('\n')}\n`)
-  const [fatal] = report.fatal
-  if (fatal === undefined) return
-  throw new VggError('INVALID_ARGUMENT', `${fatal} (--no-check trains anyway)`)
+  refuseFatal(report, ' (--no-check trains anyway)')
 }

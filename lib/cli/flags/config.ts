@@ -2,11 +2,16 @@ import { readFile } from 'node:fs/promises'
 import { type Command, InvalidArgumentError } from 'commander'
 import { VggError } from '../../error.js'
 import { isObject, unknownName } from '../../options.js'
+import { typedPath } from './flags.js'
 
 /** Adds `--config FILE`: JSON with flags by the API's names. Flags on the command line take precedence. */
 export function addConfigFlag(command: Command): Command {
   return command
-    .option('--config <file>', 'JSON with these flags by the API\'s names: { "variant": "D", "imageSize": 224 }')
+    .option(
+      '--config <file>',
+      'JSON with these flags by the API\'s names: { "variant": "D", "imageSize": 224 }',
+      typedPath,
+    )
     .hook('preAction', readConfig)
 }
 

@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { withHome } from '../../files/not-found.js'
 import { type Device, type Initialisation, type RunOptions, runTable } from '../../network/open.js'
 import { fallbackOf, type OptionRow } from '../../options.js'
 import type { Precision } from '../../platform/native-description.js'
@@ -15,8 +17,19 @@ export function number(value: string): number {
   return read
 }
 
+/** A path as typed: not empty, and without a `~` that the shell did not expand, which would name a folder `~` here. */
+export function typedPath(value: string): string {
+  if (value === '')
+    throw new InvalidArgumentError('Expected a path, not an empty text; is a variable of the shell unset?')
+  const home = value.startsWith('~/') && !existsSync('~') ? withHome(value) : undefined
+  if (home === undefined) return value
+  throw new InvalidArgumentError(
+    `The shell did not expand '~', which it does unquoted and at the start of a word; write ${home}`,
+  )
+}
+
 /** The absolute path of a file or folder: a run may be resumed from another working directory. */
-export const file = (value: string): string => path.resolve(value)
+export const file = (value: string): string => path.resolve(typedPath(value))
 
 /** One number for all channels, `120`, or one for each, `123.68,116.779,103.939`. */
 export function channelNumbers(value: string): number | number[] {

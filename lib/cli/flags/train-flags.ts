@@ -23,6 +23,7 @@ import {
   number,
   numbersByName,
   smallestSide,
+  typedPath,
 } from './flags.js'
 
 const examples = `
@@ -85,8 +86,8 @@ function addRunFlags(command: Command): Command {
     .addOption(
       new Option('--plan <name>', 'training plan of the paper (Sect. 3.1)').choices(['paper', 'paper-transplant']),
     )
-    .option('--out <folder>', 'folder of the run (default: the first of runs/1, runs/2, ... that is free)')
-    .option('--resume <folder>', 'continue the run in this folder, with its own options')
+    .option('--out <folder>', 'folder of the run (default: the first of runs/1, runs/2, ... that is free)', typedPath)
+    .option('--resume <folder>', 'continue the run in this folder, with its own options', typedPath)
   return addTable(command, callTable)
     .option('--no-check', 'skip the check of memory, images and activations (vggnet check)')
     .option('--json', 'JSON lines on the standard output: each epoch, and the end')

@@ -1,5 +1,6 @@
 import { preflight } from '../../check/preflight.js'
 import type { PreflightReport } from '../../check/preflight-report.js'
+import { VggError } from '../../error.js'
 import { layersIn } from '../../network/layer-groups.js'
 import { checkImageOptions, datasetsFor, type SizedRun, sizedRun } from '../../run/datasets.js'
 import type { RunRequest } from '../../run/description.js'
@@ -84,5 +85,14 @@ function strict(report: PreflightReport): PreflightReport {
   const [first] = report.files.unreadable
   if (first === undefined) return report
   const text = `${first.name} cannot be read: ${first.reason}; use --on-unreadable skip to skip such images`
-  return { ...report, fatal: [...report.fatal, text] }
+  return { ...report, fatal: [text, ...report.fatal], code: 'FILE_FORMAT' }
+}
+
+/**
+ * Refuses a training that the check found to fail or to learn nothing, with the code that the training would end with.
+ * @param otherwise what to do all the same with a training that would learn nothing
+ */
+export function refuseFatal({ fatal: [first], code }: PreflightReport, otherwise: string): void {
+  if (first === undefined) return
+  throw code === undefined ? new VggError('INVALID_ARGUMENT', `${first}${otherwise}`) : new VggError(code, first)
 }

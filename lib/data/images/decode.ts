@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import sharp, { type Metadata } from 'sharp'
 import { VggError } from '../../error.js'
+import { notFound } from '../../files/not-found.js'
 import { native } from '../../platform/native.js'
 import type { CropBox, CropSpec, PixelSize } from './crop.js'
 import { contentText, type Decoding, formatOf, type ImageFormat, tooSlow, unreadable } from './formats.js'
@@ -41,7 +42,7 @@ async function fileBytes(path: string, { pixelLimit }: Decoding): Promise<Uint8A
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? ''
     if (machineFaults.includes(code)) throw new VggError('STATE', `Could not read ${path}: ${code}`, { cause: error })
-    if (code === 'ENOENT' || code === 'ENOTDIR') throw new VggError('FILE_NOT_FOUND', 'no such file', { cause: error })
+    if (code === 'ENOENT' || code === 'ENOTDIR') throw notFound('no such file', path, error)
     throw error instanceof VggError ? error : unreadable(`reading it failed: ${(error as Error).message}`, error)
   }
 }

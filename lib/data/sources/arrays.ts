@@ -2,7 +2,7 @@ import { VggError } from '../../error.js'
 import { labelFrom } from '../../network/arguments.js'
 import { arrayOf, type Check, optional, readOptions, text, unexpected } from '../../options.js'
 import { countedText } from '../../table.js'
-import { detached, elementCount, isDetached } from '../../tensor.js'
+import { detached, detachedText, elementCount, isDetached } from '../../tensor.js'
 import { type Dataset, imageBytes, type ReadFailure } from '../dataset.js'
 
 /** Labelled images in memory. */
@@ -55,8 +55,7 @@ function checkedLabels(labels: ArrayLike<number>, count: number, classes = mostC
   if (labels.length === count) {
     return Int32Array.from(labels, (label, index) => labelFrom(label, classes, `labels[${index}]`))
   }
-  const ending = isDetached(labels) ? ': their buffer was detached (transferred to a worker?)' : ''
-  const message = `Expected ${count} labels, one per image, but received ${labels.length}${ending}`
+  const message = `Expected ${count} labels, one per image, but received ${labels.length}${detachedText(labels)}`
   throw new VggError('SHAPE_MISMATCH', message)
 }
 

@@ -1,5 +1,6 @@
 import path from 'node:path'
 import { VggError } from '../../error.js'
+import { notFound } from '../../files/not-found.js'
 import { filePath, oneOf, readOptions, withDefault } from '../../options.js'
 import { checkNotAbove, checkNotParts, joined, oneClass, partsOf, withoutClasses } from './layout.js'
 import { type PartOptions, type PhotoList, type PhotoParts, partChecks, splitPhotos } from './photo-list.js'
@@ -125,7 +126,7 @@ async function readable<T>(folder: string, read: () => Promise<T>): Promise<T> {
   } catch (error) {
     if (error instanceof VggError) throw error
     const { code, message, path: at = folder } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT') throw new VggError('FILE_NOT_FOUND', `No folder at ${at}`, { cause: error })
+    if (code === 'ENOENT') throw notFound(`No folder at ${at}`, at, error)
     if (code === 'ENOTDIR') throw new VggError('FILE_FORMAT', `Expected a folder for ${at}`, { cause: error })
     throw new VggError('FILE_FORMAT', `Could not read ${at}: ${message}`, { cause: error })
   }
