@@ -41,7 +41,7 @@ export interface ChanceFacts {
 /**
  * A sentence on a training after which the validation accuracy is no better than that of always answering the most frequent
  * class (binomial test at 5 %; for the best epoch, divided by the number of epochs): the likely cause, and what to try.
- * @returns undefined if it is better, or cannot be told from so few images
+ * @returns undefined if it is better, or cannot be known from so few images
  */
 export function chanceText(history: readonly EpochEvent[], facts: ChanceFacts): string | undefined {
   const [first, last] = [history[0], history.at(-1)]

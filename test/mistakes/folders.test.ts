@@ -157,7 +157,7 @@ commandMistakes('folders of runs', [
     name: '--out in a folder of images, which stays as it is',
     words: ['train', 'docs', '--out', 'docs/api'],
     code: 'INVALID_ARGUMENT',
-    problem: ['docs/api lies in the folder of the images, docs'],
+    problem: ['docs/api lies in the folder of the images'],
     cure: ['choose another one: --out runs/docs'],
     status: 2,
   },

@@ -1,9 +1,8 @@
 import type { Command } from 'commander'
-import { preflightLines } from '../../check/preflight-report.js'
 import { addConfigFlag } from '../flags/config.js'
 import { number, typedPath } from '../flags/flags.js'
 import { addDescriptionFlags, type DescriptionFlags, descriptionOf } from '../flags/train-flags.js'
-import { preflightRun, prepareRun, refuseFatal } from '../terminal/preflight.js'
+import { checkLines, preflightRun, prepareRun, refuseFatal } from '../terminal/preflight.js'
 
 const examples = `
 Checks memory, images, activations and gradients before a training, with the
@@ -30,10 +29,8 @@ export function addCheck(program: Command): void {
     .action(async (data: string | undefined, flags: Flags) => {
       const description = descriptionOf(data, flags)
       const prepared = await prepareRun(description)
-      const { chosen } = prepared
-      if (chosen !== undefined && flags.json !== true) console.log(chosen)
       const report = await preflightRun(prepared, flags.limit)
-      console.log(flags.json ? JSON.stringify(report, null, 2) : preflightLines(report).join('\n'))
+      console.log(flags.json ? JSON.stringify(report, null, 2) : checkLines(prepared, report).join('\n'))
       refuseFatal(report, '')
     })
 }

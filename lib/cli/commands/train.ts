@@ -1,5 +1,4 @@
 import type { Command } from 'commander'
-import { preflightLines } from '../../check/preflight-report.js'
 import { VggError } from '../../error.js'
 import { commandText, packageVersion, shellText } from '../../platform/package.js'
 import { type RunFile, readRunFile, runFiles, trainingsOf } from '../../run/folder.js'
@@ -10,7 +9,7 @@ import { addConfigFlag } from '../flags/config.js'
 import { file as absolute } from '../flags/flags.js'
 import { addTrainFlags, descriptionOf, type TrainFlags } from '../flags/train-flags.js'
 import { stoppable } from '../terminal/exit.js'
-import { type PreparedRun, preflightRun, prepareRun, refuseFatal } from '../terminal/preflight.js'
+import { checkLines, type PreparedRun, preflightRun, prepareRun, refuseFatal } from '../terminal/preflight.js'
 import { runOutput } from '../terminal/train-output.js'
 
 /** `vggnet train`: trains a network and writes the folder of the run. */
@@ -70,10 +69,11 @@ async function newRun(data: string | undefined, flags: TrainFlags): Promise<Run>
   await checkNew(folder, asked)
   checkPlan(flags)
   const { description, sources, chosen } = await prepareRun(asked)
-  if (chosen !== undefined && flags.json !== true) console.log(chosen)
   const file: RunFile = { format: 1, vggnet: packageVersion(), plan: flags.plan, description }
   const [first] = trainingsOf(folder, file)
-  if (flags.check && first) await checkBefore({ description: first.description, sources }, flags.json === true)
+  const quiet = flags.json === true
+  if (flags.check && first) await checkBefore({ description: first.description, sources, chosen }, quiet)
+  else if (chosen !== undefined && !quiet) console.log(chosen)
   return { folder, file: await createRun(folder, file, sources), sources }
 }
 
@@ -96,8 +96,8 @@ async function oldRun(folder: string): Promise<Run> {
 /** Number of images opened before a training; `vggnet check` opens more. */
 const imagesOpened = 200
 
-async function checkBefore(prepared: Omit<PreparedRun, 'chosen'>, quiet: boolean): Promise<void> {
+async function checkBefore(prepared: PreparedRun, quiet: boolean): Promise<void> {
   const report = await preflightRun(prepared, imagesOpened)
-  if (!quiet) console.log(`${preflightLines(report).join('\n')}\n`)
+  if (!quiet) console.log(`${checkLines(prepared, report).join('\n')}\n`)
   refuseFatal(report, ' (--no-check trains anyway)')
 }

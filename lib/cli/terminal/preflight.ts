@@ -1,5 +1,5 @@
 import { preflight } from '../../check/preflight.js'
-import type { PreflightReport } from '../../check/preflight-report.js'
+import { type PreflightReport, preflightLines } from '../../check/preflight-report.js'
 import { VggError } from '../../error.js'
 import { layersIn } from '../../network/layer-groups.js'
 import { checkImageOptions, datasetsFor, type SizedRun, sizedRun } from '../../run/datasets.js'
@@ -42,7 +42,7 @@ const stageTexts = {
 
 /** Runs `preflight` on a new network of the run, with its progress on the terminal. @param limit most images opened */
 export async function preflightRun(
-  { description: asked, sources }: Omit<PreparedRun, 'chosen'>,
+  { description: asked, sources }: PreparedRun,
   limit: number,
 ): Promise<PreflightReport> {
   // the report lists all unreadable images, not only the first one
@@ -96,3 +96,9 @@ export function refuseFatal({ fatal: [first], code }: PreflightReport, otherwise
   if (first === undefined) return
   throw code === undefined ? new VggError('INVALID_ARGUMENT', `${first}${otherwise}`) : new VggError(code, first)
 }
+
+/** Lines of a report, after what was chosen for the run. */
+export const checkLines = ({ chosen }: PreparedRun, report: PreflightReport): string[] => [
+  ...(chosen === undefined ? [] : [chosen]),
+  ...preflightLines(report),
+]
