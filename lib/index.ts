@@ -44,8 +44,9 @@ export {
   type PixelOptions,
 } from './data/sources/iterable.js'
 export { readList } from './data/sources/list.js'
-export { type PhotoOptions, photoDataset } from './data/sources/photo-dataset.js'
+export { photoDataset } from './data/sources/photo-dataset.js'
 export type { PartOptions, PhotoList, PhotoParts } from './data/sources/photo-list.js'
+export type { PhotoNetwork, PhotoOptions } from './data/sources/photo-options.js'
 export type { SkippedLink } from './data/sources/walk.js'
 export { meanOf, type Statistics, type StatisticsOptions, statisticsOf } from './data/statistics.js'
 export { type ErrorCode, VggError } from './error.js'

@@ -11,7 +11,9 @@ export type Checked<C extends Checks> = { [K in keyof C]: C[K] extends Check<inf
 
 const longestShown = 60
 
-const shorten = (text: string): string => (text.length > longestShown ? `${text.slice(0, longestShown)}...` : text)
+/** A text of the user's for a message, without what follows its 60th character. */
+export const shorten = (text: string): string =>
+  text.length > longestShown ? `${text.slice(0, longestShown)}...` : text
 
 // String() throws for an object without a prototype
 const shownElement = (value: unknown): string => (typeof value === 'object' && value !== null ? '{}' : String(value))
@@ -256,7 +258,8 @@ export const oneOf =
 export const arrayOf =
   <T>(check: Check<T>): Check<T[]> =>
   (value, name) => {
-    if (!Array.isArray(value)) throw unexpected('an array', name, value)
+    const cure = typeof value === 'string' ? `write ['${shorten(value)}']` : undefined
+    if (!Array.isArray(value)) throw unexpected('an array', name, value, cure)
     return Array.from(value, (element, index) => check(element, `${name}[${index}]`))
   }
 

@@ -29,23 +29,64 @@ export function shortened(text: string, width: number): string {
   return `${kept.trimEnd()}\u2026`
 }
 
-const gap = 2
-/** Width below which the texts of a column are not shortened. */
-const leastText = 12
+/** Control characters except tab, with which a file name could change a terminal, and bidirectional overrides. */
+const control = /[^\P{Cc}\t]|[\u202a-\u202e\u2066-\u2069]/gu
 
-/** Widths of the columns that fit: texts are shortened first, then the last columns are left out. */
-function fittingWidths(columns: readonly Column[], wanted: readonly number[], width: number): number[] {
-  const widths = [...wanted]
+function escaped(character: string): string {
+  const code = character.charCodeAt(0).toString(16)
+  return code.length > 2 ? `\\u${code}` : `\\x${code.padStart(2, '0')}`
+}
+
+/**
+ * A name, such as that of a file or a class, as it can be printed in one line: control characters become `\x1b`.
+ * @param most length from which it is cut in the middle, since the ends of paths differ. Default: it is not cut
+ */
+export function printable(name: string, most = Number.POSITIVE_INFINITY): string {
+  const plain = name.replaceAll(control, escaped)
+  if (plain.length <= most) return plain
+  const characters = Array.from(plain)
+  const start = characters.slice(0, Math.ceil((most - 1) / 2)).join('')
+  return `${start}\u2026${characters.slice(-Math.floor((most - 1) / 2)).join('')}`
+}
+
+const gap = 2
+/** Widths below which the texts of a column, and its title, are not shortened. */
+const [leastText, leastTitle] = [12, 6]
+
+/**
+ * Widths of the columns of a table in lines of at most `width` characters: texts and titles are shortened first, then the last
+ * columns are left out.
+ */
+export function columnWidths(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  width: number,
+): number[] {
+  const cells = columns.map((_, index) => Math.max(0, ...rows.map((row) => row[index]?.length ?? 0)))
+  const widths = columns.map(({ title }, index) => Math.max(title.length, cells[index] ?? 0))
+  const least = columns.map(({ align }, index) =>
+    align === 'left' ? leastText : Math.max(leastTitle, cells[index] ?? 0),
+  )
   const total = (): number => widths.reduce((sum, one) => sum + one + gap, -gap)
   while (total() > width) {
-    const texts = widths.map((one, index) => (columns[index]?.align === 'left' ? one : 0))
-    const widest = Math.max(...texts)
-    if (widest <= leastText) break
-    widths[texts.indexOf(widest)] = widest - 1
+    const reducible = widths.map((one, index) => (one > (least[index] ?? 0) ? one : 0))
+    const widest = Math.max(...reducible)
+    if (widest === 0) break
+    widths[reducible.indexOf(widest)] = widest - 1
   }
   // the ellipsis for the columns that are left out takes two characters
   if (total() > width) while (widths.length > 1 && total() + 2 > width) widths.pop()
   return widths
+}
+
+/** A row of a table. @param widths widths of the columns that fit */
+export function rowText(columns: readonly Column[], cells: readonly string[], widths: readonly number[]): string {
+  const padded = widths.map((width, index) => {
+    const cell = shortened(cells[index] ?? '', width)
+    return columns[index]?.align === 'left' ? cell.padEnd(width) : cell.padStart(width)
+  })
+  const row = padded.join(' '.repeat(gap))
+  return widths.length < columns.length ? `${row} \u2026` : row.trimEnd()
 }
 
 /**
@@ -57,19 +98,8 @@ export function tableLines(
   rows: readonly (readonly string[])[],
   width = Number.POSITIVE_INFINITY,
 ): string[] {
-  const wanted = columns.map(({ title }, index) =>
-    Math.max(title.length, ...rows.map((row) => row[index]?.length ?? 0)),
-  )
-  const widths = fittingWidths(columns, wanted, width)
-  const more = widths.length < columns.length ? ' \u2026' : ''
-  const line = (cells: readonly string[]): string =>
-    widths
-      .map((width, index) => {
-        const cell = shortened(cells[index] ?? '', width)
-        return columns[index]?.align === 'left' ? cell.padEnd(width) : cell.padStart(width)
-      })
-      .join(' '.repeat(gap))
-      .trimEnd() + more
+  const widths = columnWidths(columns, rows, width)
+  const line = (cells: readonly string[]): string => rowText(columns, cells, widths)
   const rule = widths.map((width) => '-'.repeat(width)).join(' '.repeat(gap))
   return [line(columns.map(({ title }) => title)), rule, ...rows.map(line)]
 }

@@ -35,6 +35,12 @@ function checkedShape(shape: unknown): readonly number[] {
   return Object.freeze(lengths)
 }
 
+function typedCure(data: unknown): string | undefined {
+  if (data instanceof ArrayBuffer) return 'use new Uint8Array(buffer) for pixels'
+  if (!Array.isArray(data) && !ArrayBuffer.isView(data)) return undefined
+  return 'use Uint8Array.from(data) for pixels, Float32Array.from(data) for other numbers'
+}
+
 function allocate<D extends DType>(dtype: D, shape: readonly number[]): ArrayOf[D] {
   const count = elementCount(shape)
   try {
@@ -113,7 +119,7 @@ export class Tensor<D extends DType = DType> {
   static from(data: Float32Array | Uint8Array | Int32Array, shape?: readonly number[]): Tensor
   static from(data: Float32Array | Uint8Array | Int32Array, shape?: readonly number[]): Tensor {
     const dtype = (Object.keys(arrays) as DType[]).find((name) => data instanceof arrays[name])
-    if (dtype === undefined) throw unexpected('a Float32Array, Uint8Array or Int32Array', 'data', data)
+    if (dtype === undefined) throw unexpected('a Float32Array, Uint8Array or Int32Array', 'data', data, typedCure(data))
     const lengths = checkedShape(shape ?? [data.length])
     if (isDetached(data)) throw detached(lengths)
     if (elementCount(lengths) === data.length) return new Tensor(dtype, lengths, data)

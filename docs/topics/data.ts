@@ -33,6 +33,7 @@ export {
   meanOf,
   type PartOptions,
   type PhotoList,
+  type PhotoNetwork,
   type PhotoOptions,
   type PhotoParts,
   type PhotoSource,

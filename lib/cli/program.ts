@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { packageVersion } from '../platform/package.js'
+import { printable } from '../table.js'
 import { addBench } from './commands/bench.js'
 import { addCheck } from './commands/check.js'
 import { addClassify } from './commands/classify.js'
@@ -60,7 +61,7 @@ function printWarnings(): void {
   const others = process.listeners('warning')
   process.removeAllListeners('warning')
   process.on('warning', (warning) => {
-    if (warning.name.startsWith('Vgg')) console.error(`vggnet: ${warning.message}`)
+    if (warning.name.startsWith('Vgg')) console.error(`vggnet: ${printable(warning.message)}`)
     else for (const print of others) print(warning)
   })
 }

@@ -70,11 +70,11 @@ export function imageText(data: Pick<Dataset, 'height' | 'width' | 'channels'>):
 
 /** What makes a dataset of a value that is none; undefined if it is not recognised. */
 function datasetCure(value: unknown): string | undefined {
-  if (typeof value === 'string') return 'use photoDataset((await readFolder(path)).training, { crop })'
+  if (typeof value === 'string') return 'use photoDataset((await readFolder(path)).training, net)'
   if (Array.isArray(value)) return 'use await datasetFrom(...) for an iterable of { image, label }'
   if (!isObject(value)) return undefined
   if ('training' in value) return 'use its field training, or validation'
-  if ('sources' in value) return 'use photoDataset(list, { crop })'
+  if ('sources' in value) return 'use photoDataset(list, net)'
   return 'shape' in value ? 'use arrayDataset({ images, shape, labels })' : undefined
 }
 

@@ -1,6 +1,7 @@
 import { VggError } from '../error.js'
 import type { Layer, Parameter } from '../layer.js'
 import {
+  arrayOf,
   boolean,
   type Check,
   type DefaultCheck,
@@ -85,7 +86,8 @@ function labelNumbers(labels: unknown): ArrayLike<unknown> {
   }
   if (labels.dtype === 'float32') throw otherDtype(kindsOfLabels, 'labels', labels, 'int32')
   if (labels.shape.length === 1) return valuesOf(labels)
-  const message = `Expected shape [n] for labels but received shape ${shapeText(labels.shape)}`
+  const cure = labels.shape.length === 2 ? '; await labels.argmax() gives the labels of rows with one 1' : ''
+  const message = `Expected shape [n] for labels but received shape ${shapeText(labels.shape)}${cure}`
   throw new VggError('SHAPE_MISMATCH', message)
 }
 
@@ -145,12 +147,10 @@ export function valuesFor({ name, shape }: Parameter, values: unknown): NativeTe
 
 /** Names checked against those that exist, without repetitions. */
 export function namesOf(names: unknown, name: string, known: readonly string[]): string[] {
-  if (!Array.isArray(names)) throw unexpected('an array of names', name, names)
-  for (const one of names) {
-    if (typeof one !== 'string') throw unexpected('a string', `${name}[${names.indexOf(one)}]`, one)
-    if (!known.includes(one)) throw unknownName(one, name, known)
-  }
-  return [...new Set<string>(names)]
+  const given = arrayOf(text)(names, name)
+  const unknown = given.find((one) => !known.includes(one))
+  if (unknown !== undefined) throw unknownName(unknown, name, known)
+  return [...new Set(given)]
 }
 
 const updateChecks = {

@@ -68,7 +68,7 @@ export function copyable(from: readonly Layer[], to: readonly Layer[], layers: C
     const cure =
       layers === 'all'
         ? 'create it with the same variant, width and headWidth'
-        : `leave ${first.name} out; layers: 'all' copies those that fit`
+        : `leave ${first.name} out, or use layers: 'all', which copies those that fit`
     const message = `Expected layers that fit the other network, but ${none}${first.name}: ${first.reason}; ${cure}`
     throw new VggError('SHAPE_MISMATCH', message)
   }

@@ -19,9 +19,16 @@ export function parametersTooLarge(layers: readonly Layer[], room: string, cause
   return new VggError('OUT_OF_MEMORY', message, { cause })
 }
 
-/** An error of opening a network: one of memory names the sizes of the parameters, others stay as they are. */
+/** Bytes of the largest parameter that is planned for, on any device: of 2^48 elements. */
+const mostPlanned = 2 ** 50
+
+/** An error of opening a network: one that is about the sizes of the parameters names their bytes. */
 export function withParameterSizes(error: unknown, layers: readonly Layer[]): unknown {
-  if (!(error instanceof VggError) || error.code !== 'OUT_OF_MEMORY') return error
+  if (!(error instanceof VggError)) return error
+  const bytes = parameterBytes(layers)
+  if (error.code === 'INVALID_ARGUMENT' && bytes > mostPlanned)
+    return new VggError(error.code, `${error.message}; the parameters would take ${bytesText(bytes)}`, { cause: error })
+  if (error.code !== 'OUT_OF_MEMORY') return error
   return parametersTooLarge(layers, error.message.replace(/^cannot allocate \d+ bytes: /, ''), error)
 }
 

@@ -146,6 +146,8 @@ async function recorded(
       ...description.training,
       ...(state === undefined && olderDefaults(description, data)),
       ...requestedIn('run', description),
+      // image files are mirrored by their dataset
+      flip: description.flip === true && data.training.readAugmented === undefined,
       ...(data.validation && { validation: data.validation }),
       ...(state && { resume: state }),
       ...(hooks.differences && { differences: hooks.differences }),

@@ -1,6 +1,7 @@
 import { type RateFactors, rateFactors } from '../network/arguments.js'
 import {
   arrayOf,
+  boolean,
   type Callback,
   type Check,
   type Checked,
@@ -34,6 +35,8 @@ export interface RecordedTrainOptions<LayerName extends string = string> {
    * power of two, from 32 to 256.
    */
   batch?: number | undefined
+  /** Whether the images of an epoch that are no whole batch are left out. They differ in each epoch. Default false. */
+  dropLast?: boolean | undefined
   /**
    * Images computed at once, to save memory; the gradient is that of the whole batch. `auto`: as many as fit into the
    * available memory. Default: the batch.
@@ -61,6 +64,11 @@ export interface RecordedTrainOptions<LayerName extends string = string> {
   shift?: number | undefined
   /** Value of the pixels that enter at the border of a shifted image, 0 to 255. Default 0. */
   background?: number | undefined
+  /**
+   * Whether training images are mirrored left to right at random, with probability 1/2: for images in memory, IDX and CIFAR.
+   * Image files have this option in `photoDataset`. Default false.
+   */
+  flip?: boolean | undefined
   /**
    * Action for a loss or gradient that is not finite, which the device has not applied. `stop` rejects with NOT_FINITE;
    * `skip` counts the step and continues; `back`, or { back: factor (0.1), times (3) }, returns to the last checkpoint and
@@ -164,6 +172,12 @@ export const trainTable = {
     flag: '--batch <n>',
     help: 'images of a step (default: an eighth of the images, rounded down to a power of two, from 32 to 256)',
   },
+  dropLast: {
+    check: withDefault(boolean, false),
+    section: 'training',
+    flag: '--drop-last',
+    help: 'leave out the images of an epoch that are no whole batch',
+  },
   microBatch: {
     check: optional(microBatch),
     section: 'training',
@@ -199,13 +213,13 @@ export const trainTable = {
     check: rateFactors,
     section: 'run',
     flag: '--rate-factors <factors>',
-    help: 'multipliers of the learning rate by layer: fc8=10,fc7=2',
+    help: 'multipliers of the learning rate by layer: fc8=10,fc7=2 (default: 1 each)',
   },
   freeze: {
     check: withDefault(arrayOf(text), []),
     section: 'run',
     flag: '--freeze <layers>',
-    help: 'layers or blocks that do not learn: conv1_1,conv2',
+    help: 'layers or blocks that do not learn: conv1_1,conv2 (default: none)',
   },
   onNotFinite: {
     check: withDefault<NotFinite>(notFinite, 'stop'),
@@ -232,6 +246,8 @@ export const trainTable = {
     flag: '--background <value>',
     help: 'value of pixels around small and shifted images, 0 (black) to 255',
   },
+  // its flag, --flip, is also that of image files
+  flip: { check: withDefault(boolean, false), section: 'run' },
 } as const satisfies Record<keyof RecordedTrainOptions, RecordedRow>
 
 type Table = typeof trainTable

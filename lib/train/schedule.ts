@@ -1,9 +1,11 @@
 import {
+  arrayOf,
   type Check,
   type Checks,
   checksOf,
   integer,
   isObject,
+  nonNegative,
   type OptionRow,
   oneOf,
   optional,
@@ -20,25 +22,35 @@ import {
  * - `plateau` (the paper, section 3.1): the rate is divided by `divisor` each time the validation accuracy (top-1) has
  *   not improved for `patience` epochs; instead of the drop after `drops` drops, training stops.
  * - `step`: the rate is divided by `divisor` after every `every` epochs.
+ * - `milestones`: the rate is multiplied by `factor` after each number of epochs in `at`.
  * - `cosine`: the rate rises linearly over the first `warmup` epochs, then falls to 0 along half a cosine.
  */
 export type Schedule =
   | { kind: 'constant' }
   | { kind: 'plateau'; patience: number; drops: number; divisor: number }
   | { kind: 'step'; every: number; divisor: number }
+  | { kind: 'milestones'; at: readonly number[]; factor: number }
   | { kind: 'cosine'; warmup: number }
 
 /**
- * A schedule as an option: a kind, or an object with a kind and parameters. Defaults: patience 3, or as many epochs as make
- * 200 steps, drops 3, divisor 10,
- * every 20, warmup 0.5.
+ * A schedule as an option: a kind, or an object with a kind and parameters. `at` of `milestones` is required: rising numbers
+ * of epochs. Other defaults: patience 3, or as many epochs as make 200 steps; drops 3, divisor 10, every 20, factor
+ * 0.1, warmup 0.5.
  */
 export type ScheduleOption =
-  | Schedule['kind']
+  | Exclude<Schedule['kind'], 'milestones'>
   | { kind: 'constant' }
-  | { kind: 'plateau'; patience?: number; drops?: number; divisor?: number }
-  | { kind: 'step'; every?: number; divisor?: number }
-  | { kind: 'cosine'; warmup?: number }
+  | { kind: 'plateau'; patience?: number | undefined; drops?: number | undefined; divisor?: number | undefined }
+  | { kind: 'step'; every?: number | undefined; divisor?: number | undefined }
+  | { kind: 'milestones'; at: readonly number[]; factor?: number | undefined }
+  | { kind: 'cosine'; warmup?: number | undefined }
+
+const rising: Check<readonly number[]> = (value, name) => {
+  const epochs = Array.isArray(value) ? arrayOf(integer(1))(value, name) : []
+  const isRising = epochs.every((epoch, index) => index === 0 || epoch > (epochs[index - 1] ?? 0))
+  if (epochs.length > 0 && isRising) return epochs
+  throw unexpected('numbers of epochs in rising order, such as [30, 60] (--at 30,60),', name, value)
+}
 
 /** A schedule whose parameters are checked. Its patience, if not given, follows from the number of images. */
 export type CheckedSchedule =
@@ -59,22 +71,33 @@ export const scheduleTable = {
     help: 'plateau, step: divisor of the rate at each drop',
   },
   every: { check: withDefault(integer(1), 20), flag: '--every <epochs>', help: 'step: epochs between drops' },
+  at: {
+    check: rising,
+    flag: '--at <epochs>',
+    help: 'milestones: numbers of epochs after which the rate changes: 30,60',
+  },
+  factor: {
+    check: withDefault(positive, 0.1),
+    flag: '--factor <f>',
+    help: 'milestones: multiplier of the rate at each',
+  },
   warmup: {
-    check: withDefault(positive, 0.5),
+    check: withDefault(nonNegative, 0.5),
     flag: '--warmup <epochs>',
-    help: 'cosine: epochs in which the rate rises',
+    help: 'cosine: epochs in which the rate rises, 0 for none',
   },
 } as const satisfies Record<string, OptionRow>
 
-const { patience, drops, divisor, every, warmup } = checksOf(scheduleTable)
+const { patience, drops, divisor, every, at, factor, warmup } = checksOf(scheduleTable)
 const kinds = {
   constant: {},
   plateau: { patience, drops, divisor },
   step: { every, divisor },
+  milestones: { at, factor },
   cosine: { warmup },
 } as const satisfies Record<Schedule['kind'], Checks>
 
-export const scheduleKinds = ['plateau', 'constant', 'step', 'cosine'] as const
+export const scheduleKinds = ['plateau', 'constant', 'step', 'milestones', 'cosine'] as const
 
 const kind = oneOf(...scheduleKinds)
 
@@ -119,6 +142,8 @@ export function rateAt(schedule: Schedule, state: ScheduleState, base: number, e
       return base / schedule.divisor ** state.drops
     case 'step':
       return base / schedule.divisor ** Math.floor(epoch / schedule.every)
+    case 'milestones':
+      return base * schedule.factor ** schedule.at.filter((milestone) => milestone <= epoch).length
     case 'cosine': {
       // A warm-up from 0 would waste the first step.
       if (epoch < schedule.warmup) return base * Math.max(epoch / schedule.warmup, 0.01)

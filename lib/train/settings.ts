@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type Dataset, datasetCheck, imageText } from '../data/dataset.js'
+import { checkLoading } from '../data/loader.js'
 import { VggError } from '../error.js'
 import { layersWithParameters, parameterCount } from '../layer.js'
 import { microBatchFor } from '../network/fitting-batch.js'
@@ -127,13 +128,14 @@ export function settingsFrom(net: Network, data: Dataset, options: TrainOptions)
   if (validation !== undefined) checkFit(net, validation, 'validation')
   // a resumed training of an older version may have such a batch
   if (read.resume === undefined) checkBatch(read.batch, data.count)
+  const sized = sizedOptions(read, data.count, validation !== undefined)
+  checkLoading(data, { ...read, ...sized })
   const names = Object.keys(trainChecks) as (keyof typeof trainChecks)[]
   const values = Object.fromEntries(names.map((name) => [name, read[name]])) as Checked<typeof trainChecks>
   const layers = {
     rateFactors: factorsByLayer(net.layers, read.rateFactors, 'rateFactors'),
     freeze: frozenIn(net, read.freeze),
   }
-  const sized = sizedOptions(read, data.count, validation !== undefined)
   const microBatch = microBatchOf(net, data, sized.batch, read.microBatch)
   return { ...read, recorded: { ...values, ...layers, ...sized, microBatch } }
 }
@@ -159,7 +161,7 @@ function frozenIn(net: Network, names: readonly string[]): string[] {
 function checkFit(net: Network, data: Dataset, name: string): void {
   const { channels, classes } = instanceOf(Network)(net, 'net')
   if (data.channels !== channels) {
-    const message = `Expected images with ${channels} channels for ${name} but they are ${imageText(data)}`
+    const message = `Expected images with ${channels} channels for ${name} but they are ${imageText(data)}: create the network with channels: ${data.channels}, or convert the images`
     throw new VggError('SHAPE_MISMATCH', message)
   }
   if (data.classNames.length > classes) {

@@ -13,6 +13,7 @@ export interface SizedRequest {
   readonly epochs?: number | undefined
   readonly batch?: number | undefined
   readonly schedule?: CheckedSchedule | undefined
+  readonly dropLast?: boolean | undefined
 }
 
 /**
@@ -39,7 +40,7 @@ function batchFor(images: number): number {
  */
 export function sizedOptions(given: SizedRequest, images: number, hasValidation: boolean): SizedOptions {
   const batch = given.batch ?? batchFor(images)
-  const perEpoch = Math.ceil(images / batch)
+  const perEpoch = given.dropLast ? Math.max(1, Math.floor(images / batch)) : Math.ceil(images / batch)
   const epochs = given.epochs ?? Math.max(paper.epochs, Math.ceil(small.steps / perEpoch))
   const schedule = given.schedule ?? scheduleCheck(hasValidation ? 'plateau' : 'constant', 'schedule')
   if (schedule.kind !== 'plateau') return { epochs, batch, schedule }

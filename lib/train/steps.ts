@@ -101,7 +101,7 @@ export class Steps {
     if (this.#undone) return
     const stepsLeft = epochs * this.#loader.batchesPerEpoch - this.#positionOf(position.index) - 1
     const imagesPerSecond = progress.imagesPerSecond
-    const imagesLeft = (epochs - epoch + 1) * this.#loader.data.count - progress.state.loader.position
+    const imagesLeft = (epochs - epoch + 1) * this.#loader.imagesPerEpoch - progress.state.loader.position
     const called = onStep?.({
       step: position.step,
       steps: position.step + stepsLeft,

@@ -94,8 +94,8 @@ class Training {
     this.#net = net
     this.#settings = settings
     this.#saver = saver
-    const { batch, seed, shift, background, epochs } = settings.recorded
-    this.#loader = new Loader(data, { batch, seed, shift, background, epochs })
+    const { batch, dropLast, seed, shift, background, flip, epochs } = settings.recorded
+    this.#loader = new Loader(data, { batch, dropLast, seed, shift, background, flip, epochs })
     this.#progress = new TrainingProgress(this.#loader.state, fingerprint)
     this.#steps = new Steps(net, this.#loader, settings, this.#progress)
     if (settings.resume !== undefined) {

@@ -4,9 +4,10 @@ import type { LoaderState } from '../data/loader.js'
 import { messageOf, VggError } from '../error.js'
 import type { Evaluation } from '../evaluate/evaluate.js'
 import type { ClassResult } from '../evaluate/metrics.js'
-import { type Check, integer, isObject, positive, readOptions, unexpected } from '../options.js'
+import { type Check, fallbackOf, integer, isObject, positive, readOptions, unexpected } from '../options.js'
 import type { EpochEvent, Skipped } from './events.js'
 import type { Fingerprint } from './fingerprint.js'
+import { trainTable } from './options.js'
 import type { ScheduleState } from './schedule.js'
 
 /** A finished epoch without its times. */
@@ -153,10 +154,14 @@ export function decodeState(text: string, tables: Tables): TrainingState {
   }
 }
 
+/** Defaults of the options, for those that older versions did not have. */
+const defaults = Object.fromEntries(Object.entries(trainTable).map(([name, { check }]) => [name, fallbackOf(check)]))
+
 /** The fingerprint in a checkpoint's header. */
 function fingerprintIn({ network, options, ...data }: Record<string, unknown>): object {
   const { rates, ...others } = object(options, 'conditions.options')
-  return { ...data, network: object(network, 'conditions.network'), options: { ...others, rateFactors: rates } }
+  const known = { ...defaults, ...others, rateFactors: rates }
+  return { ...data, network: object(network, 'conditions.network'), options: known }
 }
 
 /** @throws INVALID_ARGUMENT where the confusion matrices of the epochs are larger than the heap of this process may be */

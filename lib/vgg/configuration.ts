@@ -150,7 +150,11 @@ export const modelTable = {
     flag: '--variant <name>',
     help: 'A, A-LRN, B, C, D, E, or VGG11, VGG13, VGG16, VGG19, ... (default: A)',
   },
-  classes: { check: outputs, flag: '--classes <n>', help: 'outputs of the last layer' },
+  classes: {
+    check: outputs,
+    flag: '--classes <n>',
+    help: 'outputs of the last layer (default: the classes of the data; without data 1000)',
+  },
   channels: {
     check: withDefault(size, 3),
     flag: '--channels <n>',
@@ -159,7 +163,7 @@ export const modelTable = {
   imageSize: {
     check: withDefault<[number, number]>(imageSize, [224, 224]),
     flag: '--image-size <size>',
-    help: 'side of the images, or HEIGHTxWIDTH, at least 32',
+    help: 'side of the images, or HEIGHTxWIDTH, at least 32 (default: 224; that of IDX images)',
   },
   dropout: { check: withDefault(fraction, 0.5), flag: '--dropout <p>', help: 'dropout probability of fc6 and fc7' },
   headWidth: { check: withDefault(outputs, 4096), flag: '--head-width <n>', help: 'outputs of fc6 and fc7' },

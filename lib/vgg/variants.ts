@@ -109,6 +109,7 @@ function checkedRow(given: unknown): Variant {
 /** Check of `variant`: the letter or another name of a row of Table 1, or a custom row. */
 export const variant: Check<Variant> = (value, name) => {
   if (isObject(value)) return checkedRow(value)
-  if (typeof value !== 'string') throw unexpected('the name of a variant or a row of blocks', name, value)
+  if (typeof value !== 'string')
+    throw unexpected("the name of a variant, such as 'A' or 'VGG16', or a row of blocks", name, value)
   return variants[variantLetter(value)]
 }

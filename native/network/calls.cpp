@@ -31,11 +31,12 @@ std::optional<int64_t> first_not_finite(const float* values, int64_t count) {
 
 }  // namespace
 
-void check_labels(const std::vector<int32_t>& labels, const Shape& logits) {
+void check_labels(const std::vector<int32_t>& labels, const Shape& logits, const Shape& images) {
   if (logits.h != 1 || logits.w != 1)
     throw Error(kShapeMismatch, "Expected one score for each class for the loss but the network's output has shape " +
                                     logits.text() +
-                                    " (n, c, h, w): give images of the size that the network was created for, "
+                                    " (n, c, h, w) for images of " + std::to_string(images.h) + "x" + std::to_string(images.w) +
+                                    ": give images of the size that the network was created for, "
                                     "put a spatial-mean last, or give a gradient");
   if (static_cast<int64_t>(labels.size()) != logits.n)
     throw Error(kShapeMismatch, "Expected one label for each of " + std::to_string(logits.n) +

@@ -64,7 +64,7 @@ BackwardAnswer Network::backward(const BackwardCall& call) {
   const Plan& plan = execution.plan();
   const Shape logits = plan.tensors[plan.logits].shape;
   const bool from_labels = call.gradient.values.empty();
-  if (from_labels) check_labels(call.labels, logits);
+  if (from_labels) check_labels(call.labels, logits, execution.images());
   const auto injected = injections(execution, call.inject);
   const bool accumulates = call.accumulate && gradients_of_ != kNone;
   if (accumulates) check_gradients("backward with accumulate");

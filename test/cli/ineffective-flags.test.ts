@@ -44,11 +44,16 @@ describe('a flag that would have no effect is refused by name', () => {
   })
 })
 
-test('--dropout together with --from is applied, and run.json has the network of the model', async () => {
-  const words = ['--from', at('model'), '--dropout', '0', '--no-check', '--out', at('run')]
+test('--dropout together with --from is applied, and run.json has the network of the model and the options of training', async () => {
+  const training = ['--schedule', 'milestones', '--at', '1,2', '--drop-last', '--flip']
+  const words = ['--from', at('model'), '--dropout', '0', ...training, '--no-check', '--out', at('run')]
   const { code, stderr } = await vggnet(['train', ...data, ...quick, ...words])
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   const { description } = JSON.parse(readFileSync(at('run/run.json'), 'utf8'))
+  expect(description).toMatchObject({
+    flip: true,
+    training: { dropLast: true, schedule: { kind: 'milestones', at: [1, 2] } },
+  })
   expect(description.model).toMatchObject({ variant: 'B', dropout: 0, headWidth: 32, width: 0.125 })
   expect(JSON.parse(readFileSync(at('run/log.jsonl'), 'utf8').split('\n')[0] ?? '')).toMatchObject({
     model: 'VGG B',

@@ -36,10 +36,13 @@ const at = (call: string, code: number, counts: number[]) => counts.map((n) => `
 const [outOfMemory, illegalAddress, unknown, invalidValue] = [2, 700, 999, 1]
 
 describe('transfers on streams with delays', { timeout: 300_000 }, () => {
-  for (const seed of [0, 1, 2, 3]) {
-    test(`seed ${seed}`, async () => {
-      expect(await steps('transfers', { VGGNET_STAND_IN_SEED: String(seed) })).toEqual(['right'])
-    })
+  for (const graphs of ['on', 'off']) {
+    for (const seed of [0, 1, 2, 3]) {
+      test(`graphs ${graphs}, seed ${seed}`, async () => {
+        const settings = { VGGNET_CUDA_GRAPHS: graphs, VGGNET_STAND_IN_SEED: String(seed) }
+        expect(await steps('transfers', settings)).toEqual(['right'])
+      })
+    }
   }
 })
 

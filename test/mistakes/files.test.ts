@@ -187,9 +187,9 @@ programMistakes('paths', [
   {
     name: 'a folder as a model',
     make: () => load(tmpdir()),
-    code: 'FILE_FORMAT',
-    problem: ['is not a file'],
-    cure: ['or the folder of a run, which has a run.json'],
+    code: 'FILE_NOT_FOUND',
+    problem: ['has no model that can be used'],
+    cure: ['a model, or the folder of a run or of checkpoints'],
   },
 ])
 

@@ -153,11 +153,39 @@ programMistakes('shapes', [
     },
     code: 'SHAPE_MISMATCH',
     problem: ['fc7', '[32, 32]', '[64, 64]'],
-    cure: ["layers: 'all' copies those that fit"],
+    cure: ["use layers: 'all', which copies those that fit"],
   },
 ])
 
 programMistakes('values', [
+  {
+    name: 'a name instead of an array of names',
+    make: () => net.features(grey(1), untyped('fc7')),
+    code: 'INVALID_ARGUMENT',
+    problem: ['an array for names', "'fc7' (string)"],
+    cure: ["write ['fc7']"],
+  },
+  {
+    name: 'an array that is not typed',
+    make: () => Tensor.from(untyped([1, 2, 3])),
+    code: 'INVALID_ARGUMENT',
+    problem: ['data', '[1, 2, 3] (array)'],
+    cure: ['Uint8Array.from(data) for pixels'],
+  },
+  {
+    name: 'labels of one-hot rows',
+    make: () => net.step(grey(2), untyped(Tensor.zeros([2, 2], { dtype: 'uint8' })), rate),
+    code: 'SHAPE_MISMATCH',
+    problem: ['labels', 'received shape [2, 2]'],
+    cure: ['await labels.argmax()'],
+  },
+  {
+    name: 'a training step on images of another size',
+    make: () => net.step(Tensor.zeros([1, 64, 64, 3], { dtype: 'uint8' }), [0], rate),
+    code: 'SHAPE_MISMATCH',
+    problem: ['[1, 2, 2, 2]', 'for images of 64x64'],
+    cure: ['give images of the size that the network was created for'],
+  },
   {
     name: 'NaN in an image',
     make: async () => {

@@ -240,6 +240,35 @@ describeOnEach('training', (device) => {
     net.dispose()
   })
 
+  // A card checks layers at different times, in a step that is recorded at its second time and replayed after.
+  it.each(['conv1_1', 'conv2_2', 'fc6', 'fc8'])('changes no layer where %s would not stay finite', async (layer) => {
+    using net = await smallNet()
+    await net.step(images, labels, update)
+    const before = await parametersOfNet(net)
+    const rateFactors = Object.fromEntries(
+      net.parameters.map(({ name }) => name.replace(/\.\w+$/, '')).map((name) => [name, name === layer ? 1e30 : 1]),
+    )
+    for (let time = 0; time < 4; time++) {
+      const step = net.step(images, labels, { learningRate: 1e30, rateFactors })
+      await expect(step).rejects.toMatchObject({ code: 'NOT_FINITE' })
+      expect(await parametersOfNet(net)).toEqual(before)
+    }
+  })
+
+  it('judges a step by its own gradients, and not by those before', async () => {
+    using net = await smallNet()
+    const before = await parametersOfNet(net)
+    const none = Tensor.from(new Float32Array(12 * 2 * 8 * 12).fill(127.5), [12, 2, 8, 12]) // the mean: fc6's are zero
+    const large = Tensor.randn([12, 2, 8, 12], { seed: 1, std: 1e6 })
+    const rateFactors = { fc6: 1, conv1_1: 0, conv2_1: 0, conv2_2: 0, fc7: 0, fc8: 0 }
+    for (let time = 0; time < 4; time++) {
+      await net.step(none, labels, { learningRate: 3e38, rateFactors })
+      const step = net.step(large, labels, { learningRate: 3e38, rateFactors })
+      await expect(step).rejects.toMatchObject({ code: 'NOT_FINITE' })
+      expect(await parametersOfNet(net)).toEqual(before)
+    }
+  })
+
   it('counts steps, which determine dropout', async () => {
     const net = await smallNet()
     const first = await dataOf(net.forward(images, { training: true }))

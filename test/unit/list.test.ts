@@ -32,6 +32,9 @@ describe('readList', () => {
     ['tabs by extension', 'a/1.jpg\tcat\nb.png\tdog\n', 'l.tsv'],
     ['tabs by the first line', 'a/1.jpg\tcat\nb.png\tdog\n', 'l.txt'],
     ['commas by the first line', 'a/1.jpg,cat\nb.png,dog\n', 'l.txt'],
+    ['semicolons, as spreadsheets write them', '\ufeffpath;label\r\na/1.jpg;cat\r\nb.png;dog\r\n', 'l.csv'],
+    ['semicolons about quoted commas', '"a/1.jpg";"cat"\n"b.png";dog', 'l.csv'],
+    ['tabs in spite of the extension', 'a/1.jpg\tcat\nb.png\tdog', 'l.csv'],
     ['blanks about labels', 'a/1.jpg, cat \nb.png,\tdog\n', 'l.csv'],
   ])('%s', async (_name, content, name) => {
     expect(await read(content, name)).toEqual([

@@ -38,10 +38,18 @@ describe.each(tables)('%s', (_, file, table) => {
 test('options that are not given have their defaults in run.json, and none where they have none', () => {
   expect(requestedIn('training', { epochs: 3 })).toEqual({
     epochs: 3,
+    dropLast: false,
     learningRate: 0.01,
     momentum: 0.9,
     weightDecay: 5e-4,
     onNotFinite: 'stop',
   })
-  expect(requestedIn('run', { seed: 5 })).toEqual({ seed: 5, freeze: [], rateFactors: {}, shift: 0, background: 0 })
+  expect(requestedIn('run', { seed: 5 })).toEqual({
+    seed: 5,
+    freeze: [],
+    rateFactors: {},
+    shift: 0,
+    background: 0,
+    flip: false,
+  })
 })

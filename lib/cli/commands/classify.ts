@@ -4,6 +4,7 @@ import { load } from '../../checkpoint/checkpoint.js'
 import { VggError } from '../../error.js'
 import { type ClassProbability, classifyEach } from '../../evaluate/classify.js'
 import { integer } from '../../options.js'
+import { printable } from '../../table.js'
 import { deviceLine, percent } from '../../train/log.js'
 import { addDecodingFlags, type DecodingFlags, decodingOf } from '../flags/data-flags.js'
 import {
@@ -77,15 +78,22 @@ function jsonOf({ file, answer }: Result) {
   return { file, error: { code: answer.code, message: answer.message } }
 }
 
+/** Longest names, in characters. --json has them whole. */
+const longest = { file: 100, class: 40 } as const
+
 function textLines(results: readonly Result[]): string[] {
-  const width = Math.max(...results.map(({ file }) => file.length))
-  return results.flatMap(({ file, answer }) =>
-    answer instanceof VggError ? [] : [`${file.padEnd(width)}  ${answersText(answer)}`],
+  const names = results.map(({ file }) => printable(file, longest.file))
+  const width = names.reduce((most, name) => Math.max(most, name.length), 0)
+  return results.flatMap(({ answer }, index) =>
+    answer instanceof VggError ? [] : [`${names[index]?.padEnd(width)}  ${answersText(answer)}`],
   )
 }
 
 function answersText(answers: readonly ClassProbability[]): string {
   return answers
-    .map((answer, rank) => `${rank === 0 ? pc.bold(answer.class) : answer.class} ${percent(answer.probability)}`)
+    .map(({ class: name, probability }, rank) => {
+      const text = printable(name, longest.class)
+      return `${rank === 0 ? pc.bold(text) : text} ${percent(probability)}`
+    })
     .join('  ')
 }

@@ -9,7 +9,7 @@ import type { Metrics } from '../../evaluate/metrics.js'
 import { checkImageOptions, datasetsFor } from '../../run/datasets.js'
 import type { DataDescription, RunDescription } from '../../run/description.js'
 import { type PartName, type ScoredImages, scoredImages } from '../../run/scored-images.js'
-import { type Column, countedText, countText, tableLines } from '../../table.js'
+import { type Column, columnsOf, countedText, countText, printable, tableLines, wrapped } from '../../table.js'
 import { deviceLine, percent } from '../../train/log.js'
 import type { VGG } from '../../vgg/vgg.js'
 import { addDataFlags, type DataFlags, dataOf, readingOf } from '../flags/data-flags.js'
@@ -89,7 +89,8 @@ async function runEvaluate(model: string, data: string | undefined, flags: Flags
     if (flags.json) console.log(JSON.stringify({ protocol, ...trainedOnJson(chosen), ...found }))
     else {
       const trainedOn = trainedOnLines(chosen, found.count + found.unreadable.length)
-      console.log([deviceLine(net), protocol, ...trainedOn, '', ...lines(found)].join('\n'))
+      const head = [deviceLine(net), protocol, ...trainedOn].flatMap((text) => wrapped(text, columnsOf(process.stdout)))
+      console.log([...head, '', ...lines(found)].join('\n'))
     }
     if (flags.onUnreadable !== 'skip') checkRead(found)
   } finally {
@@ -115,7 +116,7 @@ function readingFor(flags: Flags, { sources }: ScoredImages): RunDescription['ph
 function checkRead({ count, unreadable }: Evaluation): void {
   const [first] = unreadable
   if (first === undefined) return
-  const message = `${unreadable.length} of ${countedText(count + unreadable.length, 'image')} could not be read, the first ${first.name}: ${first.reason}; fix or remove them, or accept this with --on-unreadable skip`
+  const message = `${unreadable.length} of ${countedText(count + unreadable.length, 'image')} could not be read, the first ${printable(first.name, longest.file)}: ${first.reason}; fix or remove them, or accept this with --on-unreadable skip`
   throw new VggError('FILE_FORMAT', message)
 }
 
@@ -145,17 +146,25 @@ const widest = 12
 /** Most unreadable images that are named. */
 const mostNamed = 10
 
+/** Longest names, in characters: of files, of classes, and of classes above the confusion matrix. --json has them whole. */
+const longest = { file: 200, class: 40, column: 16 } as const
+
 function lines(found: Evaluation): string[] {
   const { count, top1, top5, loss, unreadable, perClass } = found
   // with five classes or fewer it is always 100 %
   const five = perClass.length > 5 ? `, top-5 ${percent(top5)}` : ''
   const sums = `${count} images: top-1 ${percent(top1)}${five}, loss ${loss.toFixed(4)}`
-  const failed = unreadable.slice(0, mostNamed).map(({ name, reason }) => `not read: ${name}: ${reason}`)
+  const failed = unreadable
+    .slice(0, mostNamed)
+    .map(({ name, reason }) => `not read: ${printable(name, longest.file)}: ${printable(reason)}`)
   const more = unreadable.length - failed.length
   if (more > 0) failed.push(`not read: ${countText(more)} more, which --json lists`)
   if (count === 0) return failed
-  return [pc.bold(sums), ...failed, '', ...tableLines(classColumns, classRows(found)), ...confusionLines(found)]
+  return [pc.bold(sums), ...failed, '', ...table(classColumns, classRows(found)), ...confusionLines(found)]
 }
+
+const table = (columns: readonly Column[], rows: string[][]): string[] =>
+  tableLines(columns, rows, columnsOf(process.stdout))
 
 const left = (title: string): Column => ({ title, align: 'left' })
 const right = (title: string): Column => ({ title, align: 'right' })
@@ -164,17 +173,21 @@ classColumns.unshift(left('class'))
 classColumns.push(left('most often confused with'))
 
 function classRows({ perClass, confusion }: Metrics): string[][] {
-  return perClass.map(({ name, count, correct, accuracy }, index) => {
+  const names = perClass.map(({ name }) => printable(name, longest.class))
+  return perClass.map(({ count, correct, accuracy }, index) => {
     const others = (confusion[index] ?? []).map((times, other) => ({ times: other === index ? 0 : times, other }))
     const most = others.reduce((best, one) => (one.times > best.times ? one : best), { times: 0, other: -1 })
-    const taken = most.times === 0 ? '' : `${perClass[most.other]?.name} (${most.times})`
-    return [name, String(count), String(correct), count === 0 ? '' : percent(accuracy), taken]
+    const taken = most.times === 0 ? '' : `${names[most.other]} (${most.times})`
+    return [names[index] ?? '', String(count), String(correct), count === 0 ? '' : percent(accuracy), taken]
   })
 }
 
 function confusionLines({ perClass, confusion }: Metrics): string[] {
   if (perClass.length > widest) return []
-  const columns = [left('true \\ predicted'), ...perClass.map(({ name }) => right(name))]
-  const rows = confusion.map((row, index) => [perClass[index]?.name ?? '', ...row.map(String)])
-  return ['', ...tableLines(columns, rows)]
+  const columns = [left('true \\ predicted'), ...perClass.map(({ name }) => right(printable(name, longest.column)))]
+  const rows = confusion.map((row, index) => [
+    printable(perClass[index]?.name ?? '', longest.class),
+    ...row.map(String),
+  ])
+  return ['', ...table(columns, rows)]
 }

@@ -12,6 +12,10 @@ class WrappedHelp extends Help {
     if (width - termWidth >= leastBeside) return super.formatItem(term, termWidth, description, helper)
     return [`  ${term}`, ...wrapped(description, width - 6).map((line) => `      ${line}`)].join('\n')
   }
+
+  override formatItemList(heading: string, items: string[], helper: Help): string[] {
+    return super.formatItemList(wrapped(heading, this.helpWidth ?? 80).join('\n'), items, helper)
+  }
 }
 
 /** A command whose help fits the terminal, and which refuses a value after a flag that takes none. */
@@ -49,7 +53,9 @@ export class TerminalCommand extends Command {
 function fitted(text: string, width: number): string {
   const blocks = text.split('\n\n').map((block) => {
     if (block.split('\n').every((line) => line.length <= width)) return block
-    return /^ +\$ /m.test(block) ? fittedCommands(block, width) : wrapped(block, width).join('\n')
+    if (/^ +\$ /m.test(block)) return fittedCommands(block, width)
+    // the first block begins with an empty line
+    return (block.startsWith('\n') ? '\n' : '') + wrapped(block, width).join('\n')
   })
   return blocks.join('\n\n')
 }
@@ -61,7 +67,12 @@ function fittedCommands(block: string, width: number): string {
     .flatMap((line) => {
       const [, indent, command = '', comment = ''] = /^( +)\$ (.*?)(?: +# (.*))?$/.exec(line) ?? []
       if (indent === undefined || line.length <= width) return line
-      const parts = wrapped(command, width - indent.length - 4).join(' \\\n      ')
+      const room = width - 8
+      // a flag stays with its value
+      const words = command.replaceAll(/(--\S+) ([^-\s]\S*)/g, (pair, flag, value) =>
+        pair.length <= room ? `${flag}\0${value}` : pair,
+      )
+      const parts = wrapped(words, room).join(' \\\n      ').replaceAll('\0', ' ')
       return [...wrapped(comment, width - 4).map((part) => `${indent}# ${part}`), `${indent}$ ${parts}`]
     })
     .join('\n')

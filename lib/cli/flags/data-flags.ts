@@ -52,7 +52,7 @@ export function addDataFlags(command: Command, defaults = { onUnreadable: 'throw
     .option('--val-images <file>', 'validation images, IDX', file)
     .option('--val-labels <file>', 'labels of the validation images, IDX', file)
     .option('--val-list <file>', 'list of validation images, if the data are a list', file)
-    .option('--class-names <names>', 'class names, separated by commas (IDX)', names)
+    .option('--class-names <names>', 'class names, separated by commas (IDX; default: their numbers)', names)
     .addOption(
       new Option(
         '--empty-classes <action>',
@@ -65,8 +65,12 @@ export function addDataFlags(command: Command, defaults = { onUnreadable: 'throw
         `action for an image that cannot be read (default: ${defaults.onUnreadable})`,
       ).choices(['throw', 'skip']),
     )
-    .option('--cache <folder>', 'folder of the cache of decoded images', file)
-    .option('--workers <n>', 'number of images decoded at once', number)
+    .option('--cache <folder>', 'folder of the cache of decoded images (default: none)', file)
+    .option(
+      '--workers <n>',
+      'number of images decoded at once (default: UV_THREADPOOL_SIZE or 4, at most one for each processor)',
+      number,
+    )
   return addDecodingFlags(command)
 }
 

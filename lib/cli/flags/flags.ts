@@ -31,9 +31,12 @@ export function typedPath(value: string): string {
 /** The absolute path of a file or folder: a run may be resumed from another working directory. */
 export const file = (value: string): string => path.resolve(typedPath(value))
 
+/** Numbers separated by commas: `30,60`. */
+export const numbers = (value: string): number[] => value.split(',').map(number)
+
 /** One number for all channels, `120`, or one for each, `123.68,116.779,103.939`. */
 export function channelNumbers(value: string): number | number[] {
-  const [first = Number.NaN, ...others] = value.split(',').map(number)
+  const [first = Number.NaN, ...others] = numbers(value)
   return others.length === 0 ? first : [first, ...others]
 }
 

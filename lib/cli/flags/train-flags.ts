@@ -21,6 +21,7 @@ import {
   type ModelFlags,
   names,
   number,
+  numbers,
   numbersByName,
   smallestSide,
   typedPath,
@@ -39,7 +40,7 @@ The folder of a run (--out) holds run.json, log.jsonl, TensorBoard events, check
 A run that was killed continues with --resume and ends with the same bytes. Ctrl-C saves the run and stops it; a second
 Ctrl-C stops at once. 'vggnet report RUN' makes a page of a run.`
 
-type ScheduleFlags = { [K in keyof typeof scheduleTable]?: number }
+type ScheduleFlags = { [K in keyof typeof scheduleTable]?: K extends 'at' ? number[] : number }
 type RecordedFlags = Partial<Omit<RecordedIn<'training'>, 'schedule'> & RecordedIn<'run'>>
 
 /** The flags of a run's description. */
@@ -55,7 +56,7 @@ export interface DescriptionFlags
   transplant?: string
   smallestSide?: number | [number, number]
   crop: boolean
-  flip: boolean
+  flip?: boolean
   colour: boolean
   threads?: number
   schedule?: Schedule['kind']
@@ -84,7 +85,10 @@ function addRunFlags(command: Command): Command {
   command
     .optionsGroup('Run:')
     .addOption(
-      new Option('--plan <name>', 'training plan of the paper (Sect. 3.1)').choices(['paper', 'paper-transplant']),
+      new Option('--plan <name>', 'training plan of the paper, Sect. 3.1 (default: none)').choices([
+        'paper',
+        'paper-transplant',
+      ]),
     )
     .option('--out <folder>', 'folder of the run (default: the first of runs/1, runs/2, ... that is free)', typedPath)
     .option('--resume <folder>', 'continue the run in this folder, with its own options', typedPath)
@@ -105,7 +109,8 @@ function addCropFlags(command: Command): Command {
       smallestSide,
     )
     .option('--no-crop', 'central crops instead of random ones')
-    .option('--no-flip', 'no random mirroring')
+    .option('--flip', 'random mirroring (default: for image files, not for IDX and CIFAR)')
+    .option('--no-flip', 'no random mirroring of image files')
     .option('--no-colour', 'no random colour shift')
     .optionsGroup('Images:')
   return addTable(command, { shift, background })
@@ -125,7 +130,7 @@ function addStartFlags(command: Command): Command {
 function addTrainingFlags(command: Command): Command {
   const parsers = { microBatch, freeze: names, rateFactors: numbersByName }
   const recorded = addTable(command.optionsGroup('Training:'), trainingTable, parsers)
-  return addTable(addTable(recorded, scheduleTable), checkpointTable)
+  return addTable(addTable(recorded, scheduleTable, { at: numbers }), checkpointTable)
 }
 
 /** Adds the flags of {@link DescriptionFlags}. */
@@ -152,7 +157,7 @@ export function descriptionOf(data: string | undefined, flags: DescriptionFlags)
       ...readingOf(flags),
       ...given({ smallestSide: flags.smallestSide }),
       randomCrop: flags.crop,
-      flip: flags.flip,
+      flip: flags.flip ?? true,
       colour: flags.colour,
     },
     model: modelOf(flags),
@@ -171,7 +176,7 @@ export function descriptionOf(data: string | undefined, flags: DescriptionFlags)
 function scheduleOf({ schedule, ...flags }: DescriptionFlags): ScheduleOption | undefined {
   const names = Object.keys(scheduleTable) as (keyof ScheduleFlags)[]
   const values = given(Object.fromEntries(names.map((name) => [name, flags[name]])))
-  if (Object.keys(values).length === 0) return schedule
+  if (Object.keys(values).length === 0 && schedule !== 'milestones') return schedule
   // without a kind the values are for the default, plateau; `train` refuses those of another kind
   return { kind: schedule ?? 'plateau', ...values } as ScheduleOption
 }

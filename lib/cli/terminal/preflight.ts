@@ -6,6 +6,7 @@ import { checkImageOptions, datasetsFor, type SizedRun, sizedRun } from '../../r
 import type { RunRequest } from '../../run/description.js'
 import { findSources, type Sources } from '../../run/sources.js'
 import { fitted, openNetwork, withStartModel } from '../../run/start.js'
+import { columnsOf, printable, wrapped } from '../../table.js'
 import { waitingOn } from './progress.js'
 
 /** A run's description, complete with the values computed from its images, and the images. */
@@ -84,7 +85,7 @@ export async function preflightRun(
 function strict(report: PreflightReport): PreflightReport {
   const [first] = report.files.unreadable
   if (first === undefined) return report
-  const text = `${first.name} cannot be read: ${first.reason}; use --on-unreadable skip to skip such images`
+  const text = `${printable(first.name, 200)} cannot be read: ${first.reason}; use --on-unreadable skip to skip such images`
   return { ...report, fatal: [text, ...report.fatal], code: 'FILE_FORMAT' }
 }
 
@@ -97,8 +98,8 @@ export function refuseFatal({ fatal: [first], code }: PreflightReport, otherwise
   throw code === undefined ? new VggError('INVALID_ARGUMENT', `${first}${otherwise}`) : new VggError(code, first)
 }
 
-/** Lines of a report, after what was chosen for the run. */
-export const checkLines = ({ chosen }: PreparedRun, report: PreflightReport): string[] => [
-  ...(chosen === undefined ? [] : [chosen]),
-  ...preflightLines(report),
-]
+/** Lines of a report for the standard output, after what was chosen for the run. */
+export function checkLines({ chosen }: PreparedRun, report: PreflightReport): string[] {
+  const width = columnsOf(process.stdout)
+  return [...(chosen === undefined ? [] : wrapped(chosen, width)), ...preflightLines(report, width)]
+}

@@ -2,7 +2,13 @@ import { stripVTControlCharacters } from 'node:util'
 import pc from 'picocolors'
 import type { TuningInForce } from '../../platform/kept-tuning.js'
 import type { CpuTuning } from '../../platform/native.js'
-import { bytesText, wrapped } from '../../table.js'
+import { bytesText, columnsOf, wrapped } from '../../table.js'
+
+/** Prints a sentence, broken between words at the width of a terminal. */
+export function printText(text: string, stream: NodeJS.WriteStream = process.stdout): void {
+  const lines = wrapped(text, columnsOf(stream)).map((line) => `${line}\n`)
+  stream.write(lines.join(''))
+}
 
 const titleWidth = 11
 

@@ -3,10 +3,11 @@ import pc from 'picocolors'
 import { commandText } from '../../platform/package.js'
 import type { Datasets } from '../../run/datasets.js'
 import type { PlanHooks } from '../../run/run.js'
-import { countText } from '../../table.js'
+import { countText, printable } from '../../table.js'
 import type { TrainReport } from '../../train/events.js'
 import { deviceLine, progressOn, reportLine } from '../../train/log.js'
 import type { VGG } from '../../vgg/vgg.js'
+import { printText } from './sections.js'
 
 /** Output of a run. */
 export interface RunOutput {
@@ -49,29 +50,30 @@ function textOutput(folder: string): RunOutput {
         if (of > 1) console.log(pc.bold(`\n${number} of ${of}: ${name}`))
       },
       onStart(net, data, resumed) {
-        console.log(startLines(net, data))
+        printText(startLine(net, data))
+        printText(deviceLine(net))
         if (resumed) console.log(`resuming after step ${resumed.step}, ${resumed.epochsDone} epochs done`)
       },
-      onNotice: (text) => console.error(text),
+      onNotice: (text) => printText(printable(text), process.stderr),
       ...progress.callbacks,
     },
     pause: () => progress.end(),
     end(report, model) {
       progress.end()
-      console.log(report === undefined ? 'The run was already finished.' : reportLine(report))
-      if (report?.noBetterThanChance !== undefined) console.log(pc.yellow(report.noBetterThanChance))
-      console.log(
+      printText(report === undefined ? 'The run was already finished.' : reportLine(report))
+      if (report?.noBetterThanChance !== undefined) printText(pc.yellow(report.noBetterThanChance))
+      printText(
         `saved to ${path.relative('.', model) || model}; \`${commandText(['report', folder])}\` writes a report`,
       )
     },
   }
 }
 
-function startLines(net: VGG, { training, validation }: Datasets): string {
+function startLine(net: VGG, { training, validation }: Datasets): string {
   const [height, width] = net.imageSize
   const held = validation === undefined ? 'no validation' : `${validation.count} for validation`
   const count = net.parameters.reduce((sum, parameter) => sum + parameter.count, 0)
   const size = `${height}x${width}x${net.channels}`
   const made = `VGG ${net.variant} (${size}, ${net.classes} classes, ${countText(count)} parameters)`
-  return `${made}: ${training.count} images, ${held}\n${deviceLine(net)}`
+  return `${made}: ${training.count} images, ${held}`
 }

@@ -4,14 +4,9 @@ import { type Callback, callback, filePath, instanceOf, optional, readOptions, u
 import { native } from '../../platform/native.js'
 import type { Dataset } from '../dataset.js'
 import type { CropBox, CropSpec, PixelSize } from '../images/crop.js'
-import {
-  type ChooseCropBox,
-  cropDataset,
-  type PhotoOptions,
-  PhotoReader,
-  readPhotoOptions,
-} from '../sources/photo-dataset.js'
+import { type ChooseCropBox, cropDataset, PhotoReader } from '../sources/photo-dataset.js'
 import { checkedList, type PhotoList } from '../sources/photo-list.js'
+import { type PhotoOptions, readPhotoOptions } from '../sources/photo-options.js'
 import type { Shard } from './shard.js'
 import { imagesPerShard, ShardFolder } from './shard-folder.js'
 

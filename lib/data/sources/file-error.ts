@@ -9,9 +9,11 @@ import { notFound } from '../../files/not-found.js'
 export function fileError(error: unknown, file: string, packed = 'a whole gzip file'): VggError {
   const { code, message } = error as NodeJS.ErrnoException
   if (code === 'ENOENT') return notFound(`No file at ${file}`, file, error)
+  if (code === 'EISDIR')
+    return new VggError('FILE_FORMAT', `Expected a file for ${file} but it is a folder`, { cause: error })
   const unpacking = code?.startsWith('Z_') === true || code === 'ERR_BUFFER_TOO_LARGE'
   const text = unpacking
-    ? `Expected ${packed} for ${file} but unpacking it failed: ${message}`
+    ? `Expected ${packed} for ${file} but unpacking it failed: ${message}; copy or download it again`
     : `Could not read ${file}: ${message}`
   return new VggError('FILE_FORMAT', text, { cause: error })
 }

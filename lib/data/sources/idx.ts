@@ -88,10 +88,13 @@ async function bytesOf(stream: Readable, path: string): Promise<Idx> {
     if (received > expected) break
   }
   if (header === undefined) {
-    throw new VggError('FILE_FORMAT', `Expected an IDX header for ${path} but the file ends after ${received} bytes`)
+    throw new VggError(
+      'FILE_FORMAT',
+      `Expected an IDX header for ${path} but the file ends after ${received} bytes: copy or download it again`,
+    )
   }
   if (received !== expected) {
-    const found = received > expected ? 'more follow' : `the file ends after ${received}`
+    const found = received > expected ? 'more follow' : `the file ends after ${received}: copy or download it again`
     const shape = header.shape.join('x')
     throw new VggError(
       'FILE_FORMAT',

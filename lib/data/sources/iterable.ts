@@ -14,7 +14,8 @@ import {
 } from '../../options.js'
 import type { Dataset } from '../dataset.js'
 import { arrayDataset, bytesCheck } from './arrays.js'
-import { type PhotoOptions, photoDataset, readPhotoOptions } from './photo-dataset.js'
+import { photoDataset } from './photo-dataset.js'
+import { type PhotoOptions, readPhotoOptions } from './photo-options.js'
 
 /** One labelled image of an iterable. */
 export interface Labelled {
@@ -132,7 +133,7 @@ function labelsOf(labels: readonly (number | string)[], classNames: readonly str
  * @throws VggError INVALID_ARGUMENT; OUT_OF_MEMORY beyond `memoryLimit`; SHAPE_MISMATCH if pixels are not of `shape`
  */
 export async function datasetFrom(source: LabelledSource, options: EncodedOptions | PixelOptions): Promise<Dataset> {
-  if (!isObject(options)) throw unexpected('{ crop } or { shape }', 'datasetFrom options', options)
+  if (!isObject(options)) throw unexpected('{ crop }, { net } or { shape }', 'datasetFrom options', options)
   const { classNames, memoryLimit, ...rest } = options
   // The options are checked first, because an iterable can often be read only once.
   const collection = readOptions({ classNames, memoryLimit }, 'datasetFrom options', collectionChecks)

@@ -1,13 +1,16 @@
 import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { VggError } from '../../error.js'
+import { printable } from '../../table.js'
 import { type Entries, entriesOf } from './walk.js'
 
 const formatError = (message: string): VggError => new VggError('FILE_FORMAT', message)
 
 /** Names for a message; from the eleventh on only their count. */
-export const joined = (names: readonly string[]): string =>
-  names.length > 10 ? `${names.slice(0, 10).join(', ')} and ${names.length - 10} more` : names.join(', ')
+export function joined(names: readonly string[]): string {
+  const first = names.slice(0, 10).map((name) => printable(name, 200))
+  return names.length > 10 ? `${first.join(', ')} and ${names.length - 10} more` : first.join(', ')
+}
 
 const trainingNames = ['train', 'training']
 /** Names of the validation part. If a folder has several of them, the first name here wins. */

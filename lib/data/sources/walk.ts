@@ -38,7 +38,7 @@ const imageExtensions = new Set(
 )
 
 /** Whether the name of a file is that of an image. */
-const isImageName = (name: string): boolean => imageExtensions.has(path.extname(name).toLowerCase())
+export const isImageName = (name: string): boolean => imageExtensions.has(path.extname(name).toLowerCase())
 
 /** Compares by code units, so that the order is the same in every locale. */
 const byName = (first: Dirent, second: Dirent): number => (first.name < second.name ? -1 : 1)

@@ -33,8 +33,10 @@ class CudaBackend final : public Backend {
   CudaBackend(std::unique_ptr<Device> device, const DeviceOptions& options)
       : device_(std::move(device)),
         parameters_(precision_of(options, device_.get())),
+        complete_(device_.get()),
         setting_{precision_of(options, device_.get()), options.deterministic} {
     setting_.parameters = &parameters_;
+    setting_.complete = &complete_;
     if (!device_) return;
     convolutions_ = make_convolution_plans(*device_, options.ending);
     products_ = make_product_plans(*device_);
@@ -122,12 +124,15 @@ class CudaBackend final : public Backend {
 
   void update(const std::vector<Segment>& segments, const Arenas& arenas, const Feed& feed) override {
     velocity_ = arenas.velocity;
-    cuda::update(device().stream(), segments, number_of(segments), arenas, parameters_.copies(),
-                 static_cast<Seen*>(seen_->data()), feed);
+    const Update update{arenas, parameters_.copies(), number_of(segments), static_cast<Seen*>(seen_->data()), feed};
+    const auto [complete, others] = complete_.parts(segments, arenas.gradients);
+    check(device().stream(), others, update);
+    if (!complete.empty()) device().beside([&](Stream side) { check(side, complete, update); });
+    descend(device().stream(), segments, update);
   }
 
   void run(std::unique_ptr<Recording>& recording, const std::function<void()>& calls) override {
-    device().run(recording, calls);
+    device().run(recording, [&] { complete_.in_run(calls); });
   }
   double milliseconds(const std::function<void()>& calls) override { return device().milliseconds(calls); }
 
@@ -167,6 +172,7 @@ class CudaBackend final : public Backend {
 
   const std::unique_ptr<Device> device_;
   ParameterBlock parameters_;
+  CompleteGradients complete_;
   Setting setting_;
   std::unique_ptr<ConvolutionPlans> convolutions_;
   std::unique_ptr<ProductPlans> products_;

@@ -175,6 +175,17 @@ class CudaDevice final : public Device {
     VGGNET_CUDA_CHECK(cudaGraphLaunch(known.executable.get(), stream()));
   }
 
+  // A stream that waits for an event of a captured stream is captured too, and must be waited for before the end: so only
+  // `beside` makes it wait.
+  void fork() override { VGGNET_CUDA_CHECK(cudaEventRecord(forked_.get(), stream())); }
+
+  void beside(const std::function<void(Stream)>& calls) override {
+    VGGNET_CUDA_CHECK(cudaStreamWaitEvent(side_.get(), forked_.get(), 0));
+    calls(side_.get());
+    VGGNET_CUDA_CHECK(cudaEventRecord(joined_.get(), side_.get()));
+    VGGNET_CUDA_CHECK(cudaStreamWaitEvent(stream(), joined_.get(), 0));
+  }
+
  private:
   static constexpr int64_t kLeftFree = int64_t{256} << 20;  // for what libraries and recordings take besides
 
@@ -196,7 +207,8 @@ class CudaDevice final : public Device {
 
   const bool records_graphs_ = records_graphs();
   Card card_;
-  OwnedStream stream_ = make_stream();  // of the card that open_device has made this thread's
+  OwnedStream stream_ = make_stream(), side_ = make_stream();  // of the card that open_device has made this thread's
+  const OwnedEvent forked_ = make_order(), joined_ = make_order();
   OwnedEvent start_, end_;
   const std::array<OwnedEvent, 4> marks_{make_order(), make_order(), make_order(), make_order()};
   uint64_t last_mark_ = 0;

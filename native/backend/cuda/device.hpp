@@ -49,6 +49,11 @@ class Device {
 
   // As Backend::run: at first it makes the calls, at the second time it records them, after that it replays.
   virtual void run(std::unique_ptr<Recording>&, const std::function<void()>& calls) = 0;
+
+  // Within one run: calls that come after what was asked for before the last `fork`, on a stream of their own, and before
+  // what is asked for after `beside`.
+  virtual void fork() = 0;
+  virtual void beside(const std::function<void(Stream)>& calls) = 0;
 };
 
 // Throws DEVICE_UNAVAILABLE, or INVALID_ARGUMENT for an index that is not there.

@@ -163,7 +163,10 @@ void LinearStage::forward() {
 }
 
 void LinearStage::backward(Gradients gradients) {
-  if (wants_parameter_gradients() && binding_.grad_weight) give_parameter_gradients(gradients);
+  if (wants_parameter_gradients() && binding_.grad_weight) {
+    give_parameter_gradients(gradients);
+    setting_.complete->begin_at(binding_.grad_weight);
+  }
   if (!binding_.grad_input) return;
   write_input_gradient();
 }

@@ -67,4 +67,34 @@ void ParameterBlock::refresh(Device& device) {
   stale_ = false;
 }
 
+void CompleteGradients::in_run(const std::function<void()>& calls) {
+  struct Run {
+    CompleteGradients& gradients;
+    explicit Run(CompleteGradients& of) : gradients(of) { gradients.running_ = true; }
+    ~Run() {
+      gradients.running_ = false;
+      gradients.first_ = nullptr;
+    }
+  } run(*this);
+  calls();
+}
+
+void CompleteGradients::begin_at(const float* gradient) {
+  if (!running_) return;
+  device_->fork();
+  first_ = gradient;
+}
+
+CompleteGradients::Parts CompleteGradients::parts(const std::vector<Segment>& segments, const float* gradients) const {
+  if (!first_) return {{}, segments};
+  const int64_t first = first_ - gradients;
+  Parts parts;
+  for (const Segment& segment : segments) {
+    const int64_t end = segment.offset + segment.count, middle = std::clamp(first, segment.offset, end);
+    if (middle > segment.offset) parts.others.push_back({segment.offset, middle - segment.offset, segment.rate, segment.decay});
+    if (end > middle) parts.complete.push_back({middle, end - middle, segment.rate, segment.decay});
+  }
+  return parts;
+}
+
 }  // namespace vggnet::cuda

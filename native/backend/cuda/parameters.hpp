@@ -32,4 +32,24 @@ class ParameterBlock {
   int64_t count_ = 0;
 };
 
+// The gradients that are complete before the backward pass ends. It goes from the last layer to the first, and the arena is in
+// the layers' order, so they are its end. Known within one run only: what the next one does with them is not known.
+class CompleteGradients {
+ public:
+  explicit CompleteGradients(Device* device) : device_(device) {}
+
+  void in_run(const std::function<void()>& calls);
+  void begin_at(const float* gradient);  // by a stage: from here on no call but the update's uses these
+  // The parts of an update's segments whose gradients are complete since Device::fork, and the others.
+  struct Parts {
+    std::vector<Segment> complete, others;
+  };
+  Parts parts(const std::vector<Segment>&, const float* gradients) const;
+
+ private:
+  Device* const device_;
+  bool running_ = false;
+  const float* first_ = nullptr;  // null: none
+};
+
 }  // namespace vggnet::cuda

@@ -16,6 +16,7 @@ struct Setting {
   ConvolutionPlans* convolutions = nullptr;
   ProductPlans* products = nullptr;
   ParameterBlock* parameters = nullptr;
+  CompleteGradients* complete = nullptr;
 
   Element element() const { return element_of(precision); }
   int64_t element_bytes() const { return bytes_of(element()); }

@@ -42,8 +42,16 @@ struct Seen {
   int64_t large = 0;     // whether any was so large since the host's last write that an update could overflow
 };
 
-// sgd.cu: Backend::update. `copy` is the bfloat16 copy of the parameters, or null. Offsets and counts are multiples
-// of 4. `list`: the number of these segments, for Seen.
-void update(Stream, const std::vector<Segment>&, int64_t list, const Arenas&, void* copy, Seen*, const Feed&);
+// sgd.cu: Backend::update. The check, of parts of the segments in any order, writes nothing but Results::not_finite; `descend`
+// comes after the checks of all. Offsets and counts are multiples of 4.
+struct Update {
+  Arenas arenas;
+  void* copy;    // the bfloat16 copy of the parameters, or null
+  int64_t list;  // the number of all its segments, for Seen
+  Seen* seen;
+  Feed feed;
+};
+void check(Stream, const std::vector<Segment>& part, const Update&);
+void descend(Stream, const std::vector<Segment>& all, const Update&);
 
 }  // namespace vggnet::cuda

@@ -150,16 +150,19 @@ std::vector<Table> tables_of(const std::vector<Segment>& segments) {
 
 }  // namespace
 
-void update(Stream stream, const std::vector<Segment>& segments, int64_t list, const Arenas& arenas, void* copy, Seen* seen,
-            const Feed& feed) {
-  const std::vector<Table> tables = tables_of(segments);
-  launch(stream, 1, CheckResults{feed.results});
-  for (const Table& table : tables)
-    launch(stream, table.items, FindOverflow{table, arenas, list, seen, feed.controls, feed.results});
+void check(Stream stream, const std::vector<Segment>& part, const Update& update) {
+  for (const Table& table : tables_of(part))
+    launch(stream, table.items,
+           FindOverflow{table, update.arenas, update.list, update.seen, update.feed.controls, update.feed.results});
+}
+
+void descend(Stream stream, const std::vector<Segment>& all, const Update& update) {
+  const std::vector<Table> tables = tables_of(all);
+  launch(stream, 1, CheckResults{update.feed.results});
   for (const Table& table : tables)
     launch(stream, table.items,
-           Descend{table, arenas, static_cast<bfloat16*>(copy), &table == &tables.back() ? list : 0, seen, feed.controls,
-                   feed.results});
+           Descend{table, update.arenas, static_cast<bfloat16*>(update.copy), &table == &tables.back() ? update.list : 0,
+                   update.seen, update.feed.controls, update.feed.results});
 }
 
 }  // namespace vggnet::cuda

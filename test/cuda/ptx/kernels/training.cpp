@@ -39,8 +39,13 @@ void run_update(ptx::Checker& checker, int segments, bool copied, const Seen& se
   Feed feed;
   feed.controls = run.input("controls", std::vector<Controls>{{.rate = 0.3f, .momentum = 0.9f, .decay = 0.07f}});
   feed.results = run.in_out("results", ptx::Kind::words, Results{.loss = segments == 3 ? NAN : 0.5});
-  update(&run, list, 1, arenas, copied ? run.output("copy", Element::bfloat16, count) : nullptr,
-         run.in_out("seen", ptx::Kind::words, seen), feed);
+  const Update update{.arenas = arenas,
+                      .copy = copied ? run.output("copy", Element::bfloat16, count) : nullptr,
+                      .list = 1,
+                      .seen = run.in_out("seen", ptx::Kind::words, seen),
+                      .feed = feed};
+  check(&run, list, update);
+  descend(&run, list, update);
 }
 
 }  // namespace

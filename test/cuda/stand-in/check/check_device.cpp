@@ -33,14 +33,15 @@ class Transfers {
 
   std::string run() {
     for (int round = 0; round < 100; ++round) {
-      switch (random_() % 8) {
+      switch (random_() % 9) {
         case 0: upload(); break;
         case 1: send(); break;
         case 2: add(); break;
         case 3: replay(); break;
         case 4: fetch(); break;
         case 5: measure(); break;
-        case 6: download(values_.data()); break;
+        case 6: beside(); break;
+        case 7: download(values_.data()); break;
         default: download(static_cast<float*>(fetched_->data())); break;
       }
       if (wrong_) return std::string("wrong: ") + wrong_;
@@ -101,15 +102,34 @@ class Transfers {
     if (device_.milliseconds([&] { add(); }) <= 0) wrong_ = "a time of nothing";
   }
 
-  void add() {
-    cuda::add(device_.stream(), x(), y(), kCount);
+  void add_x() { cuda::add(device_.stream(), x(), y(), kCount); }
+  void model_add() {
     for (int64_t i = 0; i < kCount; ++i) model_y_[i] += model_x_[i];
   }
 
+  void add() {
+    add_x();
+    model_add();
+  }
+
   void replay() {
-    device_.run(recording_, [&] { add(); });
-    if (runs_++ > 1)  // then the calls are not made
-      for (int64_t i = 0; i < kCount; ++i) model_y_[i] += model_x_[i];
+    device_.run(recording_, [&] { add_x(); });
+    model_add();
+  }
+
+  // A run that adds x to y, and x again by way of w and z, which is done beside.
+  void beside() {
+    float *const w = static_cast<float*>(w_->data()), *const z = static_cast<float*>(z_->data());
+    device_.run(branched_, [&] {
+      cuda::add(device_.stream(), x(), w, kCount);
+      device_.fork();
+      add_x();
+      device_.beside([&](Stream side) { cuda::add(side, w, z, kCount); });
+      cuda::add(device_.stream(), z, y(), kCount);
+      for (float* zero : {w, z}) device_.clear(zero, kBytes);
+    });
+    model_add();
+    model_add();
   }
 
   void fetch() {
@@ -129,12 +149,11 @@ class Transfers {
 
   Device& device_;
   std::minstd_rand random_;
-  std::unique_ptr<Memory> x_, y_, fetched_;
+  std::unique_ptr<Memory> x_, y_, w_ = device_.allocate(kBytes), z_ = device_.allocate(kBytes), fetched_;
   std::vector<float> model_x_ = std::vector<float>(kCount), model_y_ = std::vector<float>(kCount);
   std::array<HostBlock, 3> sent_;
   std::vector<float> values_ = std::vector<float>(kCount);
-  std::unique_ptr<Recording> recording_;
-  int runs_ = 0;
+  std::unique_ptr<Recording> recording_, branched_;
   const char* wrong_ = nullptr;
 };
 
