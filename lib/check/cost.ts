@@ -60,7 +60,7 @@ interface StepOptions {
   readonly initialisation: Initialisation | undefined
 }
 
-/** Counts the steps. Random weights need some hundred before they leave chance. @param images number of training images */
+/** Counts the steps. @param images number of training images */
 export function stepsOf({ batch, epochs, initialisation }: StepOptions, images: number): StepReport {
   const perEpoch = Math.ceil(images / batch)
   const inAll = perEpoch * epochs

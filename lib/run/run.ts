@@ -177,9 +177,10 @@ async function recorded(
   )
 }
 
-/** A run.json of an older version has no schedule, unless one was given, and may have a batch of more images than there are. */
+/** A run.json of an older version may lack the schedule and its patience, and have a batch of more images than there are. */
 function olderDefaults({ training }: RunDescription, { training: { count }, validation }: Datasets): TrainOptions {
-  const batch = Math.min(training.batch, count)
-  if (training.schedule !== undefined) return { batch }
-  return { batch, schedule: validation === undefined ? 'constant' : { kind: 'plateau', patience: 3 } }
+  const given = training.schedule ?? (validation === undefined ? 'constant' : 'plateau')
+  const schedule = given === 'plateau' ? { kind: given } : given
+  const isPlateau = typeof schedule === 'object' && schedule.kind === 'plateau'
+  return { batch: Math.min(training.batch, count), schedule: isPlateau ? { patience: 3, ...schedule } : schedule }
 }
