@@ -2,7 +2,7 @@
 import './platform/load/node-check.js'
 
 export type { ClassCount, ClassReport } from './check/classes.js'
-export type { MemoryReport, SpeedReport } from './check/cost.js'
+export type { MemoryReport, SpeedReport, StepReport } from './check/cost.js'
 export type { ContradictoryImages, DuplicateReport, ImageFiles, SharedImage } from './check/duplicates.js'
 export type { Finding, SignalState } from './check/findings.js'
 export type { ChannelFigures, InputReport, UnreadableImage } from './check/images.js'

@@ -41,6 +41,7 @@ export {
   type Skipped,
   type SpeedReport,
   type StepEvent,
+  type StepReport,
   type TrainOptions,
   type TrainReport,
   train,

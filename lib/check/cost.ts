@@ -4,7 +4,9 @@ import { throwIfAborted, VggError } from '../error.js'
 import { describe } from '../network/describe.js'
 import { fittingBatch, networkNeeds, partOf } from '../network/fitting-batch.js'
 import type { Initialisation } from '../network/open.js'
+import { countedText } from '../table.js'
 import { trainChecks } from '../train/options.js'
+import { leastSteps } from '../train/sized-options.js'
 import type { VGG } from '../vgg/vgg.js'
 import type { Finding } from './findings.js'
 
@@ -36,6 +38,39 @@ interface MemoryOptions {
 }
 
 const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`
+
+/** Steps of the training. */
+export interface StepReport {
+  /** Images of a step. */
+  readonly batch: number
+  /** Number of epochs. */
+  readonly epochs: number
+  /** Number of steps of an epoch. */
+  readonly perEpoch: number
+  /** Number of steps in all epochs. */
+  readonly inAll: number
+  /** Problems found. */
+  readonly findings: readonly Finding[]
+}
+
+interface StepOptions {
+  readonly batch: number
+  readonly epochs: number
+  /** Initialisation of the weights; undefined for trained weights. */
+  readonly initialisation: Initialisation | undefined
+}
+
+/** Counts the steps. @param images number of training images */
+export function stepsOf({ batch, epochs, initialisation }: StepOptions, images: number): StepReport {
+  const perEpoch = Math.ceil(images / batch)
+  const inAll = perEpoch * epochs
+  const report = { batch, epochs, perEpoch, inAll }
+  if (initialisation === undefined || inAll >= leastSteps) return { ...report, findings: [] }
+  const needed = `random weights usually learn nothing in fewer than ${leastSteps}`
+  const cure = `use --epochs ${Math.ceil(leastSteps / perEpoch)} or more, or leave out --epochs and --batch`
+  const text = `${countedText(inAll, 'step', 'steps')} in all, ${perEpoch} an epoch: ${needed}; ${cure}`
+  return { ...report, findings: [{ severity: 'warning', text }] }
+}
 
 /** Computes the memory that training needs, and the largest batch that fits. */
 export function memoryFor(

@@ -6,7 +6,7 @@ import type { Callback } from '../options.js'
 import { bytesText, type Column, columnWidths, countedText, countText, rowText, wrapped } from '../table.js'
 import { durationText } from '../train/log.js'
 import type { ClassReport } from './classes.js'
-import type { MemoryReport, SpeedReport } from './cost.js'
+import type { MemoryReport, SpeedReport, StepReport } from './cost.js'
 import type { DuplicateReport, ImageFiles } from './duplicates.js'
 import type { Finding, SignalState } from './findings.js'
 import type { InputReport, UnreadableImage } from './images.js'
@@ -92,6 +92,8 @@ export interface PreflightReport {
   }
   /** Memory of a step, and the largest batch that fits. */
   readonly memory: MemoryReport
+  /** Number of steps. */
+  readonly steps: StepReport
   /** Images that cannot be read. */
   readonly files: FileReport
   /** Number of images in each class. */
@@ -180,6 +182,11 @@ function imageFacts({ images, files, duplicates, classes }: PreflightReport): Fa
   ]
 }
 
+function stepFacts({ steps: { batch, epochs, perEpoch, inAll } }: PreflightReport): Fact[] {
+  const whole = `${countText(inAll)} in ${countedText(epochs, 'epoch', 'epochs')}`
+  return [['steps', `${countText(perEpoch)} an epoch of ${countedText(batch, 'image', 'images')}, ${whole}`]]
+}
+
 function inputFacts({ input }: PreflightReport): Fact[] {
   if (input === undefined) return []
   const list = (values: readonly number[]): string => values.map((value) => figure(value)).join(', ')
@@ -257,7 +264,8 @@ function resultText({ fatal, warnings }: PreflightReport): string {
 export function preflightLines(report: PreflightReport, width = Number.POSITIVE_INFINITY): string[] {
   const lines = (facts: readonly Fact[]): string[] => facts.flatMap((fact) => factLines(fact, width))
   return [
-    ...lines([memoryFact(report), ...imageFacts(report), ...inputFacts(report), ...activationFacts(report)]),
+    ...lines([memoryFact(report), ...stepFacts(report), ...imageFacts(report)]),
+    ...lines([...inputFacts(report), ...activationFacts(report)]),
     ...layerLines(report, width),
     ...lines(speedFacts(report)),
     ...lines(report.fatal.map((text): Fact => ['error', text])),

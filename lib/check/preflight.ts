@@ -17,9 +17,10 @@ import {
 } from '../options.js'
 import { countedText, printable } from '../table.js'
 import { trainChecks } from '../train/options.js'
+import { type SizedOptions, sizedOptions } from '../train/sized-options.js'
 import { VGG } from '../vgg/vgg.js'
 import { classesOf } from './classes.js'
-import { type MemoryReport, memoryFor, speedOf } from './cost.js'
+import { type MemoryReport, memoryFor, speedOf, stepsOf } from './cost.js'
 import { type DuplicateReport, duplicatesIn, fileContents, type ImageFiles, type PartContents } from './duplicates.js'
 import type { Finding } from './findings.js'
 import { inputOf, type Part, type Reading, readThrough, type UnreadableImage, unitScale } from './images.js'
@@ -38,7 +39,7 @@ export const preflightChecks = {
   validation: optional(datasetCheck),
   trainingFiles: optional(files),
   validationFiles: optional(files),
-  batch: withDefault(integer(1, 2 ** 16), trainChecks.batch.fallback),
+  batch: optional(integer(1, 2 ** 16)),
   microBatch: trainChecks.microBatch,
   epochs: trainChecks.epochs,
   learningRate: trainChecks.learningRate,
@@ -50,7 +51,7 @@ export const preflightChecks = {
   onProgress: optional(callback<NonNullable<PreflightOptions['onProgress']>>()),
 }
 
-type Settings = Checked<typeof preflightChecks>
+type Settings = Omit<Checked<typeof preflightChecks>, keyof SizedOptions> & SizedOptions
 
 function checkFit(net: VGG, data: Dataset, files: ImageFiles | undefined, name: string): void {
   const [height, width] = net.imageSize
@@ -78,17 +79,19 @@ function checkFit(net: VGG, data: Dataset, files: ImageFiles | undefined, name: 
  * @throws VggError SHAPE_MISMATCH where network and data do not fit, INVALID_ARGUMENT, ABORTED, DISPOSED
  */
 export async function preflight(net: VGG, options: PreflightOptions): Promise<PreflightReport> {
-  const settings = readOptions(options, 'preflight options', preflightChecks)
+  const given = readOptions(options, 'preflight options', preflightChecks)
   if (!(net instanceof VGG)) throw unexpected('a VGG network', 'net', net)
-  checkFit(net, settings.training, settings.trainingFiles, 'training')
-  const { validation } = settings
-  if (validation) checkFit(net, validation, settings.validationFiles, 'validation')
+  checkFit(net, given.training, given.trainingFiles, 'training')
+  const { validation } = given
+  if (validation) checkFit(net, validation, given.validationFiles, 'validation')
+  const settings = { ...given, ...sizedOptions(given, given.training.count, validation !== undefined) }
+  const steps = stepsOf(settings, settings.training.count)
   const memory = memoryFor(net, settings)
   const images = await readParts(settings)
   const classes = classesOf(settings.training, validation)
   const duplicates = await duplicatesOf(images, settings)
   const found = await examineNetwork(net, settings, memory, images.training)
-  const parts = [memory, images.report, classes, duplicates, found.input, found.activations, found.gradients]
+  const parts = [memory, steps, images.report, classes, duplicates, found.input, found.activations, found.gradients]
   const findings = parts.flatMap((part) => part?.findings ?? [])
   const fatal = findings.filter(({ severity }) => severity === 'fatal')
   // what ends the training comes before that it learns nothing
@@ -98,6 +101,7 @@ export async function preflight(net: VGG, options: PreflightOptions): Promise<Pr
     model: { variant, classes: outputs, imageSize, device, precision },
     images: { training: settings.training.count, validation: validation?.count },
     memory,
+    steps,
     files: images.report,
     classes,
     duplicates,

@@ -1,13 +1,14 @@
 import { VggError } from '../error.js'
 import { Network } from '../network/network.js'
-import { readOptions } from '../options.js'
-import { scheduleCheck, scheduleFor } from '../train/schedule.js'
+import { optional, readOptions } from '../options.js'
+import { checkHeldOut, scheduleCheck } from '../train/schedule.js'
 import { namedLayers } from '../train/settings.js'
 import { configurationFrom, vggLayers } from '../vgg/configuration.js'
 import { variant } from '../vgg/variants.js'
 import { checkImageOptions, datasetsFor, shapeOf } from './datasets.js'
-import { complete, descriptionChecks, type RunDescription } from './description.js'
-import { type RunFile, trainingsOf } from './folder.js'
+import { complete, descriptionChecks, type RunDescription, type RunRequest } from './description.js'
+import { trainingsOf } from './folder.js'
+import type { PlanName } from './plan.js'
 import type { Sources } from './sources.js'
 import { readStartModel } from './start.js'
 
@@ -16,10 +17,13 @@ import { readStartModel } from './start.js'
  * starts from, the names of layers, and the device. Nothing is written.
  * @throws INVALID_ARGUMENT, SHAPE_MISMATCH, FILE_NOT_FOUND, FILE_FORMAT, DEVICE_UNAVAILABLE
  */
-export async function checkOptions(file: RunFile): Promise<void> {
-  const { description } = file
-  readOptions(description, 'the description of a run', descriptionChecks)
-  for (const one of [description, ...trainingsOf('.', file).map((stage) => stage.description)]) complete(one)
+export async function checkOptions(request: RunRequest, plan?: PlanName): Promise<void> {
+  readOptions(request, 'the description of a run', descriptionChecks)
+  // those that follow from the images are right whatever these are
+  const { epochs = 1, batch = 1 } = request.training
+  const description = { ...request, training: { ...request.training, epochs, batch } }
+  const stages = trainingsOf('.', { plan, description })
+  for (const one of [description, ...stages.map((stage) => stage.description)]) complete(one)
   const { from, transplant } = description.start
   if (from !== undefined) namedLayers(vggLayers((await readStartModel(from)).configuration), description)
   if (transplant !== undefined) await readStartModel(transplant)
@@ -57,5 +61,5 @@ export function checkSources(description: RunDescription, sources: Sources): voi
     const message = `Expected at least ${known} for classes (--classes), the classes of the data, but received ${classes}`
     throw new VggError('SHAPE_MISMATCH', message)
   }
-  if (training.schedule !== undefined) scheduleFor(scheduleCheck(training.schedule, 'schedule'), sources.validation)
+  checkHeldOut(optional(scheduleCheck)(training.schedule, 'schedule'), sources.validation)
 }

@@ -6,9 +6,12 @@ import { photoDataset } from '../data/sources/photo-dataset.js'
 import type { PhotoList } from '../data/sources/photo-list.js'
 import type { PhotoOptions } from '../data/sources/photo-options.js'
 import { VggError } from '../error.js'
+import { optional } from '../options.js'
+import { scheduleCheck } from '../train/schedule.js'
+import { checkBatch, chosenText, sizedOptions } from '../train/sized-options.js'
 import { modelTable, type Preprocessing } from '../vgg/configuration.js'
 import type { VGG } from '../vgg/vgg.js'
-import type { RunDescription } from './description.js'
+import type { RunDescription, RunRequest } from './description.js'
 import type { Sources } from './sources.js'
 
 /** The datasets of a run, at the image size of its network. */
@@ -48,6 +51,23 @@ export function datasetsFor(
     training: photosOf(sources.training, options, cache),
     validation: sources.validation && photosOf(sources.validation, options, cache),
   }
+}
+
+/** The description of a run with the options that follow from the number of its images. */
+export interface SizedRun {
+  readonly description: RunDescription
+  /** A sentence on the values that were chosen; undefined if all were given. */
+  readonly chosen: string | undefined
+}
+
+/** Chooses the options that follow from the number of training images. @throws INVALID_ARGUMENT for a batch above it */
+export function sizedRun(request: RunRequest, { training, validation }: Pick<Sources, keyof Datasets>): SizedRun {
+  const images = training.labels.length
+  const given = { ...request.training, schedule: optional(scheduleCheck)(request.training.schedule, 'schedule') }
+  checkBatch(given.batch, images)
+  const sized = sizedOptions(given, images, validation !== undefined)
+  const chosen = chosenText(given, images, validation !== undefined)
+  return { description: { ...request, training: { ...request.training, ...sized } }, chosen }
 }
 
 /** The image size and channels of a new network. */

@@ -18,7 +18,7 @@ import {
   text,
   unexpected,
 } from '../options.js'
-import { checkpointTable, checksIn, type RecordedIn, recordedIn } from '../train/options.js'
+import { checkpointTable, checksIn, type RecordedIn, type RequestedIn, requestedIn } from '../train/options.js'
 import { namedLayers } from '../train/settings.js'
 import { layersOf, type ModelOptions, modelChecks, smallestSideCheck } from '../vgg/configuration.js'
 import { type VariantRow, variant } from '../vgg/variants.js'
@@ -109,6 +109,12 @@ export interface RunDescription extends RecordedIn<'run'> {
     Readonly<Required<Pick<RunOptions, 'device'>>>
 }
 
+/** A run as it is asked for: options of `train` that are left out follow from the images. */
+export interface RunRequest extends Omit<RunDescription, 'training'> {
+  /** Options of `train`. */
+  readonly training: RequestedIn<'training'>
+}
+
 const kindsOfData = {
   folder: { kind: text, path: filePath },
   list: { kind: text, path: filePath, validationPath: optional(filePath) },
@@ -178,7 +184,7 @@ export const descriptionChecks = {
 } as const satisfies Record<keyof Omit<RunDescription, keyof RecordedIn<'run'>>, Check<unknown>> & Checks
 
 /** Checks that the options of a new network agree, whatever the images; defaults stand for what follows from these. */
-function checkModel({ model, rateFactors, freeze }: RunDescription): void {
+function checkModel({ model, rateFactors, freeze }: RunRequest): void {
   const { classes = 2, meanRgb, scale } = model
   const row = variant(model.variant, 'variant')
   const { channels = [meanRgb, scale].find(Array.isArray)?.length ?? 3 } = model
@@ -189,9 +195,9 @@ function checkModel({ model, rateFactors, freeze }: RunDescription): void {
  * A checked description with every default of the recorded options.
  * @throws INVALID_ARGUMENT, SHAPE_MISMATCH where options do not agree
  */
-export function complete(description: RunDescription): RunDescription {
-  const training = { ...description.training, ...recordedIn('training', description.training) }
-  const completed = { ...description, ...recordedIn('run', description), training }
+export function complete<Description extends RunRequest>(description: Description): Description {
+  const training = { ...description.training, ...requestedIn('training', description.training) }
+  const completed = { ...description, ...requestedIn('run', description), training }
   const { model, start } = completed
   if (start.from === undefined && model.variant === undefined) {
     throw unexpected('a variant, or start.from', 'description.model.variant', model.variant)

@@ -8,6 +8,7 @@ import { makeFolder, writeAtomically } from '../files/atomic-file.js'
 import type { RunOptions } from '../network/open.js'
 import { type Checks, integer, isObject, objectOf, optional, readOptions, text } from '../options.js'
 import { otherFormat } from '../platform/package.js'
+import { checksIn } from '../train/options.js'
 import type { VGG } from '../vgg/vgg.js'
 import { complete, descriptionChecks, type RunDescription } from './description.js'
 import { noRun } from './no-run.js'
@@ -53,13 +54,14 @@ function encodeRunFile({ description, ...file }: RunFile): string {
   return `${JSON.stringify({ ...file, description: { ...others, rates } }, null, 2)}\n`
 }
 
-const { rateFactors: rates, ...others } = descriptionChecks
+const { rateFactors: rates, training: _, ...others } = descriptionChecks
+const training = objectOf<Checks>({ ...checksIn('training'), epochs: integer(1), batch: integer(1) })
 
 const fileChecks = {
   format: integer(1, 1),
   vggnet: text,
   plan: optional(planName),
-  description: objectOf<Checks>({ ...others, rates }),
+  description: objectOf<Checks>({ ...others, training, rates }),
 }
 
 /** @throws INVALID_ARGUMENT with the path of the key */
@@ -95,7 +97,7 @@ export async function readRunFile(folder: string): Promise<RunFile> {
 }
 
 /** The trainings of a run: one, or those of its plan. */
-export function trainingsOf(folder: string, { plan, description }: RunFile): PlanStage[] {
+export function trainingsOf(folder: string, { plan, description }: Pick<RunFile, 'plan' | 'description'>): PlanStage[] {
   if (plan === undefined) return [{ name: '.', description }]
   return stagesOf(plan, description, (name) => runFiles(path.join(folder, name)).model)
 }

@@ -41,7 +41,7 @@ export class Records {
   }
 
   end(report: TrainReport): void {
-    this.#log.end(report)
+    this.#log.end({ ...report, message: report.noBetterThanChance })
   }
 
   /** Never throws: an error of the log, as on a full disk, would hide the first one. */

@@ -7,7 +7,8 @@ import { exists } from '../files/not-found.js'
 import type { Callback } from '../options.js'
 import type { EpochEvent, StepEvent, TrainReport } from '../train/events.js'
 import { loadNewestTraining } from '../train/load-training.js'
-import { recordedIn } from '../train/options.js'
+import { requestedIn } from '../train/options.js'
+import type { TrainOptions } from '../train/settings.js'
 import { train } from '../train/trainer.js'
 import type { TrainingState } from '../train/training-state.js'
 import type { VGG } from '../vgg/vgg.js'
@@ -144,7 +145,8 @@ async function recorded(
   const training = async (): Promise<TrainReport> => {
     const report = await train(net, data.training, {
       ...description.training,
-      ...recordedIn('run', description),
+      ...(state === undefined && olderDefaults(description, data)),
+      ...requestedIn('run', description),
       // image files are mirrored by their dataset
       flip: description.flip === true && data.training.readAugmented === undefined,
       ...(data.validation && { validation: data.validation }),
@@ -174,4 +176,12 @@ async function recorded(
     () => training().catch(failed),
     () => records.close(),
   )
+}
+
+/** A run.json of an older version may lack the schedule and its patience, and have a batch of more images than there are. */
+function olderDefaults({ training }: RunDescription, { training: { count }, validation }: Datasets): TrainOptions {
+  const given = training.schedule ?? (validation === undefined ? 'constant' : 'plateau')
+  const schedule = given === 'plateau' ? { kind: given } : given
+  const isPlateau = typeof schedule === 'object' && schedule.kind === 'plateau'
+  return { batch: Math.min(training.batch, count), schedule: isPlateau ? { patience: 3, ...schedule } : schedule }
 }

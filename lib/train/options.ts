@@ -24,13 +24,17 @@ import {
   unexpected,
   withDefault,
 } from '../options.js'
-import { type Schedule, type ScheduleOption, scheduleCheck, scheduleKinds } from './schedule.js'
+import { type ScheduleOption, scheduleCheck, scheduleKinds } from './schedule.js'
+import type { SizedOptions } from './sized-options.js'
 
 /** The options of `train` that decide what it computes; checkpoints and run.json record them. */
 export interface RecordedTrainOptions<LayerName extends string = string> {
-  /** Passes over the training images, at least 1. Default 74. */
+  /** Passes over the training images, at least 1. Default 74, or as many as make 2,000 steps. */
   epochs?: number | undefined
-  /** Images of a step, at least 1. Default 256. */
+  /**
+   * Images of a step, from 1 to the number of training images. Default: an eighth of the training images, rounded down to a
+   * power of two, from 32 to 256.
+   */
   batch?: number | undefined
   /** Whether the images of an epoch that are no whole batch are left out. They differ in each epoch. Default false. */
   dropLast?: boolean | undefined
@@ -158,12 +162,17 @@ const microBatch: Check<number | 'auto'> = (value, name) => (value === 'auto' ? 
  */
 export const trainTable = {
   epochs: {
-    check: withDefault(integer(1), 74),
+    check: optional(integer(1)),
     section: 'training',
     flag: '--epochs <n>',
-    help: 'passes over the training images',
+    help: 'passes over the training images (default: 74, or as many as make 2000 steps)',
   },
-  batch: { check: withDefault(integer(1), 256), section: 'training', flag: '--batch <n>', help: 'images of a step' },
+  batch: {
+    check: optional(integer(1)),
+    section: 'training',
+    flag: '--batch <n>',
+    help: 'images of a step (default: an eighth of the images, rounded down to a power of two, from 32 to 256)',
+  },
   dropLast: {
     check: withDefault(boolean, false),
     section: 'training',
@@ -249,11 +258,15 @@ type NameWithDefault = {
   [K in keyof Table]: Table[K]['check'] extends { readonly fallback: unknown } ? K : never
 }[keyof Table]
 
-/** The options in a section of run.json. Those without a default may be absent. */
-export type RecordedIn<S extends Section> = Readonly<
+/** The options in a section of run.json as they are asked for. Those without a default may be absent. */
+export type RequestedIn<S extends Section> = Readonly<
   Required<Pick<RecordedTrainOptions, NameIn<S> & NameWithDefault>> &
     Pick<RecordedTrainOptions, Exclude<NameIn<S>, NameWithDefault>>
 >
+
+/** The options in a section of run.json, with those whose defaults follow from the number of training images. */
+export type RecordedIn<S extends Section> = RequestedIn<S> &
+  Readonly<Required<Pick<RecordedTrainOptions, NameIn<S> & ('epochs' | 'batch')>>>
 
 const rowsIn = (section: Section) =>
   Object.entries<RecordedRow>(trainTable).filter(([, row]) => row.section === section)
@@ -263,17 +276,16 @@ export const checksIn = <S extends Section>(section: S): { [K in NameIn<S>]: Tab
   checksOf(Object.fromEntries(rowsIn(section))) as never
 
 /** The options of a section of run.json, with defaults for those that are not given. */
-export function recordedIn<S extends Section>(section: S, given: Partial<RecordedTrainOptions>): RecordedIn<S> {
+export function requestedIn<S extends Section>(section: S, given: Partial<RecordedTrainOptions>): RequestedIn<S> {
   const values = rowsIn(section).map(([name, { check }]) => [name, given[name as keyof Table] ?? fallbackOf(check)])
-  return Object.fromEntries(values.filter(([, value]) => value !== undefined)) as RecordedIn<S>
+  return Object.fromEntries(values.filter(([, value]) => value !== undefined)) as RequestedIn<S>
 }
 
 /** The options as checkpoints record them: plain data, with every default. */
-export type RecordedOptions = Readonly<Omit<Checked<typeof trainChecks>, 'microBatch' | 'schedule'>> & {
+export type RecordedOptions = Readonly<Omit<Checked<typeof trainChecks>, 'microBatch' | keyof SizedOptions>> & {
   /** Images computed at once; null: the batch. */
   readonly microBatch: number | null
-  readonly schedule: Schedule
-}
+} & SizedOptions
 
 /** The checks of recorded options. */
 export const trainChecks = checksOf(trainTable)

@@ -10,6 +10,7 @@ import {
   type OptionRow,
   objectOf,
   oneOf,
+  optional,
   positive,
   unexpected,
   withDefault,
@@ -34,7 +35,8 @@ export type Schedule =
 
 /**
  * A schedule as an option: a kind, or an object with a kind and parameters. `at` of `milestones` is required: rising numbers
- * of epochs. Other defaults: patience 3, drops 3, divisor 10, every 20, factor 0.1, warmup 0.5.
+ * of epochs. Other defaults: patience 3, or as many epochs as make 200 steps; drops 3, divisor 10, every 20, factor
+ * 0.1, warmup 0.5.
  */
 export type ScheduleOption =
   | Exclude<Schedule['kind'], 'milestones'>
@@ -51,12 +53,17 @@ const rising: Check<readonly number[]> = (value, name) => {
   throw unexpected('numbers of epochs in rising order, such as [30, 60] (--at 30,60),', name, value)
 }
 
+/** A schedule whose parameters are checked. Its patience, if not given, follows from the number of images. */
+export type CheckedSchedule =
+  | Exclude<Schedule, { kind: 'plateau' }>
+  | { kind: 'plateau'; patience: number | undefined; drops: number; divisor: number }
+
 /** The table of the schedules' parameters: checks, defaults and flags. */
 export const scheduleTable = {
   patience: {
-    check: withDefault(integer(1), 3),
+    check: optional(integer(1)),
     flag: '--patience <epochs>',
-    help: 'plateau: epochs without improvement before the rate drops',
+    help: 'plateau: epochs without improvement before the rate drops (default: 3, or as many as make 200 steps)',
   },
   drops: { check: withDefault(integer(0), 3), flag: '--drops <n>', help: 'plateau: number of drops of the rate' },
   divisor: {
@@ -96,21 +103,17 @@ export const scheduleKinds = ['plateau', 'constant', 'step', 'milestones', 'cosi
 const kind = oneOf(...scheduleKinds)
 
 /** Reads a schedule: a kind, or an object with a kind and its parameters. */
-export const scheduleCheck: Check<Schedule> = (value, name) => {
+export const scheduleCheck: Check<CheckedSchedule> = (value, name) => {
   if (typeof value === 'string') return scheduleCheck({ kind: value }, name)
   if (!isObject(value)) throw unexpected('a kind of schedule or an object with one', name, value)
   const { kind: given, ...rest } = value
   const known = kind(given, `${name}.kind`)
-  return { kind: known, ...objectOf<Checks>(kinds[known])(rest, `${name} (${known})`) } as Schedule
+  return { kind: known, ...objectOf<Checks>(kinds[known])(rest, `${name} (${known})`) } as CheckedSchedule
 }
 
-/**
- * The schedule of a training. Default: `plateau` with validation data, `constant` without.
- * @throws INVALID_ARGUMENT for `plateau` without validation data
- */
-export function scheduleFor(asked: Schedule | undefined, validation: object | undefined): Schedule {
-  const schedule = asked ?? scheduleCheck(validation === undefined ? 'constant' : 'plateau', 'schedule')
-  if (schedule.kind !== 'plateau' || validation !== undefined) return schedule
+/** @throws INVALID_ARGUMENT for the schedule `plateau` without validation data */
+export function checkHeldOut(schedule: CheckedSchedule | undefined, validation: object | undefined): void {
+  if (schedule?.kind !== 'plateau' || validation !== undefined) return
   const message = "Expected validation data for the schedule 'plateau', which follows their accuracy, but received none"
   throw new VggError('INVALID_ARGUMENT', message)
 }

@@ -30,10 +30,14 @@ import {
   type RecordedTrainOptions,
   trainChecks,
 } from './options.js'
-import { scheduleFor } from './schedule.js'
+import { checkHeldOut } from './schedule.js'
+import { checkBatch, sizedOptions } from './sized-options.js'
 import { stateCheck, type TrainingState } from './training-state.js'
 
-/** Options of `train`. Defaults are those of the paper, section 3.1; for a resumed training, the recorded options. */
+/**
+ * Options of `train`. Defaults are those of the paper, section 3.1, except that batch, epochs and patience depend on the
+ * number of training images below 17,000; for a resumed training, the recorded options.
+ */
 export interface TrainOptions<LayerName extends string = string> extends RecordedTrainOptions<LayerName> {
   /** Images held out. Their accuracy is reported after each epoch and steers the schedule `plateau`. Default: none. */
   validation?: Dataset | undefined
@@ -113,19 +117,22 @@ function merged(options: TrainOptions): TrainOptions {
 export function settingsFrom(net: Network, data: Dataset, options: TrainOptions): Settings {
   const read = readOptions(merged(options), 'train options', checks)
   const { validation, checkpoint, onNotFinite } = read
-  const schedule = scheduleFor(read.schedule, validation)
+  checkHeldOut(read.schedule, validation)
   if (typeof onNotFinite === 'object' && checkpoint === undefined) {
     const message = "Expected the option checkpoint for onNotFinite 'back', which goes back to one, but received none"
     throw new VggError('INVALID_ARGUMENT', message)
   }
   checkFit(net, datasetCheck(data, 'data'), 'data')
-  checkLoading(data, read)
   if (validation !== undefined) checkFit(net, validation, 'validation')
+  // a resumed training of an older version may have such a batch
+  if (read.resume === undefined) checkBatch(read.batch, data.count)
+  const sized = sizedOptions(read, data.count, validation !== undefined)
+  checkLoading(data, { ...read, ...sized })
   const names = Object.keys(trainChecks) as (keyof typeof trainChecks)[]
   const values = Object.fromEntries(names.map((name) => [name, read[name]])) as Checked<typeof trainChecks>
   const layers = namedLayers(net.layers, read, net.frozen)
-  const microBatch = microBatchOf(net, data, read.batch, read.microBatch)
-  return { ...read, recorded: { ...values, ...layers, microBatch, schedule } }
+  const microBatch = microBatchOf(net, data, sized.batch, read.microBatch)
+  return { ...read, recorded: { ...values, ...layers, ...sized, microBatch } }
 }
 
 function microBatchOf(net: Network, data: Dataset, batch: number, asked: number | 'auto' | undefined): number | null {

@@ -3,6 +3,7 @@ import { Loader } from '../data/loader.js'
 import { messageOf, VggError } from '../error.js'
 import { evaluate } from '../evaluate/evaluate.js'
 import type { Network } from '../network/network.js'
+import { chanceText } from './chance.js'
 import type { EpochEvent, TrainReport } from './events.js'
 import { checkSame, type Fingerprint, fingerprintOf } from './fingerprint.js'
 import { goBackTo } from './load-training.js'
@@ -115,9 +116,13 @@ class Training {
     } catch (error) {
       throw await this.#rescued(error)
     }
+    const { history } = progress
+    const { step: steps } = progress.state
+    const { count: images, classNames } = this.#loader.data
     return {
-      history: progress.history,
-      steps: progress.state.step,
+      history,
+      steps,
+      noBetterThanChance: chanceText(history, { steps, images, classes: classNames.length }),
       imagesPerSecond: this.#images / this.#stepSeconds,
       ended: progress.state.schedule.ended ? 'schedule' : 'epochs',
       checkpoint: this.#saver?.last,

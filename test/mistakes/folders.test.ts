@@ -13,7 +13,7 @@ import type { VGG } from '../../lib/vgg/vgg.js'
 import { newFolder, writeFiles } from '../setup/folder.js'
 import { runDescription } from '../setup/run-description.js'
 import { smallNet, stripes } from '../setup/stripes.js'
-import { programMistakes } from './mistake.js'
+import { commandMistakes, programMistakes } from './mistake.js'
 
 let net: VGG
 beforeAll(async () => {
@@ -149,6 +149,27 @@ programMistakes('folders of runs', [
     code: 'INVALID_ARGUMENT',
     problem: ['photos/cache lies in their folder'],
     cure: ['--cache', 'photos/.cache'],
+  },
+])
+
+commandMistakes('folders of runs', [
+  {
+    name: '--out in a folder of images, which stays as it is',
+    words: ['train', 'docs', '--out', 'docs/api'],
+    code: 'INVALID_ARGUMENT',
+    problem: ['docs/api lies in the folder of the images'],
+    cure: ['choose another one: --out runs/docs'],
+    status: 2,
+  },
+])
+
+programMistakes('parts of the data', [
+  {
+    name: 'a batch of more images than there are',
+    make: () => train(net, stripes(16, 1), { batch: 256 }),
+    code: 'INVALID_ARGUMENT',
+    problem: ['at most the 16 training images for batch (--batch)', '256'],
+    cure: ['leave it out, which makes it 16', 'write 16 for one step in an epoch'],
   },
 ])
 

@@ -40,8 +40,7 @@ function list(classNames: readonly string[]): PhotoList {
 }
 
 /** Checks a run with these changes, as before its data are found. */
-const checked = (changes: Partial<RunDescription>) =>
-  checkOptions({ format: 1, vggnet: '0.1.0', description: run(changes) })
+const checked = (changes: Partial<RunDescription>) => checkOptions(run(changes))
 
 const run = (changes: Partial<RunDescription>): RunDescription =>
   runDescription({

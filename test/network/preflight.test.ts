@@ -154,6 +154,19 @@ describe('the report', () => {
     expect(plain(bad).join('\n')).toMatch(/fc8 .*dead/)
   })
 
+  it('counts the steps, by default as train does, and warns where random weights can learn nothing', async () => {
+    const few = await checked({ initialisation: 'he' }, { epochs: 2 })
+    expect(few.steps).toMatchObject({ batch: 32, epochs: 2, perEpoch: 2, inAll: 4 })
+    expect(few.warnings).toEqual([
+      expect.stringMatching(/^4 steps in all, .* fewer than 200; use --epochs 100 or more/),
+    ])
+    expect(preflightLines(few).map(stripVTControlCharacters).at(-1)).toBe('ready, with 1 warning')
+    const chosen = await checked({ initialisation: 'he' }, { batch: undefined, epochs: undefined })
+    expect(chosen.steps).toEqual({ batch: 32, epochs: 1000, perEpoch: 2, inAll: 2000, findings: [] })
+    // trained weights
+    expect((await checked({}, { epochs: 2 })).steps.findings).toEqual([])
+  })
+
   it('reports progress', async () => {
     const seen: string[] = []
     await checked(

@@ -49,7 +49,7 @@ test('milestones multiply the rate by a factor after each', () => {
 })
 
 test('cosine without a warm-up starts at the full rate', () => {
-  const schedule = scheduleCheck({ kind: 'cosine', warmup: 0 }, 'schedule')
+  const schedule = scheduleCheck({ kind: 'cosine', warmup: 0 }, 'schedule') as Schedule
   const at = (epoch: number): number => rateAt(schedule, scheduleStart(), 1, epoch, 4)
   expect([at(0), at(2), at(4)]).toEqual([1, expect.closeTo(0.5), expect.closeTo(0)])
 })
@@ -67,7 +67,12 @@ test('cosine rises linearly, then falls to 0', () => {
 
 describe('as an option', () => {
   test('a kind alone has the defaults', () => {
-    expect(scheduleCheck('plateau', 'schedule')).toEqual({ kind: 'plateau', patience: 3, drops: 3, divisor: 10 })
+    expect(scheduleCheck('plateau', 'schedule')).toEqual({
+      kind: 'plateau',
+      patience: undefined,
+      drops: 3,
+      divisor: 10,
+    })
     expect(scheduleCheck({ kind: 'step', every: 5 }, 'schedule')).toEqual({ kind: 'step', every: 5, divisor: 10 })
     const milestones = { kind: 'milestones', at: [30, 60] }
     expect(scheduleCheck(milestones, 'schedule')).toEqual({ ...milestones, factor: 0.1 })

@@ -1,13 +1,10 @@
 import type { Command } from 'commander'
 import { preflightChecks } from '../../check/preflight.js'
-import { preflightLines } from '../../check/preflight-report.js'
-import { packageVersion } from '../../platform/package.js'
 import { checkOptions } from '../../run/checks.js'
-import { columnsOf } from '../../table.js'
 import { addConfigFlag } from '../flags/config.js'
 import { checked, number, typedPath } from '../flags/flags.js'
 import { addDescriptionFlags, type DescriptionFlags, descriptionOf } from '../flags/train-flags.js'
-import { preflightRun, prepareRun, refuseFatal } from '../terminal/preflight.js'
+import { checkLines, preflightRun, prepareRun, refuseFatal } from '../terminal/preflight.js'
 
 const examples = `
 Checks memory, images, activations and gradients before a training, with the
@@ -38,13 +35,12 @@ export function addCheck(program: Command): void {
     .addHelpText('after', examples)
     .action(async (data: string | undefined, flags: Flags) => {
       const described = descriptionOf(data, flags)
-      await checkOptions({ format: 1, vggnet: packageVersion(), description: described })
+      await checkOptions(described)
       // a check writes nothing, so it decodes the images themselves
       const { cache: _, ...photographs } = described.photographs
-      const report = await preflightRun(await prepareRun({ ...described, photographs }), flags.limit)
-      console.log(
-        flags.json ? JSON.stringify(report, null, 2) : preflightLines(report, columnsOf(process.stdout)).join('\n'),
-      )
+      const prepared = await prepareRun({ ...described, photographs })
+      const report = await preflightRun(prepared, flags.limit)
+      console.log(flags.json ? JSON.stringify(report, null, 2) : checkLines(prepared, report).join('\n'))
       refuseFatal(report, '')
     })
 }

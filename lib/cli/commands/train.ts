@@ -1,18 +1,16 @@
 import type { Command } from 'commander'
-import { preflightLines } from '../../check/preflight-report.js'
 import { VggError } from '../../error.js'
 import { commandText, packageVersion, shellText } from '../../platform/package.js'
 import { checkOptions } from '../../run/checks.js'
 import { type RunFile, readRunFile, runFiles, trainingsOf } from '../../run/folder.js'
 import { checkNew, freeFolder } from '../../run/new-folder.js'
 import { createRun, runAll } from '../../run/run.js'
-import { columnsOf } from '../../table.js'
 import { callTable } from '../../train/settings.js'
 import { addConfigFlag } from '../flags/config.js'
 import { file as absolute } from '../flags/flags.js'
 import { addTrainFlags, descriptionOf, type TrainFlags } from '../flags/train-flags.js'
 import { stoppable } from '../terminal/exit.js'
-import { type PreparedRun, preflightRun, prepareRun, refuseFatal } from '../terminal/preflight.js'
+import { checkLines, type PreparedRun, preflightRun, prepareRun, refuseFatal } from '../terminal/preflight.js'
 import { runOutput } from '../terminal/train-output.js'
 
 /** `vggnet train`: trains a network and writes the folder of the run. */
@@ -71,12 +69,13 @@ async function newRun(data: string | undefined, flags: TrainFlags): Promise<Run>
   const asked = descriptionOf(data, flags)
   await checkNew(folder, asked)
   checkPlan(flags)
-  const about = { format: 1, vggnet: packageVersion(), plan: flags.plan } as const
-  await checkOptions({ ...about, description: asked })
-  const { description, sources } = await prepareRun(asked)
-  const file: RunFile = { ...about, description }
+  await checkOptions(asked, flags.plan)
+  const { description, sources, chosen } = await prepareRun(asked)
+  const file: RunFile = { format: 1, vggnet: packageVersion(), plan: flags.plan, description }
   const [first] = trainingsOf(folder, file)
-  if (flags.check && first) await checkBefore({ description: first.description, sources }, flags.json === true)
+  const quiet = flags.json === true
+  if (flags.check && first) await checkBefore({ description: first.description, sources, chosen }, quiet)
+  else if (chosen !== undefined && !quiet) console.log(chosen)
   return { folder, file: await createRun(folder, file, sources), sources }
 }
 
@@ -101,6 +100,6 @@ const imagesOpened = 200
 
 async function checkBefore(prepared: PreparedRun, quiet: boolean): Promise<void> {
   const report = await preflightRun(prepared, imagesOpened)
-  if (!quiet) console.log(`${preflightLines(report, columnsOf(process.stdout)).join('\n')}\n`)
+  if (!quiet) console.log(`${checkLines(prepared, report).join('\n')}\n`)
   refuseFatal(report, ' (--no-check trains anyway)')
 }

@@ -1,8 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Device } from '../../network/open.js'
-import { descriptionChecks, type RunDescription } from '../../run/description.js'
+import { descriptionChecks, type RunDescription, type RunRequest } from '../../run/description.js'
 import type { PlanName } from '../../run/plan.js'
-import { checkpointTable, type RecordedIn, recordedIn, trainTable } from '../../train/options.js'
+import { checkpointTable, type RecordedIn, requestedIn, trainTable } from '../../train/options.js'
 import { type Schedule, type ScheduleOption, scheduleTable } from '../../train/schedule.js'
 import { callTable } from '../../train/settings.js'
 import { modelTable, smallestSideCheck } from '../../vgg/configuration.js'
@@ -150,8 +150,8 @@ export function addTrainFlags(command: Command): Command {
   return addDescriptionFlags(addRunFlags(command)).addHelpText('after', examples)
 }
 
-/** The description of a run from the arguments of `vggnet train` and `vggnet check`. @throws INVALID_ARGUMENT */
-export function descriptionOf(data: string | undefined, flags: DescriptionFlags): RunDescription {
+/** What is asked of a run by the arguments of `vggnet train` and `vggnet check`. @throws INVALID_ARGUMENT */
+export function descriptionOf(data: string | undefined, flags: DescriptionFlags): RunRequest {
   const { keep, everyMinutes } = checkpointTable
   const { microBatch = 'auto' } = flags
   const options = { ...flags, microBatch, schedule: scheduleOf(flags) }
@@ -168,8 +168,8 @@ export function descriptionOf(data: string | undefined, flags: DescriptionFlags)
     },
     model: modelOf(flags),
     start: given({ from: flags.from, transplant: flags.transplant }),
-    ...recordedIn('run', options),
-    training: recordedIn('training', options),
+    ...requestedIn('run', options),
+    training: requestedIn('training', options),
     checkpoints: {
       keep: flags.keep ?? keep.check.fallback,
       minutes: flags.minutes ?? everyMinutes.check.fallback,

@@ -1,24 +1,24 @@
 import { preflight } from '../../check/preflight.js'
-import type { PreflightReport } from '../../check/preflight-report.js'
+import { type PreflightReport, preflightLines } from '../../check/preflight-report.js'
 import { VggError } from '../../error.js'
 import { checkSources } from '../../run/checks.js'
-import { datasetsFor } from '../../run/datasets.js'
-import type { RunDescription } from '../../run/description.js'
+import { datasetsFor, type SizedRun, sizedRun } from '../../run/datasets.js'
+import type { RunRequest } from '../../run/description.js'
 import { findSources, type Sources } from '../../run/sources.js'
 import { fitted, openNetwork, withStartModel } from '../../run/start.js'
-import { printable } from '../../table.js'
+import { columnsOf, printable, wrapped } from '../../table.js'
 import { waitingOn } from './progress.js'
 
 /** A run's description, complete with the values computed from its images, and the images. */
-export interface PreparedRun {
-  readonly description: RunDescription
+export interface PreparedRun extends SizedRun {
   readonly sources: Sources
 }
 
 /** Finds the images, and completes the description by their mean and colours, or by the model that the run starts from. */
-export async function prepareRun(described: RunDescription): Promise<PreparedRun> {
-  const sources = await findSources(described)
-  const asked = await withStartModel(described, sources)
+export async function prepareRun(request: RunRequest): Promise<PreparedRun> {
+  const sources = await findSources(request)
+  const { description, chosen } = sizedRun(request, sources)
+  const asked = await withStartModel(description, sources)
   checkSources(asked, sources)
   const waiting = waitingOn(process.stderr)
   try {
@@ -27,7 +27,7 @@ export async function prepareRun(described: RunDescription): Promise<PreparedRun
     const lenient = { ...asked, photographs: { ...asked.photographs, onUnreadable: 'skip' as const } }
     const { model, photographs } = await fitted(lenient, sources, { onProgress })
     const { onUnreadable } = asked.photographs
-    return { sources, description: { ...asked, model, photographs: { ...photographs, onUnreadable } } }
+    return { sources, chosen, description: { ...asked, model, photographs: { ...photographs, onUnreadable } } }
   } finally {
     waiting.end()
   }
@@ -94,4 +94,10 @@ function strict(report: PreflightReport): PreflightReport {
 export function refuseFatal({ fatal: [first], code }: PreflightReport, otherwise: string): void {
   if (first === undefined) return
   throw code === undefined ? new VggError('INVALID_ARGUMENT', `${first}${otherwise}`) : new VggError(code, first)
+}
+
+/** Lines of a report for the standard output, after what was chosen for the run. */
+export function checkLines({ chosen }: PreparedRun, report: PreflightReport): string[] {
+  const width = columnsOf(process.stdout)
+  return [...(chosen === undefined ? [] : wrapped(chosen, width)), ...preflightLines(report, width)]
 }

@@ -61,6 +61,7 @@ function textOutput(folder: string): RunOutput {
     end(report, model) {
       progress.end()
       printText(report === undefined ? 'The run was already finished.' : reportLine(report))
+      if (report?.noBetterThanChance !== undefined) printText(pc.yellow(report.noBetterThanChance))
       printText(
         `saved to ${path.relative('.', model) || model}; \`${commandText(['report', folder])}\` writes a report`,
       )
