@@ -9,7 +9,8 @@ export const runNames = { model: 'model.safetensors', checkpoints: 'checkpoints'
 /** Emits a process warning about a file, which the command line prints on stderr. */
 export const warn = (message: string): void => process.emitWarning(message, 'VggFileWarning')
 
-const exists = (file: string): Promise<boolean> =>
+/** Whether there is a file or folder. */
+export const exists = (file: string): Promise<boolean> =>
   access(file).then(
     () => true,
     () => false,

@@ -1,4 +1,5 @@
 import path from 'node:path'
+import { exists } from '../checkpoint/model-folder.js'
 import { messageOf, VggError } from '../error.js'
 import { packageVersion } from '../platform/package.js'
 import { RunLog } from '../report/run-log.js'
@@ -9,7 +10,7 @@ import { modelTable } from '../vgg/configuration.js'
 import type { VGG } from '../vgg/vgg.js'
 import type { Datasets } from './datasets.js'
 import type { DataDescription, RunDescription } from './description.js'
-import { exists, runFiles } from './folder.js'
+import { runFiles } from './folder.js'
 
 /** The records of a run: log.jsonl and the events for TensorBoard. */
 export class Records {

@@ -1,10 +1,11 @@
 import path from 'node:path'
 import type { Command } from 'commander'
+import { exists } from '../../checkpoint/model-folder.js'
 import { withClasses } from '../../data/derived.js'
 import { VggError } from '../../error.js'
 import { collectReport, writeReport } from '../../report/report.js'
 import { datasetsFor } from '../../run/datasets.js'
-import { exists, loadBest, readRunFile, runFiles, trainingsOf } from '../../run/folder.js'
+import { loadBest, readRunFile, runFiles, trainingsOf } from '../../run/folder.js'
 import { findSources } from '../../run/sources.js'
 import { addDeviceFlags, type DeviceFlags, deviceOptions, given, typedPath } from '../flags/flags.js'
 
