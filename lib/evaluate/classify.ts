@@ -99,11 +99,11 @@ function encodedImage(source: unknown, name: string): string | Uint8Array {
   throw unexpected('the path of an image, the bytes of one, or a Tensor', name, source)
 }
 
-/** @throws SHAPE_MISMATCH for images of another size, whose scores would be a map */
-function checkedSize({ imageSize }: VGG, images: Tensor): Tensor {
+/** @throws SHAPE_MISMATCH for images of another size, whose scores would be a map; `forward` checks the other axes */
+function checkedSize({ imageSize, channels }: VGG, images: Tensor): Tensor {
   const { shape, dtype } = images
-  const size = dtype === 'uint8' ? shape.slice(1, 3) : shape.slice(2)
-  if (shape.length !== 4 || size.join() === imageSize.join()) return images
+  const [ofImages, ...size] = dtype === 'uint8' ? [shape[3], shape[1], shape[2]] : shape.slice(1)
+  if (shape.length !== 4 || ofImages !== channels || size.join() === imageSize.join()) return images
   const message = `Expected images of ${imageSize.join('x')} for the network but received shape ${shapeText(shape)}: readImage rescales files, and forward computes class maps of larger images`
   throw new VggError('SHAPE_MISMATCH', message)
 }

@@ -1,7 +1,7 @@
 import { realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { exists } from '../checkpoint/model-folder.js'
 import { VggError } from '../error.js'
+import { exists } from '../files/not-found.js'
 import { commandText, shellText } from '../platform/package.js'
 import type { RunDescription } from './description.js'
 import { runFiles } from './folder.js'

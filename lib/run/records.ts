@@ -1,6 +1,6 @@
 import path from 'node:path'
-import { exists } from '../checkpoint/model-folder.js'
 import { messageOf, VggError } from '../error.js'
+import { exists } from '../files/not-found.js'
 import { packageVersion } from '../platform/package.js'
 import { RunLog } from '../report/run-log.js'
 import { TensorBoardLog } from '../report/tensorboard.js'
