@@ -41,7 +41,10 @@ export class TerminalCommand extends Command {
 
   #refuseValue(word: string): void {
     const [, name = '', value] = /^(--[^=]+)=(.*)$/s.exec(word) ?? []
-    const flag = this.options.find(({ long }) => long === name || long === name.replace(/^--/, '--no-'))
+    const [own, negated] = [name, name.replace(/^--/, '--no-')].map((long) =>
+      this.options.find((one) => one.long === long),
+    )
+    const flag = /^(no|off|false|0)$/i.test(value ?? '') ? (negated ?? own) : (own ?? negated)
     if (flag === undefined || flag.required || flag.optional) return
     this.error(
       `error: option '${flag.long}' takes no value but received '${value}': give ${flag.long} alone, or leave it out`,
