@@ -18,15 +18,15 @@ commandMistakes('flags', [
     status: 2,
     code: 'INVALID_ARGUMENT',
     problem: ["option '--no-flip' takes no value", "'yes'"],
-    cure: ['give --no-flip alone, or leave it out'],
+    cure: ['give --flip or --no-flip alone, or leave it out'],
   },
   {
     name: 'a value for the positive name of such a flag, --flip=no',
     words: ['check', 'photos', '--flip=no'],
     status: 2,
     code: 'INVALID_ARGUMENT',
-    problem: ["option '--no-flip' takes no value", "'no'"],
-    cure: ['give --no-flip alone'],
+    problem: ["option '--flip' takes no value", "'no'"],
+    cure: ['give --flip or --no-flip alone'],
   },
   {
     name: 'a word where a number is expected',
