@@ -75,7 +75,7 @@ export const scheduleTable = {
   at: {
     check: rising,
     flag: '--at <epochs>',
-    help: 'milestones: numbers of epochs after which the rate changes: 30,60',
+    help: 'milestones: numbers of epochs after which the rate changes: 30,60 (default: none)',
   },
   factor: {
     check: withDefault(positive, 0.1),

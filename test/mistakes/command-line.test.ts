@@ -18,7 +18,7 @@ commandMistakes('flags', [
     status: 2,
     code: 'INVALID_ARGUMENT',
     problem: ["option '--no-flip' takes no value", "'yes'"],
-    cure: ['give --no-flip alone, or leave it out'],
+    cure: ['give --flip or --no-flip alone, or leave it out'],
   },
   {
     name: 'a value for the positive name of such a flag, --flip=no',
@@ -26,7 +26,7 @@ commandMistakes('flags', [
     status: 2,
     code: 'INVALID_ARGUMENT',
     problem: ["option '--flip' takes no value", "'no'"],
-    cure: ['give --flip alone, or leave it out'],
+    cure: ['give --flip or --no-flip alone'],
   },
   {
     name: 'a word where a number is expected',

@@ -41,14 +41,12 @@ export class TerminalCommand extends Command {
 
   #refuseValue(word: string): void {
     const [, name = '', value] = /^(--[^=]+)=(.*)$/s.exec(word) ?? []
-    const [own, negated] = [name, name.replace(/^--/, '--no-')].map((long) =>
-      this.options.find((one) => one.long === long),
-    )
-    const flag = /^(no|off|false|0)$/i.test(value ?? '') ? (negated ?? own) : (own ?? negated)
+    const positive = name.replace(/^--no-/, '--')
+    const flags = this.options.filter(({ long }) => long === positive || long === positive.replace(/^--/, '--no-'))
+    const [flag] = flags
     if (flag === undefined || flag.required || flag.optional) return
-    this.error(
-      `error: option '${flag.long}' takes no value but received '${value}': give ${flag.long} alone, or leave it out`,
-    )
+    const forms = flags.map(({ long }) => long).join(' or ')
+    this.error(`error: option '${name}' takes no value but received '${value}': give ${forms} alone, or leave it out`)
   }
 }
 
