@@ -100,7 +100,11 @@ export function likelyMeant(misspelt: string, names: readonly string[]): string 
   const wanted = misspelt.slice(0, longestShown).toLowerCase()
   const [best] = names
     .map((name) => ({ name, changes: distance(wanted, name.toLowerCase()) }))
-    .filter(({ name, changes }) => changes <= Math.max(1, Math.floor(Math.min(name.length, wanted.length) / 3)))
+    .filter(({ name, changes }) => {
+      const length = Math.min(name.length, wanted.length)
+      // of a single letter nothing would be left
+      return changes < length && changes <= Math.max(1, Math.floor(length / 3))
+    })
     .sort((a, b) => a.changes - b.changes)
   return best?.name ?? names.find((name) => isFormOf(name, misspelt))
 }

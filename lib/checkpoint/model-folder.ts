@@ -1,6 +1,7 @@
-import { access, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import { VggError } from '../error.js'
+import { exists } from '../files/not-found.js'
 import { bestName, checkpointsIn, firstUsable } from './checkpoint-folder.js'
 
 /** Names in the folder of a run: the final model, and the folder of checkpoints. */
@@ -8,12 +9,6 @@ export const runNames = { model: 'model.safetensors', checkpoints: 'checkpoints'
 
 /** Emits a process warning about a file, which the command line prints on stderr. */
 export const warn = (message: string): void => process.emitWarning(message, 'VggFileWarning')
-
-const exists = (file: string): Promise<boolean> =>
-  access(file).then(
-    () => true,
-    () => false,
-  )
 
 /**
  * The models in the folder of a run or of checkpoints: first the best on the validation data, then the final one, then the

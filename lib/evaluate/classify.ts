@@ -61,6 +61,9 @@ type Answer = ClassProbability[] | VggError
 /** Encoded images computed at a time: enough to keep a processor busy, and few enough for little memory. */
 const batch = 16
 
+/** Images decoded at once: libuv's threads, unless UV_THREADPOOL_SIZE asks for more. It bounds the memory. */
+const lanes = 4
+
 /** Classifies images as {@link classify} does, and continues after an image that fails. */
 export async function classifyEach(
   net: VGG,
@@ -96,11 +99,11 @@ function encodedImage(source: unknown, name: string): string | Uint8Array {
   throw unexpected('the path of an image, the bytes of one, or a Tensor', name, source)
 }
 
-/** @throws SHAPE_MISMATCH for images of another size, whose scores would be a map */
-function checkedSize({ imageSize }: VGG, images: Tensor): Tensor {
+/** @throws SHAPE_MISMATCH for images of another size, whose scores would be a map; `forward` checks the other axes */
+function checkedSize({ imageSize, channels }: VGG, images: Tensor): Tensor {
   const { shape, dtype } = images
-  const size = dtype === 'uint8' ? shape.slice(1, 3) : shape.slice(2)
-  if (shape.length !== 4 || size.join() === imageSize.join()) return images
+  const [ofImages, ...size] = dtype === 'uint8' ? [shape[3], shape[1], shape[2]] : shape.slice(1)
+  if (shape.length !== 4 || ofImages !== channels || size.join() === imageSize.join()) return images
   const message = `Expected images of ${imageSize.join('x')} for the network but received shape ${shapeText(shape)}: readImage rescales files, and forward computes class maps of larger images`
   throw new VggError('SHAPE_MISMATCH', message)
 }
@@ -120,17 +123,16 @@ async function answersOfEncoded(
   const size = sizeOf(net)
   const side = net.preprocessing?.smallestSide
   const options = { ...decoding, ...(side !== undefined && { smallestSide: evaluationSide(side) }) }
-  const read = await Promise.all(
-    encoded.map(({ source, name }) => readNamed(source, name, size, options).catch(errorOfImage)),
-  )
+  const read: (Uint8Array | VggError)[] = []
+  const left = encoded.entries()
+  const lane = async (): Promise<void> => {
+    for (const [position, { source, name }] of left)
+      read[position] = await readNamed(source, name, size, options).catch(errorOfImage)
+  }
+  await Promise.all(Array.from({ length: lanes }, lane))
   const pixels = read.filter((one) => one instanceof Uint8Array)
   const names = encoded.filter((_, position) => read[position] instanceof Uint8Array).map(({ name }) => name)
-  const images = Tensor.from(new Uint8Array(Buffer.concat(pixels)), [
-    pixels.length,
-    size.height,
-    size.width,
-    size.channels,
-  ])
+  const images = Tensor.from(Buffer.concat(pixels), [pixels.length, size.height, size.width, size.channels])
   const answers = pixels.length === 0 ? [] : await answersOf(net, images, top, (row) => names[row] ?? '')
   return read.map((one) => (one instanceof VggError ? one : (answers.shift() ?? [])))
 }

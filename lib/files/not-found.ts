@@ -1,6 +1,14 @@
+import { access } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import path from 'node:path'
 import { VggError } from '../error.js'
+
+/** Whether a file or folder exists and can be reached. */
+export const exists = (file: string): Promise<boolean> =>
+  access(file).then(
+    () => true,
+    () => false,
+  )
 
 /** The path with the home folder for `~`; undefined if it has no such component. */
 export function withHome(file: string): string | undefined {

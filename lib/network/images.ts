@@ -49,10 +49,10 @@ function augmentOf(augment: unknown, images: number, channels: number): Pick<Nat
   return { ...(flip && { flip }), ...(shift && { shift }) }
 }
 
-/** The order of the axes of images, with the index of their channels. */
-const orders = { uint8: { channelAxis: 3, arrays: 'Uint8Array' }, float32: { channelAxis: 1, arrays: 'Float32Array' } }
+/** The index of the channels among the axes of images. */
+const channelAxis = { uint8: 3, float32: 1 } as const
 
-type ImageDtype = keyof typeof orders
+type ImageDtype = keyof typeof channelAxis
 
 /** The shape [n, ...] that images without a batch or channel axis probably have; others stay as they are. */
 function withAllAxes(shape: readonly number[], dtype: ImageDtype, channels: number): readonly number[] {
@@ -62,22 +62,49 @@ function withAllAxes(shape: readonly number[], dtype: ImageDtype, channels: numb
   return (dtype === 'uint8' ? [n, height, width, 1] : [n, 1, height, width]) as number[]
 }
 
+/** Values of an image that are looked at, which takes microseconds. */
+const mostSampled = 4096
+
+/** The least and the largest of a sample of the values; NaN if one of them is. */
+function rangeOf(values: Float32Array | Uint8Array): [least: number, most: number] {
+  const step = Math.ceil(values.length / mostSampled)
+  let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+  for (let index = 0; index < values.length; index += step) {
+    least = Math.min(least, values[index] ?? 0)
+    most = Math.max(most, values[index] ?? 0)
+  }
+  return [least, most]
+}
+
+/** What to type for images in the order of the other element type, with all axes. */
+function orderCure(shape: readonly number[], data: Float32Array | Uint8Array, channels: number): string {
+  const [least, most] = rangeOf(data)
+  const [n, a, b, c] = shape
+  if (data instanceof Uint8Array) {
+    const converted = `Tensor.from(Float32Array.from(await x.data()), ${shapeText(shape)})`
+    return `; channels first is the order of float32 images: use ${converted}`
+  }
+  // with one channel, both orders are the same
+  if (channels === 1) return `; channels come first: use Tensor.from(await x.data(), [${n}, 1, ${a}, ${b}])`
+  // a Uint8Array would not hold them
+  if (!(least >= 0 && most <= 255)) return `; move the channels first: [${n}, ${c}, ${a}, ${b}]`
+  const scale = most <= 1 ? ', (value) => 255 * value' : ''
+  const converted = `Tensor.from(Uint8Array.from(await x.data()${scale}), ${shapeText(shape)})`
+  return `; channels last is the order of uint8 images: use ${converted}`
+}
+
 /** What to type for images whose shape is refused; empty if it is not recognised. */
-function shapeCure(shape: readonly number[], dtype: ImageDtype, channels: number): string {
+function shapeCure(shape: readonly number[], data: Float32Array | Uint8Array, channels: number): string {
+  const dtype = data instanceof Uint8Array ? 'uint8' : 'float32'
   const whole = withAllAxes(shape, dtype, channels)
   const other = dtype === 'uint8' ? 'float32' : 'uint8'
-  const fitting = ([dtype, other] as const).find(
-    (one) => whole.length === 4 && whole[orders[one].channelAxis] === channels,
-  )
+  const fitting = ([dtype, other] as const).find((one) => whole.length === 4 && whole[channelAxis[one]] === channels)
   if (fitting === dtype) {
     const axis = whole[0] === 1 && shape.length === 3 ? 'the batch axis is missing' : 'an axis is missing'
     return `; ${axis}: use Tensor.from(await x.data(), ${shapeText(whole)})`
   }
-  if (fitting === other) {
-    const converted = `Tensor.from(${orders[other].arrays}.from(await x.data()), ${shapeText(whole)})`
-    return `; channels ${other === 'uint8' ? 'last' : 'first'} is the order of ${other} images: use ${converted}`
-  }
-  const received = whole.length === 4 ? whole[orders[dtype].channelAxis] : undefined
+  if (fitting === other) return orderCure(whole, data, channels)
+  const received = whole.length === 4 ? whole[channelAxis[dtype]] : undefined
   if (received === 4 && channels === 3) return '; leave out the fourth channel, which is transparency'
   if (received !== 1 && received !== 3) return ''
   return `; create the network with channels: ${received}, or convert the images to ${channels} channels`
@@ -86,7 +113,8 @@ function shapeCure(shape: readonly number[], dtype: ImageDtype, channels: number
 function notTensor(images: unknown, name: string, channels: number): VggError {
   const isFloat = images instanceof Float32Array
   if (!isFloat && !(images instanceof Uint8Array)) {
-    const cure = typeof images === 'string' ? 'readImage(path, ...) reads the pixels of a file' : undefined
+    const cure =
+      typeof images === 'string' ? 'classify(net, path) takes a file, and readImage returns its pixels' : undefined
     return unexpected('a Tensor', name, images, cure)
   }
   const shape = isFloat ? `[n, ${channels}, height, width]` : `[n, height, width, ${channels}]`
@@ -95,9 +123,6 @@ function notTensor(images: unknown, name: string, channels: number): VggError {
 
 /** Calls of a network whose first image is looked at, so that blank images do not hide the scale of the others. */
 const mostLooks = 4
-
-/** Values of an image that are looked at, which takes microseconds. */
-const mostSampled = 4096
 
 /** The images that a network is given, checked for the native side. */
 export class ImageInput {
@@ -123,10 +148,10 @@ export class ImageInput {
     const { shape } = images
     if (data instanceof Int32Array) throw otherDtype('a float32 or uint8 tensor', 'images', images, 'uint8')
     const dtype = data instanceof Uint8Array ? 'uint8' : 'float32'
-    if (shape.length !== 4 || shape[orders[dtype].channelAxis] !== channels) {
+    if (shape.length !== 4 || shape[channelAxis[dtype]] !== channels) {
       const order = dtype === 'uint8' ? `[n, height, width, ${channels}]` : `[n, ${channels}, height, width]`
       const message = `Expected a ${dtype} tensor of shape ${order} for images but received shape ${shapeText(shape)}`
-      throw new VggError('SHAPE_MISMATCH', `${message}${shapeCure(shape, dtype, channels)}`)
+      throw new VggError('SHAPE_MISMATCH', `${message}${shapeCure(shape, data, channels)}`)
     }
     if (elementCount(shape) === 0) {
       const message = `Expected at least one image of at least one pixel for images but received shape ${shapeText(shape)}`
@@ -139,14 +164,8 @@ export class ImageInput {
   /** Warns once of an image whose values, by a sample, are all from 0 to 1. */
   #look(image: Float32Array | Uint8Array): void {
     this.#looks -= 1
-    const step = Math.ceil(image.length / mostSampled)
-    let most = 0
-    for (let index = 0; index < image.length; index += step) {
-      const value = image[index] ?? 0
-      if (!(value >= 0 && value <= 1)) return
-      most = Math.max(most, value)
-    }
-    if (most === 0) return
+    const [least, most] = rangeOf(image)
+    if (!(least >= 0 && most > 0 && most <= 1)) return
     this.#looks = 0
     process.emitWarning(
       'All pixels of the first image are from 0 to 1, but the mean and scale of this network are for 0 to 255: multiply the pixels by 255, or create the network with meanRgb and scale for 0 to 1',

@@ -75,7 +75,7 @@ export function keptIn(text: string, here: TunedMachine): { tuning: CpuTuning } 
   const { format, machine, tuning } = kept
   if (format !== tuningFormat)
     return {
-      reason: `its format is ${JSON.stringify(format) ?? 'none'}, and vggnet ${packageVersion()} reads 1; \`vggnet tune\` measures again`,
+      reason: `its format is ${JSON.stringify(format) ?? 'none'}, and vggnet ${packageVersion()} reads 1; \`npx vggnet tune\` measures again`,
     }
   if (!isObject(machine) || !isObject(tuning)) return { reason: 'it is damaged: it lacks machine or tuning' }
   for (const name of ['processor', 'threads', 'isa', 'buildId'] as const) {

@@ -1,4 +1,4 @@
-import { access, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { load } from '../checkpoint/checkpoint.js'
 import { bestName } from '../checkpoint/checkpoint-folder.js'
@@ -33,13 +33,6 @@ export interface RunFile {
   readonly plan?: PlanName | undefined
   /** Description of the run; with `start.from` completed by the values of that model. */
   readonly description: RunDescription
-}
-
-export async function exists(file: string): Promise<boolean> {
-  return access(file).then(
-    () => true,
-    () => false,
-  )
 }
 
 /**

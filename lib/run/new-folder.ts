@@ -1,9 +1,10 @@
 import { realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { VggError } from '../error.js'
+import { exists } from '../files/not-found.js'
 import { commandText, shellText } from '../platform/package.js'
 import type { RunDescription } from './description.js'
-import { exists, runFiles } from './folder.js'
+import { runFiles } from './folder.js'
 
 const refusal = (message: string): VggError => new VggError('INVALID_ARGUMENT', message)
 

@@ -1,13 +1,9 @@
 import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { VggError } from '../error.js'
-import { notFound } from '../files/not-found.js'
+import { exists, notFound } from '../files/not-found.js'
 
-const holdsRun = (folder: string): Promise<boolean> =>
-  stat(path.join(folder, 'run.json')).then(
-    () => true,
-    () => false,
-  )
+const holdsRun = (folder: string): Promise<boolean> => exists(path.join(folder, 'run.json'))
 
 /** The folder of the run that a file or folder is part of: the run of a checkpoint, of a model, of run.json. */
 async function runAbove(given: string): Promise<string | undefined> {

@@ -1,5 +1,6 @@
 import path from 'node:path'
 import { messageOf, VggError } from '../error.js'
+import { exists } from '../files/not-found.js'
 import { packageVersion } from '../platform/package.js'
 import { RunLog } from '../report/run-log.js'
 import { TensorBoardLog } from '../report/tensorboard.js'
@@ -9,7 +10,7 @@ import { modelTable } from '../vgg/configuration.js'
 import type { VGG } from '../vgg/vgg.js'
 import type { Datasets } from './datasets.js'
 import type { DataDescription, RunDescription } from './description.js'
-import { exists, runFiles } from './folder.js'
+import { runFiles } from './folder.js'
 
 /** The records of a run: log.jsonl and the events for TensorBoard. */
 export class Records {

@@ -2,10 +2,11 @@ import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import { modelsIn } from '../checkpoint/model-folder.js'
 import { messageOf, VggError } from '../error.js'
+import { exists } from '../files/not-found.js'
 import { digestOf } from '../train/fingerprint.js'
 import { recordedDigest } from '../train/load-training.js'
 import type { DataDescription, RunDescription } from './description.js'
-import { exists, type RunFile, readRunFile, runFiles, trainingsOf } from './folder.js'
+import { type RunFile, readRunFile, runFiles, trainingsOf } from './folder.js'
 import { findSources, isList, type Sources } from './sources.js'
 
 /** Part of the images, as in `vggnet evaluate --part`. */

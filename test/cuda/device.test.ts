@@ -4,6 +4,8 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { root, start } from '../setup/command.js'
+import { newFolder } from '../setup/folder.js'
+import { linesIn } from './choice.js'
 import { buildStandIn } from './stand-in/build.mjs'
 
 let standIn: Record<string, string> = {}
@@ -46,6 +48,12 @@ describe('transfers on streams with delays', { timeout: 300_000 }, () => {
   }
 })
 
+test("the host cannot touch the card's memory", async (context) => {
+  const found = await steps('trespass', {}).catch((error) => error.signal)
+  if (found[0] === 'no keys') context.skip("no protection keys: the stand-in card's memory is open to the host")
+  expect(found).toBe('SIGSEGV')
+})
+
 describe('errors of the runtime', { timeout: 300_000 }, () => {
   test('a recording that is broken off leaves nothing behind', async () => {
     expect(await steps('aborted', {})).toEqual(['INTERNAL', 'right', 'right'])
@@ -64,6 +72,14 @@ describe('errors of the runtime', { timeout: 300_000 }, () => {
       expect(await steps('product', inTimedRun)).toEqual(lost)
     })
   }
+
+  test('each algorithm of a product is on record, with the bytes that it works in', async () => {
+    const log = path.join(newFolder(), 'plans.jsonl')
+    expect(await steps('product', { VGGNET_CUDA_LOG: log })).toEqual(['right', 'right'])
+    const lines = linesIn(log)
+    expect(lines.length).toBeGreaterThan(1)
+    for (const line of lines) expect(line).toMatchObject({ kind: 'product', workspace: 65_536 })
+  })
 
   test('another error of cuDNN or cuBLASLt loses nothing', async () => {
     const convolution = { VGGNET_STAND_IN_FAIL: at('cudnnBackendExecute', invalidValue, [1]) }

@@ -32,6 +32,40 @@ programMistakes(
   })),
 )
 
+programMistakes('memory', [
+  {
+    name: 'a billion classes',
+    make: () => VGG.create({ ...options, headWidth: 4096, classes: 1e9 }),
+    code: 'OUT_OF_MEMORY',
+    problem: ['14.90 TiB', 'fc8.weight [1000000000, 4096]', 'are available'],
+    cure: ['fewer classes'],
+  },
+  {
+    name: 'images of a million pixels a side',
+    make: () => VGG.create({ ...options, imageSize: 1e6 }),
+    code: 'OUT_OF_MEMORY',
+    problem: ['7.28 TiB', 'fc6.weight', 'bytes are available'],
+    cure: ['smaller images'],
+  },
+  {
+    name: 'a tensor that no memory holds',
+    make: () => Tensor.zeros([1e9, 3, 224, 224]),
+    code: 'OUT_OF_MEMORY',
+    problem: ['shape [1000000000, 3, 224, 224]', '602112000000000 bytes', 'are available'],
+    cure: ['fewer images at a time'],
+  },
+  {
+    name: 'a batch beyond the memory limit',
+    make: async () => {
+      const limited = await VGG.create({ ...options, memoryLimit: 6e6 })
+      return limited.step(grey(300), new Uint8Array(300), rate).finally(() => limited.dispose())
+    },
+    code: 'OUT_OF_MEMORY',
+    problem: ['a batch of 300 images of 32x32', 'bytes', 'there is room for 6000000'],
+    cure: ['the largest batch that fits is', 'microBatch'],
+  },
+])
+
 const tensorOfDetached = () => {
   const data = new Float32Array(3072)
   const tensor = Tensor.from(data, [1, 3, 32, 32])

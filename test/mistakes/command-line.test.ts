@@ -25,8 +25,8 @@ commandMistakes('flags', [
     words: ['check', 'photos', '--flip=no'],
     status: 2,
     code: 'INVALID_ARGUMENT',
-    problem: ["option '--no-flip' takes no value", "'no'"],
-    cure: ['give --no-flip alone'],
+    problem: ["option '--flip' takes no value", "'no'"],
+    cure: ['give --flip alone, or leave it out'],
   },
   {
     name: 'a word where a number is expected',
@@ -70,6 +70,7 @@ describe('a mistake has one code and one exit code, by each command, with and wi
     ['a missing model', [...stripes, '--from', at('none')], 'FILE_NOT_FOUND', 1],
     ['a file that is not a model', [...stripes, '--from', at('text')], 'FILE_FORMAT', 1],
     ['a batch out of range', [...stripes, ...small, '--batch', '70000'], 'INVALID_ARGUMENT', 2],
+    ['a list of another kind', [at('text'), ...quick], 'INVALID_ARGUMENT', 2],
     ['a variant that does not exist', [...stripes, '--variant', 'F'], 'INVALID_ARGUMENT', 2],
     ['a layer that does not exist', [...stripes, ...quick, '--freeze', 'conv9'], 'INVALID_ARGUMENT', 2],
     ['fewer classes than the data', [...stripes, ...quick, '--classes', '2'], 'SHAPE_MISMATCH', 1],

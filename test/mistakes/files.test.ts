@@ -221,6 +221,14 @@ programMistakes('a file as the data of a run', [
 
 commandMistakes('paths on the command line', [
   {
+    name: 'a path with a space',
+    words: ['check', 'My', 'Photos'],
+    code: 'INVALID_ARGUMENT',
+    status: 2,
+    problem: ["too many arguments for 'check'"],
+    cure: ['Put a path with spaces in quotes', 'give the folder that holds them'],
+  },
+  {
     name: 'the empty value of a variable',
     words: ['check', ''],
     code: 'INVALID_ARGUMENT',

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { arrayDataset, Tensor, train, VGG } from '../../lib/index.js'
+import { arrayDataset, classify, Tensor, train, VGG } from '../../lib/index.js'
 import { programMistakes } from './mistake.js'
 import { floats, grey, options, rate, untyped } from './small-net.js'
 
@@ -54,40 +54,6 @@ programMistakes('networks', [
   })),
 ])
 
-programMistakes('memory', [
-  {
-    name: 'a billion classes',
-    make: () => VGG.create({ ...options, headWidth: 4096, classes: 1e9 }),
-    code: 'OUT_OF_MEMORY',
-    problem: ['14.90 TiB', 'fc8.weight [1000000000, 4096]', 'are available'],
-    cure: ['fewer classes'],
-  },
-  {
-    name: 'images of a million pixels a side',
-    make: () => VGG.create({ ...options, imageSize: 1e6 }),
-    code: 'OUT_OF_MEMORY',
-    problem: ['7.28 TiB', 'fc6.weight', 'bytes are available'],
-    cure: ['smaller images'],
-  },
-  {
-    name: 'a tensor that no memory holds',
-    make: () => Tensor.zeros([1e9, 3, 224, 224]),
-    code: 'OUT_OF_MEMORY',
-    problem: ['shape [1000000000, 3, 224, 224]', '602112000000000 bytes', 'are available'],
-    cure: ['fewer images at a time'],
-  },
-  {
-    name: 'a batch beyond the memory limit',
-    make: async () => {
-      const limited = await VGG.create({ ...options, memoryLimit: 6e6 })
-      return limited.step(grey(300), new Uint8Array(300), rate).finally(() => limited.dispose())
-    },
-    code: 'OUT_OF_MEMORY',
-    problem: ['a batch of 300 images of 32x32', 'bytes', 'there is room for 6000000'],
-    cure: ['the largest batch that fits is', 'microBatch'],
-  },
-])
-
 programMistakes('shapes', [
   {
     name: 'float32 images with channels last',
@@ -95,6 +61,27 @@ programMistakes('shapes', [
     code: 'SHAPE_MISMATCH',
     problem: ['[n, 3, height, width] for images', 'received shape [2, 32, 32, 3]', 'channels last'],
     cure: ['Tensor.from(Uint8Array.from(await x.data()), [2, 32, 32, 3])'],
+  },
+  {
+    name: 'float32 images with channels last to classify',
+    make: () => classify(net, floats(1, 32, 32, 3)),
+    code: 'SHAPE_MISMATCH',
+    problem: ['received shape [1, 32, 32, 3]', 'channels last'],
+    cure: ['Tensor.from(Uint8Array.from(await x.data()), [1, 32, 32, 3])'],
+  },
+  {
+    name: 'float32 images from 0 to 1 with channels last',
+    make: () => net.forward(Tensor.from(new Float32Array(3072).fill(0.5), [1, 32, 32, 3])),
+    code: 'SHAPE_MISMATCH',
+    problem: ['received shape [1, 32, 32, 3]', 'channels last'],
+    cure: ['Tensor.from(Uint8Array.from(await x.data(), (value) => 255 * value), [1, 32, 32, 3])'],
+  },
+  {
+    name: 'float32 images around 0 with channels last',
+    make: () => net.forward(Tensor.randn([1, 32, 32, 3], { seed: 1 })),
+    code: 'SHAPE_MISMATCH',
+    problem: ['received shape [1, 32, 32, 3]'],
+    cure: ['move the channels first: [1, 3, 32, 32]'],
   },
   {
     name: 'uint8 images with channels first',
@@ -137,6 +124,13 @@ programMistakes('shapes', [
     code: 'INVALID_ARGUMENT',
     problem: ['a Tensor for images', 'Uint8Array(3072)'],
     cure: ['Tensor.from(x, [n, height, width, 3])'],
+  },
+  {
+    name: 'the path of an image',
+    make: () => net.forward(untyped('cat.jpg')),
+    code: 'INVALID_ARGUMENT',
+    problem: ['a Tensor for images', "'cat.jpg' (string)"],
+    cure: ['classify(net, path)'],
   },
   {
     name: 'a tensor of another element type',
@@ -226,6 +220,24 @@ programMistakes('values', [
     cure: ['Tensor.from(Int32Array.from(await x.data()), [2])'],
   },
 ])
+
+const AsyncFunction = (async () => undefined).constructor as new (
+  ...parts: string[]
+) => (...given: unknown[]) => unknown
+
+test.each([
+  ['float32 with channels last', floats(2, 32, 32, 3)],
+  ['float32 from 0 to 1 with channels last', Tensor.from(new Float32Array(3072).fill(0.5), [1, 32, 32, 3])],
+  ['uint8 with channels first', Tensor.zeros([2, 3, 32, 32], { dtype: 'uint8' })],
+  ['float32 without batch axis', floats(3, 32, 32)],
+  ['uint8 without batch axis', Tensor.zeros([32, 32, 3], { dtype: 'uint8' })],
+  ['int32', Tensor.zeros([1, 32, 32, 3], { dtype: 'int32' })],
+])('what the error of images in %s says works when it is typed', async (_, images) => {
+  const { message } = await net.forward(images).catch((error) => error)
+  const [, typed = 'nothing'] = /use (Tensor\.from\(.*\))$/.exec(message) ?? []
+  const converted = await new AsyncFunction('Tensor', 'x', `return ${typed}`)(Tensor, images)
+  expect((await net.forward(converted as Tensor)).shape.at(-1)).toBe(2)
+})
 
 test('pixels from 0 to 1 are reported once for each network, by forward, step and train', async () => {
   const warnings: NodeJS.ErrnoException[] = []

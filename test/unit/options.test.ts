@@ -70,6 +70,8 @@ describe('options', () => {
     }
     expect(likelyMeant('nesterov', names)).toBeUndefined()
     expect(likelyMeant('l', names)).toBeUndefined()
+    expect(likelyMeant('F', ['A', 'B'])).toBeUndefined()
+    expect(likelyMeant('b', ['A', 'B'])).toBe('B')
   })
 
   it.each([

@@ -1,10 +1,11 @@
+import { stripVTControlCharacters } from 'node:util'
 import type { Command } from 'commander'
 import pc from 'picocolors'
 import { load } from '../../checkpoint/checkpoint.js'
 import { VggError } from '../../error.js'
 import { type ClassProbability, classifyEach } from '../../evaluate/classify.js'
 import { integer } from '../../options.js'
-import { printable } from '../../table.js'
+import { columnsOf, printable } from '../../table.js'
 import { deviceLine, percent } from '../../train/log.js'
 import { addDecodingFlags, type DecodingFlags, decodingOf } from '../flags/data-flags.js'
 import {
@@ -17,6 +18,7 @@ import {
   typedPath,
 } from '../flags/flags.js'
 import { failureText } from '../terminal/exit.js'
+import { printText } from '../terminal/sections.js'
 
 const examples = `
 Each image is rescaled to the scale of the training (the paper's S, the middle
@@ -52,7 +54,7 @@ export function addClassify(program: Command): void {
 
 async function runClassify(model: string, files: string[], flags: Flags): Promise<void> {
   const net = await load(model, { ...deviceOptions(flags), ...given({ threads: flags.threads }) })
-  if (process.stderr.isTTY && !flags.json) console.error(pc.dim(deviceLine(net)))
+  if (process.stderr.isTTY && !flags.json) printText(pc.dim(deviceLine(net)), process.stderr)
   try {
     const top = integer(1, net.classes)(flags.top, '--top')
     const answers = await classifyEach(net, files, { top, ...decodingOf(flags) })
@@ -84,16 +86,17 @@ const longest = { file: 100, class: 40 } as const
 function textLines(results: readonly Result[]): string[] {
   const names = results.map(({ file }) => printable(file, longest.file))
   const width = names.reduce((most, name) => Math.max(most, name.length), 0)
-  return results.flatMap(({ answer }, index) =>
-    answer instanceof VggError ? [] : [`${names[index]?.padEnd(width)}  ${answersText(answer)}`],
-  )
+  return results.flatMap(({ answer }, index) => {
+    if (answer instanceof VggError) return []
+    const texts = answerTexts(answer)
+    const line = [names[index]?.padEnd(width), ...texts].join('  ')
+    const fits = stripVTControlCharacters(line).length <= columnsOf(process.stdout)
+    return fits ? [line] : [names[index] ?? '', ...texts.map((text) => `  ${text}`)]
+  })
 }
 
-function answersText(answers: readonly ClassProbability[]): string {
-  return answers
-    .map(({ class: name, probability }, rank) => {
-      const text = printable(name, longest.class)
-      return `${rank === 0 ? pc.bold(text) : text} ${percent(probability)}`
-    })
-    .join('  ')
-}
+const answerTexts = (answers: readonly ClassProbability[]): string[] =>
+  answers.map(({ class: name, probability }, rank) => {
+    const text = printable(name, longest.class)
+    return `${rank === 0 ? pc.bold(text) : text} ${percent(probability)}`
+  })

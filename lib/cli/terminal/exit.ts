@@ -1,6 +1,7 @@
 import { CommanderError } from 'commander'
 import pc from 'picocolors'
 import { messageOf, VggError } from '../../error.js'
+import { printable } from '../../table.js'
 
 /** Exit codes by what stopped a command: 128 + the number of the signal, as in shells. SIGPIPE stands for a closed output. */
 const stopCodes = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 } as const
@@ -41,8 +42,12 @@ export function failureText(error: unknown): string | undefined {
 
 function sentenceOf(error: unknown): string {
   const message = messageOf(error)
+  if (!(error instanceof CommanderError)) return message
   // commander puts its suggestion on a new line
-  return error instanceof CommanderError ? message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ') : message
+  const line = printable(message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' '))
+  // a shell expands a pattern, and divides a name at its spaces
+  const cure = 'Put a path with spaces in quotes; instead of several files or folders, give the folder that holds them.'
+  return error.code === 'commander.excessArguments' ? `${line} ${cure}` : line
 }
 
 const signals = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const

@@ -6,8 +6,8 @@ import { bytesText, columnsOf, wrapped } from '../../table.js'
 
 /** Prints a sentence, broken between words at the width of a terminal. */
 export function printText(text: string, stream: NodeJS.WriteStream = process.stdout): void {
-  const lines = wrapped(text, columnsOf(stream)).map((line) => `${line}\n`)
-  stream.write(lines.join(''))
+  const print = stream === process.stderr ? console.error : console.log
+  for (const line of wrapped(text, columnsOf(stream))) print(line)
 }
 
 const titleWidth = 11

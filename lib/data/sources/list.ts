@@ -1,6 +1,7 @@
-import { access, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { VggError } from '../../error.js'
+import { exists } from '../../files/not-found.js'
 import { filePath, likelyMeant, readOptions, shorten } from '../../options.js'
 import { contentText } from '../images/formats.js'
 import { fileError } from './file-error.js'
@@ -128,16 +129,10 @@ function entriesOf(rows: readonly Row[], file: string): Entry[] {
 async function checkOrigin([first]: readonly Entry[], file: string): Promise<void> {
   if (first === undefined || path.isAbsolute(first.source)) return
   const position = path.join(path.dirname(file), first.source)
-  if ((await isThere(position)) || !(await isThere(first.source))) return
+  if ((await exists(position)) || !(await exists(first.source))) return
   const message = `Expected a path from the folder of the list, but there is no ${position}, while ${first.source} is there from the present folder: move the list to ${process.cwd()}`
   throw at(file, first.line, message)
 }
-
-const isThere = (file: string): Promise<boolean> =>
-  access(file).then(
-    () => true,
-    () => false,
-  )
 
 const isNumber = (label: string): boolean => /^\d+$/.test(label)
 

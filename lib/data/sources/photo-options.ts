@@ -22,9 +22,14 @@ export interface PhotoNetwork {
   readonly imageSize: readonly [height: number, width: number]
   /** Number of channels of the images. */
   readonly channels: number
-  /** S and the random colour shift of its training; undefined if unknown. */
+  /** Preprocessing of its training; undefined if unknown. */
   readonly preprocessing?:
-    | { readonly smallestSide?: SmallestSide | undefined; readonly colour?: ColourShift | undefined }
+    | {
+        /** The S of its training. */
+        readonly smallestSide?: SmallestSide | undefined
+        /** The random colour shift of its training. */
+        readonly colour?: ColourShift | undefined
+      }
     | undefined
 }
 
@@ -86,7 +91,7 @@ export const photoChecks = {
   channels: optional(channelsCheck),
   randomCrop: unchecked,
   flip: withDefault(boolean, true),
-  colour: ((value, name) => (value ? colourShiftCheck(value, name) : value)) as Check<ColourShift | false | undefined>,
+  colour: optional<ColourShift | false>((value, name) => (value === false ? value : colourShiftCheck(value, name))),
   onUnreadable: withDefault(oneOf('throw', 'skip'), 'throw'),
   ...decodingChecks,
   workers: withDefault(integer(1, 1024), Math.min(poolThreads(), availableParallelism())),

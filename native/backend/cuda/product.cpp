@@ -146,7 +146,7 @@ class CublasPlan final : public ProductPlan {
         d_(create_layout(p.result, p.rows, p.columns)) {}
 
   // Best first, as cuBLASLt guesses; empty where it refuses.
-  std::vector<cublasLtMatmulAlgo_t> proposals(const Product& product) const {
+  std::vector<cublasLtMatmulHeuristicResult_t> proposals(const Product& product) const {
     cublasLtMatmulPreference_t created = nullptr;
     VGGNET_CUBLAS_CHECK(cublasLtMatmulPreferenceCreate(&created));
     const Preference preference(created);
@@ -162,10 +162,9 @@ class CublasPlan final : public ProductPlan {
                                        preference.get(), kMostProposals, found.data(), &count);
     if (status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_INVALID_VALUE) return {};
     VGGNET_CUBLAS_CHECK(status);
-    std::vector<cublasLtMatmulAlgo_t> algorithms;
-    for (int i = 0; i < count; ++i)
-      if (found[i].state == CUBLAS_STATUS_SUCCESS) algorithms.push_back(found[i].algo);
-    return algorithms;
+    std::vector<cublasLtMatmulHeuristicResult_t> usable(found.begin(), found.begin() + count);
+    std::erase_if(usable, [](const auto& one) { return one.state != CUBLAS_STATUS_SUCCESS; });
+    return usable;
   }
 
   void use(const cublasLtMatmulAlgo_t& algorithm) {
@@ -226,14 +225,15 @@ class CublasPlans final : public ProductPlans {
     std::optional<cublasLtMatmulAlgo_t> fastest;
     PlanLine choice;
     std::string refused;
-    const std::vector<cublasLtMatmulAlgo_t> proposals = plan->proposals(product);
+    const std::vector<cublasLtMatmulHeuristicResult_t> proposals = plan->proposals(product);
     int64_t searched = 0;
     // In deterministic mode the first one: by time, another one might be chosen in the next process.
     const bool measures = !product.deterministic && limits_.plans > 1;
-    for (const cublasLtMatmulAlgo_t& algorithm : proposals) {
-      plan->use(algorithm);
+    for (const cublasLtMatmulHeuristicResult_t& proposal : proposals) {
+      plan->use(proposal.algo);
       ++searched;
       PlanLine line{"product", product.text(), plan->name()};
+      line.workspace = static_cast<int64_t>(proposal.workspaceSize);
       line.operations = 2.0 * product.rows * product.columns * product.inner;
       line.refused = fault_of(*plan, product, operands, workspace, sample, line.error);
       if (line.refused.empty() && measures) line.ms = time(*plan, operands, workspace);
@@ -243,7 +243,7 @@ class CublasPlans final : public ProductPlans {
         continue;
       }
       if (!fastest || *line.ms < *choice.ms) {
-        fastest = algorithm;
+        fastest = proposal.algo;
         choice = line;
       }
       if (!measures) break;

@@ -1,6 +1,8 @@
 // The product's device, uploads and error paths over the stand-in's runtime; delays and failures come from the environment.
-//   check_device transfers|aborted|lost|convolution|product
+//   check_device transfers|trespass|aborted|lost|convolution|product
 // Says what each step came to: "right", "wrong", or the code of the error.
+#include <sys/mman.h>
+
 #include <functional>
 #include <iostream>
 #include <random>
@@ -157,6 +159,14 @@ class Transfers {
   const char* wrong_ = nullptr;
 };
 
+std::string trespass(Device& device) {
+  const auto memory = device.allocate(4096);
+  device.synchronize();
+  if (pkey_alloc(0, 0) < 0) return "no keys";  // the processor's, by which the stand-in keeps the host out
+  *static_cast<volatile char*>(memory->data()) = 1;
+  return "wrong: written";
+}
+
 void aborted(Device& device) {
   const auto memory = device.allocate(4096);
   std::unique_ptr<Recording> recording;
@@ -232,6 +242,7 @@ int main(int count, char** arguments) {
   const std::string scenario = count == 2 ? arguments[1] : "";
   const auto device = open_device(0);
   if (scenario == "transfers") say([&] { return Transfers(*device).run(); });
+  if (scenario == "trespass") say([&] { return trespass(*device); });
   if (scenario == "aborted") aborted(*device);
   if (scenario == "lost") lost(*device);
   if (scenario == "convolution") convolution(*device);

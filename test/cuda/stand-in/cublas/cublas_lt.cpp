@@ -23,6 +23,7 @@ using namespace vggnet::cuda;
 enum class Kind : uint64_t { refused, fails, wrong, slow, fast, makes_not_a_number_zero };
 constexpr std::array kKinds = {Kind::refused, Kind::fails, Kind::wrong, Kind::slow, Kind::fast, Kind::makes_not_a_number_zero};
 constexpr double kFlopsOfMillisecond = 5e11;
+constexpr size_t kWorkspaceBytes = 1 << 16;
 
 struct Layout {
   cudaDataType type;
@@ -192,6 +193,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
     if (*count == most || (kind == Kind::makes_not_a_number_zero && !product.relu)) continue;
     cublasLtMatmulHeuristicResult_t& result = results[(*count)++];
     result.algo.data[0] = static_cast<uint64_t>(kind);
+    result.workspaceSize = kWorkspaceBytes;
     result.state = kind == Kind::refused ? CUBLAS_STATUS_NOT_SUPPORTED : CUBLAS_STATUS_SUCCESS;
   }
   return CUBLAS_STATUS_SUCCESS;
@@ -224,7 +226,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t description
   }
   const double cost = 2.0 * product.m * product.n * product.k / kFlopsOfMillisecond * (kind == Kind::fast ? 1 : 2) + 0.002;
   stand_in::Work work{[=] {
-                        std::memset(workspace, 0xff, std::min<size_t>(workspace_bytes, 1 << 16));
+                        std::memset(workspace, 0xff, std::min<size_t>(workspace_bytes, kWorkspaceBytes));
                         product.compute(kind, a, b, bias, d);
                       },
                       cost};
