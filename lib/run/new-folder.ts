@@ -1,10 +1,10 @@
-import { realpath, stat } from 'node:fs/promises'
+import { readdir, realpath, rm, rmdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { VggError } from '../error.js'
 import { exists } from '../files/not-found.js'
 import { commandText, shellText } from '../platform/package.js'
 import type { RunDescription } from './description.js'
-import { runFiles } from './folder.js'
+import { type RunFile, runFiles, trainingsOf } from './folder.js'
 
 const refusal = (message: string): VggError => new VggError('INVALID_ARGUMENT', message)
 
@@ -77,6 +77,18 @@ async function checkCache(cache: string, images: string): Promise<void> {
   const hidden = path.join(images, '.cache')
   const message = `Expected a cache (--cache) apart from the images, but ${cache} lies in their folder, ${images}`
   throw refusal(`${message}; a hidden folder is not read: --cache ${shellText([hidden])}`)
+}
+
+/** Removes what a run wrote before its first step, so that its command can be typed again. Files of others stay. */
+export async function removeUnstarted(folder: string, file: RunFile): Promise<void> {
+  for (const own of [...trainingsOf(folder, file).map(({ name }) => path.join(folder, name)), folder]) {
+    const { description, log, checkpoints } = runFiles(own)
+    const names = await readdir(own).catch(() => [])
+    const events = names.filter((name) => name.startsWith('events.out.tfevents.')).map((name) => path.join(own, name))
+    for (const made of [description, log, ...events]) await rm(made, { force: true })
+    // a folder that holds something else stays
+    for (const made of [checkpoints, own]) await rmdir(made).catch(() => undefined)
+  }
 }
 
 /** The first folder of runs/1, runs/2, ... that does not exist. */

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -108,6 +109,8 @@ describe('images in a folder', () => {
     })
     const strict = await vggnet([...words, '--out', at('strict')])
     expect(strict).toMatchObject({ code: 1, stderr: expect.stringMatching(/FILE_FORMAT: .*digit-1\/3\.png/) })
+    // it ended before its first step
+    expect(existsSync(at('strict'))).toBe(false)
     const lenient = await vggnet([...words, '--on-unreadable', 'skip', '--json', '--out', at('lenient')])
     expect(lenient).toMatchObject({ code: 0 })
     const epoch = JSON.parse(lenient.stdout.split('\n')[0] ?? '')

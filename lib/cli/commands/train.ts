@@ -3,8 +3,9 @@ import { VggError } from '../../error.js'
 import { commandText, packageVersion, shellText } from '../../platform/package.js'
 import { checkOptions } from '../../run/checks.js'
 import { type RunFile, readRunFile, runFiles, trainingsOf } from '../../run/folder.js'
-import { checkNew, freeFolder } from '../../run/new-folder.js'
+import { checkNew, freeFolder, removeUnstarted } from '../../run/new-folder.js'
 import { createRun, runAll } from '../../run/run.js'
+import type { StepEvent } from '../../train/events.js'
 import { callTable } from '../../train/settings.js'
 import { addConfigFlag } from '../flags/config.js'
 import { file as absolute } from '../flags/flags.js'
@@ -28,12 +29,19 @@ async function runTrain(data: string | undefined, flags: TrainFlags, asked: Comm
   const output = runOutput(folder, flags.json === true)
   const { differences = callTable.differences.check.fallback } = flags
   const command = shellText(['vggnet', ...process.argv.slice(2)])
+  let hasStarted = flags.resume !== undefined
+  const onStep = (event: StepEvent) => {
+    hasStarted = true
+    return output.hooks.onStep?.(event)
+  }
   const trained = async (signal: AbortSignal): Promise<void> => {
     try {
-      const report = await runAll(folder, file, { ...output.hooks, differences, signal, command }, sources)
+      const report = await runAll(folder, file, { ...output.hooks, onStep, differences, signal, command }, sources)
       output.end(report, runFiles(folder).model)
     } catch (error) {
       output.pause()
+      // the first error is the one that is reported
+      if (!hasStarted && !signal.aborted) await removeUnstarted(folder, file).catch(() => undefined)
       throw error
     }
   }
