@@ -1,12 +1,9 @@
 // Batching for the server: images that arrive while the network computes become its next batch.
-import { readImage, Tensor, type VGG } from 'vggnet'
-
-/** The classes with the highest probabilities (0 to 1), in descending order. */
-export type Answer = { class: string; probability: number }[]
+import { type ClassProbability, classify, readImage, Tensor, type VGG } from 'vggnet'
 
 interface Waiting {
   pixels: Uint8Array
-  resolve(answer: Answer): void
+  resolve(answer: ClassProbability[]): void
   reject(error: unknown): void
 }
 
@@ -22,7 +19,7 @@ export class Classifier {
     this.#batch = batch
   }
 
-  async classify(file: Uint8Array): Promise<Answer> {
+  async classify(file: Uint8Array): Promise<ClassProbability[]> {
     const [height, width] = this.#net.imageSize
     const pixels = await readImage(file, { height, width, channels: this.#net.channels === 1 ? 1 : 3 })
     return new Promise((resolve, reject) => {
@@ -45,13 +42,9 @@ export class Classifier {
     this.#busy = false
   }
 
-  async #answers(pixels: readonly Uint8Array[]): Promise<Answer[]> {
-    const { imageSize, channels, classes, classNames } = this.#net
+  async #answers(pixels: readonly Uint8Array[]): Promise<ClassProbability[][]> {
+    const { imageSize, channels, classes } = this.#net
     const images = Tensor.from(Buffer.concat(pixels), [pixels.length, ...imageSize, channels])
-    const probabilities = await (await this.#net.forward(images)).softmax()
-    const rows = await probabilities.topk(Math.min(3, classes))
-    return rows.map((row) =>
-      row.map(({ index, value }) => ({ class: classNames[index] ?? `${index}`, probability: value })),
-    )
+    return classify(this.#net, [images], { top: Math.min(3, classes) })
   }
 }

@@ -1,6 +1,13 @@
-// Command lines of the examples: flags with defaults, --help, and errors in one sentence.
+// Command lines of the examples: flags with defaults, --help, and errors in one sentence; and the program vggnet.
+import { createRequire } from 'node:module'
+import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { VggError } from 'vggnet'
+
+const { resolve } = createRequire(import.meta.url)
+
+/** Path of the program vggnet, of the package that the examples import. */
+export const commandLine = path.join(path.dirname(resolve('vggnet/package.json')), 'dist', 'cli', 'main.js')
 
 /** Parses the text of a flag as an integer from `least` to `most`. */
 export function wholeNumber(text: string, flag: string, [least, most]: readonly [number, number]): number {

@@ -39,7 +39,6 @@ await command(usage, defaults, async ({ photos, out, ...numbers }) => {
   const begun = await loadNewestTraining(checkpoints)
   if (begun) console.log(`resuming from step ${begun.step}`)
   const fitted = begun ? undefined : await statisticsOf(photoDataset(training, box))
-  const colour = begun?.net.preprocessing?.colour ?? fitted?.colour
   const net =
     begun?.net ??
     (await VGG.create({
@@ -52,14 +51,14 @@ await command(usage, defaults, async ({ photos, out, ...numbers }) => {
       initialisation: 'he',
       dropout: 0.2,
       meanRgb: fitted?.mean,
-      preprocessing: { smallestSide: box.smallestSide, colour },
+      preprocessing: { smallestSide: box.smallestSide, colour: fitted?.colour },
     }))
   console.log(`VGG ${net.variant}, ${training.sources.length} images, ${deviceLine(net)}`)
 
   const stopping = new AbortController()
   process.once('SIGINT', () => stopping.abort())
-  const report = await train(net, photoDataset(training, { ...box, colour }), {
-    validation: validation && photoDataset(validation, box),
+  const report = await train(net, photoDataset(training, net), {
+    validation: validation && photoDataset(validation, net),
     epochs,
     batch: 16,
     learningRate: 0.01,

@@ -8,13 +8,12 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { commandLine } from './command.ts'
 
 const wheel = 'elpv-dataset==1.0.0.post1'
 const cache = process.env.XDG_CACHE_HOME ?? path.join(homedir(), '.cache')
 const folder = path.join(cache, 'vggnet', 'solar-cells')
 const images = path.join(folder, 'elpv_dataset', 'data')
-const root = fileURLToPath(new URL('..', import.meta.url))
 
 function python(...words: string[]): void {
   // isolated, so that a pip.py in the working folder is not imported
@@ -51,7 +50,7 @@ function writeList(): string {
 }
 
 fetchImages()
-const out = path.relative('.', path.join(root, 'runs', 'solar-cells'))
+const out = path.join('runs', 'solar-cells')
 const settings = [
   ['--variant', 'A', '--width', '0.25', '--head-width', '128', '--image-size', '96', '--channels', '1'],
   ['--initialisation', 'he', '--dropout', '0.2', '--batch', '32', '--learning-rate', '0.02', '--schedule', 'cosine'],
@@ -62,8 +61,6 @@ if (!unfinished) rmSync(out, { recursive: true, force: true })
 const begin = ['train', writeList(), ...settings.flat(), ...process.argv.slice(2)]
 for (const words of [unfinished ? ['train', '--resume', out] : begin, ['report', out]]) {
   console.log(`\nvggnet ${words.join(' ')}`)
-  const { status } = spawnSync(process.execPath, [path.join(root, 'dist', 'cli', 'main.js'), ...words], {
-    stdio: 'inherit',
-  })
+  const { status } = spawnSync(process.execPath, [commandLine, ...words], { stdio: 'inherit' })
   if (status !== 0) process.exit(status ?? 1)
 }

@@ -1,3 +1,5 @@
+import { printable } from './table.js'
+
 /** Code of an error, which is stable across versions, so that programs can rely on it. */
 export type ErrorCode =
   | 'INVALID_ARGUMENT'
@@ -31,7 +33,7 @@ export type ErrorCode =
  * - `STATE`: a call out of order, such as `backward` without `forward(x, { training: true })`
  * - `NOT_FINITE`: a loss, gradient or score is NaN or infinite; the message names the first such layer or the image, and
  *   nothing was changed
- * - `OUT_OF_MEMORY`: the message names the bytes and the largest batch that fits
+ * - `OUT_OF_MEMORY`: the message names the bytes, what is available, and the largest batch that fits or the largest parameter
  * - `DEVICE_UNAVAILABLE`: the requested device cannot be used; the message lists what was tried and how to fix it
  * - `DEVICE_LOST`: the GPU stopped working in this process; all later calls on it fail, and the process must be restarted
  * - `UNSUPPORTED_PLATFORM`: not Linux x64 with glibc 2.34 or later, or not Node 20.17 or later
@@ -50,10 +52,16 @@ export class VggError extends Error {
   readonly code: ErrorCode
 
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
-    super(message, options)
+    super(printableLines(code, message), options)
     this.name = 'VggError'
     this.code = code
   }
+}
+
+/** A message without control characters, which names of files may have. Messages about files are one line. */
+function printableLines(code: ErrorCode, message: string): string {
+  const lines = code.startsWith('FILE_') ? [message] : message.split('\n')
+  return lines.map((line) => printable(line)).join('\n')
 }
 
 /** Throws ABORTED if the signal was aborted. @param doing name of the activity, for the message */
@@ -63,3 +71,18 @@ export function throwIfAborted(signal: AbortSignal | undefined, doing: string): 
 
 /** Message of an error; for other values, their text. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+/** Does `work`, and then `end` in any case. An error of `end` is thrown only if `work` had none: the first error wins. */
+export async function withEnd<T>(work: () => Promise<T>, end: () => unknown): Promise<T> {
+  let result: T
+  try {
+    result = await work()
+  } catch (error) {
+    await Promise.resolve()
+      .then(end)
+      .catch(() => undefined)
+    throw error
+  }
+  await end()
+  return result
+}

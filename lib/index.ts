@@ -2,7 +2,7 @@
 import './platform/load/node-check.js'
 
 export type { ClassCount, ClassReport } from './check/classes.js'
-export type { MemoryReport, SpeedReport } from './check/cost.js'
+export type { MemoryReport, SpeedReport, StepReport } from './check/cost.js'
 export type { ContradictoryImages, DuplicateReport, ImageFiles, SharedImage } from './check/duplicates.js'
 export type { Finding, SignalState } from './check/findings.js'
 export type { ChannelFigures, InputReport, UnreadableImage } from './check/images.js'
@@ -34,7 +34,7 @@ export { type ImageOptions, type ImageSize, readImage, readImageSize } from './d
 export { type Batch, Loader, type LoaderOptions, type LoaderState } from './data/loader.js'
 export { type ArrayData, arrayDataset } from './data/sources/arrays.js'
 export { type CifarOptions, readCifar } from './data/sources/cifar.js'
-export { type FolderParts, readFolder } from './data/sources/folder.js'
+export { type FolderOptions, type FolderParts, readFolder } from './data/sources/folder.js'
 export { type IdxFiles, idxDataset } from './data/sources/idx.js'
 export {
   datasetFrom,
@@ -44,11 +44,13 @@ export {
   type PixelOptions,
 } from './data/sources/iterable.js'
 export { readList } from './data/sources/list.js'
-export { type PhotoOptions, photoDataset } from './data/sources/photo-dataset.js'
+export { photoDataset } from './data/sources/photo-dataset.js'
 export type { PartOptions, PhotoList, PhotoParts } from './data/sources/photo-list.js'
+export type { PhotoNetwork, PhotoOptions } from './data/sources/photo-options.js'
 export type { SkippedLink } from './data/sources/walk.js'
 export { meanOf, type Statistics, type StatisticsOptions, statisticsOf } from './data/statistics.js'
 export { type ErrorCode, VggError } from './error.js'
+export { type ClassifyOptions, type ClassProbability, classify, type ImageSource } from './evaluate/classify.js'
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate/evaluate.js'
 export type { ClassResult, Metrics } from './evaluate/metrics.js'
 export type {
@@ -63,17 +65,19 @@ export type {
 } from './layer.js'
 export { parameterCount } from './layer.js'
 export type {
-  Augment,
   BackwardOptions,
   ForwardOptions,
   Labels,
+  RateFactors,
   StepOptions,
   UpdateOptions,
 } from './network/arguments.js'
 export type { Copied, CopyOptions } from './network/copy.js'
 export { type DescribeOptions, describe } from './network/describe.js'
+export type { Augment } from './network/images.js'
 export { Network } from './network/network.js'
 export type { Device, Initialisation, NetworkOptions, OpenedRun, RunOptions } from './network/open.js'
+export type { Callback } from './options.js'
 export type { BuildInfo, CpuTuning, QueueTime, StageTime } from './platform/native.js'
 export type {
   DescribedLayer,
@@ -102,7 +106,7 @@ export { type LoadedCheckpoint, loadNetworkTraining, loadNewestTraining, loadTra
 export { deviceLine, type Progress, progressOn, reportLine } from './train/log.js'
 export type { CheckpointOptions, NotFiniteOption, RecordedTrainOptions } from './train/options.js'
 export type { Schedule, ScheduleOption } from './train/schedule.js'
-export type { TrainOptions } from './train/settings.js'
+export type { LayerNameOf, TrainOptions } from './train/settings.js'
 export { train } from './train/trainer.js'
 export type { BestEpoch, PastEpoch, TrainingState } from './train/training-state.js'
 export {
@@ -112,5 +116,6 @@ export {
   type VggConfiguration,
   type VggOptions,
 } from './vgg/configuration.js'
-export type { BlockEntry, Variant, VariantLetter, VariantRow } from './vgg/variants.js'
+export type { LayerName, TensorName } from './vgg/layer-names.js'
+export type { BlockEntry, LetterOf, Variant, VariantLetter, VariantName, VariantRow } from './vgg/variants.js'
 export { type HeadOptions, layersOfA, replaceHead, VGG } from './vgg/vgg.js'

@@ -153,13 +153,13 @@ export const tensorNames = (layers: readonly Layer[]): string[] =>
 export const layersWithParameters = (layers: readonly Layer[]): string[] =>
   layers.flatMap((layer) => (layer.kind === 'convolution' || layer.kind === 'linear' ? [layer.name] : []))
 
-/** Channels of the images, and the number of classes: the outputs of the last convolution or linear layer. */
-export function endsOf(layers: readonly Layer[]): { channels: number; classes: number } {
+/** The input layer, its channels, and the number of classes: the outputs of the last convolution or linear layer. */
+export function endsOf(layers: readonly Layer[]): { input: InputLayer; channels: number; classes: number } {
   const [first] = layers
   const last = layers.findLast((layer) => layer.kind === 'convolution' || layer.kind === 'linear')
   if (first?.kind !== 'input') throw unexpected("a layer of kind 'input'", 'layers[0]', first)
   if (last === undefined) throw unexpected('at least one convolution or linear layer', 'layers', layers)
-  return { channels: first.channels, classes: 'outputs' in last ? last.outputs : 0 }
+  return { input: first, channels: first.channels, classes: 'outputs' in last ? last.outputs : 0 }
 }
 
 /** Largest number of channels, outputs, and window height or width of a layer. */

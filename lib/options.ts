@@ -11,7 +11,9 @@ export type Checked<C extends Checks> = { [K in keyof C]: C[K] extends Check<inf
 
 const longestShown = 60
 
-const shorten = (text: string): string => (text.length > longestShown ? `${text.slice(0, longestShown)}...` : text)
+/** A text of the user's for a message, without what follows its 60th character. */
+export const shorten = (text: string): string =>
+  text.length > longestShown ? `${text.slice(0, longestShown)}...` : text
 
 // String() throws for an object without a prototype
 const shownElement = (value: unknown): string => (typeof value === 'object' && value !== null ? '{}' : String(value))
@@ -43,10 +45,18 @@ function isOfAnotherCopy(value: unknown, what: string): boolean {
   return false
 }
 
-/** Creates the error `Expected «what» for «name» but received «value»`. */
-export function unexpected(what: string, name: string, value: unknown): VggError {
+const isPromise = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
+
+/**
+ * Creates the error `Expected «what» for «name» but received «value»; «cure»`. For a promise the cure is to await it.
+ * @param cure what to write instead, where the caller knows it
+ */
+export function unexpected(what: string, name: string, value: unknown, cure?: string): VggError {
   const origin = isOfAnotherCopy(value, what) ? ' of another copy of vggnet' : ''
-  return new VggError('INVALID_ARGUMENT', `Expected ${what} for ${name} but received ${shown(value)}${origin}`)
+  const ending = isPromise(value) ? 'await it first' : cure
+  const message = `Expected ${what} for ${name} but received ${shown(value)}${origin}`
+  return new VggError('INVALID_ARGUMENT', ending === undefined ? message : `${message}; ${ending}`)
 }
 
 // Levenshtein distance; a transposition counts as one change.
@@ -69,14 +79,34 @@ function distance(a: string, b: string): number {
   return last[b.length] ?? 0
 }
 
+/** The words of a name, in lower case: `numClasses` and `num_classes` are num and classes. */
+const wordsOf = (name: string): string[] =>
+  name
+    .replaceAll(/([a-z\d])(?=[A-Z])/g, '$1 ')
+    .toLowerCase()
+    .split(/[^a-z\d]+/)
+    .filter(Boolean)
+
+/** Whether `given` is a known abbreviation (lr) or form (num_classes, batchSize, size) of the camelCase `name`. */
+function isFormOf(name: string, given: string): boolean {
+  const [known, words] = [wordsOf(name), wordsOf(given)]
+  if (known.length > 1 && known.map((word) => word[0]).join('') === given.toLowerCase()) return true
+  const [less, more] = known.length < words.length ? [known, words] : [words, known]
+  return less.length > 0 && less.every((word) => more.includes(word))
+}
+
 /** The name that `misspelt` was probably meant to be; undefined if none is similar. */
 export function likelyMeant(misspelt: string, names: readonly string[]): string | undefined {
   const wanted = misspelt.slice(0, longestShown).toLowerCase()
   const [best] = names
     .map((name) => ({ name, changes: distance(wanted, name.toLowerCase()) }))
-    .filter(({ name, changes }) => changes <= Math.max(1, Math.floor(Math.min(name.length, wanted.length) / 3)))
+    .filter(({ name, changes }) => {
+      const length = Math.min(name.length, wanted.length)
+      // of a single letter nothing would be left
+      return changes < length && changes <= Math.max(1, Math.floor(length / 3))
+    })
     .sort((a, b) => a.changes - b.changes)
-  return best?.name
+  return best?.name ?? names.find((name) => isFormOf(name, misspelt))
 }
 
 /** Creates the error for an unknown name: `Expected one of ... for «name» but received 'x'; did you mean 'y'?` */
@@ -87,13 +117,17 @@ export function unknownName(received: string, name: string, names: readonly stri
   const ending = meant === undefined ? '' : `; did you mean '${meant}'?`
   return new VggError(
     'INVALID_ARGUMENT',
-    `Expected one of ${list} for ${name} but received '${shorten(received)}'${ending}`,
+    `Expected ${names.length === 0 ? 'no key' : `one of ${list}`} for ${name} but received '${shorten(received)}'${ending}`,
   )
 }
 
-/** Whether a value is an object with fields, not an array or typed array. */
+/** Whether a value is an object with fields, not an array, a typed array or a promise. */
 export const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value)
+  typeof value === 'object' &&
+  value !== null &&
+  !Array.isArray(value) &&
+  !ArrayBuffer.isView(value) &&
+  !isPromise(value)
 
 /**
  * Reads an options object by a table of checks. Unknown keys are refused by name; `undefined` means absent.
@@ -109,6 +143,18 @@ export function readOptions<C extends Checks>(options: unknown, name: string, ch
   }
   return Object.fromEntries(names.map((key) => [key, checks[key]?.(given[key], key)])) as Checked<C>
 }
+
+/** An object inside another one, read by a table of checks: messages name the whole path of a key, and no key is unknown. */
+export const objectOf =
+  <C extends Checks>(checks: C): Check<Checked<C>> =>
+  (value, name) => {
+    if (!isObject(value)) throw unexpected('an object', name, value)
+    const named = Object.entries(checks).map(([key, check]): [string, Check<unknown>] => [
+      key,
+      (inner) => check(inner, `${name}.${key}`),
+    ])
+    return readOptions(value, name, Object.fromEntries(named)) as Checked<C>
+  }
 
 /** Makes an option optional: undefined stays undefined. */
 export const optional =
@@ -147,7 +193,8 @@ const numberThat =
   (what: string, fits: (value: number) => boolean): Check<number> =>
   (value, name) => {
     if (typeof value === 'number' && fits(value)) return value
-    throw unexpected(what, name, value)
+    const quoted = typeof value === 'string' && value.trim() !== '' && fits(Number(value))
+    throw unexpected(what, name, value, quoted ? `write the number ${Number(value)} without quotes` : undefined)
   }
 
 /** A finite number. */
@@ -197,6 +244,14 @@ export const filePath: Check<string> = (value, name) => {
   throw unexpected('the path of a file', name, value)
 }
 
+/**
+ * A callback, which may be asynchronous: a promise that it returns is awaited before the next call, and its error, thrown
+ * or rejected, rejects the call that it was passed to.
+ */
+export type Callback<Arguments extends readonly unknown[]> =
+  | ((...given: Arguments) => void)
+  | ((...given: Arguments) => Promise<void>)
+
 /** A function; the caller states its signature. */
 export const callback =
   <F extends (...given: never[]) => unknown>(): Check<F> =>
@@ -219,7 +274,8 @@ export const oneOf =
 export const arrayOf =
   <T>(check: Check<T>): Check<T[]> =>
   (value, name) => {
-    if (!Array.isArray(value)) throw unexpected('an array', name, value)
+    const cure = typeof value === 'string' ? `write ['${shorten(value)}']` : undefined
+    if (!Array.isArray(value)) throw unexpected('an array', name, value, cure)
     return Array.from(value, (element, index) => check(element, `${name}[${index}]`))
   }
 

@@ -1,4 +1,4 @@
-import { integer, isObject, seed as seedCheck, unexpected } from './options.js'
+import { type Check, integer, isObject, seed as seedCheck, unexpected } from './options.js'
 
 /** Four unsigned 32-bit words. */
 export type Words = [number, number, number, number]
@@ -69,6 +69,15 @@ export interface RandomState {
   readonly words: readonly number[]
 }
 
+/** Check of a {@link RandomState}. */
+export const randomStateCheck: Check<RandomState> = (value, name) => {
+  const words: unknown = isObject(value) ? value.words : undefined
+  if (!Array.isArray(words) || words.length !== 4) throw unexpected('{ words } with four integers', name, value)
+  const checked = words.map((word, index) => integer(0, 0xffffffff)(word, `${name}.words[${index}]`))
+  if (checked.every((word) => word === 0)) throw unexpected('four integers, not all of them 0', `${name}.words`, words)
+  return { words: checked }
+}
+
 /**
  * Seeded random number generator (xoshiro128**) for shuffles, crops and shifts. Equal seeds give equal numbers on every
  * machine. Its `state` is plain data and is saved in checkpoints.
@@ -102,12 +111,8 @@ export class Random {
 
   /** Returns a generator that continues from `state`. @throws INVALID_ARGUMENT */
   static restore(state: RandomState): Random {
-    const words: unknown = isObject(state) ? state.words : undefined
-    if (!Array.isArray(words) || words.length !== 4) throw unexpected('{ words } with four integers', 'state', state)
-    const [a, b, c, d] = words.map((word, index) => integer(0, 0xffffffff)(word, `state.words[${index}]`)) as Words
-    if ((a | b | c | d) === 0) throw unexpected('four integers, not all of them 0', 'state.words', words)
     const random = new Random(0)
-    random.#words = [a, b, c, d]
+    random.#words = [...randomStateCheck(state, 'state').words] as Words
     return random
   }
 

@@ -1,7 +1,9 @@
 import { inspect } from 'node:util'
 import { VggError } from './error.js'
+import { availableMainMemory } from './main-memory.js'
 import { finite, integer, nonNegative, oneOf, readOptions, seed, unexpected, withDefault } from './options.js'
 import { fillNormal } from './random.js'
+import { bytesText } from './table.js'
 
 /** Element type of a tensor. Images are [n, h, w, c] in uint8 and [n, c, h, w] in float32. */
 export type DType = 'float32' | 'uint8' | 'int32'
@@ -33,20 +35,28 @@ function checkedShape(shape: unknown): readonly number[] {
   return Object.freeze(lengths)
 }
 
+function typedCure(data: unknown): string | undefined {
+  if (data instanceof ArrayBuffer) return 'use new Uint8Array(buffer) for pixels'
+  if (!Array.isArray(data) && !ArrayBuffer.isView(data)) return undefined
+  return 'use Uint8Array.from(data) for pixels, Float32Array.from(data) for other numbers'
+}
+
 function allocate<D extends DType>(dtype: D, shape: readonly number[]): ArrayOf[D] {
   const count = elementCount(shape)
   try {
     return new arrays[dtype](count) as ArrayOf[D]
   } catch (cause) {
     const bytes = count * arrays[dtype].BYTES_PER_ELEMENT
-    throw new VggError('OUT_OF_MEMORY', `A ${dtype} tensor of shape ${shapeText(shape)} takes ${bytes} bytes`, {
-      cause,
-    })
+    const takes = `A ${dtype} tensor of shape ${shapeText(shape)} takes ${bytes} bytes (${bytesText(bytes)})`
+    const message = `${takes}, which cannot be allocated; ${bytesText(availableMainMemory())} are available: use fewer images at a time`
+    throw new VggError('OUT_OF_MEMORY', message, { cause })
   }
 }
 
-// ArrayBuffer.prototype.detached exists only since Node 21; creating an array on a detached buffer always throws.
-function isDetached(data: ArrayBufferView): boolean {
+/** Whether the buffer of an array was detached; false for a plain array. */
+export function isDetached(data: unknown): boolean {
+  if (!ArrayBuffer.isView(data)) return false
+  // ArrayBuffer.prototype.detached exists only since Node 21; creating an array on a detached buffer always throws
   try {
     new Uint8Array(data.buffer)
     return false
@@ -55,10 +65,23 @@ function isDetached(data: ArrayBufferView): boolean {
   }
 }
 
-const detached = (shape: readonly number[]): VggError =>
+const lostMemory = 'buffer was detached or resized: transfer a copy to a worker, array.slice()'
+
+/** The end of a message about the length of an array that has lost its memory; empty for other arrays. */
+export const detachedText = (data: unknown): string => (isDetached(data) ? `; its ${lostMemory}` : '')
+
+/** Creates the error for a tensor of another element type, with the call that converts it to `into`. */
+export function otherDtype(what: string, name: string, { dtype, shape }: Tensor, into: DType): VggError {
+  const received = `${dtype === 'int32' ? 'an' : 'a'} ${dtype} tensor of shape ${shapeText(shape)}`
+  const cure = `use Tensor.from(${arrays[into].name}.from(await x.data()), ${shapeText(shape)})`
+  return new VggError('INVALID_ARGUMENT', `Expected ${what} for ${name} but received ${received}; ${cure}`)
+}
+
+/** Creates the error for a tensor or images whose memory was taken away. */
+export const detached = (shape: readonly number[]): VggError =>
   new VggError(
     'INVALID_ARGUMENT',
-    `Expected an array with its memory for the tensor of shape ${shapeText(shape)} but received one whose buffer was detached or resized (transferred to a worker?)`,
+    `Expected an array with its memory for the shape ${shapeText(shape)} but received one whose ${lostMemory}`,
   )
 
 /** The elements of a tensor, without a copy, synchronously. Internal: programs use `data()`. */
@@ -96,7 +119,7 @@ export class Tensor<D extends DType = DType> {
   static from(data: Float32Array | Uint8Array | Int32Array, shape?: readonly number[]): Tensor
   static from(data: Float32Array | Uint8Array | Int32Array, shape?: readonly number[]): Tensor {
     const dtype = (Object.keys(arrays) as DType[]).find((name) => data instanceof arrays[name])
-    if (dtype === undefined) throw unexpected('a Float32Array, Uint8Array or Int32Array', 'data', data)
+    if (dtype === undefined) throw unexpected('a Float32Array, Uint8Array or Int32Array', 'data', data, typedCure(data))
     const lengths = checkedShape(shape ?? [data.length])
     if (isDetached(data)) throw detached(lengths)
     if (elementCount(lengths) === data.length) return new Tensor(dtype, lengths, data)
@@ -191,7 +214,7 @@ export class Tensor<D extends DType = DType> {
    */
   async softmax(): Promise<Tensor<'float32'>> {
     const values = this.#open()
-    if (this.dtype !== 'float32') throw unexpected('a float32 tensor', 'softmax', this)
+    if (this.dtype !== 'float32') throw otherDtype('a float32 tensor', 'softmax', this, 'float32')
     if (this.shape.length === 0) throw this.#rankError('at least one axis', 'softmax')
     const [images, classes, ...map] = this.shape.length === 1 ? [1, ...this.shape] : this.shape
     const result = allocate('float32', this.shape)
@@ -216,7 +239,10 @@ export class Tensor<D extends DType = DType> {
 
   #open(): ArrayOf[D] {
     if (this.#values === undefined) {
-      throw new VggError('DISPOSED', `The ${this.dtype} tensor of shape ${shapeText(this.shape)} was disposed`)
+      throw new VggError(
+        'DISPOSED',
+        `The ${this.dtype} tensor of shape ${shapeText(this.shape)} was disposed: call dispose() after its last use`,
+      )
     }
     if (this.#values.length !== elementCount(this.shape)) throw detached(this.shape)
     return this.#values

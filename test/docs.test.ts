@@ -56,7 +56,7 @@ describe('from-pytorch.md', () => {
     ['VGG13', 'B'],
     ['VGG16', 'D'],
     ['VGG19', 'E'],
-  ])('has the indices of the layers of %s', (name, letter) => {
+  ] as const)('has the indices of the layers of %s', (name, letter) => {
     let index = 0
     const indices = layersOf({ variant: letter, classes: 10 }).flatMap((layer) => {
       if (layer.kind === 'max-pool') index += 1

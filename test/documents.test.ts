@@ -1,7 +1,8 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { headingsOf } from '../docs/tool/anchors.mjs'
+import { save } from '../lib/index.js'
 import { root } from './setup/command.js'
 import { writeDigitPhotos } from './setup/digit-photos.js'
 import {
@@ -14,6 +15,7 @@ import {
   proseOf,
   read,
 } from './setup/document.js'
+import { smallNet } from './setup/stripes.js'
 import { retiredFromDocuments, retiredIn } from './setup/words.js'
 
 describe.each(documents)('%s', (document) => {
@@ -73,7 +75,13 @@ function unknownIn(line: string): string[] {
 describe('TypeScript', () => {
   // Inside the package, so that `import 'vggnet'` means this package.
   const folder = mkdtempSync(path.join(root, 'build', 'documents-'))
-  beforeAll(() => writeDigitPhotos(path.join(folder, 'photos'), 2, 20))
+  beforeAll(async () => {
+    await writeDigitPhotos(path.join(folder, 'photos'), 2, 20)
+    copyFileSync(path.join(folder, 'photos/digit-1/0.png'), path.join(folder, 'holiday.jpg'))
+    mkdirSync(path.join(folder, 'runs/photos'), { recursive: true })
+    using net = await smallNet({ channels: 3, preprocessing: { smallestSide: 36 } })
+    await save(net, path.join(folder, 'runs/photos/model.safetensors'))
+  })
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
   // README.md and from-pytorch.md have tests of their own
@@ -84,7 +92,9 @@ describe('TypeScript', () => {
   test('is found', () => expect(blocks.length).toBeGreaterThanOrEqual(5))
 
   test.each(blocks)('of %s, block %d, runs', async (document, index, code) => {
-    const inFolder = code.replaceAll(/'(photos|checkpoints)'/g, (_, name) => JSON.stringify(path.join(folder, name)))
+    const inFolder = code.replaceAll(/'(photos|checkpoints|runs\/photos|holiday\.jpg)'/g, (_, name) =>
+      JSON.stringify(path.join(folder, name)),
+    )
     const output = await outputOf(inFolder, folder, `${path.basename(document, '.md')}-${index}`)
     // a comment after console.log says what is printed
     for (const [, shape = ''] of code.matchAll(/console\.log\(.*\) \/\/ (\[[\d, ]+\])$/gm))

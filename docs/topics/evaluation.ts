@@ -1,5 +1,15 @@
 /**
- * Accuracy, confusion matrix and per-class results of a network.
+ * Classification of images; accuracy, confusion matrix and per-class results of a network.
  * @module evaluation
  */
-export { type ClassResult, type EvaluateOptions, type Evaluation, evaluate, type Metrics } from '../../lib/index.js'
+export {
+  type ClassifyOptions,
+  type ClassProbability,
+  type ClassResult,
+  classify,
+  type EvaluateOptions,
+  type Evaluation,
+  evaluate,
+  type ImageSource,
+  type Metrics,
+} from '../../lib/index.js'

@@ -4,6 +4,7 @@
  */
 export {
   type ActivationReport,
+  type Callback,
   type ChannelFigures,
   type CheckpointEvent,
   type CheckpointOptions,
@@ -21,6 +22,7 @@ export {
   type InputReport,
   type LayerActivations,
   type LayerGradient,
+  type LayerNameOf,
   type MemoryReport,
   type NotFiniteOption,
   type PreflightOptions,
@@ -39,6 +41,7 @@ export {
   type Skipped,
   type SpeedReport,
   type StepEvent,
+  type StepReport,
   type TrainOptions,
   type TrainReport,
   train,

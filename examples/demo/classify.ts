@@ -1,12 +1,10 @@
 import { execFile } from 'node:child_process'
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import sharp from 'sharp'
 import { type Dataset, Random } from 'vggnet'
-
-const commandLine = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+import { commandLine } from '../command.ts'
 
 /** A digit and its classification by the loaded model. */
 export interface Classified {

@@ -1,7 +1,6 @@
 // npm run demo: trains configuration A of the paper on handwritten digits, saves it and uses it from the command line.
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import pc from 'picocolors'
 import {
@@ -77,16 +76,21 @@ async function run({ epochs, seed, json }: { epochs: number; seed: number; json:
     console.log(`\nAccuracy on ${test.count} held-out digits: ${pc.bold(pc.green(accuracy))}\n`)
     console.log(confusionLines(metrics).join('\n'))
 
-    const model = fileURLToPath(new URL('../../demo-output/digits.safetensors', import.meta.url))
+    const model = path.join('demo-output', 'digits.safetensors')
     await mkdir(path.dirname(model), { recursive: true })
     await save(net, model)
-    const shown = path.relative(process.cwd(), model)
-    console.log(`\nSaved to ${shown}. A new process classifies ten of them:`)
-    console.log(`${pc.cyan(`vggnet classify ${shown} demo-output/digits/*.png`)}\n`)
+    console.log(`\nSaved to ${model}. A new process classifies ten of them:`)
+    console.log(`${pc.cyan(`vggnet classify ${model} demo-output/digits/*.png`)}\n`)
     console.log(digitLines(await classifyTen(model, test, seed)).join('\n'))
 
     const { seconds, imagesPerSecond } = report
-    const result = { testAccuracy: metrics.top1, seconds, imagesPerSecond, device: net.device, path: model }
+    const result = {
+      testAccuracy: metrics.top1,
+      seconds,
+      imagesPerSecond,
+      device: net.device,
+      path: path.resolve(model),
+    }
     if (json) console.log(JSON.stringify(result))
   } finally {
     net.dispose()

@@ -1,4 +1,5 @@
 import type { Dataset } from '../data/dataset.js'
+import { printable } from '../table.js'
 import type { Finding } from './findings.js'
 
 /** Number of images of one class. */
@@ -35,8 +36,10 @@ function countsOf({ labels, classNames }: Dataset): number[] {
 }
 
 /** Names for a sentence, at most five of them. */
-const named = (names: readonly string[]): string =>
-  names.length > 5 ? `${names.slice(0, 5).join(', ')} and ${names.length - 5} more` : names.join(', ')
+function named(names: readonly string[]): string {
+  const first = names.slice(0, 5).map((name) => printable(name, 40))
+  return names.length > 5 ? `${first.join(', ')} and ${names.length - 5} more` : first.join(', ')
+}
 
 /** Counts the images of each class in both parts. */
 export function classesOf(training: Dataset, validation: Dataset | undefined): ClassReport {
@@ -66,7 +69,7 @@ function trainingFindings(
 ): Finding[] {
   const findings: Finding[] = []
   if (present.length < 2) {
-    const text = `all training images are of the class ${present[0]?.name}: there is nothing to learn`
+    const text = `all training images are of the class ${named([present[0]?.name ?? ''])}: there is nothing to learn`
     findings.push({ severity: 'fatal', text })
   }
   if (empty.length > 0) findings.push({ severity: 'warning', text: `no training image of ${named(empty)}` })

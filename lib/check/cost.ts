@@ -3,7 +3,10 @@ import { type Batch, Loader } from '../data/loader.js'
 import { throwIfAborted, VggError } from '../error.js'
 import { describe } from '../network/describe.js'
 import { fittingBatch, networkNeeds, partOf } from '../network/fitting-batch.js'
+import type { Initialisation } from '../network/open.js'
+import { countedText } from '../table.js'
 import { trainChecks } from '../train/options.js'
+import { leastSteps } from '../train/sized-options.js'
 import type { VGG } from '../vgg/vgg.js'
 import type { Finding } from './findings.js'
 
@@ -23,18 +26,56 @@ export interface MemoryReport {
   readonly findings: readonly Finding[]
 }
 
+/** The training whose memory is computed. */
+interface MemoryOptions {
+  readonly batch: number
+  /** Images computed at once; undefined: the whole batch. */
+  readonly microBatch: number | 'auto' | undefined
+  /** Memory limit of the network in bytes; undefined: none. */
+  readonly memoryLimit: number | undefined
+  /** Initialisation of the weights; undefined for trained weights. */
+  readonly initialisation: Initialisation | undefined
+}
+
 const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(2)} GiB`
 
-/**
- * Computes the memory that training needs, and the largest batch that fits.
- * @param asked micro-batch of the training; undefined: the whole batch
- * @param memoryLimit memory limit of the network in bytes; undefined: none
- */
+/** Steps of the training. */
+export interface StepReport {
+  /** Images of a step. */
+  readonly batch: number
+  /** Number of epochs. */
+  readonly epochs: number
+  /** Number of steps of an epoch. */
+  readonly perEpoch: number
+  /** Number of steps in all epochs. */
+  readonly inAll: number
+  /** Problems found. */
+  readonly findings: readonly Finding[]
+}
+
+interface StepOptions {
+  readonly batch: number
+  readonly epochs: number
+  /** Initialisation of the weights; undefined for trained weights. */
+  readonly initialisation: Initialisation | undefined
+}
+
+/** Counts the steps. @param images number of training images */
+export function stepsOf({ batch, epochs, initialisation }: StepOptions, images: number): StepReport {
+  const perEpoch = Math.ceil(images / batch)
+  const inAll = perEpoch * epochs
+  const report = { batch, epochs, perEpoch, inAll }
+  if (initialisation === undefined || inAll >= leastSteps) return { ...report, findings: [] }
+  const needed = `random weights usually learn nothing in fewer than ${leastSteps}`
+  const cure = `use --epochs ${Math.ceil(leastSteps / perEpoch)} or more, or leave out --epochs and --batch`
+  const text = `${countedText(inAll, 'step', 'steps')} in all, ${perEpoch} an epoch: ${needed}; ${cure}`
+  return { ...report, findings: [{ severity: 'warning', text }] }
+}
+
+/** Computes the memory that training needs, and the largest batch that fits. */
 export function memoryFor(
   net: VGG,
-  batch: number,
-  asked: number | 'auto' | undefined,
-  memoryLimit: number | undefined,
+  { batch, microBatch: asked, memoryLimit, initialisation }: MemoryOptions,
 ): MemoryReport {
   const { largestBatch: mostAtOnce } = planFor(net, 1)
   const bytes = planFor(net, Math.min(batch, mostAtOnce)).totalBytes
@@ -42,15 +83,17 @@ export function memoryFor(
   const { batch: largestBatch, available, bytes: least } = fittingBatch(needs)
   const figures = { batch, bytes, available, largestBatch }
   if (largestBatch === 0) {
-    const text = `training on one image needs ${gibibytes(least)}, but ${gibibytes(available)} are available: use a smaller --width, --head-width or --image-size`
-    return { ...figures, microBatch: 0, findings: [{ severity: 'fatal', text }] }
+    // the network of trained weights cannot be changed
+    const smaller = initialisation === undefined ? 'model' : '--width, --head-width or --image-size'
+    const text = `training on one image needs ${gibibytes(least)}, but ${gibibytes(available)} are available: use a smaller ${smaller}`
+    return { ...figures, microBatch: 0, findings: [{ severity: 'fatal', code: 'OUT_OF_MEMORY', text }] }
   }
   const microBatch = partOf(batch, largestBatch)
   const atOnce = asked === 'auto' ? microBatch : Math.min(asked ?? batch, batch)
   if (atOnce <= largestBatch) return { ...figures, microBatch, findings: [] }
   const into = atOnce > mostAtOnce ? `the largest tensors of ${net.device}` : gibibytes(available)
   const text = `${atOnce} images at a time do not fit into ${into}, but ${largestBatch} do: use --micro-batch ${microBatch}`
-  return { ...figures, microBatch, findings: [{ severity: 'fatal', text }] }
+  return { ...figures, microBatch, findings: [{ severity: 'fatal', code: 'OUT_OF_MEMORY', text }] }
 }
 
 function planFor({ layers, device, precision, deterministic, run, channels, imageSize }: VGG, batch: number) {

@@ -3,7 +3,8 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import type { Dataset } from '../data/dataset.js'
 import { throwIfAborted } from '../error.js'
-import { countedText } from '../table.js'
+import type { Callback } from '../options.js'
+import { countedText, printable } from '../table.js'
 import type { Finding } from './findings.js'
 
 /** An image that is in both the training and the validation data. */
@@ -60,7 +61,7 @@ export interface PartContents {
 export async function fileContents(
   parts: readonly ImageFiles[],
   signal: AbortSignal | undefined,
-  onDone: (done: number, of: number) => void,
+  onDone: OnDone,
 ): Promise<ReadonlyMap<number, string>[]> {
   const sources = parts.flatMap((part) => [...part.sources])
   const found = await contentsOf(sources, signal, onDone)
@@ -122,13 +123,16 @@ function findingsOf(report: Omit<DuplicateReport, 'findings'>): Finding[] {
   const findings: Finding[] = []
   const [pair] = shared
   if (pair !== undefined) {
-    const which = `${pair.validation}${pair.validation === pair.training ? '' : `, which is ${pair.training}`}`
+    const [held, known] = [pair.validation, pair.training].map((name) => printable(name, 200))
+    const which = `${held}${pair.validation === pair.training ? '' : `, which is ${known}`}`
     const text = `${countedText(sharedCount, 'validation image is', 'validation images are')} also in the training data, the first ${which}: the reported accuracy will be too high`
     findings.push({ severity: 'warning', text })
   }
   const [group] = contradictory
   if (group !== undefined) {
-    const first = group.names.map((name, index) => `${name} (${group.classes[index]})`).slice(0, 4)
+    const first = group.names
+      .map((name, index) => `${printable(name, 200)} (${printable(group.classes[index] ?? '', 40)})`)
+      .slice(0, 4)
     const text = `${countedText(contradictoryCount, 'training image appears', 'training images appear')} under more than one class, the first: ${first.join(', ')}`
     findings.push({ severity: 'warning', text })
   }
@@ -194,7 +198,7 @@ function alike(files: readonly File[], keyOf: (file: File) => string | undefined
 }
 
 /** Progress: files done, of all. */
-type OnDone = (done: number, of: number) => void
+type OnDone = Callback<[done: number, of: number]>
 
 /**
  * A digest for each source that may equal another; undefined for the others and for files that cannot be read. Files
@@ -234,7 +238,7 @@ async function alikeAtFirst(files: readonly File[], signal: AbortSignal | undefi
     const { index, path, size } = sameSize[position] as File
     const begin = await digestOfFile(path, beginning - 1)
     if (begin !== undefined) beginnings.set(index, `${size} ${begin}`)
-    if (position % 1000 === 0) onDone?.(files.length - sameSize.length + position, files.length)
+    if (position % 1000 === 0) await onDone?.(files.length - sameSize.length + position, files.length)
   })
   return alike(sameSize, ({ index }) => beginnings.get(index))
 }

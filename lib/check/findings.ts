@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../error.js'
 import type { Initialisation } from '../network/open.js'
 
 /** A problem that a check found, with its fix. */
@@ -6,6 +7,8 @@ export interface Finding {
   readonly severity: 'fatal' | 'warning'
   /** A sentence that names the problem and its fix. */
   readonly text: string
+  /** Code of the error that ends such a training. Undefined: the training would run, and learn nothing. */
+  readonly code?: ErrorCode
 }
 
 /** State of a layer's outputs or gradients. All but 'fine' keep a network from learning. */
@@ -65,24 +68,29 @@ export interface AdviceContext {
   readonly initialisation: Initialisation | undefined
   /** Standard deviation of the input after mean and scale. */
   readonly inputDeviation: number
+  /** Scale with which the input would have a standard deviation of 1. */
+  readonly unitScale: number
   /** Number of classes, which sets the loss of a network that has learnt nothing. */
   readonly classes: number
 }
 
+/** A scale as text for `--scale`. */
+export const scaleText = (scale: number): string => String(Number(scale.toPrecision(2)))
+
 /** The fix for a network whose activations have this state. */
 export function adviceFor(state: Exclude<SignalState, 'fine'>, context: AdviceContext): string {
-  const { initialisation, inputDeviation, classes } = context
+  const { initialisation, inputDeviation, unitScale, classes } = context
   const input = inputDeviation.toPrecision(2)
   if (state === 'exploding') {
     if (initialisation === undefined) return 'use the mean and scale that these weights were trained with'
-    if (inputDeviation > 5)
-      return `the input has standard deviation ${input}: use --scale 0.01724 (1/58), or --initialisation glorot`
-    return 'use --initialisation glorot'
+    if (inputDeviation > 5) return `the input has standard deviation ${input}: use --scale 1/58`
+    return initialisation === 'glorot' ? `use --scale ${scaleText(unitScale / 10)}` : 'use --initialisation glorot'
   }
   const stuck = `the loss would stay at ln(${classes}) = ${Math.log(classes).toPrecision(2)}`
-  if (initialisation === 'paper') return `${stuck}: use --initialisation glorot, or --plan paper-transplant`
+  if (initialisation === 'paper')
+    return `${stuck}: use --initialisation glorot, or --plan paper-transplant without --initialisation`
   if (initialisation === undefined) return `${stuck}: use the mean and scale that these weights were trained with`
   if (inputDeviation < 0.2)
-    return `${stuck}: the input has standard deviation ${input} and should have about 1: use a larger --scale`
-  return `${stuck}: use --initialisation he, or a greater --width`
+    return `${stuck}: the input has standard deviation ${input} and should have about 1: use --scale ${scaleText(unitScale)}`
+  return `${stuck}: use ${initialisation === 'he' ? '' : '--initialisation he, or '}a greater --width`
 }

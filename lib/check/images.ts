@@ -3,8 +3,9 @@ import { readImages } from '../data/batch.js'
 import { type Dataset, imageBytes } from '../data/dataset.js'
 import { throwIfAborted, VggError } from '../error.js'
 import type { Initialisation } from '../network/open.js'
+import type { Callback } from '../options.js'
 import type { VGG } from '../vgg/vgg.js'
-import type { Finding } from './findings.js'
+import { type Finding, scaleText } from './findings.js'
 
 /** The part of the data that an image is in. */
 export type Part = 'training' | 'validation'
@@ -40,7 +41,7 @@ export interface ReadingOptions {
   /** Whether to hash the pixels of each image. */
   readonly hashing: 'pixels' | 'none'
   readonly signal: AbortSignal | undefined
-  readonly onRead: ((done: number, of: number) => void) | undefined
+  readonly onRead: Callback<[done: number, of: number]> | undefined
 }
 
 /** Most bytes of pixels that are read at once. */
@@ -69,7 +70,7 @@ export async function readThrough(data: Dataset, part: Part, options: ReadingOpt
         hashes.set(index, createHash('sha256').update(image).digest('base64'))
       }
     }
-    onRead?.(start + wanted.length, indices.length)
+    await onRead?.(start + wanted.length, indices.length)
   }
   return { indices, unreadable, refuses, histograms, hashes }
 }
@@ -181,8 +182,13 @@ export function inputOf(
   const deviation = Math.sqrt(squares / channels.length)
   const expectedDeviation = initialisation === undefined ? undefined : initialisation === 'paper' ? 65 : 1
   const report = { channels, deviation, expectedDeviation }
-  return { ...report, findings: [...scaleFindings(report), ...meanFindings(channels, meanRgb)] }
+  const aboutMean = meanFindings(channels, meanRgb, initialisation)
+  return { ...report, findings: [...scaleFindings(report), ...aboutMean] }
 }
+
+/** The scale with which the input has a standard deviation of 1. */
+export const unitScale = (channels: readonly ChannelFigures[]): number =>
+  1 / Math.sqrt(channels.reduce((sum, { deviation }) => sum + deviation ** 2, 0) / channels.length)
 
 function scaleFindings({ channels, deviation, expectedDeviation }: Omit<InputReport, 'findings'>): Finding[] {
   const most = Math.max(...channels.map((channel) => channel.most))
@@ -196,23 +202,29 @@ function scaleFindings({ channels, deviation, expectedDeviation }: Omit<InputRep
   const ratio = deviation / expectedDeviation
   if (ratio <= farFromExpected && ratio >= 1 / farFromExpected) return []
   const figures = `the input has standard deviation ${deviation.toPrecision(2)} and the weights expect about ${expectedDeviation}`
-  return [{ severity: 'warning', text: `${figures}: ${scaleAdvice(ratio, expectedDeviation)}` }]
+  return [{ severity: 'warning', text: `${figures}: ${scaleAdvice(ratio, expectedDeviation, channels)}` }]
 }
 
-function scaleAdvice(ratio: number, expected: number): string {
-  if (ratio > 1) return 'use --scale 0.01724 (1/58)'
+function scaleAdvice(ratio: number, expected: number, channels: readonly ChannelFigures[]): string {
   if (expected === 65) return "the paper's initialisation goes with --scale 1"
+  if (ratio > 1) return 'use --scale 1/58'
   const twice = ratio < 1 / 100 ? 'the pixels seem to be scaled twice; ' : ''
-  return `${twice}use --scale 0.01724 (1/58), or a larger scale for images of low contrast`
+  return `${twice}use --scale ${scaleText(unitScale(channels))}`
 }
 
-function meanFindings(channels: readonly ChannelFigures[], meanRgb: readonly number[]): Finding[] {
+function meanFindings(
+  channels: readonly ChannelFigures[],
+  meanRgb: readonly number[],
+  initialisation: Initialisation | undefined,
+): Finding[] {
   const wrong = channels.some(({ mean, deviation }, channel) => {
     return deviation > 0 && Math.abs(mean - (meanRgb[channel] ?? 0)) > farFromZero * deviation
   })
   if (!wrong) return []
   const list = (values: readonly number[]): string => values.map((value) => value.toFixed(1)).join(',')
   const own = list(channels.map(({ mean }) => mean))
-  const text = `the network subtracts the mean ${list(meanRgb)}, but these images have the mean ${own}: use --mean ${own}`
+  // the mean of trained weights belongs to them, and --mean is refused with --from
+  const advice = initialisation === undefined ? 'the weights were trained on other images' : `use --mean ${own}`
+  const text = `the network subtracts the mean ${list(meanRgb)}, but these images have the mean ${own}: ${advice}`
   return [{ severity: 'warning', text }]
 }

@@ -2,6 +2,7 @@ import { throwIfAborted, VggError } from '../error.js'
 import { type Layer, layersWithParameters } from '../layer.js'
 import { describe } from '../network/describe.js'
 import type { Tensor } from '../tensor.js'
+import { rateText } from '../train/log.js'
 import type { VGG } from '../vgg/vgg.js'
 import {
   type AdviceContext,
@@ -180,7 +181,8 @@ function activationFindings(layers: readonly LayerActivations[], context: Advice
       ? `${Math.round(100 * first.deadChannels)} % of the channels never fire`
       : `activations ${first.rms.toExponential(1)}`
     const text = `${first.layer} is ${state} (${figure}): ${adviceFor(state, context)}`
-    return [{ severity: state === 'vanishing' ? 'warning' : 'fatal', text }]
+    const severity = state === 'vanishing' ? 'warning' : 'fatal'
+    return [{ severity, text, ...(!Number.isFinite(first.rms) && { code: 'NOT_FINITE' }) }]
   }
   return []
 }
@@ -245,14 +247,14 @@ export async function gradientsOf(
   const loss = await lossOf(net, images, labels)
   if (typeof loss !== 'number') {
     const text = `the first loss or its gradient is not finite: ${loss.message}`
-    return { ...start, loss: Number.NaN, layers: [], findings: [{ severity: 'fatal', text }] }
+    return { ...start, loss: Number.NaN, layers: [], findings: [{ severity: 'fatal', code: 'NOT_FINITE', text }] }
   }
   const frozen = new Set(net.frozen)
   const layers: LayerGradient[] = []
   for (const layer of layersWithParameters(net.layers)) {
     if (!frozen.has(layer)) layers.push(await gradientOf(net, layer, rate))
   }
-  return { ...start, loss, layers, findings: gradientFindings(layers) }
+  return { ...start, loss, layers, findings: gradientFindings(layers, rate) }
 }
 
 async function lossOf(net: VGG, images: Tensor<'uint8'>, labels: Int32Array): Promise<number | VggError> {
@@ -276,12 +278,17 @@ function namesText(layers: readonly LayerGradient[], state: SignalState): string
   return `${names} (${more.length > 0 ? 'up to ' : ''}${most.toExponential(1)} of the weights per step)`
 }
 
-function gradientFindings(layers: readonly LayerGradient[]): Finding[] {
+/** The power of ten below `rate` with which the first step changes no layer by more than a tenth of its weights. */
+const calmRate = (rate: number, layers: readonly LayerGradient[]): number =>
+  10 ** Math.floor(Math.log10((0.1 * rate) / Math.max(...layers.map(({ step }) => step))))
+
+function gradientFindings(layers: readonly LayerGradient[], rate: number): Finding[] {
   const [exploding, dead, vanishing] = (['exploding', 'dead', 'vanishing'] as const).map((one) =>
     namesText(layers, one),
   )
   const texts = [
-    exploding && `the first step changes ${exploding} by too much: use a lower --learning-rate or another --scale`,
+    exploding &&
+      `the first step changes ${exploding} by too much: use --learning-rate ${rateText(calmRate(rate, layers))}`,
     dead && `no gradient reaches ${dead}`,
     vanishing && `hardly any gradient reaches ${vanishing}`,
   ]

@@ -1,10 +1,12 @@
 import pc from 'picocolors'
 import type { Dataset } from '../data/dataset.js'
+import type { ErrorCode } from '../error.js'
 import type { Initialisation } from '../network/open.js'
-import { bytesText, countedText, countText } from '../table.js'
+import type { Callback } from '../options.js'
+import { bytesText, type Column, columnWidths, countedText, countText, rowText, wrapped } from '../table.js'
 import { durationText } from '../train/log.js'
 import type { ClassReport } from './classes.js'
-import type { MemoryReport, SpeedReport } from './cost.js'
+import type { MemoryReport, SpeedReport, StepReport } from './cost.js'
 import type { DuplicateReport, ImageFiles } from './duplicates.js'
 import type { Finding, SignalState } from './findings.js'
 import type { InputReport, UnreadableImage } from './images.js'
@@ -15,31 +17,31 @@ export interface PreflightOptions {
   /** Training data. */
   training: Dataset
   /** Validation data. Default: none. */
-  validation?: Dataset
+  validation?: Dataset | undefined
   /** Files of the training data. With them, equal images are found by the files' bytes. Default: by pixels. */
-  trainingFiles?: ImageFiles
+  trainingFiles?: ImageFiles | undefined
   /** Files of the validation data. */
-  validationFiles?: ImageFiles
+  validationFiles?: ImageFiles | undefined
   /** Images of a step. Default: that of `train`. */
-  batch?: number
+  batch?: number | undefined
   /** Images computed at once. Default: that of `train`. */
-  microBatch?: number | 'auto'
+  microBatch?: number | 'auto' | undefined
   /** Number of epochs, for the time estimate. Default: that of `train`. */
-  epochs?: number
+  epochs?: number | undefined
   /** Learning rate at the start, above 0. Default: that of `train`. */
-  learningRate?: number
+  learningRate?: number | undefined
   /** Initialisation of the weights. Default: trained weights. */
-  initialisation?: Initialisation
+  initialisation?: Initialisation | undefined
   /** Memory limit of the network in bytes. Default: free memory. */
-  memoryLimit?: number
+  memoryLimit?: number | undefined
   /** Most images of each part that are opened; larger parts are sampled. Default 2000. */
-  limit?: number
+  limit?: number | undefined
   /** Seed of the samples. Default 0. */
-  seed?: number
+  seed?: number | undefined
   /** Aborts the check, which then rejects with ABORTED. */
-  signal?: AbortSignal
-  /** Called on progress. */
-  onProgress?: (progress: PreflightProgress) => void
+  signal?: AbortSignal | undefined
+  /** Called on progress; a returned promise is awaited. */
+  onProgress?: Callback<[progress: PreflightProgress]> | undefined
 }
 
 /** Progress of the check. */
@@ -90,6 +92,8 @@ export interface PreflightReport {
   }
   /** Memory of a step, and the largest batch that fits. */
   readonly memory: MemoryReport
+  /** Number of steps. */
+  readonly steps: StepReport
   /** Images that cannot be read. */
   readonly files: FileReport
   /** Number of images in each class. */
@@ -106,6 +110,11 @@ export interface PreflightReport {
   readonly speed: SpeedReport | undefined
   /** Problems with which training would fail or learn nothing. */
   readonly fatal: readonly string[]
+  /**
+   * Code of the error that would end the training, that of the first of these problems; undefined where there are none, or
+   * where the training would run and learn nothing.
+   */
+  readonly code: ErrorCode | undefined
   /** Problems that may be intended. */
   readonly warnings: readonly string[]
 }
@@ -126,20 +135,33 @@ const paint = (state: SignalState, text: string): string => {
   return state === 'vanishing' ? pc.yellow(text) : pc.red(text)
 }
 
-/** A line of a title and a text. */
-const line = (title: string, text: string): string => `${pc.bold(title.padEnd(12))}${text}`
+/** A title and a text. */
+type Fact = readonly [title: string, text: string]
 
-function memoryLine({ memory, model }: PreflightReport): string {
+const titleWidth = 12
+
+/** Lines of a fact, broken between words at `width`. */
+const factLines = ([title, text]: Fact, width: number): string[] =>
+  wrapped(text, width - titleWidth).map((line, index) => {
+    const shown = index === 0 ? title : ''
+    return `${paintTitle(shown)}${' '.repeat(titleWidth - shown.length)}${line}`
+  })
+
+const titlePaints: Readonly<Record<string, (text: string) => string>> = { error: pc.red, warning: pc.yellow }
+
+const paintTitle = (title: string): string => pc.bold(titlePaints[title]?.(title) ?? title)
+
+function memoryFact({ memory, model }: PreflightReport): Fact {
   const { batch, bytes, available, largestBatch, microBatch } = memory
   const fits = largestBatch === 0 ? 'not even one image fits' : `the largest that fits is ${countText(largestBatch)}`
   const parts = microBatch > 0 && microBatch < batch ? `; ${microBatch} images at a time with --micro-batch auto` : ''
-  return line(
+  return [
     'memory',
     `${bytesText(bytes)} for a batch of ${batch}, ${bytesText(available)} free on ${model.device}: ${fits}${parts}`,
-  )
+  ]
 }
 
-function imageLines({ images, files, duplicates, classes }: PreflightReport): string[] {
+function imageFacts({ images, files, duplicates, classes }: PreflightReport): Fact[] {
   const { checked, of, unreadableCount } = files
   const held = images.validation === undefined ? '' : `, ${countText(images.validation)} for validation`
   const opened =
@@ -148,19 +170,24 @@ function imageLines({ images, files, duplicates, classes }: PreflightReport): st
   const compared = `${countText(duplicates.images)} compared by ${duplicates.compared === 'files' ? 'file contents' : 'pixels'}`
   const equal = `${countText(duplicates.sharedCount)} in both parts, ${countText(duplicates.contradictoryCount)} under several classes, ${countText(duplicates.repeated)} repeated`
   return [
-    line(
+    [
       'images',
       `${countText(images.training)} for training${held}; ${opened}, ${countText(unreadableCount)} unreadable`,
-    ),
-    line(
+    ],
+    [
       'classes',
       `${sizes.length} of ${countText(Math.min(...sizes))} to ${countText(Math.max(...sizes))} images; always predicting the largest: accuracy ${percent(classes.majorityShare)}`,
-    ),
-    line('duplicates', `${compared}: ${equal}`),
+    ],
+    ['duplicates', `${compared}: ${equal}`],
   ]
 }
 
-function inputLines({ input }: PreflightReport): string[] {
+function stepFacts({ steps: { batch, epochs, perEpoch, inAll } }: PreflightReport): Fact[] {
+  const whole = `${countText(inAll)} in ${countedText(epochs, 'epoch', 'epochs')}`
+  return [['steps', `${countText(perEpoch)} an epoch of ${countedText(batch, 'image', 'images')}, ${whole}`]]
+}
+
+function inputFacts({ input }: PreflightReport): Fact[] {
   if (input === undefined) return []
   const list = (values: readonly number[]): string => values.map((value) => figure(value)).join(', ')
   const { channels, expectedDeviation: expected } = input
@@ -169,75 +196,80 @@ function inputLines({ input }: PreflightReport): string[] {
     channels.map(({ meanAfter }) => meanAfter),
     channels.map(({ deviationAfter }) => deviationAfter),
   ]
-  return [line('input', `mean ${list(means)}, standard deviation ${list(deviations)}${expectation}`)]
+  return [['input', `mean ${list(means)}, standard deviation ${list(deviations)}${expectation}`]]
 }
 
-/** A table of the layers' outputs and gradients. */
-function layerLines({ activations, gradients, model }: PreflightReport): string[] {
+const layerColumns: readonly Column[] = [
+  { title: 'layer', align: 'left' },
+  { title: 'outputs', align: 'right' },
+  { title: 'zeros', align: 'right' },
+  { title: 'dead', align: 'right' },
+  { title: '', align: 'left' },
+  { title: 'gradient', align: 'right' },
+  { title: 'step', align: 'right' },
+  { title: '', align: 'left' },
+]
+
+function activationFacts({ activations, gradients, model }: PreflightReport): Fact[] {
   if (activations === undefined) return []
-  const titles = ['layer', 'outputs', 'zeros', 'dead', '', 'gradient', 'step', '']
-  const rows = activations.layers.map(({ layer, rms, zeros, deadChannels, state }) => {
-    const gradient = gradients?.layers.find((one) => one.layer === layer)
-    const cells = [layer, figure(rms), percent(zeros), percent(deadChannels), state]
-    if (gradient === undefined) return { cells, state, gradient: undefined }
-    return {
-      cells: [...cells, figure(gradient.gradientNorm), figure(gradient.step), gradient.state],
-      state,
-      gradient: gradient.state,
-    }
-  })
-  const widths = titles.map((title, column) =>
-    Math.max(title.length, ...rows.map(({ cells }) => cells[column]?.length ?? 0)),
-  )
-  const padded = (cells: readonly string[]): string[] =>
-    widths.map((width, column) =>
-      column === 0 || column === 4 || column === 7
-        ? (cells[column] ?? '').padEnd(width)
-        : (cells[column] ?? '').padStart(width),
-    )
-  const body = rows.map(({ cells, state, gradient }) => {
-    const painted = padded(cells).map((cell, column) => {
-      if (column === 4) return paint(state, cell)
-      return column === 7 && gradient !== undefined ? paint(gradient, cell) : cell
-    })
-    return `  ${painted.join('  ')}`.trimEnd()
-  })
   const loss =
     gradients && Number.isFinite(gradients.loss)
       ? `, first loss ${figure(gradients.loss)}, ln(${model.classes}) is ${figure(gradients.expectedLoss)}`
       : ''
+  return [['activations', `on ${activations.images} images; logits ${figure(activations.logitsRms)}${loss}`]]
+}
+
+const states = /\b(?:fine|vanishing|dead|exploding)\b/g
+
+/** A table of the layers' outputs and gradients. */
+function layerLines({ activations, gradients }: PreflightReport, width: number): string[] {
+  if (activations === undefined) return []
+  const rows = activations.layers.map(({ layer, rms, zeros, deadChannels, state }) => {
+    const gradient = gradients?.layers.find((one) => one.layer === layer)
+    const cells = [layer, figure(rms), percent(zeros), percent(deadChannels), state]
+    return gradient === undefined
+      ? cells
+      : [...cells, figure(gradient.gradientNorm), figure(gradient.step), gradient.state]
+  })
+  const indent = '  '
+  const widths = columnWidths(layerColumns, rows, width - indent.length)
+  const titles = layerColumns.map(({ title }) => title)
   return [
-    line('activations', `on ${activations.images} images; logits ${figure(activations.logitsRms)}${loss}`),
-    pc.dim(`  ${padded(titles).join('  ')}`.trimEnd()),
-    ...body,
+    pc.dim(indent + rowText(layerColumns, titles, widths)),
+    ...rows.map((cells) =>
+      (indent + rowText(layerColumns, cells, widths)).replace(states, (state) => paint(state as SignalState, state)),
+    ),
   ]
 }
 
-function speedLines({ speed }: PreflightReport): string[] {
+function speedFacts({ speed }: PreflightReport): Fact[] {
   if (speed === undefined) return []
   const { imagesPerSecond, images, steps, secondsPerEpoch, epochs, secondsInAll } = speed
   const measured = `${figure(imagesPerSecond)} images/s, from ${steps} steps of ${images}`
   const whole = `${timeText(secondsInAll)} for ${countedText(epochs, 'epoch', 'epochs')}`
-  return [line('time', `${timeText(secondsPerEpoch)} per epoch, ${whole} (${measured})`)]
+  return [['time', `${timeText(secondsPerEpoch)} per epoch, ${whole} (${measured})`]]
 }
 
-function resultLine({ fatal, warnings }: PreflightReport): string {
+function resultText({ fatal, warnings }: PreflightReport): string {
   if (fatal.length > 0) return pc.red(pc.bold('not ready: this training would fail or learn nothing'))
   return warnings.length === 0
     ? pc.green(pc.bold('ready'))
     : pc.yellow(pc.bold(`ready, with ${countedText(warnings.length, 'warning', 'warnings')}`))
 }
 
-/** Lines of a report for a terminal: figures, problems, and whether training is ready. In colour on a terminal. */
-export function preflightLines(report: PreflightReport): string[] {
+/**
+ * Lines of a report for a terminal: figures, problems, and whether training is ready. In colour on a terminal.
+ * @param width most characters of a line; texts are broken between words, and rows end in an ellipsis. Default: no limit
+ */
+export function preflightLines(report: PreflightReport, width = Number.POSITIVE_INFINITY): string[] {
+  const lines = (facts: readonly Fact[]): string[] => facts.flatMap((fact) => factLines(fact, width))
   return [
-    memoryLine(report),
-    ...imageLines(report),
-    ...inputLines(report),
-    ...layerLines(report),
-    ...speedLines(report),
-    ...report.fatal.map((text) => `${pc.red(pc.bold('error'.padEnd(12)))}${text}`),
-    ...report.warnings.map((text) => `${pc.yellow(pc.bold('warning'.padEnd(12)))}${text}`),
-    resultLine(report),
+    ...lines([memoryFact(report), ...stepFacts(report), ...imageFacts(report)]),
+    ...lines([...inputFacts(report), ...activationFacts(report)]),
+    ...layerLines(report, width),
+    ...lines(speedFacts(report)),
+    ...lines(report.fatal.map((text): Fact => ['error', text])),
+    ...lines(report.warnings.map((text): Fact => ['warning', text])),
+    ...wrapped(resultText(report), width),
   ]
 }

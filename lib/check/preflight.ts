@@ -15,16 +15,17 @@ import {
   unexpected,
   withDefault,
 } from '../options.js'
-import { countedText } from '../table.js'
+import { countedText, printable } from '../table.js'
 import { trainChecks } from '../train/options.js'
+import { type SizedOptions, sizedOptions } from '../train/sized-options.js'
 import { VGG } from '../vgg/vgg.js'
 import { classesOf } from './classes.js'
-import { type MemoryReport, memoryFor, speedOf } from './cost.js'
+import { type MemoryReport, memoryFor, speedOf, stepsOf } from './cost.js'
 import { type DuplicateReport, duplicatesIn, fileContents, type ImageFiles, type PartContents } from './duplicates.js'
 import type { Finding } from './findings.js'
-import { inputOf, type Part, type Reading, readThrough, type UnreadableImage } from './images.js'
+import { inputOf, type Part, type Reading, readThrough, type UnreadableImage, unitScale } from './images.js'
 import { activationsOf, gradientsOf, imagesChecked } from './layers.js'
-import type { FileReport, PreflightOptions, PreflightProgress, PreflightReport } from './preflight-report.js'
+import type { FileReport, PreflightOptions, PreflightReport } from './preflight-report.js'
 
 const files: Check<ImageFiles> = (value, name) => {
   if (isObject(value) && Array.isArray(value.sources) && Array.isArray(value.names))
@@ -32,12 +33,13 @@ const files: Check<ImageFiles> = (value, name) => {
   throw unexpected('the files of a dataset', name, value)
 }
 
-const checks = {
+/** The checks of `PreflightOptions`. */
+export const preflightChecks = {
   training: datasetCheck,
   validation: optional(datasetCheck),
   trainingFiles: optional(files),
   validationFiles: optional(files),
-  batch: withDefault(integer(1, 2 ** 16), trainChecks.batch.fallback),
+  batch: optional(integer(1, 2 ** 16)),
   microBatch: trainChecks.microBatch,
   epochs: trainChecks.epochs,
   learningRate: trainChecks.learningRate,
@@ -46,10 +48,10 @@ const checks = {
   limit: withDefault(integer(1), 2000),
   seed: trainChecks.seed,
   signal: optional(instanceOf(AbortSignal)),
-  onProgress: optional(callback<(progress: PreflightProgress) => void>()),
+  onProgress: optional(callback<NonNullable<PreflightOptions['onProgress']>>()),
 }
 
-type Settings = Checked<typeof checks>
+type Settings = Omit<Checked<typeof preflightChecks>, keyof SizedOptions> & SizedOptions
 
 function checkFit(net: VGG, data: Dataset, files: ImageFiles | undefined, name: string): void {
   const [height, width] = net.imageSize
@@ -77,31 +79,36 @@ function checkFit(net: VGG, data: Dataset, files: ImageFiles | undefined, name: 
  * @throws VggError SHAPE_MISMATCH where network and data do not fit, INVALID_ARGUMENT, ABORTED, DISPOSED
  */
 export async function preflight(net: VGG, options: PreflightOptions): Promise<PreflightReport> {
-  const settings = readOptions(options, 'preflight options', checks)
+  const given = readOptions(options, 'preflight options', preflightChecks)
   if (!(net instanceof VGG)) throw unexpected('a VGG network', 'net', net)
-  checkFit(net, settings.training, settings.trainingFiles, 'training')
-  const { validation } = settings
-  if (validation) checkFit(net, validation, settings.validationFiles, 'validation')
-  const memory = memoryFor(net, settings.batch, settings.microBatch, settings.memoryLimit)
+  checkFit(net, given.training, given.trainingFiles, 'training')
+  const { validation } = given
+  if (validation) checkFit(net, validation, given.validationFiles, 'validation')
+  const settings = { ...given, ...sizedOptions(given, given.training.count, validation !== undefined) }
+  const steps = stepsOf(settings, settings.training.count)
+  const memory = memoryFor(net, settings)
   const images = await readParts(settings)
   const classes = classesOf(settings.training, validation)
   const duplicates = await duplicatesOf(images, settings)
   const found = await examineNetwork(net, settings, memory, images.training)
-  const parts = [memory, images.report, classes, duplicates, found.input, found.activations, found.gradients]
+  const parts = [memory, steps, images.report, classes, duplicates, found.input, found.activations, found.gradients]
   const findings = parts.flatMap((part) => part?.findings ?? [])
-  const textsOf = (severity: Finding['severity']): string[] =>
-    findings.filter((finding) => finding.severity === severity).map(({ text }) => text)
+  const fatal = findings.filter(({ severity }) => severity === 'fatal')
+  // what ends the training comes before that it learns nothing
+  fatal.sort((a, b) => Number(a.code === undefined) - Number(b.code === undefined))
   const { variant, classes: outputs, imageSize, device, precision } = net
   return {
     model: { variant, classes: outputs, imageSize, device, precision },
     images: { training: settings.training.count, validation: validation?.count },
     memory,
+    steps,
     files: images.report,
     classes,
     duplicates,
     ...found,
-    fatal: textsOf('fatal'),
-    warnings: textsOf('warning'),
+    fatal: fatal.map(({ text }) => text),
+    code: fatal[0]?.code,
+    warnings: findings.flatMap(({ severity, text }) => (severity === 'warning' ? [text] : [])),
   }
 }
 
@@ -145,11 +152,15 @@ async function readParts(settings: Settings): Promise<ReadParts> {
 function fileFindings(unreadable: readonly UnreadableImage[], training: Reading, refuses: boolean): Finding[] {
   const [first] = unreadable
   if (first === undefined) return []
-  const begin = `${countedText(unreadable.length, 'image', 'images')} cannot be read, the first ${first.name}: ${first.reason}`
+  const begin = `${countedText(unreadable.length, 'image', 'images')} cannot be read, the first ${printable(first.name, 200)}: ${first.reason}`
   const all = unreadable.filter(({ part }) => part === 'training').length === training.indices.length
-  if (all) return [{ severity: 'fatal', text: `no training image can be read: ${begin}` }]
+  if (all) return [{ severity: 'fatal', code: 'FILE_FORMAT', text: `no training image can be read: ${begin}` }]
   const end = refuses ? '; training would end there: use --on-unreadable skip, or fix the files' : '; skipped'
-  return [{ severity: refuses ? 'fatal' : 'warning', text: begin + end }]
+  return [
+    refuses
+      ? { severity: 'fatal', code: 'FILE_FORMAT', text: begin + end }
+      : { severity: 'warning', text: begin + end },
+  ]
 }
 
 async function duplicatesOf({ training, validation }: ReadParts, settings: Settings): Promise<DuplicateReport> {
@@ -175,14 +186,15 @@ async function examineNetwork(net: VGG, settings: Settings, memory: MemoryReport
   const input = inputOf(reading.histograms, net.configuration, initialisation)
   if (memory.largestBatch === 0) return { ...none, input }
   const { images, labels } = await someImages(training, imagesChecked(net, memory.largestBatch), reading, seed)
-  const context = { initialisation, inputDeviation: input.deviation, classes: net.classes }
-  onProgress?.({ stage: 'activations' })
+  const { deviation: inputDeviation, channels } = input
+  const context = { initialisation, inputDeviation, unitScale: unitScale(channels), classes: net.classes }
+  await onProgress?.({ stage: 'activations' })
   const activations = await activationsOf(net, images, context, signal)
   throwIfAborted(signal, 'The check')
-  onProgress?.({ stage: 'gradients' })
+  await onProgress?.({ stage: 'gradients' })
   const gradients = await gradientsOf(net, images, labels, learningRate)
   throwIfAborted(signal, 'The check')
-  onProgress?.({ stage: 'speed' })
+  await onProgress?.({ stage: 'speed' })
   const asked = typeof settings.microBatch === 'number' ? settings.microBatch : memory.microBatch
   const atOnce = Math.min(asked, memory.largestBatch, settings.batch)
   const speed = await speedOf(net, { training, validation, atOnce, epochs, seed, signal })

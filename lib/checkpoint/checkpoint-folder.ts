@@ -1,7 +1,7 @@
-import { mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { readdir, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { messageOf, VggError } from '../error.js'
-import { isTemporary, syncFolder, systemCode, writeError } from '../files/atomic-file.js'
+import { isTemporary, syncFolder, systemCode } from '../files/atomic-file.js'
 import { filePath } from '../options.js'
 import { NewerFormat } from './open-file.js'
 import { checkWhole } from './training-file.js'
@@ -123,15 +123,6 @@ export async function newestCheckpoint(folder: string): Promise<FoundCheckpoint 
 export async function tidy(folder: string): Promise<void> {
   for (const name of await namesIn(folder)) {
     if (isTemporary(name)) await rm(path.join(folder, name), { force: true })
-  }
-}
-
-/** Creates a folder. @throws FILE_WRITE */
-export async function makeFolder(folder: string): Promise<void> {
-  try {
-    await mkdir(folder, { recursive: true })
-  } catch (error) {
-    throw writeError(folder, error)
   }
 }
 

@@ -6,6 +6,7 @@ import { Tensor, valuesOf } from '../tensor.js'
 import type { VGG } from '../vgg/vgg.js'
 import { encodeWithChecksums } from './checksum.js'
 import { createModel, modelOf, vggModel } from './model.js'
+import { useModel, warn } from './model-folder.js'
 import { format, type OpenFile, TensorReader, versions, withFile } from './open-file.js'
 import type { TensorInfo } from './safetensors.js'
 
@@ -35,6 +36,8 @@ export async function save(network: Network, path: string): Promise<void> {
  * Loads a VGG net from a file written by `save`, or from a checkpoint of a training. `options` replace the device, precision,
  * seed, ... of the run in which it was saved. The file is verified by its checksums while it is read. Models of older
  * versions have no checksums: they are loaded with a process warning (`process.on('warning')`, name `VggFileWarning`).
+ * @param path a file; or the folder of a run or of checkpoints, for its best model: that of the best validation accuracy,
+ *   else the last one. A damaged file is skipped for the next one, with a process warning.
  * @throws FILE_NOT_FOUND, FILE_FORMAT if the file is damaged or not a VGG net, and the errors of `VGG.create`
  */
 export async function load(path: string, options: RunOptions = {}): Promise<VGG> {
@@ -56,14 +59,15 @@ async function loadFile<N extends Network>(
   create: (file: OpenFile) => Promise<N>,
 ): Promise<N> {
   readOptions(options, 'load options', runChecks)
-  return withFile(filePath(path, 'path'), async (file) => {
+  const read = async (file: OpenFile): Promise<N> => {
     const network = await create(file)
     await filled(network, () => readParameters(network, file))
     if (file.checksums.covers === 'nothing') {
       warn(`${path} has no checksums and could not be verified; save writes a model with them`)
     }
     return network
-  })
+  }
+  return useModel(filePath(path, 'path'), (file) => withFile(file, read))
 }
 
 /** Awaits `fill` and returns its result. If it fails, the network is disposed of. */
@@ -75,9 +79,6 @@ export async function filled<T>(network: Network, fill: () => Promise<T>): Promi
     throw error
   }
 }
-
-/** Emits a process warning about a file, which the command line prints on stderr. */
-export const warn = (message: string): void => process.emitWarning(message, 'VggFileWarning')
 
 async function readParameters(network: Network, file: OpenFile): Promise<void> {
   const reader = new TensorReader(file)

@@ -1,7 +1,10 @@
 import { type FileHandle, open, stat } from 'node:fs/promises'
-import { messageOf, VggError } from '../error.js'
+import { contentText, headBytes } from '../data/images/formats.js'
+import { messageOf, VggError, withEnd } from '../error.js'
 import { systemCode } from '../files/atomic-file.js'
+import { notFound } from '../files/not-found.js'
 import { type Parameter, parametersOf } from '../layer.js'
+import { otherFormat } from '../platform/package.js'
 import { shapeText } from '../tensor.js'
 import { blockBytes, type Checksums, checksumsOf, Verification } from './checksum.js'
 import { layersOfModel, type Model, modelFrom } from './model.js'
@@ -46,12 +49,11 @@ export interface OpenFile {
  */
 export async function withFile<T>(path: string, use: (file: OpenFile) => Promise<T>): Promise<T> {
   const handle = await opened(path)
+  const read = async (): Promise<T> => use(await readHeader(handle))
   try {
-    return await use(await readHeader(handle))
+    return await withEnd(read, () => handle.close())
   } catch (error) {
     throw named(error, path)
-  } finally {
-    await handle.close()
   }
 }
 
@@ -64,13 +66,17 @@ function named(error: unknown, path: string): unknown {
 async function opened(path: string): Promise<FileHandle> {
   try {
     // before opening, because opening a pipe waits for a writer
-    if (!(await stat(path)).isFile()) throw new VggError('FILE_FORMAT', `${path} is not a file`)
+    const found = await stat(path)
+    if (!found.isFile()) {
+      const cure = found.isDirectory() ? ': give a model file, or the folder of a run, which has a run.json' : ''
+      throw new VggError('FILE_FORMAT', `${path} is not a file${cure}`)
+    }
     return await open(path, 'r')
   } catch (cause) {
     if (cause instanceof VggError) throw cause
     const missing = systemCode(cause) === 'ENOENT' || systemCode(cause) === 'ENOTDIR'
-    const message = missing ? `There is no file ${path}` : `Could not open ${path}: ${(cause as Error).message}`
-    throw new VggError('FILE_NOT_FOUND', message, { cause })
+    if (missing) throw notFound(`There is no file ${path}`, path, cause)
+    throw new VggError('FILE_NOT_FOUND', `Could not open ${path}: ${messageOf(cause)}`, { cause })
   }
 }
 
@@ -87,9 +93,10 @@ async function fill(handle: FileHandle, bytes: Uint8Array, position: number): Pr
 
 async function readHeader(handle: FileHandle): Promise<OpenFile> {
   const { size } = await handle.stat()
-  const beginning = new Uint8Array(Math.min(size, lengthBytes))
+  const beginning = new Uint8Array(Math.min(size, headBytes))
   await fill(handle, beginning, 0)
-  const json = new Uint8Array(headerLength(beginning, size))
+  checkContent(beginning)
+  const json = new Uint8Array(headerLength(beginning.subarray(0, lengthBytes), size))
   await fill(handle, json, lengthBytes)
   const start = lengthBytes + json.length
   const contents = parseHeader(json, size - start)
@@ -101,6 +108,15 @@ async function readHeader(handle: FileHandle): Promise<OpenFile> {
   const model = modelFrom(metadata.model)
   const parameters = new Set(checkedParameters(tensors, metadata.version, model))
   return { model, metadata, tensors, parameters, checksums, fill: (bytes, begin) => fill(handle, bytes, start + begin) }
+}
+
+/** Refuses a file that its first bytes show to be something else. @throws FILE_FORMAT with what it is and what to do */
+function checkContent(beginning: Uint8Array): void {
+  // a header of JSON follows the length, which may begin like anything
+  if (beginning[lengthBytes] === '{'.charCodeAt(0)) return
+  const content = contentText(beginning)
+  if (content !== undefined)
+    throw new VggError('FILE_FORMAT', `Expected a model of vggnet (safetensors) but it is ${content}`)
 }
 
 /** The tensors that are parameters, with all tensors checked against the model. @throws FILE_FORMAT */
@@ -155,14 +171,15 @@ function checkTables(tables: readonly Entry[]): void {
 function checkFormat({ format: found }: Readonly<Record<string, string>>): void {
   if (found === format) return
   const other = found === undefined ? 'no format' : `the format '${found}'`
-  throw new VggError('FILE_FORMAT', `Expected a model of vggnet, but the metadata names ${other}`)
+  const cure = 'docs/from-pytorch.md has the script that converts the weights of another program'
+  throw new VggError('FILE_FORMAT', `Expected a model of vggnet, but the metadata names ${other}: ${cure}`)
 }
 
-function checkVersion({ version }: Readonly<Record<string, string>>): void {
+function checkVersion({ version, vggnet }: Readonly<Record<string, string>>): void {
   if (Object.values(versions).some((known) => known === version)) return
-  const message = `Expected version 1 or 2 of the format but found ${version}; it needs another vggnet`
-  if (Number(version) > 2) throw new NewerFormat('FILE_FORMAT', message)
-  throw new VggError('FILE_FORMAT', message)
+  const known = 'version 1 or 2 of the format'
+  if (Number(version) > 2) throw new NewerFormat('FILE_FORMAT', otherFormat(known, version, vggnet))
+  throw new VggError('FILE_FORMAT', `Expected ${known} but found ${version}`)
 }
 
 /**

@@ -120,7 +120,9 @@ export function headerLength(start: Uint8Array, fileBytes: number): number {
   if (length > largestHeaderBytes)
     throw malformed(`a header of ${length} bytes; at most ${largestHeaderBytes} are allowed`)
   if (length > fileBytes - lengthBytes) {
-    throw malformed(`a header of ${length} bytes in a file of ${fileBytes} bytes; is it truncated?`)
+    throw malformed(
+      `a header of ${length} bytes in a file of ${fileBytes} bytes; is it truncated? Copy or download it again`,
+    )
   }
   return length
 }
@@ -211,7 +213,7 @@ export function parseHeader(json: Uint8Array, dataBytes: number): Contents<Entry
     expected = stop
   }
   if (expected === dataBytes) return { tensors, metadata }
-  const hint = expected > dataBytes ? '; is it truncated?' : ''
+  const hint = expected > dataBytes ? '; is it truncated? Copy or download it again' : ''
   throw malformed(`its tensors take ${expected} bytes, and ${dataBytes} follow the header${hint}`)
 }
 

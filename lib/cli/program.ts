@@ -1,5 +1,6 @@
-import { Command } from 'commander'
+import type { Command } from 'commander'
 import { packageVersion } from '../platform/package.js'
+import { printable } from '../table.js'
 import { addBench } from './commands/bench.js'
 import { addCheck } from './commands/check.js'
 import { addClassify } from './commands/classify.js'
@@ -10,7 +11,8 @@ import { addEvaluate } from './commands/evaluate.js'
 import { addReport } from './commands/report.js'
 import { addTrain } from './commands/train.js'
 import { addTune } from './commands/tune.js'
-import { exitCode, failureText } from './terminal/exit.js'
+import { TerminalCommand } from './flags/command.js'
+import { exitCode, failureText, outputLost } from './terminal/exit.js'
 
 const commands = [
   addDescribe,
@@ -27,13 +29,15 @@ const commands = [
 
 const ending = `
 Exit codes: 0 success, 1 failure, 2 wrong use (an unknown option, a value out of
-range), 130 interrupted.
+range); stopped by a signal 128 + its number: 130 Ctrl-C, 143 SIGTERM, 129 a
+closed terminal, 141 a closed pipe. A training that is stopped is saved first.
 Errors go to standard error, one line with a code; DEBUG=vggnet adds the stack.
 NO_COLOR=1 turns colours off. 'vggnet help COMMAND' shows a command's options
 and examples.`
 
-async function parse(): Promise<void> {
-  const program = new Command('vggnet')
+/** Creates the program with all its commands. */
+export function createProgram(): Command {
+  const program = new TerminalCommand('vggnet')
     .description(
       'VGG networks (Simonyan & Zisserman 2015): describe, check, train, evaluate, classify, report, tune, bench, CUDA',
     )
@@ -43,6 +47,11 @@ async function parse(): Promise<void> {
     .configureOutput({ outputError: () => undefined })
     .exitOverride()
   for (const add of commands) add(program)
+  return program
+}
+
+async function parse(): Promise<void> {
+  const program = createProgram()
   if (process.argv.length <= 2) program.help({ error: true })
   await program.parseAsync()
 }
@@ -52,17 +61,14 @@ function printWarnings(): void {
   const others = process.listeners('warning')
   process.removeAllListeners('warning')
   process.on('warning', (warning) => {
-    if (warning.name.startsWith('Vgg')) console.error(`vggnet: ${warning.message}`)
+    if (warning.name.startsWith('Vgg')) console.error(`vggnet: ${printable(warning.message)}`)
     else for (const print of others) print(warning)
   })
 }
 
 /** Runs `vggnet` with the arguments of this process. */
 export async function run(): Promise<void> {
-  // a closed pipe (`vggnet describe | head`) is not a failure
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? 0 : 1)
-  })
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', outputLost)
   printWarnings()
   try {
     await parse()

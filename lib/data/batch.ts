@@ -30,6 +30,8 @@ export interface AugmentationDraws {
   readonly offsets?: Int32Array | undefined
   /** Value of the pixels that a translation exposes, 0 to 255. */
   readonly background: number
+  /** Whether images are mirrored at random, if the dataset draws no augmentation of its own. */
+  readonly flip: boolean
 }
 
 /** Reads images by index: as evaluation takes them, or with `draws` augmented for training. */
@@ -39,7 +41,7 @@ export async function readImages(data: Dataset, indices: Int32Array, draws?: Aug
   const { unreadable = [], ...augment }: Augmented =
     draws && data.readAugmented
       ? await data.readAugmented(indices, draws.randoms, pixels)
-      : { unreadable: await data.read(indices, pixels) }
+      : { unreadable: await data.read(indices, pixels), ...(draws?.flip && { flip: flipsOf(draws.randoms) }) }
   const { offsets, background = 0 } = draws ?? {}
   const shape = [indices.length, height, width, channels]
   const shifted = offsets ? shiftImages(pixels, shape, offsets, background) : pixels
@@ -58,6 +60,9 @@ export async function readImages(data: Dataset, indices: Int32Array, draws?: Aug
     unreadable: skipped,
   }
 }
+
+/** A random flip for each image: 1 with probability 1/2. */
+const flipsOf = (randoms: readonly Random[]): Uint8Array => Uint8Array.from(randoms, (random) => random.next() >>> 31)
 
 /** Removes the rows of unreadable images from arrays that have one row of equal length for each image. */
 class ReadableRows {

@@ -1,3 +1,4 @@
+import { VggError } from '../error.js'
 import { type Check, isObject, unexpected } from '../options.js'
 import type { Random } from '../random.js'
 
@@ -67,9 +68,21 @@ export function imageText(data: Pick<Dataset, 'height' | 'width' | 'channels'>):
   return `${data.height}x${data.width} with ${data.channels} ${data.channels === 1 ? 'channel' : 'channels'}`
 }
 
-/** Checks that a value has the form of a {@link Dataset}. */
+/** What makes a dataset of a value that is none; undefined if it is not recognised. */
+function datasetCure(value: unknown): string | undefined {
+  if (typeof value === 'string') return 'use photoDataset((await readFolder(path)).training, net)'
+  if (Array.isArray(value)) return 'use await datasetFrom(...) for an iterable of { image, label }'
+  if (!isObject(value)) return undefined
+  if ('training' in value) return 'use its field training, or validation'
+  if ('sources' in value) return 'use photoDataset(list, net)'
+  return 'shape' in value ? 'use arrayDataset({ images, shape, labels })' : undefined
+}
+
+/** Checks that a value has the form of a {@link Dataset}, with at least one image. */
 export const datasetCheck: Check<Dataset> = (value, name) => {
-  const looksRight = isObject(value) && typeof value.read === 'function' && typeof value.count === 'number'
-  if (looksRight) return value as unknown as Dataset
-  throw unexpected('a dataset, as arrayDataset or idxDataset makes it,', name, value)
+  if (!isObject(value) || typeof value.read !== 'function' || typeof value.count !== 'number')
+    throw unexpected('a dataset, as arrayDataset or idxDataset makes it,', name, value, datasetCure(value))
+  if (value.count < 1)
+    throw new VggError('INVALID_ARGUMENT', `Expected at least one image for ${name} but received an empty dataset`)
+  return value as unknown as Dataset
 }

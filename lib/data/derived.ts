@@ -74,6 +74,10 @@ export function stratifiedIndices(
   seed: number,
 ): { training: Int32Array; validation: Int32Array } {
   if (labels.length < 2) throw unexpected('at least 2 images', 'a split', labels.length)
+  if (heldOut > 0 && heldOut < 1) {
+    const images = Math.max(1, Math.round(heldOut * labels.length))
+    throw unexpected('a number of images', 'heldOut', heldOut, `this share of them is ${images}`)
+  }
   integer(1, labels.length - 1)(heldOut, 'heldOut')
   const random = new Random(seed)
   const training: number[] = []

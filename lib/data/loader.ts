@@ -1,5 +1,6 @@
-import { integer, isObject, readOptions, seed, unexpected, withDefault } from '../options.js'
-import { Random, type RandomState } from '../random.js'
+import { VggError } from '../error.js'
+import { boolean, type Check, integer, objectOf, readOptions, seed, unexpected, withDefault } from '../options.js'
+import { Random, type RandomState, randomStateCheck } from '../random.js'
 import { type ImageBatch, readImages } from './batch.js'
 import { type Dataset, datasetCheck } from './dataset.js'
 
@@ -13,19 +14,26 @@ export interface Batch extends ImageBatch {
 export interface LoaderOptions {
   /** Number of images per batch, from 1. The last batch of an epoch is smaller if the count is no multiple of it. */
   batch: number
+  /** Whether that smaller batch is left out. Default false. */
+  dropLast?: boolean | undefined
   /** Seed of the order and of all random augmentation: an integer from 0 to 2^53 - 1. Default 0. */
-  seed?: number
+  seed?: number | undefined
   /** Largest random translation along each axis in pixels, drawn for each image and epoch. Default 0. */
-  shift?: number
+  shift?: number | undefined
   /** Value of the pixels that a translation exposes, 0 to 255. Default 0 (black). */
-  background?: number
+  background?: number | undefined
+  /**
+   * Whether images are mirrored left to right at random, with probability 1/2, which the device does. Default false. Not
+   * for data with `readAugmented`, which draw their own augmentation.
+   */
+  flip?: boolean | undefined
   /**
    * Number of batches that are read ahead, 0 to 1024. Default 2. Reading pauses when that many are waiting. With 0, calls
    * of `data.read` never overlap, provided that each `next` is awaited before the following one.
    */
-  ahead?: number
+  ahead?: number | undefined
   /** Number of epochs after which nothing is read ahead: the length of the training. Default: no limit. */
-  epochs?: number
+  epochs?: number | undefined
 }
 
 /** State of a loader: plain data that can be stored as JSON. */
@@ -44,11 +52,26 @@ export interface LoaderState {
 
 const checks = {
   batch: integer(1),
+  dropLast: withDefault(boolean, false),
   seed: withDefault(seed, 0),
   shift: withDefault(integer(0), 0),
   background: withDefault(integer(0, 255), 0),
+  flip: withDefault(boolean, false),
   ahead: withDefault(integer(0, 1024), 2),
   epochs: withDefault(integer(1), Number.MAX_SAFE_INTEGER),
+}
+
+/** Checks that options fit the data. @throws INVALID_ARGUMENT */
+export function checkLoading(
+  { count, readAugmented }: Dataset,
+  { batch, dropLast, flip }: { batch: number; dropLast: boolean; flip: boolean },
+): void {
+  if (dropLast && batch > count)
+    throw unexpected(`at most ${count}, the number of images, with dropLast`, 'batch', batch)
+  if (!flip || readAugmented === undefined) return
+  const message =
+    'Expected no option flip for data that draw their own augmentation, as photoDataset does: use its option flip'
+  throw new VggError('INVALID_ARGUMENT', message)
 }
 
 /**
@@ -63,9 +86,12 @@ export class Loader {
   readonly data: Dataset
   /** Number of batches in one epoch. */
   readonly batchesPerEpoch: number
+  /** Number of images in one epoch. */
+  readonly imagesPerEpoch: number
   readonly #batch: number
   readonly #shift: number
   readonly #background: number
+  readonly #flip: boolean
   readonly #ahead: number
   readonly #epochs: number
   /** Batches being read or read already, oldest first. `#sequence` is positioned after the last one. */
@@ -77,16 +103,19 @@ export class Loader {
   constructor(data: Dataset, options: LoaderOptions) {
     this.data = datasetCheck(data, 'data')
     const read = readOptions(options, 'Loader options', checks)
+    checkLoading(data, read)
     this.#batch = read.batch
     this.#shift = read.shift
     this.#background = read.background
+    this.#flip = read.flip
     this.#ahead = read.ahead
     this.#epochs = read.epochs
-    this.batchesPerEpoch = Math.ceil(data.count / this.#batch)
+    this.imagesPerEpoch = read.dropLast ? data.count - (data.count % this.#batch) : data.count
+    this.batchesPerEpoch = Math.ceil(this.imagesPerEpoch / this.#batch)
     const order = new Random(read.seed)
     const shifts = new Random(order.next()).state
     this.#state = { epoch: 0, position: 0, seed: read.seed, order: order.state, shifts }
-    this.#sequence = new IndexSequence(data.count, this.#state)
+    this.#sequence = this.#sequenceFrom(this.#state)
   }
 
   /** State of the loader after the last batch that was requested. */
@@ -100,8 +129,9 @@ export class Loader {
    * @throws VggError INVALID_ARGUMENT
    */
   restore(state: LoaderState): void {
-    const read = stateFrom(state, this.data.count)
-    this.#sequence = new IndexSequence(this.data.count, read)
+    const read = loaderStateCheck(state, 'state')
+    integer(0, this.data.count)(read.position, 'state.position')
+    this.#sequence = this.#sequenceFrom(read)
     this.#state = read
     this.#queue = []
   }
@@ -120,6 +150,10 @@ export class Loader {
     return { ...(await images), after }
   }
 
+  #sequenceFrom(state: LoaderState): IndexSequence {
+    return new IndexSequence(this.data.count, this.imagesPerEpoch, state)
+  }
+
   #begin(): PendingBatch {
     const { indices, epoch } = this.#sequence.take(this.#batch)
     const offsets = this.#shift === 0 ? undefined : this.#sequence.offsets(indices.length, this.#shift)
@@ -129,6 +163,7 @@ export class Loader {
       randoms: Array.from(indices, (index) => Random.at(after.seed, epoch, index)),
       offsets,
       background: this.#background,
+      flip: this.#flip,
     })
     images.catch(() => undefined)
     return { images, after }
@@ -143,6 +178,8 @@ interface PendingBatch {
 /** The indices of the images in the order of the epochs. Reads no image. */
 class IndexSequence {
   readonly #count: number
+  /** Number of images that an epoch returns. */
+  readonly #length: number
   readonly #seed: number
   #epoch: number
   #position: number
@@ -150,8 +187,9 @@ class IndexSequence {
   readonly #shifts: Random
   #order: Int32Array
 
-  constructor(count: number, state: LoaderState) {
+  constructor(count: number, length: number, state: LoaderState) {
     this.#count = count
+    this.#length = length
     this.#seed = state.seed
     this.#epoch = state.epoch
     this.#position = state.position
@@ -166,11 +204,11 @@ class IndexSequence {
   }
 
   get epochOfNext(): number {
-    return this.#position >= this.#count ? this.#epoch + 1 : this.#epoch
+    return this.#position >= this.#length ? this.#epoch + 1 : this.#epoch
   }
 
   take(batch: number): { indices: Int32Array; epoch: number } {
-    if (this.#position >= this.#count) this.#beginEpoch()
+    if (this.#position >= this.#length) this.#beginEpoch()
     // A copy: the caller owns the indices of a batch.
     const indices = this.#order.slice(this.#position, this.#position + batch)
     this.#position += indices.length
@@ -194,16 +232,14 @@ class IndexSequence {
   }
 }
 
-function stateFrom(state: unknown, count: number): LoaderState {
-  if (!isObject(state)) throw unexpected('the state of a loader', 'state', state)
-  return {
-    epoch: integer(0)(state.epoch, 'state.epoch'),
-    position: integer(0, count)(state.position, 'state.position'),
-    seed: seed(state.seed, 'state.seed'),
-    order: Random.restore(state.order as RandomState).state,
-    shifts: Random.restore(state.shifts as RandomState).state,
-  }
-}
+/** Check of a {@link LoaderState}. Whether the data have images at its position is checked by `restore`. */
+export const loaderStateCheck: Check<LoaderState> = objectOf({
+  epoch: integer(0),
+  position: integer(0),
+  seed,
+  order: randomStateCheck,
+  shifts: randomStateCheck,
+})
 
 /**
  * Reads all images of a dataset once, in its order, for evaluation. One batch is read ahead. Batches lack the images

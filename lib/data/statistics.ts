@@ -1,5 +1,15 @@
 import { throwIfAborted, VggError } from '../error.js'
-import { callback, instanceOf, integer, optional, readOptions, seed, unexpected, withDefault } from '../options.js'
+import {
+  type Callback,
+  callback,
+  instanceOf,
+  integer,
+  optional,
+  readOptions,
+  seed,
+  unexpected,
+  withDefault,
+} from '../options.js'
 import type { SkippedImage } from './batch.js'
 import { type Dataset, datasetCheck } from './dataset.js'
 import { sampleOf, subset } from './derived.js'
@@ -9,13 +19,16 @@ import { batchesOf } from './loader.js'
 /** Options of {@link statisticsOf}. */
 export interface StatisticsOptions {
   /** Largest number of images to read: a random sample if there are more. Default: all images. */
-  limit?: number
+  limit?: number | undefined
   /** Seed of the random sample. Default 0. */
-  seed?: number
+  seed?: number | undefined
   /** Signal that stops the computation, which then rejects with ABORTED. */
-  signal?: AbortSignal
-  /** Function that is called after each batch with the number of images read and their total number. */
-  onProgress?: (done: number, of: number) => void
+  signal?: AbortSignal | undefined
+  /**
+   * Function that is called after each batch with the number of images read and their total number; a returned promise is
+   * awaited.
+   */
+  onProgress?: Callback<[done: number, of: number]> | undefined
 }
 
 /** Statistics over all pixels of a dataset, in the scale 0 to 255. */
@@ -36,7 +49,7 @@ const checks = {
   limit: optional(integer(1)),
   seed: withDefault(seed, 0),
   signal: optional(instanceOf(AbortSignal)),
-  onProgress: optional(callback<(done: number, of: number) => void>()),
+  onProgress: optional(callback<Callback<[done: number, of: number]>>()),
 }
 
 /** Images read at a time: 10 MB at the paper's size. */
@@ -61,7 +74,7 @@ export async function statisticsOf(data: Dataset, options: StatisticsOptions = {
     sums.add(await read.images.data())
     images += read.labels.length
     unreadable.push(...read.unreadable.map((image) => ({ ...image, index: chosen?.[image.index] ?? image.index })))
-    onProgress?.(images + unreadable.length, chosen?.length ?? data.count)
+    await onProgress?.(images + unreadable.length, chosen?.length ?? data.count)
   }
   if (images === 0) throw noImageRead(unreadable)
   const pixels = images * data.height * data.width
@@ -83,7 +96,7 @@ export async function meanOf(data: Dataset): Promise<number[]> {
 
 function noImageRead(unreadable: readonly SkippedImage[]): VggError {
   const [first] = unreadable
-  const found = first ? `none of ${unreadable.length} could be read: ${first.name}: ${first.reason}` : 'there is none'
+  const found = `none of ${unreadable.length} could be read: ${first?.name}: ${first?.reason}`
   return new VggError('FILE_FORMAT', `Expected images for the statistics but ${found}`)
 }
 

@@ -9,9 +9,9 @@ import { type Metrics, Tally } from './metrics.js'
 /** Options of `evaluate`. */
 export interface EvaluateOptions {
   /** Images per forward pass, from 1. Default 256. It affects memory and speed, not the metrics. */
-  batch?: number
+  batch?: number | undefined
   /** Aborts the evaluation, which then rejects with ABORTED; the network stays usable. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /** Result of an evaluation. */
@@ -90,7 +90,8 @@ async function score(net: Network, batch: ImageBatch): Promise<Scored> {
   const output = await net.forward(batch.images)
   const [, classes = 0, ...map] = output.shape
   if (map.length > 0) {
-    const message = `Expected images of the network's input size but they give a class map of ${map.join('x')}`
+    const [, height, width] = batch.images.shape
+    const message = `Expected images of the network's size but received ${height}x${width}, which gives a class map of ${map.join('x')}: resize or crop them, or create the network with imageSize: [${height}, ${width}]`
     throw new VggError('SHAPE_MISMATCH', message)
   }
   return { logits: (await output.data()) as Float32Array, labels: batch.labels, classes }
@@ -99,7 +100,8 @@ async function score(net: Network, batch: ImageBatch): Promise<Scored> {
 /** Names for all classes of the network: those of the data, and numbers for the rest. */
 function namesFor(classNames: readonly string[], classes: number): string[] {
   if (classNames.length > classes) {
-    const message = `Expected data of at most ${classes} classes for this network but it has ${classNames.length}`
+    const found = classNames.length
+    const message = `Expected data of at most ${classes} classes for this network but it has ${found}: create the network with classes: ${found}`
     throw new VggError('SHAPE_MISMATCH', message)
   }
   return Array.from({ length: classes }, (_, index) => classNames[index] ?? String(index))

@@ -1,7 +1,8 @@
 import { closeSync, fdatasync, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs'
 import { promisify } from 'node:util'
-import { messageOf, VggError } from '../error.js'
+import { VggError } from '../error.js'
 import { filePath } from '../options.js'
+import { writeError } from './atomic-file.js'
 
 /**
  * A file that is only appended to. When `append` returns, the system has the bytes, so they survive a killed process. `sync` limits
@@ -67,8 +68,6 @@ export class AppendFile {
   }
 
   #failure(cause: unknown): VggError {
-    if (cause instanceof VggError) return cause
-    const reason = messageOf(cause)
-    return new VggError('FILE_WRITE', `Could not write ${this.path}: ${reason}`, { cause })
+    return cause instanceof VggError ? cause : writeError(this.path, cause)
   }
 }

@@ -1,20 +1,33 @@
 import { randomBytes } from 'node:crypto'
-import { copyFile, type FileHandle, link, open, realpath, rename, rm, stat } from 'node:fs/promises'
+import {
+  copyFile,
+  type FileHandle,
+  link,
+  lstat,
+  mkdir,
+  open,
+  realpath,
+  rename,
+  rm,
+  stat,
+  unlink,
+} from 'node:fs/promises'
 import path from 'node:path'
-import { messageOf, VggError } from '../error.js'
+import { messageOf, VggError, withEnd } from '../error.js'
 
+/** The reasons of the system for a failed write, each with what to do. */
 const reasons: Readonly<Record<string, string>> = {
-  ENOENT: 'its folder does not exist',
-  ENOTDIR: 'its folder is a file',
-  EACCES: 'permission denied',
-  EPERM: 'permission denied',
-  EROFS: 'the file system is read-only',
-  ENOSPC: 'no space left on the device',
-  EDQUOT: 'the disk quota is used up',
-  EISDIR: 'it is a folder',
-  EEXIST: 'a file of that name exists',
-  EFBIG: 'the file would be larger than the system allows',
-  EIO: 'the device reports an error',
+  ENOENT: 'its folder does not exist; create it, or choose another folder',
+  ENOTDIR: 'its folder is a file; choose another folder',
+  EACCES: 'permission denied; allow it (chmod u+w), or choose another folder',
+  EPERM: 'permission denied; allow it (chmod u+w, chattr -i), or choose another folder',
+  EROFS: 'the file system is read-only; choose another folder',
+  ENOSPC: 'no space left on the device; free some, or choose a folder on another device',
+  EDQUOT: 'the disk quota is used up; free some space, or choose a folder on another device',
+  EISDIR: 'it is a folder; choose another name',
+  EEXIST: 'a file of that name exists; choose another name',
+  EFBIG: 'the file would be larger than the system allows; raise the limit (ulimit -f)',
+  EIO: 'the device reports an error; choose a folder on another device',
 }
 
 /** Returns the system code of an error of node:fs, such as ENOENT, or undefined. */
@@ -31,10 +44,15 @@ export function writeError(file: string, cause: unknown): VggError {
   return new VggError('FILE_WRITE', `Could not write ${file}: ${reasonOf(cause)}`, { cause })
 }
 
-const unchanged = (file: string, cause: unknown): VggError =>
-  new VggError('FILE_WRITE', `Could not write ${file}: ${reasonOf(cause)}; the old content is unchanged`, {
-    cause,
-  })
+/** The error for a file that is replaced as a whole or not at all. */
+async function unchangedError(file: string, cause: unknown): Promise<VggError> {
+  const { message } = writeError(file, cause)
+  const isThere = await lstat(file).then(
+    () => true,
+    () => false,
+  )
+  return new VggError('FILE_WRITE', isThere ? `${message}; the old content is unchanged` : message, { cause })
+}
 
 // A symbolic link is kept: the file that it points to is replaced.
 async function target(file: string): Promise<string> {
@@ -48,21 +66,29 @@ async function target(file: string): Promise<string> {
 
 /** Syncs a folder, so that renamed, linked and removed files in it survive a crash. */
 export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
+  await synced(await open(folder, 'r'))
+}
+
+/** Syncs and closes an open file or folder, after `write`. */
+async function synced(handle: FileHandle, write: () => Promise<void> = async () => undefined): Promise<void> {
+  const work = async (): Promise<void> => {
+    await write()
     await handle.sync()
-  } finally {
-    await handle.close()
   }
+  await withEnd(work, () => handle.close())
 }
 
 async function fill(handle: FileHandle, parts: Iterable<Uint8Array>): Promise<void> {
+  // writeFile writes all of a part, from the current file offset
+  for (const part of parts) await handle.writeFile(part)
+}
+
+/** Creates a folder and those above it. @throws FILE_WRITE */
+export async function makeFolder(folder: string): Promise<void> {
   try {
-    // writeFile writes all of a part, from the current file offset
-    for (const part of parts) await handle.writeFile(part)
-    await handle.sync()
-  } finally {
-    await handle.close()
+    await mkdir(folder, { recursive: true })
+  } catch (error) {
+    throw writeError(folder, error)
   }
 }
 
@@ -78,15 +104,16 @@ export async function writeAtomically(file: string, parts: Iterable<Uint8Array>)
     const temporary = temporaryFor(goal)
     const handle = await open(temporary, 'wx')
     try {
-      await fill(handle, parts)
+      await synced(handle, () => fill(handle, parts))
       await rename(temporary, goal)
     } catch (error) {
-      await rm(temporary, { force: true })
+      // the first error counts, also where a file system that has become read-only keeps the file
+      await unlink(temporary).catch(() => undefined)
       throw error
     }
     await syncFolder(path.dirname(goal))
   } catch (error) {
-    throw unchanged(file, error)
+    throw await unchangedError(file, error)
   }
 }
 
@@ -94,31 +121,25 @@ export async function writeAtomically(file: string, parts: Iterable<Uint8Array>)
 export async function linkAtomically(file: string, other: string): Promise<void> {
   const temporary = temporaryFor(other)
   try {
-    try {
+    const replace = async (): Promise<void> => {
       await link(file, temporary).catch((error) => {
         if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'ENOSYS', 'EXDEV'].includes(systemCode(error) ?? ''))
           throw error
         return copySynced(file, temporary)
       })
       await rename(temporary, other)
-    } finally {
-      // rename does nothing if both names are links to the same file
-      await rm(temporary, { force: true })
     }
+    // rename does nothing if both names are links to the same file
+    await withEnd(replace, () => rm(temporary, { force: true }))
     await syncFolder(path.dirname(other))
   } catch (error) {
-    throw unchanged(other, error)
+    throw await unchangedError(other, error)
   }
 }
 
 async function copySynced(file: string, to: string): Promise<void> {
   await copyFile(file, to)
-  const handle = await open(to, 'r+')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
+  await synced(await open(to, 'r+'))
 }
 
 /** Whether a file name is that of an unfinished file of `writeAtomically`. */

@@ -1,17 +1,18 @@
 import { randomUUID } from 'node:crypto'
-import { link, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { link, open, readdir, readFile, rm, stat, unlink, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { VggError } from '../error.js'
+import { VggError, withEnd } from '../error.js'
 import { isObject } from '../options.js'
 import { systemCode, writeError } from './atomic-file.js'
 
 /** A folder that only this process writes to. */
 export interface FolderLock {
   readonly folder: string
-  /** Checks that this process still has the lock. @throws FOLDER_IN_USE if another process took it over, assuming that this one is dead */
+  /** Checks that this process still has the lock. @throws FOLDER_IN_USE if another process took it over, assuming that this one is dead; FILE_WRITE if the folder or the lock was removed */
   check(): Promise<void>
+  /** Removes the lock. Never rejects: a lock that cannot be removed is a process warning. */
   release(): Promise<void>
 }
 
@@ -50,15 +51,40 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
   } catch (error) {
     throw error instanceof VggError ? error : writeError(file, error)
   }
-  const isOwn = async (): Promise<boolean> => (await ownerOf(file))?.token === own.token
-  return {
-    folder,
-    async check() {
-      if (!(await isOwn())) throw inUse(folder, await ownerOf(file))
-    },
-    async release() {
-      if (await isOwn()) await rm(file, { force: true })
-    },
+  const lock = { folder, file, token: own.token }
+  return { folder, check: () => checkLock(lock), release: () => releaseLock(lock) }
+}
+
+interface OwnLock {
+  readonly folder: string
+  readonly file: string
+  readonly token: string
+}
+
+async function checkLock({ folder, file, token }: OwnLock): Promise<void> {
+  const owner = await ownerOf(file).catch((error) => {
+    throw writeError(file, error)
+  })
+  if (owner?.token === token) return
+  if (owner !== undefined) throw inUse(folder, owner)
+  const isThere = await stat(folder).then(
+    (found) => found.isDirectory(),
+    () => false,
+  )
+  throw new VggError('FILE_WRITE', `Could not write in ${folder}: ${isThere ? unlocked : removed}`)
+}
+
+const removed =
+  'the folder was removed while this process wrote there; make sure that nothing removes it, and start again'
+const unlocked = `its file ${fileName} was removed while this process wrote there; make sure that no other process writes there, and continue from the last checkpoint`
+
+/** Never throws: a lock that stays is a smaller problem than the error that may have ended the work, which it would hide. */
+async function releaseLock({ file, token }: OwnLock): Promise<void> {
+  try {
+    if ((await ownerOf(file))?.token === token) await unlink(file)
+  } catch (error) {
+    const { message } = writeError(file, error)
+    process.emitWarning(`${message}; the folder stays locked until it is removed`, 'VggFileWarning')
   }
 }
 
@@ -83,15 +109,16 @@ function inUse(folder: string, owner: Owner | undefined): VggError {
 /** Creates the lock file atomically: a link fails if the name exists. */
 async function create(file: string, owner: Owner): Promise<boolean> {
   const temporary = `${file}.${process.pid}-${randomUUID()}`
-  try {
+  const write = async (): Promise<void> => {
     await writeFile(temporary, JSON.stringify(owner), { flag: 'wx' })
     await link(temporary, file)
+  }
+  try {
+    await withEnd(write, () => rm(temporary, { force: true }))
     return true
   } catch (error) {
     if (systemCode(error) === 'EEXIST') return false
     throw error
-  } finally {
-    await rm(temporary, { force: true })
   }
 }
 
@@ -99,7 +126,8 @@ async function textOf(file: string): Promise<string | undefined> {
   try {
     return await readFile(file, 'utf8')
   } catch (error) {
-    if (['ENOENT', 'ESRCH'].includes(systemCode(error) ?? '')) return undefined
+    // ENOTDIR: the folder was replaced by a file
+    if (['ENOENT', 'ENOTDIR', 'ESRCH'].includes(systemCode(error) ?? '')) return undefined
     throw error
   }
 }
@@ -152,9 +180,8 @@ async function removeDead(file: string, dead: Owner): Promise<void> {
     else await pause(20)
     return
   }
-  try {
+  const remove = async (): Promise<void> => {
     if ((await ownerOf(file))?.token === dead.token) await rm(file, { force: true })
-  } finally {
-    await rm(guard, { force: true })
   }
+  await withEnd(remove, () => rm(guard, { force: true }))
 }

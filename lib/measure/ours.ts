@@ -1,6 +1,7 @@
 import type { Device } from '../network/open.js'
 import type { Precision } from '../platform/native-description.js'
 import { Tensor } from '../tensor.js'
+import { variantLetter } from '../vgg/variants.js'
 import { VGG } from '../vgg/vgg.js'
 import type { Contender } from './interleaved.js'
 
@@ -81,7 +82,7 @@ async function timed(run: () => Promise<unknown>, way: typeof pipelined, count: 
 export async function openOurs(benchCase: Case, run: Run): Promise<Ours> {
   const start = now()
   const { variant, classes, imageSize, width = 1, headWidth } = benchCase
-  const shape = { variant, classes, imageSize, width, headWidth } as const
+  const shape = { variant: variantLetter(variant), classes, imageSize, width, headWidth } as const
   const net = await VGG.create({ ...run, ...shape, initialisation: 'he', seed: 1 })
   try {
     const images = imagesOf(benchCase)

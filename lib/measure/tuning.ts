@@ -1,7 +1,7 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import { throwIfAborted } from '../error.js'
-import { systemCode, writeAtomically, writeError } from '../files/atomic-file.js'
+import { makeFolder, systemCode, writeAtomically, writeError } from '../files/atomic-file.js'
 import { Network } from '../network/network.js'
 import {
   type Check,
@@ -243,11 +243,7 @@ export async function keepTuning(
   { machine, tuning }: Pick<Measured, 'machine' | 'tuning'>,
 ): Promise<void> {
   const kept: KeptTuning = { format: tuningFormat, machine, measured: new Date().toISOString(), tuning }
-  try {
-    await mkdir(path.dirname(file), { recursive: true })
-  } catch (error) {
-    throw writeError(file, error)
-  }
+  await makeFolder(path.dirname(file))
   await writeAtomically(file, [new TextEncoder().encode(`${JSON.stringify(kept, null, 2)}\n`)])
 }
 

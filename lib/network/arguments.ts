@@ -1,12 +1,12 @@
 import { VggError } from '../error.js'
-import type { Parameter } from '../layer.js'
+import type { Layer, Parameter } from '../layer.js'
 import {
+  arrayOf,
   boolean,
   type Check,
   type DefaultCheck,
   float32,
   fraction,
-  instanceOf,
   integer,
   isObject,
   nonNegative,
@@ -18,129 +18,90 @@ import {
   unknownName,
   withDefault,
 } from '../options.js'
-import type { NativeInput, NativeTensor, NativeUpdate } from '../platform/native.js'
-import { elementCount, shapeText, Tensor, valuesOf } from '../tensor.js'
+import type { NativeTensor, NativeUpdate } from '../platform/native.js'
+import { detachedText, otherDtype, shapeText, Tensor, valuesOf } from '../tensor.js'
+import { type Augment, copyOfNumbers, unshared } from './images.js'
+import { factorsByLayer } from './layer-groups.js'
 
 /** Labels of a batch: one integer for each image, from 0 to classes - 1. */
 export type Labels = readonly number[] | Int32Array | Uint8Array | Tensor<'int32'> | Tensor<'uint8'> | Tensor
 
-/** Augmentation of a batch on the device (Sect. 3.1): horizontal flips and colour shifts. */
-export interface Augment {
-  /** One number for each image: 1 to flip it left to right, otherwise 0. */
-  flip?: Uint8Array
-  /** Colour shift [n, channels], flat: added to every pixel of the channel, in the pixel scale of the input (0..255). */
-  shift?: Float32Array
-}
+/** Multipliers of the learning rate by the name of a layer or of a group of layers. */
+export type RateFactors<LayerName extends string = string> = { readonly [Name in LayerName]?: number }
 
 /** Options of an update of the parameters by SGD with momentum, in Caffe's form (Sect. 3.1). */
-export interface UpdateOptions {
+export interface UpdateOptions<LayerName extends string = string> {
   /** Learning rate, above 0. The paper starts at 0.01. */
   learningRate: number
   /** Momentum, 0 to below 1. Default 0; the paper uses 0.9. */
-  momentum?: number
+  momentum?: number | undefined
   /** Weight decay (L2) of weights and biases, at least 0. Default 0; the paper uses 5e-4. */
-  weightDecay?: number
-  /** Multiplier of the learning rate by layer name, at least 0. Default 1 for each layer. */
-  rateFactors?: Readonly<Record<string, number>>
+  weightDecay?: number | undefined
+  /** Multipliers of the learning rate, at least 0, by layer, block, 'convolutions' or 'head', as in `train`. Default 1. */
+  rateFactors?: RateFactors<LayerName> | undefined
 }
 
 /** Options of a forward pass. */
 export interface ForwardOptions {
   /** Training mode: keeps the tensors that `backward` needs, and applies dropout. Default false. */
-  training?: boolean
+  training?: boolean | undefined
   /** Names of tensors to keep, at which `backward` can inject gradients. They take additional memory. */
-  keep?: readonly string[]
+  keep?: readonly string[] | undefined
   /** Whether `backward` also computes the gradient of the images. Default false. */
-  inputGradient?: boolean
+  inputGradient?: boolean | undefined
   /** Index of the first image in the whole batch, so that micro-batches have the batch's dropout masks. Default 0. */
-  firstImage?: number
+  firstImage?: number | undefined
   /** Flips and colour shifts, applied on the device. Default: none. */
-  augment?: Augment
+  augment?: Augment | undefined
 }
 
 /** Options of a backward pass. */
 export interface BackwardOptions {
   /** Gradients to add at tensors that `forward` kept: tensor name to a float32 tensor of the kept tensor's shape. */
-  inject?: Readonly<Record<string, Tensor<'float32'>>>
+  inject?: Readonly<Record<string, Tensor<'float32'>>> | undefined
   /**
    * Whether to add to valid gradients instead of replacing them. After an `update` or `step`, or if there are no
    * gradients yet, accumulation starts from zero. Default false.
    */
-  accumulate?: boolean
+  accumulate?: boolean | undefined
   /** Number of images that the loss is averaged over. Default: the images of this batch. */
-  batch?: number
+  batch?: number | undefined
 }
 
 /** Options of a training step: those of the update, micro-batch and augmentation. */
-export interface StepOptions extends UpdateOptions {
+export interface StepOptions<LayerName extends string = string> extends UpdateOptions<LayerName> {
   /** Images computed at a time, to save memory; the gradient is that of the whole batch. Default: the whole batch. */
-  microBatch?: number
+  microBatch?: number | undefined
   /** Flips and colour shifts, applied on the device. Default: none. */
-  augment?: Augment
+  augment?: Augment | undefined
 }
 
-type Numbers = Float32Array | Uint8Array | Int32Array
-
-// not data.slice(), which shares memory when data is a Buffer
-function copyOfNumbers(data: Numbers): Numbers {
-  if (data instanceof Float32Array) return new Float32Array(data)
-  return data instanceof Int32Array ? new Int32Array(data) : new Uint8Array(data)
-}
-
-// Native code must not read memory that another thread may write to: shared memory is copied here.
-function unshared<A extends Numbers>(data: A): A {
-  return data.buffer instanceof SharedArrayBuffer ? (copyOfNumbers(data) as A) : data
-}
-
-function perImage<A extends Float32Array | Uint8Array>(
-  value: unknown,
-  name: string,
-  type: abstract new (...given: never[]) => A,
-  length: number,
-): A | undefined {
-  if (value === undefined) return undefined
-  const data = instanceOf(type)(value, name)
-  if (data.length === length) return unshared(data)
-  throw new VggError('SHAPE_MISMATCH', `Expected ${length} elements for ${name} but received ${data.length}`)
-}
-
-function augmentOf(augment: unknown, images: number, channels: number): Pick<NativeInput, 'flip' | 'shift'> {
-  const take = {
-    flip: (value: unknown) => perImage(value, 'augment.flip', Uint8Array, images),
-    shift: (value: unknown) => perImage(value, 'augment.shift', Float32Array, images * channels),
-  }
-  const { flip, shift } = readOptions(augment, 'augment', take)
-  const wrong = flip?.findIndex((value) => value > 1) ?? -1
-  if (wrong !== -1) throw unexpected('0 or 1', `augment.flip[${wrong}]`, flip?.[wrong])
-  return { ...(flip && { flip }), ...(shift && { shift }) }
-}
-
-/** Images for the native side, with type, rank and channels checked; there must be at least one image. */
-export function imagesOf(images: unknown, name: string, channels: number, augment: unknown): NativeInput {
-  if (!(images instanceof Tensor)) throw unexpected('a Tensor', name, images)
-  const data = valuesOf(images)
-  if (data instanceof Int32Array) throw unexpected('a float32 or uint8 tensor', name, data)
-  const { shape, dtype } = images
-  const order = dtype === 'uint8' ? `[n, height, width, ${channels}]` : `[n, ${channels}, height, width]`
-  if (shape.length !== 4 || shape[dtype === 'uint8' ? 3 : 1] !== channels) {
-    const message = `Expected a ${dtype} tensor of shape ${order} for ${name} but received shape ${shapeText(shape)}`
-    throw new VggError('SHAPE_MISMATCH', message)
-  }
-  if (elementCount(shape) === 0) {
-    const message = `Expected at least one image of at least one pixel for ${name} but received shape ${shapeText(shape)}`
-    throw new VggError('INVALID_ARGUMENT', message)
-  }
-  return { data: unshared(data), shape: [...shape], ...augmentOf(augment, shape[0] ?? 0, channels) }
-}
+const kindsOfLabels = 'an array of integers, an Int32Array, a Uint8Array, or an int32 or uint8 tensor'
 
 function labelNumbers(labels: unknown): ArrayLike<unknown> {
   if (Array.isArray(labels) || labels instanceof Int32Array || labels instanceof Uint8Array) return labels
-  if (!(labels instanceof Tensor) || labels.dtype === 'float32') {
-    throw unexpected('an array of integers, an Int32Array, a Uint8Array, or an int32 or uint8 tensor', 'labels', labels)
+  if (!(labels instanceof Tensor)) {
+    const cure = ArrayBuffer.isView(labels) ? 'Int32Array.from(labels) converts them' : undefined
+    throw unexpected(kindsOfLabels, 'labels', labels, cure)
   }
+  if (labels.dtype === 'float32') throw otherDtype(kindsOfLabels, 'labels', labels, 'int32')
   if (labels.shape.length === 1) return valuesOf(labels)
-  const message = `Expected shape [n] for labels but received shape ${shapeText(labels.shape)}`
+  const cure = labels.shape.length === 2 ? '; await labels.argmax() gives the labels of rows with one 1' : ''
+  const message = `Expected shape [n] for labels but received shape ${shapeText(labels.shape)}${cure}`
   throw new VggError('SHAPE_MISMATCH', message)
+}
+
+function labelCure(label: unknown, classes: number): string | undefined {
+  if (label === classes) return 'classes are counted from 0: subtract 1 from labels that are counted from 1'
+  if (Array.isArray(label) || ArrayBuffer.isView(label)) return 'a label is the index of the 1 in such a row'
+  if (typeof label === 'string' && Number.isNaN(Number(label))) return 'a label is the index of its name in classNames'
+  return ['string', 'bigint', 'boolean'].includes(typeof label) ? `write the number ${Number(label)}` : undefined
+}
+
+/** A label: an integer from 0 to classes - 1. @throws INVALID_ARGUMENT */
+export function labelFrom(label: unknown, classes: number, name: string): number {
+  if (typeof label === 'number' && Number.isInteger(label) && label >= 0 && label < classes) return label
+  throw unexpected(`a class from 0 to ${classes - 1}`, name, label, labelCure(label, classes))
 }
 
 /**
@@ -150,26 +111,21 @@ function labelNumbers(labels: unknown): ArrayLike<unknown> {
 export function labelsOf(labels: unknown, classes: number, images?: number): Int32Array {
   const numbers = labelNumbers(labels)
   if (images !== undefined && numbers.length !== images) {
-    const message = `Expected ${images} labels, one for each image, but received ${numbers.length}`
+    const message = `Expected ${images} labels, one for each image, but received ${numbers.length}${detachedText(numbers)}`
     throw new VggError('SHAPE_MISMATCH', message)
   }
   if (numbers.length === 0) throw unexpected('at least one label', 'labels', labels)
   const result = new Int32Array(numbers.length)
   for (let index = 0; index < numbers.length; index++) {
-    const label = numbers[index]
-    if (typeof label !== 'number' || !Number.isInteger(label) || label < 0 || label >= classes) {
-      throw unexpected(`a class from 0 to ${classes - 1}`, `labels[${index}]`, label)
-    }
-    result[index] = label
+    result[index] = labelFrom(numbers[index], classes, `labels[${index}]`)
   }
   return result
 }
 
 /** A float32 tensor for the native side. */
 function floatsOf(tensor: unknown, name: string): NativeTensor {
-  if (!(tensor instanceof Tensor) || tensor.dtype !== 'float32') {
-    throw unexpected('a float32 tensor', name, tensor instanceof Tensor ? valuesOf(tensor) : tensor)
-  }
+  if (!(tensor instanceof Tensor)) throw unexpected('a float32 tensor', name, tensor)
+  if (tensor.dtype !== 'float32') throw otherDtype('a float32 tensor', name, tensor, 'float32')
   return { data: unshared(valuesOf(tensor) as Float32Array), shape: [...tensor.shape] }
 }
 
@@ -191,12 +147,10 @@ export function valuesFor({ name, shape }: Parameter, values: unknown): NativeTe
 
 /** Names checked against those that exist, without repetitions. */
 export function namesOf(names: unknown, name: string, known: readonly string[]): string[] {
-  if (!Array.isArray(names)) throw unexpected('an array of names', name, names)
-  for (const one of names) {
-    if (typeof one !== 'string') throw unexpected('a string', `${name}[${names.indexOf(one)}]`, one)
-    if (!known.includes(one)) throw unknownName(one, name, known)
-  }
-  return [...new Set<string>(names)]
+  const given = arrayOf(text)(names, name)
+  const unknown = given.find((one) => !known.includes(one))
+  if (unknown !== undefined) throw unknownName(unknown, name, known)
+  return [...new Set(given)]
 }
 
 const updateChecks = {
@@ -213,20 +167,18 @@ export const rateFactors: DefaultCheck<Record<string, number>> = withDefault((va
   )
 }, {})
 
-/** The checks of an update's options; `layers` are those that have parameters. */
-export const updateOptions = (layers: readonly string[]) => ({
+/** The checks of an update's options, for a network of these layers. */
+export const updateOptions = (layers: readonly Layer[]) => ({
   ...updateChecks,
-  rateFactors: ((value, name) => {
-    const factors = rateFactors(value, name)
-    namesOf(Object.keys(factors), name, layers)
-    return factors
-  }) satisfies Check<NativeUpdate['rates']>,
+  rateFactors: ((value, name) => factorsByLayer(layers, rateFactors(value, name), name)) satisfies Check<
+    NativeUpdate['rates']
+  >,
 })
 
 const untouched = (value: unknown): unknown => value
 
 /** The checks of a step's options; `augment` is for `imagesOf` to check. */
-export const stepOptions = (layers: readonly string[]) => ({
+export const stepOptions = (layers: readonly Layer[]) => ({
   ...updateOptions(layers),
   microBatch: imageCount,
   augment: untouched,
@@ -252,8 +204,10 @@ export const backwardOptions = (tensors: readonly string[]) => ({
 export const tensorOf = ({ data, shape }: NativeTensor): Tensor<'float32'> => Tensor.from(data, shape)
 
 /** Tensors over memory that the native side returned, by name. */
-export const tensorsOf = (found: Record<string, NativeTensor>): Record<string, Tensor<'float32'>> =>
-  Object.fromEntries(Object.entries(found).map(([name, tensor]) => [name, tensorOf(tensor)]))
+export const tensorsOf = <Name extends string>(found: Record<string, NativeTensor>) =>
+  Object.fromEntries(Object.entries(found).map(([name, tensor]) => [name, tensorOf(tensor)])) as {
+    [Key in Name]: Tensor<'float32'>
+  }
 
 /** Check of `inject`: tensor name to float32 tensor. */
 const injectionOf =

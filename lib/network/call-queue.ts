@@ -19,7 +19,8 @@ export class CallQueue {
 
   /** The native network. @throws DISPOSED */
   get native(): NativeNetwork {
-    if (this.#native === undefined) throw new VggError('DISPOSED', `${this.#name} was disposed`)
+    if (this.#native === undefined)
+      throw new VggError('DISPOSED', `${this.#name} was disposed: call dispose() after its last use`)
     return this.#native
   }
 

@@ -3,13 +3,13 @@ import { type Layer, layersWithParameters, type Parameter, parametersOf } from '
 import { type Check, unexpected } from '../options.js'
 import type { NativeNetwork } from '../platform/native.js'
 import { shapeText, type Tensor, valuesOf } from '../tensor.js'
-import { namesOf } from './arguments.js'
+import { layersIn } from './layer-groups.js'
 
 /** Options of `initialiseFrom`. */
 export interface CopyOptions {
   /**
-   * Names of the layers to copy, whose shapes must be equal in both networks; or 'all': every layer that both networks
-   * have with equal shapes. `layersOfA` names the layers that the paper's deeper configurations copy from A.
+   * Names of the layers or blocks to copy, whose shapes must be equal in both networks; or 'all': every layer that both
+   * networks have with equal shapes. `layersOfA` names the layers that the paper's deeper configurations copy from A.
    */
   layers: 'all' | readonly string[]
 }
@@ -42,12 +42,12 @@ function obstacle(from: readonly Parameter[], to: readonly Parameter[]): string 
   return `its shapes are ${shapesText(to)} here and ${shapesText(from)} in the other network`
 }
 
-/** Check of `CopyOptions.layers`; `known` are the layers with parameters. */
+/** Check of `CopyOptions.layers`, for a network of these layers. */
 export const copiedLayers =
-  (known: readonly string[]): Check<CopyOptions['layers']> =>
+  (layers: readonly Layer[]): Check<CopyOptions['layers']> =>
   (value, name) => {
     if (value === 'all') return value
-    if (Array.isArray(value) && value.length > 0) return namesOf(value, name, known)
+    if (Array.isArray(value) && value.length > 0) return layersIn(layers, value, name)
     throw unexpected("'all' or an array of layer names", name, value)
   }
 
@@ -65,7 +65,11 @@ export function copyable(from: readonly Layer[], to: readonly Layer[], layers: C
   const [first] = notCopied
   if (first !== undefined && (layers !== 'all' || copied.length === 0)) {
     const none = layers === 'all' ? 'none of its layers does; ' : ''
-    const message = `Expected layers that fit the other network, but ${none}${first.name}: ${first.reason}`
+    const cure =
+      layers === 'all'
+        ? 'create it with the same variant, width and headWidth'
+        : `leave ${first.name} out, or use layers: 'all', which copies those that fit`
+    const message = `Expected layers that fit the other network, but ${none}${first.name}: ${first.reason}; ${cure}`
     throw new VggError('SHAPE_MISMATCH', message)
   }
   return { copied, notCopied }

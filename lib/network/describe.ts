@@ -3,7 +3,7 @@ import { arrayOf, boolean, type Check, integer, readOptions, unexpected, withDef
 import { native } from '../platform/native.js'
 import type { Description } from '../platform/native-description.js'
 import { namesOf } from './arguments.js'
-import { device, prepareDevice, type RunOptions, runChecks } from './open.js'
+import { device, prepareDevice, type RunOptions, runChecks, withDeviceCure } from './open.js'
 
 /** Options of `describe`. */
 export interface DescribeOptions {
@@ -12,17 +12,17 @@ export interface DescribeOptions {
   /** Shape of the batch of images, [n, c, h, w] for uint8 images as well. */
   shape: readonly number[]
   /** Whether to plan for training or for evaluation. Default false. */
-  training?: boolean
+  training?: boolean | undefined
   /** Names of tensors to keep, for `features` or for injected gradients. Default: none. */
-  keep?: readonly string[]
+  keep?: readonly string[] | undefined
   /** Device to plan for. 'cuda' needs NVIDIA's libraries, but no driver and no GPU. Default 'cpu'. */
-  device?: RunOptions['device']
+  device?: RunOptions['device'] | undefined
   /** Precision of activations and products. Default: that of the device, see `RunOptions`. */
-  precision?: RunOptions['precision']
+  precision?: RunOptions['precision'] | undefined
   /** Whether equal runs on a GPU give equal bits. Default false. */
-  deterministic?: RunOptions['deterministic']
+  deterministic?: RunOptions['deterministic'] | undefined
   /** Whether all convolutions are direct, without Winograd. Default false. */
-  exact?: boolean
+  exact?: boolean | undefined
 }
 
 const batchShape: Check<number[]> = (value, name) => {
@@ -53,5 +53,10 @@ export function describe(options: DescribeOptions): Description {
   }
   const { keep, ...read } = readOptions(options, 'describe options', checks)
   prepareDevice(read.device)
-  return native().describe({ ...read, threads: 0, keep: namesOf(keep, 'keep', tensorNames(read.layers)) })
+  const kept = namesOf(keep, 'keep', tensorNames(read.layers))
+  try {
+    return native().describe({ ...read, threads: 0, keep: kept })
+  } catch (error) {
+    throw withDeviceCure(error, read.device)
+  }
 }

@@ -1,14 +1,6 @@
 import { inspect } from 'node:util'
-import {
-  checkedLayers,
-  endsOf,
-  type Layer,
-  layersWithParameters,
-  type Parameter,
-  parametersOf,
-  tensorNames,
-} from '../layer.js'
-import { arrayOf, instanceOf, integer, optional, readOptions, text } from '../options.js'
+import { endsOf, type Layer, layersWithParameters, type Parameter, parametersOf, tensorNames } from '../layer.js'
+import { instanceOf, integer, readOptions } from '../options.js'
 import type { ParameterArray, QueueTime, StageTime } from '../platform/native.js'
 import type { Precision } from '../platform/native-description.js'
 import type { Tensor } from '../tensor.js'
@@ -19,7 +11,6 @@ import {
   checkClassNames,
   type ForwardOptions,
   forwardOptions,
-  imagesOf,
   type Labels,
   labelsOf,
   namesOf,
@@ -34,21 +25,23 @@ import {
 } from './arguments.js'
 import { CallQueue } from './call-queue.js'
 import { type Copied, type CopyOptions, copiedLayers, copyParameters } from './copy.js'
+import { ImageInput } from './images.js'
+import { layersIn } from './layer-groups.js'
 import {
-  initialisation,
   type NetworkOptions,
   type NetworkParts,
+  networkChecks,
   type OpenedRun,
+  openedParts,
   openNative,
-  runChecks,
 } from './open.js'
 
 /**
  * A network on a device. Calls are executed one after another, in the order in which they were made, off the event loop.
- * A call copies its tensors before it returns its promise. Every method throws DISPOSED after `dispose`, and
- * INVALID_ARGUMENT or SHAPE_MISMATCH for invalid arguments; the network remains usable after an error.
+ * A call copies its tensors before it returns its promise. Every method throws DISPOSED after `dispose`, and INVALID_ARGUMENT
+ * or SHAPE_MISMATCH for invalid arguments; the network remains usable then. The type parameters name tensors and layers.
  */
-export class Network {
+export class Network<TensorName extends string = string, LayerName extends string = string> {
   /** The layers as plain data, the input layer first. */
   readonly layers: readonly Layer[]
   /** Names and shapes of all weights and biases, in the order of the layers. */
@@ -72,11 +65,13 @@ export class Network {
   readonly #name: string
   readonly #trainable: readonly string[]
   readonly #tensors: readonly string[]
+  readonly #images: ImageInput
   readonly #calls: CallQueue
   #frozen: ReadonlySet<string> = new Set()
 
   /** @internal Use `Network.create` or `VGG.create`. */
-  constructor({ native, run, layers, classNames, name }: NetworkParts) {
+  constructor(parts: NetworkParts) {
+    const { native, run, layers, classNames, name } = openedParts(parts)
     this.layers = layers
     this.parameters = parametersOf(layers)
     this.classNames = classNames
@@ -90,6 +85,7 @@ export class Network {
     this.#name = name
     this.#trainable = layersWithParameters(layers)
     this.#tensors = tensorNames(layers)
+    this.#images = new ImageInput(endsOf(layers).input)
     this.#calls = new CallQueue(native, name)
   }
 
@@ -98,8 +94,7 @@ export class Network {
    * @throws DEVICE_UNAVAILABLE, OUT_OF_MEMORY, UNSUPPORTED_PLATFORM, NATIVE_LOAD_FAILED, INVALID_ARGUMENT, SHAPE_MISMATCH
    */
   static async create(options: NetworkOptions): Promise<Network> {
-    const checks = { ...runChecks, layers: checkedLayers, initialisation, classNames: optional(arrayOf(text)) }
-    const read = readOptions(options, 'Network.create options', checks)
+    const read = readOptions(options, 'Network.create options', networkChecks)
     const { layers, classNames = [], ...run } = read
     checkClassNames(classNames, endsOf(layers).classes)
     const opened = await openNative(layers, run, read.initialisation)
@@ -133,11 +128,11 @@ export class Network {
    * is evaluation mode. NaN and infinity are returned as computed.
    * @returns by name, float32 [n, c, h, w]; [n, c] for a linear layer whose output is 1x1
    */
-  async features(
+  async features<const Name extends TensorName>(
     images: Tensor,
-    names: readonly string[],
+    names: readonly Name[],
     options?: Omit<ForwardOptions, 'keep'>,
-  ): Promise<Record<string, Tensor<'float32'>>> {
+  ): Promise<{ [Key in Name]: Tensor<'float32'> }> {
     const keep = namesOf(names, 'names', this.#tensors)
     const { kept } = await this.#forward(images, { ...options, keep }, 'features options')
     return tensorsOf(kept)
@@ -197,8 +192,8 @@ export class Network {
    * v = momentum * v - rate * (gradient + decay * w); w = w + v.
    * @throws STATE if gradients are not valid (see `backward`); NOT_FINITE if a gradient is not finite: nothing is changed
    */
-  async update(options: UpdateOptions): Promise<void> {
-    const { rateFactors: rates, ...update } = readOptions(options, 'update options', updateOptions(this.#trainable))
+  async update(options: UpdateOptions<LayerName>): Promise<void> {
+    const { rateFactors: rates, ...update } = readOptions(options, 'update options', updateOptions(this.layers))
     await this.#calls.call({ ...update, rates }, (native, call) => native.update(call))
   }
 
@@ -212,28 +207,28 @@ export class Network {
   async step(
     images: Tensor,
     labels: Labels,
-    options: StepOptions,
+    options: StepOptions<LayerName>,
   ): Promise<{ loss: number; correct: number; correct5: number }> {
-    const checks = stepOptions(this.#trainable)
+    const checks = stepOptions(this.layers)
     const { augment, rateFactors: rates, ...update } = readOptions(options, 'step options', checks)
-    const batch = imagesOf(images, 'images', this.channels, augment)
+    const batch = this.#images.read(images, augment)
     const argument = { images: batch, labels: labelsOf(labels, this.classes, batch.shape[0]), ...update, rates }
     return this.#calls.call(argument, (native, call) => native.step(call))
   }
 
   /** Names of the frozen layers. */
-  get frozen(): readonly string[] {
-    return this.#trainable.filter((name) => this.#frozen.has(name))
+  get frozen(): readonly LayerName[] {
+    return this.#trainable.filter((name) => this.#frozen.has(name)) as LayerName[]
   }
 
-  /** Freezes layers, in addition to those frozen before: no update changes them, by gradient, weight decay or momentum. */
-  freeze(names: readonly string[]): void {
-    this.#setFrozen(new Set([...this.#frozen, ...namesOf(names, 'names', this.#trainable)]))
+  /** Freezes layers, blocks ('conv1'), 'convolutions' or 'head': no update changes them, by gradient, decay or momentum. */
+  freeze(names: readonly LayerName[]): void {
+    this.#setFrozen(new Set([...this.#frozen, ...layersIn(this.layers, names, 'names')]))
   }
 
-  /** Unfreezes layers. Default: all. */
-  unfreeze(names: readonly string[] = this.#trainable): void {
-    const thawed = new Set(namesOf(names, 'names', this.#trainable))
+  /** Unfreezes layers, named as in `freeze`. Default: all. */
+  unfreeze(names?: readonly LayerName[]): void {
+    const thawed = new Set(layersIn(this.layers, names ?? this.#trainable, 'names'))
     this.#setFrozen(new Set([...this.#frozen].filter((name) => !thawed.has(name))))
   }
 
@@ -243,7 +238,7 @@ export class Network {
    * @throws SHAPE_MISMATCH if the shapes of a named layer differ, or those of all layers; nothing is copied then
    */
   async initialiseFrom(other: Network, options: CopyOptions): Promise<Copied> {
-    const { layers } = readOptions(options, 'initialiseFrom options', { layers: copiedLayers(this.#trainable) })
+    const { layers } = readOptions(options, 'initialiseFrom options', { layers: copiedLayers(this.layers) })
     return copyParameters(instanceOf(Network)(other, 'other'), this.layers, layers, (writes) =>
       this.#calls.together(writes),
     )
@@ -251,7 +246,7 @@ export class Network {
 
   /** Measures the stages one by one on these images, in training mode. The parameters are not changed. */
   async profile(images: Tensor): Promise<StageTime[]> {
-    const argument = { images: imagesOf(images, 'images', this.channels, undefined), training: true }
+    const argument = { images: this.#images.read(images), training: true }
     return this.#calls.call(argument, (native, call) => native.profile(call))
   }
 
@@ -277,7 +272,7 @@ export class Network {
 
   async #forward(images: Tensor, options: ForwardOptions | undefined, name: string) {
     const { augment, ...rest } = readOptions(options, name, forwardOptions(this.#tensors))
-    const argument = { images: imagesOf(images, 'images', this.channels, augment), ...rest }
+    const argument = { images: this.#images.read(images, augment), ...rest }
     return this.#calls.call(argument, (native, call) => native.forward(call))
   }
 

@@ -1,16 +1,19 @@
 import { VggError } from '../error.js'
-import { type Layer, parameterCount } from '../layer.js'
+import { checkedLayers, type Layer } from '../layer.js'
 import {
+  arrayOf,
   boolean,
   type Check,
   type Checked,
   checksOf,
   type DefaultCheck,
   integer,
+  isObject,
   type OptionRow,
   oneOf,
   optional,
   seed,
+  text,
   unexpected,
   withDefault,
 } from '../options.js'
@@ -18,6 +21,7 @@ import { cudaLocations } from '../platform/cuda/locations.js'
 import { tuningInForce } from '../platform/kept-tuning.js'
 import { type CpuTuning, type NativeNetwork, native } from '../platform/native.js'
 import type { Precision } from '../platform/native-description.js'
+import { parameterBytes, parametersTooLarge, withParameterSizes } from './parameter-memory.js'
 
 /** Device of a network: the CPU, an NVIDIA GPU, or `auto`: the GPU if there is one, otherwise the CPU. */
 export type Device = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`
@@ -35,22 +39,22 @@ export interface RunOptions {
    * Device. `auto` takes a GPU if one can be used, otherwise the CPU; `Network.device` and `Network.deviceReason` report
    * the choice. A named device never falls back. Default `auto`.
    */
-  device?: Device
+  device?: Device | undefined
   /**
    * Precision of activations and products; weights are always float32. The CPU has `float32` only. Default: `bf16` on a
    * GPU with compute capability 8.0 or later, otherwise `float32`.
    */
-  precision?: Precision
+  precision?: Precision | undefined
   /** Whether equal runs on a GPU give equal bits, which is slower. The CPU is always deterministic. Default false. */
-  deterministic?: boolean
+  deterministic?: boolean | undefined
   /** Seed of the initial weights and of dropout: an integer from 0 to 2^53 - 1. Default 0. */
-  seed?: number
+  seed?: number | undefined
   /** Threads on the CPU, 1 to 1024. Default: one for each processor. */
-  threads?: number
+  threads?: number | undefined
   /** Whether all convolutions are direct, without Winograd: slower, rounding errors about 10 times smaller. Default false. */
-  exact?: boolean
+  exact?: boolean | undefined
   /** Limit in bytes of the network's memory; exceeding it throws OUT_OF_MEMORY. Default: no limit. */
-  memoryLimit?: number
+  memoryLimit?: number | undefined
 }
 
 /** Options of `Network.create`. */
@@ -58,9 +62,9 @@ export interface NetworkOptions extends RunOptions {
   /** The layers as plain data, the input layer first. */
   layers: readonly Layer[]
   /** Distribution of the initial weights. Default `glorot`. */
-  initialisation?: Initialisation
+  initialisation?: Initialisation | undefined
   /** One name for each class, saved with the model. Default: none. */
-  classNames?: readonly string[]
+  classNames?: readonly string[] | undefined
 }
 
 /** Settings that a network was opened with and that its results depend on, besides device, precision and determinism. */
@@ -85,10 +89,25 @@ export interface NetworkParts {
   readonly name: string
 }
 
+/** Other names of a GPU: 'gpu', 'GPU:1', 'cuda0', 'nvidia'. */
+const gpuName = /^(?:gpu|cuda|nvidia):?(\d{0,3})$/i
+
+/** Refuses the options of `create` where a program without types calls the constructor. */
+export function openedParts(parts: NetworkParts): NetworkParts {
+  if (isObject(parts) && 'native' in parts) return parts
+  throw unexpected('an opened network', 'new', parts, 'use await VGG.create(options), or await load(path)')
+}
+
 export const device: Check<Device> = (value, name) => {
-  if (typeof value === 'string' && /^cuda:\d{1,3}$/.test(value)) return value as Device
-  if (typeof value === 'string') return oneOf('auto', 'cpu', 'cuda', 'cuda:0')(value, name)
-  throw unexpected("'auto', 'cpu', 'cuda' or 'cuda:N'", name, value)
+  if (typeof value !== 'string') throw unexpected("'auto', 'cpu', 'cuda' or 'cuda:N'", name, value)
+  if (/^cuda:\d{1,3}$/.test(value)) return value as Device
+  const [gpu, number] = gpuName.exec(value) ?? []
+  if (gpu === undefined || value === 'cuda') return oneOf('auto', 'cpu', 'cuda', 'cuda:0')(value, name)
+  const meant = number ? `cuda:${number}` : 'cuda'
+  throw new VggError(
+    'INVALID_ARGUMENT',
+    `Expected one of auto, cpu, cuda, cuda:0 for ${name} but received '${value}'; an NVIDIA GPU is '${meant}'`,
+  )
 }
 
 const precisions = ['bf16', 'tf32', 'float32'] as const
@@ -133,6 +152,14 @@ export const initialisation: DefaultCheck<Initialisation> = withDefault<Initiali
   'glorot',
 )
 
+/** The checks of `NetworkOptions`. */
+export const networkChecks = {
+  ...runChecks,
+  layers: checkedLayers,
+  initialisation,
+  classNames: optional(arrayOf(text)),
+}
+
 /**
  * Prepares native code for a device, before a network is opened or planned for it: applies the kept tuning where the
  * device may be the CPU, and passes on the locations of NVIDIA's libraries where it may be a GPU.
@@ -143,19 +170,32 @@ export function prepareDevice(device: string): void {
   if (device !== 'cpu') native().setCudaLocations(cudaLocations())
 }
 
+/**
+ * The error of a named GPU that cannot be used, with what else is missing and what to do; other errors as they are. Its
+ * cause is the error of the backend.
+ */
+export function withDeviceCure(error: unknown, device: string): unknown {
+  if (!(error instanceof VggError) || error.code !== 'DEVICE_UNAVAILABLE' || !device.startsWith('cuda')) return error
+  const { library, noLibrary } = cudaLocations()
+  const also = library === '' && !error.message.includes(noLibrary) ? `; also, ${noLibrary}` : ''
+  const cure = "`npx vggnet doctor` shows what is missing; device: 'cpu' (--device cpu) needs no GPU"
+  return new VggError(error.code, `${error.message}${also}. ${cure}`, { cause: error })
+}
+
 /** Opens a native network and initialises its weights. */
 export async function openNative(
   layers: readonly Layer[],
   run: Checked<typeof runChecks>,
   scheme: Initialisation,
 ): Promise<Pick<NetworkParts, 'native' | 'run'>> {
-  const parameterBytes = 4 * parameterCount(layers)
-  if (run.memoryLimit > 0 && parameterBytes > run.memoryLimit) {
-    const message = `The parameters take ${parameterBytes} bytes, more than the memoryLimit of ${run.memoryLimit}`
-    throw new VggError('OUT_OF_MEMORY', message)
-  }
+  if (run.memoryLimit > 0 && parameterBytes(layers) > run.memoryLimit)
+    throw parametersTooLarge(layers, `memoryLimit is ${run.memoryLimit} bytes`)
   prepareDevice(run.device)
-  const network = await native().Network.create({ layers, ...run })
+  const network = await native()
+    .Network.create({ layers, ...run })
+    .catch((error) => {
+      throw withParameterSizes(withDeviceCure(error, run.device), layers)
+    })
   try {
     if (scheme !== 'none') await network.initialise({ scheme, seed: run.seed })
   } catch (error) {

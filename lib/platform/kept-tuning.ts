@@ -2,6 +2,7 @@ import path from 'node:path'
 import { messageOf } from '../error.js'
 import { isObject } from '../options.js'
 import { type CpuTuning, native } from './native.js'
+import { packageVersion } from './package.js'
 import { cacheFolder, firstBytes } from './wheels/cache.mjs'
 
 /** The machine and build that a tuning was measured with. The tuning applies only to them. */
@@ -72,7 +73,10 @@ export function keptIn(text: string, here: TunedMachine): { tuning: CpuTuning } 
   }
   if (!isObject(kept)) return { reason: 'it is damaged: not an object' }
   const { format, machine, tuning } = kept
-  if (format !== tuningFormat) return { reason: `its format is ${JSON.stringify(format) ?? 'none'}, not 1` }
+  if (format !== tuningFormat)
+    return {
+      reason: `its format is ${JSON.stringify(format) ?? 'none'}, and vggnet ${packageVersion()} reads 1; \`npx vggnet tune\` measures again`,
+    }
   if (!isObject(machine) || !isObject(tuning)) return { reason: 'it is damaged: it lacks machine or tuning' }
   for (const name of ['processor', 'threads', 'isa', 'buildId'] as const) {
     if (machine[name] === here[name]) continue
@@ -99,7 +103,7 @@ function apply(file: string): string {
     native().setCpuTuning(kept.tuning)
     return ''
   } catch (error) {
-    if (isMissing(error)) return 'there is none: `vggnet tune` measures this machine'
+    if (isMissing(error)) return 'there is none: `npx vggnet tune` measures this machine'
     return ignored(messageOf(error))
   }
 }

@@ -15,7 +15,7 @@ const require = createRequire(import.meta.url)
 export interface Installation {
   /** The folder of package.json. */
   readonly root: string
-  /** Whether it is a checkout, with the sources of the native code. */
+  /** Whether it is a checkout, with the scripts that build the native code. */
   readonly checkout: boolean
   /** Path of the binary in use. */
   readonly binary: string
@@ -70,7 +70,7 @@ function load(): Installation {
   const { VGGNET_BINARY: chosen } = process.env
   if (process.platform !== 'linux' || process.arch !== 'x64') throw unsupported(machine())
   const root = packageRoot()
-  const checkout = existsSync(path.join(root, 'native'))
+  const checkout = existsSync(path.join(root, 'scripts'))
   const failure = (attempts: readonly Attempt[]): VggError =>
     loadFailure(attempts, machine(), { root, version: packageVersion(), checkout, chosen: Boolean(chosen) })
   // libgomp reads this once, when it is loaded: waiting threads that spin slow down every other thread. In a worker,

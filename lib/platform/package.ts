@@ -35,5 +35,26 @@ function ownPackage(): Package {
 /** Returns the folder of this package. @throws NATIVE_LOAD_FAILED if a bundler moved the code out of it */
 export const packageRoot = (): string => ownPackage().root
 
+/**
+ * The message for a file of a format that this version does not read.
+ *
+ * @param known the formats that it reads: `format 1`
+ * @param found the format of the file
+ * @param writer the version of vggnet that wrote it, as in the file
+ */
+export function otherFormat(known: string, found: unknown, writer: unknown): string {
+  const isKnown = typeof writer === 'string' && writer !== packageVersion()
+  const [by, cure] = isKnown ? [`, written by vggnet ${writer}`, `vggnet ${writer}`] : ['', 'a newer vggnet']
+  return `Expected ${known}, which vggnet ${packageVersion()} reads, but found ${found}${by}: install ${cure} to use the file`
+}
+
 /** Returns the version in the package's package.json. @throws NATIVE_LOAD_FAILED if a bundler moved the code out of it */
 export const packageVersion = (): string => ownPackage().version
+
+const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)
+
+/** Words as a POSIX shell reads them. */
+export const shellText = (words: readonly string[]): string => words.map(quoted).join(' ')
+
+/** A command of this package as a user types it: `npx vggnet train --resume 'my runs/1'`. */
+export const commandText = (words: readonly string[]): string => shellText(['npx', 'vggnet', ...words])

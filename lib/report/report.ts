@@ -39,11 +39,11 @@ export interface ClassifiedImages {
 /** Options of `classifyAll`. */
 export interface ClassifyOptions {
   /** Images per forward pass, from 1. Default 64. */
-  batch?: number
+  batch?: number | undefined
   /** Number of mistakes that are kept with their pixels, from 0. Default 24. */
-  mistakes?: number
+  mistakes?: number | undefined
   /** Aborts the pass, which then rejects with ABORTED. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 const classifyChecks = {
@@ -133,17 +133,17 @@ function withOwnMemory(mistake: Mistake, { images }: ImageBatch): Mistake {
 /** Sources of a report besides the run's log. */
 export interface ReportSources {
   /** Model whose results and filters are shown. Default: none; the report has the curves only. */
-  net?: Network
+  net?: Network | undefined
   /** Validation images of the model's size. Default: none; the report has no results. */
-  validation?: Dataset
+  validation?: Dataset | undefined
   /** Name of the model. Default 'model'. */
-  modelName?: string
+  modelName?: string | undefined
   /** Images per forward pass, from 1. Default 64. */
-  batch?: number
+  batch?: number | undefined
   /** Number of mistakes to show, from 0. Default 24. */
-  mistakes?: number
+  mistakes?: number | undefined
   /** Aborts the collection, which then rejects with ABORTED. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 const checks = {

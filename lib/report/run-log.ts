@@ -17,12 +17,12 @@ export interface RunPosition {
 /** Options of a run's log. */
 export interface RunLogOptions {
   /** Interval of steps that are logged, besides the first, from 1. Default 10. */
-  everySteps?: number
+  everySteps?: number | undefined
   /**
    * Continues the existing log after this position. Later lines and damaged lines are dropped; with damaged lines the
    * original file is kept as `<path>.left`, and `notice` says so. Default: a new log.
    */
-  from?: RunPosition
+  from?: RunPosition | undefined
 }
 
 const position = (value: unknown, name: string): RunPosition =>

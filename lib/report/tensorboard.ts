@@ -9,9 +9,9 @@ import type { EpochEvent, StepEvent } from '../train/events.js'
 /** Options of TensorBoard event files. */
 export interface TensorBoardOptions {
   /** Interval of steps whose loss is written, besides the first, from 1. Default 10. */
-  everySteps?: number
+  everySteps?: number | undefined
   /** Step after which the training is resumed: later steps in earlier files become void. Default: a new training. */
-  fromStep?: number
+  fromStep?: number | undefined
 }
 
 const checks = { everySteps: withDefault(integer(1), 10), fromStep: optional(integer(0)) }

@@ -2,12 +2,16 @@ import { cachedDataset } from '../data/cache/cache.js'
 import type { Dataset } from '../data/dataset.js'
 import { paddedDataset } from '../data/derived.js'
 import type { SmallestSide } from '../data/images/crop.js'
-import { type PhotoOptions, photoDataset } from '../data/sources/photo-dataset.js'
+import { photoDataset } from '../data/sources/photo-dataset.js'
 import type { PhotoList } from '../data/sources/photo-list.js'
+import type { PhotoOptions } from '../data/sources/photo-options.js'
 import { VggError } from '../error.js'
+import { optional } from '../options.js'
+import { scheduleCheck } from '../train/schedule.js'
+import { checkBatch, chosenText, sizedOptions } from '../train/sized-options.js'
 import { modelTable, type Preprocessing } from '../vgg/configuration.js'
 import type { VGG } from '../vgg/vgg.js'
-import type { RunDescription } from './description.js'
+import type { RunDescription, RunRequest } from './description.js'
 import type { Sources } from './sources.js'
 
 /** The datasets of a run, at the image size of its network. */
@@ -32,33 +36,38 @@ export function datasetsFor(
   { photographs, background }: Pick<RunDescription, 'photographs' | 'background'>,
   net: Pick<VGG, 'imageSize' | 'channels'> & { readonly preprocessing: Preprocessing | undefined },
 ): Datasets {
-  const [height, width] = net.imageSize
   if (sources.kind === 'fixed') {
     const { training, validation } = sources
+    const [height, width] = net.imageSize
     const size = { height, width }
     return {
       training: paddedDataset(training, size, background),
       validation: validation && paddedDataset(validation, size, background),
     }
   }
-  const { channels } = net
-  if (channels !== 1 && channels !== 3) {
-    throw new VggError('SHAPE_MISMATCH', `Expected a network of 1 or 3 channels for images but it takes ${channels}`)
-  }
-  const { smallestSide, cache, workers, ...changes } = photographs
-  const { colour } = net.preprocessing ?? {}
-  const options: PhotoOptions = {
-    ...changes,
-    crop: [height, width],
-    channels,
-    smallestSide: sideOf(smallestSide, net.preprocessing, net.imageSize),
-    colour: changes.colour && channels === 3 ? colour : undefined,
-    ...(workers !== undefined && { workers }),
-  }
+  const { cache, colour, ...changes } = photographs
+  const options: PhotoOptions = { ...changes, net, ...(colour === false && { colour }) }
   return {
     training: photosOf(sources.training, options, cache),
     validation: sources.validation && photosOf(sources.validation, options, cache),
   }
+}
+
+/** The description of a run with the options that follow from the number of its images. */
+export interface SizedRun {
+  readonly description: RunDescription
+  /** A sentence on the values that were chosen; undefined if all were given. */
+  readonly chosen: string | undefined
+}
+
+/** Chooses the options that follow from the number of training images. @throws INVALID_ARGUMENT for a batch above it */
+export function sizedRun(request: RunRequest, { training, validation }: Pick<Sources, keyof Datasets>): SizedRun {
+  const images = training.labels.length
+  const given = { ...request.training, schedule: optional(scheduleCheck)(request.training.schedule, 'schedule') }
+  checkBatch(given.batch, images)
+  const sized = sizedOptions(given, images, validation !== undefined)
+  const chosen = chosenText(given, images, validation !== undefined)
+  return { description: { ...request, training: { ...request.training, ...sized } }, chosen }
 }
 
 /** The image size and channels of a new network. */

@@ -1,10 +1,27 @@
-import type { ColourShift } from '../data/images/colour.js'
+import { type ColourShift, colourShiftCheck } from '../data/images/colour.js'
 import type { SmallestSide } from '../data/images/crop.js'
-import type { DecodingOptions } from '../data/images/formats.js'
-import type { RunOptions } from '../network/open.js'
-import type { RecordedIn } from '../train/options.js'
-import type { ModelOptions } from '../vgg/configuration.js'
-import type { VariantRow } from '../vgg/variants.js'
+import { type DecodingOptions, decodingChecks } from '../data/images/formats.js'
+import { folderChecks } from '../data/sources/folder.js'
+import { photoChecks } from '../data/sources/photo-options.js'
+import { VggError } from '../error.js'
+import { type RunOptions, runChecks } from '../network/open.js'
+import {
+  boolean,
+  type Check,
+  type Checks,
+  filePath,
+  fraction,
+  isObject,
+  objectOf,
+  oneOf,
+  optional,
+  text,
+  unexpected,
+} from '../options.js'
+import { checkpointTable, checksIn, type RecordedIn, type RequestedIn, requestedIn } from '../train/options.js'
+import { namedLayers } from '../train/settings.js'
+import { layersOf, type ModelOptions, modelChecks, smallestSideCheck } from '../vgg/configuration.js'
+import { type VariantRow, variant } from '../vgg/variants.js'
 
 /** Location of the images of a run. */
 export type DataDescription =
@@ -31,6 +48,8 @@ export interface RunDescription extends RecordedIn<'run'> {
   readonly validation: number
   /** Expected class names, in order. Default: those found. */
   readonly classNames?: readonly string[]
+  /** Action for a class folder without an image, as in `FolderOptions`. Default refuse. */
+  readonly emptyClasses?: 'refuse' | 'skip'
   /** Decoding and cropping of image files, as in `PhotoOptions`. */
   readonly photographs: Readonly<DecodingOptions> & {
     /** Smaller side S after scaling (Sect. 3.1), in pixels. Default: 256/224 of the crop. */
@@ -63,9 +82,9 @@ export interface RunDescription extends RecordedIn<'run'> {
     /** Height and width of the images. Default 224, or the size of the data. */
     readonly imageSize?: readonly [height: number, width: number]
     /** Mean of each channel, which is subtracted. Default: the mean of the training images. */
-    readonly meanRgb?: readonly number[]
+    readonly meanRgb?: number | readonly number[]
     /** Multiplier of each channel after the mean. */
-    readonly scale?: readonly number[]
+    readonly scale?: number | readonly number[]
   }
   /** Model from which weights are taken. Default: none, all weights are random. */
   readonly start: {
@@ -88,4 +107,105 @@ export interface RunDescription extends RecordedIn<'run'> {
   /** Options of the device. */
   readonly device: Readonly<Pick<RunOptions, 'precision' | 'deterministic' | 'threads' | 'exact'>> &
     Readonly<Required<Pick<RunOptions, 'device'>>>
+}
+
+/** A run as it is asked for: options of `train` that are left out follow from the images. */
+export interface RunRequest extends Omit<RunDescription, 'training'> {
+  /** Options of `train`. */
+  readonly training: RequestedIn<'training'>
+}
+
+const kindsOfData = {
+  folder: { kind: text, path: filePath },
+  list: { kind: text, path: filePath, validationPath: optional(filePath) },
+  idx: {
+    kind: text,
+    images: filePath,
+    labels: filePath,
+    validationImages: optional(filePath),
+    validationLabels: optional(filePath),
+  },
+} as const satisfies Record<DataDescription['kind'], Checks>
+
+const kind = oneOf('folder', 'list', 'idx')
+
+const data: Check<unknown> = (value, name) => {
+  if (!isObject(value)) throw unexpected('an object', name, value)
+  return objectOf<Checks>(kindsOfData[kind(value.kind, `${name}.kind`)])(value, name)
+}
+
+const colour: Check<boolean | ColourShift> = (value, name) =>
+  isObject(value) ? colourShiftCheck(value, name) : boolean(value, name)
+
+const imageSize: Check<readonly number[]> = (value, name) => {
+  if (Array.isArray(value)) return modelChecks.imageSize(value, name)
+  throw unexpected('[height, width]', name, value)
+}
+
+const { classNames: _, preprocessing: __, ...shape } = modelChecks
+
+/** The checks of a {@link RunDescription}, from the tables of the options that it holds. */
+export const descriptionChecks = {
+  data,
+  validation: fraction,
+  classNames: folderChecks.classNames,
+  emptyClasses: folderChecks.emptyClasses,
+  photographs: objectOf({
+    ...decodingChecks,
+    smallestSide: optional(smallestSideCheck),
+    randomCrop: boolean,
+    flip: boolean,
+    colour,
+    onUnreadable: oneOf('skip', 'throw'),
+    cache: optional(filePath),
+    workers: photoChecks.workers,
+  }),
+  model: objectOf({
+    ...shape,
+    variant: optional(shape.variant),
+    classes: optional(shape.classes),
+    imageSize: optional(imageSize),
+  }),
+  start: objectOf({
+    from: optional(filePath),
+    lastLayer: optional(oneOf('kept', 'new')),
+    transplant: optional(filePath),
+  }),
+  ...checksIn('run'),
+  training: objectOf(checksIn('training')),
+  checkpoints: objectOf({ keep: checkpointTable.keep.check, minutes: checkpointTable.everyMinutes.check }),
+  device: objectOf({
+    device: runChecks.device,
+    precision: runChecks.precision,
+    deterministic: runChecks.deterministic,
+    threads: runChecks.threads,
+    exact: runChecks.exact,
+  }),
+} as const satisfies Record<keyof Omit<RunDescription, keyof RecordedIn<'run'>>, Check<unknown>> & Checks
+
+/** Checks that the options of a new network agree, whatever the images; defaults stand for what follows from these. */
+function checkModel({ model, rateFactors, freeze }: RunRequest): void {
+  const { classes = 2, meanRgb, scale } = model
+  const row = variant(model.variant, 'variant')
+  const { channels = [meanRgb, scale].find(Array.isArray)?.length ?? 3 } = model
+  namedLayers(layersOf({ ...model, variant: row, classes, channels }), { rateFactors, freeze })
+}
+
+/**
+ * A checked description with every default of the recorded options.
+ * @throws INVALID_ARGUMENT, SHAPE_MISMATCH where options do not agree
+ */
+export function complete<Description extends RunRequest>(description: Description): Description {
+  const training = { ...description.training, ...requestedIn('training', description.training) }
+  const completed = { ...description, ...requestedIn('run', description), training }
+  const { model, start } = completed
+  if (start.from === undefined && model.variant === undefined) {
+    throw unexpected('a variant, or start.from', 'description.model.variant', model.variant)
+  }
+  if (start.from !== undefined && start.transplant !== undefined) {
+    const message = 'Expected from (--from) or transplant (--transplant), one source of weights, but received both'
+    throw new VggError('INVALID_ARGUMENT', message)
+  }
+  if (start.from === undefined) checkModel(completed)
+  return completed
 }

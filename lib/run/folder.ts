@@ -1,22 +1,26 @@
-import { access, mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { load, warn } from '../checkpoint/checkpoint.js'
-import { checkpointsIn, firstUsable } from '../checkpoint/checkpoint-folder.js'
-import { VggError } from '../error.js'
-import { writeAtomically } from '../files/atomic-file.js'
+import { load } from '../checkpoint/checkpoint.js'
+import { bestName } from '../checkpoint/checkpoint-folder.js'
+import { runNames, useBest } from '../checkpoint/model-folder.js'
+import { messageOf, VggError } from '../error.js'
+import { makeFolder, writeAtomically } from '../files/atomic-file.js'
 import type { RunOptions } from '../network/open.js'
-import { isObject } from '../options.js'
+import { type Checks, integer, isObject, objectOf, optional, readOptions, text } from '../options.js'
+import { otherFormat } from '../platform/package.js'
+import { checksIn } from '../train/options.js'
 import type { VGG } from '../vgg/vgg.js'
-import type { RunDescription } from './description.js'
-import { type PlanName, type PlanStage, stagesOf } from './plan.js'
+import { complete, descriptionChecks, type RunDescription } from './description.js'
+import { noRun } from './no-run.js'
+import { type PlanName, type PlanStage, planName, stagesOf } from './plan.js'
 
 /** Paths of the files in the folder of a run. */
 export const runFiles = (folder: string) => ({
   description: path.join(folder, 'run.json'),
   log: path.join(folder, 'log.jsonl'),
-  checkpoints: path.join(folder, 'checkpoints'),
-  best: path.join(folder, 'checkpoints', 'best.safetensors'),
-  model: path.join(folder, 'model.safetensors'),
+  checkpoints: path.join(folder, runNames.checkpoints),
+  best: path.join(folder, runNames.checkpoints, bestName),
+  model: path.join(folder, runNames.model),
   report: path.join(folder, 'report.html'),
 })
 
@@ -30,31 +34,6 @@ export interface RunFile {
   readonly plan?: PlanName | undefined
   /** Description of the run; with `start.from` completed by the values of that model. */
   readonly description: RunDescription
-}
-
-export async function exists(file: string): Promise<boolean> {
-  return access(file).then(
-    () => true,
-    () => false,
-  )
-}
-
-/** @throws INVALID_ARGUMENT if the folder holds a run */
-export async function checkNew(folder: string): Promise<void> {
-  if (!(await exists(runFiles(folder).description))) return
-  const message = `Expected a new folder for the run but ${folder} holds one; 'vggnet train --resume ${folder}' continues it`
-  throw new VggError('INVALID_ARGUMENT', message)
-}
-
-const sections = ['data', 'photographs', 'model', 'start', 'training', 'checkpoints', 'device'] as const
-
-/** Checks that the sections of a description exist; their values are checked where they are used. */
-function checkSections(description: Record<string, unknown>): void {
-  const missing = sections.find((name) => !isObject(description[name]))
-  if (missing !== undefined) throw new Error(`its description has no ${missing}`)
-  const texts = { ...(description.data as object), ...(description.start as object) }
-  const wrong = Object.entries(texts).find(([, value]) => typeof value !== 'string')
-  if (wrong !== undefined) throw new Error(`its description has ${JSON.stringify(wrong[1])} for ${wrong[0]}`)
 }
 
 /**
@@ -75,21 +54,29 @@ function encodeRunFile({ description, ...file }: RunFile): string {
   return `${JSON.stringify({ ...file, description: { ...others, rates } }, null, 2)}\n`
 }
 
+const { rateFactors: rates, training: _, ...others } = descriptionChecks
+const training = objectOf<Checks>({ ...checksIn('training'), epochs: integer(1), batch: integer(1) })
+
+const fileChecks = {
+  format: integer(1, 1),
+  vggnet: text,
+  plan: optional(planName),
+  description: objectOf<Checks>({ ...others, training, rates }),
+}
+
+/** @throws INVALID_ARGUMENT with the path of the key */
 function decodeRunFile(read: unknown): RunFile {
-  if (!isObject(read) || !isObject(read.description)) throw new Error('it describes no run')
-  if (read.format !== 1) throw new Error(`it has the format ${read.format}, which needs another vggnet`)
-  checkSections(read.description)
-  const { rates: rateFactors, ...others } = read.description
-  return withoutIgnored({ ...read, description: { ...others, rateFactors } } as unknown as RunFile)
+  if (isObject(read) && typeof read.format === 'number' && read.format !== 1)
+    throw new Error(otherFormat('format 1', read.format, read.vggnet))
+  readOptions(read, 'the description of a run', fileChecks)
+  const file = read as RunFile & { readonly description: { readonly rates: RunDescription['rateFactors'] } }
+  const { rates: rateFactors, ...description } = file.description
+  return withoutIgnored({ ...file, description: complete({ ...description, rateFactors }) })
 }
 
 /** Creates the folder of a run with its run.json. @throws FILE_WRITE */
 export async function writeRunFile(folder: string, file: RunFile): Promise<void> {
-  try {
-    await mkdir(folder, { recursive: true })
-  } catch (cause) {
-    throw new VggError('FILE_WRITE', `Could not make the folder ${folder}: ${(cause as Error).message}`, { cause })
-  }
+  await makeFolder(folder)
   await writeAtomically(runFiles(folder).description, [new TextEncoder().encode(encodeRunFile(file))])
 }
 
@@ -100,41 +87,19 @@ export async function readRunFile(folder: string): Promise<RunFile> {
   try {
     text = await readFile(file, 'utf8')
   } catch (cause) {
-    throw new VggError('FILE_NOT_FOUND', `There is no run in ${folder}: ${file} is missing`, { cause })
+    throw await noRun(folder, cause)
   }
   try {
     return decodeRunFile(JSON.parse(text))
   } catch (cause) {
-    throw new VggError('FILE_FORMAT', `${file}: ${(cause as Error).message}`, { cause })
+    throw new VggError('FILE_FORMAT', `${file}: ${messageOf(cause)}`, { cause })
   }
 }
 
 /** The trainings of a run: one, or those of its plan. */
-export function trainingsOf(folder: string, { plan, description }: RunFile): PlanStage[] {
+export function trainingsOf(folder: string, { plan, description }: Pick<RunFile, 'plan' | 'description'>): PlanStage[] {
   if (plan === undefined) return [{ name: '.', description }]
   return stagesOf(plan, description, (name) => runFiles(path.join(folder, name)).model)
-}
-
-/** The first folder of runs/1, runs/2, ... that does not exist. */
-export async function freeFolder(): Promise<string> {
-  for (let number = 1; ; number++) {
-    const folder = path.join('runs', String(number))
-    if (!(await exists(folder))) return folder
-  }
-}
-
-/**
- * Uses the model of a run that is best on the validation data, else the last one; undefined if there is none yet. A model
- * that cannot be used is skipped for the next one, with a warning of the process.
- * @throws errors of `use` for a file of a newer format, and those that no file causes
- */
-async function useBest<T>(folder: string, use: (file: string) => Promise<T>) {
-  const { best, model, checkpoints } = runFiles(folder)
-  const files = (await Promise.all([best, model].map(async (file) => ((await exists(file)) ? [file] : [])))).flat()
-  const candidates = [...files.map((file) => ({ path: file })), ...(await checkpointsIn(checkpoints))]
-  const { found, passedOver } = await firstUsable(candidates, use)
-  for (const { path: file, reason } of passedOver) warn(`skipped ${file}: ${reason}`)
-  return found
 }
 
 /** A model of a run and the path of its file. */
@@ -148,15 +113,3 @@ export async function loadBest(folder: string, options: RunOptions): Promise<Loa
   const found = await useBest(folder, (file) => load(file, options))
   return found && { net: found.value, path: found.file.path }
 }
-
-/** Uses the model of a file, or the best one in the folder of a run. @throws FILE_NOT_FOUND, errors of `use` */
-export async function useModel<T>(given: string, use: (file: string) => Promise<T>): Promise<T> {
-  if (!(await exists(runFiles(given).description))) return use(given)
-  const found = await useBest(given, use)
-  if (found !== undefined) return found.value
-  throw new VggError('FILE_NOT_FOUND', `The run in ${given} has no model that can be used`)
-}
-
-/** Loads the model of a file, or the best one in the folder of a run. @throws FILE_NOT_FOUND, errors of `load` */
-export const loadModel = (given: string, options: RunOptions): Promise<VGG> =>
-  useModel(given, (file) => load(file, options))

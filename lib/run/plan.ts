@@ -1,4 +1,5 @@
 import { VggError } from '../error.js'
+import { oneOf } from '../options.js'
 import { variant } from '../vgg/variants.js'
 import type { RunDescription } from './description.js'
 
@@ -10,6 +11,9 @@ import type { RunDescription } from './description.js'
  *   with S = 384 at a tenth of the rate, and with random S from 256 to 512. For A itself, the second training is left out.
  */
 export type PlanName = 'paper' | 'paper-transplant'
+
+/** Check of {@link PlanName}. */
+export const planName = oneOf('paper', 'paper-transplant')
 
 /** One training of a plan. */
 export interface PlanStage {

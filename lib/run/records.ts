@@ -1,5 +1,6 @@
 import path from 'node:path'
 import { messageOf, VggError } from '../error.js'
+import { exists } from '../files/not-found.js'
 import { packageVersion } from '../platform/package.js'
 import { RunLog } from '../report/run-log.js'
 import { TensorBoardLog } from '../report/tensorboard.js'
@@ -9,7 +10,7 @@ import { modelTable } from '../vgg/configuration.js'
 import type { VGG } from '../vgg/vgg.js'
 import type { Datasets } from './datasets.js'
 import type { DataDescription, RunDescription } from './description.js'
-import { exists, runFiles } from './folder.js'
+import { runFiles } from './folder.js'
 
 /** The records of a run: log.jsonl and the events for TensorBoard. */
 export class Records {
@@ -40,15 +41,15 @@ export class Records {
   }
 
   end(report: TrainReport): void {
-    this.#log.end(report)
+    this.#log.end({ ...report, message: report.noBetterThanChance })
   }
 
+  /** Never throws: an error of the log, as on a full disk, would hide the first one. */
   failed(error: unknown): void {
-    const aborted = error instanceof VggError && error.code === 'ABORTED'
-    this.#log.end({
-      ended: aborted ? 'interrupted' : 'failed',
-      message: messageOf(error),
-    })
+    const ended = error instanceof VggError && error.code === 'ABORTED' ? 'interrupted' : 'failed'
+    try {
+      this.#log.end({ ended, message: messageOf(error) })
+    } catch {}
   }
 
   /** Sentence on damage of the log; undefined if there is none. */

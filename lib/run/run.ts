@@ -1,31 +1,36 @@
 import path from 'node:path'
 import { save } from '../checkpoint/checkpoint.js'
+import { withEnd } from '../error.js'
 import { linkAtomically } from '../files/atomic-file.js'
 import { lockFolder } from '../files/folder-lock.js'
+import { exists } from '../files/not-found.js'
+import type { Callback } from '../options.js'
 import type { EpochEvent, StepEvent, TrainReport } from '../train/events.js'
 import { loadNewestTraining } from '../train/load-training.js'
-import { recordedIn } from '../train/options.js'
+import { requestedIn } from '../train/options.js'
+import type { TrainOptions } from '../train/settings.js'
 import { train } from '../train/trainer.js'
 import type { TrainingState } from '../train/training-state.js'
 import type { VGG } from '../vgg/vgg.js'
 import { type Datasets, datasetsFor } from './datasets.js'
-import type { RunDescription } from './description.js'
-import { checkNew, exists, type RunFile, runFiles, trainingsOf, writeRunFile } from './folder.js'
+import { complete, type RunDescription } from './description.js'
+import { type RunFile, runFiles, trainingsOf, writeRunFile } from './folder.js'
+import { checkNew } from './new-folder.js'
 import type { PlanStage } from './plan.js'
 import { type OpenedTraining, openRecords } from './records.js'
 import { findSources, type Sources } from './sources.js'
 import { openNetwork, withStartModel } from './start.js'
 
-/** Callbacks and options of one training of a run. */
+/** Callbacks and options of one training of a run. Callbacks are awaited, and their errors end the run. */
 export interface RunHooks {
   /** Called before the first step with the network, its datasets, and the steps and epochs done before. */
-  onStart?: (net: VGG, data: Datasets, done: Pick<TrainingState, 'step' | 'epochsDone'> | undefined) => void
+  onStart?: Callback<[net: VGG, data: Datasets, done: Pick<TrainingState, 'step' | 'epochsDone'> | undefined]>
   /** Called after each step. */
-  onStep?: (event: StepEvent) => void
+  onStep?: Callback<[event: StepEvent]>
   /** Called after each epoch, its validation included. */
-  onEpoch?: (event: EpochEvent) => void
+  onEpoch?: Callback<[event: EpochEvent]>
   /** Called with a sentence for the user that is no error. */
-  onNotice?: (text: string) => void
+  onNotice?: Callback<[text: string]>
   /** Whether a run may be resumed with other data, device or threads. Default refuse. */
   differences?: 'refuse' | 'accept'
   /** Ends the run after the steps in flight: it is saved and rejects with ABORTED. */
@@ -37,7 +42,7 @@ export interface RunHooks {
 /** Callbacks and options of a run, which is one training or a plan of several. */
 export interface PlanHooks extends RunHooks {
   /** Called before each training of a plan that is not done yet; numbers start at 1. */
-  onStage?: (stage: PlanStage, number: number, of: number) => void
+  onStage?: Callback<[stage: PlanStage, number: number, of: number]>
 }
 
 /**
@@ -46,14 +51,18 @@ export interface PlanHooks extends RunHooks {
  *
  * @param found the images, if they have been found already
  * @returns the content of run.json
- * @throws INVALID_ARGUMENT if the folder holds a run, or the description asks for another network than that of the model;
- *   FILE_WRITE; errors of finding the data and of reading the model
+ * @throws INVALID_ARGUMENT as `checkNew`, and if the description asks for another network than that of the model; FILE_WRITE;
+ *   errors of finding the data and of reading the model
  */
 export async function createRun(folder: string, file: RunFile, found?: Sources): Promise<RunFile> {
-  await checkNew(folder)
-  const { description } = file
+  await checkNew(folder, file.description)
+  return writeRun(folder, file, found)
+}
+
+async function writeRun(folder: string, file: RunFile, found: Sources | undefined): Promise<RunFile> {
+  const description = complete(file.description)
   const sources = description.start.from === undefined ? undefined : (found ?? (await findSources(description)))
-  const written = sources ? { ...file, description: await withStartModel(description, sources) } : file
+  const written = { ...file, description: sources ? await withStartModel(description, sources) : description }
   await writeRunFile(folder, written)
   return written
 }
@@ -87,10 +96,10 @@ async function runLocked(folder: string, file: RunFile, hooks: PlanHooks, found:
     const own = path.join(folder, stage.name)
     const { description, model } = runFiles(own)
     if (await exists(model)) continue
-    hooks.onStage?.(stage, index + 1, stages.length)
+    await hooks.onStage?.(stage, index + 1, stages.length)
     sources ??= await findSources(file.description)
     if (!(await exists(description)))
-      await createRun(own, { ...file, plan: undefined, description: stage.description }, sources)
+      await writeRun(own, { ...file, plan: undefined, description: stage.description }, sources)
     last = await runIn(own, stage.description, sources, hooks)
   }
   const final = path.join(folder, stages.at(-1)?.name ?? '.')
@@ -109,7 +118,7 @@ async function runIn(
   const { model, checkpoints } = runFiles(folder)
   const options = { ...description.device, seed: description.seed }
   const newest = await loadNewestTraining(checkpoints, options)
-  for (const { path, reason } of newest?.passedOver ?? []) hooks.onNotice?.(`skipped ${path}: ${reason}`)
+  for (const { path, reason } of newest?.passedOver ?? []) await hooks.onNotice?.(`skipped ${path}: ${reason}`)
   const net = newest?.net ?? (await openNetwork(description, sources))
   try {
     const data = datasetsFor(sources, description, net)
@@ -131,12 +140,15 @@ async function recorded(
   const { checkpoints } = runFiles(folder)
   const { keep, minutes } = description.checkpoints
   const records = await openRecords(folder, description, opened, hooks.command)
-  if (records.notice !== undefined) hooks.onNotice?.(records.notice)
-  hooks.onStart?.(net, data, state)
-  try {
+  if (records.notice !== undefined) await hooks.onNotice?.(records.notice)
+  await hooks.onStart?.(net, data, state)
+  const training = async (): Promise<TrainReport> => {
     const report = await train(net, data.training, {
       ...description.training,
-      ...recordedIn('run', description),
+      ...(state === undefined && olderDefaults(description, data)),
+      ...requestedIn('run', description),
+      // image files are mirrored by their dataset
+      flip: description.flip === true && data.training.readAugmented === undefined,
       ...(data.validation && { validation: data.validation }),
       ...(state && { resume: state }),
       ...(hooks.differences && { differences: hooks.differences }),
@@ -144,21 +156,32 @@ async function recorded(
       checkpoint: { folder: checkpoints, keep, everyMinutes: minutes, before: () => records.sync() },
       onStep(event) {
         records.step(event)
-        hooks.onStep?.(event)
+        return hooks.onStep?.(event)
       },
       onEpoch(event) {
         records.epoch(event)
-        hooks.onEpoch?.(event)
+        return hooks.onEpoch?.(event)
       },
       onRefused: (event) => records.refused(event),
       onCheckpoint: (event) => records.checkpoint(event),
     })
     records.end(report)
     return report
-  } catch (error) {
+  }
+  const failed = (error: unknown): never => {
     records.failed(error)
     throw error
-  } finally {
-    records.close()
   }
+  return withEnd(
+    () => training().catch(failed),
+    () => records.close(),
+  )
+}
+
+/** A run.json of an older version may lack the schedule and its patience, and have a batch of more images than there are. */
+function olderDefaults({ training }: RunDescription, { training: { count }, validation }: Datasets): TrainOptions {
+  const given = training.schedule ?? (validation === undefined ? 'constant' : 'plateau')
+  const schedule = given === 'plateau' ? { kind: given } : given
+  const isPlateau = typeof schedule === 'object' && schedule.kind === 'plateau'
+  return { batch: Math.min(training.batch, count), schedule: isPlateau ? { patience: 3, ...schedule } : schedule }
 }

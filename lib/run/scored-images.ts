@@ -1,10 +1,12 @@
 import { stat } from 'node:fs/promises'
 import path from 'node:path'
+import { modelsIn } from '../checkpoint/model-folder.js'
 import { messageOf, VggError } from '../error.js'
+import { exists } from '../files/not-found.js'
 import { digestOf } from '../train/fingerprint.js'
 import { recordedDigest } from '../train/load-training.js'
 import type { DataDescription, RunDescription } from './description.js'
-import { exists, type RunFile, readRunFile, runFiles, trainingsOf } from './folder.js'
+import { type RunFile, readRunFile, runFiles, trainingsOf } from './folder.js'
 import { findSources, isList, type Sources } from './sources.js'
 
 /** Part of the images, as in `vggnet evaluate --part`. */
@@ -18,6 +20,8 @@ export interface AskedImages {
   readonly data?: DataDescription
   /** Expected class names of data that are not those of the run. */
   readonly classNames?: readonly string[]
+  /** Action for a class folder without an image in data that are not those of the run. Default skip. */
+  readonly emptyClasses?: 'refuse' | 'skip'
   /** Part of the data to score. Default: validation, if there is such a part. */
   readonly part?: PartName
 }
@@ -58,8 +62,8 @@ export async function scoredImages(asked: AskedImages): Promise<ScoredImages> {
   }
   const own = run !== undefined && (asked.data === undefined || (await areSame(run.data, asked.data)))
   if (own) checkNames(run, asked.classNames)
-  const { classNames } = asked
-  const other = { data, validation: 0, seed: 0, ...(classNames && { classNames }) }
+  const { classNames, emptyClasses = 'skip' } = asked
+  const other = { data, validation: 0, seed: 0, emptyClasses, ...(classNames && { classNames }) }
   const sources = await findSources(own ? run : other)
   const { part, parts } = partOf(sources, asked, own)
   // the split does not matter where all images are scored
@@ -78,9 +82,11 @@ const isRun = (folder: string): Promise<boolean> => exists(runFiles(folder).desc
 /** Checks that model and data are not exchanged: other folders than those of runs, and lists, are data. */
 async function checkRoles({ model, data }: AskedImages): Promise<void> {
   const found = await stat(model).catch(() => undefined)
-  const isData = found?.isDirectory() ? !(await isRun(model)) : found !== undefined && isList(model)
+  const isData = found?.isDirectory()
+    ? (await modelsIn(model)).length === 0 && !(await isRun(model))
+    : found !== undefined && isList(model)
   if (isData) {
-    const message = `Expected a model file or the folder of a run for the model but ${model} is ${isList(model) ? 'a list of images' : 'a folder without run.json'}`
+    const message = `Expected a model file or the folder of a run for the model but ${model} is ${isList(model) ? 'a list of images' : 'a folder without run.json or checkpoints'}`
     throw new VggError('INVALID_ARGUMENT', message)
   }
   if (data?.kind !== 'folder' || !(await isRun(data.path))) return

@@ -1,14 +1,16 @@
-import { stat } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { Dataset } from '../data/dataset.js'
 import { stratifiedIndices, subset } from '../data/derived.js'
+import { contentText, headBytes } from '../data/images/formats.js'
 import { readCifarFolder } from '../data/sources/cifar.js'
 import { readFolder } from '../data/sources/folder.js'
 import { idxDataset } from '../data/sources/idx.js'
 import { readList } from '../data/sources/list.js'
 import type { PartOptions, PhotoList } from '../data/sources/photo-list.js'
 import { VggError } from '../error.js'
-import { unexpected } from '../options.js'
+import { notFound } from '../files/not-found.js'
+import { filePath, unexpected } from '../options.js'
 import type { DataDescription, RunDescription } from './description.js'
 
 /** Whether a path is that of a list of images, which its extension decides. */
@@ -38,10 +40,10 @@ export type Sources =
   | ({ readonly kind: 'files' } & Parts<PhotoList>)
   | ({ readonly kind: 'fixed'; readonly origins: Parts<Origin> } & Parts<Dataset>)
 
-type Asked = Pick<RunDescription, 'data' | 'validation' | 'classNames' | 'seed'>
+type Asked = Pick<RunDescription, 'data' | 'validation' | 'classNames' | 'emptyClasses' | 'seed'>
 
 /** Finds the images without reading any. @throws FILE_NOT_FOUND, FILE_FORMAT, INVALID_ARGUMENT */
-export async function findSources({ data, validation, classNames, seed }: Asked): Promise<Sources> {
+export async function findSources({ data, validation, classNames, emptyClasses, seed }: Asked): Promise<Sources> {
   if (validation < 0 || validation >= 1) throw unexpected('a share from 0 to below 1', '--split', validation)
   if (data.kind === 'idx') {
     const locations = { training: { path: data.images }, validation: { path: data.validationImages ?? data.images } }
@@ -59,7 +61,10 @@ export async function findSources({ data, validation, classNames, seed }: Asked)
     } as const
     return held({ validation: undefined, ...cifar }, locations, validation, seed)
   }
-  const { training, validation: own } = await readFolder(data.path, options)
+  const { training, validation: own } = await readFolder(data.path, {
+    ...options,
+    ...(emptyClasses && { emptyClasses }),
+  })
   return { kind: 'files', training, validation: own }
 }
 
@@ -72,13 +77,26 @@ async function listParts(data: DataDescription & { kind: 'list' }, options: Part
   return { training, validation }
 }
 
+/** @throws FILE_NOT_FOUND, INVALID_ARGUMENT with what the path is, and what to do */
 async function checkFolder(folder: string): Promise<void> {
+  filePath(folder, 'the data')
   const found = await stat(folder).catch((cause: Error) => {
-    throw new VggError('FILE_NOT_FOUND', `There is no data at ${path.resolve(folder)}`, { cause })
+    throw notFound(`There is no data at ${path.resolve(folder)}`, folder, cause)
   })
-  if (!found.isDirectory()) {
-    const message = `Expected a folder of images or a list (.csv, .tsv) for the data but ${folder} is another file`
-    throw new VggError('INVALID_ARGUMENT', message)
+  if (found.isDirectory()) return
+  const content = (found.isFile() ? await contentIn(folder) : undefined) ?? 'another file'
+  const idx = content.includes('gzip') ? ", or give it with '--images FILE' if it is IDX" : ''
+  const message = `Expected a folder of images or a list (.csv, .tsv) for the data but ${folder} is ${content}${idx}`
+  throw new VggError('INVALID_ARGUMENT', message)
+}
+
+async function contentIn(file: string): Promise<string | undefined> {
+  const handle = await open(file)
+  try {
+    const { buffer, bytesRead } = await handle.read(new Uint8Array(headBytes), 0, headBytes, 0)
+    return contentText(buffer.subarray(0, bytesRead))
+  } finally {
+    await handle.close()
   }
 }
 

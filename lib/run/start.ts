@@ -1,4 +1,6 @@
+import { load } from '../checkpoint/checkpoint.js'
 import { vggModel } from '../checkpoint/model.js'
+import { useModel } from '../checkpoint/model-folder.js'
 import { type OpenFile, withFile } from '../checkpoint/open-file.js'
 import { meanOf, type StatisticsOptions, statisticsOf } from '../data/statistics.js'
 import { VggError } from '../error.js'
@@ -8,7 +10,6 @@ import { type VariantLetter, variant, variants } from '../vgg/variants.js'
 import { layersOfA, replaceHead, VGG, withDropout } from '../vgg/vgg.js'
 import { datasetsFor, shapeOf, sideOf } from './datasets.js'
 import type { RunDescription } from './description.js'
-import { loadModel, useModel } from './folder.js'
 import type { Sources } from './sources.js'
 
 /** The network at the start of a run. */
@@ -33,7 +34,7 @@ const runOptions = ({ device, seed }: RunDescription) => ({ ...device, seed })
 async function loadStart(from: string, description: RunDescription, { training }: Sources): Promise<VGG> {
   const run = runOptions(description)
   const { classNames } = training
-  let net = await loadModel(from, run)
+  let net = await load(from, run)
   try {
     const { model, lastLayer } = adapted(description.model, from, net, classNames)
     const { classes, dropout, initialisation } = model
@@ -63,7 +64,7 @@ async function replaced(net: VGG, made: Promise<VGG>): Promise<VGG> {
 }
 
 async function transplant(net: VGG, from: string, description: RunDescription): Promise<void> {
-  const other = await loadModel(from, { ...runOptions(description), device: 'cpu', precision: 'float32' })
+  const other = await load(from, { ...runOptions(description), device: 'cpu', precision: 'float32' })
   try {
     await net.initialiseFrom(other, { layers: layersOfA })
   } catch (error) {
@@ -133,7 +134,7 @@ interface StartModel {
 }
 
 /** Reads the model of a file, or the best one in the folder of a run, without weights. @throws FILE_NOT_FOUND, FILE_FORMAT */
-async function readStartModel(from: string): Promise<StartModel> {
+export async function readStartModel(from: string): Promise<StartModel> {
   const read = async ({ model }: OpenFile): Promise<StartModel> => {
     const { kind, classNames = [], ...options } = vggModel(model)
     return { configuration: configurationFrom(options), classNames }
@@ -153,7 +154,9 @@ function checkFixed(asked: RunDescription['model'], from: string, { configuratio
   const own = { ...configuration, variant: configuration.variant.name }
   for (const name of fixed) {
     const value = name === 'variant' && asked.variant !== undefined ? variant(asked.variant, name) : asked[name]
-    if (value === undefined || JSON.stringify(value) === JSON.stringify(configuration[name])) continue
+    // one number stands for all channels
+    const whole = typeof value === 'number' && Array.isArray(own[name]) ? own[name].map(() => value) : value
+    if (value === undefined || JSON.stringify(whole) === JSON.stringify(configuration[name])) continue
     const received = typeof value === 'object' && 'name' in value ? value.name : value
     const message = `Expected no other ${name} (${flagOf(name)}) than that of the model ${from}, ${valueText(own[name], name)}, but received ${valueText(received, name)}`
     throw new VggError('INVALID_ARGUMENT', message)
@@ -215,12 +218,8 @@ export async function withStartModel(
   { training, kind }: Sources,
 ): Promise<RunDescription> {
   const { model: asked, start, photographs } = description
-  const { from, transplant } = start
+  const { from } = start
   if (from === undefined) return description
-  if (transplant !== undefined) {
-    const message = `Expected from (--from) or transplant (--transplant), one source of weights, but received both`
-    throw new VggError('INVALID_ARGUMENT', message)
-  }
   const found = await readStartModel(from)
   const { model, lastLayer } = adapted(asked, from, found, training.classNames)
   // the colour shift of the model's training, if any; nothing is computed again

@@ -112,6 +112,11 @@ export interface TrainReport {
   readonly ended: 'epochs' | 'schedule'
   /** Proof that frozen layers are unchanged; undefined if none are frozen. */
   readonly frozen: FrozenProof | undefined
+  /**
+   * Sentence on a validation accuracy that is no better than chance, with the likely cause and what to try: a binomial test
+   * against always answering the most frequent class. Undefined if it is better, and without validation data.
+   */
+  readonly noBetterThanChance: string | undefined
   /** Path of the last checkpoint; undefined without checkpoints. */
   readonly checkpoint: string | undefined
 }

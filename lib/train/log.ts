@@ -1,6 +1,7 @@
 import { SingleBar } from 'cli-progress'
 import pc from 'picocolors'
 import type { Network } from '../network/network.js'
+import { columnsOf, countedText } from '../table.js'
 import type { EpochEvent, StepEvent, TrainReport } from './events.js'
 
 /** A share from 0 to 1 as per cent with two decimals: `98.65 %`. */
@@ -28,32 +29,63 @@ export function deviceLine(net: Pick<Network, 'device' | 'deviceReason' | 'preci
   return `on ${device} in ${precision}${mode}${deviceReason === undefined ? '' : `: ${deviceReason}`}`
 }
 
-/** One line for a finished epoch: rate, loss, accuracies, speed, time, and skipped files and refused steps if any. */
-export function epochLine(event: EpochEvent): string {
-  const width = String(event.epochs).length
-  const parts = [
-    `epoch ${String(event.epoch).padStart(width)}/${event.epochs}`,
-    `rate ${rateText(event.learningRate).padEnd(7)}`,
-    `loss ${event.loss.toFixed(4)}`,
-    `training ${percent(event.accuracy).padStart(8)}`,
-  ]
-  if (event.validation !== undefined) {
-    const { top1, top5, perClass } = event.validation
-    // with at most five classes, top-5 accuracy is always 100 %
-    const five = perClass.length > 5 ? ` top-5 ${percent(top5).padStart(8)}` : ''
-    parts.push(`validation ${percent(top1).padStart(8)}${five}`)
-  }
-  parts.push(`${event.imagesPerSecond.toFixed(0)} images/s`, durationText(event.seconds))
-  const { skippedCount, refused } = event
-  if (skippedCount > 0) parts.push(`${skippedCount} ${skippedCount === 1 ? 'file' : 'files'} skipped`)
-  if (refused > 0) parts.push(`${refused} ${refused === 1 ? 'step' : 'steps'} refused`)
-  return parts.join('  ')
+/** A part of a line. Where the line is too long, parts become short, and then those of the highest rank are left out. */
+interface LinePart {
+  readonly text: string
+  readonly short?: string
+  readonly rank: number
 }
 
-/** Rate, loss, speed and time left after a step, for a progress bar. */
-function stepText(event: StepEvent): string {
-  const rate = `rate ${rateText(event.learningRate)}`
-  return `${rate}  loss ${event.loss.toFixed(4)}  ${event.imagesPerSecond.toFixed(0)} images/s  ${durationText(event.secondsLeft)} left`
+/** Joins the parts of a line of at most `width` characters. */
+function lineOf(parts: readonly LinePart[], width: number): string {
+  const whole = parts.map(({ text }) => text).join('  ')
+  if (whole.length <= width) return whole
+  let kept = [...parts]
+  const line = (): string => kept.map(({ text, short = text }) => short).join('  ')
+  while (kept.length > 1 && line().length > width) {
+    const last = Math.max(...kept.map(({ rank }) => rank))
+    kept = kept.filter(({ rank }) => rank !== last)
+  }
+  return line()
+}
+
+/**
+ * One line for a finished epoch: rate, loss, accuracies, speed, time, and skipped files and refused steps if any.
+ * @param width most characters; a longer line is shortened. Default: no limit
+ */
+export function epochLine(event: EpochEvent, width = Number.POSITIVE_INFINITY): string {
+  const { validation, skippedCount, refused } = event
+  const digits = String(event.epochs).length
+  const accuracy = percent(event.accuracy).padStart(8)
+  const parts: LinePart[] = [
+    { rank: 0, text: `epoch ${String(event.epoch).padStart(digits)}/${event.epochs}` },
+    { rank: 7, text: `rate ${rateText(event.learningRate).padEnd(7)}` },
+    { rank: 1, text: `loss ${event.loss.toFixed(4)}` },
+    { rank: 5, text: `training ${accuracy}`, short: `train ${accuracy}` },
+  ]
+  if (validation !== undefined) {
+    const top1 = percent(validation.top1).padStart(8)
+    parts.push({ rank: 2, text: `validation ${top1}`, short: `val ${top1}` })
+    // with at most five classes, top-5 accuracy is always 100 %
+    if (validation.perClass.length > 5) parts.push({ rank: 6, text: `top-5 ${percent(validation.top5).padStart(8)}` })
+  }
+  parts.push({ rank: 9, text: `${event.imagesPerSecond.toFixed(0)} images/s` })
+  parts.push({ rank: 8, text: durationText(event.seconds) })
+  if (skippedCount > 0) parts.push({ rank: 3, text: `${countedText(skippedCount, 'file')} skipped` })
+  if (refused > 0) parts.push({ rank: 4, text: `${countedText(refused, 'step')} refused` })
+  return lineOf(parts, width)
+}
+
+/** Epoch, rate, loss, speed and time left after a step, for a progress bar. */
+function stepText(event: StepEvent, width: number): string {
+  const parts = [
+    { rank: 0, text: `epoch ${event.epoch}/${event.epochs}` },
+    { rank: 4, text: `rate ${rateText(event.learningRate)}` },
+    { rank: 2, text: `loss ${event.loss.toFixed(4)}` },
+    { rank: 3, text: `${event.imagesPerSecond.toFixed(0)} images/s` },
+    { rank: 1, text: `${durationText(event.secondsLeft)} left` },
+  ]
+  return lineOf(parts, width)
 }
 
 /** One line for a finished training. */
@@ -77,15 +109,19 @@ export function progressOn(stream: NodeJS.WriteStream): Progress {
 }
 
 function printEpoch(event: EpochEvent): void {
-  console.log(epochLine(event))
+  console.log(epochLine(event, columnsOf(process.stdout)))
 }
 
+/** Characters of a progress bar on a terminal. */
+export const barSize = (stream: NodeJS.WriteStream): number => (columnsOf(stream) < 60 ? 10 : 20)
+
 function barOn(stream: NodeJS.WriteStream): Progress {
-  const format = `${pc.cyan('{bar}')} epoch {epoch}  {text}`
+  const format = `${pc.cyan('{bar}')} {text}`
+  const barsize = barSize(stream)
   const bar = new SingleBar({
     format,
     stream,
-    barsize: 20,
+    barsize,
     barCompleteChar: '\u2588',
     barIncompleteChar: '\u2591',
     clearOnComplete: true,
@@ -98,7 +134,7 @@ function barOn(stream: NodeJS.WriteStream): Progress {
     shown = false
   }
   function onStep(event: StepEvent): void {
-    const payload = { epoch: `${event.epoch}/${event.epochs}`, text: stepText(event) }
+    const payload = { text: stepText(event, columnsOf(stream) - barsize - 1) }
     const perEpoch = event.steps / event.epochs
     if (!shown) bar.start(perEpoch, 0, payload)
     shown = true

@@ -1,6 +1,8 @@
-import { rateFactors } from '../network/arguments.js'
+import { type RateFactors, rateFactors } from '../network/arguments.js'
 import {
   arrayOf,
+  boolean,
+  type Callback,
   type Check,
   type Checked,
   callback,
@@ -13,6 +15,7 @@ import {
   isObject,
   nonNegative,
   type OptionRow,
+  objectOf,
   optional,
   positive,
   readOptions,
@@ -21,47 +24,58 @@ import {
   unexpected,
   withDefault,
 } from '../options.js'
-import { type Schedule, type ScheduleOption, scheduleCheck, scheduleKinds } from './schedule.js'
+import { type ScheduleOption, scheduleCheck, scheduleKinds } from './schedule.js'
+import type { SizedOptions } from './sized-options.js'
 
 /** The options of `train` that decide what it computes; checkpoints and run.json record them. */
-export interface RecordedTrainOptions {
-  /** Passes over the training images, at least 1. Default 74. */
-  epochs?: number
-  /** Images of a step, at least 1. Default 256. */
-  batch?: number
+export interface RecordedTrainOptions<LayerName extends string = string> {
+  /** Passes over the training images, at least 1. Default 74, or as many as make 2,000 steps. */
+  epochs?: number | undefined
+  /**
+   * Images of a step, from 1 to the number of training images. Default: an eighth of the training images, rounded down to a
+   * power of two, from 32 to 256.
+   */
+  batch?: number | undefined
+  /** Whether the images of an epoch that are no whole batch are left out. They differ in each epoch. Default false. */
+  dropLast?: boolean | undefined
   /**
    * Images computed at once, to save memory; the gradient is that of the whole batch. `auto`: as many as fit into the
    * available memory. Default: the batch.
    */
-  microBatch?: number | 'auto'
+  microBatch?: number | 'auto' | undefined
   /** Learning rate at the start, above 0. Default 0.01. */
-  learningRate?: number
+  learningRate?: number | undefined
   /** Momentum of SGD, from 0 to below 1. Default 0.9. */
-  momentum?: number
+  momentum?: number | undefined
   /** L2 multiplier of all parameters, at least 0. Default 0.0005. */
-  weightDecay?: number
+  weightDecay?: number | undefined
   /**
    * Multipliers of the learning rate, at least 0, for fine-tuning: by layer ('fc8'), block ('conv3'), 'convolutions' or
    * 'head' (the linear layers). Where several names apply to a layer, the one of the fewest layers decides. Default: 1 for
    * all layers.
    */
-  rateFactors?: Readonly<Record<string, number>>
+  rateFactors?: RateFactors<LayerName> | undefined
   /** Layers that do not learn, named as in `rateFactors`, in addition to those frozen in the network. Default: none. */
-  freeze?: readonly string[]
+  freeze?: readonly LayerName[] | undefined
   /** Learning rate schedule. Default: `plateau` with validation data, `constant` without. */
-  schedule?: ScheduleOption
+  schedule?: ScheduleOption | undefined
   /** Seed of the order of the images and their shifts: an integer from 0 to 2^53 - 1. Default 0. Dropout uses the network's seed. */
-  seed?: number
+  seed?: number | undefined
   /** Largest random shift of a training image along each axis, in pixels. Default 0. */
-  shift?: number
+  shift?: number | undefined
   /** Value of the pixels that enter at the border of a shifted image, 0 to 255. Default 0. */
-  background?: number
+  background?: number | undefined
+  /**
+   * Whether training images are mirrored left to right at random, with probability 1/2: for images in memory, IDX and CIFAR.
+   * Image files have this option in `photoDataset`. Default false.
+   */
+  flip?: boolean | undefined
   /**
    * Action for a loss or gradient that is not finite, which the device has not applied. `stop` rejects with NOT_FINITE;
    * `skip` counts the step and continues; `back`, or { back: factor (0.1), times (3) }, returns to the last checkpoint and
    * continues with the rate times `factor`, at most `times` times. Default stop.
    */
-  onNotFinite?: NotFiniteOption
+  onNotFinite?: NotFiniteOption | undefined
 }
 
 /**
@@ -72,13 +86,13 @@ export interface CheckpointOptions {
   /** Folder of the checkpoints, created if missing. One training at a time writes in it. */
   folder: string
   /** Steps between checkpoints, at least 1. Default: no checkpoints by steps. */
-  everySteps?: number
+  everySteps?: number | undefined
   /** Minutes between checkpoints, above 0. Default 10; with `everySteps`, no checkpoints by time. */
-  everyMinutes?: number
+  everyMinutes?: number | undefined
   /** Number of checkpoints kept besides the best one, at least 1. Default 2. */
-  keep?: number
+  keep?: number | undefined
   /** Called and awaited before a checkpoint gets its name, so that a log can be synced first. */
-  before?: () => void | Promise<void>
+  before?: Callback<[]> | undefined
 }
 
 /** Action for a loss or gradient that is not finite. */
@@ -100,7 +114,7 @@ const backChecks = { back: withDefault(factor, 0.1), times: withDefault(integer(
 const notFinite: Check<NotFinite> = (value, name) => {
   if (value === 'stop' || value === 'skip') return value
   if (value === 'back') return readOptions({}, name, backChecks)
-  if (isObject(value)) return readOptions(value, name, backChecks)
+  if (isObject(value)) return objectOf(backChecks)(value, name)
   throw unexpected("'stop', 'skip', 'back' or { back: factor }", name, value)
 }
 
@@ -118,7 +132,7 @@ export const checkpointTable = {
     flag: '--keep <n>',
     help: 'number of checkpoints kept besides the best one',
   },
-  before: { check: optional(callback<() => void | Promise<void>>()) },
+  before: { check: optional(callback<Callback<[]>>()) },
 } as const satisfies Record<keyof CheckpointOptions, OptionRow>
 
 /** The options of checkpoints with their defaults; no checkpoints by steps or by time are Infinity. */
@@ -148,12 +162,23 @@ const microBatch: Check<number | 'auto'> = (value, name) => (value === 'auto' ? 
  */
 export const trainTable = {
   epochs: {
-    check: withDefault(integer(1), 74),
+    check: optional(integer(1)),
     section: 'training',
     flag: '--epochs <n>',
-    help: 'passes over the training images',
+    help: 'passes over the training images (default: 74, or as many as make 2000 steps)',
   },
-  batch: { check: withDefault(integer(1), 256), section: 'training', flag: '--batch <n>', help: 'images of a step' },
+  batch: {
+    check: optional(integer(1)),
+    section: 'training',
+    flag: '--batch <n>',
+    help: 'images of a step (default: an eighth of the images, rounded down to a power of two, from 32 to 256)',
+  },
+  dropLast: {
+    check: withDefault(boolean, false),
+    section: 'training',
+    flag: '--drop-last',
+    help: 'leave out the images of an epoch that are no whole batch',
+  },
   microBatch: {
     check: optional(microBatch),
     section: 'training',
@@ -189,13 +214,13 @@ export const trainTable = {
     check: rateFactors,
     section: 'run',
     flag: '--rate-factors <factors>',
-    help: 'multipliers of the learning rate by layer: fc8=10,fc7=2',
+    help: 'multipliers of the learning rate by layer: fc8=10,fc7=2 (default: 1 each)',
   },
   freeze: {
     check: withDefault(arrayOf(text), []),
     section: 'run',
     flag: '--freeze <layers>',
-    help: 'layers or blocks that do not learn: conv1_1,conv2',
+    help: 'layers or blocks that do not learn: conv1_1,conv2 (default: none)',
   },
   onNotFinite: {
     check: withDefault<NotFinite>(notFinite, 'stop'),
@@ -222,6 +247,8 @@ export const trainTable = {
     flag: '--background <value>',
     help: 'value of pixels around small and shifted images, 0 (black) to 255',
   },
+  // its flag, --flip, is also that of image files
+  flip: { check: withDefault(boolean, false), section: 'run' },
 } as const satisfies Record<keyof RecordedTrainOptions, RecordedRow>
 
 type Table = typeof trainTable
@@ -231,25 +258,34 @@ type NameWithDefault = {
   [K in keyof Table]: Table[K]['check'] extends { readonly fallback: unknown } ? K : never
 }[keyof Table]
 
-/** The options in a section of run.json. Those without a default may be absent. */
-export type RecordedIn<S extends Section> = Readonly<
+/** The options in a section of run.json as they are asked for. Those without a default may be absent. */
+export type RequestedIn<S extends Section> = Readonly<
   Required<Pick<RecordedTrainOptions, NameIn<S> & NameWithDefault>> &
     Pick<RecordedTrainOptions, Exclude<NameIn<S>, NameWithDefault>>
 >
 
+/** The options in a section of run.json, with those whose defaults follow from the number of training images. */
+export type RecordedIn<S extends Section> = RequestedIn<S> &
+  Readonly<Required<Pick<RecordedTrainOptions, NameIn<S> & ('epochs' | 'batch')>>>
+
+const rowsIn = (section: Section) =>
+  Object.entries<RecordedRow>(trainTable).filter(([, row]) => row.section === section)
+
+/** The checks of the options in a section of run.json. */
+export const checksIn = <S extends Section>(section: S): { [K in NameIn<S>]: Table[K]['check'] } =>
+  checksOf(Object.fromEntries(rowsIn(section))) as never
+
 /** The options of a section of run.json, with defaults for those that are not given. */
-export function recordedIn<S extends Section>(section: S, given: Partial<RecordedTrainOptions>): RecordedIn<S> {
-  const rows = Object.entries<RecordedRow>(trainTable).filter(([, row]) => row.section === section)
-  const values = rows.map(([name, { check }]) => [name, given[name as keyof Table] ?? fallbackOf(check)])
-  return Object.fromEntries(values.filter(([, value]) => value !== undefined)) as RecordedIn<S>
+export function requestedIn<S extends Section>(section: S, given: Partial<RecordedTrainOptions>): RequestedIn<S> {
+  const values = rowsIn(section).map(([name, { check }]) => [name, given[name as keyof Table] ?? fallbackOf(check)])
+  return Object.fromEntries(values.filter(([, value]) => value !== undefined)) as RequestedIn<S>
 }
 
 /** The options as checkpoints record them: plain data, with every default. */
-export type RecordedOptions = Readonly<Omit<Checked<typeof trainChecks>, 'microBatch' | 'schedule'>> & {
+export type RecordedOptions = Readonly<Omit<Checked<typeof trainChecks>, 'microBatch' | keyof SizedOptions>> & {
   /** Images computed at once; null: the batch. */
   readonly microBatch: number | null
-  readonly schedule: Schedule
-}
+} & SizedOptions
 
 /** The checks of recorded options. */
 export const trainChecks = checksOf(trainTable)

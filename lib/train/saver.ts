@@ -1,30 +1,25 @@
 import path from 'node:path'
-import {
-  bestName,
-  checkpointsIn,
-  makeFolder,
-  removeOld,
-  setAside,
-  stepName,
-  tidy,
-} from '../checkpoint/checkpoint-folder.js'
+import { bestName, checkpointsIn, removeOld, setAside, stepName, tidy } from '../checkpoint/checkpoint-folder.js'
 import { type Arrays, describeNetwork, encodeTraining, readArrays, shapesOf } from '../checkpoint/training-file.js'
 import { VggError } from '../error.js'
-import { linkAtomically, writeAtomically } from '../files/atomic-file.js'
+import { linkAtomically, makeFolder, writeAtomically } from '../files/atomic-file.js'
 import { type FolderLock, lockFolder } from '../files/folder-lock.js'
 import type { Network } from '../network/network.js'
-
+import type { Callback } from '../options.js'
 import type { CheckpointEvent } from './events.js'
 import type { CheckpointSettings } from './options.js'
 import { encodeState, type TrainingState } from './training-state.js'
 
-type Saved = (event: CheckpointEvent) => void
+type Saved = Callback<[event: CheckpointEvent]>
 
-/** Links the best checkpoint if the process was killed between writing and linking it. */
-async function completeBest(folder: string, { step, best }: TrainingState): Promise<void> {
-  const isThere = (await checkpointsIn(folder)).some((found) => found.step === step)
-  if (best?.step !== step || !isThere) return
-  await linkAtomically(path.join(folder, stepName(step)), path.join(folder, bestName))
+/**
+ * Links the best checkpoint if the process was killed between writing and linking it.
+ * @returns path of the checkpoint that the training continues from; undefined if it is in another folder
+ */
+async function completeBest(folder: string, { step, best }: TrainingState): Promise<string | undefined> {
+  const from = (await checkpointsIn(folder)).find((found) => found.step === step)?.path
+  if (best?.step === step && from !== undefined) await linkAtomically(from, path.join(folder, bestName))
+  return from
 }
 
 /** Writes the checkpoints of one training, one at a time, while the training continues. */
@@ -38,6 +33,8 @@ export class Saver {
   #savedAt = performance.now()
   #last: string | undefined
   #failure: { readonly error: unknown } | undefined
+  /** The error of `onCheckpoint`, until it is thrown: the checkpoint is on disk, and further ones can be written. */
+  #refusal: { readonly error: unknown } | undefined
 
   private constructor(settings: CheckpointSettings, lock: FolderLock, onCheckpoint: Saved | undefined) {
     this.#settings = settings
@@ -65,11 +62,11 @@ export class Saver {
         throw new VggError('INVALID_ARGUMENT', `${message}; resume it, or take another folder`)
       }
       await tidy(folder)
-      if (resumed !== undefined) {
-        await setAside(folder, resumed.step)
-        await completeBest(folder, resumed)
-      }
-      return new Saver(settings, lock, onCheckpoint)
+      const saver = new Saver(settings, lock, onCheckpoint)
+      if (resumed === undefined) return saver
+      await setAside(folder, resumed.step)
+      saver.#last = await completeBest(folder, resumed)
+      return saver
     } catch (error) {
       await lock.release()
       throw error
@@ -87,9 +84,12 @@ export class Saver {
     return this.#failure
   }
 
-  /** Throws the error of a failed save. */
+  /** Throws the error of a failed save, or once that of `onCheckpoint`. */
   throwIfFailed(): void {
     if (this.#failure !== undefined) throw this.#failure.error
+    const refusal = this.#refusal
+    this.#refusal = undefined
+    if (refusal !== undefined) throw refusal.error
   }
 
   /**
@@ -125,10 +125,14 @@ export class Saver {
     if (best) await linkAtomically(file, path.join(folder, bestName))
     await removeOld(folder, state.step, keep)
     const seconds = (performance.now() - started) / 1000
-    this.#onCheckpoint?.({ path: file, step: state.step, epochsDone: state.epochsDone, best, seconds })
+    try {
+      await this.#onCheckpoint?.({ path: file, step: state.step, epochsDone: state.epochsDone, best, seconds })
+    } catch (error) {
+      this.#refusal = { error }
+    }
   }
 
-  /** Waits until no save is running. @throws the error of a failed save */
+  /** Waits until no save is running. @throws as `throwIfFailed` */
   async settled(): Promise<void> {
     await this.#writing
     this.throwIfFailed()

@@ -1,13 +1,17 @@
+import { VggError } from '../error.js'
 import {
+  arrayOf,
   type Check,
   type Checks,
   checksOf,
   integer,
   isObject,
+  nonNegative,
   type OptionRow,
+  objectOf,
   oneOf,
+  optional,
   positive,
-  readOptions,
   unexpected,
   withDefault,
 } from '../options.js'
@@ -19,31 +23,47 @@ import {
  * - `plateau` (the paper, section 3.1): the rate is divided by `divisor` each time the validation accuracy (top-1) has
  *   not improved for `patience` epochs; instead of the drop after `drops` drops, training stops.
  * - `step`: the rate is divided by `divisor` after every `every` epochs.
+ * - `milestones`: the rate is multiplied by `factor` after each number of epochs in `at`.
  * - `cosine`: the rate rises linearly over the first `warmup` epochs, then falls to 0 along half a cosine.
  */
 export type Schedule =
   | { kind: 'constant' }
   | { kind: 'plateau'; patience: number; drops: number; divisor: number }
   | { kind: 'step'; every: number; divisor: number }
+  | { kind: 'milestones'; at: readonly number[]; factor: number }
   | { kind: 'cosine'; warmup: number }
 
 /**
- * A schedule as an option: a kind, or an object with a kind and parameters. Defaults: patience 3, drops 3, divisor 10,
- * every 20, warmup 0.5.
+ * A schedule as an option: a kind, or an object with a kind and parameters. `at` of `milestones` is required: rising numbers
+ * of epochs. Other defaults: patience 3, or as many epochs as make 200 steps; drops 3, divisor 10, every 20, factor
+ * 0.1, warmup 0.5.
  */
 export type ScheduleOption =
-  | Schedule['kind']
+  | Exclude<Schedule['kind'], 'milestones'>
   | { kind: 'constant' }
-  | { kind: 'plateau'; patience?: number; drops?: number; divisor?: number }
-  | { kind: 'step'; every?: number; divisor?: number }
-  | { kind: 'cosine'; warmup?: number }
+  | { kind: 'plateau'; patience?: number | undefined; drops?: number | undefined; divisor?: number | undefined }
+  | { kind: 'step'; every?: number | undefined; divisor?: number | undefined }
+  | { kind: 'milestones'; at: readonly number[]; factor?: number | undefined }
+  | { kind: 'cosine'; warmup?: number | undefined }
+
+const rising: Check<readonly number[]> = (value, name) => {
+  const epochs = Array.isArray(value) ? arrayOf(integer(1))(value, name) : []
+  const isRising = epochs.every((epoch, index) => index === 0 || epoch > (epochs[index - 1] ?? 0))
+  if (epochs.length > 0 && isRising) return epochs
+  throw unexpected('numbers of epochs in rising order, such as [30, 60] (--at 30,60),', name, value)
+}
+
+/** A schedule whose parameters are checked. Its patience, if not given, follows from the number of images. */
+export type CheckedSchedule =
+  | Exclude<Schedule, { kind: 'plateau' }>
+  | { kind: 'plateau'; patience: number | undefined; drops: number; divisor: number }
 
 /** The table of the schedules' parameters: checks, defaults and flags. */
 export const scheduleTable = {
   patience: {
-    check: withDefault(integer(1), 3),
+    check: optional(integer(1)),
     flag: '--patience <epochs>',
-    help: 'plateau: epochs without improvement before the rate drops',
+    help: 'plateau: epochs without improvement before the rate drops (default: 3, or as many as make 200 steps)',
   },
   drops: { check: withDefault(integer(0), 3), flag: '--drops <n>', help: 'plateau: number of drops of the rate' },
   divisor: {
@@ -52,32 +72,50 @@ export const scheduleTable = {
     help: 'plateau, step: divisor of the rate at each drop',
   },
   every: { check: withDefault(integer(1), 20), flag: '--every <epochs>', help: 'step: epochs between drops' },
+  at: {
+    check: rising,
+    flag: '--at <epochs>',
+    help: 'milestones: numbers of epochs after which the rate changes: 30,60 (default: none)',
+  },
+  factor: {
+    check: withDefault(positive, 0.1),
+    flag: '--factor <f>',
+    help: 'milestones: multiplier of the rate at each',
+  },
   warmup: {
-    check: withDefault(positive, 0.5),
+    check: withDefault(nonNegative, 0.5),
     flag: '--warmup <epochs>',
-    help: 'cosine: epochs in which the rate rises',
+    help: 'cosine: epochs in which the rate rises, 0 for none',
   },
 } as const satisfies Record<string, OptionRow>
 
-const { patience, drops, divisor, every, warmup } = checksOf(scheduleTable)
+const { patience, drops, divisor, every, at, factor, warmup } = checksOf(scheduleTable)
 const kinds = {
   constant: {},
   plateau: { patience, drops, divisor },
   step: { every, divisor },
+  milestones: { at, factor },
   cosine: { warmup },
 } as const satisfies Record<Schedule['kind'], Checks>
 
-export const scheduleKinds = ['plateau', 'constant', 'step', 'cosine'] as const
+export const scheduleKinds = ['plateau', 'constant', 'step', 'milestones', 'cosine'] as const
 
 const kind = oneOf(...scheduleKinds)
 
 /** Reads a schedule: a kind, or an object with a kind and its parameters. */
-export const scheduleCheck: Check<Schedule> = (value, name) => {
+export const scheduleCheck: Check<CheckedSchedule> = (value, name) => {
   if (typeof value === 'string') return scheduleCheck({ kind: value }, name)
   if (!isObject(value)) throw unexpected('a kind of schedule or an object with one', name, value)
   const { kind: given, ...rest } = value
   const known = kind(given, `${name}.kind`)
-  return { kind: known, ...readOptions(rest, `schedule ${known}`, kinds[known]) } as Schedule
+  return { kind: known, ...objectOf<Checks>(kinds[known])(rest, `${name} (${known})`) } as CheckedSchedule
+}
+
+/** @throws INVALID_ARGUMENT for the schedule `plateau` without validation data */
+export function checkHeldOut(schedule: CheckedSchedule | undefined, validation: object | undefined): void {
+  if (schedule?.kind !== 'plateau' || validation !== undefined) return
+  const message = "Expected validation data for the schedule 'plateau', which follows their accuracy, but received none"
+  throw new VggError('INVALID_ARGUMENT', message)
 }
 
 /** State of a schedule between epochs: plain data. */
@@ -112,6 +150,8 @@ export function rateAt(schedule: Schedule, state: ScheduleState, base: number, e
       return base / schedule.divisor ** state.drops
     case 'step':
       return base / schedule.divisor ** Math.floor(epoch / schedule.every)
+    case 'milestones':
+      return base * schedule.factor ** schedule.at.filter((milestone) => milestone <= epoch).length
     case 'cosine': {
       // A warm-up from 0 would waste the first step.
       if (epoch < schedule.warmup) return base * Math.max(epoch / schedule.warmup, 0.01)

@@ -1,10 +1,14 @@
 import { createHash } from 'node:crypto'
 import { type Dataset, datasetCheck, imageText } from '../data/dataset.js'
+import { checkLoading } from '../data/loader.js'
 import { VggError } from '../error.js'
-import { layersWithParameters, parameterCount } from '../layer.js'
+import { type Layer, layersWithParameters, parameterCount } from '../layer.js'
+import { describe } from '../network/describe.js'
 import { microBatchFor } from '../network/fitting-batch.js'
+import { factorsByLayer, layersIn } from '../network/layer-groups.js'
 import { Network } from '../network/network.js'
 import {
+  type Callback,
   type Checked,
   callback,
   checksOf,
@@ -15,7 +19,6 @@ import {
   optional,
   readOptions,
   unexpected,
-  unknownName,
   withDefault,
 } from '../options.js'
 import { valuesOf } from '../tensor.js'
@@ -27,39 +30,52 @@ import {
   type RecordedTrainOptions,
   trainChecks,
 } from './options.js'
-import { scheduleCheck } from './schedule.js'
+import { checkHeldOut } from './schedule.js'
+import { checkBatch, sizedOptions } from './sized-options.js'
 import { stateCheck, type TrainingState } from './training-state.js'
 
-/** Options of `train`. Defaults are those of the paper, section 3.1; for a resumed training, the recorded options. */
-export interface TrainOptions extends RecordedTrainOptions {
+/**
+ * Options of `train`. Defaults are those of the paper, section 3.1, except that batch, epochs and patience depend on the
+ * number of training images below 17,000; for a resumed training, the recorded options.
+ */
+export interface TrainOptions<LayerName extends string = string> extends RecordedTrainOptions<LayerName> {
   /** Images held out. Their accuracy is reported after each epoch and steers the schedule `plateau`. Default: none. */
-  validation?: Dataset
+  validation?: Dataset | undefined
   /** Folder and frequency of checkpoints, from which the training can be resumed. Default: no checkpoints. */
-  checkpoint?: CheckpointOptions
+  checkpoint?: CheckpointOptions | undefined
   /** State that `loadTraining` returned with the network. Options that are left out are those recorded in it. */
-  resume?: TrainingState
+  resume?: TrainingState | undefined
   /**
    * Whether a training may be resumed with other data, options, device, precision or threads; its result is then not equal
    * bit for bit. `refuse` rejects with RESUME_MISMATCH. Default refuse.
    */
-  differences?: 'refuse' | 'accept'
-  /** Called after each step, in order; again for steps that are repeated after going back. */
-  onStep?: (event: StepEvent) => void
+  differences?: 'refuse' | 'accept' | undefined
+  /**
+   * Called after each step, in order; again for steps that are repeated after going back. A returned promise is awaited:
+   * the next step is computed meanwhile, and no further one begins.
+   */
+  onStep?: Callback<[event: StepEvent]> | undefined
   /**
    * Called after each epoch, before its checkpoint; a returned promise is awaited. Called again for the epoch if the process
    * is killed before that checkpoint is written.
    */
-  onEpoch?: (event: EpochEvent) => void | Promise<void>
-  /** Called for each step that was not finite, whatever the action. */
-  onRefused?: (event: RefusedEvent) => void
-  /** Called when a checkpoint is on disk; the training does not wait for it. */
-  onCheckpoint?: (event: CheckpointEvent) => void
+  onEpoch?: Callback<[event: EpochEvent]> | undefined
+  /** Called for each step that was not finite, whatever the action; a returned promise is awaited before the action. */
+  onRefused?: Callback<[event: RefusedEvent]> | undefined
+  /**
+   * Called when a checkpoint is on disk, while the training continues. A returned promise is awaited before the next
+   * checkpoint is written; its error ends the training after the steps in flight.
+   */
+  onCheckpoint?: Callback<[event: CheckpointEvent]> | undefined
   /**
    * Ends the training after the steps in flight: it rejects with ABORTED, and the network stays usable. With `checkpoint`
    * the training is saved first.
    */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
+
+/** The names of layers that a network's type has, for `freeze` and `rateFactors`. */
+export type LayerNameOf<Net extends Network> = Parameters<Net['freeze']>[0][number]
 
 /** The table of the options that are not recorded: they do not decide what a training computes, or hold what does. */
 export const callTable = {
@@ -72,10 +88,10 @@ export const callTable = {
     help: 'with --resume: action where data, device, threads or tuning differ; accepted, the result differs too',
     choices: ['refuse', 'accept'],
   },
-  onStep: { check: optional(callback<(event: StepEvent) => void>()) },
-  onEpoch: { check: optional(callback<(event: EpochEvent) => void | Promise<void>>()) },
-  onRefused: { check: optional(callback<(event: RefusedEvent) => void>()) },
-  onCheckpoint: { check: optional(callback<(event: CheckpointEvent) => void>()) },
+  onStep: { check: optional(callback<NonNullable<TrainOptions['onStep']>>()) },
+  onEpoch: { check: optional(callback<NonNullable<TrainOptions['onEpoch']>>()) },
+  onRefused: { check: optional(callback<NonNullable<TrainOptions['onRefused']>>()) },
+  onCheckpoint: { check: optional(callback<NonNullable<TrainOptions['onCheckpoint']>>()) },
   signal: { check: optional(instanceOf(AbortSignal)) },
 } as const satisfies Record<Exclude<keyof TrainOptions, keyof RecordedTrainOptions>, OptionRow>
 
@@ -101,23 +117,22 @@ function merged(options: TrainOptions): TrainOptions {
 export function settingsFrom(net: Network, data: Dataset, options: TrainOptions): Settings {
   const read = readOptions(merged(options), 'train options', checks)
   const { validation, checkpoint, onNotFinite } = read
-  const schedule = read.schedule ?? scheduleCheck(validation === undefined ? 'constant' : 'plateau', 'schedule')
-  if (schedule.kind === 'plateau' && validation === undefined) {
-    const message =
-      "Expected validation data for the schedule 'plateau', which follows their accuracy, but received none"
-    throw new VggError('INVALID_ARGUMENT', message)
-  }
+  checkHeldOut(read.schedule, validation)
   if (typeof onNotFinite === 'object' && checkpoint === undefined) {
     const message = "Expected the option checkpoint for onNotFinite 'back', which goes back to one, but received none"
     throw new VggError('INVALID_ARGUMENT', message)
   }
   checkFit(net, datasetCheck(data, 'data'), 'data')
   if (validation !== undefined) checkFit(net, validation, 'validation')
+  // a resumed training of an older version may have such a batch
+  if (read.resume === undefined) checkBatch(read.batch, data.count)
+  const sized = sizedOptions(read, data.count, validation !== undefined)
+  checkLoading(data, { ...read, ...sized })
   const names = Object.keys(trainChecks) as (keyof typeof trainChecks)[]
   const values = Object.fromEntries(names.map((name) => [name, read[name]])) as Checked<typeof trainChecks>
-  const layers = { rateFactors: factorsByLayer(net, read.rateFactors), freeze: frozenIn(net, read.freeze) }
-  const microBatch = microBatchOf(net, data, read.batch, read.microBatch)
-  return { ...read, recorded: { ...values, ...layers, microBatch, schedule } }
+  const layers = namedLayers(net.layers, read, net.frozen)
+  const microBatch = microBatchOf(net, data, sized.batch, read.microBatch)
+  return { ...read, recorded: { ...values, ...layers, ...sized, microBatch } }
 }
 
 function microBatchOf(net: Network, data: Dataset, batch: number, asked: number | 'auto' | undefined): number | null {
@@ -130,50 +145,49 @@ function microBatchOf(net: Network, data: Dataset, batch: number, asked: number 
   return microBatchFor(batch, { layers, device, precision, deterministic, exact: run.exact, imageSize, held })
 }
 
-/** Where several names apply to a layer, that of the fewest layers decides. */
-function factorsByLayer(net: Network, factors: Readonly<Record<string, number>>): Record<string, number> {
-  const groups = Object.entries(factors).map(([name, factor]) => {
-    return { factor, layers: layersNamed(net, name, 'rateFactors') }
-  })
-  groups.sort((a, b) => b.layers.length - a.layers.length)
-  return Object.fromEntries(groups.flatMap(({ factor, layers }) => layers.map((layer) => [layer, factor])))
+/**
+ * The options by layer with each name replaced by its layers.
+ * @param frozen layers that are frozen already
+ * @throws INVALID_ARGUMENT for an unknown name, with the likely one, and where no layer is left to learn
+ */
+export function namedLayers(
+  layers: readonly Layer[],
+  { rateFactors, freeze }: Required<Pick<RecordedTrainOptions, 'rateFactors' | 'freeze'>>,
+  frozen: readonly string[] = [],
+): Pick<RecordedOptions, 'rateFactors' | 'freeze'> {
+  return {
+    rateFactors: factorsByLayer(
+      layers,
+      trainChecks.rateFactors(rateFactors, 'rateFactors'),
+      'rateFactors (--rate-factors)',
+    ),
+    freeze: frozenIn(layers, frozen, freeze),
+  }
 }
 
-function frozenIn(net: Network, names: readonly string[]): string[] {
-  const frozen = new Set([...net.frozen, ...names.flatMap((name) => layersNamed(net, name, 'freeze'))])
-  const all = layersWithParameters(net.layers)
-  if (frozen.size === all.length) throw unexpected('at least one layer left to learn', 'freeze', [...frozen])
+function frozenIn(layers: readonly Layer[], before: readonly string[], names: readonly string[]): string[] {
+  const frozen = new Set([...before, ...layersIn(layers, names, 'freeze (--freeze)')])
+  const all = layersWithParameters(layers)
+  if (frozen.size === all.length) throw unexpected('at least one layer left to learn', 'freeze (--freeze)', [...frozen])
   return all.filter((name) => frozen.has(name))
 }
 
-/** The network checks height and width itself. */
 function checkFit(net: Network, data: Dataset, name: string): void {
   const { channels, classes } = instanceOf(Network)(net, 'net')
-  if (data.count < 1)
-    throw new VggError('INVALID_ARGUMENT', `Expected at least one image for ${name} but received none`)
   if (data.channels !== channels) {
-    const message = `Expected images with ${channels} channels for ${name} but they are ${imageText(data)}`
+    const message = `Expected images with ${channels} channels for ${name} but they are ${imageText(data)}: create the network with channels: ${data.channels}, or convert the images`
     throw new VggError('SHAPE_MISMATCH', message)
   }
   if (data.classNames.length > classes) {
-    const message = `Expected at most ${classes} classes for ${name} but it has ${data.classNames.length}`
+    const found = data.classNames.length
+    const message = `Expected at most ${classes} classes for ${name} but it has ${found}: create the network with classes: ${found}, or use replaceHead(net, { classes: ${found} })`
     throw new VggError('SHAPE_MISMATCH', message)
   }
-}
-
-/**
- * The layers of a name: a layer, a block ('conv3'), all 'convolutions', or the 'head' (linear layers).
- * @throws INVALID_ARGUMENT for an unknown name, with the likely one
- */
-export function layersNamed(net: Network, name: string, option: string): string[] {
-  const known = layersWithParameters(net.layers)
-  if (known.includes(name)) return [name]
-  const ofKind = { convolutions: 'convolution', head: 'linear' }[name]
-  const kinds = new Map(net.layers.map((layer) => ['name' in layer ? layer.name : '', layer.kind]))
-  const found = known.filter((layer) => layer.startsWith(`${name}_`) || kinds.get(layer) === ofKind)
-  if (found.length > 0) return found
-  const blocks = new Set(known.filter((layer) => layer.includes('_')).map((layer) => layer.replace(/_.*/, '')))
-  throw unknownName(name, option, [...known, ...blocks, 'convolutions', 'head'])
+  const { layers } = describe({ layers: net.layers, shape: [1, channels, data.height, data.width], training: true })
+  const [, , ...map] = layers.at(-1)?.output ?? []
+  if (map.every((side) => side === 1)) return
+  const message = `Expected images of the network's size for ${name} but they are ${imageText(data)}, for which its output is a map of ${map.join('x')}`
+  throw new VggError('SHAPE_MISMATCH', message)
 }
 
 /** SHA-256 of the parameters of these layers, in order, at the time of the call. */

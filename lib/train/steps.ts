@@ -2,6 +2,7 @@ import type { Dataset } from '../data/dataset.js'
 import type { Batch, Loader } from '../data/loader.js'
 import { throwIfAborted, VggError } from '../error.js'
 import type { Network } from '../network/network.js'
+import { rateText } from './log.js'
 import type { Saver } from './saver.js'
 import { rateAt } from './schedule.js'
 import type { Settings } from './settings.js'
@@ -16,6 +17,7 @@ interface Position {
   readonly step: number
   /** Index of its batch in the epoch, from 0. */
   readonly index: number
+  readonly learningRate: number
   /** The preceding step, which is recorded first. */
   readonly previous: Promise<void>
 }
@@ -26,6 +28,8 @@ export class Steps {
   readonly #loader: Loader
   readonly #settings: Settings
   readonly #progress: TrainingProgress
+  /** The last step of this process whose loss was finite. */
+  #lastFinite: { readonly step: number; readonly loss: number } | undefined
   /** The error of the last refused step. */
   #refusal: VggError | undefined
   /** Whether the steps in flight will be undone. */
@@ -60,7 +64,8 @@ export class Steps {
         // Read here, not in #step: two reads at once could change the order of the steps.
         const batch = await this.#loader.next()
         started += 1
-        const step = this.#step(batch, { step: started, index, previous })
+        const learningRate = this.#rate(index)
+        const step = this.#step(batch, { step: started, index, learningRate, previous })
         // Its error is reported in order; until then it must not count as unhandled.
         previous = step.catch(() => undefined)
         inFlight.push(step)
@@ -78,10 +83,10 @@ export class Steps {
 
   async #step(batch: Batch, position: Position): Promise<void> {
     const { images, labels, augment } = batch
+    const { learningRate } = position
     const progress = this.#progress
     const { recorded, onStep } = this.#settings
     const { momentum, weightDecay, microBatch, rateFactors, epochs } = recorded
-    const learningRate = this.#rate(position.index)
     const options = { learningRate, momentum, weightDecay, rateFactors, microBatch: microBatch ?? undefined, augment }
     const answer = labels.length === 0 ? undefined : this.#net.step(images, labels, options)
     const [outcome] = await Promise.allSettled([answer, position.previous])
@@ -91,12 +96,13 @@ export class Steps {
     const done = outcome.value
     if (done === undefined) return
     const { loss, correct } = done
+    this.#lastFinite = { step: position.step, loss }
     progress.addStep({ loss, correct, images: labels.length, learningRate })
     if (this.#undone) return
     const stepsLeft = epochs * this.#loader.batchesPerEpoch - this.#positionOf(position.index) - 1
     const imagesPerSecond = progress.imagesPerSecond
-    const imagesLeft = (epochs - epoch + 1) * this.#loader.data.count - progress.state.loader.position
-    onStep?.({
+    const imagesLeft = (epochs - epoch + 1) * this.#loader.imagesPerEpoch - progress.state.loader.position
+    const called = onStep?.({
       step: position.step,
       steps: position.step + stepsLeft,
       epoch,
@@ -109,6 +115,7 @@ export class Steps {
       imagesPerSecond,
       secondsLeft: imagesLeft / imagesPerSecond,
     })
+    if (called !== undefined) await called
   }
 
   /** Number of batches before this one in the whole training. */
@@ -128,10 +135,18 @@ export class Steps {
   }
 
   /** Takes the action of `onNotFinite` for a step that failed. */
-  #refuse(reason: unknown, batch: Batch, { step }: Position): void {
+  async #refuse(reason: unknown, batch: Batch, { step, learningRate }: Position): Promise<void> {
     if (!(reason instanceof VggError) || reason.code !== 'NOT_FINITE') throw reason
     const { recorded } = this.#settings
-    const error = notFiniteError(reason, this.#loader.data, step, batch.indices)
+    const last = this.#lastFinite
+    const before = last === undefined ? 'no loss was finite before' : `the last finite loss was ${lossText(last)}`
+    const images = imagesText(this.#loader.data, batch.indices)
+    // the network counts only steps that changed something, and does not know what else a training can try
+    const cause = reason.message
+      .replace(/^training step \d+ /, 'it ')
+      .replace(/; a smaller learning rate may help$/, '')
+    const message = `Step ${step} changed nothing: ${cause}; learning rate ${rateText(learningRate)}, ${before}; ${images}`
+    const error = new VggError('NOT_FINITE', message, { cause: reason })
     this.#refusal = error
     const { timesBack, epochsDone } = this.#progress.state
     const { onNotFinite } = recorded
@@ -141,7 +156,8 @@ export class Steps {
       this.#record(batch, step)
       this.#progress.addRefused()
     }
-    if (!this.#undone) this.#settings.onRefused?.({ step, epoch: epochsDone + 1, message: error.message, action })
+    const event = { step, epoch: epochsDone + 1, message, action } as const
+    if (!this.#undone) await this.#settings.onRefused?.(event)
     this.#undone = action === 'back'
     if (action !== 'skip') throw error
   }
@@ -162,13 +178,12 @@ export class Steps {
 
 const mostImagesNamed = 5
 
-/** The error of a step that was not finite: the step, its images, and the network's reason, which names the layer. */
-function notFiniteError(cause: VggError, data: Dataset, step: number, indices: Int32Array): VggError {
+/** The images of a batch: `images: a.png, b.png and 3 more`. */
+function imagesText(data: Dataset, indices: Int32Array): string {
   const names = Array.from(indices.subarray(0, mostImagesNamed), (index) => data.nameOf?.(index) ?? `number ${index}`)
   const more = indices.length > names.length ? ` and ${indices.length - names.length} more` : ''
-  const images = indices.length === 1 ? 'image' : 'images'
-  // the network counts only steps that changed something
-  const reason = cause.message.replace(/^training step \d+ /, 'it ')
-  const message = `Step ${step} changed nothing: ${reason}; ${images}: ${names.join(', ')}${more}`
-  return new VggError('NOT_FINITE', message, { cause })
+  return `${indices.length === 1 ? 'image' : 'images'}: ${names.join(', ')}${more}`
 }
+
+const lossText = ({ step, loss }: { step: number; loss: number }): string =>
+  `${Number(loss.toPrecision(4))} at step ${step}`

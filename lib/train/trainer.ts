@@ -3,11 +3,13 @@ import { Loader } from '../data/loader.js'
 import { messageOf, VggError } from '../error.js'
 import { evaluate } from '../evaluate/evaluate.js'
 import type { Network } from '../network/network.js'
+import { chanceText } from './chance.js'
 import type { EpochEvent, TrainReport } from './events.js'
 import { checkSame, type Fingerprint, fingerprintOf } from './fingerprint.js'
 import { goBackTo } from './load-training.js'
+import { rateText } from './log.js'
 import { Saver } from './saver.js'
-import { hashOf, type Settings, settingsFrom, type TrainOptions } from './settings.js'
+import { hashOf, type LayerNameOf, type Settings, settingsFrom, type TrainOptions } from './settings.js'
 import { Steps } from './steps.js'
 import { mostNamed, TrainingProgress } from './training-progress.js'
 
@@ -23,34 +25,45 @@ import { mostNamed, TrainingProgress } from './training-progress.js'
  * `loadTraining`) it ends with the same bytes. A training that ends by `signal` or by an error is saved if there is anything
  * to save. If a checkpoint cannot be written, the training stops after the steps in flight.
  *
+ * Callbacks may be asynchronous: a returned promise is awaited, and its rejection ends the training as a thrown error does.
+ *
  * @param net network that takes images of the data's size and channels, with at least as many classes
  * @param data training images
- * @throws VggError INVALID_ARGUMENT, SHAPE_MISMATCH; ABORTED after `signal`; NOT_FINITE if the loss diverges (a smaller
- *   learning rate helps); FILE_WRITE, FOLDER_IN_USE for a checkpoint; RESUME_MISMATCH; FILE_FORMAT if no image of an epoch
- *   can be read; errors of `data.read` and of callbacks, unchanged
+ * @throws VggError INVALID_ARGUMENT, SHAPE_MISMATCH; ABORTED after `signal`; NOT_FINITE if the loss diverges, with the
+ *   step, its learning rate, the last finite loss, the last checkpoint and what to try; FILE_WRITE, FOLDER_IN_USE for a
+ *   checkpoint; RESUME_MISMATCH; FILE_FORMAT if no image of an epoch can be read; errors of `data.read` and of callbacks,
+ *   unchanged
  */
-export async function train(net: Network, data: Dataset, options: TrainOptions = {}): Promise<TrainReport> {
+export async function train<Net extends Network>(
+  net: Net,
+  data: Dataset,
+  options: TrainOptions<LayerNameOf<Net>> = {},
+): Promise<TrainReport> {
   const settings = settingsFrom(net, data, options)
+  const { trainingStep } = net
   const { checkpoint, resume, recorded, validation, onCheckpoint } = settings
   // the digest of a million names and labels takes a moment
   const known = checkpoint !== undefined || resume !== undefined
   const fingerprint = known ? fingerprintOf(net, data, validation, recorded) : undefined
   if (fingerprint !== undefined && resume !== undefined) {
-    checkPosition(net, resume.trainingStep)
+    checkPosition(trainingStep, resume.trainingStep)
     if (settings.differences === 'refuse') checkSame(fingerprint, resume.fingerprint)
   }
+  const { batch, dropLast, seed, shift, background, flip, epochs } = recorded
+  const loader = new Loader(data, { batch, dropLast, seed, shift, background, flip, epochs })
+  if (resume !== undefined) loader.restore(resume.loader)
   const saver = checkpoint && (await Saver.open(checkpoint, resume, onCheckpoint))
   try {
     net.freeze(recorded.freeze)
-    return await run(net, new Training(net, data, settings, { fingerprint, saver }), settings)
+    return await run(net, new Training(net, loader, settings, { fingerprint, saver }), settings)
   } finally {
     await saver?.close()
   }
 }
 
-function checkPosition(net: Network, trainingStep: number): void {
-  if (net.trainingStep === trainingStep) return
-  const message = `Expected the network that was loaded with the state, after ${trainingStep} training steps, but received one after ${net.trainingStep}`
+function checkPosition(now: number, trainingStep: number): void {
+  if (now === trainingStep) return
+  const message = `Expected the network that was loaded with the state, after ${trainingStep} training steps, but received one after ${now}`
   throw new VggError('RESUME_MISMATCH', message)
 }
 
@@ -78,21 +91,17 @@ class Training {
 
   constructor(
     net: Network,
-    data: Dataset,
+    loader: Loader,
     settings: Settings,
     { fingerprint, saver }: { fingerprint: Fingerprint | undefined; saver: Saver | undefined },
   ) {
     this.#net = net
     this.#settings = settings
     this.#saver = saver
-    const { batch, seed, shift, background, epochs } = settings.recorded
-    this.#loader = new Loader(data, { batch, seed, shift, background, epochs })
-    this.#progress = new TrainingProgress(this.#loader.state, fingerprint)
-    this.#steps = new Steps(net, this.#loader, settings, this.#progress)
-    if (settings.resume !== undefined) {
-      this.#progress.restore(settings.resume)
-      this.#loader.restore(settings.resume.loader)
-    }
+    this.#loader = loader
+    this.#progress = new TrainingProgress(loader.state, fingerprint)
+    this.#steps = new Steps(net, loader, settings, this.#progress)
+    if (settings.resume !== undefined) this.#progress.restore(settings.resume)
   }
 
   /** @param frozenBefore hash of the frozen layers before the first step */
@@ -107,9 +116,13 @@ class Training {
     } catch (error) {
       throw await this.#rescued(error)
     }
+    const { history } = progress
+    const { step: steps } = progress.state
+    const { count: images, classNames } = this.#loader.data
     return {
-      history: progress.history,
-      steps: progress.state.step,
+      history,
+      steps,
+      noBetterThanChance: chanceText(history, { steps, images, classes: classNames.length }),
       imagesPerSecond: this.#images / this.#stepSeconds,
       ended: progress.state.schedule.ended ? 'schedule' : 'epochs',
       checkpoint: this.#saver?.last,
@@ -180,7 +193,8 @@ class Training {
   async #rescued(error: unknown): Promise<unknown> {
     const saver = this.#saver
     const code = error instanceof VggError ? error.code : undefined
-    const lost = ['DISPOSED', 'DEVICE_LOST', 'NOT_FINITE', 'FOLDER_IN_USE'].some((known) => known === code)
+    if (code === 'NOT_FINITE') return this.#diverged(error as VggError)
+    const lost = ['DISPOSED', 'DEVICE_LOST', 'FOLDER_IN_USE'].some((known) => known === code)
     if (saver === undefined || saver.failure !== undefined || lost || this.#progress.state.step === 0) return error
     try {
       await this.#save(false)
@@ -190,5 +204,16 @@ class Training {
     }
     if (code !== 'ABORTED' || !(error instanceof VggError)) return error
     return new VggError('ABORTED', `${error.message}; it is saved in ${saver.last}`, { cause: error.cause })
+  }
+
+  /** The error of a training that diverged, with the checkpoint before it and the options to try. */
+  #diverged(error: VggError): VggError {
+    const { learningRate, onNotFinite } = this.#settings.recorded
+    const last = this.#saver?.last
+    const saved = last === undefined ? 'no checkpoint was written' : `the last checkpoint is ${last}`
+    const rate = rateText((learningRate * this.#progress.state.rateFactor) / 10)
+    const back = typeof onNotFinite === 'object' ? '' : ", or onNotFinite 'back' (--on-not-finite back)"
+    const message = `${error.message}; ${saved}; try learningRate ${rate} (--learning-rate ${rate})${back}`
+    return new VggError('NOT_FINITE', message, { cause: error.cause })
   }
 }

@@ -4,10 +4,12 @@ import type { LoaderState } from '../data/loader.js'
 import { messageOf, VggError } from '../error.js'
 import type { Evaluation } from '../evaluate/evaluate.js'
 import type { ClassResult } from '../evaluate/metrics.js'
-import { type Check, integer, isObject, positive, readOptions, unexpected } from '../options.js'
+import { type Check, type Checks, fallbackOf, isObject, objectOf, readOptions, unexpected } from '../options.js'
 import type { EpochEvent, Skipped } from './events.js'
 import type { Fingerprint } from './fingerprint.js'
+import { type RecordedOptions, trainTable } from './options.js'
 import type { ScheduleState } from './schedule.js'
+import { stateChecks, storedChecks } from './state-checks.js'
 
 /** A finished epoch without its times. */
 export type PastEpoch = Omit<EpochEvent, 'imagesPerSecond' | 'seconds'>
@@ -66,11 +68,13 @@ export interface TrainingState {
   readonly fingerprint: Fingerprint
 }
 
-/** Checks the form of a training state; its content is not checked. */
+/** Check of a state that `loadTraining` returned. */
 export const stateCheck: Check<TrainingState> = (value, name) => {
-  const isState = isObject(value) && isObject(value.fingerprint) && isObject(value.loader) && isObject(value.sums)
-  if (isState) return value as unknown as TrainingState
-  throw unexpected('a training state from loadTraining', name, value)
+  if (!isObject(value) || !isObject(value.fingerprint)) {
+    throw unexpected('a training state from loadTraining', name, value)
+  }
+  objectOf<Checks>(stateChecks)(value, name)
+  return value as unknown as TrainingState
 }
 
 /** The non-zero cells of a confusion matrix: int32 [n, 3] of class, answer and number of images. */
@@ -108,56 +112,32 @@ export function encodeState(state: TrainingState): TrainingRecord {
 const sorted = (_: string, value: unknown): unknown =>
   isObject(value) ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value
 
-const count = integer(0)
-const object: Check<Record<string, unknown>> = (value, name) => {
-  if (isObject(value)) return value
-  throw unexpected('an object', name, value)
-}
-const list: Check<unknown[]> = (value, name) => {
-  if (Array.isArray(value)) return value
-  throw unexpected('an array', name, value)
-}
-const untouched = (value: unknown): unknown => value
-
-const checks = {
-  step: count,
-  epochsDone: count,
-  trainingStep: count,
-  loader: object,
-  schedule: object,
-  rateFactor: positive,
-  timesBack: count,
-  sums: object,
-  history: list,
-  best: untouched,
-  frozenBefore: untouched,
-  conditions: object,
-  classes: list,
-}
-
 /**
- * The state that `encodeState` wrote. Its inner values are not checked: the file's checksum covers them.
- * @throws FILE_FORMAT
+ * The state that `encodeState` wrote.
+ * @throws FILE_FORMAT with the path of the key
  */
 export function decodeState(text: string, tables: Tables): TrainingState {
   try {
-    const { classes, schedule, conditions, ...state } = readOptions(JSON.parse(text), 'the state of a training', checks)
-    checkRoom(classes.length, state.history.filter((epoch) => isObject(epoch) && epoch.validation !== undefined).length)
-    const history = state.history.map((epoch) => withConfusion(epoch as StoredEpoch, classes as string[], tables))
-    const fingerprint = fingerprintIn(conditions)
-    const best = schedule.best ?? Number.NEGATIVE_INFINITY
-    return { ...state, schedule: { ...schedule, best }, history, fingerprint } as unknown as TrainingState
+    const read: unknown = JSON.parse(text)
+    readOptions(read, 'the state of a training', storedChecks)
+    const { classes, schedule, conditions, history: epochs, ...state } = read as StoredState
+    checkRoom(classes.length, epochs.filter(({ validation }) => validation !== undefined).length)
+    const history = epochs.map((epoch) => withConfusion(epoch, classes, tables))
+    const { rates: rateFactors, ...options } = conditions.options
+    const fingerprint = { ...conditions, options: { ...defaults, ...options, rateFactors } }
+    return {
+      ...state,
+      schedule: { ...schedule, best: schedule.best ?? Number.NEGATIVE_INFINITY },
+      history,
+      fingerprint,
+    }
   } catch (cause) {
-    const reason = messageOf(cause)
-    throw new VggError('FILE_FORMAT', `The state of the training is not valid: ${reason}`, { cause })
+    throw new VggError('FILE_FORMAT', `The state of the training is not valid: ${messageOf(cause)}`, { cause })
   }
 }
 
-/** The fingerprint in a checkpoint's header. */
-function fingerprintIn({ network, options, ...data }: Record<string, unknown>): object {
-  const { rates, ...others } = object(options, 'conditions.options')
-  return { ...data, network: object(network, 'conditions.network'), options: { ...others, rateFactors: rates } }
-}
+/** Defaults of the options, for those that older versions did not have. */
+const defaults = Object.fromEntries(Object.entries(trainTable).map(([name, { check }]) => [name, fallbackOf(check)]))
 
 /** @throws INVALID_ARGUMENT where the confusion matrices of the epochs are larger than the heap of this process may be */
 function checkRoom(classes: number, epochs: number): void {
@@ -170,6 +150,16 @@ type StoredEpoch = Omit<PastEpoch, 'validation'> & {
   readonly validation?: Omit<Evaluation, 'perClass' | 'confusion'>
 }
 
+/** A state as a checkpoint's header holds it. */
+type StoredState = Omit<TrainingState, 'schedule' | 'history' | 'fingerprint'> & {
+  readonly schedule: Omit<ScheduleState, 'best'> & { readonly best: number | null }
+  readonly history: readonly StoredEpoch[]
+  readonly classes: readonly string[]
+  readonly conditions: Omit<Fingerprint, 'options'> & {
+    readonly options: Omit<RecordedOptions, 'rateFactors'> & { readonly rates: RecordedOptions['rateFactors'] }
+  }
+}
+
 function withConfusion(epoch: StoredEpoch, classes: readonly string[], tables: Tables): PastEpoch {
   const { validation } = epoch
   if (validation === undefined) return { ...epoch, validation: undefined }
@@ -178,7 +168,8 @@ function withConfusion(epoch: StoredEpoch, classes: readonly string[], tables: T
   for (let position = 0; position < cells.length; position += 3) {
     const [truth = 0, answer = 0, images = 0] = cells.subarray(position, position + 3)
     const row = confusion[truth]
-    if (row === undefined || row[answer] === undefined) throw unexpected('a class', tableOf(epoch.epoch), truth)
+    if (row === undefined || row[answer] === undefined)
+      throw unexpected(`one of ${classes.length} classes`, tableOf(epoch.epoch), truth)
     row[answer] = images
   }
   const { count, loss, top1, top5, ...rest } = validation

@@ -3,6 +3,7 @@ import type { SmallestSide } from '../data/images/crop.js'
 import { checkedLayers, type Layer, mostOutputs } from '../layer.js'
 import { checkClassNames } from '../network/arguments.js'
 import { type Initialisation, initialisation, type RunOptions } from '../network/open.js'
+import { checkMainMemory } from '../network/parameter-memory.js'
 import {
   arrayOf,
   type Check,
@@ -21,43 +22,48 @@ import {
   unexpected,
   withDefault,
 } from '../options.js'
-import { type Variant, type VariantRow, variant } from './variants.js'
+import { type Variant, type VariantName, type VariantRow, variant } from './variants.js'
 
 /** Options of a VGG net; all but `variant` and `classes` have defaults. */
 export interface ModelOptions {
   /** Configuration: 'A' or 'VGG11', 'A-LRN', 'B', 'C' or 'VGG16-1', 'D' or 'VGG16', 'E' or 'VGG19'; or a custom row of Table 1. */
-  variant: string | VariantRow
+  variant: VariantName | VariantRow
   /** Number of classes, the outputs of fc8; at least 1. */
   classes: number
   /** Channels of the images. Default 3. */
-  channels?: number
+  channels?: number | undefined
   /** Side, or [height, width], of the images in pixels; at least 32 (2^blocks for a custom row). Default 224. */
-  imageSize?: number | readonly [height: number, width: number]
+  imageSize?: number | readonly [height: number, width: number] | undefined
   /** Dropout probability of fc6 and fc7, 0 to below 1. Default 0.5 (Sect. 3.1). */
-  dropout?: number
+  dropout?: number | undefined
   /** Outputs of fc6 and of fc7. Default 4096. */
-  headWidth?: number
+  headWidth?: number | undefined
   /** Multiplier of the convolutions' channels, above 0; no layer may have more than 2^24 channels. Default 1. */
-  width?: number
+  width?: number | undefined
   /** Distribution of the initial weights. It determines the default of `scale`. Default `glorot`. */
-  initialisation?: Initialisation
+  initialisation?: Initialisation | undefined
   /**
    * Mean that is subtracted from each pixel (0..255): a number, or one number for each channel. Default: ImageNet's
    * [123.68, 116.779, 103.939] for three channels, otherwise 127.5.
    */
-  meanRgb?: number | readonly number[]
+  meanRgb?: number | readonly number[] | undefined
   /** Multiplier applied after the mean is subtracted, above 0: a number, or one for each channel. Default 1 / 58; 1 for `paper`. */
-  scale?: number | readonly number[]
+  scale?: number | readonly number[] | undefined
   /** Parameters of the normalisation in A-LRN: those of Krizhevsky 2012, or of Caffe's AlexNet. Default `literal`. */
-  localNorm?: 'literal' | 'caffe'
+  localNorm?: 'literal' | 'caffe' | undefined
   /** One name for each class, saved with the model. Default: none. */
-  classNames?: readonly string[]
+  classNames?: readonly string[] | undefined
   /** Preprocessing of the training images, saved with the model. Default: none. */
-  preprocessing?: Preprocessing
+  preprocessing?: Preprocessing | undefined
 }
 
 /** Options of `VGG.create`: those of the model and those of the device. */
-export interface VggOptions extends ModelOptions, RunOptions {}
+export interface VggOptions<Given extends VariantName | VariantRow = VariantName | VariantRow>
+  extends ModelOptions,
+    RunOptions {
+  /** As in `ModelOptions`. A name determines which names of layers the network's type has. */
+  variant: Given
+}
 
 /**
  * Preprocessing of images before they enter the network, besides its mean and scale: fitted on the training set, saved
@@ -65,9 +71,9 @@ export interface VggOptions extends ModelOptions, RunOptions {}
  */
 export interface Preprocessing {
   /** S of Sect. 3.1 in pixels: smallest side of the resized image from which crops of the network's size are taken. */
-  readonly smallestSide?: SmallestSide
+  readonly smallestSide?: SmallestSide | undefined
   /** Random shift of red, green and blue along the principal axes of the training set's colours. */
-  readonly colour?: ColourShift
+  readonly colour?: ColourShift | undefined
 }
 
 /** Complete configuration of a VGG net: plain data, saved with the model. */
@@ -98,14 +104,15 @@ export interface VggConfiguration {
 
 const side = integer(1, 65535)
 
-const smallestSide: Check<SmallestSide> = (value, name) => {
+/** Check of S: a side, or [least, most]. */
+export const smallestSideCheck: Check<SmallestSide> = (value, name) => {
   if (!Array.isArray(value)) return side(value, name)
   const [least, most] = [side(value[0], `${name}[0]`), side(value[1], `${name}[1]`)]
   if (value.length === 2 && least <= most) return [least, most]
   throw unexpected('a side or [least, most]', name, value)
 }
 
-const preprocessingChecks = { smallestSide: optional(smallestSide), colour: optional(colourShiftCheck) }
+const preprocessingChecks = { smallestSide: optional(smallestSideCheck), colour: optional(colourShiftCheck) }
 
 /** Check of {@link Preprocessing}. */
 export const preprocessing: Check<Preprocessing> = (value, name) => {
@@ -114,6 +121,8 @@ export const preprocessing: Check<Preprocessing> = (value, name) => {
 }
 
 const size = integer(1, 2 ** 20)
+/** Many more than a layer may have, so that the error for them says what memory they take. */
+const outputs = integer(1)
 
 const imageSize: Check<[number, number]> = (value, name) => {
   if (!Array.isArray(value)) return [size(value, name), size(value, name)]
@@ -142,7 +151,11 @@ export const modelTable = {
     flag: '--variant <name>',
     help: 'A, A-LRN, B, C, D, E, or VGG11, VGG13, VGG16, VGG19, ... (default: A)',
   },
-  classes: { check: size, flag: '--classes <n>', help: 'outputs of the last layer' },
+  classes: {
+    check: outputs,
+    flag: '--classes <n>',
+    help: 'outputs of the last layer (default: the classes of the data; without data 1000)',
+  },
   channels: {
     check: withDefault(size, 3),
     flag: '--channels <n>',
@@ -151,10 +164,10 @@ export const modelTable = {
   imageSize: {
     check: withDefault<[number, number]>(imageSize, [224, 224]),
     flag: '--image-size <size>',
-    help: 'side of the images, or HEIGHTxWIDTH, at least 32',
+    help: 'side of the images, or HEIGHTxWIDTH, at least 32 (default: 224; that of IDX images)',
   },
   dropout: { check: withDefault(fraction, 0.5), flag: '--dropout <p>', help: 'dropout probability of fc6 and fc7' },
-  headWidth: { check: withDefault(size, 4096), flag: '--head-width <n>', help: 'outputs of fc6 and fc7' },
+  headWidth: { check: withDefault(outputs, 4096), flag: '--head-width <n>', help: 'outputs of fc6 and fc7' },
   width: {
     check: withDefault(positive, 1),
     flag: '--width <factor>',
@@ -169,12 +182,12 @@ export const modelTable = {
   meanRgb: {
     check: optional(oneOrMore(float32(finite))),
     flag: '--mean <values>',
-    help: 'mean of each channel, subtracted (default: mean of the training images)',
+    help: 'mean, subtracted: one number, or one for each channel (default: mean of the training images)',
   },
   scale: {
     check: optional(oneOrMore(float32(positive))),
     flag: '--scale <values>',
-    help: 'multiplier after the mean (default: 1/58, or 1 for the initialisation paper)',
+    help: 'multiplier after the mean: one number, or one for each channel (default: 1/58, or 1 for the initialisation paper)',
   },
   localNorm: {
     check: withDefault(oneOf(...localNormForms), 'literal'),
@@ -192,7 +205,7 @@ export const modelChecks = checksOf(modelTable)
 function perChannel(value: number | readonly number[], name: string, channels: number): readonly number[] {
   if (typeof value === 'number') return Array<number>(channels).fill(value)
   if (value.length === channels) return value
-  throw unexpected(`${channels} numbers, one for each channel`, name, value)
+  throw unexpected(`a number, or ${channels} numbers, one for each channel`, name, value)
 }
 
 function checkSize([height, width]: readonly [number, number], { blocks }: Variant): void {
@@ -259,5 +272,6 @@ export function vggLayers(configuration: VggConfiguration): readonly Layer[] {
     { kind: 'linear', name: 'fc7', outputs: headWidth, window: [1, 1], relu: 'relu7', dropout },
     { kind: 'linear', name: 'fc8', outputs: classes, window: [1, 1] },
   ]
+  if (Math.max(classes, headWidth) > mostOutputs) checkMainMemory(layers)
   return checkedLayers(layers, 'layers')
 }

@@ -3,8 +3,8 @@ import {
   type Check,
   integer,
   isObject,
+  objectOf,
   optional,
-  readOptions,
   text,
   unexpected,
   unknownName,
@@ -26,9 +26,9 @@ export interface Variant {
 /** A custom row of Table 1. */
 export interface VariantRow {
   /** Name of the configuration. Default 'custom'. */
-  readonly name?: string
+  readonly name?: string | undefined
   /** Output channels of the convolutions, one number for each block. Default for five blocks: 64, 128, 256, 512, 512. */
-  readonly channels?: readonly number[]
+  readonly channels?: readonly number[] | undefined
   /** The layers of each block, in order: A is [[3], [3], [3, 3], [3, 3], [3, 3]]. */
   readonly blocks: readonly (readonly BlockEntry[])[]
 }
@@ -52,23 +52,33 @@ export const variants: Readonly<Record<VariantLetter, Variant>> = {
 }
 
 /** Other names of the six configurations. Case, hyphens, spaces, underscores and brackets are ignored. */
-export const names: Readonly<Record<VariantLetter, readonly string[]>> = {
+const names = {
   A: ['VGG11'],
   'A-LRN': ['VGG11-LRN'],
   B: ['VGG13'],
   C: ['VGG16-1', 'VGG-16 (Conv1)'],
   D: ['VGG16'],
   E: ['VGG19'],
-}
+} as const satisfies Record<VariantLetter, readonly string[]>
+
+/** Letter or other name of one of the six configurations. */
+export type VariantName = VariantLetter | (typeof names)[VariantLetter][number]
+
+/** The letter of a configuration given by its letter or another name; any string for a custom row. */
+export type LetterOf<Given extends VariantName | VariantRow> = Given extends VariantLetter
+  ? Given
+  : Given extends VariantRow
+    ? string
+    : { [Letter in VariantLetter]: Given extends (typeof names)[Letter][number] ? Letter : never }[VariantLetter]
 
 const letters = Object.keys(variants) as VariantLetter[]
 const allNames = letters.flatMap((letter) => [letter, ...names[letter]])
 const plain = (name: string): string => name.toLowerCase().replaceAll(/[-\s_()]/g, '')
 
-/** The letter of a configuration given by its letter or another name. @throws INVALID_ARGUMENT */
-export function variantLetter(name: string): VariantLetter {
+/** The letter of a configuration given by its letter or another name. @throws INVALID_ARGUMENT for this option */
+export function variantLetter(name: string, option = 'variant'): VariantLetter {
   const letter = letters.find((known) => [known, ...names[known]].some((other) => plain(other) === plain(name)))
-  if (letter === undefined) throw unknownName(name, 'variant', allNames)
+  if (letter === undefined) throw unknownName(name, option, allNames)
   return letter
 }
 
@@ -84,21 +94,22 @@ const block: Check<BlockEntry[]> = (value, name) => {
   return entries
 }
 
-function checkedRow(given: unknown): Variant {
+function checkedRow(given: unknown, option: string): Variant {
   const checks = {
     name: optional(text),
     channels: optional(arrayOf(integer(1, 2 ** 20))),
     blocks: arrayOf(block),
   }
-  const { name = 'custom', channels = paperChannels, blocks } = readOptions(given, 'variant', checks)
-  if (blocks.length === 0) throw unexpected('at least one block', 'blocks', blocks)
+  const { name = 'custom', channels = paperChannels, blocks } = objectOf(checks)(given, option)
+  if (blocks.length === 0) throw unexpected('at least one block', `${option}.blocks`, blocks)
   if (channels.length === blocks.length) return { name, channels, blocks }
-  throw unexpected(`${blocks.length} numbers, one for each block`, 'channels', channels)
+  throw unexpected(`${blocks.length} numbers, one for each block`, `${option}.channels`, channels)
 }
 
 /** Check of `variant`: the letter or another name of a row of Table 1, or a custom row. */
 export const variant: Check<Variant> = (value, name) => {
-  if (isObject(value)) return checkedRow(value)
-  if (typeof value !== 'string') throw unexpected('the name of a variant or a row of blocks', name, value)
-  return variants[variantLetter(value)]
+  if (isObject(value)) return checkedRow(value, name)
+  if (typeof value !== 'string')
+    throw unexpected("the name of a variant, such as 'A' or 'VGG16', or a row of blocks", name, value)
+  return variants[variantLetter(value, name)]
 }

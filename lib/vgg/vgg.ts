@@ -8,7 +8,7 @@ import {
   type RunOptions,
   runChecks,
 } from '../network/open.js'
-import { arrayOf, integer, readOptions, text, unexpected, withDefault } from '../options.js'
+import { arrayOf, readOptions, text, unexpected, withDefault } from '../options.js'
 import {
   configurationOf,
   modelChecks,
@@ -18,6 +18,8 @@ import {
   type VggOptions,
   vggLayers,
 } from './configuration.js'
+import type { LayerName, TensorName } from './layer-names.js'
+import type { LetterOf, VariantName, VariantRow } from './variants.js'
 
 /**
  * Names of the layers that the paper's deeper nets copy from A (Sect. 3.1):
@@ -26,21 +28,22 @@ import {
 export const layersOfA: readonly string[] = ['conv1_1', 'conv2_1', 'conv3_1', 'conv3_2', 'fc6', 'fc7', 'fc8']
 
 // A subclass's static method must take what its base's takes; this base has no static methods.
-const Base: new (parts: NetworkParts) => Network = Network
+const Base: new <Tensors extends string, Layers extends string>(parts: NetworkParts) => Network<Tensors, Layers> =
+  Network
 
 /**
  * A VGG net (Simonyan & Zisserman 2015): one of the six configurations of Table 1, or a custom row of that table. It
- * has all methods of {@link Network}.
+ * has all methods of {@link Network}. `VGG<'D'>` knows the names of its layers; `VGG` is a net of any configuration.
  */
-export class VGG extends Base {
+export class VGG<Letter extends string = string> extends Base<TensorName<Letter>, LayerName<Letter>> {
   #configuration: VggConfiguration
   /** Letter of the configuration in the paper, or the name of the custom row. */
-  readonly variant: string
+  readonly variant: Letter
 
   private constructor(parts: NetworkParts, configuration: VggConfiguration) {
     super(parts)
     this.#configuration = configuration
-    this.variant = configuration.variant.name
+    this.variant = configuration.variant.name as Letter
   }
 
   /**
@@ -48,7 +51,9 @@ export class VGG extends Base {
    * @throws INVALID_ARGUMENT, SHAPE_MISMATCH, DEVICE_UNAVAILABLE, OUT_OF_MEMORY, UNSUPPORTED_PLATFORM,
    *   NATIVE_LOAD_FAILED
    */
-  static async create(options: VggOptions): Promise<VGG> {
+  static async create<const Given extends VariantName | VariantRow>(
+    options: VggOptions<Given>,
+  ): Promise<VGG<LetterOf<Given>>> {
     const read = readOptions(options, 'VGG.create options', { ...modelChecks, ...runChecks })
     const { device, precision, deterministic, seed, threads, exact, memoryLimit, ...model } = read
     const run = { device, precision, deterministic, seed, threads, exact, memoryLimit }
@@ -85,13 +90,13 @@ export interface HeadOptions extends RunOptions {
   /** Number of classes, the outputs of the new layer; at least 1. */
   classes: number
   /** One name for each class. Default: none. */
-  classNames?: readonly string[]
+  classNames?: readonly string[] | undefined
   /** Distribution of the new layer's initial weights. Default `glorot`. */
-  initialisation?: Initialisation
+  initialisation?: Initialisation | undefined
 }
 
 const headChecks = {
-  classes: integer(1, 2 ** 20),
+  classes: modelChecks.classes,
   classNames: withDefault(arrayOf(text), []),
   initialisation,
 }
@@ -102,7 +107,7 @@ const headChecks = {
  * changed, and the caller disposes of it.
  * @throws INVALID_ARGUMENT, SHAPE_MISMATCH, DISPOSED, OUT_OF_MEMORY, and the errors of `VGG.create`
  */
-export async function replaceHead(net: VGG, options: HeadOptions): Promise<VGG> {
+export async function replaceHead<Letter extends string>(net: VGG<Letter>, options: HeadOptions): Promise<VGG<Letter>> {
   if (!(net instanceof VGG)) throw unexpected('a VGG', 'net', net)
   const { classes } = readOptions(options, 'replaceHead options', { ...runChecks, ...headChecks })
   return recreated(net, { ...options, classes }, layersWithParameters(net.layers).slice(0, -1))
@@ -120,7 +125,11 @@ export async function withDropout(net: VGG, dropout: number, options: RunOptions
 }
 
 /** A network of the same configuration but for `changes`, with the parameters of `layers` copied. */
-async function recreated(net: VGG, changes: Partial<VggOptions>, layers: readonly string[]): Promise<VGG> {
+async function recreated<Letter extends string>(
+  net: VGG<Letter>,
+  changes: Partial<VggOptions>,
+  layers: readonly string[],
+): Promise<VGG<Letter>> {
   const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
   const { device, precision, deterministic, configuration } = net
   const { seed, threads, exact } = net.run
@@ -130,7 +139,7 @@ async function recreated(net: VGG, changes: Partial<VggOptions>, layers: readonl
   const made = await VGG.create({ ...configuration, ...same, ...ownPrecision, ...given })
   try {
     await made.initialiseFrom(net, { layers })
-    return made
+    return made as VGG<Letter>
   } catch (error) {
     made.dispose()
     throw error

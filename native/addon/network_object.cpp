@@ -56,7 +56,7 @@ Napi::Value NetworkObject::post(Napi::Env env, Compute compute, Convert convert,
   };
   Settle refused = [this, pending](Napi::Env env) {
     const Waiting settled = taken(pending);
-    pending->deferred.Reject(make_error(env, kDisposed, "the network was disposed before this call began"));
+    pending->deferred.Reject(make_error(env, kDisposed, "the network was disposed before this call began: await its calls before dispose()"));
   };
   // std::function copies its target, and a call's data is large: all copies share one.
   auto shared = std::make_shared<decltype(work)>(std::move(work));

@@ -74,9 +74,9 @@ struct StageTime {
 
 // INVALID_ARGUMENT or SHAPE_MISMATCH unless there is one score for each class, and a label from 0 to classes - 1 for
 // each image.
-void check_labels(const std::vector<int32_t>&, const Shape& logits);
+void check_labels(const std::vector<int32_t>&, const Shape& logits, const Shape& images);
 
-// NOT_FINITE naming `what` and the index of the first value that is NaN or infinite.
+// NOT_FINITE naming `what` and the index of the first value that is NaN or infinite; of images its pixel.
 void check_finite(const std::string& what, const float* values, int64_t count);
 void check_finite(const Images&);
 void check_shift(const Images&);

@@ -151,7 +151,8 @@ void Executions::refuse(const Execution& execution, int64_t arena_limit) {
                   " for activations, " + std::to_string(beside) + " for parameters" +
                   (options.training ? ", gradients and velocity" : "") + "), but there is room for " +
                   std::to_string(std::max<int64_t>(0, arena_limit + beside)) + "; " +
-                  (largest > 0 ? "the largest batch that fits is " + std::to_string(largest)
+                  (largest > 0 ? "the largest batch that fits is " + std::to_string(largest) +
+                                     (options.training ? " (train and step compute a larger one in parts with microBatch)" : "")
                                : std::string("not even a batch of 1 fits")));
 }
 

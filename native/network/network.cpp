@@ -64,7 +64,7 @@ BackwardAnswer Network::backward(const BackwardCall& call) {
   const Plan& plan = execution.plan();
   const Shape logits = plan.tensors[plan.logits].shape;
   const bool from_labels = call.gradient.values.empty();
-  if (from_labels) check_labels(call.labels, logits);
+  if (from_labels) check_labels(call.labels, logits, execution.images());
   const auto injected = injections(execution, call.inject);
   const bool accumulates = call.accumulate && gradients_of_ != kNone;
   if (accumulates) check_gradients("backward with accumulate");
@@ -148,7 +148,8 @@ void Network::refuse_not_finite() {
   pending_ = nullptr;
   drop_gradients();
   throw Error(kNotFinite, "training step " + std::to_string(controls_.training_step) +
-                              " has led to a loss, a gradient or a weight that is not finite, so no parameter was changed; the first: " + first);
+                              " has led to a loss, a gradient or a weight that is not finite, so no parameter was changed; the first: " + first +
+                              "; a smaller learning rate may help");
 }
 
 void Network::freeze(std::set<std::string> layers) {

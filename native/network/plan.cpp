@@ -30,6 +30,9 @@ class Planner {
     return std::move(plan_);
   }
 
+  // Whether the images have passed the input layer.
+  bool takes_images() const { return !plan_.stages.empty(); }
+
  private:
   void add(const Input& input) { emit(input, input.name, Storage::image); }
 
@@ -173,7 +176,14 @@ Plan make_plan(const std::vector<Layer>& layers, const Shape& images, const Plan
   for (const std::string& name : options.keep)
     if (std::ranges::find(names, name) == names.end())
       throw Error(kInvalidArgument, "Expected one of " + join(names) + " for keep but received '" + name + "'");
-  return Planner(layers, images, options).make();
+  Planner planner(layers, images, options);
+  try {
+    return planner.make();
+  } catch (const Error& error) {
+    if (error.code() != std::string(kShapeMismatch) || !planner.takes_images()) throw;
+    throw Error(kShapeMismatch, std::string(error.what()) + ": images of " + std::to_string(images.h) + "x" +
+                                    std::to_string(images.w) + " are too small for this network");
+  }
 }
 
 }  // namespace vggnet

@@ -88,7 +88,7 @@ Network::Begun Network::begin(const StepCall& call) {
   const auto prepare_count = [&](int64_t count) -> Execution& { return prepare_part(call, count); };
   Execution& first = prepare_count(chunk_of(call));
   const Shape& logits = first.plan().tensors[first.plan().logits].shape;
-  check_labels(call.labels, logits.with_images(call.images.shape.n));
+  check_labels(call.labels, logits.with_images(call.images.shape.n), call.images.shape);
   set_update(call.update);
   const auto segments = parameters_.segments(call.update.rates, frozen_);
   arenas();  // velocity is allocated before the device is busy

@@ -145,7 +145,8 @@ describe('vggnet cuda status', () => {
       { name: 'cuBLASLt', needed: true, version: '13.1.0.3', folder: folders[1], bytes: 1000, ...position },
       { name: 'NVRTC', needed: false, version: '13.0.88', folder: folders[2], bytes: 2000, ...position },
     ])
-    expect(found.next).toBe('there is no file /nowhere/libvggnet_cuda.so, which VGGNET_CUDA_BINARY names')
+    expect(found.next).toContain('there is no file /nowhere/libvggnet_cuda.so, which VGGNET_CUDA_BINARY names')
+    expect(found.next).not.toContain('cuda install')
     const { stdout } = await vggnet(['cuda', 'status'], environment)
     for (const title of ['cuDNN', 'cuBLASLt', 'NVRTC', 'vggnet', 'driver', 'next'])
       expect(stdout).toMatch(new RegExp(`^${title} +\\S`, 'm'))
@@ -189,10 +190,7 @@ describe('vggnet cuda status', () => {
     const [cudnn] = found.libraries
     // a machine that has another cuDNN uses that one
     if (cudnn.folder.startsWith(cache)) {
-      expect({ code, next: found.next }).toEqual({
-        code: 1,
-        next: '`npx vggnet cuda install` fetches the missing libraries',
-      })
+      expect(code).toBe(1)
       expect(cudnn).toMatchObject({ found: false, missing: ['libcudnn_ops.so.9'] })
     } else expect(found.passedOver.join()).toContain('libcudnn_ops.so.9 is missing')
   })

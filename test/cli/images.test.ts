@@ -103,7 +103,7 @@ describe('images in a folder', () => {
     const checked = await vggnet(['check', ...checkedWords])
     expect(checked).toMatchObject({
       code: 1,
-      stderr: '',
+      stderr: expect.stringMatching(/FILE_FORMAT: .*3\.png cannot be read/),
       stdout: expect.stringMatching(/error .*3\.png cannot be read/),
     })
     const strict = await vggnet([...words, '--out', at('strict')])
@@ -113,6 +113,25 @@ describe('images in a folder', () => {
     const epoch = JSON.parse(lenient.stdout.split('\n')[0] ?? '')
     expect(epoch.skippedCount).toBe(1)
     expect(epoch.skipped[0].name).toBe(at('damaged/digit-1/3.png'))
+
+    // an evaluation continues after a bad file, names some of them, and ends with exit code 1
+    for (let index = 0; index < 11; index++) await writeFile(at(`damaged/digit-0/${index}.png`), 'no image')
+    const sequences = '\x1b]0;title\x07\x1b[31m'
+    await writeFile(at(`damaged/digit-0/${sequences}.png`), 'no image')
+    const evaluation = ['evaluate', at('lenient/model.safetensors'), at('damaged')]
+    const scored = await vggnet(evaluation)
+    expect(scored.stdout).toMatch(
+      /12 images: top-1 (?:.*\n)(?:not read: .*digit-0\/\S+\.png: it is text\n){10}not read: 3 more/,
+    )
+    expect(scored).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^vggnet: FILE_FORMAT: 13 of 25 images .* --on-unreadable skip\n$/),
+    })
+    expect(scored.stdout + scored.stderr).not.toContain('\x1b')
+    const accepted = await vggnet([...evaluation, '--on-unreadable', 'skip', '--json'])
+    expect(accepted).toMatchObject({ code: 0, stderr: '' })
+    const { count, unreadable } = JSON.parse(accepted.stdout)
+    expect([count, unreadable.length, unreadable.at(-1).name]).toEqual([12, 13, at('damaged/digit-1/3.png')])
   })
 
   test('a list and a config file are equivalent to a folder and flags', async () => {

@@ -31,8 +31,16 @@ describe('a flag that would have no effect is refused by name', () => {
       /variant \(--variant\) than that of .*model, B, but received A/,
     ],
     ['check', ['--from', at('model'), '--config', at('config.json')], /\(--head-width\) .*, 32, but received 4096/],
-    ['check', ['--from', at('model'), '--config', at('factors.json')], /for --rate-factors but received 'fc9'/],
-    ['check', ['--from', at('model'), '--freeze', 'conv6'], /for --freeze but received 'conv6'; did you mean 'conv/],
+    [
+      'check',
+      ['--from', at('model'), '--config', at('factors.json')],
+      /for rateFactors \(--rate-factors\) but received 'fc9'/,
+    ],
+    [
+      'check',
+      ['--from', at('model'), '--freeze', 'conv6'],
+      /for freeze \(--freeze\) but received 'conv6'; did you mean 'conv/,
+    ],
     ['train', ['--no-flip'], /no --no-flip, which is for image files/],
     ['train', ['--plan', 'paper', '--initialisation', 'he'], /no --initialisation with --plan paper, which sets it/],
   ])('%s %s', async (command, words, message) => {
@@ -44,11 +52,16 @@ describe('a flag that would have no effect is refused by name', () => {
   })
 })
 
-test('--dropout together with --from is applied, and run.json has the network of the model', async () => {
-  const words = ['--from', at('model'), '--dropout', '0', '--no-check', '--out', at('run')]
+test('--dropout together with --from is applied, and run.json has the network of the model and the options of training', async () => {
+  const training = ['--schedule', 'milestones', '--at', '1,2', '--drop-last', '--flip']
+  const words = ['--from', at('model'), '--dropout', '0', ...training, '--no-check', '--out', at('run')]
   const { code, stderr } = await vggnet(['train', ...data, ...quick, ...words])
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   const { description } = JSON.parse(readFileSync(at('run/run.json'), 'utf8'))
+  expect(description).toMatchObject({
+    flip: true,
+    training: { dropLast: true, schedule: { kind: 'milestones', at: [1, 2] } },
+  })
   expect(description.model).toMatchObject({ variant: 'B', dropout: 0, headWidth: 32, width: 0.125 })
   expect(JSON.parse(readFileSync(at('run/log.jsonl'), 'utf8').split('\n')[0] ?? '')).toMatchObject({
     model: 'VGG B',

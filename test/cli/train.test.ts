@@ -152,7 +152,8 @@ describe('Ctrl-C', () => {
     child.kill('SIGINT')
     const { code, stderr } = await ended
     expect(code).toBe(130)
-    const next = /^Interrupted; continue with:\n {2}vggnet (train --resume .*)$/m.exec(stderr)?.[1]?.split(' ') ?? []
+    const next =
+      /^Interrupted; continue with:\n {2}npx vggnet (train --resume .*)$/m.exec(stderr)?.[1]?.split(' ') ?? []
     expect(next).toEqual(['train', '--resume', at('stopped')])
     expect((await readdir(at('stopped'))).filter((name) => name.includes('tmp'))).toEqual([])
     const again = await vggnet(next)

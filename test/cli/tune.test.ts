@@ -33,7 +33,7 @@ test('measures sizes, keeps, shows and removes them', async () => {
     standard,
     source: 'default',
     file,
-    reason: 'there is none: `vggnet tune` measures this machine',
+    reason: 'there is none: `npx vggnet tune` measures this machine',
   })
   const { code, stdout, stderr } = await tune('--rounds', '1', '--background-load', '100', '--json')
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })

@@ -1,5 +1,13 @@
-import { describe, expect, test } from 'vitest'
-import { vggnet } from '../setup/command.js'
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { promisify, stripVTControlCharacters } from 'node:util'
+import type { Command } from 'commander'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createProgram } from '../../lib/cli/program.js'
+import { commandLine, root, vggnet } from '../setup/command.js'
+import { writeStripes } from '../setup/stripe-files.js'
 
 describe('help', () => {
   test('names the commands, exit codes and variables', async () => {
@@ -63,5 +71,47 @@ describe('an error is one line with its code', () => {
     const { code, stderr } = await vggnet([])
     expect(code).toBe(2)
     expect(stderr).toContain('Usage: vggnet')
+  })
+})
+
+test('the help states the default of each flag that takes a value, other than a file', () => {
+  const programs = (command: Command): Command[] => [command, ...command.commands.flatMap(programs)]
+  const silent = programs(createProgram()).flatMap((command) =>
+    command.options
+      .filter(({ flags, hidden }) => flags.includes('<') && !hidden)
+      .filter(({ flags }) => !/<(?:file|folder|model)>|^--val-list/.test(flags))
+      .filter(({ description, defaultValue }) => defaultValue === undefined && !/\bdefault: \S/.test(description))
+      .map(({ long }) => `${command.name()} ${long}`),
+  )
+  expect(silent).toEqual([])
+})
+
+describe('on a terminal', () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'vggnet-terminal-'))
+  beforeAll(() => writeStripes(folder, 'stripes', 40, 1))
+  afterAll(() => rmSync(folder, { recursive: true }))
+
+  /** What several calls of `vggnet` print on a terminal, as lines without colours and cursor movements. */
+  async function linesOn(columns: number, ...calls: string[]): Promise<string[]> {
+    const commands = calls.map((call) => `${process.execPath} ${commandLine} ${call}`)
+    const script = [`stty cols ${columns}`, ...commands].join('; ')
+    const { stdout } = await promisify(execFile)('script', ['-qec', script, '/dev/null'], { cwd: root })
+    // a progress bar goes back to the first column
+    const rows = stdout
+      .replaceAll('\u001b[0G', '\n')
+      .replaceAll('\u001b[1G', '\n')
+      .split(/\r?\n|\r/)
+    return rows.map((row) => stripVTControlCharacters(row).trimEnd())
+  }
+
+  test.each([80, 40])('of %d columns nothing wraps that is no path', async (columns) => {
+    const data = `--images ${folder}/stripes --labels ${folder}/stripes-labels --out ${folder}/${columns}`
+    const small = '--width 1/8 --head-width 32 --device cpu --threads 1 --batch 20 --epochs 2'
+    const lines = await linesOn(columns, 'train --help', 'describe --training', `train ${data} ${small}`)
+    expect(lines.filter((line) => line.length > columns && !line.includes(folder))).toEqual([])
+    const text = lines.join('\n')
+    for (const word of ['Usage: vggnet train', 'total', 'memory', 'epoch 2/2  ', '2 epochs, '])
+      expect(text).toContain(word)
+    expect(text).toContain(columns === 80 ? 'train  ' : ' \u2026')
   })
 })

@@ -290,7 +290,7 @@ test('a truncated CUDA library of the package is not opened, and the CPU works',
     try {
       describe({ layers, shape: [1, 1, 2, 2], device: 'cuda' })
     } catch (error) {
-      console.error(error.message)
+      console.error(error.cause.message)
     }`
   const { outcome, stderr } = await loadedIn({ cwd: copy.project, env: freshCache(), afterImport })
   expect({ outcome, stderr }).toEqual({

@@ -237,10 +237,13 @@ describeOnEach('bad input', (device) => {
   it('NaN in the images makes a step fail with its name, and changes nothing', async () => {
     const net = await smallNet()
     const before = await parametersOfNet(net)
-    const bad = Tensor.from((await smallBatch(4).images.data()).fill(Number.NaN, 100, 101), [4, 2, 8, 12])
+    const bad = Tensor.from((await smallBatch(4).images.data()).fill(Number.NaN, 329, 330), [4, 2, 8, 12])
+    const pixel = /the pixel at row 3, column 5 in channel 1 of image 1 \(all counted from 0\) is nan/
     await expect(net.step(bad, labels, rate)).rejects.toThrow(withCode('NOT_FINITE'))
-    await expect(net.step(bad, labels, rate)).rejects.toThrow(/finite values for images but value 100 is nan/)
-    await expect(net.forward(bad)).rejects.toThrow(/finite values for images but value 100 is nan/)
+    await expect(net.step(bad, labels, rate)).rejects.toThrow(pixel)
+    await expect(net.forward(bad)).rejects.toThrow(pixel)
+    const shift = new Float32Array(8).fill(Number.NaN, 5, 6)
+    await expect(net.forward(images, { augment: { shift } })).rejects.toThrow(/that of image 2, channel 1 is nan/)
     expect(await parametersOfNet(net)).toEqual(before)
     expect((await net.step(images, labels, rate)).loss).toBeGreaterThan(0)
     net.dispose()

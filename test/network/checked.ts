@@ -17,7 +17,7 @@ export async function checked(
   return await preflight(made, {
     training: stripes(64, 1),
     batch: 32,
-    epochs: 2,
+    epochs: 200,
     ...(initialisation && { initialisation }),
     ...options,
   })

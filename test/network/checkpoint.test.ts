@@ -165,7 +165,10 @@ describe('load refuses', () => {
   it('a path without a file', refusal('FILE_NOT_FOUND', /There is no file .*net.safetensors/))
 
   it('a folder, and an invalid path', async () => {
-    await expect(load(folder)).rejects.toMatchObject({ code: 'FILE_FORMAT', message: `${folder} is not a file` })
+    await expect(load(folder)).rejects.toMatchObject({
+      code: 'FILE_NOT_FOUND',
+      message: `Expected a model, or the folder of a run or of checkpoints, but ${folder} has no model that can be used`,
+    })
     await expect(load(3 as never)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     await expect(load('a\0b')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     await save(net, file())
@@ -175,14 +178,16 @@ describe('load refuses', () => {
   it('a truncated file', async () => {
     await save(net, file())
     const { length } = await readFile(file())
-    for (const bytes of [length - 1, Math.floor(length / 2), 100, 8, 3, 0]) {
+    for (const bytes of [length - 1, Math.floor(length / 2), 100, 8, 3]) {
       await truncate(file(), bytes)
       await refusal('FILE_FORMAT', /net.safetensors: Not a valid safetensors file: .*(truncated|has \d bytes)/)()
     }
+    await truncate(file(), 0)
+    await refusal('FILE_FORMAT', /net.safetensors: .* but it is empty: copy or download it again/)()
   })
 
   it.each<[string, () => Promise<unknown>, RegExp]>([
-    ['an image', () => writeFile(file(), Buffer.alloc(2000, '\x89PNG')), /Not a valid safetensors file/],
+    ['an image', () => writeFile(file(), Buffer.alloc(2000, 'GIF89a')), /but it is a GIF image/],
     [
       'weights of another program',
       () => changed(() => ({ metadata: { format: 'pt' } })),
@@ -192,7 +197,7 @@ describe('load refuses', () => {
     [
       'a later version',
       () => changed(({ metadata }) => ({ metadata: { ...metadata, version: '3' } })),
-      /Expected version 1 or 2 .* found 3/,
+      /Expected version 1 or 2 .*, which vggnet \S+ reads, but found 3: install a newer vggnet/,
     ],
     [
       'no description',

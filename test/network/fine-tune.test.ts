@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { Tensor } from '../../lib/tensor.js'
 import { loadTraining } from '../../lib/train/load-training.js'
 import { train } from '../../lib/train/trainer.js'
 import type { VGG } from '../../lib/vgg/vgg.js'
@@ -46,6 +47,24 @@ describeOnEach('layers that are frozen', (device) => {
     ])
   })
 
+  test('are named in the network as in train: layers, blocks, convolutions, head', async () => {
+    const net = await open()
+    net.freeze(['conv3', 'head', 'conv1_1'])
+    expect(net.frozen).toEqual(['conv1_1', 'conv3_1', 'conv3_2', 'fc6', 'fc7', 'fc8'])
+    net.unfreeze(['head', 'conv1'])
+    expect(net.frozen).toEqual(['conv3_1', 'conv3_2'])
+    net.unfreeze()
+    const images = Tensor.from(new Uint8Array(2 * 32 * 32).fill(100), [2, 32, 32, 1])
+    const step = { learningRate: 0.1, rateFactors: { convolutions: 0, head: 0, fc8: 1 } }
+    expect(await changedLayers(net, () => net.step(images, [0, 1], step))).toEqual(['fc8'])
+    const other = await open()
+    expect((await net.initialiseFrom(other, { layers: ['conv3', 'fc8'] })).copied).toEqual([
+      'conv3_1',
+      'conv3_2',
+      'fc8',
+    ])
+  })
+
   test('in the network before the training are reported too; a hash shows a change', async () => {
     const net = await open()
     net.freeze(['fc8'])
@@ -55,7 +74,6 @@ describeOnEach('layers that are frozen', (device) => {
     const onEpoch = async (): Promise<void> => {
       const values = await weight.data()
       values[0] = 1
-      const { Tensor } = await import('../../lib/tensor.js')
       await net.setParameter('fc8.bias', Tensor.from(values, weight.shape))
     }
     const { frozen: second } = await train(net, data, { ...quick, onEpoch })
@@ -130,7 +148,11 @@ describe('options that do not fit are refused', () => {
     ['a layer that is not there', { freeze: ['conv9_1'] }, /conv1_1.*did you mean/],
     ['every layer', { freeze: ['convolutions', 'head'] }, /at least one layer left/],
     ['a rate factor below 0', { rateFactors: { fc8: -1 } }, /at least 0 for rateFactors.fc8/],
-    ['a rate factor of an unknown layer', { rateFactors: { fc9: 1 } }, /for rateFactors but received 'fc9'/],
+    [
+      'a rate factor of an unknown layer',
+      { rateFactors: { fc9: 1 } },
+      /for rateFactors \(--rate-factors\) but received 'fc9'/,
+    ],
     ['rate factors that are none', { rateFactors: [1] }, /object of layer names/],
   ])('%s', async (_, options, message) => {
     await expect(train(await open(), data, { ...quick, ...options })).rejects.toMatchObject({

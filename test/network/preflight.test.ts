@@ -8,6 +8,7 @@ import { describe as describeNetwork } from '../../lib/network/describe.js'
 import { fittingBatch, microBatchFor, networkNeeds } from '../../lib/network/fitting-batch.js'
 import { Tensor } from '../../lib/tensor.js'
 import { layersOf } from '../../lib/vgg/configuration.js'
+import type { VariantLetter } from '../../lib/vgg/variants.js'
 import { smallNet, stripes } from '../setup/stripes.js'
 import { checked, pixelsOf, quarter } from './checked.js'
 
@@ -30,15 +31,18 @@ describe('activations', () => {
     expect([fatal, warnings]).toEqual([[], []])
   })
 
-  it.each(['A', 'D'])("of %s with He's on input that is not scaled explode; scaled they are fine", async (variant) => {
-    const loud = await checked({ ...quarter, variant, initialisation: 'he', scale: 1 })
-    expect(loud.activations?.layers.at(-1)?.state).toBe('exploding')
-    expect(loud.fatal.join()).toMatch(/fc8 is exploding .*standard deviation 5\d: use --scale 0.01724/)
-    expect(loud.gradients?.layers.at(-1)?.state).toBe('exploding')
-    const scaled = await checked({ ...quarter, variant, initialisation: 'he' })
-    expect(scaled.activations?.layers.every(({ state }) => state === 'fine')).toBe(true)
-    expect(scaled.fatal).toEqual([])
-  })
+  it.each<VariantLetter>(['A', 'D'])(
+    "of %s with He's on unscaled input explode; scaled they are fine",
+    async (variant) => {
+      const loud = await checked({ ...quarter, variant, initialisation: 'he', scale: 1 })
+      expect(loud.activations?.layers.at(-1)?.state).toBe('exploding')
+      expect(loud.fatal.join()).toMatch(/fc8 is exploding .*standard deviation 5\d: use --scale 1\/58/)
+      expect(loud.gradients?.layers.at(-1)?.state).toBe('exploding')
+      const scaled = await checked({ ...quarter, variant, initialisation: 'he' })
+      expect(scaled.activations?.layers.every(({ state }) => state === 'fine')).toBe(true)
+      expect(scaled.fatal).toEqual([])
+    },
+  )
 
   // a net that learned within 78 steps, and the same a tenth as loud, which did not in 300
   it('of networks that train and of networks that do not have different states', async () => {
@@ -61,7 +65,7 @@ describe('activations', () => {
   })
 
   it('are computed on fewer images where they take long or do not fit', () => {
-    const large = (variant: string) =>
+    const large = (variant: VariantLetter) =>
       ({ layers: layersOf({ variant, classes: 1000 }), channels: 3, imageSize: [224, 224] }) as const
     expect(imagesChecked({ ...large('D'), device: 'cpu' }, 500)).toBe(8)
     expect(imagesChecked({ ...large('A'), device: 'cpu' }, 500)).toBe(13)
@@ -148,6 +152,19 @@ describe('the report', () => {
     const bad = await checked({ ...quarter, initialisation: 'paper' })
     expect(last(bad)).toMatch(/not ready/)
     expect(plain(bad).join('\n')).toMatch(/fc8 .*dead/)
+  })
+
+  it('counts the steps, by default as train does, and warns where random weights can learn nothing', async () => {
+    const few = await checked({ initialisation: 'he' }, { epochs: 2 })
+    expect(few.steps).toMatchObject({ batch: 32, epochs: 2, perEpoch: 2, inAll: 4 })
+    expect(few.warnings).toEqual([
+      expect.stringMatching(/^4 steps in all, .* fewer than 200; use --epochs 100 or more/),
+    ])
+    expect(preflightLines(few).map(stripVTControlCharacters).at(-1)).toBe('ready, with 1 warning')
+    const chosen = await checked({ initialisation: 'he' }, { batch: undefined, epochs: undefined })
+    expect(chosen.steps).toEqual({ batch: 32, epochs: 1000, perEpoch: 2, inAll: 2000, findings: [] })
+    // trained weights
+    expect((await checked({}, { epochs: 2 })).steps.findings).toEqual([])
   })
 
   it('reports progress', async () => {

@@ -11,7 +11,7 @@ import type { EpochEvent, StepEvent, TrainReport } from '../../lib/train/events.
 import { loadTraining } from '../../lib/train/load-training.js'
 import type { TrainOptions } from '../../lib/train/settings.js'
 import { train } from '../../lib/train/trainer.js'
-import type { TrainingState } from '../../lib/train/training-state.js'
+import { decodeState, encodeState, type TrainingState } from '../../lib/train/training-state.js'
 import type { VGG } from '../../lib/vgg/vgg.js'
 import { describeOnEach, repeatable } from '../devices.js'
 import { newFolder } from '../setup/folder.js'
@@ -120,6 +120,21 @@ describeOnEach('a training that is stopped', (device) => {
     expect(stopped.report.history[0]?.seconds).toBeNaN()
   })
 
+  test('continues to the same files with milestones, whole batches only, and flips', async () => {
+    const schedule = { kind: 'milestones', at: [1, 2], factor: 0.5 } as const
+    const own = { ...options, schedule, dropLast: true, flip: true, shift: 1 }
+    const [one, other] = [newFolder(), newFolder()]
+    const straight = await stoppedAt([], one, own)
+    const stopped = await stoppedAt([2, 5, 9], other, own)
+    expect(straight.report).toMatchObject({ steps: 15, history: { length: 3 } })
+    expect(straight.events.map(({ learningRate }) => learningRate)).toEqual([0.02, 0.01, 0.005])
+    expect(await parametersOfNet(stopped.net)).toEqual(await parametersOfNet(straight.net))
+    for (const name of readdirSync(one))
+      expect(readFileSync(path.join(other, name)).equals(readFileSync(path.join(one, name))), name).toBe(true)
+    const unflipped = await stoppedAt([], newFolder(), { ...own, flip: false })
+    expect(await parametersOfNet(unflipped.net)).not.toEqual(await parametersOfNet(straight.net))
+  })
+
   test('by an error of a callback or of the data saves its progress', async () => {
     const thrown = new Error('of my own')
     const onStep = ({ step }: StepEvent): void => {
@@ -193,6 +208,17 @@ describe('a training is not resumed', () => {
     const refusal = { code: 'RESUME_MISMATCH', message: expect.stringMatching(message) }
     await expect(resumed(own, changed)).rejects.toMatchObject(refusal)
     expect((await resumed({ ...own, differences: 'accept' }, changed)).history).toHaveLength(2)
+  })
+
+  test('but a checkpoint of a version without some options has their defaults', async () => {
+    const { net, state } = await loadTraining(file)
+    kept(net)
+    const { state: text, tables } = encodeState(state)
+    const { conditions, ...others } = JSON.parse(text)
+    const { dropLast: _, flip: __, ...older } = conditions.options
+    const decoded = decodeState(JSON.stringify({ ...others, conditions: { ...conditions, options: older } }), tables)
+    expect(decoded).toEqual(state)
+    expect((await train(net, data, { ...options, epochs: 2, resume: decoded })).history).toHaveLength(2)
   })
 
   test('for another network, a network of later steps, and a value that is no state', async () => {

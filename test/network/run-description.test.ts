@@ -5,10 +5,13 @@ import { checkpointsIn } from '../../lib/checkpoint/checkpoint-folder.js'
 import { paddedDataset } from '../../lib/data/derived.js'
 import { arrayDataset } from '../../lib/data/sources/arrays.js'
 import { meanOf } from '../../lib/data/statistics.js'
+import { sizedRun } from '../../lib/run/datasets.js'
 import { type RunFile, readRunFile, runFiles } from '../../lib/run/folder.js'
 import { createRun, runAll } from '../../lib/run/run.js'
 import { findSources } from '../../lib/run/sources.js'
 import { fitted } from '../../lib/run/start.js'
+import { loadTraining } from '../../lib/train/load-training.js'
+import { requestedIn } from '../../lib/train/options.js'
 import { newFolder } from '../setup/folder.js'
 import { idxBytes } from '../setup/idx-bytes.js'
 import { runDescription } from '../setup/run-description.js'
@@ -66,4 +69,25 @@ test('rate factors are `rates` in run.json and in checkpoints, as in older versi
   const header = readFileSync(checkpoint?.path ?? '').toString('latin1')
   expect(header).toMatch(/\\"conditions\\":.*\\"rates\\":\{\\"fc8\\":2\}/)
   expect(header).not.toMatch(/rateFactors|fingerprint/)
+})
+
+test('a run.json of an older version, without a schedule and with a batch above its images, starts as it did then', async () => {
+  const folder = newFolder()
+  const data = await writeStripes(folder, 'images', 24, 1)
+  const model = { variant: 'A', width: 0.125, headWidth: 32, imageSize: [32, 32] } as const
+  const description = runDescription({ data, model })
+  const training = { ...description.training, batch: 256 }
+  const run = path.join(folder, 'run')
+  const file = await createRun(run, { format: 1, vggnet: '0.1.0', description: { ...description, training } })
+  expect(await runAll(run, file, {})).toMatchObject({ steps: 1 })
+  const [checkpoint] = await checkpointsIn(runFiles(run).checkpoints)
+  const { net, state } = await loadTraining(checkpoint?.path ?? '')
+  net.dispose()
+  const { batch, schedule } = state.fingerprint.options
+  expect({ batch, schedule }).toEqual({ batch: 18, schedule: { kind: 'plateau', patience: 3, drops: 3, divisor: 10 } })
+  // a new run records what was chosen for its 18 images
+  const request = { ...description, training: requestedIn('training', { microBatch: 4 }) }
+  const { description: complete, chosen } = sizedRun(request, await findSources(description))
+  expect(chosen).toBe('batch 18, 2000 epochs, patience 200: chosen for 18 training images')
+  expect(complete.training).toMatchObject({ microBatch: 4, batch: 18, epochs: 2000, schedule: { patience: 200 } })
 })

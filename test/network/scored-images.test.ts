@@ -1,4 +1,4 @@
-import { linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { linkSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { save } from '../../lib/checkpoint/checkpoint.js'
@@ -148,7 +148,7 @@ test('of a CIFAR folder, both sets are distinguished', async () => {
   writeFileSync(path.join(folder, 'data_batch_1.bin'), records(8))
   writeFileSync(path.join(folder, 'test_batch.bin'), records(3))
   const data = { kind: 'folder', path: folder } as const
-  const run = path.join(folder, 'run')
+  const run = newFolder()
   await createRun(run, { format: 1, vggnet: '0.1.0', description: runDescription({ data, model }) })
   expect(countsOf(await scoredImages({ model: run }))).toEqual({ ...heldOut, images: 3 })
   const every = await scoredImages({ model: run, part: 'all' })
@@ -157,11 +157,12 @@ test('of a CIFAR folder, both sets are distinguished', async () => {
 
 describe('a damaged run.json', () => {
   test.each([
-    ['without data', { data: undefined }, /has no data/],
-    ['with a number for a path', { data: { kind: 'folder', path: 7 } }, /has 7 for path/],
-    ['with a model that is no path', { start: { from: {} } }, /has {} for from/],
+    ['without data', { data: undefined }, /an object for description.data but received undefined/],
+    ['with a number for a path', { data: { kind: 'folder', path: 7 } }, /for description.data.path but received 7/],
+    ['with a model that is no path', { start: { from: {} } }, /for description.start.from but received Object/],
   ])('%s is refused', async (_, damage, message) => {
-    const { run, written } = await runOnPhotos()
+    const { run } = await runOnPhotos()
+    const written = JSON.parse(readFileSync(runFiles(run).description, 'utf8'))
     const damaged = { ...written, description: { ...written.description, ...damage } }
     writeFileSync(runFiles(run).description, JSON.stringify(damaged))
     await expect(scoredImages({ model: run })).rejects.toMatchObject({

@@ -27,14 +27,14 @@ test.each<[string, Partial<VggOptions>, string, RegExp]>([
     'the largest width that a layer has outputs for',
     { width: 32768 },
     'INVALID_ARGUMENT',
-    /elements for the weight of layer 'conv3_1' but received 8388608 x 4194304 x 3 x 3; at most \d+ outputs fit$/,
+    /elements for the weight of layer 'conv3_1' but received 8388608 x 4194304 x 3 x 3; at most \d+ outputs fit; the parameters would take [\d.]+ PiB$/,
   ],
   ['a width that no memory holds', { width: 400 }, 'OUT_OF_MEMORY', /bytes are available/],
   [
     'a large head on large images',
     { imageSize: 2 ** 20, headWidth: 2 ** 20, width: 0.25 },
     'INVALID_ARGUMENT',
-    /for the weight of layer 'fc6' but received 1048576 x 128 x 32768 x 32768; at most 2048 outputs fit$/,
+    /for the weight of layer 'fc6' but received 1048576 x 128 x 32768 x 32768; at most 2048 outputs fit; the parameters would take [\d.]+ PiB$/,
   ],
 ])('VGG.create refuses %s', async (_, options, code, message) => {
   const creation = VGG.create({ ...model, device: 'cpu', ...options })
@@ -45,13 +45,13 @@ test.each<[string, readonly Layer[], RegExp]>([
   [
     'a large window',
     [convolution('c', 65536), linear('l', 1, 2 ** 20)],
-    /weight of layer 'l' .* 1 x 65536 x 1048576 x 1048576$/,
+    /weight of layer 'l' .* 1 x 65536 x 1048576 x 1048576; the parameters would take [\d.]+ PiB$/,
   ],
   ['the largest window', [linear('l', 2 ** 24, 2 ** 24)], /weight of layer 'l'/],
   [
     'many large layers',
     Array.from({ length: 9 }, (_, index) => convolution(`c${index}`, 2 ** 22)),
-    /for all parameters, .* up to 'c\d.weight'$/,
+    /for all parameters, .* up to 'c\d.weight'; the parameters would take [\d.]+ PiB$/,
   ],
 ])('Network.create refuses %s', async (_, layers, message) => {
   const creation = Network.create({ layers: [input, ...layers], device: 'cpu' })

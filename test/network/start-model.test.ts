@@ -143,7 +143,8 @@ describe('run.json and the log of a run that continues from a model', () => {
       imageSize: [64, 64],
       width: 1,
     } as const
-    const description = { ...file.description, model: ignored }
+    const { rateFactors: rates, ...others } = file.description
+    const description = { ...others, rates, model: ignored }
     writeFileSync(runFiles(old).description, JSON.stringify({ ...file, description }))
     await runAll(old, await readRunFile(old), {})
     const [one, other] = [expected, old].map((run) => readFileSync(runFiles(run).model))

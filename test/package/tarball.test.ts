@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { isHigher, manifestHolds, neededVersions, readManifest, sha256Of } from '../../scripts/setup/manifest.mjs'
 import { buildIdOf, oneDnnFolder } from '../../scripts/setup/native.mjs'
 import { root } from '../setup/command.js'
+import { linksOf } from '../setup/document.js'
 import { binary } from './binary.js'
 import { type Packed, pack } from './packed.js'
 
@@ -57,13 +58,27 @@ describe('the tarball', () => {
     const carried = packed.files.some((file) => file.path.endsWith(cudaLibrary)) ? [cudaLibrary] : []
     const natives = [...ownLibraries, ...carried, 'manifest.json', 'vggnet.glibc.node']
     const expected = [
-      ...['CHANGELOG.md', 'LICENSE', 'README.md', 'THIRD-PARTY.md', 'package.json'],
-      ...tracked('licenses'),
+      ...['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'THIRD-PARTY.md', 'package.json'],
+      ...tracked('licenses', 'native', 'docs/*.md', 'docs/*.png', 'docs/*.svg', 'examples'),
       ...sources,
       ...sources.flatMap(compiledFrom),
       ...natives.map((name) => `prebuilds/linux-x64/${name}`),
     ]
     expect(packed.files.map((file) => file.path).sort()).toEqual(expected.sort())
+  })
+
+  test('has documents whose links lead to files in it', () => {
+    const names = packed.files.map((file) => file.path)
+    const documents = names.filter((name) => name.endsWith('.md') && !name.startsWith('licenses/'))
+    expect(documents).toEqual(expect.arrayContaining(['README.md', 'docs/training.md', 'docs/api/README.md']))
+    const lost = documents.flatMap((document) =>
+      linksOf(text(document))
+        .map((link) => link.replace(/#.*/, ''))
+        .map((link) => (link === '' ? document : path.posix.join(path.posix.dirname(document), link)))
+        .filter((target) => !names.some((name) => name === target || name.startsWith(`${target}/`)))
+        .map((target) => `${document} links to ${target}`),
+    )
+    expect(lost).toEqual([])
   })
 
   test('has no script that an installation would run or warn of', () => {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { Layer } from '../../lib/layer.js'
+import type { VariantLetter } from '../../lib/vgg/variants.js'
 import { formulaBytes, formulaValues } from './formula.js'
 import { imagesToTensor } from './input.js'
 import { parameterShapes } from './network.js'
@@ -10,7 +11,7 @@ export interface GoldenCase {
   readonly name: string
   /** First part of the names of the formula's streams. */
   readonly stream: string
-  readonly variant: string
+  readonly variant: VariantLetter
   readonly width: number
   readonly headWidth: number
   readonly classes: number
@@ -37,7 +38,7 @@ export interface Golden {
 
 /** A row of golden/variants.json: a configuration of the paper at full size. */
 export interface VariantRow {
-  readonly variant: string
+  readonly variant: VariantLetter
   readonly parameters: number
   readonly convolutionParameters: number
   readonly layers: readonly Layer[]

@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest'
-import { commandText } from '../../lib/cli/terminal/train-output.js'
 import { arrayDataset } from '../../lib/data/sources/arrays.js'
 import { meanOf } from '../../lib/data/statistics.js'
-import { amountText, bytesText, countText, tableLines } from '../../lib/table.js'
+import { commandText } from '../../lib/platform/package.js'
+import { amountText, bytesText, countText, shortened, tableLines } from '../../lib/table.js'
 import { durationText, percent, rateText } from '../../lib/train/log.js'
 
 describe('a command', () => {
   test.each([
-    [['train', '--out', "it's"], "vggnet train --out 'it'\\''s'"],
-    [['train', '--images', 'a b.gz', '--variant=D'], "vggnet train --images 'a b.gz' --variant=D"],
+    [['train', '--out', "it's"], "npx vggnet train --out 'it'\\''s'"],
+    [['train', '--images', 'a b.gz', '--variant=D'], "npx vggnet train --images 'a b.gz' --variant=D"],
   ])('%j survives a shell', (words, text) => {
     expect(commandText(words)).toBe(text)
   })
@@ -46,6 +46,42 @@ describe('numbers as text', () => {
         ['fc', '100'],
       ]),
     ).toEqual(['name       n', '-------  ---', 'conv1_1    5', 'fc       100'])
+  })
+
+  describe('a table that is wider than the terminal', () => {
+    const columns = [
+      { title: 'class', align: 'left' },
+      { title: 'accuracy', align: 'right' },
+      { title: 'mountain_and_glacier', align: 'right' },
+    ] as const
+    const rows = [
+      ['mountain_and_glacier', '100.00 %', '1,234'],
+      ['sea', '3.00 %', '7'],
+    ]
+
+    test.each([
+      [60, ['class                 accuracy  mountain_and_glacier']],
+      [36, ['class         accuracy  mountain_an…']],
+      [30, ['class         accuracy  mount…']],
+      [
+        25,
+        ['class         accuracy …', '------------  --------', 'mountain_an…  100.00 % …', 'sea             3.00 % …'],
+      ],
+    ])('of %d columns', (width, first) => {
+      const lines = tableLines(columns, rows, width)
+      for (const line of lines) expect(line.length).toBeLessThanOrEqual(width)
+      expect(lines[0]).toBe(first[0])
+      if (first.length > 2) expect(lines).toEqual(first)
+    })
+  })
+
+  test.each([
+    ['holiday', 7, 'holiday'],
+    ['holiday.jpg', 8, 'holiday…'],
+    ['batch of 1,234 images', 13, 'batch of…'],
+    ['conv (12)', 8, 'conv (…'],
+  ])('%s in %d characters', (text, width, expected) => {
+    expect(shortened(text, width)).toBe(expected)
   })
 })
 

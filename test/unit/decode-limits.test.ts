@@ -34,7 +34,7 @@ describe('SVG', () => {
     const refusal = {
       code: 'FILE_FORMAT',
       message: expect.stringMatching(
-        /^Expected an image for .*\.jpg but its format is svg, and those allowed are jpeg, png, webp, gif, tiff, heif$/,
+        /^Expected an image for .*\.jpg but its format is svg, and those allowed are jpeg, png, webp, gif, tiff, heif: add it to formats \(--formats jpeg,png,webp,gif,tiff,heif,svg\)$/,
       ),
     }
     expect(found).toEqual([...Array(9).fill(refusal), { bytes: 64 * 64 * 3 }])

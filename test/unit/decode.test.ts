@@ -184,8 +184,8 @@ describe('boxes', () => {
 
 describe('incomplete images', () => {
   test('are rejected with a reason', async () => {
-    expect(await faultOf(new Uint8Array(0))).toBe('the file is empty')
-    expect(await faultOf(Buffer.from('hello world'))).toBe('it is no image of a known format')
+    expect(await faultOf(new Uint8Array(0))).toBe('it is empty: copy or download it again')
+    expect(await faultOf(Buffer.from('hello\0world'))).toBe('it is no image of a known format')
     expect(await faultOf(await claimsToBe(60000, 50000))).toBe(
       'its header says 60000x50000 pixels, more than the limit of 268402689',
     )

@@ -54,22 +54,40 @@ describe('the advice', () => {
   it.each([
     [
       'dead',
-      { initialisation: 'paper', inputDeviation: 65, classes: 1000 },
+      { initialisation: 'paper', inputDeviation: 65, classes: 1000, unitScale: 1 / 65 },
       /stay at ln\(1000\) = 6\.9: use --initialisation glorot, or --plan paper-transplant/,
     ],
     [
       'dead',
-      { initialisation: 'glorot', inputDeviation: 0.01, classes: 10 },
-      /stay at ln\(10\) = 2\.3: .*0\.01.*larger --scale/,
+      { initialisation: 'glorot', inputDeviation: 0.01, unitScale: 2.5, classes: 10 },
+      /stay at ln\(10\) = 2\.3: .*0\.01.*--scale 2\.5$/,
     ],
-    ['vanishing', { initialisation: 'glorot', inputDeviation: 1, classes: 10 }, /--initialisation he/],
+    [
+      'vanishing',
+      { initialisation: 'glorot', inputDeviation: 1, unitScale: 1 / 65, classes: 10 },
+      /--initialisation he/,
+    ],
     [
       'exploding',
-      { initialisation: 'he', inputDeviation: 65, classes: 10 },
-      /standard deviation 65: use --scale 0\.01724/,
+      { initialisation: 'he', inputDeviation: 65, unitScale: 1 / 65, classes: 10 },
+      /standard deviation 65: use --scale 1\/58$/,
     ],
-    ['exploding', { initialisation: 'he', inputDeviation: 1, classes: 10 }, /--initialisation glorot/],
-    ['exploding', { initialisation: undefined, inputDeviation: 65, classes: 10 }, /mean and scale that these weights/],
+    [
+      'exploding',
+      { initialisation: 'he', inputDeviation: 1, unitScale: 1 / 65, classes: 10 },
+      /--initialisation glorot/,
+    ],
+    [
+      'exploding',
+      { initialisation: 'glorot', inputDeviation: 1, unitScale: 0.02, classes: 10 },
+      /^use --scale 0\.002$/,
+    ],
+    ['dead', { initialisation: 'he', inputDeviation: 1, unitScale: 0.02, classes: 10 }, /: use a greater --width$/],
+    [
+      'exploding',
+      { initialisation: undefined, inputDeviation: 65, unitScale: 1 / 65, classes: 10 },
+      /mean and scale that these weights/,
+    ],
   ] as const)('for %s activations depends on the initialisation: %o', (state, context, words) => {
     expect(adviceFor(state, context)).toMatch(words)
   })

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { availableMainMemory, largestWithin, partOf } from '../../lib/network/fitting-batch.js'
+import { availableMainMemory } from '../../lib/main-memory.js'
+import { largestWithin, partOf } from '../../lib/network/fitting-batch.js'
 
 describe('the largest count within a room', () => {
   /** Bytes with steps, as workspaces and alignment make them; and how often they were asked for. */

@@ -157,7 +157,7 @@ describe('invalid folders are rejected', () => {
       /Expected a sub-folder for each class .* but it has no sub-folder and 2 images/,
     ],
     ['nothing', ['.hidden'], /no sub-folder and no image/],
-    ['one class', ['only/1.jpg'], /at least two classes in .* but found only only/],
+    ['one class', ['only/1.jpg'], /in .* at least two classes, but found only only/],
     ['no image', ['a/1.txt', 'b/2.txt'], /Expected images in the folders of .* but found none/],
     ['an empty class', ['a/1.jpg', 'b/2.txt'], /images of every class in .* but b has none/],
     ['train/ without classes', ['train/1.jpg', 'val/a/1.jpg'], /sub-folder for each class in .*train /],
@@ -178,5 +178,38 @@ describe('invalid folders are rejected', () => {
     await expect(readFolder(folder, { validation: 1 })).rejects.toThrow(/validation/)
     await expect(readFolder(folder, { sed: 1 } as object)).rejects.toThrow(/did you mean 'seed'/)
     await expect(readFolder('')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  })
+})
+
+describe("emptyClasses: 'skip'", () => {
+  test('an empty class is left out and named, and the others are numbered without it', async () => {
+    const folder = folderOf('a/1.jpg', 'b/readme.txt', 'c/1.jpg', 'd/deep/.keep')
+    const parts = await readFolder(folder, { emptyClasses: 'skip' })
+    expect(parts.skippedClasses).toEqual(['b', 'd'])
+    expect([parts.training.classNames, [...parts.training.labels]]).toEqual([
+      ['a', 'c'],
+      [0, 1],
+    ])
+    expect((await readFolder(folderOf('a/1.jpg', 'b/1.jpg'))).skippedClasses).toEqual([])
+  })
+
+  test('val/ has the classes of train/: those left out there are left out here, others may be empty', async () => {
+    const files = ['train/a/1.jpg', 'train/b/1.jpg', 'train/c/x.txt', 'val/a/x.txt', 'val/b/1.jpg', 'val/c/x.txt']
+    const { training, validation } = await readFolder(folderOf(...files), { emptyClasses: 'skip' })
+    expect([training.classNames, validation?.classNames, [...(validation?.labels ?? [])]]).toEqual([
+      ['a', 'b'],
+      ['a', 'b'],
+      [1],
+    ])
+    const images = await readFolder(folderOf(...files, 'val/c/1.jpg'), { emptyClasses: 'skip' }).catch(String)
+    expect(images).toMatch(/also has c/)
+  })
+
+  test("a model's class stays, any other empty folder is left out, and one class alone is refused", async () => {
+    const folder = folderOf('a/1.jpg', 'b/x.txt', 'notes/x.txt')
+    const options = { classNames: ['b', 'a'], emptyClasses: 'skip' } as const
+    const { training, skippedClasses } = await readFolder(folder, options)
+    expect([training.classNames, [...training.labels], skippedClasses]).toEqual([['b', 'a'], [1], ['notes']])
+    expect(await readFolder(folder, { emptyClasses: 'skip' }).catch(String)).toMatch(/found only a/)
   })
 })

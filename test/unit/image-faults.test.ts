@@ -35,9 +35,9 @@ describe('unreadable images', () => {
     return files.map(([name]) => path.join(folder, name))
   }
   const reasons = [
-    [1, /^the file is empty$/],
-    [2, /^it is truncated: its end is missing$/],
-    [4, /^it is no image of a known format$/],
+    [1, /^it is empty: /],
+    [2, /^it is truncated, its end is missing: copy or download it again$/],
+    [4, /^it is an HTML page, .*: download the file again$/],
     [5, /40000x40000 pixels, more than the limit/],
     [6, /^no such file$/],
     [8, /^its header is damaged or cut off$/],
@@ -82,7 +82,7 @@ describe('unreadable images', () => {
       const error = await data.read(Int32Array.from(wanted), into).catch((reason: unknown) => reason)
       expect(error).toMatchObject({
         code: 'FILE_FORMAT',
-        message: expect.stringMatching(/4-text\.jpg but it is no image/),
+        message: expect.stringMatching(/4-text\.jpg but it is an HTML page/),
       })
       // later reads work
       expect(await data.read(Int32Array.of(0, 3), into.subarray(0, 2 * imageBytes(data)))).toEqual([])

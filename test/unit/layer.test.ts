@@ -13,7 +13,7 @@ describe('a description', () => {
     expect(Object.isFrozen(checked) && checked.every(Object.isFrozen)).toBe(true)
     expect(tensorNames(checked)).toEqual(['conv1_1', 'relu1_1', 'pool1', 'fc8'])
     expect(layersWithParameters(checked)).toEqual(['conv1_1', 'fc8'])
-    expect(endsOf(checked)).toEqual({ channels: 1, classes: 4 })
+    expect(endsOf(checked)).toEqual({ input, channels: 1, classes: 4 })
   })
 
   it.each<[unknown, RegExp]>([

@@ -32,6 +32,9 @@ describe('readList', () => {
     ['tabs by extension', 'a/1.jpg\tcat\nb.png\tdog\n', 'l.tsv'],
     ['tabs by the first line', 'a/1.jpg\tcat\nb.png\tdog\n', 'l.txt'],
     ['commas by the first line', 'a/1.jpg,cat\nb.png,dog\n', 'l.txt'],
+    ['semicolons, as spreadsheets write them', '\ufeffpath;label\r\na/1.jpg;cat\r\nb.png;dog\r\n', 'l.csv'],
+    ['semicolons about quoted commas', '"a/1.jpg";"cat"\n"b.png";dog', 'l.csv'],
+    ['tabs in spite of the extension', 'a/1.jpg\tcat\nb.png\tdog', 'l.csv'],
     ['blanks about labels', 'a/1.jpg, cat \nb.png,\tdog\n', 'l.csv'],
   ])('%s', async (_name, content, name) => {
     expect(await read(content, name)).toEqual([
@@ -117,7 +120,7 @@ describe('readList', () => {
     ['a negative number', 'a.jpg,1\nb.jpg,-1\n', /line 2: Expected a number/],
     ['nothing', '', /Expected the path and label/],
     ['a header alone', 'path,label\n', /Expected the path and label/],
-    ['UTF-16', Buffer.from('\ufeffa.jpg,x\n', 'utf16le'), /Expected text in UTF-8/],
+    ['UTF-16', Buffer.from('\ufeffa.jpg,x\n', 'utf16le'), /but it is text in UTF-16: save it in UTF-8/],
   ])('%s is refused with file and line', async (_name, content, message) => {
     const file = listFile(content)
     const error = await readList(file).catch((reason: unknown) => reason)

@@ -37,6 +37,55 @@ describe('Loader', () => {
     expect(second).not.toEqual(first)
   })
 
+  test('dropLast leaves out the batch that is not whole, of other images in each epoch; a state continues it', async () => {
+    const loader = new Loader(numbered(25), { batch: 8, seed: 1, dropLast: true })
+    expect([loader.batchesPerEpoch, loader.imagesPerEpoch]).toEqual([3, 24])
+    const six = await take(loader, 6)
+    expect(six.map((batch) => batch.length)).toEqual([8, 8, 8, 8, 8, 8])
+    const [first, second] = [six.slice(0, 3).flat(), six.slice(3).flat()]
+    expect([new Set(first).size, new Set(second).size]).toEqual([24, 24])
+    expect(first.sort()).not.toEqual(second.sort())
+    const whole = new Loader(numbered(25), { batch: 8, seed: 1 })
+    expect(await take(whole, 3)).toEqual(six.slice(0, 3))
+    const again = new Loader(numbered(25), { batch: 8, seed: 1, dropLast: true })
+    await take(again, 3)
+    const other = new Loader(numbered(25), { batch: 8, seed: 7, dropLast: true })
+    other.restore(JSON.parse(JSON.stringify(again.state)))
+    expect(await take(other, 3)).toEqual(six.slice(3))
+    expect(() => new Loader(numbered(5), { batch: 8, dropLast: true })).toThrow(
+      /at most 5, the number of images, with dropLast for batch but received 8/,
+    )
+  })
+
+  test('flip draws a flip for each image and epoch, whatever the batches, and changes nothing else', async () => {
+    const flipsOf = async (batch: number, options: object = { flip: true }) => {
+      const loader = new Loader(numbered(64), { batch, seed: 2, shift: 1, ...options })
+      const flips = new Map<string, number>()
+      const pixels: number[] = []
+      for (let read = 0; read < 128; read += batch) {
+        const { indices, images, augment, after } = await loader.next()
+        for (const [position, index] of indices.entries())
+          flips.set(`${after.epoch} ${index}`, augment?.flip?.[position] ?? -1)
+        pixels.push(...(await images.data()))
+      }
+      return { flips, pixels }
+    }
+    const { flips, pixels } = await flipsOf(8)
+    expect(flips.size).toBe(128)
+    const mirrored = [...flips.values()].filter((flip) => flip === 1).length
+    expect(mirrored).toBeGreaterThan(40)
+    expect(mirrored).toBeLessThan(88)
+    expect([...flips.values()].filter((flip) => flip === 0)).toHaveLength(128 - mirrored)
+    const differ = Array.from({ length: 64 }, (_, index) => flips.get(`0 ${index}`) !== flips.get(`1 ${index}`))
+    expect(differ).toContain(true)
+    expect((await flipsOf(32)).flips).toEqual(flips)
+    const without = await flipsOf(8, {})
+    expect(without.pixels).toEqual(pixels)
+    expect(new Set(without.flips.values())).toEqual(new Set([-1]))
+    const own = { ...numbered(5), readAugmented: async () => ({}) }
+    expect(() => new Loader(own, { batch: 1, flip: true })).toThrow(/photoDataset does: use its option flip/)
+  })
+
   test('labels belong to their images', async () => {
     const loader = new Loader(numbered(25), { batch: 7, seed: 3, shift: 1 })
     for (let index = 0; index < 8; index++) {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { fallbackOf, type OptionRow } from '../../lib/options.js'
-import { checkpointTable, recordedIn, trainTable } from '../../lib/train/options.js'
+import { checkpointTable, requestedIn, trainTable } from '../../lib/train/options.js'
 import { callTable } from '../../lib/train/settings.js'
 import { modelTable } from '../../lib/vgg/configuration.js'
 
@@ -36,13 +36,20 @@ describe.each(tables)('%s', (_, file, table) => {
 })
 
 test('options that are not given have their defaults in run.json, and none where they have none', () => {
-  expect(recordedIn('training', { epochs: 3 })).toEqual({
+  expect(requestedIn('training', { epochs: 3 })).toEqual({
     epochs: 3,
-    batch: 256,
+    dropLast: false,
     learningRate: 0.01,
     momentum: 0.9,
     weightDecay: 5e-4,
     onNotFinite: 'stop',
   })
-  expect(recordedIn('run', { seed: 5 })).toEqual({ seed: 5, freeze: [], rateFactors: {}, shift: 0, background: 0 })
+  expect(requestedIn('run', { seed: 5 })).toEqual({
+    seed: 5,
+    freeze: [],
+    rateFactors: {},
+    shift: 0,
+    background: 0,
+    flip: false,
+  })
 })

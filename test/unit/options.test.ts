@@ -68,7 +68,33 @@ describe('options', () => {
     for (const misspelt of ['learningrate', 'learnigRate', 'learningRatee', 'laerningRate', 'learning_rate']) {
       expect(likelyMeant(misspelt, names)).toBe('learningRate')
     }
-    expect(likelyMeant('lr', names)).toBeUndefined()
-    expect(likelyMeant('decay', names)).toBeUndefined()
+    expect(likelyMeant('nesterov', names)).toBeUndefined()
+    expect(likelyMeant('l', names)).toBeUndefined()
+    expect(likelyMeant('F', ['A', 'B'])).toBeUndefined()
+    expect(likelyMeant('b', ['A', 'B'])).toBe('B')
+  })
+
+  it.each([
+    ['lr', 'learningRate'],
+    ['decay', 'weightDecay'],
+    ['weight_decay', 'weightDecay'],
+    ['num_classes', 'classes'],
+    ['batchSize', 'batch'],
+    ['conv1_1', 'conv1_1.weight'],
+  ])('finds what %s stands for elsewhere: %s', (given, meant) => {
+    expect(likelyMeant(given, ['batch', 'classes', 'learningRate', 'weightDecay', 'conv1_1.weight'])).toBe(meant)
+  })
+
+  it('asks to await a promise, whatever was expected', () => {
+    const promise = Promise.resolve(1)
+    expect(() => positive(promise, 'x')).toThrow(
+      'Expected a number above 0 for x but received Promise (object); await it first',
+    )
+    expect(() => readOptions(promise, 'options', checks)).toThrow(/Expected an object .* await it first$/)
+  })
+
+  it('asks for a number without quotes', () => {
+    expect(() => positive('0.5', 'x')).toThrow(/received '0.5' \(string\); write the number 0.5 without quotes$/)
+    for (const wrong of ['-1', '', ' ', 'x']) expect(() => positive(wrong, 'x')).toThrow(/\(string\)$/)
   })
 })

@@ -2,8 +2,9 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { imageBytes } from '../../lib/data/dataset.js'
 import { drawColourShift } from '../../lib/data/images/colour.js'
 import { centreCropBox, drawCropBox } from '../../lib/data/images/crop.js'
-import { type PhotoOptions, photoDataset } from '../../lib/data/sources/photo-dataset.js'
+import { photoDataset } from '../../lib/data/sources/photo-dataset.js'
 import { type PhotoList, selectPhotos, splitPhotos } from '../../lib/data/sources/photo-list.js'
+import type { PhotoOptions } from '../../lib/data/sources/photo-options.js'
 import type { Random } from '../../lib/random.js'
 import { all, colour, flat, gradient, listOf, packed, randomsOf } from '../setup/photos.js'
 
@@ -170,6 +171,29 @@ describe('readAugmented', () => {
     ])
   })
 
+  test('crop, S, channels and colours are those of a network, and each can be changed', async () => {
+    const net = { imageSize: [20, 30], channels: 3, preprocessing: { smallestSide: [40, 60], colour } } as const
+    const read = async (options: PhotoOptions | typeof net) => {
+      const data = photoDataset(listOf([map, map, map]), options)
+      const [into, centre] = [new Uint8Array(3 * imageBytes(data)), new Uint8Array(3 * imageBytes(data))]
+      await data.read(all(3), centre)
+      return { into, centre, ...(await data.readAugmented?.(all(3), randomsOf(3, 7), into)) }
+    }
+    const full = await read({ crop: [20, 30], smallestSide: [40, 60], channels: 3, colour })
+    expect(full.shift).toBeDefined()
+    expect(await read(net)).toEqual(full)
+    const { shift: _, ...uncoloured } = full
+    expect(await read({ net, colour: false })).toEqual(uncoloured)
+    expect(await read({ net, smallestSide: 50 })).toEqual(
+      await read({ crop: [20, 30], smallestSide: 50, channels: 3, colour }),
+    )
+    const grey = await read({ net, channels: 1 })
+    expect(grey).toMatchObject({ into: { length: 1800 }, flip: full.flip })
+    expect(grey.shift).toBeUndefined()
+    const unknown = await read({ net: { imageSize: [20, 20], channels: 1 } })
+    expect(unknown).toEqual(await read({ crop: 20, channels: 1 }))
+  })
+
   test('grey images have one channel and no colour shift', async () => {
     const data = photoDataset(listOf([map]), { crop: 16, channels: 1 })
     const into = new Uint8Array(256)
@@ -181,7 +205,9 @@ describe('readAugmented', () => {
 
 describe('options and lists', () => {
   test.each([
-    [{}, /crop/],
+    [{}, /Expected a side, \[height, width\], or the option net, for crop/],
+    [{ net: 3 }, /a VGG for net/],
+    [{ net: { imageSize: [16, 16], channels: 2 } }, /1 or 3 channels/],
     [{ crop: 0 }, /crop/],
     [{ crop: 16, smallestSide: 15 }, /smallestSide/],
     [{ crop: 16, chanels: 3 }, /did you mean 'channels'/],

@@ -42,6 +42,18 @@ test('constant and step', () => {
   expect(ratesOver({ kind: 'step', every: 2, divisor: 2 }, [0, 0, 0, 0, 0])).toEqual([0.01, 0.01, 0.005, 0.005, 0.0025])
 })
 
+test('milestones multiply the rate by a factor after each', () => {
+  const schedule: Schedule = { kind: 'milestones', at: [2, 3], factor: 0.5 }
+  expect(ratesOver(schedule, [0, 0, 0, 0, 0])).toEqual([0.01, 0.01, 0.005, 0.0025, 0.0025])
+  expect(rateAt(schedule, scheduleStart(), 0.01, 1.99, 5)).toBe(0.01)
+})
+
+test('cosine without a warm-up starts at the full rate', () => {
+  const schedule = scheduleCheck({ kind: 'cosine', warmup: 0 }, 'schedule') as Schedule
+  const at = (epoch: number): number => rateAt(schedule, scheduleStart(), 1, epoch, 4)
+  expect([at(0), at(2), at(4)]).toEqual([1, expect.closeTo(0.5), expect.closeTo(0)])
+})
+
 test('cosine rises linearly, then falls to 0', () => {
   const schedule: Schedule = { kind: 'cosine', warmup: 1 }
   const at = (epoch: number): number => rateAt(schedule, scheduleStart(), 1, epoch, 5)
@@ -55,16 +67,32 @@ test('cosine rises linearly, then falls to 0', () => {
 
 describe('as an option', () => {
   test('a kind alone has the defaults', () => {
-    expect(scheduleCheck('plateau', 'schedule')).toEqual({ kind: 'plateau', patience: 3, drops: 3, divisor: 10 })
+    expect(scheduleCheck('plateau', 'schedule')).toEqual({
+      kind: 'plateau',
+      patience: undefined,
+      drops: 3,
+      divisor: 10,
+    })
     expect(scheduleCheck({ kind: 'step', every: 5 }, 'schedule')).toEqual({ kind: 'step', every: 5, divisor: 10 })
+    const milestones = { kind: 'milestones', at: [30, 60] }
+    expect(scheduleCheck(milestones, 'schedule')).toEqual({ ...milestones, factor: 0.1 })
   })
 
   test.each([
     ['plateu', /did you mean 'plateau'/],
     [{ kind: 'plateau', patiense: 3 }, /did you mean 'patience'/],
-    [{ kind: 'plateau', patience: 0 }, /integer of at least 1 for patience/],
-    [{ kind: 'constant', every: 3 }, /schedule constant/],
-    [{ kind: 'step', divisor: -1 }, /above 0 for divisor/],
+    [{ kind: 'plateau', patience: 0 }, /integer of at least 1 for schedule \(plateau\).patience/],
+    [{ kind: 'constant', every: 3 }, /Expected no key for schedule \(constant\) but received 'every'/],
+    [{ kind: 'step', divisor: -1 }, /above 0 for schedule \(step\).divisor/],
+    [
+      'milestones',
+      /epochs in rising order, such as \[30, 60\] \(--at 30,60\), for schedule \(milestones\).at but received undefined/,
+    ],
+    [{ kind: 'milestones', at: [] }, /rising order/],
+    [{ kind: 'milestones', at: [3, 3] }, /rising order/],
+    [{ kind: 'milestones', at: [0, 3] }, /integer of at least 1 for schedule \(milestones\).at\[0\]/],
+    [{ kind: 'milestones', at: 3 }, /rising order/],
+    [{ kind: 'cosine', warmup: -1 }, /at least 0 for schedule \(cosine\).warmup/],
     [3, /schedule/],
     [{}, /schedule.kind/],
   ])('%j is refused by name', (option, message) => {

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { backgroundShare, disturbance, machineUsage, processUsage } from '../../lib/measure/background-load.js'
 import { type Candidate, chosen, compared, median } from '../../lib/measure/interleaved.js'
 import { type KeptTuning, keptIn, type TunedMachine, tuningFile } from '../../lib/platform/kept-tuning.js'
+import { packageVersion } from '../../lib/platform/package.js'
 
 test('the median of an even count lies between the two in the middle', () => {
   expect(median([3, 1, 2])).toBe(2)
@@ -87,7 +88,9 @@ describe('a kept tuning', () => {
       reason: 'it belongs to another instruction set: "avx512_core", not avx2',
     })
     expect(on({ buildId: 'abd' })).toEqual({ reason: 'it belongs to another build: "abd", not abc' })
-    expect(read({ format: 2 })).toEqual({ reason: 'its format is 2, not 1' })
+    expect(read({ format: 2 })).toEqual({
+      reason: `its format is 2, and vggnet ${packageVersion()} reads 1; \`vggnet tune\` measures again`,
+    })
   })
 
   test.each<[string, string]>([

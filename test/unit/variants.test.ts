@@ -3,10 +3,11 @@ import { describe, expect, it } from 'vitest'
 import { checkedLayers, type Layer, parameterCount, parametersOf, tensorNames } from '../../lib/layer.js'
 import { copyable } from '../../lib/network/copy.js'
 import { layersOf } from '../../lib/vgg/configuration.js'
-import { variantLetter } from '../../lib/vgg/variants.js'
+import { type VariantLetter, type VariantName, variantLetter } from '../../lib/vgg/variants.js'
 import { layersOfA } from '../../lib/vgg/vgg.js'
 
-const of = (variant: string, classes = 1000) => layersOf({ variant, classes })
+/** Any string, as from JavaScript. */
+const of = (variant: string, classes = 1000) => layersOf({ variant: variant as VariantName, classes })
 const named = (layers: readonly Layer[], name: string) => layers.find((layer) => 'name' in layer && layer.name === name)
 
 describe('the six configurations of Table 1', () => {
@@ -46,7 +47,7 @@ describe('the six configurations of Table 1', () => {
 
   it('have the layers that the golden files were made from', async () => {
     const file = await readFile(new URL('../golden/variants.json', import.meta.url), 'utf8')
-    const golden: { variant: string; layers: Layer[] }[] = JSON.parse(file)
+    const golden: { variant: VariantLetter; layers: Layer[] }[] = JSON.parse(file)
     expect(golden.map(({ variant }) => variant)).toEqual(['A', 'A-LRN', 'B', 'C', 'D', 'E'])
     for (const { variant, layers } of golden) {
       const ours = layersOf({ variant, classes: 1000, scale: 1 / 64 }).map((layer) => {
@@ -161,9 +162,9 @@ describe('layersOf', () => {
     [{ blocks: [[]] }, /a convolution \(1 or 3\) first/],
     [{ blocks: [['LRN', 3]] }, /a convolution \(1 or 3\) first/],
     [{ blocks: [[3, 'LRN', 'LRN']] }, /at most one 'LRN'/],
-    [{ blocks: [[5]] }, /1, 3 or 'LRN' for blocks\[0\]\[0\] but received 5/],
-    [{ blocks: [[3]] }, /1 numbers, one for each block for channels/],
-    [{ blocks: [[3]], channels: [0] }, /for channels\[0\]/],
+    [{ blocks: [[5]] }, /1, 3 or 'LRN' for variant.blocks\[0\]\[0\] but received 5/],
+    [{ blocks: [[3]] }, /1 numbers, one for each block for variant.channels/],
+    [{ blocks: [[3]], channels: [0] }, /for variant.channels\[0\]/],
     [{ block: [[3]] }, /did you mean 'blocks'\?/],
   ])('refuses the row %j', (row, message) => {
     expect(() => layersOf({ variant: row as never, classes: 2 })).toThrow(message)

@@ -6,10 +6,11 @@ import { Network } from '../../network/network.js'
 import type { Device } from '../../network/open.js'
 import { native } from '../../platform/native.js'
 import { packageVersion } from '../../platform/package.js'
-import { countedText } from '../../table.js'
+import { columnsOf, countedText, wrapped } from '../../table.js'
 import { type DeviceFlags, given, number } from '../flags/flags.js'
 import { stoppable } from '../terminal/exit.js'
 import { waitingOn } from '../terminal/progress.js'
+import { section } from '../terminal/sections.js'
 
 const examples = `
 Measures inference and training of one network, on each device of this machine
@@ -138,7 +139,8 @@ function lineOf({ vggnet, node, isa, devices }: Omit<Benched, 'line'>): string {
 
 function modeText(mode: string, { imagesPerSecond, medianMs, minimumMs, readySeconds }: Measured): string {
   const times = `${medianMs.toFixed(1)} ms per batch (minimum ${minimumMs.toFixed(1)})`
-  return `  ${mode.padEnd(10)}${rate(imagesPerSecond).padStart(8)} images/s, ${times}, ready in ${readySeconds.toFixed(1)} s`
+  const words = `${rate(imagesPerSecond)} images/s, ${times}, ready in ${readySeconds.toFixed(1)} s`
+  return section(mode, [words], columnsOf(process.stdout))
 }
 
 function text({ isa, devices, line }: Benched): string {
@@ -146,10 +148,10 @@ function text({ isa, devices, line }: Benched): string {
     const load = loadText(found.backgroundLoad)
     const doubtful = pc.yellow(`${load}: other programs were busy, so these results are not reliable`)
     return [
-      pc.bold(deviceText(found, isa)),
+      ...wrapped(pc.bold(deviceText(found, isa)), columnsOf(process.stdout)),
       modeText('inference', found.inference),
       modeText('training', found.training),
-      `  ${found.backgroundLoad > mostBackgroundLoad ? doubtful : load}`,
+      section('', [found.backgroundLoad > mostBackgroundLoad ? doubtful : load], columnsOf(process.stdout)),
     ]
   })
   return [...lines, '', line].join('\n')

@@ -1,13 +1,16 @@
 import type { Command } from 'commander'
-import { preflightLines } from '../../check/preflight-report.js'
+import { preflightChecks } from '../../check/preflight.js'
+import { checkOptions } from '../../run/checks.js'
 import { addConfigFlag } from '../flags/config.js'
+import { checked, number, typedPath } from '../flags/flags.js'
 import { addDescriptionFlags, type DescriptionFlags, descriptionOf } from '../flags/train-flags.js'
-import { preflightRun, prepareRun } from '../terminal/preflight.js'
+import { checkLines, preflightRun, prepareRun, refuseFatal } from '../terminal/preflight.js'
 
 const examples = `
 Checks memory, images, activations and gradients before a training, with the
-flags of that training, and measures three steps. Nothing is written. Exit code
-1 where the training would fail or learn nothing.
+flags of that training, and measures three steps. Nothing is written. Where the
+training would fail or learn nothing, the error and the exit code are those of
+'vggnet train'.
 
 Examples:
   $ vggnet check photos --variant D
@@ -20,15 +23,24 @@ export function addCheck(program: Command): void {
   const command = program
     .command('check')
     .description('check memory, images, activations and gradients before a training')
-    .argument('[data]', 'a folder or a list of images, as for train')
-    .option('--limit <n>', 'most images to open; more are sampled', Number, 2000)
+    .argument('[data]', 'a folder or a list of images, as for train', typedPath)
+    .option(
+      '--limit <n>',
+      'most images to open; more are sampled',
+      checked(number, preflightChecks.limit, '--limit'),
+      preflightChecks.limit.fallback,
+    )
     .option('--json', 'one JSON object')
   addConfigFlag(addDescriptionFlags(command))
     .addHelpText('after', examples)
     .action(async (data: string | undefined, flags: Flags) => {
-      const description = descriptionOf(data, flags)
-      const report = await preflightRun(await prepareRun(description), flags.limit)
-      console.log(flags.json ? JSON.stringify(report, null, 2) : preflightLines(report).join('\n'))
-      if (report.fatal.length > 0) process.exitCode = 1
+      const described = descriptionOf(data, flags)
+      await checkOptions(described)
+      // a check writes nothing, so it decodes the images themselves
+      const { cache: _, ...photographs } = described.photographs
+      const prepared = await prepareRun({ ...described, photographs })
+      const report = await preflightRun(prepared, flags.limit)
+      console.log(flags.json ? JSON.stringify(report, null, 2) : checkLines(prepared, report).join('\n'))
+      refuseFatal(report, '')
     })
 }

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import pc from 'picocolors'
 import { cudaLocations } from '../../platform/cuda/locations.js'
-import { type LibrariesStatus, type LibraryStatus, librariesStatus } from '../../platform/cuda/status.js'
+import { type LibrariesStatus, type LibraryStatus, librariesStatus, nextStep } from '../../platform/cuda/status.js'
 import { cacheFolder } from '../../platform/wheels/cache.mjs'
 import { bytesHere } from '../../platform/wheels/fetch.mjs'
 import { removePins } from '../../platform/wheels/install.mjs'
@@ -83,14 +83,6 @@ interface CudaStatus extends LibrariesStatus {
   next: string
 }
 
-function nextOf({ ready, bytesBegun, cudaLibrary, driver }: Omit<CudaStatus, 'next'>): string {
-  if (!ready)
-    return `\`npx vggnet cuda install\` ${bytesBegun > 0 ? 'continues fetching' : 'fetches'} the missing libraries`
-  if (cudaLibrary.obstacle !== '') return cudaLibrary.obstacle.replace(/^.*?: (?=`)/, '')
-  if (driver.version === '') return "with a card: install NVIDIA's driver, R580 or later"
-  return driver.obstacle === '' ? '`npx vggnet doctor` checks the cards' : driver.obstacle
-}
-
 async function statusHere(): Promise<CudaStatus> {
   const cache = cacheFolder(process.env)
   const found = librariesStatus()
@@ -102,7 +94,7 @@ async function statusHere(): Promise<CudaStatus> {
   const cudaLibrary = { path, obstacle: path === '' ? noLibrary : '' }
   const cards = devices.map(({ name }) => name).filter(Boolean)
   const status = { ready, cache, bytesBegun, ...found, cudaLibrary, driver, cards }
-  return { ...status, next: nextOf(status) }
+  return { ...status, next: nextStep(status) }
 }
 
 function libraryFacts({ needed, found, version, folder, from, bytes, missing }: LibraryStatus): string[] {

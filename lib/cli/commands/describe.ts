@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import pc from 'picocolors'
 import { describe } from '../../network/describe.js'
 import type { Description } from '../../platform/native-description.js'
-import { amountText, bytesText, type Column, countText, tableLines } from '../../table.js'
+import { amountText, bytesText, type Column, columnsOf, countText, tableLines, wrapped } from '../../table.js'
 import { layersOf } from '../../vgg/configuration.js'
 import { variantLetter } from '../../vgg/variants.js'
 import {
@@ -84,12 +84,13 @@ interface Described {
 
 function describedBy(flags: Flags): Described {
   const { batch, training = false, exact = false, classes = 1000, imageSize = [224, 224] } = flags
-  const { variant = defaultVariant, channels = 3, width, headWidth, dropout, localNorm } = flags
+  const variant = variantLetter(flags.variant ?? defaultVariant)
+  const { channels = 3, width, headWidth, dropout, localNorm } = flags
   const layers = layersOf({ ...given({ width, headWidth, dropout, localNorm }), channels, imageSize, variant, classes })
   const input = [batch, channels, ...imageSize]
   const plan = describe({ layers, shape: input, training, exact, ...deviceOptions(flags) })
   return {
-    variant: variantLetter(variant),
+    variant,
     classes,
     batch,
     training,
@@ -142,6 +143,7 @@ function shapeOf([, ...shape]: readonly number[]): string {
 function text(described: Described): string {
   const { layers, stages, memory, bytes, parameters, operations, batch, training, input } = described
   const { device, precision } = described
+  const width = columnsOf(process.stdout)
   const rows = layers.map((layer) => [
     layer.name,
     layer.kind,
@@ -151,7 +153,7 @@ function text(described: Described): string {
     algorithmOf(layer.name, stages),
   ])
   const total = ['total', '', '', countText(parameters), amountText(operations)]
-  const [titles = '', rule = '', ...body] = tableLines(columns, [...rows, total])
+  const [titles = '', rule = '', ...body] = tableLines(columns, [...rows, total], width)
   const last = body.pop() ?? ''
   const mode = training ? 'training' : 'evaluation'
   const images = batch === 1 ? '1 image' : `${batch} images`
@@ -161,8 +163,11 @@ function text(described: Described): string {
     `activations and workspace ${bytesText(memory.activationsAndWorkspace)}`,
   ]
   return [
-    pc.bold(`VGG ${described.variant}, ${described.classes} classes`) +
-      pc.dim(` for ${images} of ${shapeOf(input)}, ${mode} on ${device} in ${precision}`),
+    ...wrapped(
+      pc.bold(`VGG ${described.variant}, ${described.classes} classes`) +
+        pc.dim(` for ${images} of ${shapeOf(input)}, ${mode} on ${device} in ${precision}`),
+      width,
+    ),
     '',
     pc.bold(titles),
     pc.dim(rule),
@@ -170,6 +175,6 @@ function text(described: Described): string {
     pc.dim(rule),
     pc.bold(last),
     '',
-    `memory ${pc.bold(bytesText(bytes))}: ${parts.join(', ')}`,
+    ...wrapped(`memory ${pc.bold(bytesText(bytes))}: ${parts.join(', ')}`, width),
   ].join('\n')
 }

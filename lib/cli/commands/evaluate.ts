@@ -1,18 +1,27 @@
 import { type Command, Option } from 'commander'
 import pc from 'picocolors'
+import { load } from '../../checkpoint/checkpoint.js'
 import { withClasses } from '../../data/derived.js'
 import { evaluationSide } from '../../data/images/crop.js'
+import { VggError } from '../../error.js'
 import { type Evaluation, evaluateParts } from '../../evaluate/evaluate.js'
 import type { Metrics } from '../../evaluate/metrics.js'
 import { checkImageOptions, datasetsFor } from '../../run/datasets.js'
 import type { DataDescription, RunDescription } from '../../run/description.js'
-import { loadModel } from '../../run/folder.js'
 import { type PartName, type ScoredImages, scoredImages } from '../../run/scored-images.js'
-import { type Column, countedText, tableLines } from '../../table.js'
+import { type Column, columnsOf, countedText, countText, printable, tableLines, wrapped } from '../../table.js'
 import { deviceLine, percent } from '../../train/log.js'
 import type { VGG } from '../../vgg/vgg.js'
 import { addDataFlags, type DataFlags, dataOf, readingOf } from '../flags/data-flags.js'
-import { addDeviceFlags, addThreadsFlag, type DeviceFlags, deviceOptions, given, number } from '../flags/flags.js'
+import {
+  addDeviceFlags,
+  addThreadsFlag,
+  type DeviceFlags,
+  deviceOptions,
+  given,
+  number,
+  typedPath,
+} from '../flags/flags.js'
 
 const examples = `
 Without DATA, a run is evaluated on the validation images of its own data;
@@ -20,8 +29,11 @@ Without DATA, a run is evaluated on the validation images of its own data;
 where it exists, else all images. The number of images that the run, or a run
 that it started from, was trained on is reported; for a model file it is
 unknown. Images are compared by file, also through links and other paths, and by
-index in an IDX or CIFAR file; copies of a file count as other images. A run's
-own data are read with the run's --on-unreadable, unless the flag is given.
+index in an IDX or CIFAR file; copies of a file count as other images.
+
+An image that cannot be read is left out of the figures, named, and counted; the
+exit code is then 1. With --on-unreadable skip it is 0; with --on-unreadable
+throw the evaluation ends at the first such image. --json lists all of them.
 
 Each image is scored on one centre crop, at the scale of the training (the
 paper's S, the middle of a range).
@@ -44,9 +56,9 @@ export function addEvaluate(program: Command): void {
   const command = program
     .command('evaluate')
     .description('evaluate a model on labelled images: accuracy, loss, per-class results')
-    .argument('<model>', 'a saved model, or the folder of a run (its best model)')
-    .argument('[data]', "a folder or a list of images, as for train (default: the run's own data)")
-  addDataFlags(command).addOption(
+    .argument('<model>', 'a saved model, or the folder of a run (its best model)', typedPath)
+    .argument('[data]', "a folder or a list of images, as for train (default: the run's own data)", typedPath)
+  addDataFlags(command, { onUnreadable: 'skip, and exit code 1', emptyClasses: 'skip' }).addOption(
     new Option('--part <name>', 'part of the data to evaluate (default: validation)').choices([
       'training',
       'validation',
@@ -57,17 +69,18 @@ export function addEvaluate(program: Command): void {
     .option('--batch <n>', 'images computed at a time', number, 64)
     .option(
       '--json',
-      'one JSON object: protocol, part, trainingImages, unknown, count, loss, top1, top5, perClass, confusion',
+      'one JSON object: protocol, part, trainingImages, unknown, count, loss, top1, top5, perClass, confusion, unreadable',
     )
     .addHelpText('after', examples)
     .action(runEvaluate)
 }
 
 async function runEvaluate(model: string, data: string | undefined, flags: Flags): Promise<void> {
-  const { classNames, part } = flags
-  const chosen = await scoredImages({ model, ...given({ data: dataGiven(data, flags), classNames, part }) })
+  const { classNames, emptyClasses, part } = flags
+  const asked = given({ data: dataGiven(data, flags), classNames, emptyClasses, part })
+  const chosen = await scoredImages({ model, ...asked })
   const photographs = readingFor(flags, chosen)
-  const net = await loadModel(model, { ...deviceOptions(flags), ...given({ threads: flags.threads }) })
+  const net = await load(model, { ...deviceOptions(flags), ...given({ threads: flags.threads }) })
   try {
     const datasets = datasetsFor(chosen.sources, { photographs, background: chosen.run?.background ?? 0 }, net)
     const scored = chosen.parts.flatMap((name) => datasets[name] ?? []).map((one) => withClasses(one, net.classNames))
@@ -76,8 +89,10 @@ async function runEvaluate(model: string, data: string | undefined, flags: Flags
     if (flags.json) console.log(JSON.stringify({ protocol, ...trainedOnJson(chosen), ...found }))
     else {
       const trainedOn = trainedOnLines(chosen, found.count + found.unreadable.length)
-      console.log([deviceLine(net), protocol, ...trainedOn, '', ...lines(found)].join('\n'))
+      const head = [deviceLine(net), protocol, ...trainedOn].flatMap((text) => wrapped(text, columnsOf(process.stdout)))
+      console.log([...head, '', ...lines(found)].join('\n'))
     }
+    if (flags.onUnreadable !== 'skip') checkRead(found)
   } finally {
     net.dispose()
   }
@@ -90,12 +105,19 @@ function dataGiven(data: string | undefined, flags: Flags): DataDescription | un
   return named === undefined ? undefined : dataOf(data, flags)
 }
 
-/** Options for reading images in evaluation. A run's own data are read with the run's `onUnreadable` unless it is given. */
-function readingFor(flags: Flags, { own, run, sources }: ScoredImages): RunDescription['photographs'] {
-  const onUnreadable = flags.onUnreadable ?? (own ? run?.photographs.onUnreadable : undefined)
+/** Options for reading images in evaluation, which one unreadable image of many does not end. */
+function readingFor(flags: Flags, { sources }: ScoredImages): RunDescription['photographs'] {
   const asked = readingOf(flags)
   checkImageOptions({ ...asked, randomCrop: true, flip: true, colour: true }, sources.kind)
-  return { ...asked, ...given({ onUnreadable }), randomCrop: false, flip: false, colour: false }
+  return { ...asked, onUnreadable: flags.onUnreadable ?? 'skip', randomCrop: false, flip: false, colour: false }
+}
+
+/** @throws FILE_FORMAT if images could not be read: the figures are those of the others */
+function checkRead({ count, unreadable }: Evaluation): void {
+  const [first] = unreadable
+  if (first === undefined) return
+  const message = `${unreadable.length} of ${countedText(count + unreadable.length, 'image')} could not be read, the first ${printable(first.name, longest.file)}: ${first.reason}; fix or remove them, or accept this with --on-unreadable skip`
+  throw new VggError('FILE_FORMAT', message)
 }
 
 function trainedOnJson({ part, trainingImages, unknown }: ScoredImages) {
@@ -121,14 +143,28 @@ function protocolOf({ imageSize, preprocessing }: VGG): string {
 /** Most classes for which the confusion matrix is printed. */
 const widest = 12
 
+/** Most unreadable images that are named. */
+const mostNamed = 10
+
+/** Longest names, in characters: of files, of classes, and of classes above the confusion matrix. --json has them whole. */
+const longest = { file: 200, class: 40, column: 16 } as const
+
 function lines(found: Evaluation): string[] {
   const { count, top1, top5, loss, unreadable, perClass } = found
   // with five classes or fewer it is always 100 %
   const five = perClass.length > 5 ? `, top-5 ${percent(top5)}` : ''
   const sums = `${count} images: top-1 ${percent(top1)}${five}, loss ${loss.toFixed(4)}`
-  const failed = unreadable.map(({ name, reason }) => `not read: ${name}: ${reason}`)
-  return [pc.bold(sums), ...failed, '', ...tableLines(classColumns, classRows(found)), ...confusionLines(found)]
+  const failed = unreadable
+    .slice(0, mostNamed)
+    .map(({ name, reason }) => `not read: ${printable(name, longest.file)}: ${printable(reason)}`)
+  const more = unreadable.length - failed.length
+  if (more > 0) failed.push(`not read: ${countText(more)} more, which --json lists`)
+  if (count === 0) return failed
+  return [pc.bold(sums), ...failed, '', ...table(classColumns, classRows(found)), ...confusionLines(found)]
 }
+
+const table = (columns: readonly Column[], rows: string[][]): string[] =>
+  tableLines(columns, rows, columnsOf(process.stdout))
 
 const left = (title: string): Column => ({ title, align: 'left' })
 const right = (title: string): Column => ({ title, align: 'right' })
@@ -137,17 +173,21 @@ classColumns.unshift(left('class'))
 classColumns.push(left('most often confused with'))
 
 function classRows({ perClass, confusion }: Metrics): string[][] {
-  return perClass.map(({ name, count, correct, accuracy }, index) => {
+  const names = perClass.map(({ name }) => printable(name, longest.class))
+  return perClass.map(({ count, correct, accuracy }, index) => {
     const others = (confusion[index] ?? []).map((times, other) => ({ times: other === index ? 0 : times, other }))
     const most = others.reduce((best, one) => (one.times > best.times ? one : best), { times: 0, other: -1 })
-    const taken = most.times === 0 ? '' : `${perClass[most.other]?.name} (${most.times})`
-    return [name, String(count), String(correct), count === 0 ? '' : percent(accuracy), taken]
+    const taken = most.times === 0 ? '' : `${names[most.other]} (${most.times})`
+    return [names[index] ?? '', String(count), String(correct), count === 0 ? '' : percent(accuracy), taken]
   })
 }
 
 function confusionLines({ perClass, confusion }: Metrics): string[] {
   if (perClass.length > widest) return []
-  const columns = [left('true \\ predicted'), ...perClass.map(({ name }) => right(name))]
-  const rows = confusion.map((row, index) => [perClass[index]?.name ?? '', ...row.map(String)])
-  return ['', ...tableLines(columns, rows)]
+  const columns = [left('true \\ predicted'), ...perClass.map(({ name }) => right(printable(name, longest.column)))]
+  const rows = confusion.map((row, index) => [
+    printable(perClass[index]?.name ?? '', longest.class),
+    ...row.map(String),
+  ])
+  return ['', ...table(columns, rows)]
 }

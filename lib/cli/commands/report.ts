@@ -2,11 +2,12 @@ import path from 'node:path'
 import type { Command } from 'commander'
 import { withClasses } from '../../data/derived.js'
 import { VggError } from '../../error.js'
+import { exists } from '../../files/not-found.js'
 import { collectReport, writeReport } from '../../report/report.js'
 import { datasetsFor } from '../../run/datasets.js'
-import { exists, loadBest, readRunFile, runFiles, trainingsOf } from '../../run/folder.js'
+import { loadBest, readRunFile, runFiles, trainingsOf } from '../../run/folder.js'
 import { findSources } from '../../run/sources.js'
-import { addDeviceFlags, type DeviceFlags, deviceOptions, given } from '../flags/flags.js'
+import { addDeviceFlags, type DeviceFlags, deviceOptions, given, typedPath } from '../flags/flags.js'
 
 const examples = `
 Writes report.html, a self-contained page: curves, confusion matrix, per-class
@@ -23,7 +24,7 @@ export function addReport(program: Command): void {
   const command = program
     .command('report')
     .description('write a report of a run: curves, confusion matrix, mistakes, filters')
-    .argument('<run>', 'folder of the run')
+    .argument('<run>', 'folder of the run', typedPath)
   addDeviceFlags(command, 'auto').option('--json', 'one JSON array: paths of the pages').addHelpText('after', examples)
   command.action(async (folder: string, flags: Flags) => {
     const pages: string[] = []

@@ -1,16 +1,17 @@
 import type { Command } from 'commander'
-import { preflightLines } from '../../check/preflight-report.js'
 import { VggError } from '../../error.js'
-import { packageVersion } from '../../platform/package.js'
-import { checkNew, freeFolder, type RunFile, readRunFile, runFiles, trainingsOf } from '../../run/folder.js'
+import { commandText, packageVersion, shellText } from '../../platform/package.js'
+import { checkOptions } from '../../run/checks.js'
+import { type RunFile, readRunFile, runFiles, trainingsOf } from '../../run/folder.js'
+import { checkNew, freeFolder } from '../../run/new-folder.js'
 import { createRun, runAll } from '../../run/run.js'
 import { callTable } from '../../train/settings.js'
 import { addConfigFlag } from '../flags/config.js'
 import { file as absolute } from '../flags/flags.js'
 import { addTrainFlags, descriptionOf, type TrainFlags } from '../flags/train-flags.js'
 import { stoppable } from '../terminal/exit.js'
-import { type PreparedRun, preflightRun, prepareRun } from '../terminal/preflight.js'
-import { commandText, runOutput } from '../terminal/train-output.js'
+import { checkLines, type PreparedRun, preflightRun, prepareRun, refuseFatal } from '../terminal/preflight.js'
+import { runOutput } from '../terminal/train-output.js'
 
 /** `vggnet train`: trains a network and writes the folder of the run. */
 export function addTrain(program: Command): void {
@@ -26,7 +27,7 @@ async function runTrain(data: string | undefined, flags: TrainFlags, asked: Comm
   const { folder, file, sources } = flags.resume === undefined ? await newRun(data, flags) : await oldRun(flags.resume)
   const output = runOutput(folder, flags.json === true)
   const { differences = callTable.differences.check.fallback } = flags
-  const command = commandText(process.argv.slice(2))
+  const command = shellText(['vggnet', ...process.argv.slice(2)])
   const trained = async (signal: AbortSignal): Promise<void> => {
     try {
       const report = await runAll(folder, file, { ...output.hooks, differences, signal, command }, sources)
@@ -65,12 +66,16 @@ interface Run {
 
 async function newRun(data: string | undefined, flags: TrainFlags): Promise<Run> {
   const folder = flags.out ?? (await freeFolder())
-  await checkNew(folder)
+  const asked = descriptionOf(data, flags)
+  await checkNew(folder, asked)
   checkPlan(flags)
-  const { description, sources } = await prepareRun(descriptionOf(data, flags))
+  await checkOptions(asked, flags.plan)
+  const { description, sources, chosen } = await prepareRun(asked)
   const file: RunFile = { format: 1, vggnet: packageVersion(), plan: flags.plan, description }
   const [first] = trainingsOf(folder, file)
-  if (flags.check && first) await checkBefore({ description: first.description, sources }, flags.json === true)
+  const quiet = flags.json === true
+  if (flags.check && first) await checkBefore({ description: first.description, sources, chosen }, quiet)
+  else if (chosen !== undefined && !quiet) console.log(chosen)
   return { folder, file: await createRun(folder, file, sources), sources }
 }
 
@@ -95,8 +100,6 @@ const imagesOpened = 200
 
 async function checkBefore(prepared: PreparedRun, quiet: boolean): Promise<void> {
   const report = await preflightRun(prepared, imagesOpened)
-  if (!quiet) console.log(`${preflightLines(report).join('\n')}\n`)
-  const [fatal] = report.fatal
-  if (fatal === undefined) return
-  throw new VggError('INVALID_ARGUMENT', `${fatal} (--no-check trains anyway)`)
+  if (!quiet) console.log(`${checkLines(prepared, report).join('\n')}\n`)
+  refuseFatal(report, ' (--no-check trains anyway)')
 }

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander'
 import pc from 'picocolors'
 import { forgetTuning, keepTuning, type Measured, type MeasuredDial, measureTuning } from '../../measure/tuning.js'
 import { type TuningInForce, tuningFile, tuningInForce } from '../../platform/kept-tuning.js'
-import { type Column, countedText, tableLines } from '../../table.js'
+import { type Column, columnsOf, countedText, shortened, tableLines, wrapped } from '../../table.js'
 import { given, number } from '../flags/flags.js'
 import { stoppable } from '../terminal/exit.js'
 import { waitingOn } from '../terminal/progress.js'
@@ -98,8 +98,8 @@ function dialLines({ name, direction, shapes, standard, chosen, candidates }: Me
     ratio.toFixed(3),
     [value === standard ? 'default' : '', value === chosen ? 'chosen' : ''].filter(Boolean).join(', '),
   ])
-  const [titles = '', rule = '', ...body] = tableLines(columns, rows)
-  return ['', pc.bold(`${titles}   ${direction}`), pc.dim(rule), ...body]
+  const [titles = '', rule = '', ...body] = tableLines(columns, rows, columnsOf(process.stdout))
+  return ['', pc.bold(shortened(`${titles}   ${direction}`, columnsOf(process.stdout))), pc.dim(rule), ...body]
 }
 
 function ending({ kept, file, obstacle }: Tuned): string {
@@ -114,5 +114,6 @@ function text(found: Tuned): string {
   const { processor, threads, buildId } = machine
   const load = `background load ${(100 * backgroundLoad).toFixed(1)} %`
   const head = `${processor}, ${countedText(threads, 'thread')}, build ${buildId}, ${countedText(rounds, 'round')}, ${load}`
-  return [head, ...dials.flatMap(dialLines), '', ending(found)].join('\n')
+  const width = columnsOf(process.stdout)
+  return [...wrapped(head, width), ...dials.flatMap(dialLines), '', ...wrapped(ending(found), width)].join('\n')
 }

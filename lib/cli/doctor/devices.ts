@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { messageOf } from '../../error.js'
+import { messageOf, VggError } from '../../error.js'
 import { Network } from '../../network/network.js'
 import type { Device } from '../../network/open.js'
 import { cudaLocations, cudaSearch } from '../../platform/cuda/locations.js'
@@ -58,7 +58,8 @@ export async function checkDevice(candidate: Candidate): Promise<DeviceCheck> {
       ...candidate,
       precision: '',
       works: false,
-      obstacle: messageOf(error),
+      // without the advice to call the doctor
+      obstacle: messageOf(error instanceof VggError && error.cause instanceof VggError ? error.cause : error),
     }
   }
 }

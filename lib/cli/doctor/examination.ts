@@ -41,7 +41,7 @@ function isWritable(folder: string): boolean {
 function pathsHere(): Examination['paths'] {
   const root = packageRoot()
   const cache = cacheFolder(process.env)
-  const checkout = existsSync(path.join(root, 'native'))
+  const checkout = existsSync(path.join(root, 'scripts'))
   return { root, checkout, node: process.execPath, cache, cacheWritable: isWritable(cache) }
 }
 

@@ -1,12 +1,17 @@
 import { readFile } from 'node:fs/promises'
 import { type Command, InvalidArgumentError } from 'commander'
 import { VggError } from '../../error.js'
-import { isObject, unknownName } from '../../options.js'
+import { boolean, isObject, text, unexpected, unknownName } from '../../options.js'
+import { typedPath } from './flags.js'
 
 /** Adds `--config FILE`: JSON with flags by the API's names. Flags on the command line take precedence. */
 export function addConfigFlag(command: Command): Command {
   return command
-    .option('--config <file>', 'JSON with these flags by the API\'s names: { "variant": "D", "imageSize": 224 }')
+    .option(
+      '--config <file>',
+      'JSON with these flags by the API\'s names: { "variant": "D", "imageSize": 224 }',
+      typedPath,
+    )
     .hook('preAction', readConfig)
 }
 
@@ -43,28 +48,42 @@ async function readObject(file: string): Promise<Record<string, unknown>> {
   throw new VggError('FILE_FORMAT', `Expected an object of flags in the config file ${file}`)
 }
 
-/** The value as the flag itself reads it: `[480, 640]` as `480x640`, `{ "fc8": 10 }` as `fc8=10`. */
+/**
+ * The value as the flag itself reads it: `[480, 640]` as `480x640`, `{ "fc8": 10 }` as `fc8=10`.
+ * @throws INVALID_ARGUMENT with the key and the file
+ */
 function parsed(value: unknown, key: string, file: string, option: Command['options'][number]): unknown {
   const position = `${key} in ${file}`
-  if (option.isBoolean() || option.negate) {
-    if (typeof value === 'boolean') return value
-    throw new VggError(
-      'INVALID_ARGUMENT',
-      `Expected true or false for ${position} but received ${JSON.stringify(value)}`,
-    )
-  }
-  const text = flagText(value, key)
+  if (option.isBoolean() || option.negate) return boolean(value, position)
+  const read = parsedText(flagText(value, position, separators[key] ?? ','), position, option)
+  // a number or a list is no name and no path
+  if (typeof read === 'string') text(value, position)
+  return read
+}
+
+const separators: Readonly<Record<string, string>> = { imageSize: 'x', smallestSide: '-' }
+
+function parsedText(value: string, position: string, option: Command['options'][number]): unknown {
   try {
-    return option.parseArg ? option.parseArg(text, undefined) : text
+    return option.parseArg ? option.parseArg(value, undefined) : value
   } catch (error) {
-    if (!(error instanceof InvalidArgumentError)) throw error
-    throw new VggError('INVALID_ARGUMENT', `Received ${JSON.stringify(value)} for ${position}. ${error.message}`)
+    if (error instanceof InvalidArgumentError)
+      throw new VggError('INVALID_ARGUMENT', `Received '${value}' for ${position}. ${error.message}`)
+    if (!(error instanceof VggError)) throw error
+    throw new VggError(error.code, `${error.message} (${position})`, { cause: error })
   }
 }
 
-function flagText(value: unknown, key: string): string {
-  if (Array.isArray(value)) return value.join(key === 'imageSize' ? 'x' : ',')
-  if (!isObject(value)) return String(value)
-  const pairs = Object.entries(value).map(([name, inner]) => `${name}=${inner}`)
-  return pairs.join(',')
+const isPlain = (value: unknown): value is string | number =>
+  typeof value === 'number' || (typeof value === 'string' && value !== '')
+
+function flagText(value: unknown, position: string, separator: string): string {
+  if (isPlain(value)) return String(value)
+  if (Array.isArray(value) && value.length > 0 && value.every(isPlain)) return value.join(separator)
+  if (isObject(value) && Object.values(value).length > 0 && Object.values(value).every(isPlain)) {
+    return Object.entries(value)
+      .map(([name, inner]) => `${name}=${inner}`)
+      .join(',')
+  }
+  throw unexpected('a number, a string that is not empty, or a list or an object of these', position, value)
 }

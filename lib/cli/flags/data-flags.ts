@@ -1,9 +1,10 @@
 import { type Command, Option } from 'commander'
-import type { DecodingOptions, ImageFormat } from '../../data/images/formats.js'
+import { type DecodingOptions, decodingChecks, type ImageFormat } from '../../data/images/formats.js'
+import { photoChecks } from '../../data/sources/photo-options.js'
 import { VggError } from '../../error.js'
 import type { DataDescription, RunDescription } from '../../run/description.js'
 import { isList } from '../../run/sources.js'
-import { file, given, names, number } from './flags.js'
+import { checked, file, given, names, number } from './flags.js'
 
 /** The flags that limit the decoding of image files, the same for each command that decodes some. */
 export interface DecodingFlags {
@@ -18,10 +19,18 @@ export function addDecodingFlags(command: Command): Command {
     .option(
       '--formats <names>',
       'formats of image files: jpeg, png, webp, gif, tiff, heif, svg (default: all but svg)',
-      names,
+      checked(names, decodingChecks.formats, '--formats'),
     )
-    .option('--pixel-limit <n>', 'most pixels of an image (default: 268402689)', number)
-    .option('--decode-seconds <n>', 'most seconds for decoding an image (default: 30)', number)
+    .option(
+      '--pixel-limit <n>',
+      'most pixels of an image (default: 268402689)',
+      checked(number, decodingChecks.pixelLimit, '--pixel-limit'),
+    )
+    .option(
+      '--decode-seconds <n>',
+      'most seconds for decoding an image (default: 30)',
+      checked(number, decodingChecks.decodeSeconds, '--decode-seconds'),
+    )
 }
 
 /** The options of {@link DecodingFlags}; values are checked where images are read. */
@@ -37,13 +46,14 @@ export interface DataFlags extends DecodingFlags {
   valLabels?: string
   valList?: string
   classNames?: string[]
+  emptyClasses?: 'refuse' | 'skip'
   onUnreadable?: 'skip' | 'throw'
   cache?: string
   workers?: number
 }
 
-/** Adds the flags of {@link DataFlags}. */
-export function addDataFlags(command: Command): Command {
+/** Adds the flags of {@link DataFlags}. @param defaults the actions without these flags, for the help */
+export function addDataFlags(command: Command, defaults = { onUnreadable: 'throw', emptyClasses: 'refuse' }): Command {
   command
     .optionsGroup('Data (a folder with one sub-folder for each class, a CSV or TSV of path and label, or IDX):')
     .option('--images <file>', 'training images, IDX, plain or gzip', file)
@@ -51,24 +61,37 @@ export function addDataFlags(command: Command): Command {
     .option('--val-images <file>', 'validation images, IDX', file)
     .option('--val-labels <file>', 'labels of the validation images, IDX', file)
     .option('--val-list <file>', 'list of validation images, if the data are a list', file)
-    .option('--class-names <names>', 'class names, separated by commas (IDX)', names)
+    .option('--class-names <names>', 'class names, separated by commas (IDX; default: their numbers)', names)
     .addOption(
-      new Option('--on-unreadable <action>', 'action for an image that cannot be read (default: throw)').choices([
-        'throw',
-        'skip',
-      ]),
+      new Option(
+        '--empty-classes <action>',
+        `action for a class folder without an image; skip leaves the class out, and the next one has its index (default: ${defaults.emptyClasses})`,
+      ).choices(['refuse', 'skip']),
     )
-    .option('--cache <folder>', 'folder of the cache of decoded images', file)
-    .option('--workers <n>', 'number of images decoded at once', number)
+    .addOption(
+      new Option(
+        '--on-unreadable <action>',
+        `action for an image that cannot be read (default: ${defaults.onUnreadable})`,
+      ).choices(['throw', 'skip']),
+    )
+    .option('--cache <folder>', 'folder of the cache of decoded images (default: none)', file)
+    .option(
+      '--workers <n>',
+      'number of images decoded at once (default: UV_THREADPOOL_SIZE or 4, at most one for each processor)',
+      checked(number, photoChecks.workers, '--workers'),
+    )
   return addDecodingFlags(command)
 }
 
 /** The data of the arguments. @throws INVALID_ARGUMENT if there are none or several */
 export function dataOf(data: string | undefined, flags: DataFlags): DataDescription {
-  const { images, labels, valImages, valLabels, valList } = flags
+  const { images, labels, valImages, valLabels, valList, emptyClasses } = flags
   const refuse = (message: string) => new VggError('INVALID_ARGUMENT', message)
   if (data !== undefined && (images ?? labels ?? valImages ?? valLabels) !== undefined) {
     throw refuse('Expected DATA or IDX files (--images, --labels), and received both')
+  }
+  if (emptyClasses !== undefined && (data === undefined || isList(data))) {
+    throw refuse('Expected a folder of images as DATA for --empty-classes but received a list or IDX files')
   }
   if (data !== undefined) {
     if (isList(data)) return { kind: 'list', path: data, ...(valList && { validationPath: valList }) }

@@ -1,23 +1,43 @@
+import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { withHome } from '../../files/not-found.js'
 import { type Device, type Initialisation, type RunOptions, runTable } from '../../network/open.js'
-import { fallbackOf, type OptionRow } from '../../options.js'
+import { type Check, fallbackOf, type OptionRow } from '../../options.js'
 import type { Precision } from '../../platform/native-description.js'
 import { modelTable, type VggOptions } from '../../vgg/configuration.js'
 
-/** A number on the command line. The option checks its range. */
+/** A number on the command line: `0.5`, or a fraction, `1/58`. The option checks its range. */
 export function number(value: string): number {
-  const read = Number(value)
-  if (value.trim() === '' || !Number.isFinite(read)) throw new InvalidArgumentError('Expected a number.')
+  const parts = value.split('/')
+  const [numerator = Number.NaN, denominator = 1, ...more] = parts.map(Number)
+  const read = numerator / denominator
+  if (more.length > 0 || parts.some((part) => part.trim() === '') || !Number.isFinite(read))
+    throw new InvalidArgumentError('Expected a number, such as 0.5 or 1/58.')
   return read
 }
 
-/** The absolute path of a file or folder: a run may be resumed from another working directory. */
-export const file = (value: string): string => path.resolve(value)
+/** A path as typed: not empty, and without a `~` that the shell did not expand, which would name a folder `~` here. */
+export function typedPath(value: string): string {
+  if (value === '')
+    throw new InvalidArgumentError('Expected a path, not an empty text; is a variable of the shell unset?')
+  const home = value.startsWith('~/') && !existsSync('~') ? withHome(value) : undefined
+  if (home === undefined) return value
+  throw new InvalidArgumentError(
+    `The shell did not expand '~', which it does unquoted and at the start of a word; write ${home}`,
+  )
+}
 
-/** Numbers separated by commas: `123.68,116.779,103.939`. */
-export function numbers(value: string): number[] {
-  return value.split(',').map(number)
+/** The absolute path of a file or folder: a run may be resumed from another working directory. */
+export const file = (value: string): string => path.resolve(typedPath(value))
+
+/** Numbers separated by commas: `30,60`. */
+export const numbers = (value: string): number[] => value.split(',').map(number)
+
+/** One number for all channels, `120`, or one for each, `123.68,116.779,103.939`. */
+export function channelNumbers(value: string): number | number[] {
+  const [first = Number.NaN, ...others] = numbers(value)
+  return others.length === 0 ? first : [first, ...others]
 }
 
 /** Names separated by commas: `cat,dog`. */
@@ -49,6 +69,15 @@ export function numbersByName(value: string): Record<string, number> {
   return Object.fromEntries(pairs)
 }
 
+/** A parser of a flag that checks the value as its option does, before the command does anything. */
+export const checked =
+  <T>(parse: (value: string) => T, check: Check<unknown>, flag: string) =>
+  (value: string): T => {
+    const read = parse(value)
+    check(read, flag.replace(/ .*/, ''))
+    return read
+  }
+
 /**
  * Adds the flags of a table of options, with their defaults in the help text. A flag takes one of its choices, or a number
  * unless `parsers` names another form.
@@ -64,7 +93,7 @@ export function addTable(
     const states = help.includes('(default') || !['number', 'string'].includes(typeof fallback)
     const option = new Option(flag, states ? help : `${help} (default: ${fallback})`)
     if (choices !== undefined) option.choices(choices)
-    else if (flag.includes('<')) option.argParser(parsers[name] ?? number)
+    else if (flag.includes('<')) option.argParser(checked(parsers[name] ?? number, check, flag))
     command.addOption(option)
   }
   return command
@@ -92,14 +121,14 @@ export function addModelFlags(command: Command): Command {
 /** The flags of initial weights and of the input's normalisation. */
 export interface InitialFlags {
   initialisation?: Exclude<Initialisation, 'none'>
-  mean?: number[]
-  scale?: number[]
+  mean?: number | number[]
+  scale?: number | number[]
 }
 
 /** Adds the flags of {@link InitialFlags}. */
 export function addInitialFlags(command: Command): Command {
   const { initialisation, meanRgb, scale } = modelTable
-  return addTable(command, { initialisation, meanRgb, scale }, { meanRgb: numbers, scale: numbers })
+  return addTable(command, { initialisation, meanRgb, scale }, { meanRgb: channelNumbers, scale: channelNumbers })
 }
 
 /** The flags of the device, the same for each command that computes. */

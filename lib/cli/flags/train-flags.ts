@@ -1,11 +1,11 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Device } from '../../network/open.js'
-import type { RunDescription } from '../../run/description.js'
+import { descriptionChecks, type RunDescription, type RunRequest } from '../../run/description.js'
 import type { PlanName } from '../../run/plan.js'
-import { checkpointTable, type RecordedIn, recordedIn, trainTable } from '../../train/options.js'
+import { checkpointTable, type RecordedIn, requestedIn, trainTable } from '../../train/options.js'
 import { type Schedule, type ScheduleOption, scheduleTable } from '../../train/schedule.js'
 import { callTable } from '../../train/settings.js'
-import { modelTable } from '../../vgg/configuration.js'
+import { modelTable, smallestSideCheck } from '../../vgg/configuration.js'
 import { addDataFlags, type DataFlags, dataOf, readingOf } from './data-flags.js'
 import {
   addDeviceFlags,
@@ -13,6 +13,7 @@ import {
   addModelFlags,
   addTable,
   addThreadsFlag,
+  checked,
   type DeviceFlags,
   defaultVariant,
   file,
@@ -21,8 +22,10 @@ import {
   type ModelFlags,
   names,
   number,
+  numbers,
   numbersByName,
   smallestSide,
+  typedPath,
 } from './flags.js'
 
 const examples = `
@@ -38,7 +41,7 @@ The folder of a run (--out) holds run.json, log.jsonl, TensorBoard events, check
 A run that was killed continues with --resume and ends with the same bytes. Ctrl-C saves the run and stops it; a second
 Ctrl-C stops at once. 'vggnet report RUN' makes a page of a run.`
 
-type ScheduleFlags = { [K in keyof typeof scheduleTable]?: number }
+type ScheduleFlags = { [K in keyof typeof scheduleTable]?: K extends 'at' ? number[] : number }
 type RecordedFlags = Partial<Omit<RecordedIn<'training'>, 'schedule'> & RecordedIn<'run'>>
 
 /** The flags of a run's description. */
@@ -54,7 +57,7 @@ export interface DescriptionFlags
   transplant?: string
   smallestSide?: number | [number, number]
   crop: boolean
-  flip: boolean
+  flip?: boolean
   colour: boolean
   threads?: number
   schedule?: Schedule['kind']
@@ -83,10 +86,13 @@ function addRunFlags(command: Command): Command {
   command
     .optionsGroup('Run:')
     .addOption(
-      new Option('--plan <name>', 'training plan of the paper (Sect. 3.1)').choices(['paper', 'paper-transplant']),
+      new Option('--plan <name>', 'training plan of the paper, Sect. 3.1 (default: none)').choices([
+        'paper',
+        'paper-transplant',
+      ]),
     )
-    .option('--out <folder>', 'folder of the run (default: the first of runs/1, runs/2, ... that is free)')
-    .option('--resume <folder>', 'continue the run in this folder, with its own options')
+    .option('--out <folder>', 'folder of the run (default: the first of runs/1, runs/2, ... that is free)', typedPath)
+    .option('--resume <folder>', 'continue the run in this folder, with its own options', typedPath)
   return addTable(command, callTable)
     .option('--no-check', 'skip the check of memory, images and activations (vggnet check)')
     .option('--json', 'JSON lines on the standard output: each epoch, and the end')
@@ -96,15 +102,21 @@ const { shift, background, ...trainingTable } = trainTable
 
 function addCropFlags(command: Command): Command {
   command
-    .option('--split <share>', 'share of the images held out if the data have no validation part', number, 0.1)
+    .option(
+      '--split <share>',
+      'share of the images held out if the data have no validation part',
+      checked(number, descriptionChecks.validation, '--split'),
+      0.1,
+    )
     .optionsGroup('Images (each random augmentation can be switched off):')
     .option(
       '--smallest-side <s>',
       'smaller side S after scaling: 256, or 256-512 for a random one (default: image size * 256 / 224)',
-      smallestSide,
+      checked(smallestSide, smallestSideCheck, '--smallest-side'),
     )
     .option('--no-crop', 'central crops instead of random ones')
-    .option('--no-flip', 'no random mirroring')
+    .option('--flip', 'random mirroring (default: for image files, not for IDX and CIFAR)')
+    .option('--no-flip', 'no random mirroring of image files')
     .option('--no-colour', 'no random colour shift')
     .optionsGroup('Images:')
   return addTable(command, { shift, background })
@@ -124,7 +136,7 @@ function addStartFlags(command: Command): Command {
 function addTrainingFlags(command: Command): Command {
   const parsers = { microBatch, freeze: names, rateFactors: numbersByName }
   const recorded = addTable(command.optionsGroup('Training:'), trainingTable, parsers)
-  return addTable(addTable(recorded, scheduleTable), checkpointTable)
+  return addTable(addTable(recorded, scheduleTable, { at: numbers }), checkpointTable)
 }
 
 /** Adds the flags of {@link DescriptionFlags}. */
@@ -138,26 +150,26 @@ export function addTrainFlags(command: Command): Command {
   return addDescriptionFlags(addRunFlags(command)).addHelpText('after', examples)
 }
 
-/** The description of a run from the arguments of `vggnet train` and `vggnet check`. @throws INVALID_ARGUMENT */
-export function descriptionOf(data: string | undefined, flags: DescriptionFlags): RunDescription {
+/** What is asked of a run by the arguments of `vggnet train` and `vggnet check`. @throws INVALID_ARGUMENT */
+export function descriptionOf(data: string | undefined, flags: DescriptionFlags): RunRequest {
   const { keep, everyMinutes } = checkpointTable
   const { microBatch = 'auto' } = flags
   const options = { ...flags, microBatch, schedule: scheduleOf(flags) }
   return {
     data: dataOf(data, flags),
     validation: flags.split,
-    ...given({ classNames: flags.classNames }),
+    ...given({ classNames: flags.classNames, emptyClasses: flags.emptyClasses }),
     photographs: {
       ...readingOf(flags),
       ...given({ smallestSide: flags.smallestSide }),
       randomCrop: flags.crop,
-      flip: flags.flip,
+      flip: flags.flip ?? true,
       colour: flags.colour,
     },
     model: modelOf(flags),
     start: given({ from: flags.from, transplant: flags.transplant }),
-    ...recordedIn('run', options),
-    training: recordedIn('training', options),
+    ...requestedIn('run', options),
+    training: requestedIn('training', options),
     checkpoints: {
       keep: flags.keep ?? keep.check.fallback,
       minutes: flags.minutes ?? everyMinutes.check.fallback,
@@ -170,7 +182,7 @@ export function descriptionOf(data: string | undefined, flags: DescriptionFlags)
 function scheduleOf({ schedule, ...flags }: DescriptionFlags): ScheduleOption | undefined {
   const names = Object.keys(scheduleTable) as (keyof ScheduleFlags)[]
   const values = given(Object.fromEntries(names.map((name) => [name, flags[name]])))
-  if (Object.keys(values).length === 0) return schedule
+  if (Object.keys(values).length === 0 && schedule !== 'milestones') return schedule
   // without a kind the values are for the default, plateau; `train` refuses those of another kind
   return { kind: schedule ?? 'plateau', ...values } as ScheduleOption
 }

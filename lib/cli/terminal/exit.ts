@@ -1,13 +1,26 @@
 import { CommanderError } from 'commander'
 import pc from 'picocolors'
 import { messageOf, VggError } from '../../error.js'
+import { printable } from '../../table.js'
 
-/** The user stopped the command. `message` says what was saved and how to continue. */
-export class Interrupted extends Error {}
+/** Exit codes by what stopped a command: 128 + the number of the signal, as in shells. SIGPIPE stands for a closed output. */
+const stopCodes = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 } as const
 
-/** Exit code: 0 success (help, version), 1 failure, 2 wrong use, 130 interrupted (128 + SIGINT, as in shells). */
+type Stop = keyof typeof stopCodes
+
+/** A command was stopped. `message` says what was saved and how to continue. */
+export class Interrupted extends Error {
+  readonly exitCode: number
+
+  constructor(message: string, stop: Stop) {
+    super(message)
+    this.exitCode = stopCodes[stop]
+  }
+}
+
+/** Exit code: 0 success (help, version), 1 failure, 2 wrong use, 128 + its number for a signal. */
 export function exitCode(error: unknown): number {
-  if (error instanceof Interrupted) return 130
+  if (error instanceof Interrupted) return error.exitCode
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   return error instanceof VggError && error.code === 'INVALID_ARGUMENT' ? 2 : 1
 }
@@ -29,14 +42,30 @@ export function failureText(error: unknown): string | undefined {
 
 function sentenceOf(error: unknown): string {
   const message = messageOf(error)
+  if (!(error instanceof CommanderError)) return message
   // commander puts its suggestion on a new line
-  return error instanceof CommanderError ? message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ') : message
+  const line = printable(message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' '))
+  // a shell expands a pattern, and divides a name at its spaces
+  const cure = 'Put a path with spaces in quotes; instead of several files or folders, give the folder that holds them.'
+  return error.code === 'commander.excessArguments' ? `${line} ${cure}` : line
 }
 
-const signals = ['SIGINT', 'SIGTERM'] as const
+const signals = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const
+
+/** Stops the work in progress, if it can be stopped. */
+let stopWork: ((stop: Stop) => void) | undefined
 
 /**
- * Runs work that Ctrl-C or SIGTERM aborts; a second signal ends the process at once with exit code 130.
+ * Ends the process where the standard output or error is closed: quietly for a pipe (`vggnet describe | head`), after work
+ * that can be stopped is stopped.
+ */
+export function outputLost(error: NodeJS.ErrnoException): void {
+  if (stopWork !== undefined) stopWork('SIGPIPE')
+  else process.exit(process.exitCode ?? (error.code === 'EPIPE' ? 0 : 1))
+}
+
+/**
+ * Runs work that Ctrl-C, SIGTERM, SIGHUP or a closed output aborts; a second signal ends the process at once.
  * @param work rejects with ABORTED after its signal aborts
  * @param words message for the user: what was saved, and how to continue
  * @param onStop called when the work is aborted
@@ -48,18 +77,23 @@ export async function stoppable<T>(
   onStop?: () => void,
 ): Promise<T> {
   const stopping = new AbortController()
-  const stop = (): void => {
-    if (stopping.signal.aborted) process.exit(130)
+  let reason: Stop = 'SIGINT'
+  stopWork = (stop) => {
+    // each line that is written into a closed output reports it again
+    if (stopping.signal.aborted && stop === 'SIGPIPE') return
+    if (stopping.signal.aborted) process.exit(stopCodes[stop])
+    reason = stop
     stopping.abort()
     onStop?.()
   }
-  for (const signal of signals) process.on(signal, stop)
+  for (const signal of signals) process.on(signal, stopWork)
   try {
     return await work(stopping.signal)
   } catch (error) {
     if (!(error instanceof VggError) || error.code !== 'ABORTED') throw error
-    throw new Interrupted(`Interrupted; ${typeof words === 'string' ? words : words()}`)
+    throw new Interrupted(`Interrupted; ${typeof words === 'string' ? words : words()}`, reason)
   } finally {
-    for (const signal of signals) process.off(signal, stop)
+    for (const signal of signals) process.off(signal, stopWork)
+    stopWork = undefined
   }
 }

@@ -1,23 +1,25 @@
 import { preflight } from '../../check/preflight.js'
-import type { PreflightReport } from '../../check/preflight-report.js'
-import { checkImageOptions, datasetsFor } from '../../run/datasets.js'
-import type { RunDescription } from '../../run/description.js'
+import { type PreflightReport, preflightLines } from '../../check/preflight-report.js'
+import { VggError } from '../../error.js'
+import { checkSources } from '../../run/checks.js'
+import { datasetsFor, type SizedRun, sizedRun } from '../../run/datasets.js'
+import type { RunRequest } from '../../run/description.js'
 import { findSources, type Sources } from '../../run/sources.js'
 import { fitted, openNetwork, withStartModel } from '../../run/start.js'
-import { layersNamed } from '../../train/settings.js'
+import { columnsOf, printable, wrapped } from '../../table.js'
 import { waitingOn } from './progress.js'
 
 /** A run's description, complete with the values computed from its images, and the images. */
-export interface PreparedRun {
-  readonly description: RunDescription
+export interface PreparedRun extends SizedRun {
   readonly sources: Sources
 }
 
 /** Finds the images, and completes the description by their mean and colours, or by the model that the run starts from. */
-export async function prepareRun(described: RunDescription): Promise<PreparedRun> {
-  const sources = await findSources(described)
-  checkImageOptions(described.photographs, sources.kind)
-  const asked = await withStartModel(described, sources)
+export async function prepareRun(request: RunRequest): Promise<PreparedRun> {
+  const sources = await findSources(request)
+  const { description, chosen } = sizedRun(request, sources)
+  const asked = await withStartModel(description, sources)
+  checkSources(asked, sources)
   const waiting = waitingOn(process.stderr)
   try {
     const onProgress = (done: number, of: number) => waiting.update('mean and colours of the images:', done, of)
@@ -25,7 +27,7 @@ export async function prepareRun(described: RunDescription): Promise<PreparedRun
     const lenient = { ...asked, photographs: { ...asked.photographs, onUnreadable: 'skip' as const } }
     const { model, photographs } = await fitted(lenient, sources, { onProgress })
     const { onUnreadable } = asked.photographs
-    return { sources, description: { ...asked, model, photographs: { ...photographs, onUnreadable } } }
+    return { sources, chosen, description: { ...asked, model, photographs: { ...photographs, onUnreadable } } }
   } finally {
     waiting.end()
   }
@@ -49,8 +51,6 @@ export async function preflightRun(
   const net = await openNetwork(description, sources)
   const waiting = waitingOn(process.stderr)
   try {
-    for (const name of description.freeze) layersNamed(net, name, '--freeze')
-    for (const name of Object.keys(description.rateFactors)) layersNamed(net, name, '--rate-factors')
     const { training, validation } = datasetsFor(sources, description, net)
     const { start, model } = description
     const { batch, microBatch, epochs, learningRate } = description.training
@@ -83,6 +83,21 @@ export async function preflightRun(
 function strict(report: PreflightReport): PreflightReport {
   const [first] = report.files.unreadable
   if (first === undefined) return report
-  const text = `${first.name} cannot be read: ${first.reason}; use --on-unreadable skip to skip such images`
-  return { ...report, fatal: [...report.fatal, text] }
+  const text = `${printable(first.name, 200)} cannot be read: ${first.reason}; use --on-unreadable skip to skip such images`
+  return { ...report, fatal: [text, ...report.fatal], code: 'FILE_FORMAT' }
+}
+
+/**
+ * Refuses a training that the check found to fail or to learn nothing, with the code that the training would end with.
+ * @param otherwise what to do all the same with a training that would learn nothing
+ */
+export function refuseFatal({ fatal: [first], code }: PreflightReport, otherwise: string): void {
+  if (first === undefined) return
+  throw code === undefined ? new VggError('INVALID_ARGUMENT', `${first}${otherwise}`) : new VggError(code, first)
+}
+
+/** Lines of a report for the standard output, after what was chosen for the run. */
+export function checkLines({ chosen }: PreparedRun, report: PreflightReport): string[] {
+  const width = columnsOf(process.stdout)
+  return [...(chosen === undefined ? [] : wrapped(chosen, width)), ...preflightLines(report, width)]
 }

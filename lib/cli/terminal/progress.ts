@@ -1,7 +1,8 @@
 import { SingleBar } from 'cli-progress'
 import pc from 'picocolors'
 import type { Progress } from '../../platform/wheels/fetch.mjs'
-import { durationText } from '../../train/log.js'
+import { columnsOf, shortened } from '../../table.js'
+import { barSize, durationText } from '../../train/log.js'
 
 /** Progress of slow work on a terminal; nothing is shown elsewhere. */
 export interface Waiting {
@@ -16,13 +17,15 @@ const patience = 300
 export function waitingOn(stream: NodeJS.WriteStream): Waiting {
   if (!stream.isTTY) return { update() {}, end() {} }
   const start = performance.now()
-  const format = `${pc.cyan('{bar}')} {label}{count}`
-  const bar = new SingleBar({ format, stream, barsize: 20, clearOnComplete: true, fps: 8, gracefulExit: false })
+  const format = `${pc.cyan('{bar}')} {text}`
+  const barsize = barSize(stream)
+  const bar = new SingleBar({ format, stream, barsize, clearOnComplete: true, fps: 8, gracefulExit: false })
   let shown = false
   return {
     update(label, done, of) {
       if (performance.now() - start < patience) return
-      const payload = { label, count: of === undefined ? '' : ` ${done} of ${of}` }
+      const count = of === undefined ? '' : ` ${done} of ${of}`
+      const payload = { text: shortened(label, columnsOf(stream) - barsize - count.length - 1) + count }
       if (shown) bar.setTotal(of ?? 1)
       else bar.start(of ?? 1, 0, payload)
       shown = true
@@ -102,13 +105,14 @@ function linesOn(stream: NodeJS.WriteStream): InstallProgress {
 
 function barOn(stream: NodeJS.WriteStream): InstallProgress {
   const speed = speedometer()
-  const options = { barsize: 16, barCompleteChar: '\u2588', barIncompleteChar: '\u2591', clearOnComplete: true }
+  const barsize = barSize(stream)
+  const options = { barsize, barCompleteChar: '\u2588', barIncompleteChar: '\u2591', clearOnComplete: true }
   const format = `${pc.cyan('{bar}')} {text}`
   const bar = new SingleBar({ ...options, format, stream, fps: 8, gracefulExit: false, hideCursor: true })
   let shown = false
   return {
     update(title, progress) {
-      const payload = { text: words(title, progress, speed(progress)) }
+      const payload = { text: shortened(words(title, progress, speed(progress)), columnsOf(stream) - barsize - 1) }
       const total = Math.max(1, progress.of)
       if (shown) bar.setTotal(total)
       else bar.start(total, 0, payload)

@@ -2,17 +2,12 @@ import { stripVTControlCharacters } from 'node:util'
 import pc from 'picocolors'
 import type { TuningInForce } from '../../platform/kept-tuning.js'
 import type { CpuTuning } from '../../platform/native.js'
-import { bytesText } from '../../table.js'
+import { bytesText, columnsOf, wrapped } from '../../table.js'
 
-/** Wraps words at `width`. A longer word, such as a path, gets its own line; a command in backquotes is not broken. */
-function wrapped(words: string, width: number): string[] {
-  const lines: string[] = []
-  for (const word of words.match(/(?:`[^`]*`|\S)+/g) ?? []) {
-    const last = lines.at(-1)
-    if (last === undefined || stripVTControlCharacters(`${last} ${word}`).length > width) lines.push(word)
-    else lines[lines.length - 1] = `${last} ${word}`
-  }
-  return lines
+/** Prints a sentence, broken between words at the width of a terminal. */
+export function printText(text: string, stream: NodeJS.WriteStream = process.stdout): void {
+  const print = stream === process.stderr ? console.error : console.log
+  for (const line of wrapped(text, columnsOf(stream))) print(line)
 }
 
 const titleWidth = 11

@@ -1,11 +1,13 @@
 import path from 'node:path'
 import pc from 'picocolors'
+import { commandText } from '../../platform/package.js'
 import type { Datasets } from '../../run/datasets.js'
 import type { PlanHooks } from '../../run/run.js'
-import { countText } from '../../table.js'
+import { countText, printable } from '../../table.js'
 import type { TrainReport } from '../../train/events.js'
 import { deviceLine, progressOn, reportLine } from '../../train/log.js'
 import type { VGG } from '../../vgg/vgg.js'
+import { printText } from './sections.js'
 
 /** Output of a run. */
 export interface RunOutput {
@@ -48,35 +50,30 @@ function textOutput(folder: string): RunOutput {
         if (of > 1) console.log(pc.bold(`\n${number} of ${of}: ${name}`))
       },
       onStart(net, data, resumed) {
-        console.log(startLines(net, data))
+        printText(startLine(net, data))
+        printText(deviceLine(net))
         if (resumed) console.log(`resuming after step ${resumed.step}, ${resumed.epochsDone} epochs done`)
       },
-      onNotice: (text) => console.error(text),
+      onNotice: (text) => printText(printable(text), process.stderr),
       ...progress.callbacks,
     },
     pause: () => progress.end(),
     end(report, model) {
       progress.end()
-      console.log(report === undefined ? 'The run was already finished.' : reportLine(report))
-      console.log(`saved to ${path.relative('.', model) || model}; 'vggnet report ${folder}' writes a report`)
+      printText(report === undefined ? 'The run was already finished.' : reportLine(report))
+      if (report?.noBetterThanChance !== undefined) printText(pc.yellow(report.noBetterThanChance))
+      printText(
+        `saved to ${path.relative('.', model) || model}; \`${commandText(['report', folder])}\` writes a report`,
+      )
     },
   }
 }
 
-function startLines(net: VGG, { training, validation }: Datasets): string {
+function startLine(net: VGG, { training, validation }: Datasets): string {
   const [height, width] = net.imageSize
   const held = validation === undefined ? 'no validation' : `${validation.count} for validation`
   const count = net.parameters.reduce((sum, parameter) => sum + parameter.count, 0)
   const size = `${height}x${width}x${net.channels}`
   const made = `VGG ${net.variant} (${size}, ${net.classes} classes, ${countText(count)} parameters)`
-  return `${made}: ${training.count} images, ${held}\n${deviceLine(net)}`
-}
-
-/** Formats a command of this program for a POSIX shell. */
-export function commandText(words: readonly string[]): string {
-  return ['vggnet', ...words].map(quoted).join(' ')
-}
-
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+  return `${made}: ${training.count} images, ${held}`
 }

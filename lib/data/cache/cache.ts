@@ -1,17 +1,12 @@
 import path from 'node:path'
 import { throwIfAborted } from '../../error.js'
-import { callback, filePath, instanceOf, optional, readOptions, unexpected } from '../../options.js'
+import { type Callback, callback, filePath, instanceOf, optional, readOptions, unexpected } from '../../options.js'
 import { native } from '../../platform/native.js'
 import type { Dataset } from '../dataset.js'
 import type { CropBox, CropSpec, PixelSize } from '../images/crop.js'
-import {
-  type ChooseCropBox,
-  cropDataset,
-  type PhotoOptions,
-  PhotoReader,
-  readPhotoOptions,
-} from '../sources/photo-dataset.js'
+import { type ChooseCropBox, cropDataset, PhotoReader } from '../sources/photo-dataset.js'
 import { checkedList, type PhotoList } from '../sources/photo-list.js'
+import { type PhotoOptions, readPhotoOptions } from '../sources/photo-options.js'
 import type { Shard } from './shard.js'
 import { imagesPerShard, ShardFolder } from './shard-folder.js'
 
@@ -48,17 +43,20 @@ export interface CachedDataset extends Dataset {
 
 /** Options of {@link CachedDataset.prepare}. */
 export interface PrepareOptions {
-  /** Function that is called after each shard with the number of images processed and their total number. */
-  onProgress?: (done: number, of: number) => void
+  /**
+   * Function that is called after each shard with the number of images processed and their total number; a returned promise is
+   * awaited.
+   */
+  onProgress?: Callback<[done: number, of: number]> | undefined
   /** Signal that stops the preparation after the present shard. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /** Shards that one read takes images from at once. */
 const lanes = 4
 
 const prepareChecks = {
-  onProgress: optional(callback<(done: number, of: number) => void>()),
+  onProgress: optional(callback<Callback<[done: number, of: number]>>()),
   signal: optional(instanceOf(AbortSignal)),
 }
 
@@ -204,7 +202,7 @@ async function prepare(shards: ShardFolder, count: number, options: PrepareOptio
     const size = shards.sizeOf(number)
     for (let slot = 0; shard && slot < size; slot++) if (shard.entry(slot)) images += 1
     done += size
-    onProgress?.(done, count)
+    await onProgress?.(done, count)
   }
   return { images, missing: count - images }
 }

@@ -1,9 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
 import { endianness } from 'node:os'
 import path from 'node:path'
 // No named import: if Node lacks crc32, lib/platform/load/node-check.ts reports it, not the linker.
 import zlib from 'node:zlib'
+import { withEnd } from '../../error.js'
 import type { PixelSize } from '../images/crop.js'
 
 // The format of a shard file:
@@ -52,7 +53,10 @@ export class Shard {
     const head = Buffer.alloc(headBytes + count * columns * 8)
     const handle = await open(file, 'r').catch(() => undefined)
     if (handle === undefined) return undefined
-    const whole = await readWhole(handle, head, 0).finally(() => handle.close())
+    const whole = await withEnd(
+      () => readWhole(handle, head, 0),
+      () => handle.close(),
+    )
     const table = new Uint8Array(head.subarray(headBytes))
     if (!whole || !head.subarray(0, 8).equals(letters) || !head.subarray(8, headBytes).equals(digest(table))) {
       return undefined
@@ -123,27 +127,27 @@ export async function writeShard(
   )
   const table = new Float64Array(count * columns)
   const handle = await open(temporary, 'wx')
-  try {
-    try {
-      let slot = 0
-      let start = headBytes + table.byteLength
-      for await (const image of images) {
-        if (image) {
-          const { pixels, height, width, original } = image
-          table.set([start, height, width, original.height, original.width, zlib.crc32(pixels)], slot * columns)
-          await writeWhole(handle, pixels, start)
-          start += pixels.length
-        }
-        slot += 1
+  const write = async (): Promise<void> => {
+    let slot = 0
+    let start = headBytes + table.byteLength
+    for await (const image of images) {
+      if (image) {
+        const { pixels, height, width, original } = image
+        table.set([start, height, width, original.height, original.width, zlib.crc32(pixels)], slot * columns)
+        await writeWhole(handle, pixels, start)
+        start += pixels.length
       }
-      const bytes = new Uint8Array(table.buffer)
-      await writeWhole(handle, Buffer.concat([letters, digest(bytes), bytes]), 0)
-    } finally {
-      await handle.close()
+      slot += 1
     }
+    const bytes = new Uint8Array(table.buffer)
+    await writeWhole(handle, Buffer.concat([letters, digest(bytes), bytes]), 0)
+  }
+  try {
+    await withEnd(write, () => handle.close())
     await rename(temporary, file)
   } catch (error) {
-    await rm(temporary, { force: true })
+    // the first error counts, also where a file system that has become read-only keeps the file
+    await unlink(temporary).catch(() => undefined)
     throw error
   }
 }

@@ -1,9 +1,10 @@
 import { readFile, stat } from 'node:fs/promises'
 import sharp, { type Metadata } from 'sharp'
 import { VggError } from '../../error.js'
+import { notFound } from '../../files/not-found.js'
 import { native } from '../../platform/native.js'
 import type { CropBox, CropSpec, PixelSize } from './crop.js'
-import { type Decoding, formatOf, type ImageFormat, tooSlow, unreadable } from './formats.js'
+import { contentText, type Decoding, formatOf, type ImageFormat, tooSlow, unreadable } from './formats.js'
 import { type JpegHeader, plainJpeg } from './jpeg.js'
 import { drawSvg, sizeOfSvg } from './svg.js'
 
@@ -41,7 +42,7 @@ async function fileBytes(path: string, { pixelLimit }: Decoding): Promise<Uint8A
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? ''
     if (machineFaults.includes(code)) throw new VggError('STATE', `Could not read ${path}: ${code}`, { cause: error })
-    if (code === 'ENOENT' || code === 'ENOTDIR') throw new VggError('FILE_NOT_FOUND', 'no such file', { cause: error })
+    if (code === 'ENOENT' || code === 'ENOTDIR') throw notFound('no such file', path, error)
     throw error instanceof VggError ? error : unreadable(`reading it failed: ${(error as Error).message}`, error)
   }
 }
@@ -74,11 +75,12 @@ export async function encodedBytes(source: PhotoSource, decoding: Decoding): Pro
  */
 export async function openImage(bytes: Uint8Array, decoding: Decoding): Promise<Image> {
   const { formats, pixelLimit } = decoding
-  if (bytes.length === 0) throw unreadable('the file is empty')
   const format = formatOf(bytes)
-  if (format === undefined) throw unknownFormat()
-  if (!formats.includes(format))
-    throw unreadable(`its format is ${format}, and those allowed are ${formats.join(', ')}`)
+  if (format === undefined) throw unreadable(`it is ${contentText(bytes) ?? 'no image of a known format'}`)
+  if (!formats.includes(format)) {
+    const cure = `add it to formats (--formats ${[...formats, format].join(',')})`
+    throw unreadable(`its format is ${format}, and those allowed are ${formats.join(', ')}: ${cure}`)
+  }
   const plain = format === 'jpeg' && hasEnd(bytes, format) ? plainJpeg(bytes) : undefined
   if (plain || format === 'svg') {
     const { height, width } = plain ?? (await sizeOfSvg(bytes, decoding))
@@ -90,7 +92,17 @@ export async function openImage(bytes: Uint8Array, decoding: Decoding): Promise<
   return { bytes, size: autoOrient, format, deepWithProfile: depth === 'ushort' && hasProfile }
 }
 
-const unknownFormat = (cause?: unknown): VggError => unreadable('it is no image of a known format', cause)
+/** HEIC, the format of iPhones, in an ISO media file: HEVC, which the build of libheif from npm does not decode. */
+const isHeic = (bytes: Uint8Array): boolean =>
+  /^ftyp(he[iv][cmsx]|hev1)/.test(Buffer.from(bytes.subarray(4, 12)).toString('latin1'))
+
+/** The error for an image that sharp does not decode. */
+function undecodable(bytes: Uint8Array, reason: string, cause: unknown): VggError {
+  return unreadable(
+    isHeic(bytes) ? 'it is an HEIC image, which sharp from npm does not decode: convert it to JPEG' : reason,
+    cause,
+  )
+}
 
 /*
  * The messages of libvips are not used: it has one buffer of messages for the whole process, so that images decoded at
@@ -101,7 +113,7 @@ async function metadataOf(bytes: Uint8Array): Promise<Metadata> {
     return await sharp(bytes, { limitInputPixels: false }).metadata()
   } catch (error) {
     const unknown = (error as Error).message.includes('unsupported image format')
-    throw unknown ? unknownFormat(error) : unreadable('its header is damaged or cut off', error)
+    throw undecodable(bytes, unknown ? 'it is no image of a known format' : 'its header is damaged or cut off', error)
   }
 }
 
@@ -189,6 +201,12 @@ async function pixelsBySharp(image: Image, channels: 1 | 3, decoding: Decoding):
     if (error instanceof VggError) throw error
     if (performance.now() - started >= 1000 * decodeSeconds) throw tooSlow(decodeSeconds, error)
     const truncated = hasEnd(bytes, format) === false
-    throw unreadable(truncated ? 'it is truncated: its end is missing' : 'it is damaged, decoding it failed', error)
+    throw undecodable(
+      bytes,
+      truncated
+        ? 'it is truncated, its end is missing: copy or download it again'
+        : 'it is damaged, decoding it failed',
+      error,
+    )
   }
 }

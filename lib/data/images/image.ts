@@ -1,4 +1,5 @@
 import { VggError } from '../../error.js'
+import { notFound } from '../../files/not-found.js'
 import { type Check, integer, readOptions, unexpected } from '../../options.js'
 import { type CropBox, type CropSpec, centreCropBox, cropOptionsFrom, type PixelSize } from './crop.js'
 import { decodeCrop, encodedBytes, openImage } from './decode.js'
@@ -20,7 +21,7 @@ export interface ImageOptions extends DecodingOptions {
    * The paper's Q: the length in pixels to which the smallest side of the image is rescaled before the centre crop. At
    * least the larger side of the size. Default: the smallest scale at which the image covers the size.
    */
-  smallestSide?: number
+  smallestSide?: number | undefined
 }
 
 /** Checks a number of channels. */
@@ -64,12 +65,22 @@ export async function readImage(
   size: ImageSize,
   options: ImageOptions = {},
 ): Promise<Uint8Array> {
+  return readNamed(source, nameOf(source), size, options)
+}
+
+/** Reads an image as {@link readImage} does. @param name of the image in messages */
+export async function readNamed(
+  source: string | Uint8Array,
+  name: string,
+  size: ImageSize,
+  options: ImageOptions,
+): Promise<Uint8Array> {
   const [height, width] = [side(size.height, 'height'), side(size.width, 'width')]
   const channels = channelsCheck(size.channels, 'channels')
   const { smallestSide, ...decoding } = readOptions(options, 'readImage options', checks)
   const scaled = smallestSide === undefined ? undefined : cropOptionsFrom({ crop: [height, width], smallestSide })
   const crop: CropSpec = { height, width, channels }
-  return named(source, async () => {
+  return named(name, async () => {
     const image = await openImage(await encodedBytes(source, decoding), decoding)
     const box = scaled === undefined ? coveringCropBox(image.size, crop) : centreCropBox(image.size, scaled)
     return decodeCrop(image, box, crop, decoding)
@@ -87,24 +98,26 @@ export async function readImageSize(
   options: DecodingOptions = {},
 ): Promise<Pick<ImageSize, 'height' | 'width'>> {
   const decoding = readOptions(options, 'readImageSize options', decodingChecks)
-  return named(source, async () => {
+  return named(nameOf(source), async () => {
     const { height, width } = (await openImage(await encodedBytes(source, decoding), decoding)).size
     return { height, width }
   })
 }
 
-async function named<T>(source: string | Uint8Array, read: () => Promise<T>): Promise<T> {
+const nameOf = (source: string | Uint8Array): string => (typeof source === 'string' ? source : 'the image')
+
+async function named<T>(name: string, read: () => Promise<T>): Promise<T> {
   try {
     return await read()
   } catch (error) {
-    throw namedFault(error, typeof source === 'string' ? source : 'the image')
+    throw namedFault(error, name)
   }
 }
 
 /** Adds the name of the image to an error of decode.ts, whose message is the bare reason. */
 export function namedFault(error: unknown, name: string): unknown {
   if (!(error instanceof VggError)) return error
-  if (error.code === 'FILE_NOT_FOUND') return new VggError(error.code, `No file at ${name}`, { cause: error })
+  if (error.code === 'FILE_NOT_FOUND') return notFound(`No file at ${name}`, name, error)
   if (error.code !== 'FILE_FORMAT') return error
   return new VggError(error.code, `Expected an image for ${name} but ${error.message}`, { cause: error })
 }

@@ -1,5 +1,8 @@
 import { VggError } from '../../error.js'
-import { arrayOf, type Check, instanceOf, optional, readOptions, text, unexpected } from '../../options.js'
+import { labelFrom } from '../../network/arguments.js'
+import { arrayOf, type Check, optional, readOptions, text, unexpected } from '../../options.js'
+import { countedText } from '../../table.js'
+import { detached, detachedText, elementCount, isDetached } from '../../tensor.js'
 import { type Dataset, imageBytes, type ReadFailure } from '../dataset.js'
 
 /** Labelled images in memory. */
@@ -11,42 +14,55 @@ export interface ArrayData {
   /** The class of each image: integers from 0. */
   labels: ArrayLike<number>
   /** The name of each class. Default: '0', '1', ... up to the largest label. */
-  classNames?: readonly string[]
+  classNames?: readonly string[] | undefined
 }
 
-function checkShape(shape: readonly number[], bytes: number): void {
+/** What to type for a shape that is refused; empty if it is not recognised. */
+function shapeCure(shape: readonly number[]): string {
+  const [first, second, third] = shape
+  if (shape.length === 3 && (third === 1 || third === 3)) return `; one image has shape [1, ${shape.join(', ')}]`
+  if (shape.length === 3) return `; grey images have shape [${shape.join(', ')}, 1]`
+  if (shape.length === 4 && (second === 1 || second === 3))
+    return `; move the channels last: [${[first, ...shape.slice(2), second].join(', ')}]`
+  return ''
+}
+
+function checkShape(shape: readonly number[], images: Uint8Array): void {
+  const text = `[${shape.join(', ')}]`
+  if (shape.length === 4 && shape[0] === 0) {
+    throw new VggError('INVALID_ARGUMENT', `Expected at least one image for images but received shape ${text}`)
+  }
   const whole = shape.length === 4 && shape.every((side) => Number.isInteger(side) && side > 0)
-  const [, , , channels] = shape
+  const channels = shape[3]
   if (!whole || (channels !== 1 && channels !== 3)) {
-    const message = `Expected [n, height, width, 1 or 3] for shape but received [${shape.join(', ')}]`
+    const message = `Expected [n, height, width, 1 or 3] for shape but received ${text}${shapeCure(shape)}`
     throw new VggError('SHAPE_MISMATCH', message)
   }
-  const expected = shape.reduce((product, side) => product * side, 1)
-  if (bytes !== expected) {
-    const message = `Expected ${expected} bytes for images of [${shape.join(', ')}] but received ${bytes}`
-    throw new VggError('SHAPE_MISMATCH', message)
-  }
+  if (isDetached(images)) throw detached(shape)
+  const expected = elementCount(shape)
+  if (images.length === expected) return
+  const count = (images.length / expected) * (shape[0] ?? 0)
+  const ending = Number.isInteger(count) && count > 0 ? `, which is ${countedText(count, 'such image')}` : ''
+  const message = `Expected ${expected} bytes for images of ${text} but received ${images.length}${ending}`
+  throw new VggError('SHAPE_MISMATCH', message)
 }
 
-function checkedLabels(labels: ArrayLike<number>, count: number, classes: number): Int32Array {
-  if (labels.length !== count) {
-    throw new VggError('SHAPE_MISMATCH', `Expected ${count} labels, one per image, but received ${labels.length}`)
+/** Largest number of classes of labels without names. */
+const mostClasses = 2 ** 24
+
+/** The labels, each checked to be one of the classes; without `classes` to be a possible one. */
+function checkedLabels(labels: ArrayLike<number>, count: number, classes = mostClasses): Int32Array {
+  if (labels.length === count) {
+    return Int32Array.from(labels, (label, index) => labelFrom(label, classes, `labels[${index}]`))
   }
-  for (let index = 0; index < count; index++) {
-    const label = labels[index]
-    if (label === undefined || !Number.isInteger(label) || label < 0 || label >= classes) {
-      throw unexpected(`a class from 0 to ${classes - 1}`, `labels[${index}]`, label)
-    }
-  }
-  return Int32Array.from(labels)
+  const message = `Expected ${count} labels, one per image, but received ${labels.length}${detachedText(labels)}`
+  throw new VggError('SHAPE_MISMATCH', message)
 }
 
 /** Class names '0', '1', ... up to the largest label. */
-function numbered(labels: ArrayLike<number>): string[] {
-  let largest = 0
-  for (let index = 0; index < labels.length; index++) largest = Math.max(largest, labels[index] ?? 0)
-  const classes = Number.isInteger(largest) && largest < 2 ** 24 ? largest + 1 : 1
-  return Array.from({ length: classes }, (_, index) => String(index))
+function numbered(labels: Int32Array): string[] {
+  const largest = labels.reduce((most, label) => Math.max(most, label), 0)
+  return Array.from({ length: largest + 1 }, (_, index) => String(index))
 }
 
 const isArrayLike = (value: unknown): value is ArrayLike<number> =>
@@ -57,8 +73,18 @@ const labelArray: Check<ArrayLike<number>> = (value, name) => {
   throw unexpected('an array of integers', name, value)
 }
 
+/** Check of pixels or of the bytes of a file. */
+export const bytesCheck: Check<Uint8Array> = (value, name) => {
+  if (value instanceof Uint8Array) return value
+  const cure = value instanceof Float32Array || value instanceof Float64Array ? floatsCure : undefined
+  throw unexpected('a Uint8Array', name, value, cure)
+}
+
+const floatsCure =
+  'use Uint8Array.from(x) for pixels from 0 to 255, Uint8Array.from(x, (value) => 255 * value) from 0 to 1'
+
 const checks = {
-  images: instanceOf(Uint8Array),
+  images: bytesCheck,
   shape: arrayOf<number>((side) => side as number),
   labels: labelArray,
   classNames: optional(arrayOf(text)),
@@ -71,12 +97,13 @@ const checks = {
  */
 export function arrayDataset(source: ArrayData): Dataset {
   const { images, shape, classNames: given, labels: numbers } = readOptions(source, 'arrayDataset options', checks)
-  checkShape(shape, images.length)
+  checkShape(shape, images)
   const [count = 0, height = 0, width = 0, channels = 0] = shape
-  const classNames = [...(given ?? numbered(numbers))]
-  const labels = checkedLabels(numbers, count, classNames.length)
+  const labels = checkedLabels(numbers, count, given?.length)
+  const classNames = [...(given ?? numbered(labels))]
   const bytes = imageBytes({ height, width, channels })
   async function read(indices: Int32Array, into: Uint8Array): Promise<readonly ReadFailure[]> {
+    if (images.length !== count * bytes) throw detached(shape)
     indices.forEach((index, position) => {
       into.set(images.subarray(index * bytes, (index + 1) * bytes), position * bytes)
     })

@@ -5,6 +5,7 @@ import { gunzip } from 'node:zlib'
 import { VggError } from '../../error.js'
 import { arrayOf, filePath, oneOf, optional, readOptions, text, unexpected } from '../../options.js'
 import type { Dataset } from '../dataset.js'
+import { contentText } from '../images/formats.js'
 import { arrayDataset } from './arrays.js'
 import { fileError } from './file-error.js'
 
@@ -23,14 +24,14 @@ type Kind = keyof typeof kinds
 /** Options of {@link readCifar}. */
 export interface CifarOptions {
   /** The dataset of the files. Default: recognised by the length of the files; if both are possible, by the labels. */
-  kind?: Kind
+  kind?: Kind | undefined
   /** The labels to use of CIFAR-100: the 100 classes (`fine`, the default) or their 20 groups (`coarse`). */
-  labels?: 'fine' | 'coarse'
+  labels?: 'fine' | 'coarse' | undefined
   /**
    * The name of each class. Default: the names in batches.meta.txt, fine_label_names.txt or coarse_label_names.txt in the
    * folder of the first file, or numbers if there is no such file.
    */
-  classNames?: readonly string[]
+  classNames?: readonly string[] | undefined
 }
 
 const checks = {
@@ -81,10 +82,10 @@ function kindOf(bytes: Uint8Array, file: string, given: Kind | undefined): Kind 
   const lengths = candidates
     .map((candidate) => `${kinds[candidate].labelBytes + pixels} bytes (${candidate})`)
     .join(' or ')
-  const archive = Buffer.from(bytes.subarray(257, 262)).toString('latin1') === 'ustar'
-  const found = fitting.length > 0 ? 'it has labels out of range' : `it has ${bytes.length} bytes`
-  const ending = archive ? ': it is an archive, unpack it first' : ''
-  throw new VggError('FILE_FORMAT', `Expected records of ${lengths} for ${file} but ${found}${ending}`)
+  const content = contentText(bytes)
+  const damage = fitting.length > 0 ? 'it has labels out of range' : `it has ${bytes.length} bytes`
+  const found = content === undefined ? damage : `it is ${content}`
+  throw new VggError('FILE_FORMAT', `Expected records of ${lengths} for ${file} but ${found}`)
 }
 
 /** Reads class names from a file with one name per line; returns undefined if there is no such file. */

@@ -1,4 +1,5 @@
 import { VggError } from '../../error.js'
+import { notFound } from '../../files/not-found.js'
 
 /**
  * The error for a file of images or labels that could not be read: FILE_NOT_FOUND or FILE_FORMAT.
@@ -7,10 +8,12 @@ import { VggError } from '../../error.js'
  */
 export function fileError(error: unknown, file: string, packed = 'a whole gzip file'): VggError {
   const { code, message } = error as NodeJS.ErrnoException
-  if (code === 'ENOENT') return new VggError('FILE_NOT_FOUND', `No file at ${file}`, { cause: error })
+  if (code === 'ENOENT') return notFound(`No file at ${file}`, file, error)
+  if (code === 'EISDIR')
+    return new VggError('FILE_FORMAT', `Expected a file for ${file} but it is a folder`, { cause: error })
   const unpacking = code?.startsWith('Z_') === true || code === 'ERR_BUFFER_TOO_LARGE'
   const text = unpacking
-    ? `Expected ${packed} for ${file} but unpacking it failed: ${message}`
+    ? `Expected ${packed} for ${file} but unpacking it failed: ${message}; copy or download it again`
     : `Could not read ${file}: ${message}`
   return new VggError('FILE_FORMAT', text, { cause: error })
 }

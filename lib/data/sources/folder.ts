@@ -1,7 +1,10 @@
 import path from 'node:path'
 import { VggError } from '../../error.js'
-import { filePath, readOptions } from '../../options.js'
+import { notFound } from '../../files/not-found.js'
+import { filePath, oneOf, readOptions, withDefault } from '../../options.js'
+import { checkNotAbove, checkNotParts, joined, oneClass, partsOf, withoutClasses } from './layout.js'
 import { type PartOptions, type PhotoList, type PhotoParts, partChecks, splitPhotos } from './photo-list.js'
+import { withoutRuns } from './runs.js'
 import { entriesOf, FolderWalk, type SkippedLink } from './walk.js'
 
 /** The images of a folder. */
@@ -13,91 +16,95 @@ export interface FolderParts extends PhotoParts {
    * same part, or to a missing target. A process warning of type VggDataWarning lists them too.
    */
   readonly skippedLinks: readonly SkippedLink[]
+  /** Names of the class folders without an image that were left out. A process warning of type VggDataWarning lists them too. */
+  readonly skippedClasses: readonly string[]
 }
 
-/**
- * Extensions of image files. Some formats are not decoded (BMP, HEIC; SVG by default): their files are reported as
- * unreadable, not ignored.
- */
-const imageExtensions = new Set(
-  '.jpg .jpeg .jpe .jfif .png .webp .gif .tif .tiff .avif .bmp .heic .heif .jxl .jp2 .ppm .pgm .pnm .svg'.split(' '),
-)
+/** Options of {@link readFolder}. */
+export interface FolderOptions extends PartOptions {
+  /**
+   * Action for a class folder without an image in the training part: `refuse` (the default) throws, and `skip` leaves the
+   * class out. The other classes keep their order and are numbered without it, so that its index belongs to the next one.
+   */
+  emptyClasses?: 'refuse' | 'skip'
+}
 
-const trainingNames = ['train', 'training']
-/** Names of the validation part. If a folder has several of them, the first name here wins. */
-const validationNames = ['val', 'validation', 'valid', 'test', 'testing']
-
-const isImageName = (name: string): boolean => imageExtensions.has(path.extname(name).toLowerCase())
+/** Checks of {@link FolderOptions}. */
+export const folderChecks = { ...partChecks, emptyClasses: withDefault(oneOf('refuse', 'skip'), 'refuse') }
 
 const formatError = (message: string): VggError => new VggError('FILE_FORMAT', message)
-
-const joined = (names: readonly string[]): string =>
-  names.length > 10 ? `${names.slice(0, 10).join(', ')} and ${names.length - 10} more` : names.join(', ')
 
 interface Part {
   readonly list: PhotoList
   readonly ignored: number
   readonly skippedLinks: readonly SkippedLink[]
-  /** Classes whose folder has no image. */
+  readonly skippedClasses: readonly string[]
+  /** Further classes whose folder has no image. */
   readonly empty: readonly string[]
 }
 
+/** Which classes a folder must and may have. */
+interface Classes {
+  /** The names, in this order. Undefined: those of the sub-folders. */
+  readonly expected: readonly string[] | undefined
+  /** Whether a class whose folder has no image is left out. */
+  readonly leavesOut: (name: string) => boolean
+}
+
 /** Lists the images of a folder that has a sub-folder for each class. */
-async function readClasses(folder: string, expected?: readonly string[]): Promise<Part> {
-  const top = await entriesOf(folder, isImageName)
-  if (top.folders.length === 0) {
-    const found = top.images.length === 0 ? 'no image' : `${top.images.length} images`
-    throw formatError(
-      `Expected a sub-folder for each class in ${folder} (such as cat/1.jpg and dog/1.jpg), or train/ and val/ with ` +
-        `such sub-folders, but it has no sub-folder and ${found}`,
-    )
-  }
-  const stray = expected === undefined ? [] : top.folders.filter((name) => !expected.includes(name))
-  if (stray.length > 0)
-    throw formatError(`Expected no other classes in ${folder} than the model's but found ${joined(stray)}`)
-  const classNames = expected ?? top.folders
-  const sources: string[] = []
-  const labels: number[] = []
-  const empty: string[] = []
-  // Images next to the class folders belong to no class.
-  let ignored = top.ignored + top.images.length
-  const walk = new FolderWalk(isImageName)
+async function readClasses(folder: string, { expected, leavesOut }: Classes): Promise<Part> {
+  const { entries: top, runs } = await withoutRuns(folder, await entriesOf(folder))
+  if (runs.length > 0) warn(`Folders of runs in ${folder} that are not taken as classes: ${joined(runs)}`)
+  if (top.folders.length === 0) throw await withoutClasses(folder, top)
+  const walk = new FolderWalk()
   const found = await walk.imagesBelow(folder, top)
   const skippedLinks = [...top.broken, ...walk.skipped]
-  warnOf(skippedLinks)
+  if (skippedLinks.length > 0) {
+    warn(`Links that were not followed: ${joined(skippedLinks.map(({ path, reason }) => `${path} (${reason})`))}`)
+  }
+  const empty = top.folders.filter((_, index) => found[index]?.images.length === 0)
+  const skippedClasses = empty.filter(leavesOut)
+  const folders = top.folders.filter((name) => !skippedClasses.includes(name))
+  const stray = expected === undefined ? [] : folders.filter((name) => !expected.includes(name))
+  if (stray.length > 0)
+    throw formatError(`Expected no other classes in ${folder} than the model's but found ${joined(stray)}`)
+  const classNames = expected ?? folders
+  const sources: string[] = []
+  const labels: number[] = []
   for (const [index, name] of top.folders.entries()) {
-    const below = found[index]
-    ignored += below?.ignored ?? 0
-    if (!below?.images.length) empty.push(name)
+    const images = found[index]?.images ?? []
+    checkNotAbove(folder, name, images)
     const label = classNames.indexOf(name)
-    for (const image of below?.images ?? []) {
+    for (const image of images) {
       sources.push(image)
       labels.push(label)
     }
   }
-  if (sources.length === 0) throw formatError(`Expected images in the folders of ${folder} but found none`)
+  const ignored = found.reduce((sum, below) => sum + below.ignored, 0)
+  if (sources.length === 0) {
+    const files = ignored === 0 ? '' : `; its ${ignored} other files have no extension of an image (.jpg, .png, ...)`
+    throw formatError(`Expected images in the folders of ${folder} but found none${files}`)
+  }
   return {
     list: { sources, names: sources, labels: Int32Array.from(labels), classNames },
-    ignored,
+    // Images next to the class folders belong to no class.
+    ignored: ignored + top.ignored + top.images.length,
     skippedLinks,
-    empty,
+    skippedClasses,
+    empty: empty.filter((name) => !skippedClasses.includes(name)),
   }
 }
 
-function warnOf(links: readonly SkippedLink[]): void {
-  if (links.length === 0) return
-  const named = joined(links.map(({ path, reason }) => `${path} (${reason})`))
-  process.emitWarning(`Links that were not followed: ${named}`, 'VggDataWarning')
-}
+const warn = (message: string): void => process.emitWarning(message, 'VggDataWarning')
 
 /** Checks that there are at least two classes, with images of each, as training needs. */
-function checkTrainable(part: Part, folder: string): void {
-  const { classNames } = part.list
-  if (classNames.length < 2) {
-    throw formatError(`Expected sub-folders of at least two classes in ${folder} but found only ${joined(classNames)}`)
-  }
-  if (part.empty.length > 0)
-    throw formatError(`Expected images of every class in ${folder} but ${joined(part.empty)} has none`)
+async function checkTrainable({ list, empty }: Part, folder: string): Promise<void> {
+  const [first = '', ...others] = list.classNames
+  if (others.length === 0) throw await oneClass(folder, first)
+  if (empty.length === 0) return
+  const found = `${joined(empty)} ${empty.length === 1 ? 'has' : 'have'} none`
+  const cure = "add images, or leave such classes out with emptyClasses: 'skip' (--empty-classes skip)"
+  throw formatError(`Expected images of every class in ${folder} but ${found}; ${cure}`)
 }
 
 function checkSameClasses(training: PhotoList, validation: PhotoList, folder: string): void {
@@ -113,27 +120,13 @@ function checkSameClasses(training: PhotoList, validation: PhotoList, folder: st
   throw formatError(`Expected the classes of the training part in ${folder} too but it ${parts.join(' and ')}`)
 }
 
-/**
- * Returns the sub-folders of the two parts, or undefined if the sub-folders are classes. Without a validation folder,
- * train/ is a part only if it is the only sub-folder: among car/, plane/ and train/ it is a class.
- */
-function partsOf(folders: readonly string[]): { training: string; validation?: string } | undefined {
-  const find = (wanted: readonly string[]) =>
-    wanted.flatMap((name) => folders.filter((folder) => folder.toLowerCase() === name))[0]
-  const training = find(trainingNames)
-  const validation = find(validationNames)
-  if (training === undefined) return undefined
-  if (validation !== undefined) return { training, validation }
-  return folders.length === 1 ? { training } : undefined
-}
-
 async function readable<T>(folder: string, read: () => Promise<T>): Promise<T> {
   try {
     return await read()
   } catch (error) {
     if (error instanceof VggError) throw error
     const { code, message, path: at = folder } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT') throw new VggError('FILE_NOT_FOUND', `No folder at ${at}`, { cause: error })
+    if (code === 'ENOENT') throw notFound(`No folder at ${at}`, at, error)
     if (code === 'ENOTDIR') throw new VggError('FILE_FORMAT', `Expected a folder for ${at}`, { cause: error })
     throw new VggError('FILE_FORMAT', `Could not read ${at}: ${message}`, { cause: error })
   }
@@ -149,32 +142,41 @@ async function readable<T>(folder: string, read: () => Promise<T>): Promise<T> {
  * read once, under its own path or else under the first link to it, so that its images belong to one class. Links that are
  * not followed (to a folder that contains the link, to a folder that was read already, to a missing target) are listed in
  * `skippedLinks` and in a process warning. A broken link with the name of an image is a missing image, which is reported
- * when it is read. Hidden files and files without an image extension are ignored and counted.
+ * when it is read. Hidden files and files without an image extension are ignored and counted. Folders of training runs, and
+ * those with runs only, are no classes; a process warning lists them.
  *
  * @throws VggError FILE_NOT_FOUND; FILE_FORMAT if there are no classes, if the training part has only one class or a class
- *   without an image, or if the classes of val/ and train/ differ; INVALID_ARGUMENT
+ *   without an image, if the folder is above or below the one with the classes, or if the classes of val/ and train/ differ;
+ *   INVALID_ARGUMENT
  */
-export async function readFolder(folder: string, options: PartOptions = {}): Promise<FolderParts> {
+export async function readFolder(folder: string, options: FolderOptions = {}): Promise<FolderParts> {
   filePath(folder, 'folder')
-  const given = readOptions(options, 'readFolder options', partChecks)
-  const expected = given.classNames
+  const { classNames: expected, ...given } = readOptions(options, 'readFolder options', folderChecks)
   return readable(folder, async () => {
-    const parts = partsOf((await entriesOf(folder, isImageName)).folders)
+    const { entries: top } = await withoutRuns(folder, await entriesOf(folder))
+    const parts = partsOf(top.folders)
+    if (parts === undefined && expected === undefined) await checkNotParts(folder, top)
     const trainingFolder = parts === undefined ? folder : path.join(folder, parts.training)
-    const training = await readClasses(trainingFolder, expected)
-    if (expected === undefined) checkTrainable(training, trainingFolder)
+    const skips = (name: string) => given.emptyClasses === 'skip' && expected?.includes(name) !== true
+    const training = await readClasses(trainingFolder, { expected, leavesOut: skips })
+    const { list, skippedClasses } = training
+    if (expected === undefined) await checkTrainable(training, trainingFolder)
+    if (skippedClasses.length > 0)
+      warn(`Classes without an image in ${trainingFolder} that were left out: ${joined(skippedClasses)}`)
     if (parts?.validation === undefined) {
       const { ignored, skippedLinks } = training
-      return { ...splitPhotos(training.list, given.validation, given.seed), ignored, skippedLinks }
+      return { ...splitPhotos(list, given.validation, given.seed), ignored, skippedLinks, skippedClasses }
     }
     const validationFolder = path.join(folder, parts.validation)
-    const validation = await readClasses(validationFolder, expected)
-    checkSameClasses(training.list, validation.list, validationFolder)
+    const leavesOut = (name: string) => skippedClasses.includes(name)
+    const validation = await readClasses(validationFolder, { expected, leavesOut })
+    checkSameClasses(list, validation.list, validationFolder)
     return {
-      training: training.list,
+      training: list,
       validation: validation.list,
       ignored: training.ignored + validation.ignored,
       skippedLinks: [...training.skippedLinks, ...validation.skippedLinks],
+      skippedClasses,
     }
   })
 }

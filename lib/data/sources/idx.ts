@@ -4,6 +4,7 @@ import { createGunzip } from 'node:zlib'
 import { VggError } from '../../error.js'
 import { arrayOf, filePath, optional, readOptions, text } from '../../options.js'
 import type { Dataset } from '../dataset.js'
+import { contentText } from '../images/formats.js'
 import { type ArrayData, arrayDataset } from './arrays.js'
 import { fileError } from './file-error.js'
 
@@ -30,11 +31,8 @@ function headerOf(bytes: Buffer, path: string): { shape: number[]; headerBytes: 
   if (bytes.length < 4) return undefined
   const [zeroA, zeroB, type = 0, rank = 0] = bytes
   if (zeroA !== 0 || zeroB !== 0 || !(type in typeNames)) {
-    const found = bytes.subarray(0, 4).toString('hex')
-    throw new VggError(
-      'FILE_FORMAT',
-      `Expected an IDX file (it begins with 0000 08) for ${path} but it begins with ${found}`,
-    )
+    const found = contentText(bytes) ?? `of another kind: it begins with ${bytes.subarray(0, 4).toString('hex')}`
+    throw new VggError('FILE_FORMAT', `Expected an IDX file (it begins with 0000 08) for ${path} but it is ${found}`)
   }
   if (type !== 8) {
     throw new VggError(
@@ -53,13 +51,9 @@ function headerOf(bytes: Buffer, path: string): { shape: number[]; headerBytes: 
 
 function sizeOf(shape: readonly number[], path: string): number {
   const bytes = shape.reduce((product, side) => product * side, 1)
-  if (bytes < 1 || bytes > largestBytes) {
-    throw new VggError(
-      'FILE_FORMAT',
-      `Expected 1 to ${largestBytes} elements for ${path} but its header says ${shape.join('x')}`,
-    )
-  }
-  return bytes
+  if (bytes >= 1 && bytes <= largestBytes) return bytes
+  const expected = bytes < 1 ? 'at least one image or label' : `at most ${largestBytes} elements`
+  throw new VggError('FILE_FORMAT', `Expected ${expected} for ${path} but its header says ${shape.join('x')}`)
 }
 
 /** Opens a file and unpacks it if it is gzip, which is recognised by its first two bytes. */
@@ -94,10 +88,13 @@ async function bytesOf(stream: Readable, path: string): Promise<Idx> {
     if (received > expected) break
   }
   if (header === undefined) {
-    throw new VggError('FILE_FORMAT', `Expected an IDX header for ${path} but the file ends after ${received} bytes`)
+    throw new VggError(
+      'FILE_FORMAT',
+      `Expected an IDX header for ${path} but the file ends after ${received} bytes: copy or download it again`,
+    )
   }
   if (received !== expected) {
-    const found = received > expected ? 'more follow' : `the file ends after ${received}`
+    const found = received > expected ? 'more follow' : `the file ends after ${received}: copy or download it again`
     const shape = header.shape.join('x')
     throw new VggError(
       'FILE_FORMAT',

@@ -1,4 +1,5 @@
 import { VggError } from '../../error.js'
+import { labelFrom } from '../../network/arguments.js'
 import {
   arrayOf,
   type Checked,
@@ -8,11 +9,13 @@ import {
   readOptions,
   text,
   unexpected,
+  unknownName,
   withDefault,
 } from '../../options.js'
 import type { Dataset } from '../dataset.js'
-import { arrayDataset } from './arrays.js'
-import { type PhotoOptions, photoDataset, readPhotoOptions } from './photo-dataset.js'
+import { arrayDataset, bytesCheck } from './arrays.js'
+import { photoDataset } from './photo-dataset.js'
+import { type PhotoOptions, readPhotoOptions } from './photo-options.js'
 
 /** One labelled image of an iterable. */
 export interface Labelled {
@@ -27,9 +30,9 @@ export interface Labelled {
 /** Options for collecting the images of an iterable. */
 export interface CollectionOptions {
   /** The name of each class. Default: the labels' names in the order of their code units, or '0' to the largest number. */
-  classNames?: readonly string[]
+  classNames?: readonly string[] | undefined
   /** Largest total size of the images in bytes, so that an endless iterable gives an error. Default 4 GiB. */
-  memoryLimit?: number
+  memoryLimit?: number | undefined
 }
 
 /** Options of {@link datasetFrom} for image files. */
@@ -66,11 +69,10 @@ const mostClasses = 65536
 function labelled(item: unknown, index: number): Labelled {
   if (!isObject(item)) throw unexpected('{ image, label }', `image ${index}`, item)
   const { image, label, name } = item
-  if (!(image instanceof Uint8Array)) throw unexpected('a Uint8Array', `image of image ${index}`, image)
   if (typeof label === 'number') integer(0, mostClasses - 1)(label, `label of image ${index}`)
   else text(label, `label of image ${index}`)
   return {
-    image,
+    image: bytesCheck(image, `image of image ${index}`),
     label: label as number | string,
     name: optional(text)(name, `name of image ${index}`) ?? `${index}`,
   }
@@ -98,7 +100,9 @@ async function collect(source: LabelledSource, options: Checked<typeof collectio
     names.push(name)
     given.push(label)
   }
-  if (images.length === 0) throw unexpected('at least one image', 'source', 'none')
+  if (images.length === 0) {
+    throw new VggError('INVALID_ARGUMENT', 'Expected at least one image for source but it ended before the first')
+  }
   const classes = classNames ?? classesOf(given)
   return { images, names, labels: labelsOf(given, classes), classNames: classes }
 }
@@ -113,9 +117,11 @@ function classesOf(labels: readonly (number | string)[]): string[] {
 function labelsOf(labels: readonly (number | string)[], classNames: readonly string[]): Int32Array {
   const numbers = new Map(classNames.map((name, number) => [name, number]))
   return Int32Array.from(labels, (label, index) => {
-    const number = typeof label === 'number' ? label : numbers.get(label)
-    if (number !== undefined && number < classNames.length) return number
-    throw unexpected(`one of the ${classNames.length} classes`, `label of image ${index}`, label)
+    const name = `label of image ${index}`
+    if (typeof label === 'number') return labelFrom(label, classNames.length, name)
+    const number = numbers.get(label)
+    if (number === undefined) throw unknownName(label, name, classNames)
+    return number
   })
 }
 
@@ -127,7 +133,8 @@ function labelsOf(labels: readonly (number | string)[], classNames: readonly str
  * @throws VggError INVALID_ARGUMENT; OUT_OF_MEMORY beyond `memoryLimit`; SHAPE_MISMATCH if pixels are not of `shape`
  */
 export async function datasetFrom(source: LabelledSource, options: EncodedOptions | PixelOptions): Promise<Dataset> {
-  const { classNames, memoryLimit, ...rest } = isObject(options) ? options : {}
+  if (!isObject(options)) throw unexpected('{ crop }, { net } or { shape }', 'datasetFrom options', options)
+  const { classNames, memoryLimit, ...rest } = options
   // The options are checked first, because an iterable can often be read only once.
   const collection = readOptions({ classNames, memoryLimit }, 'datasetFrom options', collectionChecks)
   if ('shape' in rest) {

@@ -1,9 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { VggError } from '../../error.js'
-import { filePath, likelyMeant, readOptions } from '../../options.js'
+import { exists } from '../../files/not-found.js'
+import { filePath, likelyMeant, readOptions, shorten } from '../../options.js'
+import { contentText } from '../images/formats.js'
 import { fileError } from './file-error.js'
 import { type PartOptions, type PhotoList, type PhotoParts, partChecks, splitPhotos } from './photo-list.js'
+import { isImageName } from './walk.js'
 
 /** One line of a list. */
 interface Row {
@@ -67,19 +70,26 @@ function rowsOf(content: string, separator: string, file: string): Row[] {
   return rows
 }
 
-/** Recognises the separator by the extension of the file, otherwise by the first line. */
+/** The usual separator of the extension, or another one if only that is in the first line, as in the lists of some spreadsheets. */
 function separatorOf(file: string, content: string): string {
-  const extension = path.extname(file).toLowerCase()
-  if (extension === '.csv') return ','
-  if (extension === '.tsv' || extension === '.tab') return '\t'
-  const [first = ''] = content.split('\n', 1)
-  return first.includes('\t') ? '\t' : ','
+  const usual = path.extname(file).toLowerCase() === '.csv' ? ',' : '\t'
+  const first = /\S.*/.exec(content)?.[0].replaceAll(/"[^"]*"/g, '') ?? ''
+  return [usual, ',', '\t', ';'].find((separator) => first.includes(separator)) ?? usual
 }
 
 interface Entry {
   readonly source: string
   readonly label: string
   readonly line: number
+}
+
+const columns = `a header that names the columns of path (${pathNames.join(', ')}) and label (${labelNames.join(', ')})`
+
+/** @throws FILE_FORMAT if the first row seems to be a header, by one of the names or because it alone names no image */
+function checkNoHeader([first, second]: readonly Row[], known: boolean, file: string): void {
+  if (first === undefined || first.fields.some((field) => isImageName(field.trim()))) return
+  if (!known && second?.fields.some((field) => isImageName(field.trim())) !== true) return
+  throw at(file, first.line, `Expected ${columns}, or no header, but found '${shorten(first.fields.join(', '))}'`)
 }
 
 /** Takes path and label from each row: from the columns that the header names, or from two fields without a header. */
@@ -89,17 +99,39 @@ function entriesOf(rows: readonly Row[], file: string): Entry[] {
   const pathColumn = heads.findIndex((head) => pathNames.includes(head))
   const labelColumn = heads.findIndex((head) => labelNames.includes(head))
   const headed = pathColumn !== -1 && labelColumn !== -1
+  if (!headed) checkNoHeader(rows, pathColumn !== -1 || labelColumn !== -1, file)
   const width = headed ? heads.length : 2
   return rows.slice(headed ? 1 : 0).map(({ fields, line }) => {
     if (fields.length !== width) {
-      throw at(file, line, `Expected ${width} fields${headed ? '' : ' (path and label)'} but found ${fields.length}`)
+      const cure =
+        fields.length > width
+          ? `; put fields with separators in quotes${headed ? '' : `, or begin with ${columns}`}`
+          : ''
+      const what = `${width} fields${headed ? '' : ' (path and label)'}`
+      throw at(file, line, `Expected ${what} but found ${fields.length}${cure}`)
     }
     const source = fields[headed ? pathColumn : 0] ?? ''
     const label = (fields[headed ? labelColumn : 1] ?? '').trim()
     if (source === '' || source.includes('\0')) throw at(file, line, 'Expected the path of an image but found none')
+    if (/^[a-z][a-z\d+.-]*:\/\//i.test(source)) {
+      throw at(
+        file,
+        line,
+        `Expected the path of a file but found the address ${shorten(source)}; download the images first`,
+      )
+    }
     if (label === '') throw at(file, line, 'Expected a label but found none')
     return { source, label, line }
   })
+}
+
+/** Checks that the first path, if it leads nowhere from the folder of the list, does not lead to a file from here. */
+async function checkOrigin([first]: readonly Entry[], file: string): Promise<void> {
+  if (first === undefined || path.isAbsolute(first.source)) return
+  const position = path.join(path.dirname(file), first.source)
+  if ((await exists(position)) || !(await exists(first.source))) return
+  const message = `Expected a path from the folder of the list, but there is no ${position}, while ${first.source} is there from the present folder: move the list to ${process.cwd()}`
+  throw at(file, first.line, message)
 }
 
 const isNumber = (label: string): boolean => /^\d+$/.test(label)
@@ -109,7 +141,7 @@ function numberedClasses(entries: readonly Entry[], file: string): string[] {
   let largest = 0
   for (const { label, line } of entries) {
     if (!isNumber(label)) {
-      throw at(file, line, `Expected a number for the label, as on the lines before, but found '${label}'`)
+      throw at(file, line, `Expected a number for the label, as on the lines before, but found '${shorten(label)}'`)
     }
     if (Number(label) >= mostClasses) {
       throw at(file, line, `Expected a label from 0 to ${mostClasses - 1} but found ${label}`)
@@ -136,7 +168,7 @@ function labelsOf(entries: readonly Entry[], classNames: readonly string[], file
     if (number >= 0 && number < classNames.length) return number
     const meant = likelyMeant(label, classNames)
     const ending = meant === undefined ? '' : `; did you mean '${meant}'?`
-    throw at(file, line, `Expected one of the ${classNames.length} classes but found '${label}'${ending}`)
+    throw at(file, line, `Expected one of the ${classNames.length} classes but found '${shorten(label)}'${ending}`)
   })
 }
 
@@ -147,17 +179,22 @@ async function contentOf(file: string): Promise<string> {
   } catch (error) {
     throw fileError(error, file)
   }
+  const content = contentText(bytes)
+  if (content !== undefined && content !== 'text' && bytes.length > 0) {
+    throw new VggError('FILE_FORMAT', `Expected a list of images (text in UTF-8) for ${file} but it is ${content}`)
+  }
   try {
     // Removes a byte order mark, and throws if the text is not UTF-8.
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch (error) {
-    throw new VggError('FILE_FORMAT', `Expected text in UTF-8 for ${file}`, { cause: error })
+    throw new VggError('FILE_FORMAT', `Expected text in UTF-8 for ${file}: save the list in UTF-8`, { cause: error })
   }
 }
 
 /**
  * Reads a list of images: a CSV or TSV file with the path and the label of one image per line. A header may name the two
- * columns (`path` and `label`); other columns are then ignored. Paths are relative to the folder of the list. Labels are
+ * columns (`path` and `label`); other columns are then ignored. Fields are separated by commas or tabs, or by semicolons if
+ * the first line has no other separator. Paths are relative to the folder of the list. Labels are
  * either all names (the classes are in the order of their code units) or all class numbers from 0.
  *
  * The image files are not opened: a missing file is detected when it is read, and handled as `onUnreadable` specifies.
@@ -169,7 +206,9 @@ export async function readList(file: string, options: PartOptions = {}): Promise
   const given = readOptions(options, 'readList options', partChecks)
   const content = await contentOf(file)
   const entries = entriesOf(rowsOf(content, separatorOf(file, content), file), file)
-  if (entries.length === 0) throw new VggError('FILE_FORMAT', `Expected the path and label of an image in ${file}`)
+  if (entries.length === 0)
+    throw new VggError('FILE_FORMAT', `Expected the path and label of an image in ${file}, such as cats/1.jpg,cat`)
+  await checkOrigin(entries, file)
   const classNames = given.classNames ?? classesOf(entries, file)
   const folder = path.dirname(file)
   const sources = entries.map(({ source }) => (path.isAbsolute(source) ? source : path.join(folder, source)))

@@ -1,90 +1,12 @@
-import { availableParallelism } from 'node:os'
 import { VggError } from '../../error.js'
-import { boolean, type Check, integer, oneOf, optional, readOptions, unexpected, withDefault } from '../../options.js'
 import type { Random } from '../../random.js'
 import type { Augmented, Dataset, ReadFailure } from '../dataset.js'
-import { type ColourShift, colourShiftCheck, drawColourShift } from '../images/colour.js'
-import {
-  type CropBox,
-  type CropOptions,
-  type CropSpec,
-  centreCropBox,
-  cropOptionsFrom,
-  drawCropBox,
-  type PixelSize,
-  type SmallestSide,
-} from '../images/crop.js'
+import { type ColourShift, drawColourShift } from '../images/colour.js'
+import { type CropBox, type CropOptions, centreCropBox, drawCropBox, type PixelSize } from '../images/crop.js'
 import { decodeCrop, encodedBytes, openImage } from '../images/decode.js'
-import { type DecodingOptions, decodingChecks } from '../images/formats.js'
-import { channelsCheck, namedFault } from '../images/image.js'
+import { namedFault } from '../images/image.js'
 import { checkedList, type PhotoList } from './photo-list.js'
-
-/** How image files become images of one size (Sect. 3.1 of the paper). */
-export interface PhotoOptions extends DecodingOptions {
-  /** Side of the crop that the network receives, in pixels, or [height, width]. The paper's is 224. */
-  crop: number | readonly [height: number, width: number]
-  /**
-   * The paper's S: the length in pixels to which the smallest side of an image is rescaled, or a range [least, most] from
-   * which it is drawn for each image. At least the larger side of the crop. Default: 256/224 of that side.
-   */
-  smallestSide?: SmallestSide
-  /** Number of channels: 1 (grey) or 3 (red, green, blue). Default 3. */
-  channels?: 1 | 3
-  /** Whether training takes crops at random offsets instead of the centre crop. Default true. */
-  randomCrop?: boolean
-  /** Whether training mirrors images at random, with probability 1/2. Default true. */
-  flip?: boolean
-  /** The random colour shift for training. Default: none. Requires 3 channels. */
-  colour?: ColourShift
-  /** Whether a read rejects if an image cannot be read (`throw`, the default), or skips the image and reports it. */
-  onUnreadable?: 'skip' | 'throw'
-  /**
-   * Number of images decoded at once, over all reads together, 1 to 1024; it bounds the memory. As many more files are
-   * read meanwhile. Default: the number of processors, at most the number of threads in libuv's pool, which decode the
-   * images (4, or the environment variable UV_THREADPOOL_SIZE). A network computes on other threads, but on the same
-   * processors.
-   */
-  workers?: number
-}
-
-/** Passes a value on, because cropOptionsFrom checks it. */
-const unchecked: Check<unknown> = (value) => value
-
-/** The number of threads in libuv's pool. */
-function poolThreads(): number {
-  const asked = Number(process.env.UV_THREADPOOL_SIZE)
-  return Number.isInteger(asked) && asked > 0 ? Math.min(asked, 1024) : 4
-}
-
-const checks = {
-  crop: unchecked,
-  smallestSide: unchecked,
-  channels: withDefault(channelsCheck, 3),
-  randomCrop: unchecked,
-  flip: withDefault(boolean, true),
-  colour: optional(colourShiftCheck),
-  onUnreadable: withDefault(oneOf('throw', 'skip'), 'throw'),
-  ...decodingChecks,
-  workers: withDefault(integer(1, 1024), Math.min(poolThreads(), availableParallelism())),
-}
-
-/**
- * Checks options and fills in their defaults.
- *
- * @throws VggError INVALID_ARGUMENT
- */
-export function readPhotoOptions(options: PhotoOptions) {
-  const given = readOptions(options, 'photoDataset options', checks)
-  const { channels, colour } = given
-  if (colour !== undefined && channels === 1) throw unexpected('no colour shift of grey images', 'colour', colour)
-  const cropOptions = cropOptionsFrom(given)
-  const [height, width] = cropOptions.crop
-  const crop: CropSpec = { height, width, channels }
-  return { ...given, crop, cropOptions }
-}
-
-/** {@link PhotoOptions} as read. */
-export type PhotoSettings = ReturnType<typeof readPhotoOptions>
+import { type PhotoNetwork, type PhotoOptions, type PhotoSettings, readPhotoOptions } from './photo-options.js'
 
 /** The random augmentation of one image. */
 export interface Augmentation {
@@ -168,9 +90,10 @@ export function cropDataset(list: PhotoList, settings: PhotoSettings, readCrops:
  * rejects with FILE_NOT_FOUND or FILE_FORMAT, path and reason, for the first such image in the order of the indices. With
  * `onUnreadable: 'skip'` it is listed in the result instead, and its pixels are 0.
  *
+ * @param options a network alone stands for `{ net }`
  * @throws VggError INVALID_ARGUMENT; SHAPE_MISMATCH if the numbers of sources, names and labels differ
  */
-export function photoDataset(list: PhotoList, options: PhotoOptions): Dataset {
+export function photoDataset(list: PhotoList, options: PhotoOptions | PhotoNetwork): Dataset {
   const settings = readPhotoOptions(options)
   const photos = checkedList(list)
   const reader = new PhotoReader(photos, settings)

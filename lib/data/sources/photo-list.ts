@@ -29,14 +29,14 @@ export interface PartOptions {
    * Share of every class that is held out for validation, 0 to below 1. Default 0. Ignored if the folder has a
    * validation part.
    */
-  validation?: number
+  validation?: number | undefined
   /** Seed of the random division. Default 0. */
-  seed?: number
+  seed?: number | undefined
   /**
    * The classes expected, in this order, such as those of a trained model. Any other class is an error, a missing class
    * is not. Default: the classes found, in the order of their names.
    */
-  classNames?: readonly string[]
+  classNames?: readonly string[] | undefined
 }
 
 /** Checks of {@link PartOptions}. */

@@ -29,8 +29,16 @@ export interface ImagesBelow {
   readonly ignored: number
 }
 
-/** Returns whether the name of a file is that of an image. */
-export type IsImageName = (name: string) => boolean
+/**
+ * Extensions of image files. Some formats are not decoded (BMP, HEIC; SVG by default): their files are reported as
+ * unreadable, not ignored.
+ */
+const imageExtensions = new Set(
+  '.jpg .jpeg .jpe .jfif .png .webp .gif .tif .tiff .avif .bmp .heic .heif .jxl .jp2 .ppm .pgm .pnm .svg'.split(' '),
+)
+
+/** Whether the name of a file is that of an image. */
+export const isImageName = (name: string): boolean => imageExtensions.has(path.extname(name).toLowerCase())
 
 /** Compares by code units, so that the order is the same in every locale. */
 const byName = (first: Dirent, second: Dirent): number => (first.name < second.name ? -1 : 1)
@@ -56,7 +64,7 @@ async function targetOf(link: string): Promise<Kind | { readonly reason: string 
 }
 
 /** Lists a folder. Ignores hidden entries, files that are not named as images, and entries that are neither file nor folder. */
-export async function entriesOf(folder: string, isImageName: IsImageName): Promise<Entries> {
+export async function entriesOf(folder: string): Promise<Entries> {
   const images: string[] = []
   const folders: string[] = []
   const links = new Set<string>()
@@ -94,14 +102,9 @@ interface Branch {
  */
 export class FolderWalk {
   readonly skipped: SkippedLink[] = []
-  readonly #isImageName: IsImageName
   /** The path under which each folder was read, by device and inode. */
   readonly #read = new Map<string, string>()
   readonly #links: { readonly path: string; readonly branch: Branch }[] = []
-
-  constructor(isImageName: IsImageName) {
-    this.#isImageName = isImageName
-  }
 
   /** Returns the images below each of the `folders` in `parent`, in the order of their paths. */
   async imagesBelow(parent: string, { folders, links }: Pick<Entries, 'folders' | 'links'>): Promise<ImagesBelow[]> {
@@ -134,7 +137,7 @@ export class FolderWalk {
       return { images: [], ignored: 0, below: [] }
     }
     this.#read.set(identity, folder)
-    const { images, folders, links, broken, ignored } = await entriesOf(folder, this.#isImageName)
+    const { images, folders, links, broken, ignored } = await entriesOf(folder)
     this.skipped.push(...broken)
     return { images, ignored, below: await this.#branches(folder, folders, links) }
   }

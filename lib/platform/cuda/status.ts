@@ -110,3 +110,26 @@ export function librariesStatus(): LibrariesStatus {
   const foreign = libraries.every(({ found }) => found) ? [] : otherVersions(searched)
   return { libraries, passedOver: [...passedOver, ...partial, ...foreign], searched }
 }
+
+/** What `nextStep` depends on. */
+interface GpuFacts {
+  /** Whether all required NVIDIA libraries are found. */
+  readonly ready: boolean
+  /** Bytes that an interrupted install has fetched. */
+  readonly bytesBegun: number
+  /** The CUDA library of vggnet; `obstacle` says why there is none. */
+  readonly cudaLibrary: { readonly obstacle: string }
+  readonly driver: { readonly version: string; readonly obstacle: string }
+}
+
+/** What a user does next for a GPU. NVIDIA's libraries come last: without driver and CUDA library they are of no use. */
+export function nextStep({ ready, bytesBegun, cudaLibrary, driver }: GpuFacts): string {
+  const missing = [
+    driver.version === '' ? "on a machine with a GPU: install NVIDIA's driver, R580 or later" : driver.obstacle,
+    cudaLibrary.obstacle,
+  ].filter(Boolean)
+  if (missing.length > 0)
+    return `${missing.join('; and ')}. Without a GPU nothing is needed: device: 'cpu', --device cpu`
+  if (ready) return '`npx vggnet doctor` checks the cards'
+  return `\`npx vggnet cuda install\` ${bytesBegun > 0 ? 'continues fetching' : 'fetches'} the missing libraries`
+}

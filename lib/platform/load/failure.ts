@@ -106,7 +106,7 @@ export interface Installed {
   /** The folder of package.json. */
   readonly root: string
   readonly version: string
-  /** Whether it is a checkout, with the sources of the native code. */
+  /** Whether it is a checkout, with the scripts that build the native code. */
   readonly checkout: boolean
   /** Whether VGGNET_BINARY names the binary. */
   readonly chosen: boolean

@@ -7,14 +7,15 @@ export const layers = [
   { kind: 'convolution', name: 'conv', outputs: 1, kernel: 1 },
 ] as const
 
-/** Device and reason, or code and message. */
+/** Device and reason, or code and message: that of the backend, without advice. */
 export type Outcome = [string, string]
 
 export async function outcomeOf(open: () => Outcome | Promise<Outcome>): Promise<Outcome> {
   try {
     return await open()
   } catch (error) {
-    return error instanceof VggError ? [error.code, error.message] : ['not a VggError', String(error)]
+    if (!(error instanceof VggError)) return ['not a VggError', String(error)]
+    return [error.code, error.cause instanceof VggError ? error.cause.message : error.message]
   }
 }
 

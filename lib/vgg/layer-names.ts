@@ -1,0 +1,46 @@
+import type { VariantLetter } from './variants.js'
+
+/** Index of each convolution: block and position in the block. Each configuration adds some to an earlier one, as in Table 1. */
+interface ConvolutionIndex {
+  A: '1_1' | '2_1' | '3_1' | '3_2' | '4_1' | '4_2' | '5_1' | '5_2'
+  'A-LRN': ConvolutionIndex['A']
+  B: ConvolutionIndex['A'] | '1_2' | '2_2'
+  C: ConvolutionIndex['B'] | '3_3' | '4_3' | '5_3'
+  D: ConvolutionIndex['C']
+  E: ConvolutionIndex['D'] | '3_4' | '4_4' | '5_4'
+}
+
+type Convolution<Letter extends VariantLetter> = `conv${ConvolutionIndex[Letter]}`
+type Relu<Letter extends VariantLetter> = `relu${ConvolutionIndex[Letter]}`
+type Block = 1 | 2 | 3 | 4 | 5
+type Linear = 'fc6' | 'fc7' | 'fc8'
+
+/** Any other name: those of a network whose configuration is not known are suggested, not required. */
+type Other = string & {}
+
+type TensorOf<Letter extends VariantLetter> =
+  | Convolution<Letter>
+  | Relu<Letter>
+  | (Letter extends 'A-LRN' ? 'norm1' : never)
+  | `pool${Block}`
+  | Linear
+  | 'relu6'
+  | 'relu7'
+
+type LayerOf<Letter extends VariantLetter> = Convolution<Letter> | Linear | `conv${Block}` | 'convolutions' | 'head'
+
+/**
+ * Names of the tensors of a configuration, which `features` accepts: 'conv1_1', 'relu1_1', 'pool1', ..., 'fc8'. Any string
+ * for a configuration that is not known.
+ */
+export type TensorName<Letter extends string = string> = Letter extends VariantLetter
+  ? TensorOf<Letter>
+  : TensorOf<VariantLetter> | Other
+
+/**
+ * Names of the layers of a configuration that have parameters, and of groups of them, which `freeze` and `rateFactors`
+ * accept: 'conv1_1', ..., 'fc8', blocks ('conv1'), 'convolutions', 'head'. Any string for a configuration that is not known.
+ */
+export type LayerName<Letter extends string = string> = Letter extends VariantLetter
+  ? LayerOf<Letter>
+  : LayerOf<VariantLetter> | Other
