@@ -42,12 +42,12 @@ export function skipOnStandIn(context: TestContext, reason: string): void {
 export function onEachDevice<Case extends { readonly name: string }>(
   title: string,
   cases: readonly Case[],
-  body: (device: TestDevice, testCase: Case) => Promise<void>,
+  body: (device: TestDevice, testCase: Case, context: TestContext) => Promise<void>,
   devices = everyDevice,
 ): void {
   for (const device of devices)
     describeOn(device, title, () => {
-      for (const testCase of cases) test(testCase.name, () => body(device, testCase))
+      for (const testCase of cases) test(testCase.name, (context) => body(device, testCase, context))
     })
 }
 

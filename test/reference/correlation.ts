@@ -21,9 +21,13 @@ export function correlation(input: Tensor64, weight: Float64Array, bias: Float64
   const plane = output.shape[2] * output.shape[3]
   for (let row = 0; row < output.shape[0] * window.outputs; row++)
     output.data.fill(bias[row % window.outputs], row * plane, (row + 1) * plane)
-  visitRows(input.shape, window, (tap, from, to, count) => {
+  const [sums, values, width, outputWidth] = [output.data, input.data, input.shape[3], output.shape[3]]
+  visitTaps(input.shape, window, (tap, first, firstOutput, rows, count) => {
     const factor = weight[tap]
-    for (let x = 0; x < count; x++) output.data[to + x] += factor * input.data[from + x]
+    for (let y = 0; y < rows; y++) {
+      const [from, to] = [first + y * width, firstOutput + y * outputWidth]
+      for (let x = 0; x < count; x++) sums[to + x] += factor * values[from + x]
+    }
   })
   return output
 }
@@ -35,9 +39,13 @@ export function correlationInputGradient(
   window: Window,
 ): Tensor64 {
   const output = zeros(inputShape)
-  visitRows(inputShape, window, (tap, from, to, count) => {
+  const [sums, values, width, outputWidth] = [output.data, gradient.data, inputShape[3], gradient.shape[3]]
+  visitTaps(inputShape, window, (tap, first, firstOutput, rows, count) => {
     const factor = weight[tap]
-    for (let x = 0; x < count; x++) output.data[from + x] += factor * gradient.data[to + x]
+    for (let y = 0; y < rows; y++) {
+      const [from, to] = [first + y * width, firstOutput + y * outputWidth]
+      for (let x = 0; x < count; x++) sums[from + x] += factor * values[to + x]
+    }
   })
   return output
 }
@@ -45,10 +53,14 @@ export function correlationInputGradient(
 /** o c h w, summed over the batch. */
 export function correlationWeightGradient(gradient: Tensor64, input: Tensor64, window: Window): Float64Array {
   const output = new Float64Array(window.outputs * input.shape[1] * window.height * window.width)
-  visitRows(input.shape, window, (tap, from, to, count) => {
-    let sum = 0
-    for (let x = 0; x < count; x++) sum += gradient.data[to + x] * input.data[from + x]
-    output[tap] += sum
+  const [gradients, values, width, outputWidth] = [gradient.data, input.data, input.shape[3], gradient.shape[3]]
+  visitTaps(input.shape, window, (tap, first, firstOutput, rows, count) => {
+    for (let y = 0; y < rows; y++) {
+      const [from, to] = [first + y * width, firstOutput + y * outputWidth]
+      let sum = 0
+      for (let x = 0; x < count; x++) sum += gradients[to + x] * values[from + x]
+      output[tap] += sum
+    }
   })
   return output
 }
@@ -61,11 +73,14 @@ export function channelSums({ shape: [n, c, h, w], data }: Tensor64): Float64Arr
   return sums
 }
 
-/** Calls body for every weight element and every pair of input row and output row that it joins. */
-function visitRows(
+/**
+ * Calls body for every image and weight element, with the first input element and the first output element that it joins, and
+ * the rows and elements of each row in which it joins others. Once for each row would call it too often to be fast.
+ */
+function visitTaps(
   shape: Shape,
   window: Window,
-  body: (tap: number, from: number, to: number, count: number) => void,
+  body: (tap: number, first: number, firstOutput: number, rows: number, count: number) => void,
 ): void {
   const [n, c, h, w] = shape
   const [, outputs, height, width] = correlationShape(shape, window)
@@ -77,10 +92,10 @@ function visitRows(
             const tap = ((output * c + channel) * window.height + dy) * window.width + dx
             const first = Math.max(0, window.pad - dx)
             const count = Math.min(width, w + window.pad - dx) - first
-            if (count <= 0) continue
-            for (let y = Math.max(0, window.pad - dy); y < Math.min(height, h + window.pad - dy); y++) {
-              const from = ((image * c + channel) * h + y + dy - window.pad) * w + first + dx - window.pad
-              body(tap, from, ((image * outputs + output) * height + y) * width + first, count)
-            }
+            const y = Math.max(0, window.pad - dy)
+            const rows = Math.min(height, h + window.pad - dy) - y
+            if (count <= 0 || rows <= 0) continue
+            const from = ((image * c + channel) * h + y + dy - window.pad) * w + first + dx - window.pad
+            body(tap, from, ((image * outputs + output) * height + y) * width + first, rows, count)
           }
 }
