@@ -64,11 +64,11 @@ describe('a cure of the check works when it is typed', () => {
 
   test('a batch that does not fit', async () => {
     using net = await smallNet()
-    const options = { batch: 32, microBatch: undefined, initialisation: undefined }
-    const { bytes } = memoryFor(net, { ...options, batch: 20, memoryLimit: undefined })
+    const options = { batch: 20, microBatch: undefined, initialisation: undefined }
+    const { bytes } = memoryFor(net, { ...options, batch: 10, memoryLimit: undefined })
     const { findings } = memoryFor(net, { ...options, memoryLimit: bytes })
     const advice = adviceIn(findings[0]?.text ?? '', '--micro-batch')
-    const after = await typed('check', at('photos'), ...quick, '--batch', '32', ...advice)
+    const after = await typed('check', at('photos'), ...quick, '--batch', '20', ...advice)
     expect(after).toMatchObject({ status: 0, error: '' })
   })
 

@@ -109,8 +109,10 @@ describe('images in a folder', () => {
     })
     const strict = await vggnet([...words, '--out', at('strict')])
     expect(strict).toMatchObject({ code: 1, stderr: expect.stringMatching(/FILE_FORMAT: .*digit-1\/3\.png/) })
+    const atOnce = await vggnet([...words, '--batch', '24', '--out', at('at-once')])
+    expect(atOnce).toMatchObject({ code: 1, stderr: strict.stderr })
     // it ended before its first step
-    expect(existsSync(at('strict'))).toBe(false)
+    expect(existsSync(at('at-once'))).toBe(false)
     const lenient = await vggnet([...words, '--on-unreadable', 'skip', '--json', '--out', at('lenient')])
     expect(lenient).toMatchObject({ code: 0 })
     const epoch = JSON.parse(lenient.stdout.split('\n')[0] ?? '')

@@ -66,7 +66,12 @@ describe('a mistake has one code and one exit code, by each command, with and wi
     ['missing data', [at('none'), ...quick], 'FILE_NOT_FOUND', 1],
     ['a missing IDX file', ['--images', at('none'), '--labels', at('none'), ...quick], 'FILE_NOT_FOUND', 1],
     ['a file that is not IDX', ['--images', at('text'), '--labels', at('text'), ...quick], 'FILE_FORMAT', 1],
-    ['an unreadable image', [at('photos'), '--image-size', '32', '--split', '0', ...quick], 'FILE_FORMAT', 1],
+    [
+      'an unreadable image',
+      [at('photos'), '--image-size', '32', '--split', '0', ...quick, '--batch', '2'],
+      'FILE_FORMAT',
+      1,
+    ],
     ['a missing model', [...stripes, '--from', at('none')], 'FILE_NOT_FOUND', 1],
     ['a file that is not a model', [...stripes, '--from', at('text')], 'FILE_FORMAT', 1],
     ['a batch out of range', [...stripes, ...small, '--batch', '70000'], 'INVALID_ARGUMENT', 2],

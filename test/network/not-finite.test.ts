@@ -151,7 +151,7 @@ test('a damaged checkpoint ends a training that returns to it, and nothing of it
 describe('an action is refused', () => {
   test.each<[string, unknown, RegExp]>([
     ['of another name', 'ignore', /'stop', 'skip', 'back' or/],
-    ['with a factor of 1', { back: 1 }, /for back/],
+    ['with a factor of 1', { back: 1 }, /for onNotFinite\.back/],
     ['with a misspelling', { back: 0.1, time: 2 }, /did you mean 'times'/],
     ['back without checkpoints', 'back', /option checkpoint/],
   ])('%s', async (_, onNotFinite, message) => {

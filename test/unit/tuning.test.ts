@@ -89,7 +89,7 @@ describe('a kept tuning', () => {
     })
     expect(on({ buildId: 'abd' })).toEqual({ reason: 'it belongs to another build: "abd", not abc' })
     expect(read({ format: 2 })).toEqual({
-      reason: `its format is 2, and vggnet ${packageVersion()} reads 1; \`vggnet tune\` measures again`,
+      reason: `its format is 2, and vggnet ${packageVersion()} reads 1; \`npx vggnet tune\` measures again`,
     })
   })
 
