@@ -20,8 +20,12 @@ export class Classifier {
   }
 
   async classify(file: Uint8Array): Promise<ClassProbability[]> {
-    const [height, width] = this.#net.imageSize
-    const pixels = await readImage(file, { height, width, channels: this.#net.channels === 1 ? 1 : 3 })
+    const { channels, imageSize, preprocessing } = this.#net
+    const [height, width] = imageSize
+    // S of the training, as `classify` takes it: the middle of a range
+    const [least, most = least] = [preprocessing?.smallestSide].flat()
+    const side = least !== undefined && most !== undefined && { smallestSide: Math.round((least + most) / 2) }
+    const pixels = await readImage(file, { height, width, channels: channels === 1 ? 1 : 3 }, { ...side })
     return new Promise((resolve, reject) => {
       this.#waiting.push({ pixels, resolve, reject })
       if (!this.#busy) void this.#work()
