@@ -225,7 +225,7 @@ export async function withWheels<T>(work: () => Promise<T>): Promise<T> {
     if (error instanceof Error && error.name === 'AbortError')
       throw new VggError('ABORTED', 'the work on wheels was aborted', { cause: error })
     if (!(error instanceof WheelProblem)) throw error
-    const colours = pc.createColors(pc.isColorSupported && process.stderr.isTTY)
+    const colours = pc.createColors(pc.isColorSupported && process.stderr.isTTY === true)
     if (error.log !== '') console.error(colours.dim(error.log.trimEnd()))
     throw new VggError(error.code, error.message, { cause: error })
   }

@@ -34,7 +34,7 @@ function codeOf(error: unknown): string {
 export function failureText(error: unknown): string | undefined {
   if (error instanceof Interrupted) return error.message
   if (error instanceof CommanderError && /^commander\.(help|version)/.test(error.code)) return undefined
-  const colours = pc.createColors(pc.isColorSupported && process.stderr.isTTY)
+  const colours = pc.createColors(pc.isColorSupported && process.stderr.isTTY === true)
   const line = `${colours.red('vggnet:')} ${codeOf(error)}: ${sentenceOf(error)}`
   if (!/\bvggnet\b/.test(process.env.DEBUG ?? '') || !(error instanceof Error)) return line
   return `${line}\n${error.stack}`
