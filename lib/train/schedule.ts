@@ -108,6 +108,15 @@ export const scheduleCheck: Check<CheckedSchedule> = (value, name) => {
   if (!isObject(value)) throw unexpected('a kind of schedule or an object with one', name, value)
   const { kind: given, ...rest } = value
   const known = kind(given, `${name}.kind`)
+  const stray = Object.keys(rest).find((key) => !(key in kinds[known]))
+  const others = scheduleKinds.filter((other) => stray !== undefined && stray in kinds[other])
+  if (stray !== undefined && others.length > 0) {
+    const cure = others.map((other) => `${other} (--schedule ${other})`).join(' or ')
+    throw new VggError(
+      'INVALID_ARGUMENT',
+      `Expected no ${stray} (--${stray}) for the schedule ${known}: it is for ${cure}`,
+    )
+  }
   return { kind: known, ...objectOf<Checks>(kinds[known])(rest, `${name} (${known})`) } as CheckedSchedule
 }
 

@@ -267,7 +267,7 @@ describe('a library that is missing', () => {
 test('code that a bundler moved throws an error with the fix', async () => {
   const folder = newFolder()
   mkdirSync(path.join(folder, 'bundle', 'platform'), { recursive: true })
-  for (const name of ['platform/package.js', 'error.js'])
+  for (const name of ['platform/package.js', 'error.js', 'table.js'])
     copyFileSync(path.resolve('dist', name), path.join(folder, 'bundle', name))
   writeFileSync(path.join(folder, 'package.json'), '{"name": "app", "type": "module"}')
   const words = ['--input-type=module', '-e', "(await import('./bundle/platform/package.js')).packageRoot()"]

@@ -79,6 +79,13 @@ describe('a mistake has one code and one exit code, by each command, with and wi
     ['a variant that does not exist', [...stripes, '--variant', 'F'], 'INVALID_ARGUMENT', 2],
     ['a layer that does not exist', [...stripes, ...quick, '--freeze', 'conv9'], 'INVALID_ARGUMENT', 2],
     ['fewer classes than the data', [...stripes, ...quick, '--classes', '2'], 'SHAPE_MISMATCH', 1],
+    ['a momentum of 1', [...stripes, ...quick, '--momentum', '1'], 'INVALID_ARGUMENT', 2],
+    [
+      'an option of another schedule',
+      [...stripes, ...quick, '--schedule', 'cosine', '--at', '3'],
+      'INVALID_ARGUMENT',
+      2,
+    ],
     ['a device that does not exist', [...stripes, ...quick, '--device', 'gpu'], 'INVALID_ARGUMENT', 2],
   ])('%s: %j', async (_, words, code, status) => {
     const found: Record<string, unknown> = {}

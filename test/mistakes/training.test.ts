@@ -60,6 +60,13 @@ programMistakes('runs, before their images are found', [
     cure: ['a number from 0 to below 1'],
   },
   {
+    name: 'a parameter of another schedule',
+    make: () => checked({ training: { ...training, schedule: { kind: 'constant', at: [3] } as never } }),
+    code: 'INVALID_ARGUMENT',
+    problem: ['no at (--at) for the schedule constant'],
+    cure: ['milestones (--schedule milestones)'],
+  },
+  {
     name: 'no epochs of patience',
     make: () => checked({ training: { ...training, schedule: { kind: 'plateau', patience: 0 } } }),
     code: 'INVALID_ARGUMENT',

@@ -82,7 +82,7 @@ describe('as an option', () => {
     ['plateu', /did you mean 'plateau'/],
     [{ kind: 'plateau', patiense: 3 }, /did you mean 'patience'/],
     [{ kind: 'plateau', patience: 0 }, /integer of at least 1 for schedule \(plateau\).patience/],
-    [{ kind: 'constant', every: 3 }, /Expected no key for schedule \(constant\) but received 'every'/],
+    [{ kind: 'constant', every: 3 }, /no every \(--every\) for the schedule constant: it is for step/],
     [{ kind: 'step', divisor: -1 }, /above 0 for schedule \(step\).divisor/],
     [
       'milestones',
