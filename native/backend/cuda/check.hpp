@@ -18,7 +18,7 @@ bool has_lost_a_card();  // whether it has thrown DEVICE_LOST
 void rethrow_if_lost(const std::exception&);
 
 // After a failed call of cuDNN or cuBLASLt, which report a lost card as any other failure: throws DEVICE_LOST if the runtime
-// reports one, and else leaves no error behind for the next kernel's launch.
+// reports one, and else clears the error, which the next kernel's launch would report.
 void throw_if_lost(cudaStream_t, const char* call, const char* file, int line);
 
 }  // namespace vggnet::cuda
