@@ -49,6 +49,9 @@ export function printable(name: string, most = Number.POSITIVE_INFINITY): string
   return `${start}\u2026${characters.slice(-Math.floor((most - 1) / 2)).join('')}`
 }
 
+/** Most characters of the names of files and classes in messages and tables. */
+export const longestName = { file: 200, class: 40 } as const
+
 const gap = 2
 /** Widths below which the texts of a column, and its title, are not shortened. */
 const [leastText, leastTitle] = [12, 6]

@@ -1,5 +1,5 @@
 import type { Dataset } from '../data/dataset.js'
-import { printable } from '../table.js'
+import { longestName, printable } from '../table.js'
 import type { Finding } from './findings.js'
 
 /** Number of images of one class. */
@@ -37,7 +37,7 @@ function countsOf({ labels, classNames }: Dataset): number[] {
 
 /** Names for a sentence, at most five of them. */
 function named(names: readonly string[]): string {
-  const first = names.slice(0, 5).map((name) => printable(name, 40))
+  const first = names.slice(0, 5).map((name) => printable(name, longestName.class))
   return names.length > 5 ? `${first.join(', ')} and ${names.length - 5} more` : first.join(', ')
 }
 

@@ -4,7 +4,7 @@ import { stat } from 'node:fs/promises'
 import type { Dataset } from '../data/dataset.js'
 import { throwIfAborted } from '../error.js'
 import type { Callback } from '../options.js'
-import { countedText, printable } from '../table.js'
+import { countedText, longestName, printable } from '../table.js'
 import type { Finding } from './findings.js'
 
 /** An image that is in both the training and the validation data. */
@@ -123,7 +123,7 @@ function findingsOf(report: Omit<DuplicateReport, 'findings'>): Finding[] {
   const findings: Finding[] = []
   const [pair] = shared
   if (pair !== undefined) {
-    const [held, known] = [pair.validation, pair.training].map((name) => printable(name, 200))
+    const [held, known] = [pair.validation, pair.training].map((name) => printable(name, longestName.file))
     const which = `${held}${pair.validation === pair.training ? '' : `, which is ${known}`}`
     const text = `${countedText(sharedCount, 'validation image is', 'validation images are')} also in the training data, the first ${which}: the reported accuracy will be too high`
     findings.push({ severity: 'warning', text })
@@ -131,7 +131,10 @@ function findingsOf(report: Omit<DuplicateReport, 'findings'>): Finding[] {
   const [group] = contradictory
   if (group !== undefined) {
     const first = group.names
-      .map((name, index) => `${printable(name, 200)} (${printable(group.classes[index] ?? '', 40)})`)
+      .map(
+        (name, index) =>
+          `${printable(name, longestName.file)} (${printable(group.classes[index] ?? '', longestName.class)})`,
+      )
       .slice(0, 4)
     const text = `${countedText(contradictoryCount, 'training image appears', 'training images appear')} under more than one class, the first: ${first.join(', ')}`
     findings.push({ severity: 'warning', text })

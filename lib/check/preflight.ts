@@ -15,7 +15,7 @@ import {
   unexpected,
   withDefault,
 } from '../options.js'
-import { countedText, printable } from '../table.js'
+import { countedText, longestName, printable } from '../table.js'
 import { trainChecks } from '../train/options.js'
 import { type SizedOptions, sizedOptions } from '../train/sized-options.js'
 import { VGG } from '../vgg/vgg.js'
@@ -152,7 +152,7 @@ async function readParts(settings: Settings): Promise<ReadParts> {
 function fileFindings(unreadable: readonly UnreadableImage[], training: Reading, refuses: boolean): Finding[] {
   const [first] = unreadable
   if (first === undefined) return []
-  const begin = `${countedText(unreadable.length, 'image', 'images')} cannot be read, the first ${printable(first.name, 200)}: ${first.reason}`
+  const begin = `${countedText(unreadable.length, 'image', 'images')} cannot be read, the first ${printable(first.name, longestName.file)}: ${first.reason}`
   const all = unreadable.filter(({ part }) => part === 'training').length === training.indices.length
   if (all) return [{ severity: 'fatal', code: 'FILE_FORMAT', text: `no training image can be read: ${begin}` }]
   const end = refuses ? '; training would end there: use --on-unreadable skip, or fix the files' : '; skipped'

@@ -1,7 +1,6 @@
-import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import { VggError } from '../error.js'
-import { exists } from '../files/not-found.js'
+import { exists, isFolder } from '../files/not-found.js'
 import { bestName, checkpointsIn, firstUsable } from './checkpoint-folder.js'
 
 /** Names in the folder of a run: the final model, and the folder of checkpoints. */
@@ -34,11 +33,7 @@ export async function useBest<T>(folder: string, use: (file: string) => Promise<
 
 /** Uses the model of a file, or the best one in the folder of a run or of checkpoints. @throws FILE_NOT_FOUND, errors of `use` */
 export async function useModel<T>(given: string, use: (file: string) => Promise<T>): Promise<T> {
-  const isFolder = await stat(given).then(
-    (found) => found.isDirectory(),
-    () => false,
-  )
-  if (!isFolder) return use(given)
+  if (!(await isFolder(given))) return use(given)
   const found = await useBest(given, use)
   if (found !== undefined) return found.value
   const message = `Expected a model, or the folder of a run or of checkpoints, but ${given} has no model that can be used`

@@ -61,6 +61,10 @@ const checks = {
   epochs: withDefault(integer(1), Number.MAX_SAFE_INTEGER),
 }
 
+/** Number of images that an epoch returns, of `count`. */
+export const epochImages = (count: number, batch: number, dropLast: boolean): number =>
+  dropLast ? count - (count % batch) : count
+
 /** Checks that options fit the data. @throws INVALID_ARGUMENT */
 export function checkLoading(
   { count, readAugmented }: Dataset,
@@ -110,7 +114,7 @@ export class Loader {
     this.#flip = read.flip
     this.#ahead = read.ahead
     this.#epochs = read.epochs
-    this.imagesPerEpoch = read.dropLast ? data.count - (data.count % this.#batch) : data.count
+    this.imagesPerEpoch = epochImages(data.count, read.batch, read.dropLast)
     this.batchesPerEpoch = Math.ceil(this.imagesPerEpoch / this.#batch)
     const order = new Random(read.seed)
     const shifts = new Random(order.next()).state

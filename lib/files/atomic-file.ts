@@ -1,19 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import {
-  copyFile,
-  type FileHandle,
-  link,
-  lstat,
-  mkdir,
-  open,
-  realpath,
-  rename,
-  rm,
-  stat,
-  unlink,
-} from 'node:fs/promises'
+import { copyFile, type FileHandle, link, lstat, mkdir, open, realpath, rename, rm, unlink } from 'node:fs/promises'
 import path from 'node:path'
 import { messageOf, VggError, withEnd } from '../error.js'
+import { isFolder } from './not-found.js'
 
 /** The reasons of the system for a failed write, each with what to do. */
 const reasons: Readonly<Record<string, string>> = {
@@ -148,12 +137,4 @@ export const isTemporary = (name: string): boolean => /^\..+\.\d+-[0-9a-f]{12}\.
 function temporaryFor(goal: string): string {
   const name = `.${path.basename(goal).slice(0, 100)}.${process.pid}-${randomBytes(6).toString('hex')}.tmp`
   return path.join(path.dirname(goal), name)
-}
-
-async function isFolder(file: string): Promise<boolean> {
-  try {
-    return (await stat(file)).isDirectory()
-  } catch {
-    return false
-  }
 }

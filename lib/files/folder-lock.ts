@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { VggError, withEnd } from '../error.js'
 import { isObject } from '../options.js'
 import { systemCode, writeError } from './atomic-file.js'
+import { isFolder } from './not-found.js'
 
 /** A folder that only this process writes to. */
 export interface FolderLock {
@@ -67,11 +68,7 @@ async function checkLock({ folder, file, token }: OwnLock): Promise<void> {
   })
   if (owner?.token === token) return
   if (owner !== undefined) throw inUse(folder, owner)
-  const isThere = await stat(folder).then(
-    (found) => found.isDirectory(),
-    () => false,
-  )
-  throw new VggError('FILE_WRITE', `Could not write in ${folder}: ${isThere ? unlocked : removed}`)
+  throw new VggError('FILE_WRITE', `Could not write in ${folder}: ${(await isFolder(folder)) ? unlocked : removed}`)
 }
 
 const removed =

@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises'
+import { access, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import path from 'node:path'
 import { VggError } from '../error.js'
@@ -7,6 +7,13 @@ import { VggError } from '../error.js'
 export const exists = (file: string): Promise<boolean> =>
   access(file).then(
     () => true,
+    () => false,
+  )
+
+/** Whether a path is that of a folder, also through links. */
+export const isFolder = (file: string): Promise<boolean> =>
+  stat(file).then(
+    (found) => found.isDirectory(),
     () => false,
   )
 

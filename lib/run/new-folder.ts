@@ -1,7 +1,7 @@
-import { readdir, realpath, rm, rmdir, stat } from 'node:fs/promises'
+import { readdir, realpath, rm, rmdir } from 'node:fs/promises'
 import path from 'node:path'
 import { VggError } from '../error.js'
-import { exists } from '../files/not-found.js'
+import { exists, isFolder } from '../files/not-found.js'
 import { commandText, shellText } from '../platform/package.js'
 import type { RunDescription } from './description.js'
 import { type RunFile, runFiles, trainingsOf } from './folder.js'
@@ -23,11 +23,8 @@ export async function checkNew(
       `Expected a new folder for the run but ${folder} holds one; \`${commandText(['train', '--resume', folder])}\` continues it`,
     )
   }
-  const isFile = await stat(folder).then(
-    (found) => !found.isDirectory(),
-    () => false,
-  )
-  if (isFile) throw refusal(`Expected a folder for the run (--out) but ${folder} is a file; choose another name`)
+  if ((await exists(folder)) && !(await isFolder(folder)))
+    throw refusal(`Expected a folder for the run (--out) but ${folder} is a file; choose another name`)
   if (data.kind !== 'folder') return
   await checkApart(folder, data.path)
   if (photographs.cache !== undefined) await checkCache(photographs.cache, data.path)
@@ -81,7 +78,8 @@ async function checkCache(cache: string, images: string): Promise<void> {
 
 /** Removes what a run wrote before its first step, so that its command can be typed again. Files of others stay. */
 export async function removeUnstarted(folder: string, file: RunFile): Promise<void> {
-  for (const own of [...trainingsOf(folder, file).map(({ name }) => path.join(folder, name)), folder]) {
+  const stages = trainingsOf(folder, file).map(({ name }) => path.join(folder, name))
+  for (const own of new Set([...stages, path.join(folder)])) {
     const { description, log, checkpoints } = runFiles(own)
     const names = await readdir(own).catch(() => [])
     const events = names.filter((name) => name.startsWith('events.out.tfevents.')).map((name) => path.join(own, name))

@@ -1,3 +1,4 @@
+import { epochImages } from '../data/loader.js'
 import { VggError } from '../error.js'
 import { type CheckedSchedule, type Schedule, scheduleCheck } from './schedule.js'
 
@@ -40,7 +41,7 @@ function batchFor(images: number): number {
  */
 export function sizedOptions(given: SizedRequest, images: number, hasValidation: boolean): SizedOptions {
   const batch = given.batch ?? batchFor(images)
-  const perEpoch = given.dropLast ? Math.max(1, Math.floor(images / batch)) : Math.ceil(images / batch)
+  const perEpoch = Math.max(1, Math.ceil(epochImages(images, batch, given.dropLast === true) / batch))
   const epochs = given.epochs ?? Math.max(paper.epochs, Math.ceil(small.steps / perEpoch))
   const schedule = given.schedule ?? scheduleCheck(hasValidation ? 'plateau' : 'constant', 'schedule')
   if (schedule.kind !== 'plateau') return { epochs, batch, schedule }

@@ -5,7 +5,7 @@ import { load } from '../../checkpoint/checkpoint.js'
 import { VggError } from '../../error.js'
 import { type ClassProbability, classifyEach } from '../../evaluate/classify.js'
 import { integer } from '../../options.js'
-import { columnsOf, printable } from '../../table.js'
+import { columnsOf, longestName, printable } from '../../table.js'
 import { deviceLine, percent } from '../../train/log.js'
 import { addDecodingFlags, type DecodingFlags, decodingOf } from '../flags/data-flags.js'
 import {
@@ -81,7 +81,7 @@ function jsonOf({ file, answer }: Result) {
 }
 
 /** Longest names, in characters. --json has them whole. */
-const longest = { file: 100, class: 40 } as const
+const longest = { ...longestName, file: 100 } as const
 
 function textLines(results: readonly Result[]): string[] {
   const names = results.map(({ file }) => printable(file, longest.file))

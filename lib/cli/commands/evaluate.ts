@@ -9,7 +9,16 @@ import type { Metrics } from '../../evaluate/metrics.js'
 import { checkImageOptions, datasetsFor } from '../../run/datasets.js'
 import type { DataDescription, RunDescription } from '../../run/description.js'
 import { type PartName, type ScoredImages, scoredImages } from '../../run/scored-images.js'
-import { type Column, columnsOf, countedText, countText, printable, tableLines, wrapped } from '../../table.js'
+import {
+  type Column,
+  columnsOf,
+  countedText,
+  countText,
+  longestName,
+  printable,
+  tableLines,
+  wrapped,
+} from '../../table.js'
 import { deviceLine, percent } from '../../train/log.js'
 import type { VGG } from '../../vgg/vgg.js'
 import { addDataFlags, type DataFlags, dataOf, readingOf } from '../flags/data-flags.js'
@@ -147,7 +156,7 @@ const widest = 12
 const mostNamed = 10
 
 /** Longest names, in characters: of files, of classes, and of classes above the confusion matrix. --json has them whole. */
-const longest = { file: 200, class: 40, column: 16 } as const
+const longest = { ...longestName, column: 16 } as const
 
 function lines(found: Evaluation): string[] {
   const { count, top1, top5, loss, unreadable, perClass } = found

@@ -6,7 +6,7 @@ import { datasetsFor, type SizedRun, sizedRun } from '../../run/datasets.js'
 import type { RunRequest } from '../../run/description.js'
 import { findSources, type Sources } from '../../run/sources.js'
 import { fitted, openNetwork, withStartModel } from '../../run/start.js'
-import { columnsOf, printable, wrapped } from '../../table.js'
+import { columnsOf, longestName, printable, wrapped } from '../../table.js'
 import { waitingOn } from './progress.js'
 
 /** A run's description, complete with the values computed from its images, and the images. */
@@ -83,7 +83,7 @@ export async function preflightRun(
 function strict(report: PreflightReport): PreflightReport {
   const [first] = report.files.unreadable
   if (first === undefined) return report
-  const text = `${printable(first.name, 200)} cannot be read: ${first.reason}; use --on-unreadable skip to skip such images`
+  const text = `${printable(first.name, longestName.file)} cannot be read: ${first.reason}; use --on-unreadable skip to skip such images`
   return { ...report, fatal: [text, ...report.fatal], code: 'FILE_FORMAT' }
 }
 

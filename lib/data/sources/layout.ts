@@ -1,14 +1,14 @@
 import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { VggError } from '../../error.js'
-import { printable } from '../../table.js'
+import { longestName, printable } from '../../table.js'
 import { type Entries, entriesOf } from './walk.js'
 
 const formatError = (message: string): VggError => new VggError('FILE_FORMAT', message)
 
 /** Names for a message; from the eleventh on only their count. */
 export function joined(names: readonly string[]): string {
-  const first = names.slice(0, 10).map((name) => printable(name, 200))
+  const first = names.slice(0, 10).map((name) => printable(name, longestName.file))
   return names.length > 10 ? `${first.join(', ')} and ${names.length - 10} more` : first.join(', ')
 }
 
