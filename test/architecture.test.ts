@@ -97,7 +97,18 @@ describe('lib', () => {
   // Arrows point down this list only. A file with its own entry counts as a folder; '' is the files beside index.ts.
   const order = [
     ...['cli', 'cli/commands', 'cli/doctor', 'cli/flags', 'cli/terminal'],
-    ...['run', 'report', 'check', 'measure', 'train', 'evaluate', 'checkpoint', 'vgg'],
+    ...[
+      'run',
+      'report',
+      'check',
+      'measure',
+      'train',
+      'evaluate',
+      'weights/sources',
+      'weights/containers',
+      'checkpoint',
+      'vgg',
+    ],
     ...['data/cache', 'data/sources', 'data', 'data/images', 'network'],
     ...['platform/cuda', 'platform', 'platform/load', 'platform/package.ts'],
     ...['platform/wheels', 'files', ''],

@@ -1,0 +1,70 @@
+import { createHash } from 'node:crypto'
+import { type FileHandle, open } from 'node:fs/promises'
+import { messageOf, VggError } from '../../error.js'
+
+/** Size in bytes of one read. The event loop runs between two. */
+export const blockBytes = 2 ** 22
+
+/**
+ * A file that is read from its begin to its end, and hashed on the way, so that the hash needs no second reading. Reading
+ * earlier bytes again is possible, and is not hashed again.
+ */
+export class ByteFile {
+  readonly #handle: FileHandle
+  readonly #hash = createHash('sha256')
+  /** Number of bytes that were hashed, from the begin of the file. */
+  #hashed = 0
+  readonly size: number
+
+  private constructor(handle: FileHandle, size: number) {
+    this.#handle = handle
+    this.size = size
+  }
+
+  static async open(path: string): Promise<ByteFile> {
+    const handle = await open(path, 'r')
+    const { size } = await handle.stat()
+    return new ByteFile(handle, size)
+  }
+
+  /** Fills `bytes` from byte `begin` of the file. @throws FILE_FORMAT if the file ends before, or cannot be read */
+  async fill(bytes: Uint8Array, begin: number): Promise<void> {
+    const end = begin + bytes.length
+    if (end > this.size) throw tooShort(end, this.size)
+    for (let at = begin; at < end; at += blockBytes)
+      await this.#read(bytes.subarray(at - begin, Math.min(at + blockBytes, end) - begin), at)
+    if (begin > this.#hashed || end <= this.#hashed) return
+    this.#hash.update(bytes.subarray(this.#hashed - begin))
+    this.#hashed = end
+  }
+
+  /** SHA-256 of the whole file in hex, once: bytes that no read has passed are read for it. */
+  async digest(): Promise<string> {
+    const block = new Uint8Array(Math.min(blockBytes, this.size))
+    while (this.#hashed < this.size) {
+      const length = Math.min(block.length, this.size - this.#hashed)
+      await this.fill(block.subarray(0, length), this.#hashed)
+    }
+    return this.#hash.digest('hex')
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close()
+  }
+
+  async #read(bytes: Uint8Array, begin: number): Promise<void> {
+    for (let filled = 0; filled < bytes.length; ) {
+      const at = begin + filled
+      const { bytesRead } = await this.#handle.read(bytes, filled, bytes.length - filled, at).catch((cause) => {
+        throw new VggError('FILE_FORMAT', `It could not be read at byte ${at}: ${messageOf(cause)}`, { cause })
+      })
+      if (bytesRead === 0) throw tooShort(begin + bytes.length, at)
+      filled += bytesRead
+    }
+  }
+}
+
+function tooShort(expected: number, size: number): VggError {
+  const message = `Expected at least ${expected} bytes, but the file has ${size}; is it truncated? Copy or download it again`
+  return new VggError('FILE_FORMAT', message)
+}
