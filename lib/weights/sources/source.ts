@@ -37,7 +37,7 @@ export interface Source {
   /** What it is, for messages: "torchvision's VGG". */
   readonly title: string
   readonly containers: readonly Container[]
-  /** SPDX identifier of the weights' licence, or its name and condition. Undefined where the file does not imply one. */
+  /** SPDX identifier of the weights' licence, or the name of its terms. Undefined where the file does not imply one. */
   readonly licence?: string
   readonly pixels: Pixels
   /** Class names implied by that number of outputs: those of ImageNet for 1000. */
