@@ -14,6 +14,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { afterAll } from 'vitest'
 import { writeManifest } from '../../scripts/setup/manifest.mjs'
 import { root } from '../setup/command.js'
 import { newFolder } from '../setup/folder.js'
@@ -30,6 +31,9 @@ export function linked(from: string, to: string): void {
 }
 
 let copied: string | undefined
+afterAll(() => {
+  if (copied !== undefined) rmSync(copied, { recursive: true, force: true })
+})
 
 /**
  * This process's own copies of the libraries beside the addon, to be linked: a link to those of the build would change the
@@ -38,7 +42,6 @@ let copied: string | undefined
 function ownLibraries(): string {
   if (copied !== undefined) return copied
   const folder = mkdtempSync(path.join(tmpdir(), 'vggnet-test-'))
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
   for (const name of readdirSync(built).filter((file) => /^lib(dnnl|gomp|turbojpeg)\.so\.\d$/.test(file)))
     copyFileSync(path.join(built, name), path.join(folder, name))
   copied = folder
