@@ -177,6 +177,11 @@ export class Network<TensorName extends string = string, LayerName extends strin
     await this.#write('parameter', name, values)
   }
 
+  /** @internal Replaces the outputs of a parameter from `first` on, a multiple of 128, by those in `values`. */
+  async setOutputs(name: string, first: number, values: Float32Array): Promise<void> {
+    await this.#calls.call(values, (native, copied) => native.write('parameter', name, first, copied))
+  }
+
   /** Returns a copy of the momentum buffer of a parameter, v of `update`; 0 before the first update. */
   async velocity(name: string): Promise<Tensor<'float32'>> {
     return this.#read('velocity', name)
@@ -283,7 +288,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
 
   async #write(kind: ParameterArray, name: string, values: Tensor<'float32'>): Promise<void> {
     const { data } = valuesFor(parameterNamed(name, this.parameters), values)
-    await this.#calls.call(data, (native, copied) => native.write(kind, name, copied))
+    await this.#calls.call(data, (native, copied) => native.write(kind, name, 0, copied))
   }
 
   #setFrozen(frozen: ReadonlySet<string>): void {
