@@ -60,7 +60,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
   readonly run: OpenedRun
   /** Number of channels of the images. */
   readonly channels: number
-  /** Number of classes, the outputs of the last layer. */
+  /** Number of classes, the outputs of the last layer; 0 for a VGG net without a head. */
   readonly classes: number
   readonly #name: string
   readonly #trainable: readonly string[]
@@ -71,7 +71,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
 
   /** @internal Use `Network.create` or `VGG.create`. */
   constructor(parts: NetworkParts) {
-    const { native, run, layers, classNames, name } = openedParts(parts)
+    const { native, run, layers, classes, classNames, name } = openedParts(parts)
     this.layers = layers
     this.parameters = parametersOf(layers)
     this.classNames = classNames
@@ -81,7 +81,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
     this.deterministic = native.deterministic
     this.run = run
     this.channels = endsOf(layers).channels
-    this.classes = endsOf(layers).classes
+    this.classes = classes
     this.#name = name
     this.#trainable = layersWithParameters(layers)
     this.#tensors = tensorNames(layers)
@@ -96,9 +96,10 @@ export class Network<TensorName extends string = string, LayerName extends strin
   static async create(options: NetworkOptions): Promise<Network> {
     const read = readOptions(options, 'Network.create options', networkChecks)
     const { layers, classNames = [], ...run } = read
-    checkClassNames(classNames, endsOf(layers).classes)
+    const { classes } = endsOf(layers)
+    checkClassNames(classNames, classes)
     const opened = await openNative(layers, run, read.initialisation)
-    return new Network({ ...opened, layers, classNames, name: 'The network' })
+    return new Network({ ...opened, layers, classes, classNames, name: 'The network' })
   }
 
   /** Number of training steps executed so far. Dropout masks depend on it. */
