@@ -85,7 +85,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
     this.#name = name
     this.#trainable = layersWithParameters(layers)
     this.#tensors = tensorNames(layers)
-    this.#images = new ImageInput(endsOf(layers).input)
+    this.#images = new ImageInput(layers)
     this.#calls = new CallQueue(native, name)
   }
 
@@ -114,7 +114,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
 
   /**
    * Computes the logits of a batch. NaN and infinity are returned as computed.
-   * @param images uint8 [n, h, w, c] or float32 [n, c, h, w], pixels from 0 to 255
+   * @param images uint8 [n, h, w, c] or float32 [n, c, h, w], pixels from 0 to 255; with `from` the values of that tensor
    * @returns logits [n, classes]; for images larger than the network's, a class map [n, classes, h, w] (dense
    *   evaluation, Sect. 3.2)
    */
@@ -205,7 +205,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
 
   /**
    * Executes one training step: forward, loss, backward, update. The gradients cannot be read afterwards.
-   * @param images uint8 [n, h, w, c] or float32 [n, c, h, w], pixels from 0 to 255
+   * @param images uint8 [n, h, w, c] or float32 [n, c, h, w], pixels from 0 to 255; with `from` the values of that tensor
    * @param labels n integers from 0 to classes - 1
    * @returns the mean loss before the update, and the number of images whose class is ranked first, and in the first five
    * @throws NOT_FINITE with the name of the first layer that is not finite: nothing is changed
@@ -216,8 +216,8 @@ export class Network<TensorName extends string = string, LayerName extends strin
     options: StepOptions<LayerName>,
   ): Promise<{ loss: number; correct: number; correct5: number }> {
     const checks = stepOptions(this.layers)
-    const { augment, rateFactors: rates, ...update } = readOptions(options, 'step options', checks)
-    const batch = this.#images.read(images, augment)
+    const { augment, from, rateFactors: rates, ...update } = readOptions(options, 'step options', checks)
+    const batch = this.#images.read(images, augment, from)
     const argument = { images: batch, labels: labelsOf(labels, this.classes, batch.shape[0]), ...update, rates }
     return this.#calls.call(argument, (native, call) => native.step(call))
   }
@@ -277,8 +277,8 @@ export class Network<TensorName extends string = string, LayerName extends strin
   }
 
   async #forward(images: Tensor, options: ForwardOptions | undefined, name: string) {
-    const { augment, ...rest } = readOptions(options, name, forwardOptions(this.#tensors))
-    const argument = { images: this.#images.read(images, augment), ...rest }
+    const { augment, from, ...rest } = readOptions(options, name, forwardOptions(this.#tensors))
+    const argument = { images: this.#images.read(images, augment, from), ...rest }
     return this.#calls.call(argument, (native, call) => native.forward(call))
   }
 

@@ -12,6 +12,8 @@ export interface NativeInput {
   flip?: Uint8Array
   /** Shape n, c: values that are added to the raw pixel values. */
   shift?: Float32Array
+  /** The tensor that these are the values of, float32; absent for images. */
+  from?: string
 }
 
 export interface NativeTensor {
