@@ -9,6 +9,7 @@ import {
   backwardOptions,
   backwardStart,
   checkClassNames,
+  checkHead,
   type ForwardOptions,
   forwardOptions,
   type Labels,
@@ -113,12 +114,13 @@ export class Network<TensorName extends string = string, LayerName extends strin
   }
 
   /**
-   * Computes the logits of a batch. NaN and infinity are returned as computed.
+   * Computes the logits of a batch; a VGG net without a head refuses it. NaN and infinity are returned as computed.
    * @param images uint8 [n, h, w, c] or float32 [n, c, h, w], pixels from 0 to 255
    * @returns logits [n, classes]; for images larger than the network's, a class map [n, classes, h, w] (dense
    *   evaluation, Sect. 3.2)
    */
   async forward(images: Tensor, options?: ForwardOptions): Promise<Tensor<'float32'>> {
+    checkHead(this, 'forward')
     const { output } = await this.#forward(images, options, 'forward options')
     return tensorOf(output)
   }
@@ -143,7 +145,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
    * Computes the gradients of all parameters that are not frozen, after `forward(x, { training: true })`; `gradient`
    * returns them. They are valid until the parameters or the set of frozen layers change; `update` and `step` consume them.
    * @param from labels, for softmax cross-entropy (mean over the batch); or the gradient of another loss with respect to
-   *   the logits, of their shape
+   *   the logits, of their shape; without a head, with respect to the last pool
    * @returns the loss if labels were given; the gradient of the images, float32 [n, c, h, w] per unit of their pixel
    *   scale, if `forward` had `inputGradient`
    * @throws STATE without a forward pass in training mode since the last change of the parameters, or with `accumulate`
@@ -154,7 +156,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
     options?: BackwardOptions,
   ): Promise<{ loss?: number; inputGradient?: Tensor<'float32'> }> {
     const { inject, ...rest } = readOptions(options, 'backward options', backwardOptions(this.#tensors))
-    const start = backwardStart(from, this.classes)
+    const start = backwardStart(from, this)
     const argument = { ...start, ...rest, ...(inject && { inject }) }
     const { loss, inputGradient } = await this.#calls.call(argument, (native, call) => native.backward(call))
     return { ...('labels' in start && { loss }), ...(inputGradient && { inputGradient: tensorOf(inputGradient) }) }
@@ -210,6 +212,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
     labels: Labels,
     options: StepOptions<LayerName>,
   ): Promise<{ loss: number; correct: number; correct5: number }> {
+    checkHead(this, 'step')
     const checks = stepOptions(this.layers)
     const { augment, rateFactors: rates, ...update } = readOptions(options, 'step options', checks)
     const batch = this.#images.read(images, augment)
