@@ -72,7 +72,7 @@ const commonPrefix = (named: readonly (readonly [string, ForeignTensor])[]): str
 function candidates(tensors: ReadonlyMap<string, ForeignTensor>, file: WeightFile, reading: Reading): Candidate[] {
   const named = sources.filter(({ name }) => reading.source === undefined || name === reading.source)
   const fitting = named.filter(({ containers }) => containers.includes(file.container))
-  return fitting.flatMap((source) =>
+  const all = fitting.flatMap((source) =>
     tables().map(({ variant, wanted }) => {
       const pairs = wanted.flatMap((one) => {
         const name = source.names(one).find((other) => tensors.has(other))
@@ -85,6 +85,13 @@ function candidates(tensors: ReadonlyMap<string, ForeignTensor>, file: WeightFil
       return { source, variant, wanted, found, convolutions: weights.length, fitting: fits.length }
     }),
   )
+  return all.filter((candidate) => reading.source !== undefined || hasItsClasses(candidate))
+}
+
+/** Whether a file has the number of outputs of a source that is known by it. */
+function hasItsClasses({ source, found }: Candidate): boolean {
+  const outputs = found.get('fc8.bias')
+  return source.classes === undefined || (outputs !== undefined && countOf(outputs) === source.classes)
 }
 
 let memo: readonly { variant: Variant; wanted: readonly WantedTensor[] }[] | undefined

@@ -1,5 +1,7 @@
+import { caffe } from './caffe.js'
 import type { Source } from './source.js'
 import { torchvision } from './torchvision.js'
+import { vggFace } from './vgg-face.js'
 
 /** All sources. Of two that a file fits equally, the first is taken. */
-export const sources: readonly Source[] = [torchvision]
+export const sources: readonly Source[] = [torchvision, vggFace, caffe]
