@@ -79,7 +79,7 @@ export class FeatureData {
     return made
   }
 
-  /** The values as a dataset of bytes, in place of the images: with their labels, names and unreadable images. */
+  /** The values as a dataset of bytes, instead of the images: with their labels, names and unreadable images. */
   get dataset(): Dataset {
     const { data, tap, flips } = this.#source
     const [channels, height, width] = tap.shape

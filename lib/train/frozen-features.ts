@@ -17,7 +17,7 @@ const leastOperations = 100
 /** Share of the free space of a disk that may be used. */
 const usableShare = 0.9
 
-/** What a training with frozen leading layers computes once, in place of its images. */
+/** The values that a training with frozen leading layers starts from. */
 export interface FrozenFeatures {
   /** The tensor that steps and evaluations start from. */
   readonly tensor: string

@@ -38,7 +38,7 @@ export class Steps {
   /** Whether the steps in flight will be undone. */
   #undone = false
 
-  /** @param input the loader; with `features`, one of their values in place of images */
+  /** @param input the loader; with `features`, one of their values instead of images */
   constructor(
     net: Network,
     input: { readonly loader: Loader; readonly features: FrozenFeatures | undefined },
