@@ -52,6 +52,14 @@ export interface TrainOptions<LayerName extends string = string> extends Recorde
    */
   differences?: 'refuse' | 'accept' | undefined
   /**
+   * Frozen leading layers are computed once for each image, into the subfolder `features` of the folder of checkpoints, if
+   * nothing but flips is random in the images: the result is the same, bit for bit on the CPU. The subfolder is removed at the
+   * end. `off` computes them in each step. Default auto.
+   */
+  frozenFeatures?: 'auto' | 'off' | undefined
+  /** Called with sentences for the user that are no errors. */
+  onNotice?: Callback<[text: string]> | undefined
+  /**
    * Called after each step, in order; again for steps that are repeated after going back. A returned promise is awaited:
    * the next step is computed meanwhile, and no further one begins.
    */
@@ -89,6 +97,13 @@ export const callTable = {
     help: 'with --resume: action where data, device, threads or tuning differ; accepted, the result differs too',
     choices: ['refuse', 'accept'],
   },
+  frozenFeatures: {
+    check: withDefault(oneOf('auto', 'off'), 'auto'),
+    flag: '--frozen-features <action>',
+    help: 'auto: compute frozen leading layers once, on disk, if images differ only by flips; off: in each step',
+    choices: ['auto', 'off'],
+  },
+  onNotice: { check: optional(callback<NonNullable<TrainOptions['onNotice']>>()) },
   onStep: { check: optional(callback<NonNullable<TrainOptions['onStep']>>()) },
   onEpoch: { check: optional(callback<NonNullable<TrainOptions['onEpoch']>>()) },
   onRefused: { check: optional(callback<NonNullable<TrainOptions['onRefused']>>()) },
