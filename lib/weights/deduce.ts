@@ -73,7 +73,7 @@ function candidates(tensors: ReadonlyMap<string, ForeignTensor>, file: WeightFil
   const named = sources.filter(({ name }) => reading.source === undefined || name === reading.source)
   const fitting = named.filter(({ containers }) => containers.includes(file.container))
   const all = fitting.flatMap((source) =>
-    tables().map(({ variant, wanted }) => {
+    tables().flatMap(({ variant, wanted }) => {
       const pairs = wanted.flatMap((one) => {
         const name = source.names(one).find((other) => tensors.has(other))
         const tensor = name === undefined ? undefined : tensors.get(name)
@@ -82,6 +82,8 @@ function candidates(tensors: ReadonlyMap<string, ForeignTensor>, file: WeightFil
       const weights = wanted.filter(({ kind, part }) => kind === 'convolution' && part === 'weight')
       const fits = pairs.filter(([one, tensor]) => weights.includes(one) && kernelOf(source, tensor) === one.kernel)
       const found = new Map(pairs.map(([one, tensor]) => [nameOf(one), tensor]))
+      const last = found.get('fc8.bias')
+      if (source.classes !== undefined && last !== undefined && countOf(last) !== source.classes) return []
       return { source, variant, wanted, found, convolutions: weights.length, fitting: fits.length }
     }),
   )
