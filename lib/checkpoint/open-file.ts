@@ -48,7 +48,7 @@ export interface OpenFile {
  * @throws FILE_NOT_FOUND; FILE_FORMAT, prefixed by the path, also for errors of `use`
  */
 export async function withFile<T>(path: string, use: (file: OpenFile) => Promise<T>): Promise<T> {
-  const handle = await opened(path)
+  const handle = await openedFile(path)
   const read = async (): Promise<T> => use(await readHeader(handle))
   try {
     return await withEnd(read, () => handle.close())
@@ -63,7 +63,8 @@ function named(error: unknown, path: string): unknown {
   return new Kind('FILE_FORMAT', `${path}: ${error.message}`, { cause: error })
 }
 
-async function opened(path: string): Promise<FileHandle> {
+/** Opens a file for reading. @throws FILE_NOT_FOUND; FILE_FORMAT for a folder or a device */
+export async function openedFile(path: string): Promise<FileHandle> {
   try {
     // before opening, because opening a pipe waits for a writer
     const found = await stat(path)
