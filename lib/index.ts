@@ -110,12 +110,13 @@ export type { LayerNameOf, TrainOptions } from './train/settings.js'
 export { train } from './train/trainer.js'
 export type { BestEpoch, PastEpoch, TrainingState } from './train/training-state.js'
 export {
+  type HeadConfiguration,
   layersOf,
-  type ModelOptions,
-  type Preprocessing,
+  type TrunkConfiguration,
   type VggConfiguration,
-  type VggOptions,
 } from './vgg/configuration.js'
 export type { LayerName, TensorName } from './vgg/layer-names.js'
+export type { HeadlessOptions, ModelOptions, NoHead, TrunkOptions, VggOptions } from './vgg/options.js'
+export type { Preprocessing } from './vgg/preprocessing.js'
 export type { BlockEntry, LetterOf, Variant, VariantLetter, VariantName, VariantRow } from './vgg/variants.js'
 export { type HeadOptions, layersOfA, replaceHead, VGG } from './vgg/vgg.js'

@@ -149,6 +149,21 @@ export const tensorNames = (layers: readonly Layer[]): string[] =>
     return 'relu' in layer && layer.relu !== undefined ? [layer.name, layer.relu] : [layer.name]
   })
 
+/**
+ * The tensors from which a network can be computed: the output of each layer but the last one, with its number of channels,
+ * in order: 'relu1_1', 'relu1_2', 'pool1', ..., 'relu7'.
+ */
+export function tensorsBetween(layers: readonly Layer[]): Map<string, number> {
+  let channels = 0
+  const found = new Map<string, number>()
+  for (const layer of layers.slice(0, -1)) {
+    if (layer.kind === 'input') channels = layer.channels
+    if (layer.kind === 'convolution' || layer.kind === 'linear') channels = layer.outputs
+    if (layer.kind !== 'input') found.set(('relu' in layer && layer.relu) || layer.name, channels)
+  }
+  return found
+}
+
 /** Names of the layers that have parameters. */
 export const layersWithParameters = (layers: readonly Layer[]): string[] =>
   layers.flatMap((layer) => (layer.kind === 'convolution' || layer.kind === 'linear' ? [layer.name] : []))

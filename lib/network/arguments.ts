@@ -53,6 +53,11 @@ export interface ForwardOptions {
   firstImage?: number | undefined
   /** Flips and colour shifts, applied on the device. Default: none. */
   augment?: Augment | undefined
+  /**
+   * Name of a tensor whose values are given instead of images, as `features` returns them: 'pool4'. Only the layers after it
+   * are computed. In training mode all layers before it must be frozen. Default: images.
+   */
+  from?: string | undefined
 }
 
 /** Options of a backward pass. */
@@ -74,6 +79,11 @@ export interface StepOptions<LayerName extends string = string> extends UpdateOp
   microBatch?: number | undefined
   /** Flips and colour shifts, applied on the device. Default: none. */
   augment?: Augment | undefined
+  /**
+   * Name of a tensor whose values are given instead of images, as `features` returns them: 'pool4'. Only the layers after it
+   * are computed; all layers before it must be frozen. Default: images.
+   */
+  from?: string | undefined
 }
 
 const kindsOfLabels = 'an array of integers, an Int32Array, a Uint8Array, or an int32 or uint8 tensor'
@@ -177,11 +187,12 @@ export const updateOptions = (layers: readonly Layer[]) => ({
 
 const untouched = (value: unknown): unknown => value
 
-/** The checks of a step's options; `augment` is for `imagesOf` to check. */
+/** The checks of a step's options; `augment` and `from` are for `ImageInput` to check. */
 export const stepOptions = (layers: readonly Layer[]) => ({
   ...updateOptions(layers),
   microBatch: imageCount,
   augment: untouched,
+  from: untouched,
 })
 
 /** The checks of a forward pass's options; `tensors` are the names that can be kept. */
@@ -191,6 +202,7 @@ export const forwardOptions = (tensors: readonly string[]) => ({
   inputGradient: withDefault(boolean, false),
   firstImage: withDefault(integer(0, 2 ** 31 - 1), 0),
   augment: untouched,
+  from: untouched,
 })
 
 /** The checks of a backward pass's options. */

@@ -1,6 +1,6 @@
 import { VggError } from '../error.js'
-import type { InputLayer } from '../layer.js'
-import { instanceOf, readOptions, unexpected } from '../options.js'
+import { endsOf, type Layer, tensorsBetween } from '../layer.js'
+import { instanceOf, readOptions, text, unexpected, unknownName } from '../options.js'
 import type { NativeInput } from '../platform/native.js'
 import { elementCount, otherDtype, shapeText, Tensor, valuesOf } from '../tensor.js'
 
@@ -124,25 +124,31 @@ function notTensor(images: unknown, name: string, channels: number): VggError {
 /** Calls of a network whose first image is looked at, so that blank images do not hide the scale of the others. */
 const mostLooks = 4
 
-/** The images that a network is given, checked for the native side. */
+/** The images that a network is given, or the values of one of its tensors, checked for the native side. */
 export class ImageInput {
-  readonly #layer: InputLayer
+  readonly #channels: number
+  /** The tensors that may be given instead of images, with their channels. */
+  readonly #tensors: ReadonlyMap<string, number>
   /** Number of calls whose first image is still looked at for its scale. */
   #looks: number
 
-  /** @param layer the input layer of the network */
-  constructor(layer: InputLayer) {
-    this.#layer = layer
+  /** @param layers the layers of the network */
+  constructor(layers: readonly Layer[]) {
+    const { input, channels } = endsOf(layers)
+    this.#channels = channels
+    this.#tensors = tensorsBetween(layers)
     // such a mean or scale is for pixels from 0 to 255
-    this.#looks = layer.mean.some((mean) => mean > 1) || layer.scale.some((scale) => scale < 0.1) ? mostLooks : 0
+    this.#looks = input.mean.some((mean) => mean > 1) || input.scale.some((scale) => scale < 0.1) ? mostLooks : 0
   }
 
   /**
    * Images for the native side, with type, rank and channels checked; there must be at least one image.
+   * @param from name of the tensor whose values are given instead of images
    * @throws INVALID_ARGUMENT, SHAPE_MISMATCH, DISPOSED
    */
-  read(images: unknown, augment?: unknown): NativeInput {
-    const { channels } = this.#layer
+  read(images: unknown, augment?: unknown, from?: unknown): NativeInput {
+    if (from !== undefined) return this.#readValues(images, augment, text(from, 'from'))
+    const channels = this.#channels
     if (!(images instanceof Tensor)) throw notTensor(images, 'images', channels)
     const data = valuesOf(images)
     const { shape } = images
@@ -159,6 +165,24 @@ export class ImageInput {
     }
     if (this.#looks > 0) this.#look(data.subarray(0, elementCount(shape.slice(1))))
     return { data: unshared(data), shape: [...shape], ...augmentOf(augment, shape[0] ?? 0, channels) }
+  }
+
+  /** The values of a tensor, as `features` returns them. */
+  #readValues(values: unknown, augment: unknown, from: string): NativeInput {
+    const channels = this.#tensors.get(from)
+    if (channels === undefined) throw unknownName(from, 'from', [...this.#tensors.keys()])
+    if (augment !== undefined) throw unexpected('no augmentation of a tensor inside the network', 'augment', augment)
+    const name = `the values of '${from}'`
+    if (!(values instanceof Tensor)) throw unexpected('a Tensor', name, values)
+    const data = valuesOf(values)
+    if (!(data instanceof Float32Array)) throw otherDtype('a float32 tensor', name, values, 'float32')
+    const { shape } = values
+    // features returns [n, c] for a linear layer
+    const whole = shape.length === 2 ? [...shape, 1, 1] : [...shape]
+    if (whole.length === 4 && whole[1] === channels && data.length > 0)
+      return { data: unshared(data), shape: whole, from }
+    const message = `Expected shape [n, ${channels}, h, w] for ${name} but received shape ${shapeText(shape)}`
+    throw new VggError('SHAPE_MISMATCH', message)
   }
 
   /** Warns once of an image whose values, by a sample, are all from 0 to 1. */

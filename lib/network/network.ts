@@ -60,7 +60,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
   readonly run: OpenedRun
   /** Number of channels of the images. */
   readonly channels: number
-  /** Number of classes, the outputs of the last layer. */
+  /** Number of classes, the outputs of the last layer; 0 for a VGG net without a head. */
   readonly classes: number
   readonly #name: string
   readonly #trainable: readonly string[]
@@ -71,7 +71,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
 
   /** @internal Use `Network.create` or `VGG.create`. */
   constructor(parts: NetworkParts) {
-    const { native, run, layers, classNames, name } = openedParts(parts)
+    const { native, run, layers, classes, classNames, name } = openedParts(parts)
     this.layers = layers
     this.parameters = parametersOf(layers)
     this.classNames = classNames
@@ -81,11 +81,11 @@ export class Network<TensorName extends string = string, LayerName extends strin
     this.deterministic = native.deterministic
     this.run = run
     this.channels = endsOf(layers).channels
-    this.classes = endsOf(layers).classes
+    this.classes = classes
     this.#name = name
     this.#trainable = layersWithParameters(layers)
     this.#tensors = tensorNames(layers)
-    this.#images = new ImageInput(endsOf(layers).input)
+    this.#images = new ImageInput(layers)
     this.#calls = new CallQueue(native, name)
   }
 
@@ -96,9 +96,10 @@ export class Network<TensorName extends string = string, LayerName extends strin
   static async create(options: NetworkOptions): Promise<Network> {
     const read = readOptions(options, 'Network.create options', networkChecks)
     const { layers, classNames = [], ...run } = read
-    checkClassNames(classNames, endsOf(layers).classes)
+    const { classes } = endsOf(layers)
+    checkClassNames(classNames, classes)
     const opened = await openNative(layers, run, read.initialisation)
-    return new Network({ ...opened, layers, classNames, name: 'The network' })
+    return new Network({ ...opened, layers, classes, classNames, name: 'The network' })
   }
 
   /** Number of training steps executed so far. Dropout masks depend on it. */
@@ -113,7 +114,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
 
   /**
    * Computes the logits of a batch. NaN and infinity are returned as computed.
-   * @param images uint8 [n, h, w, c] or float32 [n, c, h, w], pixels from 0 to 255
+   * @param images uint8 [n, h, w, c] or float32 [n, c, h, w], pixels from 0 to 255; with `from` the values of that tensor
    * @returns logits [n, classes]; for images larger than the network's, a class map [n, classes, h, w] (dense
    *   evaluation, Sect. 3.2)
    */
@@ -177,6 +178,11 @@ export class Network<TensorName extends string = string, LayerName extends strin
     await this.#write('parameter', name, values)
   }
 
+  /** @internal Replaces the outputs of a parameter from `first` on, a multiple of 128, by those in `values`. */
+  async setOutputs(name: string, first: number, values: Float32Array): Promise<void> {
+    await this.#calls.call(values, (native, copied) => native.write('parameter', name, first, copied))
+  }
+
   /** Returns a copy of the momentum buffer of a parameter, v of `update`; 0 before the first update. */
   async velocity(name: string): Promise<Tensor<'float32'>> {
     return this.#read('velocity', name)
@@ -199,7 +205,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
 
   /**
    * Executes one training step: forward, loss, backward, update. The gradients cannot be read afterwards.
-   * @param images uint8 [n, h, w, c] or float32 [n, c, h, w], pixels from 0 to 255
+   * @param images uint8 [n, h, w, c] or float32 [n, c, h, w], pixels from 0 to 255; with `from` the values of that tensor
    * @param labels n integers from 0 to classes - 1
    * @returns the mean loss before the update, and the number of images whose class is ranked first, and in the first five
    * @throws NOT_FINITE with the name of the first layer that is not finite: nothing is changed
@@ -210,8 +216,8 @@ export class Network<TensorName extends string = string, LayerName extends strin
     options: StepOptions<LayerName>,
   ): Promise<{ loss: number; correct: number; correct5: number }> {
     const checks = stepOptions(this.layers)
-    const { augment, rateFactors: rates, ...update } = readOptions(options, 'step options', checks)
-    const batch = this.#images.read(images, augment)
+    const { augment, from, rateFactors: rates, ...update } = readOptions(options, 'step options', checks)
+    const batch = this.#images.read(images, augment, from)
     const argument = { images: batch, labels: labelsOf(labels, this.classes, batch.shape[0]), ...update, rates }
     return this.#calls.call(argument, (native, call) => native.step(call))
   }
@@ -271,8 +277,8 @@ export class Network<TensorName extends string = string, LayerName extends strin
   }
 
   async #forward(images: Tensor, options: ForwardOptions | undefined, name: string) {
-    const { augment, ...rest } = readOptions(options, name, forwardOptions(this.#tensors))
-    const argument = { images: this.#images.read(images, augment), ...rest }
+    const { augment, from, ...rest } = readOptions(options, name, forwardOptions(this.#tensors))
+    const argument = { images: this.#images.read(images, augment, from), ...rest }
     return this.#calls.call(argument, (native, call) => native.forward(call))
   }
 
@@ -283,7 +289,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
 
   async #write(kind: ParameterArray, name: string, values: Tensor<'float32'>): Promise<void> {
     const { data } = valuesFor(parameterNamed(name, this.parameters), values)
-    await this.#calls.call(data, (native, copied) => native.write(kind, name, copied))
+    await this.#calls.call(data, (native, copied) => native.write(kind, name, 0, copied))
   }
 
   #setFrozen(frozen: ReadonlySet<string>): void {

@@ -51,12 +51,8 @@ export function checkSources(description: RunDescription, sources: Sources): voi
   const shape = shapeOf(description, sources)
   datasetsFor(sources, description, { ...shape, preprocessing: undefined })
   const known = sources.training.classNames.length
-  const { classes } = configurationFrom({
-    ...model,
-    ...shape,
-    variant: variant(model.variant, 'variant'),
-    classes: model.classes ?? known,
-  })
+  const { classes = known } = model
+  configurationFrom({ ...model, ...shape, variant: variant(model.variant, 'variant'), classes })
   if (classes < known) {
     const message = `Expected at least ${known} for classes (--classes), the classes of the data, but received ${classes}`
     throw new VggError('SHAPE_MISMATCH', message)

@@ -70,6 +70,7 @@ Images images_of(const Napi::Object& object, HostPool& pool) {
   images.bytes = copied_to(pool, array);
   if (given(object, "flip")) images.flip = copied(array_from<Napi::Uint8Array>(object.Get("flip"), "flip", napi_uint8_array, "a Uint8Array"));
   if (given(object, "shift")) images.shift = floats_of(object, "shift");
+  if (given(object, "from")) images.from = text_of(object, "from");
   const auto expect = [](const char* field, size_t wanted, size_t received) {
     if (received != 0 && received != wanted)
       throw Error(kShapeMismatch, std::string("Expected ") + std::to_string(wanted) + " values for " + field +

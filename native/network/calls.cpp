@@ -59,10 +59,11 @@ void check_finite(const Images& images) {
   if (!bad) return;
   const auto& [n, c, h, w] = images.shape;
   const int64_t plane = *bad / (h * w), row = *bad / w % h, column = *bad % w;
-  throw Error(kNotFinite, "Expected finite values for images but the pixel at row " + std::to_string(row) + ", column " +
+  const std::string what = images.from.empty() ? "images but the pixel" : "'" + images.from + "' but the value";
+  throw Error(kNotFinite, "Expected finite values for " + what + " at row " + std::to_string(row) + ", column " +
                               std::to_string(column) + " in channel " + std::to_string(plane % c) + " of image " +
                               std::to_string(plane / c) + " (all counted from 0) is " + std::to_string(values[*bad]) +
-                              ": pixels are from 0 to 255");
+                              (images.from.empty() ? ": pixels are from 0 to 255" : ""));
 }
 
 void check_shift(const Images& images) {

@@ -16,6 +16,7 @@ struct Images {
   HostBytes bytes;
   std::vector<uint8_t> flip;   // n, or empty: none is mirrored
   std::vector<float> shift;    // n c, or empty: 0
+  std::string from;            // tensor that these are the values of; empty: the network's input
 };
 
 struct HostTensor {

@@ -243,7 +243,8 @@ std::optional<std::string> Execution::first_not_finite() {
   for (size_t i = 0; i < layers(); ++i) {
     forward_stage(i);
     if (!backend_.finite(tensors_[plan_.stages[i].output]))
-      return i == 0 ? "the images themselves" : "the output of layer '" + name_of(plan_.stages[i].layer) + "'";
+      return i == 0 ? (plan_.options.from.empty() ? "the images themselves" : "the values given for '" + plan_.options.from + "'")
+                    : "the output of layer '" + name_of(plan_.stages[i].layer) + "'";
   }
   if (!from_labels_) return "the gradient given to backward, or what came of it";
   loss();

@@ -25,14 +25,15 @@ Network::Network(std::vector<Layer> layers, std::unique_ptr<Backend> backend, co
   controls_.seed = options.seed;
 }
 
-PlanOptions Network::evaluation_options(DType images) const {
+PlanOptions Network::evaluation_options(const Images& images) const {
   PlanOptions options;
-  options.images = images;
+  options.images = images.dtype;
+  options.from = images.from;
   options.exact = exact_;
   return options;
 }
 
-PlanOptions Network::training_options(DType images) const {
+PlanOptions Network::training_options(const Images& images) const {
   PlanOptions options = evaluation_options(images);
   options.training = true;
   options.frozen = frozen_;
@@ -40,7 +41,7 @@ PlanOptions Network::training_options(DType images) const {
 }
 
 PlanOptions Network::options_of(const ForwardCall& call) const {
-  PlanOptions options = call.training ? training_options(call.images.dtype) : evaluation_options(call.images.dtype);
+  PlanOptions options = call.training ? training_options(call.images) : evaluation_options(call.images);
   options.keep = call.keep;
   options.wants_image_gradient = call.wants_image_gradient;
   return options;

@@ -58,8 +58,8 @@ class Network {
   std::vector<QueueTime> take_queue_times();           // of the forward passes and steps since the last time
 
  private:
-  PlanOptions evaluation_options(DType images) const;
-  PlanOptions training_options(DType images) const;
+  PlanOptions evaluation_options(const Images&) const;
+  PlanOptions training_options(const Images&) const;
   PlanOptions options_of(const ForwardCall&) const;
   Execution& prepare(const Images&, int64_t count, const PlanOptions&);
   Execution& prepare_at_least(const Images&, int64_t count, const PlanOptions&);

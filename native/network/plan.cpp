@@ -7,6 +7,30 @@
 namespace vggnet {
 namespace {
 
+std::string join(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+// The tensor that a layer hands on.
+std::string output_name(const Layer& layer) {
+  const auto* convolution = std::get_if<Convolution>(&layer);
+  const auto* linear = std::get_if<Linear>(&layer);
+  const std::string relu = convolution ? convolution->relu : linear ? linear->relu : "";
+  return relu.empty() ? name_of(layer) : relu;
+}
+
+// Index of the layer that hands on this tensor; another one comes after it.
+size_t layer_giving(const std::vector<Layer>& layers, const std::string& tensor) {
+  std::vector<std::string> known;
+  for (size_t i = 1; i + 1 < layers.size(); ++i) {
+    known.push_back(output_name(layers[i]));
+    if (known.back() == tensor) return i;
+  }
+  throw Error(kInvalidArgument, "Expected one of " + join(known) + " for from but received '" + tensor + "'");
+}
+
 // Writes down the stages in order; each reads the tensor that the one before it wrote.
 class Planner {
  public:
@@ -16,7 +40,8 @@ class Planner {
   }
 
   Plan make() {
-    for (next_ = 0; next_ < layers_.size();) {
+    if (!plan_.options.from.empty()) start_from(plan_.options.from);
+    while (next_ < layers_.size()) {
       const Layer& layer = layers_[next_++];
       std::visit([this](const auto& kind) { add(kind); }, layer);
     }
@@ -25,6 +50,9 @@ class Planner {
     const bool scores = shape_.h == 1 && shape_.w == 1;  // a class map takes a gradient from the user
     if (plan_.options.training && scores) add(SoftmaxLoss{"loss"});
     for (PlannedTensor& tensor : plan_.tensors) tensor.kept = kept(tensor.name);
+    for (const std::string& name : plan_.options.keep)
+      if (plan_.tensor(name) < 0)
+        throw Error(kInvalidArgument, "Expected tensors from '" + plan_.options.from + "' on for keep but received '" + name + "'");
     plan_.tensors[plan_.logits].kept = true;
     want_gradients();
     return std::move(plan_);
@@ -34,6 +62,24 @@ class Planner {
   bool takes_images() const { return !plan_.stages.empty(); }
 
  private:
+  // The values of a tensor take the place of the images. Dropout on them is drawn anew each time.
+  void start_from(const std::string& tensor) {
+    const size_t below = layer_giving(layers_, tensor);
+    int64_t channels = std::get<Input>(layers_.front()).channels;
+    for (next_ = 1; next_ <= below; ++next_) {
+      const auto parameters = parameters_of(layers_[next_], channels);
+      if (plan_.options.training && !parameters.empty() && !plan_.options.frozen.contains(parameters.front().layer))
+        throw Error(kInvalidArgument, "Expected only frozen layers up to '" + tensor + "' to train from it, but '" +
+                                          parameters.front().layer + "' learns: freeze it first");
+      channels = output_channels(layers_[next_], channels);
+    }
+    const auto count = static_cast<size_t>(channels);
+    emit(Input{tensor, channels, std::vector<float>(count, 0.0f), std::vector<float>(count, 1.0f)}, tensor);
+    const auto* linear = std::get_if<Linear>(&layers_[below]);
+    if (linear && linear->dropout > 0 && plan_.options.training)
+      add(Dropout{linear->name + ".dropped", linear->dropout, linear->stream});
+  }
+
   void add(const Input& input) { emit(input, input.name, Storage::image); }
 
   void add(const Convolution& convolution) {
@@ -92,6 +138,7 @@ class Planner {
     stage.context.images = plan_.options.images;
     stage.context.training = plan_.options.training;
     stage.context.exact = plan_.options.exact;
+    stage.context.output_storage = storage;
     if (stage.input >= 0) {
       stage.context.input_storage = current().storage;
       stage.context.mask_input = current().rectified;
@@ -147,12 +194,6 @@ class Planner {
   size_t next_ = 0;
 };
 
-std::string join(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text;
-}
-
 }  // namespace
 
 int Plan::tensor(const std::string& name) const {
@@ -181,7 +222,8 @@ Plan make_plan(const std::vector<Layer>& layers, const Shape& images, const Plan
     return planner.make();
   } catch (const Error& error) {
     if (error.code() != std::string(kShapeMismatch) || !planner.takes_images()) throw;
-    throw Error(kShapeMismatch, std::string(error.what()) + ": images of " + std::to_string(images.h) + "x" +
+    const std::string what = options.from.empty() ? "images" : "values of '" + options.from + "'";
+    throw Error(kShapeMismatch, std::string(error.what()) + ": " + what + " of " + std::to_string(images.h) + "x" +
                                     std::to_string(images.w) + " are too small for this network");
   }
 }

@@ -12,6 +12,7 @@ struct PlanOptions {
   DType images = DType::float32;
   bool training = false, exact = false;
   bool wants_image_gradient = false;
+  std::string from;               // tensor that the images are the values of; empty: the network's input
   std::vector<std::string> keep;  // tensors that must exist and stay until the end of the run
   std::set<std::string> frozen;   // layers whose parameters do not learn
 
@@ -47,7 +48,8 @@ struct Plan {
   bool after_linear(int tensor) const;       // output of a linear layer or of a later one
 };
 
-// Throws SHAPE_MISMATCH, or INVALID_ARGUMENT for an unknown name in `keep`.
+// Throws SHAPE_MISMATCH; INVALID_ARGUMENT for an unknown name in `keep` or `from`, and in training where a layer below `from`
+// is not frozen.
 Plan make_plan(const std::vector<Layer>&, const Shape& images, const PlanOptions&);
 
 }  // namespace vggnet

@@ -52,12 +52,12 @@ void Network::finish_update() {
 
 // A batch in parts has its own parts; only what is left of it, like a smaller batch, is padded.
 Execution& Network::prepare_part(const StepCall& call, int64_t count) {
-  const PlanOptions options = training_options(call.images.dtype);
+  const PlanOptions options = training_options(call.images);
   return is_padded(call, count) ? prepare_at_least(call.images, count, options) : prepare(call.images, count, options);
 }
 
 bool Network::is_prepared(const StepCall& call) const {
-  const PlanOptions options = training_options(call.images.dtype);
+  const PlanOptions options = training_options(call.images);
   const auto prepared = [&](int64_t count) {
     const Shape images = call.images.shape.with_images(count);
     return is_padded(call, count) ? executions_.is_prepared_at_least(images, options) : executions_.is_prepared(images, options);
@@ -134,7 +134,7 @@ void Network::recompute(const StepCall& call, int64_t last) {
   unfinished_steps_ = 0;
   clear_results();
   const auto prepare_count = [&](int64_t count) -> Execution& {
-    return prepare(call.images, is_padded(call, count) ? last : count, training_options(call.images.dtype));
+    return prepare(call.images, is_padded(call, count) ? last : count, training_options(call.images));
   };
   for_each_micro_batch(call, prepare_count(chunk_of(call)), prepare_count,
                        [&](Execution& execution, Gradients mode) { compute(execution, mode); });

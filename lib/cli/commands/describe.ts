@@ -4,9 +4,11 @@ import { describe } from '../../network/describe.js'
 import type { Description } from '../../platform/native-description.js'
 import { amountText, bytesText, type Column, columnsOf, countText, tableLines, wrapped } from '../../table.js'
 import { layersOf } from '../../vgg/configuration.js'
+import type { ModelOptions } from '../../vgg/options.js'
 import { variantLetter } from '../../vgg/variants.js'
 import {
   addDeviceFlags,
+  addHeadFlag,
   addModelFlags,
   type DeviceFlags,
   defaultVariant,
@@ -19,10 +21,12 @@ import {
 const examples = `
 Examples:
   $ vggnet describe --variant D --classes 1000
+  $ vggnet describe --variant D --head none --image-size 300
   $ vggnet describe --variant VGG11 --image-size 32 --channels 1 --classes 10 --head-width 512 --training --batch 256
   $ vggnet describe --variant D --classes 1000 --device cuda --precision bf16 --training --batch 256 --json`
 
 interface Flags extends ModelFlags, DeviceFlags {
+  head?: 'none'
   batch: number
   training?: true
   json?: true
@@ -33,7 +37,7 @@ export function addDescribe(program: Command): void {
   const command = program
     .command('describe')
     .description('show the layers of a network, its parameters, memory and operations')
-  addDeviceFlags(addModelFlags(command), 'cpu')
+  addDeviceFlags(addHeadFlag(addModelFlags(command)), 'cpu')
     .option('--batch <n>', 'images computed at a time', number, 1)
     .option('--training', 'describe training instead of evaluation')
     .option('--json', 'one JSON object: parameters, layers, bytes, operations')
@@ -47,6 +51,7 @@ export function addDescribe(program: Command): void {
 /** Output of `--json`, on whose names other programs rely. */
 interface Described {
   variant: string
+  /** 0 without a head. */
   classes: number
   batch: number
   training: boolean
@@ -83,15 +88,17 @@ interface Described {
 }
 
 function describedBy(flags: Flags): Described {
-  const { batch, training = false, exact = false, classes = 1000, imageSize = [224, 224] } = flags
+  const { batch, training = false, exact = false, imageSize = [224, 224] } = flags
   const variant = variantLetter(flags.variant ?? defaultVariant)
-  const { channels = 3, width, headWidth, dropout, localNorm } = flags
-  const layers = layersOf({ ...given({ width, headWidth, dropout, localNorm }), channels, imageSize, variant, classes })
+  const { channels = 3, head, classes = head === undefined ? 1000 : undefined } = flags
+  const { width, headWidth, dropout, localNorm } = flags
+  const options = { ...given({ width, headWidth, dropout, localNorm, head, classes }), channels, imageSize, variant }
+  const layers = layersOf(options as ModelOptions)
   const input = [batch, channels, ...imageSize]
   const plan = describe({ layers, shape: input, training, exact, ...deviceOptions(flags) })
   return {
     variant,
-    classes,
+    classes: classes ?? 0,
     batch,
     training,
     device: plan.device,
@@ -164,7 +171,7 @@ function text(described: Described): string {
   ]
   return [
     ...wrapped(
-      pc.bold(`VGG ${described.variant}, ${described.classes} classes`) +
+      pc.bold(`VGG ${described.variant}, ${described.classes === 0 ? 'no head' : `${described.classes} classes`}`) +
         pc.dim(` for ${images} of ${shapeOf(input)}, ${mode} on ${device} in ${precision}`),
       width,
     ),

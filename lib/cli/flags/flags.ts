@@ -5,7 +5,8 @@ import { withHome } from '../../files/not-found.js'
 import { type Device, type Initialisation, type RunOptions, runTable } from '../../network/open.js'
 import { type Check, fallbackOf, type OptionRow } from '../../options.js'
 import type { Precision } from '../../platform/native-description.js'
-import { modelTable, type VggOptions } from '../../vgg/configuration.js'
+import { modelTable } from '../../vgg/configuration.js'
+import type { VggOptions } from '../../vgg/options.js'
 
 /** A number on the command line: `0.5`, or a fraction, `1/58`. The option checks its range. */
 export function number(value: string): number {
@@ -114,9 +115,12 @@ export const defaultVariant = 'A'
 
 /** Adds the flags of {@link ModelFlags}. */
 export function addModelFlags(command: Command): Command {
-  const { initialisation: _, meanRgb: __, scale: ___, ...shape } = modelTable
+  const { initialisation: _, meanRgb: __, scale: ___, head: ____, ...shape } = modelTable
   return addTable(addTable(command, shape, { variant: word, imageSize }), { exact: runTable.exact })
 }
+
+/** Adds the flag `--head`, for commands that do not need one. */
+export const addHeadFlag = (command: Command): Command => addTable(command, { head: modelTable.head })
 
 /** The flags of initial weights and of the input's normalisation. */
 export interface InitialFlags {

@@ -5,7 +5,8 @@ import type { PlanName } from '../../run/plan.js'
 import { checkpointTable, type RecordedIn, requestedIn, trainTable } from '../../train/options.js'
 import { type Schedule, type ScheduleOption, scheduleTable } from '../../train/schedule.js'
 import { callTable } from '../../train/settings.js'
-import { modelTable, smallestSideCheck } from '../../vgg/configuration.js'
+import { modelTable } from '../../vgg/configuration.js'
+import { smallestSideCheck } from '../../vgg/preprocessing.js'
 import { addDataFlags, type DataFlags, dataOf, readingOf } from './data-flags.js'
 import {
   addDeviceFlags,

@@ -41,7 +41,7 @@ void row_with_steps(const Pixel* pixels, int64_t step, int64_t w, Colour colour,
 class InputStage final : public Stage {
  public:
   InputStage(const Input& input, const Shape& shape, const Context& context)
-      : shape_(shape), images_(context.images), plain_(is_plain(shape, Storage::image)), mean_(input.mean),
+      : shape_(shape), images_(context.images), plain_(is_plain(shape, context.output_storage)), mean_(input.mean),
         scale_(input.scale) {
     VGGNET_ASSERT(static_cast<int64_t>(mean_.size()) == shape.c && static_cast<int64_t>(scale_.size()) == shape.c);
   }
