@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { elementCount } from '../../lib/tensor.js'
 import { openWeightFile } from '../../lib/weights/containers/containers.js'
 import type { WeightFile } from '../../lib/weights/containers/weight-file.js'
-import { elementCount } from '../../lib/tensor.js'
 import { goldenParameters, readGolden } from '../reference/golden.js'
 
 const path = (name: string): string => fileURLToPath(new URL(`../golden/foreign/${name}`, import.meta.url))
@@ -29,7 +29,10 @@ async function opened<T>(name: string, use: (file: WeightFile) => Promise<T>): P
   }
 }
 
-const hashOf = (name: string): string => createHash('sha256').update(readFileSync(path(name))).digest('hex')
+const hashOf = (name: string): string =>
+  createHash('sha256')
+    .update(readFileSync(path(name)))
+    .digest('hex')
 
 /** Bits of the mantissa of each type with the hidden one, and the smallest number that it holds. */
 const precision = { F32: [24, 2 ** -149], F16: [11, 2 ** -24], BF16: [8, 2 ** -133] } as const

@@ -1,6 +1,6 @@
 import { headerLength, lengthBytes, parseHeader } from '../../checkpoint/safetensors.js'
 import { ByteFile } from './byte-file.js'
-import { floatBytes, floatType, readFloats } from './float-types.js'
+import { floatBytes, floatType, readFloats } from './floats.js'
 import type { WeightFile } from './weight-file.js'
 
 /** Size in bytes of an element of each type of the format; most are only listed. */

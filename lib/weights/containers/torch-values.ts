@@ -1,6 +1,6 @@
 import { VggError } from '../../error.js'
 import { shapeText } from '../../tensor.js'
-import { floatBytes } from './float-types.js'
+import { floatBytes } from './floats.js'
 import { malformed, PickleFunction, type PickleRules } from './pickle.js'
 
 /** Element type of a storage: a class of PyTorch. */

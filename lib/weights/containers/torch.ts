@@ -1,5 +1,5 @@
 import { ByteFile } from './byte-file.js'
-import { floatBytes, floatType, readFloats } from './float-types.js'
+import { floatBytes, floatType, readFloats } from './floats.js'
 import { readTorchStream } from './torch-stream.js'
 import { dictionaryOf, type Storage, type TorchTensor } from './torch-values.js'
 import { readTorchZip } from './torch-zip.js'
