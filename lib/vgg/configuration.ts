@@ -24,6 +24,7 @@ import {
   withDefault,
 } from '../options.js'
 import type { HeadlessOptions, ModelOptions, NoHead } from './options.js'
+import { type Origin, origin } from './origin.js'
 import { type Preprocessing, preprocessing } from './preprocessing.js'
 import { type Variant, variant } from './variants.js'
 
@@ -45,6 +46,8 @@ export interface TrunkConfiguration {
   readonly localNorm: 'literal' | 'caffe'
   /** Preprocessing of the training images. It is not part of the network. */
   readonly preprocessing?: Preprocessing
+  /** Where the weights come from. */
+  readonly origin?: Origin
 }
 
 /** Configuration of the head of a VGG net. */
@@ -146,6 +149,7 @@ export const modelTable = {
   },
   classNames: { check: withDefault(arrayOf(text), []) },
   preprocessing: { check: optional(preprocessing) },
+  origin: { check: optional(origin) },
 } as const satisfies Record<keyof ModelOptions, OptionRow>
 
 /** Checks of `ModelOptions`, with their defaults. */
@@ -200,13 +204,13 @@ const headOptions = ['classes', 'classNames', 'headWidth', 'dropout'] as const
 
 /** Completes checked options. @throws INVALID_ARGUMENT, SHAPE_MISMATCH where they do not agree with each other */
 export function configurationOf(model: Checked<typeof modelChecks>): VggConfiguration {
-  const { initialisation: scheme, classNames, preprocessing: before, head, ...rest } = model
+  const { initialisation: scheme, classNames, preprocessing: before, origin: from, head, ...rest } = model
   const { variant: row, channels } = rest
   checkSize(rest.imageSize, row)
   checkWidth(rest.width, row)
   const meanRgb = perChannel(rest.meanRgb ?? (channels === 3 ? imageNetMean : 127.5), 'meanRgb', channels)
   const scale = perChannel(rest.scale ?? (scheme === 'paper' ? 1 : 1 / 58), 'scale', channels)
-  const whole = { ...rest, meanRgb, scale, ...(before && { preprocessing: before }) }
+  const whole = { ...rest, meanRgb, scale, ...(before && { preprocessing: before }), ...(from && { origin: from }) }
   const { classes = 0, dropout: _, headWidth: __, ...trunk } = whole
   checkClassNames(classNames, classes)
   // the order of the keys is that of model files

@@ -1,4 +1,5 @@
 import type { Initialisation, RunOptions } from '../network/open.js'
+import type { Origin } from './origin.js'
 import type { Preprocessing } from './preprocessing.js'
 import type { VariantName, VariantRow } from './variants.js'
 
@@ -28,6 +29,8 @@ export interface TrunkOptions<Given extends VariantName | VariantRow = VariantNa
   localNorm?: 'literal' | 'caffe' | undefined
   /** Preprocessing of the training images, saved with the model. Default: none. */
   preprocessing?: Preprocessing | undefined
+  /** Where the weights come from, saved with the model; `load` sets it for those of another program. Default: none. */
+  origin?: Origin | undefined
 }
 
 /** Options of a VGG net; all but `variant` and `classes` have defaults. */

@@ -14,6 +14,7 @@ import { adaptChecks, adaptedConfiguration } from './adapted.js'
 import { configurationOf, outputs, readModel, type VggConfiguration, vggLayers } from './configuration.js'
 import type { LayerName, TensorName } from './layer-names.js'
 import type { HeadlessOptions, VggOptions } from './options.js'
+import { type Origin, origin } from './origin.js'
 import { type Preprocessing, preprocessing } from './preprocessing.js'
 import type { LetterOf, VariantName, VariantRow } from './variants.js'
 
@@ -74,6 +75,16 @@ export class VGG<Letter extends string = string> extends Base<TensorName<Letter>
   /** Replaces the preprocessing, for example for fine-tuning at another S. @throws INVALID_ARGUMENT */
   set preprocessing(value: Preprocessing) {
     this.#configuration = { ...this.#configuration, preprocessing: preprocessing(value, 'preprocessing') }
+  }
+
+  /** Where the weights come from that the network began with; undefined for random ones and those of this package. */
+  get origin(): Origin | undefined {
+    return this.#configuration.origin
+  }
+
+  /** @internal */
+  set origin(value: Origin) {
+    this.#configuration = { ...this.#configuration, origin: origin(value, 'origin') }
   }
 
   /** Height and width in pixels of the images that the network was created for. */

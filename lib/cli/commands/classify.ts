@@ -1,12 +1,12 @@
 import { stripVTControlCharacters } from 'node:util'
 import type { Command } from 'commander'
 import pc from 'picocolors'
-import { load } from '../../checkpoint/checkpoint.js'
 import { VggError } from '../../error.js'
 import { type ClassProbability, classifyEach } from '../../evaluate/classify.js'
 import { integer } from '../../options.js'
 import { columnsOf, longestName, printable } from '../../table.js'
 import { deviceLine, percent } from '../../train/log.js'
+import { load } from '../../weights/load.js'
 import { addDecodingFlags, type DecodingFlags, decodingOf } from '../flags/data-flags.js'
 import {
   addDeviceFlags,

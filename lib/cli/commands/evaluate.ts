@@ -1,6 +1,5 @@
 import { type Command, Option } from 'commander'
 import pc from 'picocolors'
-import { load } from '../../checkpoint/checkpoint.js'
 import { withClasses } from '../../data/derived.js'
 import { evaluationSide } from '../../data/images/crop.js'
 import { VggError } from '../../error.js'
@@ -21,6 +20,7 @@ import {
 } from '../../table.js'
 import { deviceLine, percent } from '../../train/log.js'
 import type { VGG } from '../../vgg/vgg.js'
+import { load } from '../../weights/load.js'
 import { addDataFlags, type DataFlags, dataOf, readingOf } from '../flags/data-flags.js'
 import {
   addDeviceFlags,

@@ -1,5 +1,5 @@
 import type { Layer } from '../../layer.js'
-import type { Container } from '../containers/weight-file.js'
+import type { Container, WeightFile } from '../containers/weight-file.js'
 
 /** The images that weights were trained on. */
 export interface Pixels {
@@ -23,6 +23,8 @@ export interface WantedTensor {
   /** Index of the layer among the convolutions or among the linear layers, from 0. */
   readonly index: number
   readonly kind: 'convolution' | 'linear'
+  /** Side of a convolution's kernel; 0 for a linear layer. */
+  readonly kernel: number
   /** All layers of the network. */
   readonly layers: readonly Layer[]
 }
@@ -52,6 +54,10 @@ export interface Source {
   readonly flattened: 'chw' | 'hwc'
   /** Names of tensors that belong to the source and are not parameters of a VGG net; they are not read. */
   readonly ignored?: RegExp
-  /** Reason to refuse a file that looks like this source, by its tensors; undefined if there is none. */
-  refusal?(names: readonly string[]): string | undefined
+  /**
+   * Reason to refuse a file that looks like this source, as the end of a sentence; undefined if there is none.
+   * @param file its tensors and layers
+   * @param head 'none' if the head is not wanted
+   */
+  refusal?(file: Pick<WeightFile, 'tensors' | 'layers'>, head: 'none' | undefined): string | undefined
 }
