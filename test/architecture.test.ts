@@ -104,6 +104,7 @@ describe('lib', () => {
       'measure',
       'train',
       'evaluate',
+      'weights',
       'weights/sources',
       'weights/containers',
       'checkpoint',

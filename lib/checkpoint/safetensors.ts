@@ -178,6 +178,9 @@ function parsedMetadata(value: unknown): Record<string, string> {
   return value as Record<string, string>
 }
 
+/** The metadata of a header, whatever its tensors are. @throws FILE_FORMAT */
+export const metadataOf = (json: Uint8Array): Record<string, string> => parsedMetadata(parsedJson(json).__metadata__)
+
 const isLength = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 
 function parsedEntry<T extends string>(name: string, value: unknown, sizes: TypeSizes<T>): Entry<T> {

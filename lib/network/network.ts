@@ -252,8 +252,9 @@ export class Network<TensorName extends string = string, LayerName extends strin
 
   /** Measures the stages one by one on these images, in training mode. The parameters are not changed. */
   async profile(images: Tensor): Promise<StageTime[]> {
-    const argument = { images: this.#images.read(images), training: true }
-    return this.#calls.call(argument, (native, call) => native.profile(call))
+    return this.#calls.call({ images: this.#images.read(images), training: true }, (native, call) =>
+      native.profile(call),
+    )
   }
 
   /** Returns how the host kept the GPU's queue filled, for each step and forward pass since the last call of this method. */

@@ -1,9 +1,10 @@
 import { filled } from '../checkpoint/checkpoint.js'
-import { createModel, type Model, vggModel } from '../checkpoint/model.js'
+import { createModel, vggModel } from '../checkpoint/model.js'
 import type { Network } from '../network/network.js'
 import { type Initialisation, initialisation, type RunOptions, runChecks } from '../network/open.js'
 import { optional, readOptions, text } from '../options.js'
 import { type AdaptOptions, adaptChecks, adaptedConfiguration } from '../vgg/adapted.js'
+import type { VggOptions } from '../vgg/options.js'
 import { VGG } from '../vgg/vgg.js'
 import { type OpenWeights, withWeights } from './open.js'
 
@@ -42,7 +43,8 @@ async function adaptedNet(weights: OpenWeights, options: LoadOptions): Promise<V
   const asked = chosen(options, adaptChecks)
   const { configuration, classNames, ...adapted } = adaptedConfiguration(model, asked, names)
   const scheme = adapted.fresh.size === 0 ? 'none' : options.initialisation
-  const net = await VGG.create({ ...configuration, classNames, ...chosen(options, runChecks), initialisation: scheme })
+  const run = chosen(options, runChecks)
+  const net = await VGG.create({ ...configuration, classNames, ...run, initialisation: scheme } as VggOptions)
   return filled(net, async () => {
     await weights.fill(net, adapted)
     return net

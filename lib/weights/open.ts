@@ -2,7 +2,7 @@ import path from 'node:path'
 import type { Model } from '../checkpoint/model.js'
 import { useModel, warn } from '../checkpoint/model-folder.js'
 import { NotOurs, type OpenFile, TensorReader, withFile } from '../checkpoint/open-file.js'
-import { withEnd } from '../error.js'
+import { VggError, withEnd } from '../error.js'
 import { type Parameter, parametersOf } from '../layer.js'
 import type { Network } from '../network/network.js'
 import { filePath } from '../options.js'
@@ -13,6 +13,11 @@ import { openWeightFile } from './containers/containers.js'
 import type { WeightFile } from './containers/weight-file.js'
 import { type Deduced, deduced, type Reading } from './deduce.js'
 import { readParameter } from './read-tensor.js'
+
+/** Number of elements that are written at a time: 16 MB. */
+const mostAtOnce = 2 ** 22
+/** A part of a parameter has a multiple of these outputs. */
+const outputsAtOnce = 128
 
 /** Open weights: their network is known, and no parameter was read yet. */
 export interface OpenWeights {
@@ -42,10 +47,13 @@ export async function withWeights<T>(
       if (!(error instanceof NotOurs)) throw error
     }
     const open = await openWeightFile(file)
-    return withEnd(
-      async () => use(foreignWeights(open, deduced(open, reading), file)),
-      () => open.close(),
-    )
+    try {
+      const read = async (): Promise<T> => use(foreignWeights(open, deduced(open, reading), file))
+      return await withEnd(read, () => open.close())
+    } catch (cause) {
+      if (!(cause instanceof VggError) || cause.code !== 'FILE_FORMAT') throw cause
+      throw new VggError('FILE_FORMAT', `${file}: ${cause.message}`, { cause })
+    }
   })
 }
 
