@@ -13,6 +13,7 @@ import { openWeightFile } from './containers/containers.js'
 import type { WeightFile } from './containers/weight-file.js'
 import { type Deduced, deduced, type Reading } from './deduce.js'
 import { readParameter } from './read-tensor.js'
+import { sourceByValues } from './sources/sources.js'
 
 /** Number of elements that are written at a time: 16 MB. */
 const mostAtOnce = 2 ** 22
@@ -48,7 +49,10 @@ export async function withWeights<T>(
     }
     const open = await openWeightFile(file)
     try {
-      const read = async (): Promise<T> => use(foreignWeights(open, deduced(open, reading), file))
+      const read = async (): Promise<T> => {
+        const by = reading.source ?? (await sourceByValues(open))
+        return use(foreignWeights(open, deduced(open, { ...reading, source: by }), file))
+      }
       return await withEnd(read, () => open.close())
     } catch (cause) {
       if (!(cause instanceof VggError) || cause.code !== 'FILE_FORMAT') throw cause

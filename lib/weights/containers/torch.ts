@@ -1,5 +1,5 @@
 import { ByteFile } from './byte-file.js'
-import { floatBytes, floatType, readFloats } from './floats.js'
+import { firstFloat, floatBytes, floatType, readFloats } from './floats.js'
 import { readTorchStream } from './torch-stream.js'
 import { readTorchTar } from './torch-tar.js'
 import { dictionaryOf, type Storage, type TorchTensor } from './torch-values.js'
@@ -29,15 +29,17 @@ async function readIndex(file: ByteFile): Promise<WeightFile> {
   const located = [...tensors].map(([name, torch]) => locatedTensor(name, torch, begins))
   located.sort((a, b) => a.begin - b.begin)
   const byName = new Map(located.map((tensor) => [tensor.name, tensor]))
+  const locate = ({ name }: ForeignTensor): LocatedTensor => byName.get(name) as LocatedTensor
   const values = new TensorValues(file)
   return {
     container: 'torch',
     tensors: located,
     layers: [],
     metadata: key === undefined ? { form } : { form, dictionary: key },
-    read: async ({ name }, into, begin) => {
-      const tensor = byName.get(name)
-      if (tensor !== undefined) await values.read(tensor, into, begin)
+    read: (tensor, into, begin) => values.read(locate(tensor), into, begin),
+    first: (tensor) => {
+      const { name, type, begin } = locate(tensor)
+      return firstFloat(file, { type: floatType(name, type), begin })
     },
     digest: () => file.digest(),
     close: () => file.close(),
