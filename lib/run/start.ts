@@ -3,7 +3,8 @@ import { useModel } from '../checkpoint/model-folder.js'
 import { type OpenFile, withFile } from '../checkpoint/open-file.js'
 import { meanOf, type StatisticsOptions, statisticsOf } from '../data/statistics.js'
 import { VggError } from '../error.js'
-import { fraction, integer } from '../options.js'
+import { integer } from '../options.js'
+import { adaptedConfiguration } from '../vgg/adapted.js'
 import { configurationFrom, modelTable, type VggConfiguration } from '../vgg/configuration.js'
 import { type VariantLetter, variant, variants } from '../vgg/variants.js'
 import { layersOfA, replaceHead, VGG, withDropout } from '../vgg/vgg.js'
@@ -37,9 +38,9 @@ async function loadStart(from: string, description: RunDescription, { training }
   let net = await load(from, run)
   try {
     const { model, lastLayer } = adapted(description.model, from, net, classNames)
-    const { classes, dropout, initialisation } = model
+    const { classes, dropout, headWidth, initialisation } = model
     if (lastLayer === 'new') {
-      const head = { classes, ...(classes === classNames.length && { classNames }) }
+      const head = { classes, headWidth, dropout, ...(classes === classNames.length && { classNames }) }
       net = await replaced(net, replaceHead(net, { ...head, ...(initialisation && { initialisation }), ...run }))
     }
     if (dropout !== net.configuration.dropout) net = await replaced(net, withDropout(net, dropout, run))
@@ -153,6 +154,8 @@ const valueText = (value: unknown, name: string): string =>
 function checkFixed(asked: RunDescription['model'], from: string, { configuration }: StartModel): void {
   const own = { ...configuration, variant: configuration.variant.name }
   for (const name of fixed) {
+    // a model without a head gets one of any width
+    if (name === 'headWidth' && configuration.head === 'none') continue
     const value = name === 'variant' && asked.variant !== undefined ? variant(asked.variant, name) : asked[name]
     // one number stands for all channels
     const whole = typeof value === 'number' && Array.isArray(own[name]) ? own[name].map(() => value) : value
@@ -173,7 +176,7 @@ function rowName(row: VggConfiguration['variant']): VariantLetter | VggConfigura
 interface Adapted {
   /** Complete options of the network: those of the model, with the applicable ones of the description. */
   readonly model: RunDescription['model'] & { readonly classes: number; readonly dropout: number }
-  /** Whether the last layer is kept: its classes are those of the data. */
+  /** Whether the last layer is kept: its classes are those of the data. A model without a head gets a new one. */
   readonly lastLayer: 'kept' | 'new'
 }
 
@@ -192,9 +195,7 @@ function adapted(
 ): Adapted {
   checkFixed(asked, from, start)
   const { configuration, classNames } = start
-  const { preprocessing: _, ...own } = configuration
   const classes = integer(1, 2 ** 20)(asked.classes ?? dataNames.length, 'classes')
-  const dropout = fraction(asked.dropout ?? configuration.dropout, 'dropout')
   // a model without names takes the classes of the data by their indices
   const sameNames = classNames.length === 0 || dataNames.every((name, index) => name === classNames[index])
   const lastLayer = configuration.classes === classes && sameNames ? 'kept' : 'new'
@@ -205,7 +206,12 @@ function adapted(
   const initialisation = lastLayer === 'new' && {
     initialisation: asked.initialisation ?? modelTable.initialisation.check.fallback,
   }
-  return { model: { ...own, variant: rowName(own.variant), classes, dropout, ...initialisation }, lastLayer }
+  const head = { classes, dropout: asked.dropout, headWidth: asked.headWidth }
+  const { preprocessing: _, ...own } = adaptedConfiguration(configuration, head).configuration
+  return {
+    model: { ...own, variant: rowName(own.variant), classes, dropout: own.dropout ?? 0, ...initialisation },
+    lastLayer,
+  }
 }
 
 /**

@@ -72,8 +72,8 @@ const commonPrefix = (named: readonly (readonly [string, ForeignTensor])[]): str
 function candidates(tensors: ReadonlyMap<string, ForeignTensor>, file: WeightFile, reading: Reading): Candidate[] {
   const named = sources.filter(({ name }) => reading.source === undefined || name === reading.source)
   const fitting = named.filter(({ containers }) => containers.includes(file.container))
-  return fitting.flatMap((source) =>
-    tables().map(({ variant, wanted }) => {
+  const all = fitting.flatMap((source) =>
+    tables().flatMap(({ variant, wanted }) => {
       const pairs = wanted.flatMap((one) => {
         const name = source.names(one).find((other) => tensors.has(other))
         const tensor = name === undefined ? undefined : tensors.get(name)
@@ -82,9 +82,18 @@ function candidates(tensors: ReadonlyMap<string, ForeignTensor>, file: WeightFil
       const weights = wanted.filter(({ kind, part }) => kind === 'convolution' && part === 'weight')
       const fits = pairs.filter(([one, tensor]) => weights.includes(one) && kernelOf(source, tensor) === one.kernel)
       const found = new Map(pairs.map(([one, tensor]) => [nameOf(one), tensor]))
+      const last = found.get('fc8.bias')
+      if (source.classes !== undefined && last !== undefined && countOf(last) !== source.classes) return []
       return { source, variant, wanted, found, convolutions: weights.length, fitting: fits.length }
     }),
   )
+  return all.filter((candidate) => reading.source !== undefined || hasItsClasses(candidate))
+}
+
+/** Whether a file has the number of outputs of a source that is known by it. */
+function hasItsClasses({ source, found }: Candidate): boolean {
+  const outputs = found.get('fc8.bias')
+  return source.classes === undefined || (outputs !== undefined && countOf(outputs) === source.classes)
 }
 
 let memo: readonly { variant: Variant; wanted: readonly WantedTensor[] }[] | undefined

@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import pc from 'picocolors'
 import { VggError } from '../../error.js'
 import { type ClassProbability, classifyEach } from '../../evaluate/classify.js'
+import { checkHead } from '../../network/arguments.js'
 import { integer } from '../../options.js'
 import { columnsOf, longestName, printable } from '../../table.js'
 import { deviceLine, percent } from '../../train/log.js'
@@ -56,6 +57,7 @@ async function runClassify(model: string, files: string[], flags: Flags): Promis
   const net = await load(model, { ...deviceOptions(flags), ...given({ threads: flags.threads }) })
   if (process.stderr.isTTY && !flags.json) printText(pc.dim(deviceLine(net)), process.stderr)
   try {
+    checkHead(net, 'classify')
     const top = integer(1, net.classes)(flags.top, '--top')
     const answers = await classifyEach(net, files, { top, ...decodingOf(flags) })
     const results = files.map((file, index) => ({ file, answer: answers[index] ?? [] }))

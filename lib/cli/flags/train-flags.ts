@@ -72,6 +72,7 @@ export interface TrainFlags extends DescriptionFlags {
   resume?: string
   out?: string
   differences?: 'refuse' | 'accept'
+  frozenFeatures?: 'auto' | 'off'
   json?: true
   check: boolean
 }

@@ -1,6 +1,7 @@
 import { contentText, headBytes } from '../../data/images/formats.js'
 import { VggError } from '../../error.js'
 import { ByteFile } from './byte-file.js'
+import { isCaffe, openCaffe } from './caffe.js'
 import { openHdf5 } from './hdf5.js'
 import { openSafetensors } from './safetensors.js'
 import { openTorch } from './torch.js'
@@ -28,6 +29,7 @@ const rows: readonly ContainerRow[] = [
     open: openTorch,
   },
   { container: 'hdf5', recognise: (head) => head.startsWith('\x89HDF\r\n\x1a\n'), open: openHdf5 },
+  { container: 'caffe', recognise: isCaffe, open: openCaffe },
 ]
 
 /** Ends of the names that programs give to a file while they download it. */
