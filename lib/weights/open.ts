@@ -17,6 +17,7 @@ import { fetchTensors, fetchWhole } from './hub/hub.js'
 import { hubUriText, isHubUri } from './hub/uri.js'
 import { imageNetClasses } from './imagenet.js'
 import { readParameter } from './read-tensor.js'
+import { sourceByValues } from './sources/sources.js'
 
 /** Number of elements that are written at a time: 16 MB. */
 const mostAtOnce = 2 ** 22
@@ -107,7 +108,10 @@ async function withLocal<T>(file: LocalFile, opening: Opening, use: (weights: Op
   }
   const open = await openWeightFile(file.path)
   try {
-    const read = async (): Promise<T> => use(foreignWeights(open, deduced(open, opening), file, opening))
+    const read = async (): Promise<T> => {
+      const by = opening.source ?? (await sourceByValues(open))
+      return use(foreignWeights(open, deduced(open, { ...opening, source: by }), file, opening))
+    }
     return await withEnd(read, () => open.close())
   } catch (cause) {
     if (!(cause instanceof VggError) || cause.code !== 'FILE_FORMAT') throw cause
