@@ -12,6 +12,7 @@ import { VGG } from '../vgg/vgg.js'
 import { openWeightFile } from './containers/containers.js'
 import type { WeightFile } from './containers/weight-file.js'
 import { type Deduced, deduced, type Reading } from './deduce.js'
+import { imageNetClasses } from './imagenet.js'
 import { readParameter } from './read-tensor.js'
 
 /** Number of elements that are written at a time: 16 MB. */
@@ -99,7 +100,8 @@ function foreignWeights(file: WeightFile, { source, configuration, tensors }: De
     const { name: by, licence } = source
     network.origin = { source: by, file: path.basename(name), sha256: await file.digest(), licence }
   }
-  return { model: { kind: 'VGG', ...configuration, classNames: [] }, fill }
+  const implied = source.classNames === 'imagenet' && configuration.classes === imageNetClasses.length
+  return { model: { kind: 'VGG', ...configuration, classNames: implied ? imageNetClasses : [] }, fill }
 }
 
 /** Writes parameters into a network. Those of conv1_1 are written together where they are made for other channels. */
