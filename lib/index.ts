@@ -24,7 +24,7 @@ export {
   cachedDataset,
   type PrepareOptions,
 } from './data/cache/cache.js'
-export type { Augmented, Dataset, ReadFailure } from './data/dataset.js'
+export type { Augmented, Dataset, RandomReads, ReadFailure } from './data/dataset.js'
 export { paddedDataset, type Split, stratifiedSplit, subset, withClasses } from './data/derived.js'
 export type { ColourShift } from './data/images/colour.js'
 export type { SmallestSide } from './data/images/crop.js'

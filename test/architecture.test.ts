@@ -105,6 +105,7 @@ describe('lib', () => {
       'train',
       'evaluate',
       'weights',
+      'weights/hub',
       'weights/sources',
       'weights/containers',
       'checkpoint',

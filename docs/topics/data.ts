@@ -41,6 +41,7 @@ export {
   type PrepareOptions,
   paddedDataset,
   photoDataset,
+  type RandomReads,
   type ReadFailure,
   readCifar,
   readFolder,

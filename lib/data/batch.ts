@@ -62,7 +62,8 @@ export async function readImages(data: Dataset, indices: Int32Array, draws?: Aug
 }
 
 /** A random flip for each image: 1 with probability 1/2. */
-const flipsOf = (randoms: readonly Random[]): Uint8Array => Uint8Array.from(randoms, (random) => random.next() >>> 31)
+export const flipsOf = (randoms: readonly Random[]): Uint8Array =>
+  Uint8Array.from(randoms, (random) => random.next() >>> 31)
 
 /** Removes the rows of unreadable images from arrays that have one row of equal length for each image. */
 class ReadableRows {

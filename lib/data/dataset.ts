@@ -22,6 +22,14 @@ export interface Augmented {
   readonly unreadable?: readonly ReadFailure[]
 }
 
+/** What is random when a dataset reads images for training. */
+export interface RandomReads {
+  /** What differs between two reads of an image besides flips: random crops, a random S, colour shifts. Empty: nothing. */
+  readonly changes: readonly ('crop' | 'size' | 'colour')[]
+  /** Draws the flips from the generators of the images, as `readAugmented` does: [n]. Absent: no image is mirrored. */
+  flips?(randoms: readonly Random[]): Uint8Array
+}
+
 /**
  * Labelled images of one size that can be read in any order, a batch at a time.
  *
@@ -54,6 +62,11 @@ export interface Dataset {
    * @param randoms one generator for each index
    */
   readAugmented?(indices: Int32Array, randoms: readonly Random[], into: Uint8Array): Promise<Augmented>
+  /**
+   * What is random in `readAugmented`. Where nothing but flips is, `train` can compute frozen layers once for each image.
+   * Absent: unknown.
+   */
+  readonly randomReads?: RandomReads
   /** Returns the name of an image in messages and reports, such as its path. Default: its index. */
   nameOf?(index: number): string
 }

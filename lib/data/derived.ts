@@ -21,6 +21,7 @@ function derivedDataset(base: Dataset, { fields, indexOf, convert }: Derivation)
   const reading = convert ?? ((into, read) => read(into))
   const readAugmented = base.readAugmented?.bind(base)
   const nameOf = base.nameOf?.bind(base)
+  const { randomReads } = base
   return {
     ...{ count, height, width, channels, labels, classNames, ...fields },
     read: (indices, into) => reading(into, (pixels) => base.read(indicesOf(indices), pixels)),
@@ -28,6 +29,7 @@ function derivedDataset(base: Dataset, { fields, indexOf, convert }: Derivation)
       readAugmented: (indices, randoms, into) =>
         reading(into, (pixels) => readAugmented(indicesOf(indices), randoms, pixels)),
     }),
+    ...(randomReads && { randomReads }),
     ...(nameOf && { nameOf: (index) => nameOf(indexOf ? indexOf(index) : index) }),
   }
 }

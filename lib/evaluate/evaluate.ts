@@ -2,8 +2,10 @@ import type { ImageBatch, SkippedImage } from '../data/batch.js'
 import { type Dataset, datasetCheck } from '../data/dataset.js'
 import { batchesOf } from '../data/loader.js'
 import { throwIfAborted, VggError } from '../error.js'
+import { checkHead } from '../network/arguments.js'
 import { Network } from '../network/network.js'
 import { instanceOf, integer, optional, readOptions, withDefault } from '../options.js'
+import type { Tensor } from '../tensor.js'
 import { type Metrics, Tally } from './metrics.js'
 
 /** Options of `evaluate`. */
@@ -33,14 +35,18 @@ export async function evaluate(net: Network, data: Dataset, options: EvaluateOpt
   return evaluateParts(net, [datasetCheck(data, 'data')], options)
 }
 
-/** Evaluates a network on several datasets of the same classes, concatenated. */
+/**
+ * Evaluates a network on several datasets of the same classes, concatenated.
+ * @param forward computes the logits of images as the datasets give them
+ */
 export async function evaluateParts(
   net: Network,
   parts: readonly Dataset[],
   options: EvaluateOptions,
+  forward: Forward = (images) => net.forward(images),
 ): Promise<Evaluation> {
   const { batch, signal } = readOptions(options, 'evaluate options', checks)
-  instanceOf(Network)(net, 'net')
+  checkHead(instanceOf(Network)(net, 'net'), 'evaluate')
   const classNames = parts[0]?.classNames ?? []
   let tally: Tally | undefined
   const unreadable: SkippedImage[] = []
@@ -57,7 +63,7 @@ export async function evaluateParts(
       throwIfAborted(signal, 'The evaluation')
       unreadable.push(...next.unreadable)
       if (next.labels.length === 0) continue
-      const scored = score(net, next)
+      const scored = score(forward, next)
       // awaited by countOldest; until then its rejection must not count as unhandled
       scored.catch(() => undefined)
       inFlight.push(scored)
@@ -86,8 +92,10 @@ interface Scored {
   classes: number
 }
 
-async function score(net: Network, batch: ImageBatch): Promise<Scored> {
-  const output = await net.forward(batch.images)
+type Forward = (images: ImageBatch['images']) => Promise<Tensor<'float32'>>
+
+async function score(forward: Forward, batch: ImageBatch): Promise<Scored> {
+  const output = await forward(batch.images)
   const [, classes = 0, ...map] = output.shape
   if (map.length > 0) {
     const [, height, width] = batch.images.shape

@@ -33,6 +33,8 @@ export interface RunHooks {
   onNotice?: Callback<[text: string]>
   /** Whether a run may be resumed with other data, device or threads. Default refuse. */
   differences?: 'refuse' | 'accept'
+  /** Whether frozen leading layers are computed once, if possible. Default auto. */
+  frozenFeatures?: 'auto' | 'off'
   /** Ends the run after the steps in flight: it is saved and rejects with ABORTED. */
   signal?: AbortSignal
   /** Command line for the log. */
@@ -152,6 +154,8 @@ async function recorded(
       ...(data.validation && { validation: data.validation }),
       ...(state && { resume: state }),
       ...(hooks.differences && { differences: hooks.differences }),
+      ...(hooks.frozenFeatures && { frozenFeatures: hooks.frozenFeatures }),
+      ...(hooks.onNotice && { onNotice: hooks.onNotice }),
       ...(hooks.signal && { signal: hooks.signal }),
       checkpoint: { folder: checkpoints, keep, everyMinutes: minutes, before: () => records.sync() },
       onStep(event) {

@@ -3,6 +3,7 @@ import { type Dataset, datasetCheck, imageText } from '../data/dataset.js'
 import { checkLoading } from '../data/loader.js'
 import { VggError } from '../error.js'
 import { type Layer, layersWithParameters, parameterCount } from '../layer.js'
+import { checkHead } from '../network/arguments.js'
 import { describe } from '../network/describe.js'
 import { microBatchFor } from '../network/fitting-batch.js'
 import { factorsByLayer, layersIn } from '../network/layer-groups.js'
@@ -51,6 +52,14 @@ export interface TrainOptions<LayerName extends string = string> extends Recorde
    */
   differences?: 'refuse' | 'accept' | undefined
   /**
+   * Frozen leading layers are computed once for each image, into the subfolder `features` of the folder of checkpoints, if
+   * nothing but flips is random in the images: the result is the same, bit for bit on the CPU. The subfolder is removed at the
+   * end. `off` computes them in each step. Default auto.
+   */
+  frozenFeatures?: 'auto' | 'off' | undefined
+  /** Called with sentences for the user that are no errors. */
+  onNotice?: Callback<[text: string]> | undefined
+  /**
    * Called after each step, in order; again for steps that are repeated after going back. A returned promise is awaited:
    * the next step is computed meanwhile, and no further one begins.
    */
@@ -88,6 +97,13 @@ export const callTable = {
     help: 'with --resume: action where data, device, threads or tuning differ; accepted, the result differs too',
     choices: ['refuse', 'accept'],
   },
+  frozenFeatures: {
+    check: withDefault(oneOf('auto', 'off'), 'auto'),
+    flag: '--frozen-features <action>',
+    help: 'auto: compute frozen leading layers once, on disk, if images differ only by flips; off: in each step',
+    choices: ['auto', 'off'],
+  },
+  onNotice: { check: optional(callback<NonNullable<TrainOptions['onNotice']>>()) },
   onStep: { check: optional(callback<NonNullable<TrainOptions['onStep']>>()) },
   onEpoch: { check: optional(callback<NonNullable<TrainOptions['onEpoch']>>()) },
   onRefused: { check: optional(callback<NonNullable<TrainOptions['onRefused']>>()) },
@@ -122,6 +138,7 @@ export function settingsFrom(net: Network, data: Dataset, options: TrainOptions)
     const message = "Expected the option checkpoint for onNotFinite 'back', which goes back to one, but received none"
     throw new VggError('INVALID_ARGUMENT', message)
   }
+  checkHead(instanceOf(Network)(net, 'net'), 'train')
   checkFit(net, datasetCheck(data, 'data'), 'data')
   if (validation !== undefined) checkFit(net, validation, 'validation')
   // a resumed training of an older version may have such a batch
@@ -173,7 +190,7 @@ function frozenIn(layers: readonly Layer[], before: readonly string[], names: re
 }
 
 function checkFit(net: Network, data: Dataset, name: string): void {
-  const { channels, classes } = instanceOf(Network)(net, 'net')
+  const { channels, classes } = net
   if (data.channels !== channels) {
     const message = `Expected images with ${channels} channels for ${name} but they are ${imageText(data)}: create the network with channels: ${data.channels}, or convert the images`
     throw new VggError('SHAPE_MISMATCH', message)

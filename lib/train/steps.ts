@@ -1,7 +1,9 @@
 import type { Dataset } from '../data/dataset.js'
 import type { Batch, Loader } from '../data/loader.js'
 import { throwIfAborted, VggError } from '../error.js'
+import type { StepOptions } from '../network/arguments.js'
 import type { Network } from '../network/network.js'
+import type { FrozenFeatures } from './frozen-features.js'
 import { rateText } from './log.js'
 import type { Saver } from './saver.js'
 import { rateAt } from './schedule.js'
@@ -26,6 +28,7 @@ interface Position {
 export class Steps {
   readonly #net: Network
   readonly #loader: Loader
+  readonly #features: FrozenFeatures | undefined
   readonly #settings: Settings
   readonly #progress: TrainingProgress
   /** The last step of this process whose loss was finite. */
@@ -35,9 +38,16 @@ export class Steps {
   /** Whether the steps in flight will be undone. */
   #undone = false
 
-  constructor(net: Network, loader: Loader, settings: Settings, progress: TrainingProgress) {
+  /** @param input the loader; with `features`, one of their values instead of images */
+  constructor(
+    net: Network,
+    input: { readonly loader: Loader; readonly features: FrozenFeatures | undefined },
+    settings: Settings,
+    progress: TrainingProgress,
+  ) {
     this.#net = net
-    this.#loader = loader
+    this.#loader = input.loader
+    this.#features = input.features
     this.#settings = settings
     this.#progress = progress
   }
@@ -88,7 +98,7 @@ export class Steps {
     const { recorded, onStep } = this.#settings
     const { momentum, weightDecay, microBatch, rateFactors, epochs } = recorded
     const options = { learningRate, momentum, weightDecay, rateFactors, microBatch: microBatch ?? undefined, augment }
-    const answer = labels.length === 0 ? undefined : this.#net.step(images, labels, options)
+    const answer = labels.length === 0 ? undefined : this.#computed(images, labels, options)
     const [outcome] = await Promise.allSettled([answer, position.previous])
     if (outcome.status === 'rejected') return this.#refuse(outcome.reason, batch, position)
     const epoch = progress.state.epochsDone + 1
@@ -116,6 +126,12 @@ export class Steps {
       secondsLeft: imagesLeft / imagesPerSecond,
     })
     if (called !== undefined) await called
+  }
+
+  #computed(images: Batch['images'], labels: Int32Array, options: StepOptions) {
+    if (this.#features === undefined) return this.#net.step(images, labels, options)
+    const { training, tensor } = this.#features
+    return this.#net.step(training.valuesOf(images), labels, { ...options, from: tensor })
   }
 
   /** Number of batches before this one in the whole training. */

@@ -1,11 +1,12 @@
 import type { Dataset } from '../data/dataset.js'
 import { Loader } from '../data/loader.js'
 import { messageOf, VggError } from '../error.js'
-import { evaluate } from '../evaluate/evaluate.js'
+import { type Evaluation, evaluateParts } from '../evaluate/evaluate.js'
 import type { Network } from '../network/network.js'
 import { chanceText } from './chance.js'
 import type { EpochEvent, TrainReport } from './events.js'
 import { checkSame, type Fingerprint, fingerprintOf } from './fingerprint.js'
+import { type FrozenFeatures, frozenFeatures, removeFeatures, validationBatch } from './frozen-features.js'
 import { goBackTo } from './load-training.js'
 import { rateText } from './log.js'
 import { Saver } from './saver.js'
@@ -41,6 +42,7 @@ export async function train<Net extends Network>(
 ): Promise<TrainReport> {
   const settings = settingsFrom(net, data, options)
   const { trainingStep } = net
+  const start = performance.now()
   const { checkpoint, resume, recorded, validation, onCheckpoint } = settings
   // the digest of a million names and labels takes a moment
   const known = checkpoint !== undefined || resume !== undefined
@@ -49,13 +51,22 @@ export async function train<Net extends Network>(
     checkPosition(trainingStep, resume.trainingStep)
     if (settings.differences === 'refuse') checkSame(fingerprint, resume.fingerprint)
   }
-  const { batch, dropLast, seed, shift, background, flip, epochs } = recorded
-  const loader = new Loader(data, { batch, dropLast, seed, shift, background, flip, epochs })
-  if (resume !== undefined) loader.restore(resume.loader)
+  const { batch, dropLast, seed, shift, background, epochs } = recorded
+  const loaderOf = (of: Dataset, flip: boolean): Loader => {
+    const loader = new Loader(of, { batch, dropLast, seed, shift, background, flip, epochs })
+    if (resume !== undefined) loader.restore(resume.loader)
+    return loader
+  }
+  const images = loaderOf(data, recorded.flip)
   const saver = checkpoint && (await Saver.open(checkpoint, resume, onCheckpoint))
   try {
     net.freeze(recorded.freeze)
-    return await run(net, new Training(net, loader, settings, { fingerprint, saver }), settings)
+    const features = await frozenFeatures(net, data, settings, epochs - (resume?.epochsDone ?? 0))
+    const loader = features === undefined ? images : loaderOf(features.training.dataset, false)
+    const training = new Training(net, { loader, features }, settings, { fingerprint, saver })
+    const report = await run(net, training, settings, start)
+    if (features !== undefined && checkpoint !== undefined) await removeFeatures(checkpoint.folder)
+    return report
   } finally {
     await saver?.close()
   }
@@ -67,8 +78,13 @@ function checkPosition(now: number, trainingStep: number): void {
   throw new VggError('RESUME_MISMATCH', message)
 }
 
-async function run(net: Network, training: Training, { recorded, resume }: Settings): Promise<TrainReport> {
-  const start = performance.now()
+/** @param start time at which the training was called */
+async function run(
+  net: Network,
+  training: Training,
+  { recorded, resume }: Settings,
+  start: number,
+): Promise<TrainReport> {
   const layers = recorded.freeze
   const hash = async (): Promise<string | null> => (layers.length === 0 ? null : hashOf(net, layers))
   const before = resume === undefined ? await hash() : resume.frozenBefore
@@ -83,6 +99,7 @@ class Training {
   readonly #net: Network
   readonly #settings: Settings
   readonly #loader: Loader
+  readonly #features: FrozenFeatures | undefined
   readonly #saver: Saver | undefined
   readonly #progress: TrainingProgress
   readonly #steps: Steps
@@ -91,7 +108,7 @@ class Training {
 
   constructor(
     net: Network,
-    loader: Loader,
+    { loader, features }: { loader: Loader; features: FrozenFeatures | undefined },
     settings: Settings,
     { fingerprint, saver }: { fingerprint: Fingerprint | undefined; saver: Saver | undefined },
   ) {
@@ -99,8 +116,9 @@ class Training {
     this.#settings = settings
     this.#saver = saver
     this.#loader = loader
+    this.#features = features
     this.#progress = new TrainingProgress(loader.state, fingerprint)
-    this.#steps = new Steps(net, loader, settings, this.#progress)
+    this.#steps = new Steps(net, { loader, features }, settings, this.#progress)
     if (settings.resume !== undefined) this.#progress.restore(settings.resume)
   }
 
@@ -145,13 +163,12 @@ class Training {
 
   async #runEpoch(): Promise<void> {
     const progress = this.#progress
-    const { validation, signal, recorded, onEpoch } = this.#settings
+    const { recorded, onEpoch } = this.#settings
     await this.#steps.run(this.#saver, () => this.#save(false))
     this.#stepSeconds += progress.seconds
     this.#images += progress.images
     const figures = progress.epochFigures()
-    const batch = Math.min(recorded.batch, 256)
-    const metrics = validation && (await evaluate(this.#net, validation, { batch, signal }))
+    const metrics = await this.#evaluation()
     const event: EpochEvent = {
       epoch: progress.state.epochsDone + 1,
       epochs: recorded.epochs,
@@ -162,6 +179,15 @@ class Training {
     }
     await onEpoch?.(event)
     await this.#save(progress.finishEpoch(event, recorded.schedule))
+  }
+
+  async #evaluation(): Promise<Evaluation | undefined> {
+    const { validation, signal, recorded } = this.#settings
+    if (validation === undefined) return undefined
+    const [net, options] = [this.#net, { batch: validationBatch(recorded.batch), signal }]
+    const { tensor: from, validation: features } = this.#features ?? {}
+    if (features === undefined) return evaluateParts(net, [validation], options)
+    return evaluateParts(net, [features.dataset], options, (batch) => net.forward(features.valuesOf(batch), { from }))
   }
 
   async #save(best: boolean): Promise<void> {

@@ -26,6 +26,10 @@ class Complete implements Required<Dataset> {
     const flip = Uint8Array.from(indices, (index) => Number(index === 1))
     return { flip, shift: Float32Array.from(indices), unreadable: randoms.length === indices.length ? unreadable : [] }
   }
+  readonly randomReads = {
+    changes: ['colour' as const],
+    flips: (randoms: readonly unknown[]) => new Uint8Array(randoms.length),
+  }
   nameOf(index: number): string {
     return `${index} of ${this.count}`
   }
@@ -34,7 +38,7 @@ class Complete implements Required<Dataset> {
 const complete: Required<Dataset> = new Complete()
 const fields: Record<keyof Dataset, true> = {
   ...{ count: true, height: true, width: true, channels: true, labels: true, classNames: true },
-  ...{ read: true, readAugmented: true, nameOf: true },
+  ...{ read: true, readAugmented: true, randomReads: true, nameOf: true },
 }
 const names = Object.keys(fields) as (keyof Dataset)[]
 
@@ -79,7 +83,8 @@ test('a dataset derived from one without augmentation and names has none either'
   const { count, height, width, channels, labels, classNames } = complete
   const plain: Dataset = { count, height, width, channels, labels, classNames, read: async () => [] }
   const wrapped = [subset(plain, all(2)), withClasses(plain, ['b', 'a']), paddedDataset(plain, { height: 4, width: 4 })]
-  for (const data of wrapped) expect([data.readAugmented, data.nameOf]).toEqual([undefined, undefined])
+  for (const data of wrapped)
+    expect([data.readAugmented, data.randomReads, data.nameOf]).toEqual([undefined, undefined, undefined])
 })
 
 test('the border of every augmented image is background', async () => {

@@ -27,7 +27,7 @@ async function runTrain(data: string | undefined, flags: TrainFlags, asked: Comm
   if (flags.resume !== undefined) checkAlone(data, asked)
   const { folder, file, sources } = flags.resume === undefined ? await newRun(data, flags) : await oldRun(flags.resume)
   const output = runOutput(folder, flags.json === true)
-  const { differences = callTable.differences.check.fallback } = flags
+  const { differences = callTable.differences.check.fallback, frozenFeatures } = flags
   const command = shellText(['vggnet', ...process.argv.slice(2)])
   let hasStarted = flags.resume !== undefined
   const onStep = (event: StepEvent) => {
@@ -36,7 +36,8 @@ async function runTrain(data: string | undefined, flags: TrainFlags, asked: Comm
   }
   const trained = async (signal: AbortSignal): Promise<void> => {
     try {
-      const report = await runAll(folder, file, { ...output.hooks, onStep, differences, signal, command }, sources)
+      const hooks = { ...output.hooks, onStep, differences, ...(frozenFeatures && { frozenFeatures }), signal, command }
+      const report = await runAll(folder, file, hooks, sources)
       output.end(report, runFiles(folder).model)
     } catch (error) {
       output.pause()
@@ -51,7 +52,7 @@ async function runTrain(data: string | undefined, flags: TrainFlags, asked: Comm
   })
 }
 
-const allowedWithResume = ['resume', 'differences', 'json']
+const allowedWithResume = ['resume', 'differences', 'frozenFeatures', 'json']
 
 /** A run is resumed with its own options, or it would not end with the same bytes. */
 function checkAlone(data: string | undefined, command: Command): void {

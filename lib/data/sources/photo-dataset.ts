@@ -1,6 +1,6 @@
 import { VggError } from '../../error.js'
 import type { Random } from '../../random.js'
-import type { Augmented, Dataset, ReadFailure } from '../dataset.js'
+import type { Augmented, Dataset, RandomReads, ReadFailure } from '../dataset.js'
 import { type ColourShift, drawColourShift } from '../images/colour.js'
 import { type CropBox, type CropOptions, centreCropBox, drawCropBox, type PixelSize } from '../images/crop.js'
 import { decodeCrop, encodedBytes, openImage } from '../images/decode.js'
@@ -32,6 +32,21 @@ function drawAugmentation(
   const box = drawCropBox(random, size, cropOptions)
   const flip = random.next() >>> 31
   return { box, flip, ...(colour && { shift: drawColourShift(random, colour) }) }
+}
+
+/** What is random in the reads of such a dataset. An image of any size draws equally many numbers before its flip. */
+function randomReadsOf({ crop, cropOptions, flip, colour }: PhotoSettings): RandomReads {
+  const { randomCrop, smallestSide } = cropOptions
+  return {
+    changes: [
+      ...(randomCrop ? ['crop' as const] : []),
+      ...(typeof smallestSide === 'number' ? [] : ['size' as const]),
+      ...(colour === undefined ? [] : ['colour' as const]),
+    ],
+    ...(flip && {
+      flips: (randoms) => Uint8Array.from(randoms, (random) => drawAugmentation(random, crop, cropOptions).flip),
+    }),
+  }
 }
 
 /** Returns the crop box of the image at `position` of a read. Called once for each image, when its size is known. */
@@ -76,6 +91,7 @@ export function cropDataset(list: PhotoList, settings: PhotoSettings, readCrops:
     classNames,
     read: (indices, into) => readCrops(indices, into, (size) => centreCropBox(size, cropOptions)),
     readAugmented,
+    randomReads: randomReadsOf(settings),
     nameOf: (index) => names[index] ?? String(index),
   }
 }

@@ -2,6 +2,7 @@ import { contentText, headBytes } from '../../data/images/formats.js'
 import { VggError } from '../../error.js'
 import { ByteFile } from './byte-file.js'
 import { isCaffe, openCaffe } from './caffe.js'
+import { openHdf5 } from './hdf5.js'
 import { openSafetensors } from './safetensors.js'
 import { openTorch } from './torch.js'
 import type { Container, WeightFile } from './weight-file.js'
@@ -25,6 +26,7 @@ const rows: readonly ContainerRow[] = [
       (head[0] === '\x80' && head.slice(2, 22).includes('\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20')),
     open: openTorch,
   },
+  { container: 'hdf5', recognise: (head) => head.startsWith('\x89HDF\r\n\x1a\n'), open: openHdf5 },
   { container: 'caffe', recognise: isCaffe, open: openCaffe },
 ]
 

@@ -1,0 +1,141 @@
+import { mkdir, readdir, rm, stat, statfs } from 'node:fs/promises'
+import path from 'node:path'
+import { flipsOf } from '../data/batch.js'
+import type { Dataset } from '../data/dataset.js'
+import { VggError } from '../error.js'
+import { systemCode } from '../files/atomic-file.js'
+import type { Network } from '../network/network.js'
+import { native } from '../platform/native.js'
+import { bytesText, countedText } from '../table.js'
+import { bytesOfTap, FeatureData, type FeatureSource, versionsOf } from './feature-data.js'
+import { hashOf, type Settings } from './settings.js'
+import { sameBits, type Tap, tapOf } from './tap.js'
+
+/** Multiply-adds for a byte of their result below which layers are computed faster than it is read from a disk. */
+const leastOperations = 100
+
+/** Share of the free space of a disk that may be used. */
+const usableShare = 0.9
+
+/** The values that a training with frozen leading layers starts from. */
+export interface FrozenFeatures {
+  /** The tensor that steps and evaluations start from. */
+  readonly tensor: string
+  readonly training: FeatureData
+  readonly validation: FeatureData | undefined
+}
+
+/** Number of images in a pass over the validation data. */
+export const validationBatch = (batch: number): number => Math.min(batch, 256)
+
+/** The folder in that of the checkpoints. */
+const folderIn = (checkpoints: string): string => path.join(checkpoints, 'features')
+
+/** Removes what a finished training computed once. */
+export async function removeFeatures(checkpoints: string): Promise<void> {
+  await rm(folderIn(checkpoints), { recursive: true, force: true })
+}
+
+/**
+ * Computes the leading layers once for each image if they are frozen, and the augmentation and the disk allow it. A sentence
+ * for the user goes to `onNotice` in either case.
+ * @param epochsLeft epochs that the training has at most
+ * @returns undefined if each step is to be computed from images
+ * @throws ABORTED; errors of reading the data, and of the network
+ */
+export async function frozenFeatures(
+  net: Network,
+  data: Dataset,
+  settings: Settings,
+  epochsLeft: number,
+): Promise<FrozenFeatures | undefined> {
+  const { recorded, validation, checkpoint, onNotice } = settings
+  const { freeze, batch, microBatch } = recorded
+  if (settings.frozenFeatures === 'off' || freeze.length === 0) return undefined
+  const pass = Math.min(microBatch ?? batch, batch, data.count)
+  const held = validation && { data: validation, pass: Math.min(validationBatch(batch), validation.count) }
+  const tap = tapOf(net, data, freeze, held === undefined ? [pass] : [pass, held.pass])
+  if (tap === undefined) return undefined
+  const each = async (reason: string): Promise<undefined> => {
+    await onNotice?.(`${tap.layers[0]} to ${tap.layers.at(-1)} are frozen but computed in each step: ${reason}`)
+  }
+  const flips = data.readAugmented === undefined ? (recorded.flip ? flipsOf : undefined) : data.randomReads?.flips
+  const obstacle = obstacleOf(tap, data, recorded.shift) ?? tooFew(epochsLeft, versionsOf({ flips }))
+  if (obstacle !== undefined) return each(obstacle)
+  if (checkpoint === undefined) return each('without checkpoints there is no folder for their output')
+  const folder = folderIn(checkpoint.folder)
+  const key = await keyOf(net, tap)
+  const source = (name: string, of: Dataset, images: number): Omit<FeatureSource, 'flips'> => {
+    return {
+      net,
+      tap,
+      data: of,
+      images,
+      key,
+      folder: path.join(folder, name),
+      sameBits: sameBits(net, of, tap, images),
+    }
+  }
+  const sources = {
+    training: { ...source('training', data, pass), flips },
+    validation: held && { ...source('validation', held.data, held.pass), flips: undefined },
+  }
+  try {
+    const bytes = bytesOf(sources.training) + (sources.validation ? bytesOf(sources.validation) : 0)
+    const room = await roomIn(folder)
+    if (bytes > room)
+      return await each(`their output takes ${bytesText(bytes)}, and ${folder} has room for ${bytesText(room)}`)
+    await onNotice?.(
+      `${tap.layers[0]} to ${tap.layers.at(-1)} are frozen: ${tap.tensor} of ${countedText(data.count + (validation?.count ?? 0), 'image')}${flips ? ', mirrored too,' : ''} is computed once, ${bytesText(bytes)} in ${folder}`,
+    )
+    return {
+      tensor: tap.tensor,
+      training: await FeatureData.prepare(sources.training, settings.signal),
+      validation: sources.validation && (await FeatureData.prepare(sources.validation, settings.signal)),
+    }
+  } catch (error) {
+    // a disk that is full or read-only does not end the training
+    if (error instanceof VggError || systemCode(error) === undefined) throw error
+    return await each((error as Error).message)
+  }
+}
+
+const bytesOf = (source: FeatureSource): number => source.data.count * versionsOf(source) * bytesOfTap(source.tap)
+
+const cures = {
+  crop: 'randomCrop: false (--no-crop)',
+  size: 'a fixed smallestSide (--smallest-side)',
+  colour: 'colour: false (--no-colour)',
+}
+
+/** Why a tap cannot be computed once for each image, or should not; undefined if it can. */
+function obstacleOf(tap: Tap, { readAugmented, randomReads }: Dataset, shift: number): string | undefined {
+  if (tap.multiplyAdds < leastOperations * bytesOfTap(tap)) return 'they are computed faster than their output is read'
+  if (readAugmented !== undefined && randomReads === undefined) return 'what the data change at random is not known'
+  const random = [
+    ...(randomReads?.changes ?? []).map((change) => cures[change]),
+    ...(shift > 0 ? ['shift: 0 (--shift)'] : []),
+  ]
+  if (random.length === 0) return undefined
+  return `their output differs in each epoch; ${random.join(', ')} would let them be computed once`
+}
+
+const tooFew = (epochs: number, versions: number): string | undefined =>
+  epochs > versions ? undefined : `${countedText(epochs, 'epoch')} would not gain from computing them once`
+
+/** Everything that the values of a tap depend on besides the images. */
+async function keyOf(net: Network, tap: Tap): Promise<string> {
+  const { layers, device, precision, deterministic, run } = net
+  const weights = await hashOf(net, tap.layers)
+  const { buildId } = native().buildInfo()
+  return JSON.stringify([tap.tensor, layers, weights, device, precision, deterministic, run, buildId])
+}
+
+/** Bytes that may be written into a folder, with those that it holds already. @throws errors of node:fs */
+async function roomIn(folder: string): Promise<number> {
+  await mkdir(folder, { recursive: true })
+  const { bavail, bsize } = await statfs(folder)
+  const names = await readdir(folder, { recursive: true })
+  const held = await Promise.all(names.map(async (name) => (await stat(path.join(folder, name))).size))
+  return Math.floor(usableShare * (bavail * bsize)) + held.reduce((sum, bytes) => sum + bytes, 0)
+}
