@@ -91,7 +91,7 @@ async function fetched(address: string, opening: Opening): Promise<LocalFile> {
     }),
   }
   const choose = (tensors: readonly ForeignTensor[]): string[] => {
-    const found = deduced({ container: 'safetensors', tensors, layers: [] }, opening)
+    const found = deduced({ container: 'safetensors', tensors, layers: [], metadata: {} }, opening)
     return [...found.tensors.values()].map(({ name }) => name)
   }
   const found =
