@@ -171,7 +171,7 @@ function foreignWeights(file: WeightFile, found: Deduced, local: LocalFile, open
   return { model: { kind: 'VGG', ...configuration, classNames: named ? imageNetClasses : [], origin }, fill }
 }
 
-/** Writes parameters into a network, and reports them. Those of conv1_1 are written together where they are made anew. */
+/** Writes parameters into a network, and reports them. Those of conv1_1 are written together for other channels. */
 function writer(network: Network, { kept, firstLayer }: Change, { onProgress }: Opening): Take {
   const shapes = new Map(network.parameters.map(({ name, count, shape }) => [name, { count, outputs: shape[0] ?? 1 }]))
   const bytesOf = (name: string): number => Float32Array.BYTES_PER_ELEMENT * (shapes.get(name)?.count ?? 0)
