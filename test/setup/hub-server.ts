@@ -152,6 +152,8 @@ interface Content {
 function send(hub: HubServer, file: Content, request: IncomingMessage, response: ServerResponse): unknown {
   const answer = hub.contents.shift() ?? {}
   answer.before?.()
+  const { status = 200 } = answer
+  if (status >= 300) return response.writeHead(status, answer.headers).end()
   const bytes = answer.content ?? file.bytes
   const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? []
   const same = request.headers['if-range'] === undefined || request.headers['if-range'] === file.etag
@@ -159,7 +161,7 @@ function send(hub: HubServer, file: Content, request: IncomingMessage, response:
   const part = ranged ? bytes.subarray(Number(first), Number(last) + 1) : bytes
   const range = ranged ? { 'Content-Range': `bytes ${first}-${last}/${bytes.length}` } : {}
   const headers = { ETag: file.etag, 'Content-Length': String(part.length), ...range, ...answer.headers }
-  response.writeHead(answer.status ?? (ranged ? 206 : 200), headers)
+  response.writeHead(ranged ? 206 : 200, headers)
   const end = Math.min(part.length, answer.cutAfter ?? part.length, answer.stallAfter ?? part.length)
   hub.sent += end
   if (end === part.length) return response.end(part)

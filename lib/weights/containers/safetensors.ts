@@ -4,7 +4,7 @@ import { firstFloat, floatBytes, floatType, readFloats } from './floats.js'
 import type { ForeignTensor, WeightFile } from './weight-file.js'
 
 /** Size in bytes of an element of each type of the format; most are only listed. */
-const bytesOf = {
+export const bytesOf = {
   ...{ BOOL: 1, U8: 1, I8: 1, F8_E5M2: 1, F8_E4M3: 1, F8_E8M0: 1 },
   ...{ I16: 2, U16: 2, I32: 4, U32: 4, I64: 8, U64: 8, C64: 8 },
   ...floatBytes,

@@ -12,7 +12,7 @@ export interface Timing {
   readonly longestPause: number
 }
 
-const usual: Timing = { idle: 30_000, pauses: [300, 1000, 3000, 6000], longestPause: 60_000 }
+const usual: Timing = { idle: 30_000, pauses: [250, 1000, 3000, 6000], longestPause: 60_000 }
 
 /** Largest answer of the hub about a repository, in bytes. */
 const largestAnswer = 2 ** 25
@@ -28,6 +28,12 @@ export interface Span {
   readonly size: number
   /** If the server sends the whole file instead: the bytes before are skipped, or NoRange is thrown. */
   readonly whole: 'skip' | 'refuse'
+}
+
+/** The version of a file. */
+export interface Version {
+  /** Its ETag. */
+  etag?: string
 }
 
 interface HubRequest {
@@ -73,14 +79,14 @@ export class Transport {
 
   /**
    * The bytes of a range of a file. After a broken connection it continues where it broke.
+   * @param version the version of the file; the first response sets it, and a response with another one is Changed
    * @throws VggError DOWNLOAD_FAILED, FILE_NOT_FOUND, ABORTED; NoRange, Changed
    */
-  async *bytes(url: string, span: Span): AsyncGenerator<Uint8Array, void, undefined> {
-    const file: { etag?: string } = {}
+  async *bytes(url: string, span: Span, version: Version = {}): AsyncGenerator<Uint8Array, void, undefined> {
     let [at, failures, last] = [span.begin, 0, span.begin]
     while (at < span.end) {
       try {
-        for await (const bytes of this.#stream(url, { ...span, begin: at }, file)) {
+        for await (const bytes of this.#stream(url, { ...span, begin: at }, version)) {
           at += bytes.length
           yield bytes
         }
@@ -92,14 +98,14 @@ export class Transport {
     }
   }
 
-  async *#stream(url: string, span: Span, file: { etag?: string }): AsyncGenerator<Uint8Array, void, undefined> {
+  async *#stream(url: string, span: Span, version: Version): AsyncGenerator<Uint8Array, void, undefined> {
     const { begin, end, size } = span
     const watch = new Watch(this.#timing.idle, this.#signal)
     try {
-      const { response, host } = await this.#response(url, { headers: rangeHeaders(span, file.etag) }, watch)
+      const { response, host } = await this.#response(url, { headers: rangeHeaders(span, version.etag) }, watch)
       const etag = response.headers.get('ETag') ?? undefined
-      if (file.etag !== undefined && etag !== file.etag) throw changed(url)
-      if (etag !== undefined) file.etag = etag
+      if (version.etag !== undefined && etag !== version.etag) throw changed(url)
+      if (etag !== undefined) version.etag = etag
       let at = bodyBegin(response, span, host)
       const last = response.status === 200 ? size : end
       checkLength(response, last - at, host)

@@ -60,8 +60,8 @@ export interface Source {
   isOf?(file: Pick<WeightFile, 'tensors' | 'first'>): Promise<boolean>
   /**
    * Reason to refuse a file that looks like this source, as the end of a sentence; undefined if there is none.
-   * @param file its tensors and layers
+   * @param file its tensors, layers and metadata
    * @param head 'none' if the head is not wanted
    */
-  refusal?(file: Pick<WeightFile, 'tensors' | 'layers'>, head: 'none' | undefined): string | undefined
+  refusal?(file: Pick<WeightFile, 'tensors' | 'layers' | 'metadata'>, head: 'none' | undefined): string | undefined
 }

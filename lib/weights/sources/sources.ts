@@ -23,3 +23,6 @@ export async function sourceByValues(file: WeightFile): Promise<string | undefin
   for (const { name, isOf } of sources) if (await isOf?.(file)) return name
   return undefined
 }
+
+/** Names of all sources, for the option `source`. */
+export const sourceNames = sources.map(({ name }) => name)
