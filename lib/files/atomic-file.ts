@@ -86,7 +86,7 @@ export async function makeFolder(folder: string): Promise<void> {
 /**
  * Writes a file atomically: writes a temporary file in the same folder, syncs it, renames it, and syncs the folder. A reader sees
  * either the old or the new file, even after a crash.
- * @throws FILE_WRITE, and the errors of `parts`; the temporary file is removed, and the old file is unchanged
+ * @throws FILE_WRITE, and a VggError of `parts`; the temporary file is removed, and the old file is unchanged
  */
 export async function writeAtomically(file: string, parts: Parts): Promise<void> {
   try {
@@ -104,9 +104,7 @@ export async function writeAtomically(file: string, parts: Parts): Promise<void>
     }
     await syncFolder(path.dirname(goal))
   } catch (error) {
-    // of `parts`, not of the system
-    if (error instanceof VggError || systemCode(error) === undefined) throw error
-    throw await unchangedError(file, error)
+    throw error instanceof VggError ? error : await unchangedError(file, error)
   }
 }
 

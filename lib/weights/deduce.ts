@@ -35,7 +35,7 @@ interface Candidate {
 }
 
 /** What is known of a file before a tensor is read. */
-type FileIndex = Pick<WeightFile, 'container' | 'tensors' | 'layers'>
+type FileIndex = Pick<WeightFile, 'container' | 'tensors' | 'layers' | 'metadata'>
 
 /** Prefixes of all names in files of wrapped models: DataParallel, torch.compile. */
 const prefixes = ['module.', '_orig_mod.']

@@ -17,6 +17,7 @@ import { fetchTensors, fetchWhole } from './hub/hub.js'
 import { hubUriText, isHubUri } from './hub/uri.js'
 import { imageNetClasses } from './imagenet.js'
 import { readParameter } from './read-tensor.js'
+import { sourceByValues } from './sources/sources.js'
 
 /** Number of elements that are written at a time: 16 MB. */
 const mostAtOnce = 2 ** 22
@@ -90,7 +91,7 @@ async function fetched(address: string, opening: Opening): Promise<LocalFile> {
     }),
   }
   const choose = (tensors: readonly ForeignTensor[]): string[] => {
-    const found = deduced({ container: 'safetensors', tensors, layers: [] }, opening)
+    const found = deduced({ container: 'safetensors', tensors, layers: [], metadata: {} }, opening)
     return [...found.tensors.values()].map(({ name }) => name)
   }
   const found =
@@ -107,7 +108,10 @@ async function withLocal<T>(file: LocalFile, opening: Opening, use: (weights: Op
   }
   const open = await openWeightFile(file.path)
   try {
-    const read = async (): Promise<T> => use(foreignWeights(open, deduced(open, opening), file, opening))
+    const read = async (): Promise<T> => {
+      const by = opening.source ?? (await sourceByValues(open))
+      return use(foreignWeights(open, deduced(open, { ...opening, source: by }), file, opening))
+    }
     return await withEnd(read, () => open.close())
   } catch (cause) {
     if (!(cause instanceof VggError) || cause.code !== 'FILE_FORMAT') throw cause
@@ -167,7 +171,7 @@ function foreignWeights(file: WeightFile, found: Deduced, local: LocalFile, open
   return { model: { kind: 'VGG', ...configuration, classNames: named ? imageNetClasses : [], origin }, fill }
 }
 
-/** Writes parameters into a network, and reports them. Those of conv1_1 are written together where they are made anew. */
+/** Writes parameters into a network, and reports them. Those of conv1_1 are written together for other channels. */
 function writer(network: Network, { kept, firstLayer }: Change, { onProgress }: Opening): Take {
   const shapes = new Map(network.parameters.map(({ name, count, shape }) => [name, { count, outputs: shape[0] ?? 1 }]))
   const bytesOf = (name: string): number => Float32Array.BYTES_PER_ELEMENT * (shapes.get(name)?.count ?? 0)

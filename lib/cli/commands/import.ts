@@ -1,17 +1,18 @@
 import { stat } from 'node:fs/promises'
 import type { Command } from 'commander'
-import pc from 'picocolors'
 import { save } from '../../checkpoint/checkpoint.js'
 import { VggError } from '../../error.js'
 import { exists } from '../../files/not-found.js'
+import { parameterCount } from '../../layer.js'
 import { runTable } from '../../network/open.js'
-import { columnsOf, countText, wrapped } from '../../table.js'
+import { columnsOf, countText } from '../../table.js'
 import { type AdaptOptions, adaptTable } from '../../vgg/adapted.js'
 import { modelTable } from '../../vgg/configuration.js'
 import type { Origin } from '../../vgg/origin.js'
 import type { VGG } from '../../vgg/vgg.js'
 import { sourceNames } from '../../weights/sources/sources.js'
 import { addTable, file, given, imageSize, names, source } from '../flags/flags.js'
+import { type Fact, factLines, originFacts, type PixelFacts, pixelsOf } from '../terminal/origin.js'
 import { loadShown, sizeText } from '../terminal/progress.js'
 
 const examples = `
@@ -60,7 +61,7 @@ async function runImport(from: string, { out, json, ...asked }: Flags): Promise<
   const net = await loadShown(from, { device: 'cpu', ...given(asked) })
   try {
     await save(net, out)
-    const made = { ...described(net), path: out, bytes: (await stat(out)).size }
+    const made = { ...importedAs(net), path: out, bytes: (await stat(out)).size }
     console.log(json ? JSON.stringify(made, null, 2) : text(made))
   } finally {
     net.dispose()
@@ -73,53 +74,34 @@ interface Imported {
   /** 0 without a head. */
   classes: number
   classNames: readonly string[]
-  pixels: {
-    channels: number
-    imageSize: readonly number[]
-    meanRgb: readonly number[]
-    scale: readonly number[]
-    smallestSide: number | readonly number[] | null
-  }
+  pixels: PixelFacts
+  /** Where the weights come from; null for random ones. */
   origin: Origin | null
   parameters: number
+  /** The model that was written. */
   path: string
   bytes: number
 }
 
-function described(net: VGG): Omit<Imported, 'path' | 'bytes'> {
-  const { configuration, classes, classNames, origin, parameters } = net
-  const { channels, imageSize, meanRgb, scale, preprocessing } = configuration
-  return {
-    variant: net.variant,
-    classes,
-    classNames,
-    pixels: { channels, imageSize, meanRgb, scale, smallestSide: preprocessing?.smallestSide ?? null },
-    origin: origin ?? null,
-    parameters: parameters.reduce((sum, { count }) => sum + count, 0),
-  }
+function importedAs({
+  configuration,
+  variant,
+  classes,
+  classNames,
+  origin,
+  layers,
+}: VGG): Omit<Imported, 'path' | 'bytes'> {
+  const pixels = pixelsOf(configuration)
+  return { variant, classes, classNames, pixels, origin: origin ?? null, parameters: parameterCount(layers) }
 }
 
-const numbersText = (numbers: readonly number[]): string =>
-  numbers.map((value) => Number(value.toPrecision(6))).join(' ')
-
 function text({ variant, classes, classNames, pixels, origin, parameters, path, bytes }: Imported): string {
-  const width = columnsOf(process.stdout)
-  const named = classNames.length > 0 ? `, named ${classNames.slice(0, 2).join(', ')}, ...` : ''
-  const { smallestSide } = pixels
-  const resized = smallestSide === null ? '' : `smallest side ${smallestSide}, `
-  const lines: [string, string | undefined][] = [
+  const named = classNames.length > 0 ? `: ${classNames.slice(0, 3).join(', ')}, ...` : ''
+  const facts: Fact[] = [
     ['network', `VGG ${variant}, ${classes === 0 ? 'no head' : `${classes} classes${named}`}`],
     ['parameters', countText(parameters)],
-    [
-      'pixels',
-      `${resized}crop ${pixels.imageSize.join('x')}, mean ${numbersText(pixels.meanRgb)}, scale ${numbersText(pixels.scale)}`,
-    ],
-    ['source', origin === null ? undefined : `${origin.source}, ${origin.file}`],
-    ['licence', origin?.licence],
-    ['SHA-256', origin?.sha256 ?? (origin?.ranges && `not checked: bytes ${origin.ranges} of the file`)],
+    ...originFacts(origin ?? undefined, pixels),
     ['written', `${path}, ${sizeText(bytes)}`],
   ]
-  return lines
-    .flatMap(([title, value]) => (value === undefined ? [] : wrapped(`${pc.bold(title.padEnd(11))}${value}`, width)))
-    .join('\n')
+  return factLines(facts, columnsOf(process.stdout)).join('\n')
 }
