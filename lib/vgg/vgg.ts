@@ -133,23 +133,6 @@ export async function replaceHead<Letter extends string>(net: VGG<Letter>, optio
   return recreated(net, configuration, options, kept)
 }
 
-/**
- * Creates the same network with another dropout probability of fc6 and fc7. All parameters are copied, and no layer is
- * frozen. The given network is not changed, and the caller disposes of it.
- * @param dropout 0 to below 1
- * @throws the errors of `replaceHead`
- */
-export async function withDropout(net: VGG, dropout: number, options: RunOptions): Promise<VGG> {
-  const { classNames } = net
-  const { configuration } = adaptedConfiguration(net.configuration, { dropout })
-  return recreated(
-    net,
-    configuration,
-    { ...options, classNames, initialisation: 'none' },
-    layersWithParameters(net.layers),
-  )
-}
-
 /** A network of this configuration on the same device, but for `changes`, with the parameters of `layers` copied. */
 async function recreated<Letter extends string>(
   net: VGG<Letter>,

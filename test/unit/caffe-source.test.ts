@@ -12,8 +12,8 @@ async function layersOf(name: string): Promise<readonly ForeignLayer[]> {
 }
 
 test.each(['caffe-v1', 'caffe-face'])('the layers of %s are those of a VGG net', async (name) => {
-  expect(caffe.refusal?.({ tensors: [], layers: await layersOf(name) }, undefined)).toBeUndefined()
-  expect(vggFace.refusal?.({ tensors: [], layers: await layersOf(name) }, undefined)).toBeUndefined()
+  expect(caffe.refusal?.({ tensors: [], metadata: {}, layers: await layersOf(name) }, undefined)).toBeUndefined()
+  expect(vggFace.refusal?.({ tensors: [], metadata: {}, layers: await layersOf(name) }, undefined)).toBeUndefined()
 })
 
 test('a network whose parameters only look like those of a VGG net is refused by the name of its layer', async () => {
@@ -22,7 +22,7 @@ test('a network whose parameters only look like those of a VGG net is refused by
     const changed = layers.map((layer) =>
       layer.name === name ? { name, kind: kind ?? layer.kind, options: { ...layer.options, ...options } } : layer,
     )
-    return caffe.refusal?.({ tensors: [], layers: changed }, head)
+    return caffe.refusal?.({ tensors: [], metadata: {}, layers: changed }, head)
   }
   expect(refusalOf('conv1_1', { options: { pad: 100 } })).toBe(
     'its layer conv1_1 has pad 100, and that of a VGG net has 1',
@@ -50,6 +50,8 @@ test('pools at other positions are refused', async () => {
   const pool = layers.find((layer) => layer.name === 'pool1') as ForeignLayer
   const before = (name: string) => layers.flatMap((layer) => (layer.name === name ? [pool, layer] : [layer]))
   for (const other of [without('pool3'), before('conv1_1'), before('conv3_2'), before('pool2')])
-    expect(caffe.refusal?.({ tensors: [], layers: other }, undefined)).toMatch(/max-pools are not those of a VGG net/)
-  expect(caffe.refusal?.({ tensors: [], layers: without('pool5') }, undefined)).toBeUndefined()
+    expect(caffe.refusal?.({ tensors: [], metadata: {}, layers: other }, undefined)).toMatch(
+      /max-pools are not those of a VGG net/,
+    )
+  expect(caffe.refusal?.({ tensors: [], metadata: {}, layers: without('pool5') }, undefined)).toBeUndefined()
 })

@@ -5,6 +5,7 @@ import { MessageChannel, Worker } from 'node:worker_threads'
 import { messageOf, VggError } from '../../error.js'
 import { packageRoot } from '../../platform/package.js'
 import { ByteFile, blockBytes } from './byte-file.js'
+import { floatsFrom, floatType } from './floats.js'
 import type { Answer, Begun, Elements, Index, Question } from './hdf5-thread.js'
 import type { ForeignTensor, WeightFile } from './weight-file.js'
 
@@ -20,16 +21,16 @@ const ticksPerSecond = 100
  * their paths. Links are not followed, and no other file is opened.
  * @throws MISSING_TOOL without h5wasm; FILE_FORMAT for a file that is damaged, or whose sizes are not possible
  */
-export async function openHdf5(file: string): Promise<WeightFile> {
-  const bytes = await ByteFile.open(file)
-  const thread = new Thread(file)
-  try {
-    return new Hdf5File(bytes, thread, await thread.ask<Index>({ about: 'index' }))
-  } catch (error) {
-    await Promise.all([thread.end(), bytes.close()])
-    throw error
-  }
-}
+export const openHdf5 = (file: string): Promise<WeightFile> =>
+  ByteFile.read(file, async (bytes) => {
+    const thread = new Thread(file)
+    try {
+      return new Hdf5File(bytes, thread, await thread.ask<Index>({ about: 'index' }))
+    } catch (error) {
+      await thread.end()
+      throw error
+    }
+  })
 
 class Hdf5File implements WeightFile {
   readonly container = 'hdf5'
@@ -47,10 +48,16 @@ class Hdf5File implements WeightFile {
   }
 
   async read({ name, type }: ForeignTensor, into: Float32Array, begin: number): Promise<void> {
+    const convert = floatsFrom[floatType(name, type)]
     for (let at = 0; at < into.length; at += blockElements) {
       const count = Math.min(blockElements, into.length - at)
-      const bytes = await this.#thread.ask<Uint8Array>({ about: 'elements', name, begin: begin + at, count })
-      convert(type, bytes, into.subarray(at, at + count))
+      const { buffer } = await this.#thread.ask<Uint8Array<ArrayBuffer>>({
+        about: 'elements',
+        name,
+        begin: begin + at,
+        count,
+      })
+      convert(buffer, into.subarray(at, at + count))
     }
   }
 
@@ -133,11 +140,4 @@ function unreadable(problem: string): VggError {
 function missing(reason: string): VggError {
   const message = `Reading HDF5 files (.h5) needs the package h5wasm: npm install h5wasm (${reason})`
   return new VggError('MISSING_TOOL', message)
-}
-
-/** Converts little-endian elements to float32. */
-function convert(type: string, bytes: Uint8Array, into: Float32Array): void {
-  if (type === 'F32') into.set(new Float32Array(bytes.buffer))
-  else if (type === 'F64') into.set(new Float64Array(bytes.buffer))
-  else throw new VggError('FILE_FORMAT', `Expected a tensor of type F32 or F64 but it has ${type}`)
 }

@@ -26,13 +26,22 @@ export async function readFloats(file: ByteFile, type: FloatType, begin: number,
     const part = into.subarray(at, at + block.length / size)
     const bytes = block.subarray(0, part.length * size)
     await file.fill(bytes, begin + at * size)
-    convert[type](bytes.buffer, part)
+    floatsFrom[type](bytes.buffer, part)
   }
+}
+
+/** The element at byte `begin` of the file. @throws FILE_FORMAT */
+export async function firstFloat(file: ByteFile, at: { type: FloatType; begin: number }): Promise<number> {
+  const value = new Float32Array(1)
+  await readFloats(file, at.type, at.begin, value)
+  return value[0] as number
 }
 
 const bitsOf = (floats: Float32Array): Uint32Array => new Uint32Array(floats.buffer, floats.byteOffset, floats.length)
 
-const convert: Readonly<Record<Exclude<FloatType, 'F32'>, (from: ArrayBuffer, into: Float32Array) => void>> = {
+/** Fills `into` with the little-endian elements at the begin of a buffer, converted to float32. */
+export const floatsFrom: Readonly<Record<FloatType, (from: ArrayBuffer, into: Float32Array) => void>> = {
+  F32: (from, into) => into.set(new Float32Array(from, 0, into.length)),
   F64: (from, into) => into.set(new Float64Array(from, 0, into.length)),
   BF16: (from, into) => {
     const bits = bitsOf(into)
