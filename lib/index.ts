@@ -14,7 +14,7 @@ export type {
   PreflightProgress,
   PreflightReport,
 } from './check/preflight-report.js'
-export { load, loadNetwork, save } from './checkpoint/checkpoint.js'
+export { save } from './checkpoint/checkpoint.js'
 export { type FoundCheckpoint, newestCheckpoint } from './checkpoint/checkpoint-folder.js'
 export type { ImageBatch, SkippedImage } from './data/batch.js'
 export {
@@ -110,12 +110,15 @@ export type { LayerNameOf, TrainOptions } from './train/settings.js'
 export { train } from './train/trainer.js'
 export type { BestEpoch, PastEpoch, TrainingState } from './train/training-state.js'
 export {
+  type HeadConfiguration,
   layersOf,
-  type ModelOptions,
-  type Preprocessing,
+  type TrunkConfiguration,
   type VggConfiguration,
-  type VggOptions,
 } from './vgg/configuration.js'
 export type { LayerName, TensorName } from './vgg/layer-names.js'
+export type { HeadlessOptions, ModelOptions, NoHead, TrunkOptions, VggOptions } from './vgg/options.js'
+export type { Origin } from './vgg/origin.js'
+export type { Preprocessing } from './vgg/preprocessing.js'
 export type { BlockEntry, LetterOf, Variant, VariantLetter, VariantName, VariantRow } from './vgg/variants.js'
 export { type HeadOptions, layersOfA, replaceHead, VGG } from './vgg/vgg.js'
+export { type LoadOptions, load, loadNetwork } from './weights/load.js'

@@ -104,6 +104,8 @@ describe('lib', () => {
       'measure',
       'train',
       'evaluate',
+      'weights',
+      'weights/hub',
       'weights/sources',
       'weights/containers',
       'checkpoint',

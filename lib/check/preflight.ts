@@ -2,6 +2,7 @@ import { readImages } from '../data/batch.js'
 import { type Dataset, datasetCheck, imageBytes, imageText } from '../data/dataset.js'
 import { sampleOf } from '../data/derived.js'
 import { throwIfAborted, VggError } from '../error.js'
+import { checkHead } from '../network/arguments.js'
 import {
   type Check,
   type Checked,
@@ -81,6 +82,7 @@ function checkFit(net: VGG, data: Dataset, files: ImageFiles | undefined, name: 
 export async function preflight(net: VGG, options: PreflightOptions): Promise<PreflightReport> {
   const given = readOptions(options, 'preflight options', preflightChecks)
   if (!(net instanceof VGG)) throw unexpected('a VGG network', 'net', net)
+  checkHead(net, 'preflight')
   checkFit(net, given.training, given.trainingFiles, 'training')
   const { validation } = given
   if (validation) checkFit(net, validation, given.validationFiles, 'validation')

@@ -4,7 +4,8 @@ import { checkClassNames } from '../network/arguments.js'
 import { Network } from '../network/network.js'
 import type { NetworkOptions, RunOptions } from '../network/open.js'
 import { arrayOf, isObject, readOptions, text, unexpected } from '../options.js'
-import { layersOf, type VggConfiguration, type VggOptions } from '../vgg/configuration.js'
+import { layersOf, type VggConfiguration } from '../vgg/configuration.js'
+import type { VggOptions } from '../vgg/options.js'
 import { VGG } from '../vgg/vgg.js'
 
 /** Options of `VGG.create` that reproduce a VGG net without its weights. */

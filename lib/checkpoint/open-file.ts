@@ -8,7 +8,7 @@ import { otherFormat } from '../platform/package.js'
 import { shapeText } from '../tensor.js'
 import { blockBytes, type Checksums, checksumsOf, Verification } from './checksum.js'
 import { layersOfModel, type Model, modelFrom } from './model.js'
-import { type Entry, headerLength, lengthBytes, parseHeader } from './safetensors.js'
+import { type Entry, headerLength, lengthBytes, metadataOf, parseHeader } from './safetensors.js'
 
 /** Value of `format` in the metadata of every file of vggnet. */
 export const format = 'vggnet'
@@ -26,6 +26,9 @@ export const tablePrefix = 'table/'
 
 /** Limit in bytes of all tables together: a thousand epochs of a thousand classes take 600 MB. */
 const largestTables = 2 ** 30
+
+/** Error for a file that is not one of vggnet. It may be one of another program. */
+export class NotOurs extends VggError {}
 
 /** Error for a file of a newer vggnet, which is complete but cannot be read. */
 export class NewerFormat extends VggError {}
@@ -48,7 +51,7 @@ export interface OpenFile {
  * @throws FILE_NOT_FOUND; FILE_FORMAT, prefixed by the path, also for errors of `use`
  */
 export async function withFile<T>(path: string, use: (file: OpenFile) => Promise<T>): Promise<T> {
-  const handle = await opened(path)
+  const handle = await openedFile(path)
   const read = async (): Promise<T> => use(await readHeader(handle))
   try {
     return await withEnd(read, () => handle.close())
@@ -59,11 +62,12 @@ export async function withFile<T>(path: string, use: (file: OpenFile) => Promise
 
 function named(error: unknown, path: string): unknown {
   if (!(error instanceof VggError) || error.code !== 'FILE_FORMAT') return error
-  const Kind = error instanceof NewerFormat ? NewerFormat : VggError
+  const Kind = [NewerFormat, NotOurs].find((known) => error instanceof known) ?? VggError
   return new Kind('FILE_FORMAT', `${path}: ${error.message}`, { cause: error })
 }
 
-async function opened(path: string): Promise<FileHandle> {
+/** Opens a file for reading. @throws FILE_NOT_FOUND; FILE_FORMAT for a folder or a device */
+export async function openedFile(path: string): Promise<FileHandle> {
   try {
     // before opening, because opening a pipe waits for a writer
     const found = await stat(path)
@@ -99,9 +103,10 @@ async function readHeader(handle: FileHandle): Promise<OpenFile> {
   const json = new Uint8Array(headerLength(beginning.subarray(0, lengthBytes), size))
   await fill(handle, json, lengthBytes)
   const start = lengthBytes + json.length
+  // before the tensors, which those of another program may be of other types
+  checkFormat(metadataOf(json))
   const contents = parseHeader(json, size - start)
   const { tensors, metadata } = contents
-  checkFormat(metadata)
   // before the version, which may itself be damaged
   const checksums = checksumsOf(contents)
   checkVersion(metadata)
@@ -114,9 +119,8 @@ async function readHeader(handle: FileHandle): Promise<OpenFile> {
 function checkContent(beginning: Uint8Array): void {
   // a header of JSON follows the length, which may begin like anything
   if (beginning[lengthBytes] === '{'.charCodeAt(0)) return
-  const content = contentText(beginning)
-  if (content !== undefined)
-    throw new VggError('FILE_FORMAT', `Expected a model of vggnet (safetensors) but it is ${content}`)
+  const content = contentText(beginning) ?? 'of another kind'
+  throw new NotOurs('FILE_FORMAT', `Expected a model of vggnet (safetensors) but it is ${content}`)
 }
 
 /** The tensors that are parameters, with all tensors checked against the model. @throws FILE_FORMAT */
@@ -168,11 +172,13 @@ function checkTables(tables: readonly Entry[]): void {
   throw new VggError('FILE_FORMAT', `Expected tables of at most ${largestTables} bytes but found ${bytes}`)
 }
 
-function checkFormat({ format: found }: Readonly<Record<string, string>>): void {
+function checkFormat({ format: found, model }: Readonly<Record<string, string>>): void {
   if (found === format) return
   const other = found === undefined ? 'no format' : `the format '${found}'`
-  const cure = 'docs/from-pytorch.md has the script that converts the weights of another program'
-  throw new VggError('FILE_FORMAT', `Expected a model of vggnet, but the metadata names ${other}: ${cure}`)
+  const message = `Expected a model of vggnet, but the metadata names ${other}`
+  // no other program writes this
+  if (model !== undefined) throw new VggError('FILE_FORMAT', `${message}: the file is damaged`)
+  throw new NotOurs('FILE_FORMAT', `${message}: \`npx vggnet import\` converts the weights of another program`)
 }
 
 function checkVersion({ version, vggnet }: Readonly<Record<string, string>>): void {

@@ -9,14 +9,14 @@ export type TensorType = 'F32' | 'U8' | 'I32' | 'I64'
 
 export type TensorData = Float32Array | Uint8Array | Int32Array | BigInt64Array
 
-export interface TensorInfo {
+export interface TensorInfo<T extends string = TensorType> {
   readonly name: string
-  readonly dtype: TensorType
+  readonly dtype: T
   readonly shape: readonly number[]
 }
 
 /** A tensor and its location: bytes `begin` to below `end` after the header. */
-export interface Entry extends TensorInfo {
+export interface Entry<T extends string = TensorType> extends TensorInfo<T> {
   readonly begin: number
   readonly end: number
 }
@@ -26,7 +26,7 @@ export interface NamedTensor extends TensorInfo {
 }
 
 /** Contents of a file, tensors in the order of their bytes. */
-export interface Contents<T extends TensorInfo> {
+export interface Contents<T extends TensorInfo<string>> {
   readonly tensors: readonly T[]
   readonly metadata: Readonly<Record<string, string>>
 }
@@ -39,8 +39,13 @@ const largestHeaderBytes = 100_000_000
 const arrays = { I64: BigInt64Array, F32: Float32Array, I32: Int32Array, U8: Uint8Array } as const
 const types = Object.keys(arrays) as TensorType[]
 
-const bytesOf = ({ dtype, shape }: TensorInfo): number =>
-  shape.reduce((product, length) => product * length, arrays[dtype].BYTES_PER_ELEMENT)
+/** Size in bytes of an element of each type. */
+export type TypeSizes<T extends string> = Readonly<Record<T, number>>
+
+const ownSizes: TypeSizes<TensorType> = { I64: 8, F32: 4, I32: 4, U8: 1 }
+
+const bytesOf = (elementBytes: number, shape: readonly number[]): number =>
+  shape.reduce((product, length) => product * length, elementBytes)
 
 const malformed = (message: string, cause?: unknown): VggError =>
   new VggError('FILE_FORMAT', `Not a valid safetensors file: ${message}`, { cause })
@@ -59,13 +64,18 @@ export function encodeHeader(
   let end = 0
   const entries = [...tensors].sort(inOrder).map(({ name, dtype, shape }) => {
     const begin = end
-    end += bytesOf({ name, dtype, shape })
+    end += bytesOf(ownSizes[dtype], shape)
     return { name, dtype, shape, begin, end }
   })
   const names = ['__metadata__', ...entries.map(({ name }) => name)]
   if (new Set(names).size !== names.length) {
     throw new VggError('INVALID_ARGUMENT', "Expected tensors of different names, and none called '__metadata__'")
   }
+  return { header: headerOf(entries, metadata), entries }
+}
+
+/** Encodes the header of a file with these entries: the bytes before those of the tensors. */
+export function headerOf(entries: readonly Entry<string>[], metadata: Readonly<Record<string, string>>): Uint8Array {
   const sorted = Object.keys(metadata)
     .sort()
     .map((key) => [key, metadata[key]] as const)
@@ -78,7 +88,7 @@ export function encodeHeader(
   const header = new Uint8Array(lengthBytes + Math.ceil(json.length / 8) * 8).fill(0x20)
   new DataView(header.buffer).setBigUint64(0, BigInt(header.length - lengthBytes), true)
   header.set(json, lengthBytes)
-  return { header, entries }
+  return header
 }
 
 // by hand, because an object puts keys that look like numbers first
@@ -173,11 +183,15 @@ function parsedMetadata(value: unknown): Record<string, string> {
   return value as Record<string, string>
 }
 
+/** The metadata of a header, whatever its tensors are. @throws FILE_FORMAT */
+export const metadataOf = (json: Uint8Array): Record<string, string> => parsedMetadata(parsedJson(json).__metadata__)
+
 const isLength = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 
-function parsedEntry(name: string, value: unknown): Entry {
+function parsedEntry<T extends string>(name: string, value: unknown, sizes: TypeSizes<T>): Entry<T> {
   if (!isObject(value)) throw malformed(`the entry of '${name}' is not an object`)
   const { dtype, shape, data_offsets: offsets, ...others } = value
+  const types = Object.keys(sizes) as T[]
   const known = types.find((type) => type === dtype)
   if (known === undefined)
     throw malformed(`'${name}' has the type ${JSON.stringify(dtype)}; known are ${types.join(', ')}`)
@@ -189,8 +203,9 @@ function parsedEntry(name: string, value: unknown): Entry {
   const [other] = Object.keys(others)
   if (other !== undefined) throw malformed(`the entry of '${name}' has an unknown field '${other}'`)
   const entry = { name, dtype: known, shape: shape as number[], begin: offsets[0] as number, end: offsets[1] as number }
-  if (entry.end - entry.begin !== bytesOf(entry)) {
-    const message = `'${name}' of type ${dtype} and shape [${shape}] takes ${bytesOf(entry)} bytes`
+  const bytes = bytesOf(sizes[known], entry.shape)
+  if (entry.end - entry.begin !== bytes) {
+    const message = `'${name}' of type ${dtype} and shape [${shape}] takes ${bytes} bytes`
     throw malformed(`${message}, but its data_offsets are ${entry.begin} and ${entry.end}`)
   }
   return entry
@@ -200,12 +215,23 @@ function parsedEntry(name: string, value: unknown): Entry {
  * Parses a header. Its entries, in the order of their bytes, must fill the data without gaps or overlaps.
  * @param json the header, without its length
  * @param dataBytes number of bytes after the header
+ * @param sizes the types allowed. Default: those that this package writes
  * @throws FILE_FORMAT
  */
-export function parseHeader(json: Uint8Array, dataBytes: number): Contents<Entry> {
+export function parseHeader(json: Uint8Array, dataBytes: number): Contents<Entry>
+export function parseHeader<T extends string>(
+  json: Uint8Array,
+  dataBytes: number,
+  sizes: TypeSizes<T>,
+): Contents<Entry<T>>
+export function parseHeader(
+  json: Uint8Array,
+  dataBytes: number,
+  sizes: TypeSizes<string> = ownSizes,
+): Contents<Entry<string>> {
   const { __metadata__, ...fields } = parsedJson(json)
   const metadata = parsedMetadata(__metadata__)
-  const tensors = Object.entries(fields).map(([name, value]) => parsedEntry(name, value))
+  const tensors = Object.entries(fields).map(([name, value]) => parsedEntry(name, value, sizes))
   tensors.sort((a, b) => a.begin - b.begin || a.end - b.end)
   let expected = 0
   for (const { name, begin, end: stop } of tensors) {

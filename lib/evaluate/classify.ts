@@ -2,6 +2,7 @@ import { evaluationSide } from '../data/images/crop.js'
 import { type DecodingOptions, decodingChecks } from '../data/images/formats.js'
 import { type ImageSize, readNamed } from '../data/images/image.js'
 import { VggError } from '../error.js'
+import { checkHead } from '../network/arguments.js'
 import { integer, readOptions, unexpected, withDefault } from '../options.js'
 import { shapeText, Tensor } from '../tensor.js'
 import { VGG } from '../vgg/vgg.js'
@@ -71,6 +72,7 @@ export async function classifyEach(
   options: ClassifyOptions = {},
 ): Promise<Answer[]> {
   if (!(net instanceof VGG)) throw unexpected('a VGG', 'net', net)
+  checkHead(net, 'classify')
   const checks = { top: withDefault(integer(1, net.classes), 1), ...decodingChecks }
   const { top, ...decoding } = readOptions(options, 'classify options', checks)
   const answers: Answer[][] = images.map(() => [])

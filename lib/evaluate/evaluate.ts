@@ -2,6 +2,7 @@ import type { ImageBatch, SkippedImage } from '../data/batch.js'
 import { type Dataset, datasetCheck } from '../data/dataset.js'
 import { batchesOf } from '../data/loader.js'
 import { throwIfAborted, VggError } from '../error.js'
+import { checkHead } from '../network/arguments.js'
 import { Network } from '../network/network.js'
 import { instanceOf, integer, optional, readOptions, withDefault } from '../options.js'
 import type { Tensor } from '../tensor.js'
@@ -45,7 +46,7 @@ export async function evaluateParts(
   forward: Forward = (images) => net.forward(images),
 ): Promise<Evaluation> {
   const { batch, signal } = readOptions(options, 'evaluate options', checks)
-  instanceOf(Network)(net, 'net')
+  checkHead(instanceOf(Network)(net, 'net'), 'evaluate')
   const classNames = parts[0]?.classNames ?? []
   let tally: Tally | undefined
   const unreadable: SkippedImage[] = []

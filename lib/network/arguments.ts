@@ -1,5 +1,5 @@
 import { VggError } from '../error.js'
-import type { Layer, Parameter } from '../layer.js'
+import { type Layer, type Parameter, tensorNames } from '../layer.js'
 import {
   arrayOf,
   boolean,
@@ -155,12 +155,22 @@ export function valuesFor({ name, shape }: Parameter, values: unknown): NativeTe
   throw new VggError('SHAPE_MISMATCH', message)
 }
 
-/** Names checked against those that exist, without repetitions. */
+/** Names of tensors checked against those that exist, without repetitions. */
 export function namesOf(names: unknown, name: string, known: readonly string[]): string[] {
   const given = arrayOf(text)(names, name)
   const unknown = given.find((one) => !known.includes(one))
-  if (unknown !== undefined) throw unknownName(unknown, name, known)
-  return [...new Set(given)]
+  if (unknown === undefined) return [...new Set(given)]
+  if (!/^(fc|relu)[678]$/.test(unknown) || known.includes('fc8')) throw unknownName(unknown, name, known)
+  const message = `Expected a tensor of this network for ${name} but received '${unknown}': without a head it ends with '${known.at(-1)}'`
+  throw new VggError('INVALID_ARGUMENT', message)
+}
+
+/** Refuses a call that needs classes for a network without a head. @throws INVALID_ARGUMENT */
+export function checkHead({ classes, layers }: { classes: number; layers: readonly Layer[] }, call: string): void {
+  if (classes > 0) return
+  const last = tensorNames(layers).at(-1)
+  const message = `Expected a network with a head for ${call} but this one has none: features(images, ['${last}']) computes its last feature map, and replaceHead(net, { classes: N }) gives it a head`
+  throw new VggError('INVALID_ARGUMENT', message)
 }
 
 const updateChecks = {
@@ -231,9 +241,15 @@ const injectionOf =
     return Object.fromEntries(Object.entries(value).map(([key, tensor]) => [key, floatsOf(tensor, `${name}.${key}`)]))
   }
 
-/** First argument of `backward`: the gradient of the logits, or labels. */
-export function backwardStart(from: unknown, classes: number): { gradient: NativeTensor } | { labels: Int32Array } {
-  if (!isObject(from) || from instanceof Tensor) return { labels: labelsOf(from, classes) }
+/** First argument of `backward`: the gradient of the output, or labels. */
+export function backwardStart(
+  from: unknown,
+  net: Parameters<typeof checkHead>[0],
+): { gradient: NativeTensor } | { labels: Int32Array } {
+  if (!isObject(from) || from instanceof Tensor) {
+    checkHead(net, 'backward(labels)')
+    return { labels: labelsOf(from, net.classes) }
+  }
   const { gradient } = readOptions(from, 'the first argument of backward', { gradient: optional((value) => value) })
   return { gradient: floatsOf(gradient, 'gradient') }
 }

@@ -93,7 +93,7 @@ export async function copyParameters(
   // the writes may wait for other calls: a failed read must not end the process in the meantime
   reading.catch(() => undefined)
   await together(async (native) => {
-    for (const { name, data } of await reading) await native.write('parameter', name, data)
+    for (const { name, data } of await reading) await native.write('parameter', name, 0, data)
   })
   return result
 }

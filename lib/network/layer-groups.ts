@@ -1,5 +1,9 @@
+import { VggError } from '../error.js'
 import { type Layer, layersWithParameters } from '../layer.js'
 import { arrayOf, text, unknownName } from '../options.js'
+
+/** Groups of layers, each with the kind of its layers. */
+const groups: Readonly<Record<string, Layer['kind']>> = { convolutions: 'convolution', head: 'linear' }
 
 /**
  * The layers with parameters of a name: a layer, a block ('conv3'), all 'convolutions', or the 'head' (linear layers).
@@ -8,12 +12,17 @@ import { arrayOf, text, unknownName } from '../options.js'
 export function layersNamed(layers: readonly Layer[], name: string, option: string): string[] {
   const known = layersWithParameters(layers)
   if (known.includes(name)) return [name]
-  const ofKind = { convolutions: 'convolution', head: 'linear' }[name]
+  const ofKind = groups[name]
   const kinds = new Map(layers.map((layer) => ['name' in layer ? layer.name : '', layer.kind]))
   const found = known.filter((layer) => layer.startsWith(`${name}_`) || kinds.get(layer) === ofKind)
   if (found.length > 0) return found
+  const present = Object.keys(groups).filter((group) => layers.some(({ kind }) => kind === groups[group]))
+  if (!present.includes('head') && (name === 'head' || /^fc[678]$/.test(name))) {
+    const message = `Expected a layer, a block or 'convolutions' for ${option} but received '${name}': this network has no head`
+    throw new VggError('INVALID_ARGUMENT', message)
+  }
   const blocks = new Set(known.filter((layer) => layer.includes('_')).map((layer) => layer.replace(/_.*/, '')))
-  throw unknownName(name, option, [...known, ...blocks, 'convolutions', 'head'])
+  throw unknownName(name, option, [...known, ...blocks, ...present])
 }
 
 /** The layers of an array of such names, each once. @throws INVALID_ARGUMENT */

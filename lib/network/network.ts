@@ -9,6 +9,7 @@ import {
   backwardOptions,
   backwardStart,
   checkClassNames,
+  checkHead,
   type ForwardOptions,
   forwardOptions,
   type Labels,
@@ -60,10 +61,9 @@ export class Network<TensorName extends string = string, LayerName extends strin
   readonly run: OpenedRun
   /** Number of channels of the images. */
   readonly channels: number
-  /** Number of classes, the outputs of the last layer. */
+  /** Number of classes, the outputs of the last layer; 0 for a VGG net without a head. */
   readonly classes: number
   readonly #name: string
-  readonly #trainable: readonly string[]
   readonly #tensors: readonly string[]
   readonly #images: ImageInput
   readonly #calls: CallQueue
@@ -71,7 +71,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
 
   /** @internal Use `Network.create` or `VGG.create`. */
   constructor(parts: NetworkParts) {
-    const { native, run, layers, classNames, name } = openedParts(parts)
+    const { native, run, layers, classes, classNames, name } = openedParts(parts)
     this.layers = layers
     this.parameters = parametersOf(layers)
     this.classNames = classNames
@@ -81,9 +81,8 @@ export class Network<TensorName extends string = string, LayerName extends strin
     this.deterministic = native.deterministic
     this.run = run
     this.channels = endsOf(layers).channels
-    this.classes = endsOf(layers).classes
+    this.classes = classes
     this.#name = name
-    this.#trainable = layersWithParameters(layers)
     this.#tensors = tensorNames(layers)
     this.#images = new ImageInput(layers)
     this.#calls = new CallQueue(native, name)
@@ -96,9 +95,10 @@ export class Network<TensorName extends string = string, LayerName extends strin
   static async create(options: NetworkOptions): Promise<Network> {
     const read = readOptions(options, 'Network.create options', networkChecks)
     const { layers, classNames = [], ...run } = read
-    checkClassNames(classNames, endsOf(layers).classes)
+    const { classes } = endsOf(layers)
+    checkClassNames(classNames, classes)
     const opened = await openNative(layers, run, read.initialisation)
-    return new Network({ ...opened, layers, classNames, name: 'The network' })
+    return new Network({ ...opened, layers, classes, classNames, name: 'The network' })
   }
 
   /** Number of training steps executed so far. Dropout masks depend on it. */
@@ -112,12 +112,13 @@ export class Network<TensorName extends string = string, LayerName extends strin
   }
 
   /**
-   * Computes the logits of a batch. NaN and infinity are returned as computed.
+   * Computes the logits of a batch; a VGG net without a head refuses it. NaN and infinity are returned as computed.
    * @param images uint8 [n, h, w, c] or float32 [n, c, h, w], pixels from 0 to 255; with `from` the values of that tensor
    * @returns logits [n, classes]; for images larger than the network's, a class map [n, classes, h, w] (dense
    *   evaluation, Sect. 3.2)
    */
   async forward(images: Tensor, options?: ForwardOptions): Promise<Tensor<'float32'>> {
+    checkHead(this, 'forward')
     const { output } = await this.#forward(images, options, 'forward options')
     return tensorOf(output)
   }
@@ -142,7 +143,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
    * Computes the gradients of all parameters that are not frozen, after `forward(x, { training: true })`; `gradient`
    * returns them. They are valid until the parameters or the set of frozen layers change; `update` and `step` consume them.
    * @param from labels, for softmax cross-entropy (mean over the batch); or the gradient of another loss with respect to
-   *   the logits, of their shape
+   *   the logits, of their shape; without a head, with respect to the last pool
    * @returns the loss if labels were given; the gradient of the images, float32 [n, c, h, w] per unit of their pixel
    *   scale, if `forward` had `inputGradient`
    * @throws STATE without a forward pass in training mode since the last change of the parameters, or with `accumulate`
@@ -153,7 +154,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
     options?: BackwardOptions,
   ): Promise<{ loss?: number; inputGradient?: Tensor<'float32'> }> {
     const { inject, ...rest } = readOptions(options, 'backward options', backwardOptions(this.#tensors))
-    const start = backwardStart(from, this.classes)
+    const start = backwardStart(from, this)
     const argument = { ...start, ...rest, ...(inject && { inject }) }
     const { loss, inputGradient } = await this.#calls.call(argument, (native, call) => native.backward(call))
     return { ...('labels' in start && { loss }), ...(inputGradient && { inputGradient: tensorOf(inputGradient) }) }
@@ -174,7 +175,12 @@ export class Network<TensorName extends string = string, LayerName extends strin
 
   /** Replaces a parameter by a copy of `values` of the same shape. The momentum buffer is not changed. */
   async setParameter(name: string, values: Tensor<'float32'>): Promise<void> {
-    await this.#write('parameter', name, values)
+    await this.setOutputs(name, 0, valuesFor(parameterNamed(name, this.parameters), values).data)
+  }
+
+  /** @internal Replaces the outputs of a parameter from `first` on, a multiple of 128, by those in `values`. */
+  async setOutputs(name: string, first: number, values: Float32Array): Promise<void> {
+    await this.#calls.call(values, (native, copied) => native.write('parameter', name, first, copied))
   }
 
   /** Returns a copy of the momentum buffer of a parameter, v of `update`; 0 before the first update. */
@@ -184,7 +190,8 @@ export class Network<TensorName extends string = string, LayerName extends strin
 
   /** Replaces the momentum buffer of a parameter by a copy of `values` of the same shape. */
   async setVelocity(name: string, values: Tensor<'float32'>): Promise<void> {
-    await this.#write('velocity', name, values)
+    const { data } = valuesFor(parameterNamed(name, this.parameters), values)
+    await this.#calls.call(data, (native, copied) => native.write('velocity', name, 0, copied))
   }
 
   /**
@@ -209,6 +216,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
     labels: Labels,
     options: StepOptions<LayerName>,
   ): Promise<{ loss: number; correct: number; correct5: number }> {
+    checkHead(this, 'step')
     const checks = stepOptions(this.layers)
     const { augment, from, rateFactors: rates, ...update } = readOptions(options, 'step options', checks)
     const batch = this.#images.read(images, augment, from)
@@ -218,7 +226,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
 
   /** Names of the frozen layers. */
   get frozen(): readonly LayerName[] {
-    return this.#trainable.filter((name) => this.#frozen.has(name)) as LayerName[]
+    return layersWithParameters(this.layers).filter((name) => this.#frozen.has(name)) as LayerName[]
   }
 
   /** Freezes layers, blocks ('conv1'), 'convolutions' or 'head': no update changes them, by gradient, decay or momentum. */
@@ -228,7 +236,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
 
   /** Unfreezes layers, named as in `freeze`. Default: all. */
   unfreeze(names?: readonly LayerName[]): void {
-    const thawed = new Set(layersIn(this.layers, names ?? this.#trainable, 'names'))
+    const thawed = new Set(layersIn(this.layers, names ?? layersWithParameters(this.layers), 'names'))
     this.#setFrozen(new Set([...this.#frozen].filter((name) => !thawed.has(name))))
   }
 
@@ -246,8 +254,9 @@ export class Network<TensorName extends string = string, LayerName extends strin
 
   /** Measures the stages one by one on these images, in training mode. The parameters are not changed. */
   async profile(images: Tensor): Promise<StageTime[]> {
-    const argument = { images: this.#images.read(images), training: true }
-    return this.#calls.call(argument, (native, call) => native.profile(call))
+    return this.#calls.call({ images: this.#images.read(images), training: true }, (native, call) =>
+      native.profile(call),
+    )
   }
 
   /** Returns how the host kept the GPU's queue filled, for each step and forward pass since the last call of this method. */
@@ -267,7 +276,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
 
   /** @internal */
   [inspect.custom](): string {
-    return `${this.#name}: ${this.#trainable.length} layers with parameters on ${this.device}`
+    return `${this.#name}: ${layersWithParameters(this.layers).length} layers with parameters on ${this.device}`
   }
 
   async #forward(images: Tensor, options: ForwardOptions | undefined, name: string) {
@@ -279,11 +288,6 @@ export class Network<TensorName extends string = string, LayerName extends strin
   async #read(kind: ParameterArray, name: string): Promise<Tensor<'float32'>> {
     const found = parameterNamed(name, this.parameters)
     return tensorOf(await this.#calls.call(found.name, (native, of) => native.read(kind, of)))
-  }
-
-  async #write(kind: ParameterArray, name: string, values: Tensor<'float32'>): Promise<void> {
-    const { data } = valuesFor(parameterNamed(name, this.parameters), values)
-    await this.#calls.call(data, (native, copied) => native.write(kind, name, copied))
   }
 
   #setFrozen(frozen: ReadonlySet<string>): void {

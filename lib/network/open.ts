@@ -84,6 +84,8 @@ export interface NetworkParts {
   readonly native: NativeNetwork
   readonly run: OpenedRun
   readonly layers: readonly Layer[]
+  /** Number of classes; 0 without a head. */
+  readonly classes: number
   readonly classNames: readonly string[]
   /** Name of the network in messages. */
   readonly name: string

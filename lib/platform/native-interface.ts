@@ -79,7 +79,8 @@ export interface NativeNetwork {
   /** `microBatch` is the number of images per pass; 0 for the whole batch. */
   step(call: { images: NativeInput; labels: Int32Array; microBatch: number } & NativeUpdate): Promise<NativeLoss>
   read(kind: ParameterArray, name: string): Promise<NativeTensor>
-  write(kind: ParameterArray, name: string, data: Float32Array): Promise<void>
+  /** Writes the values of all outputs from `first` on, or of the next 128, 256, ...; `first` is a multiple of 128. */
+  write(kind: ParameterArray, name: string, first: number, data: Float32Array): Promise<void>
   /** Sets the frozen layers, replacing the previous set. */
   freeze(layers: string[]): Promise<void>
   profile(call: { images: NativeInput; training: boolean }): Promise<StageTime[]>

@@ -5,6 +5,7 @@ import { batchesOf } from '../data/loader.js'
 import { throwIfAborted, VggError } from '../error.js'
 import { type Metrics, Tally } from '../evaluate/metrics.js'
 import { writeAtomically } from '../files/atomic-file.js'
+import { checkHead } from '../network/arguments.js'
 import { Network } from '../network/network.js'
 import { filePath, instanceOf, integer, optional, readOptions, text, withDefault } from '../options.js'
 import { valuesOf } from '../tensor.js'
@@ -64,7 +65,8 @@ export async function classifyAll(
   options: ClassifyOptions = {},
 ): Promise<ClassifiedImages> {
   const { batch, mistakes: kept, signal } = readOptions(options, 'classifyAll options', classifyChecks)
-  const { classes } = instanceOf(Network)(net, 'net')
+  checkHead(instanceOf(Network)(net, 'net'), 'the report')
+  const { classes } = net
   const tally = new Tally(classNamesOf(net, datasetCheck(data, 'data')))
   const unreadable: SkippedImage[] = []
   let mistakes: Mistake[] = []

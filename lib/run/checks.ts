@@ -3,6 +3,7 @@ import { Network } from '../network/network.js'
 import { optional, readOptions } from '../options.js'
 import { checkHeldOut, scheduleCheck } from '../train/schedule.js'
 import { namedLayers } from '../train/settings.js'
+import { adaptedConfiguration } from '../vgg/adapted.js'
 import { configurationFrom, vggLayers } from '../vgg/configuration.js'
 import { variant } from '../vgg/variants.js'
 import { checkImageOptions, datasetsFor, shapeOf } from './datasets.js'
@@ -25,7 +26,11 @@ export async function checkOptions(request: RunRequest, plan?: PlanName): Promis
   const stages = trainingsOf('.', { plan, description })
   for (const one of [description, ...stages.map((stage) => stage.description)]) complete(one)
   const { from, transplant } = description.start
-  if (from !== undefined) namedLayers(vggLayers((await readStartModel(from)).configuration), description)
+  if (from !== undefined) {
+    const { configuration } = await readStartModel(from)
+    // the names of layers do not depend on the number of classes
+    namedLayers(vggLayers(adaptedConfiguration(configuration, { classes: 1 }).configuration), description)
+  }
   if (transplant !== undefined) await readStartModel(transplant)
   await checkDevice(description.device)
 }
@@ -51,12 +56,8 @@ export function checkSources(description: RunDescription, sources: Sources): voi
   const shape = shapeOf(description, sources)
   datasetsFor(sources, description, { ...shape, preprocessing: undefined })
   const known = sources.training.classNames.length
-  const { classes } = configurationFrom({
-    ...model,
-    ...shape,
-    variant: variant(model.variant, 'variant'),
-    classes: model.classes ?? known,
-  })
+  const { classes = known } = model
+  configurationFrom({ ...model, ...shape, variant: variant(model.variant, 'variant'), classes })
   if (classes < known) {
     const message = `Expected at least ${known} for classes (--classes), the classes of the data, but received ${classes}`
     throw new VggError('SHAPE_MISMATCH', message)

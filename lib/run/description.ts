@@ -20,7 +20,9 @@ import {
 } from '../options.js'
 import { checkpointTable, checksIn, type RecordedIn, type RequestedIn, requestedIn } from '../train/options.js'
 import { namedLayers } from '../train/settings.js'
-import { layersOf, type ModelOptions, modelChecks, smallestSideCheck } from '../vgg/configuration.js'
+import { layersOf, modelChecks } from '../vgg/configuration.js'
+import type { ModelOptions } from '../vgg/options.js'
+import { smallestSideCheck } from '../vgg/preprocessing.js'
 import { type VariantRow, variant } from '../vgg/variants.js'
 
 /** Location of the images of a run. */
@@ -142,7 +144,8 @@ const imageSize: Check<readonly number[]> = (value, name) => {
   throw unexpected('[height, width]', name, value)
 }
 
-const { classNames: _, preprocessing: __, ...shape } = modelChecks
+// a training needs a head
+const { classNames: _, preprocessing: __, head: ___, ...shape } = modelChecks
 
 /** The checks of a {@link RunDescription}, from the tables of the options that it holds. */
 export const descriptionChecks = {

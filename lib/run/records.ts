@@ -128,8 +128,10 @@ function settingsOf(
     imageSize: imageSize.join('x'),
     ...(side !== undefined && { smallestSide: sideText(side) }),
     width: configuration.width,
-    headWidth: configuration.headWidth,
-    dropout: configuration.dropout,
+    ...(configuration.head === undefined && {
+      headWidth: configuration.headWidth,
+      dropout: configuration.dropout,
+    }),
     initialisation: start.from ?? start.transplant ?? model.initialisation ?? modelTable.initialisation.check.fallback,
     learningRate: training.learningRate,
     momentum: training.momentum,

@@ -3,6 +3,7 @@ import { type Dataset, datasetCheck, imageText } from '../data/dataset.js'
 import { checkLoading } from '../data/loader.js'
 import { VggError } from '../error.js'
 import { type Layer, layersWithParameters, parameterCount } from '../layer.js'
+import { checkHead } from '../network/arguments.js'
 import { describe } from '../network/describe.js'
 import { microBatchFor } from '../network/fitting-batch.js'
 import { factorsByLayer, layersIn } from '../network/layer-groups.js'
@@ -137,6 +138,7 @@ export function settingsFrom(net: Network, data: Dataset, options: TrainOptions)
     const message = "Expected the option checkpoint for onNotFinite 'back', which goes back to one, but received none"
     throw new VggError('INVALID_ARGUMENT', message)
   }
+  checkHead(instanceOf(Network)(net, 'net'), 'train')
   checkFit(net, datasetCheck(data, 'data'), 'data')
   if (validation !== undefined) checkFit(net, validation, 'validation')
   // a resumed training of an older version may have such a batch
@@ -188,7 +190,7 @@ function frozenIn(layers: readonly Layer[], before: readonly string[], names: re
 }
 
 function checkFit(net: Network, data: Dataset, name: string): void {
-  const { channels, classes } = instanceOf(Network)(net, 'net')
+  const { channels, classes } = net
   if (data.channels !== channels) {
     const message = `Expected images with ${channels} channels for ${name} but they are ${imageText(data)}: create the network with channels: ${data.channels}, or convert the images`
     throw new VggError('SHAPE_MISMATCH', message)

@@ -1,13 +1,13 @@
-import { type ColourShift, colourShiftCheck } from '../data/images/colour.js'
-import type { SmallestSide } from '../data/images/crop.js'
+import { VggError } from '../error.js'
 import { checkedLayers, type Layer, mostOutputs } from '../layer.js'
 import { checkClassNames } from '../network/arguments.js'
-import { type Initialisation, initialisation, type RunOptions } from '../network/open.js'
+import { initialisation } from '../network/open.js'
 import { checkMainMemory } from '../network/parameter-memory.js'
 import {
   arrayOf,
   type Check,
   type Checked,
+  type Checks,
   checksOf,
   finite,
   float32,
@@ -18,78 +18,24 @@ import {
   optional,
   positive,
   readOptions,
+  shown,
   text,
   unexpected,
   withDefault,
 } from '../options.js'
-import { type Variant, type VariantName, type VariantRow, variant } from './variants.js'
+import type { HeadlessOptions, ModelOptions, NoHead } from './options.js'
+import { type Origin, origin } from './origin.js'
+import { type Preprocessing, preprocessing } from './preprocessing.js'
+import { type Variant, variant } from './variants.js'
 
-/** Options of a VGG net; all but `variant` and `classes` have defaults. */
-export interface ModelOptions {
-  /** Configuration: 'A' or 'VGG11', 'A-LRN', 'B', 'C' or 'VGG16-1', 'D' or 'VGG16', 'E' or 'VGG19'; or a custom row of Table 1. */
-  variant: VariantName | VariantRow
-  /** Number of classes, the outputs of fc8; at least 1. */
-  classes: number
-  /** Channels of the images. Default 3. */
-  channels?: number | undefined
-  /** Side, or [height, width], of the images in pixels; at least 32 (2^blocks for a custom row). Default 224. */
-  imageSize?: number | readonly [height: number, width: number] | undefined
-  /** Dropout probability of fc6 and fc7, 0 to below 1. Default 0.5 (Sect. 3.1). */
-  dropout?: number | undefined
-  /** Outputs of fc6 and of fc7. Default 4096. */
-  headWidth?: number | undefined
-  /** Multiplier of the convolutions' channels, above 0; no layer may have more than 2^24 channels. Default 1. */
-  width?: number | undefined
-  /** Distribution of the initial weights. It determines the default of `scale`. Default `glorot`. */
-  initialisation?: Initialisation | undefined
-  /**
-   * Mean that is subtracted from each pixel (0..255): a number, or one number for each channel. Default: ImageNet's
-   * [123.68, 116.779, 103.939] for three channels, otherwise 127.5.
-   */
-  meanRgb?: number | readonly number[] | undefined
-  /** Multiplier applied after the mean is subtracted, above 0: a number, or one for each channel. Default 1 / 58; 1 for `paper`. */
-  scale?: number | readonly number[] | undefined
-  /** Parameters of the normalisation in A-LRN: those of Krizhevsky 2012, or of Caffe's AlexNet. Default `literal`. */
-  localNorm?: 'literal' | 'caffe' | undefined
-  /** One name for each class, saved with the model. Default: none. */
-  classNames?: readonly string[] | undefined
-  /** Preprocessing of the training images, saved with the model. Default: none. */
-  preprocessing?: Preprocessing | undefined
-}
-
-/** Options of `VGG.create`: those of the model and those of the device. */
-export interface VggOptions<Given extends VariantName | VariantRow = VariantName | VariantRow>
-  extends ModelOptions,
-    RunOptions {
-  /** As in `ModelOptions`. A name determines which names of layers the network's type has. */
-  variant: Given
-}
-
-/**
- * Preprocessing of images before they enter the network, besides its mean and scale: fitted on the training set, saved
- * with the model, and applied wherever the model is used on images.
- */
-export interface Preprocessing {
-  /** S of Sect. 3.1 in pixels: smallest side of the resized image from which crops of the network's size are taken. */
-  readonly smallestSide?: SmallestSide | undefined
-  /** Random shift of red, green and blue along the principal axes of the training set's colours. */
-  readonly colour?: ColourShift | undefined
-}
-
-/** Complete configuration of a VGG net: plain data, saved with the model. */
-export interface VggConfiguration {
+/** Configuration of the blocks of a VGG net. */
+export interface TrunkConfiguration {
   /** Row of Table 1. */
   readonly variant: Variant
-  /** Number of classes, the outputs of fc8. */
-  readonly classes: number
   /** Channels of the images. */
   readonly channels: number
   /** Height and width of the images in pixels. */
   readonly imageSize: readonly [height: number, width: number]
-  /** Dropout probability of fc6 and fc7. */
-  readonly dropout: number
-  /** Outputs of fc6 and of fc7. */
-  readonly headWidth: number
   /** Multiplier of the convolutions' channels. */
   readonly width: number
   /** Mean that is subtracted from each pixel, one number for each channel. */
@@ -100,31 +46,31 @@ export interface VggConfiguration {
   readonly localNorm: 'literal' | 'caffe'
   /** Preprocessing of the training images. It is not part of the network. */
   readonly preprocessing?: Preprocessing
+  /** Where the weights come from. */
+  readonly origin?: Origin
 }
 
-const side = integer(1, 65535)
-
-/** Check of S: a side, or [least, most]. */
-export const smallestSideCheck: Check<SmallestSide> = (value, name) => {
-  if (!Array.isArray(value)) return side(value, name)
-  const [least, most] = [side(value[0], `${name}[0]`), side(value[1], `${name}[1]`)]
-  if (value.length === 2 && least <= most) return [least, most]
-  throw unexpected('a side or [least, most]', name, value)
+/** Configuration of the head of a VGG net. */
+export interface HeadConfiguration {
+  /** Number of classes, the outputs of fc8. */
+  readonly classes: number
+  /** Dropout probability of fc6 and fc7. */
+  readonly dropout: number
+  /** Outputs of fc6 and of fc7. */
+  readonly headWidth: number
+  /** The network has its head. */
+  readonly head?: undefined
 }
 
-const preprocessingChecks = { smallestSide: optional(smallestSideCheck), colour: optional(colourShiftCheck) }
-
-/** Check of {@link Preprocessing}. */
-export const preprocessing: Check<Preprocessing> = (value, name) => {
-  const { smallestSide: side, colour } = readOptions(value, name, preprocessingChecks)
-  return { ...(side !== undefined && { smallestSide: side }), ...(colour && { colour }) }
-}
+/** Complete configuration of a VGG net: plain data, saved with the model. */
+export type VggConfiguration = TrunkConfiguration & (HeadConfiguration | NoHead)
 
 const size = integer(1, 2 ** 20)
-/** Many more than a layer may have, so that the error for them says what memory they take. */
-const outputs = integer(1)
+/** Outputs of a linear layer. The limit is far beyond that of a layer, so that the error says what memory they take. */
+export const outputs = integer(1)
 
-const imageSize: Check<[number, number]> = (value, name) => {
+/** Check of the size of images: a side, or [height, width]. */
+export const imageSizeCheck: Check<[number, number]> = (value, name) => {
   if (!Array.isArray(value)) return [size(value, name), size(value, name)]
   if (value.length !== 2) throw unexpected('a side or [height, width]', name, value)
   return [size(value[0], `${name}[0]`), size(value[1], `${name}[1]`)]
@@ -152,9 +98,15 @@ export const modelTable = {
     help: 'A, A-LRN, B, C, D, E, or VGG11, VGG13, VGG16, VGG19, ... (default: A)',
   },
   classes: {
-    check: outputs,
+    check: optional(outputs),
     flag: '--classes <n>',
     help: 'outputs of the last layer (default: the classes of the data; without data 1000)',
+  },
+  head: {
+    check: optional(oneOf('none')),
+    flag: '--head <none>',
+    help: 'none: without fc6, fc7 and fc8, for features',
+    choices: ['none'],
   },
   channels: {
     check: withDefault(size, 3),
@@ -162,7 +114,7 @@ export const modelTable = {
     help: 'channels of the images, 3 or 1 (default: those of the data, else 3)',
   },
   imageSize: {
-    check: withDefault<[number, number]>(imageSize, [224, 224]),
+    check: withDefault<[number, number]>(imageSizeCheck, [224, 224]),
     flag: '--image-size <size>',
     help: 'side of the images, or HEIGHTxWIDTH, at least 32 (default: 224; that of IDX images)',
   },
@@ -197,6 +149,7 @@ export const modelTable = {
   },
   classNames: { check: withDefault(arrayOf(text), []) },
   preprocessing: { check: optional(preprocessing) },
+  origin: { check: optional(origin) },
 } as const satisfies Record<keyof ModelOptions, OptionRow>
 
 /** Checks of `ModelOptions`, with their defaults. */
@@ -221,28 +174,60 @@ function checkWidth(width: number, { channels }: Variant): void {
 
 const imageNetMean = [123.68, 116.779, 103.939]
 
+/**
+ * Reads options of a model, beside others with the checks `others`.
+ * @throws INVALID_ARGUMENT also without classes, and for options of a head that the network does not have
+ */
+export function readModel<C extends Checks>(options: unknown, name: string, others: C) {
+  const read = readOptions(options, name, { ...modelChecks, ...others })
+  const given = options as Partial<ModelOptions>
+  if (given.head === undefined && given.classes === undefined)
+    throw unexpected('an integer of at least 1', 'classes', undefined, "head: 'none' creates a network without classes")
+  if (given.head === 'none') refuseHeadOptions(given, "with head: 'none'", 'leave one of them out')
+  return read
+}
+
+/** Refuses options of a head that a network does not have. @throws INVALID_ARGUMENT */
+export function refuseHeadOptions(
+  given: { readonly [Name in (typeof headOptions)[number]]?: unknown },
+  network: string,
+  cure: string,
+): void {
+  const isEmpty = (value: unknown): boolean => value === undefined || (Array.isArray(value) && value.length === 0)
+  const extra = headOptions.find((option) => !isEmpty(given[option]))
+  if (extra === undefined) return
+  const message = `Expected no ${extra} ${network} but received ${shown(given[extra])}; ${cure}`
+  throw new VggError('INVALID_ARGUMENT', message)
+}
+
+const headOptions = ['classes', 'classNames', 'headWidth', 'dropout'] as const
+
 /** Completes checked options. @throws INVALID_ARGUMENT, SHAPE_MISMATCH where they do not agree with each other */
 export function configurationOf(model: Checked<typeof modelChecks>): VggConfiguration {
-  const { initialisation: scheme, classNames, preprocessing: before, ...rest } = model
-  const { variant: row, channels, classes } = rest
+  const { initialisation: scheme, classNames, preprocessing: before, origin: from, head, ...rest } = model
+  const { variant: row, channels } = rest
   checkSize(rest.imageSize, row)
   checkWidth(rest.width, row)
-  checkClassNames(classNames, classes)
   const meanRgb = perChannel(rest.meanRgb ?? (channels === 3 ? imageNetMean : 127.5), 'meanRgb', channels)
   const scale = perChannel(rest.scale ?? (scheme === 'paper' ? 1 : 1 / 58), 'scale', channels)
-  return { ...rest, meanRgb, scale, ...(before && { preprocessing: before }) }
+  const whole = { ...rest, meanRgb, scale, ...(before && { preprocessing: before }), ...(from && { origin: from }) }
+  const { classes = 0, dropout: _, headWidth: __, ...trunk } = whole
+  checkClassNames(classNames, classes)
+  // the order of the keys is that of model files
+  return head === undefined ? { ...whole, classes } : { ...trunk, head }
 }
 
 /** The configuration that `VGG.create` would use for these options. @throws INVALID_ARGUMENT, SHAPE_MISMATCH */
-export const configurationFrom = (options: ModelOptions): VggConfiguration =>
-  configurationOf(readOptions(options, 'VGG options', modelChecks))
+export const configurationFrom = (options: ModelOptions | HeadlessOptions): VggConfiguration =>
+  configurationOf(readModel(options, 'VGG options', {}))
 
 /**
  * Returns the layers of the network that `VGG.create` would create with these options, for `describe`. Nothing is
  * allocated.
  * @throws INVALID_ARGUMENT, SHAPE_MISMATCH
  */
-export const layersOf = (options: ModelOptions): readonly Layer[] => vggLayers(configurationFrom(options))
+export const layersOf = (options: ModelOptions | HeadlessOptions): readonly Layer[] =>
+  vggLayers(configurationFrom(options))
 
 function blockLayers(block: number, { variant: row, width, localNorm }: VggConfiguration): Layer[] {
   // at least one channel, however narrow the network
@@ -259,15 +244,21 @@ function blockLayers(block: number, { variant: row, width, localNorm }: VggConfi
 
 /**
  * The layers of a VGG net (Sect. 2.1), by the names of the authors' release: conv1_1, relu1_1, pool1, norm1, ...,
- * fc6, relu6, fc7, relu7, fc8. With more or fewer than five blocks the head keeps its names.
+ * fc6, relu6, fc7, relu7, fc8. With more or fewer than five blocks the head keeps its names. Without a head the last pool is
+ * the last layer.
  */
 export function vggLayers(configuration: VggConfiguration): readonly Layer[] {
-  const { variant: row, classes, channels, dropout, headWidth, meanRgb, scale } = configuration
+  const { variant: row, channels, meanRgb, scale } = configuration
+  const trunk: Layer[] = [
+    { kind: 'input', channels, mean: meanRgb, scale },
+    ...row.blocks.flatMap((_, index) => blockLayers(index + 1, configuration)),
+  ]
+  if (configuration.head === 'none') return checkedLayers(trunk, 'layers')
+  const { classes, dropout, headWidth } = configuration
   const [height, width] = configuration.imageSize.map((length) => Math.floor(length / 2 ** row.blocks.length))
   const window = [height ?? 0, width ?? 0] as const
   const layers: Layer[] = [
-    { kind: 'input', channels, mean: meanRgb, scale },
-    ...row.blocks.flatMap((_, index) => blockLayers(index + 1, configuration)),
+    ...trunk,
     { kind: 'linear', name: 'fc6', outputs: headWidth, window, relu: 'relu6', dropout },
     { kind: 'linear', name: 'fc7', outputs: headWidth, window: [1, 1], relu: 'relu7', dropout },
     { kind: 'linear', name: 'fc8', outputs: classes, window: [1, 1] },

@@ -1,4 +1,5 @@
 import { layersWithParameters } from '../layer.js'
+import { layersIn } from '../network/layer-groups.js'
 import { Network } from '../network/network.js'
 import {
   type Initialisation,
@@ -9,16 +10,12 @@ import {
   runChecks,
 } from '../network/open.js'
 import { arrayOf, readOptions, text, unexpected, withDefault } from '../options.js'
-import {
-  configurationOf,
-  modelChecks,
-  type Preprocessing,
-  preprocessing,
-  type VggConfiguration,
-  type VggOptions,
-  vggLayers,
-} from './configuration.js'
+import { adaptChecks, adaptedConfiguration } from './adapted.js'
+import { configurationOf, outputs, readModel, type VggConfiguration, vggLayers } from './configuration.js'
 import type { LayerName, TensorName } from './layer-names.js'
+import type { HeadlessOptions, VggOptions } from './options.js'
+import { type Origin, origin } from './origin.js'
+import { type Preprocessing, preprocessing } from './preprocessing.js'
 import type { LetterOf, VariantName, VariantRow } from './variants.js'
 
 /**
@@ -52,16 +49,17 @@ export class VGG<Letter extends string = string> extends Base<TensorName<Letter>
    *   NATIVE_LOAD_FAILED
    */
   static async create<const Given extends VariantName | VariantRow>(
-    options: VggOptions<Given>,
+    options: VggOptions<Given> | (HeadlessOptions<Given> & RunOptions),
   ): Promise<VGG<LetterOf<Given>>> {
-    const read = readOptions(options, 'VGG.create options', { ...modelChecks, ...runChecks })
+    const read = readModel(options, 'VGG.create options', runChecks)
     const { device, precision, deterministic, seed, threads, exact, memoryLimit, ...model } = read
     const run = { device, precision, deterministic, seed, threads, exact, memoryLimit }
     const configuration = configurationOf(model)
     const layers = vggLayers(configuration)
     const opened = await openNative(layers, run, model.initialisation)
-    const name = `The VGG net ${configuration.variant.name}`
-    return new VGG({ ...opened, layers, classNames: model.classNames, name }, configuration)
+    const { classes = 0, variant } = configuration
+    const name = `The VGG net ${variant.name}`
+    return new VGG({ ...opened, layers, classes, classNames: model.classNames, name }, configuration)
   }
 
   /** Complete configuration, defaults filled in. */
@@ -79,6 +77,16 @@ export class VGG<Letter extends string = string> extends Base<TensorName<Letter>
     this.#configuration = { ...this.#configuration, preprocessing: preprocessing(value, 'preprocessing') }
   }
 
+  /** Where the weights come from that the network began with; undefined for random ones and those of this package. */
+  get origin(): Origin | undefined {
+    return this.#configuration.origin
+  }
+
+  /** @internal */
+  set origin(value: Origin) {
+    this.#configuration = { ...this.#configuration, origin: origin(value, 'origin') }
+  }
+
   /** Height and width in pixels of the images that the network was created for. */
   get imageSize(): readonly [height: number, width: number] {
     return this.configuration.imageSize
@@ -87,16 +95,22 @@ export class VGG<Letter extends string = string> extends Base<TensorName<Letter>
 
 /** Options of `replaceHead`. Device, precision, threads, ... default to those of the given network. */
 export interface HeadOptions extends RunOptions {
-  /** Number of classes, the outputs of the new layer; at least 1. */
+  /** Number of classes, the outputs of fc8; at least 1. */
   classes: number
+  /** Outputs of fc6 and of fc7. With another number than the network's, both are new as well. Default: the network's, or 4096. */
+  headWidth?: number | undefined
+  /** Dropout probability of fc6 and fc7, 0 to below 1. Default: the network's, or 0.5. */
+  dropout?: number | undefined
   /** One name for each class. Default: none. */
   classNames?: readonly string[] | undefined
-  /** Distribution of the new layer's initial weights. Default `glorot`. */
+  /** Distribution of the new layers' initial weights. Default `glorot`. */
   initialisation?: Initialisation | undefined
 }
 
 const headChecks = {
-  classes: modelChecks.classes,
+  classes: outputs,
+  headWidth: adaptChecks.headWidth,
+  dropout: adaptChecks.dropout,
   classNames: withDefault(arrayOf(text), []),
   initialisation,
 }
@@ -104,39 +118,35 @@ const headChecks = {
 /**
  * Creates a network with a new last layer, for other classes (fine-tuning). It has the same configuration, mean and
  * preprocessing; the parameters of all other layers are copied, and no layer is frozen. The given network is not
- * changed, and the caller disposes of it.
+ * changed, and the caller disposes of it. A network without a head gets fc6, fc7 and fc8, for images of its `imageSize`.
+ * The inverse is a network that is created with `head: 'none'` and takes the convolutions by `initialiseFrom`.
  * @throws INVALID_ARGUMENT, SHAPE_MISMATCH, DISPOSED, OUT_OF_MEMORY, and the errors of `VGG.create`
  */
 export async function replaceHead<Letter extends string>(net: VGG<Letter>, options: HeadOptions): Promise<VGG<Letter>> {
   if (!(net instanceof VGG)) throw unexpected('a VGG', 'net', net)
-  const { classes } = readOptions(options, 'replaceHead options', { ...runChecks, ...headChecks })
-  return recreated(net, { ...options, classes }, layersWithParameters(net.layers).slice(0, -1))
+  const { classes, headWidth, dropout } = readOptions(options, 'replaceHead options', { ...runChecks, ...headChecks })
+  const { configuration } = adaptedConfiguration(net.configuration, { classes, headWidth, dropout })
+  const sameWidth = configuration.headWidth === net.configuration.headWidth
+  const kept = sameWidth
+    ? layersWithParameters(net.layers).slice(0, -1)
+    : layersIn(net.layers, ['convolutions'], 'layers')
+  return recreated(net, configuration, options, kept)
 }
 
-/**
- * Creates the same network with another dropout probability of fc6 and fc7. All parameters are copied, and no layer is
- * frozen. The given network is not changed, and the caller disposes of it.
- * @param dropout 0 to below 1
- * @throws the errors of `replaceHead`
- */
-export async function withDropout(net: VGG, dropout: number, options: RunOptions): Promise<VGG> {
-  const { classNames } = net
-  return recreated(net, { ...options, dropout, classNames, initialisation: 'none' }, layersWithParameters(net.layers))
-}
-
-/** A network of the same configuration but for `changes`, with the parameters of `layers` copied. */
+/** A network of this configuration on the same device, but for `changes`, with the parameters of `layers` copied. */
 async function recreated<Letter extends string>(
   net: VGG<Letter>,
-  changes: Partial<VggOptions>,
+  configuration: VggConfiguration,
+  changes: Pick<HeadOptions, 'classNames' | 'initialisation'> & RunOptions,
   layers: readonly string[],
 ): Promise<VGG<Letter>> {
   const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
-  const { device, precision, deterministic, configuration } = net
+  const { device, precision, deterministic } = net
   const { seed, threads, exact } = net.run
   const same = { device: device as 'cpu' | `cuda:${number}`, deterministic, seed, threads, exact }
   // another device has its own default precision
   const ownPrecision = given.device === undefined ? { precision } : {}
-  const made = await VGG.create({ ...configuration, ...same, ...ownPrecision, ...given })
+  const made = await VGG.create({ ...same, ...ownPrecision, ...given, ...configuration })
   try {
     await made.initialiseFrom(net, { layers })
     return made as VGG<Letter>

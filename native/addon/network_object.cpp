@@ -245,9 +245,11 @@ Napi::Value NetworkObject::read(const Napi::CallbackInfo& info) {
 Napi::Value NetworkObject::write(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const Role role = role_of(info[0].ToString().Utf8Value());
-    if (info.Length() != 3) throw Error(kInvalidArgument, "Expected kind, name and data for write");
-    return call(info.Env(), [role, name = info[1].ToString().Utf8Value(), data = floats_from(info[2], "data")](
-                                Network& network) { network.parameters().write(role, name, data); });
+    if (info.Length() != 4) throw Error(kInvalidArgument, "Expected kind, name, first output and data for write");
+    return call(info.Env(), [role, name = info[1].ToString().Utf8Value(), first = count_from(info[2], "first output"),
+                             data = floats_from(info[3], "data")](Network& network) {
+      network.parameters().write(role, name, first, data);
+    });
   });
 }
 

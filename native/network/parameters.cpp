@@ -113,14 +113,21 @@ std::vector<float> Parameters::read(Role role, const std::string& name) {
   return logical;
 }
 
-void Parameters::write(Role role, const std::string& name, const std::vector<float>& logical) {
+void Parameters::write(Role role, const std::string& name, int64_t first_output, const std::vector<float>& logical) {
   const ParameterEntry& found = entry(name);
-  if (static_cast<int64_t>(logical.size()) != found.parameter.count())
-    throw Error(kShapeMismatch, "Expected " + std::to_string(found.parameter.count()) + " values for the " +
-                                    name_of(role) + " '" + name + "' but received " + std::to_string(logical.size()));
-  check_finite(std::string("the ") + name_of(role) + " '" + name + "'", logical.data(), found.parameter.count());
+  const int64_t outputs = found.parameter.outputs, each = found.parameter.fan_in(), given = static_cast<int64_t>(logical.size());
+  if (first_output % kOutputsAtOnce != 0 || first_output >= outputs)
+    throw Error(kInvalidArgument, "Expected a multiple of " + std::to_string(kOutputsAtOnce) + " below " + std::to_string(outputs) +
+                                      " for the first output of '" + name + "' but received " + std::to_string(first_output));
+  // all outputs from the first one on, or whole parts of them
+  const int64_t left = (outputs - first_output) * each;
+  if (given != left && (given == 0 || given > left || given % (kOutputsAtOnce * each) != 0))
+    throw Error(kShapeMismatch, "Expected " + std::to_string(left) + " values for the " + name_of(role) + " '" + name +
+                                    "' but received " + std::to_string(given));
+  check_finite(std::string("the ") + name_of(role) + " '" + name + "'", logical.data(), given);
   for_each_part(found, [&](const Parameter& part, int64_t first, int64_t offset) {
-    put(role, part, offset, logical.data() + first);
+    const int64_t at = first - first_output * each;
+    if (at >= 0 && at < given) put(role, part, offset, logical.data() + at);
   });
   if (role == Role::parameter) changed();
 }

@@ -32,7 +32,8 @@ class Parameters {
   // Weights normal, biases 0: Glorot 2 / (fan in + fan out), He 2 / fan in, the paper's standard deviation 0.01.
   void initialise(Initialisation, uint64_t seed);
   std::vector<float> read(Role, const std::string& name);  // logical order
-  void write(Role, const std::string& name, const std::vector<float>& logical);
+  // The values of all outputs from the first one on, or of the next 128, 256, ...; the first is a multiple of 128.
+  void write(Role, const std::string& name, int64_t first_output, const std::vector<float>& logical);
 
   // Name of the first array that holds a value that is not finite.
   std::optional<std::string> first_not_finite(Role);

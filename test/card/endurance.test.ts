@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { Tensor } from '../../lib/tensor.js'
-import type { VggOptions } from '../../lib/vgg/configuration.js'
+import type { VggOptions } from '../../lib/vgg/options.js'
 import { VGG } from '../../lib/vgg/vgg.js'
 import { smallBatch, smallNet } from '../network/small.js'
 

@@ -45,6 +45,12 @@ describe('vggnet describe', () => {
     expect(fc6.parameters).toBe(128 * 2 * 3 * 32 + 32)
   })
 
+  test('without a head: the blocks only, for any size', async () => {
+    const json = await described('--variant', 'D', '--head', 'none', '--image-size', '97x131')
+    expect(json).toMatchObject({ classes: 0, parameters: 14_714_688, input: [1, 3, 97, 131] })
+    expect(json.layers.at(-1)).toMatchObject({ name: 'pool5', output: [1, 512, 3, 4] })
+  })
+
   test('the text is a table with totals', async () => {
     const { code, stdout } = await vggnet(['describe', '--variant', 'vgg-16'])
     expect(code).toBe(0)

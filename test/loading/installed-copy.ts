@@ -5,12 +5,16 @@ import {
   cpSync,
   linkSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { afterAll } from 'vitest'
 import { writeManifest } from '../../scripts/setup/manifest.mjs'
 import { root } from '../setup/command.js'
 import { newFolder } from '../setup/folder.js'
@@ -26,11 +30,28 @@ export function linked(from: string, to: string): void {
   }
 }
 
+let copied: string | undefined
+afterAll(() => {
+  if (copied !== undefined) rmSync(copied, { recursive: true, force: true })
+})
+
+/**
+ * This process's own copies of the libraries beside the addon, to be linked: a link to those of the build would change the
+ * build's times, which are part of its stamp, and those of tests that run at the same time.
+ */
+function ownLibraries(): string {
+  if (copied !== undefined) return copied
+  const folder = mkdtempSync(path.join(tmpdir(), 'vggnet-test-'))
+  for (const name of readdirSync(built).filter((file) => /^lib(dnnl|gomp|turbojpeg)\.so\.\d$/.test(file)))
+    copyFileSync(path.join(built, name), path.join(folder, name))
+  copied = folder
+  return folder
+}
+
 /** The addon and the libraries beside it, in a folder of their own; the name of the addon is free. */
 export function binariesIn(folder: string, addon = 'vggnet.node'): string {
   mkdirSync(folder, { recursive: true })
-  for (const name of readdirSync(built).filter((file) => /^lib(dnnl|gomp|turbojpeg)\.so\.\d$/.test(file)))
-    linked(path.join(built, name), path.join(folder, name))
+  for (const name of readdirSync(ownLibraries())) linked(path.join(ownLibraries(), name), path.join(folder, name))
   const binary = path.join(folder, addon)
   copyFileSync(path.join(built, 'vggnet.node'), binary)
   return binary

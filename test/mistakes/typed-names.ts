@@ -31,6 +31,26 @@ export async function variants(): Promise<void> {
   await VGG.create({ variant: asked as VariantName, classes: 2 })
 }
 
+export async function heads(x: Tensor): Promise<void> {
+  // @ts-expect-error: neither classes nor head: 'none'
+  await VGG.create({ variant: 'D' })
+  // @ts-expect-error: a network without a head has no classes
+  await VGG.create({ variant: 'D', head: 'none', classes: 2 })
+  // @ts-expect-error
+  await VGG.create({ variant: 'D', head: 'none', headWidth: 32 })
+  // @ts-expect-error
+  await VGG.create({ variant: 'D', head: 'all', classes: 2 })
+  const net = await VGG.create({ variant: 'VGG16', head: 'none', seed: 1 })
+  yes<Same<typeof net, VGG<'D'>>>()
+  await net.features(x, ['relu4_3'])
+  // @ts-expect-error: D has three convolutions in block 4
+  await net.features(x, ['relu4_4'])
+  await VGG.create({ ...net.configuration, classNames: net.classNames })
+  const { configuration } = await replaceHead(net, { classes: 2, headWidth: 32 })
+  yes<Same<typeof configuration.classes, number | undefined>>()
+  if (configuration.head === undefined) yes<Same<typeof configuration.classes, number>>()
+}
+
 export async function tensors(x: Tensor): Promise<void> {
   const net = await VGG.create({ variant: 'VGG16', classes: 2 })
   const { relu1_2, fc7 } = await net.features(x, ['relu1_2', 'fc7'])

@@ -1,7 +1,7 @@
 import { preflight } from '../../lib/check/preflight.js'
 import type { PreflightOptions, PreflightReport } from '../../lib/check/preflight-report.js'
 import { type Dataset, imageBytes } from '../../lib/data/dataset.js'
-import type { VggOptions } from '../../lib/vgg/configuration.js'
+import type { VggOptions } from '../../lib/vgg/options.js'
 import { smallNet, stripes } from '../setup/stripes.js'
 
 /** D of the width for which the limits were measured. */

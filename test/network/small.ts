@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { pathToFileURL } from 'node:url'
 import { Random } from '../../lib/random.js'
 import { Tensor } from '../../lib/tensor.js'
-import type { VggOptions } from '../../lib/vgg/configuration.js'
+import type { VggOptions } from '../../lib/vgg/options.js'
 import { VGG } from '../../lib/vgg/vgg.js'
 import { repeatable, type TestDevice } from '../opening.js'
 

@@ -3,6 +3,7 @@
     python -m venv venv && venv/bin/pip install torch==2.13.0
     venv/bin/python test/reference/generate.py            # all; about three minutes and 10 GB
     venv/bin/python test/reference/generate.py small      # or: full, article, variants
+    venv/bin/python test/reference/generate.py foreign caffe   # or: torch, keras; their packages are named in foreign_caffe.py
 
 Nothing here is shared with the TypeScript reference: the layers are PyTorch's, Table 1 of the paper is typed again,
 and weights, images and labels come from an integer formula (formula.ts has its twin), so that a golden holds results
@@ -10,6 +11,7 @@ only. A golden is a safetensors file; its metadata entry 'case' is the JSON that
 With each golden the largest error of PyTorch's own float32 is printed: a tolerance cannot well be under it.
 """
 
+import importlib
 import json
 import math
 import pathlib
@@ -268,7 +270,15 @@ def variants():
     (FOLDER / "variants.json").write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
 
 
+def foreign(*libraries):
+    """Files of other programs and what these compute with them: foreign_torch.py, foreign_keras.py, foreign_caffe.py."""
+    for library in libraries or ("torch", "keras", "caffe"):
+        importlib.import_module(f"foreign_{library}").main()
+
+
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["foreign"]:
+        sys.exit(foreign(*sys.argv[2:]))
     parts = {"small": small, "full": full, "article": article, "variants": variants}
     FOLDER.mkdir(exist_ok=True)
     for part in sys.argv[1:] or parts:

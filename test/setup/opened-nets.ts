@@ -1,5 +1,5 @@
 import { afterEach } from 'vitest'
-import type { VggOptions } from '../../lib/vgg/configuration.js'
+import type { VggOptions } from '../../lib/vgg/options.js'
 import type { VGG } from '../../lib/vgg/vgg.js'
 import { repeatable, type TestDevice } from '../devices.js'
 import { smallNet } from './stripes.js'

@@ -1,7 +1,7 @@
 import type { Dataset } from '../../lib/data/dataset.js'
 import { arrayDataset } from '../../lib/data/sources/arrays.js'
 import { Random } from '../../lib/random.js'
-import type { VggOptions } from '../../lib/vgg/configuration.js'
+import type { VggOptions } from '../../lib/vgg/options.js'
 import { VGG } from '../../lib/vgg/vgg.js'
 
 /** Grey 32x32 images of lying, progress and leaning stripes, with noise: learnt within a few steps. */

@@ -19,7 +19,7 @@ const tables: [string, string, Record<string, OptionRow>][] = [
   ['recorded options of train', 'train/options.ts', trainTable],
   ['other options of train', 'train/settings.ts', callTable],
   ['options of checkpoints', 'train/options.ts', checkpointTable],
-  ['options of models', 'vgg/configuration.ts', modelTable],
+  ['options of models', 'vgg/options.ts', modelTable],
 ]
 
 describe.each(tables)('%s', (_, file, table) => {

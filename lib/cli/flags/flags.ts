@@ -5,7 +5,9 @@ import { withHome } from '../../files/not-found.js'
 import { type Device, type Initialisation, type RunOptions, runTable } from '../../network/open.js'
 import { type Check, fallbackOf, type OptionRow } from '../../options.js'
 import type { Precision } from '../../platform/native-description.js'
-import { modelTable, type VggOptions } from '../../vgg/configuration.js'
+import { modelTable } from '../../vgg/configuration.js'
+import type { VggOptions } from '../../vgg/options.js'
+import { isHubUri } from '../../weights/hub/uri.js'
 
 /** A number on the command line: `0.5`, or a fraction, `1/58`. The option checks its range. */
 export function number(value: string): number {
@@ -30,6 +32,9 @@ export function typedPath(value: string): string {
 
 /** The absolute path of a file or folder: a run may be resumed from another working directory. */
 export const file = (value: string): string => path.resolve(typedPath(value))
+
+/** A source of weights: the absolute path of a file or folder, or an address on the hub. */
+export const source = (value: string): string => (isHubUri(value) ? value : file(value))
 
 /** Numbers separated by commas: `30,60`. */
 export const numbers = (value: string): number[] => value.split(',').map(number)
@@ -114,9 +119,12 @@ export const defaultVariant = 'A'
 
 /** Adds the flags of {@link ModelFlags}. */
 export function addModelFlags(command: Command): Command {
-  const { initialisation: _, meanRgb: __, scale: ___, ...shape } = modelTable
+  const { initialisation: _, meanRgb: __, scale: ___, head: ____, ...shape } = modelTable
   return addTable(addTable(command, shape, { variant: word, imageSize }), { exact: runTable.exact })
 }
+
+/** Adds the flag `--head`, for commands that do not need one. */
+export const addHeadFlag = (command: Command): Command => addTable(command, { head: modelTable.head })
 
 /** The flags of initial weights and of the input's normalisation. */
 export interface InitialFlags {

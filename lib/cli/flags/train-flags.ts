@@ -5,7 +5,8 @@ import type { PlanName } from '../../run/plan.js'
 import { checkpointTable, type RecordedIn, requestedIn, trainTable } from '../../train/options.js'
 import { type Schedule, type ScheduleOption, scheduleTable } from '../../train/schedule.js'
 import { callTable } from '../../train/settings.js'
-import { modelTable, smallestSideCheck } from '../../vgg/configuration.js'
+import { modelTable } from '../../vgg/configuration.js'
+import { smallestSideCheck } from '../../vgg/preprocessing.js'
 import { addDataFlags, type DataFlags, dataOf, readingOf } from './data-flags.js'
 import {
   addDeviceFlags,
@@ -16,7 +17,6 @@ import {
   checked,
   type DeviceFlags,
   defaultVariant,
-  file,
   given,
   type InitialFlags,
   type ModelFlags,
@@ -25,6 +25,7 @@ import {
   numbers,
   numbersByName,
   smallestSide,
+  source,
   typedPath,
 } from './flags.js'
 
@@ -127,11 +128,14 @@ function addStartFlags(command: Command): Command {
   const withModel = addInitialFlags(addModelFlags(command.optionsGroup('Network:')))
   return withModel
     .addOption(
-      new Option('--from <model>', 'model to continue from; only --classes (new last layer) and --dropout may differ')
-        .argParser(file)
+      new Option(
+        '--from <source>',
+        'model or trained weights of another program to continue from; only --classes (new last layer) and --dropout may differ',
+      )
+        .argParser(source)
         .conflicts('transplant'),
     )
-    .option('--transplant <model>', 'model of A whose layers initialise the deeper networks of the paper', file)
+    .option('--transplant <model>', 'model of A whose layers initialise the deeper networks of the paper', source)
 }
 
 function addTrainingFlags(command: Command): Command {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { type FileHandle, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { openedFile } from '../../checkpoint/open-file.js'
 import { messageOf, VggError } from '../../error.js'
 
 /** Size in bytes of one read. The event loop runs between two. */
@@ -21,10 +22,22 @@ export class ByteFile {
     this.size = size
   }
 
+  /** Opens a file. @throws FILE_NOT_FOUND; FILE_FORMAT for a folder or a device */
   static async open(path: string): Promise<ByteFile> {
-    const handle = await open(path, 'r')
+    const handle = await openedFile(path)
     const { size } = await handle.stat()
     return new ByteFile(handle, size)
+  }
+
+  /** Opens a file and reads its index. The result of `read` closes the file, which is closed here if `read` throws. */
+  static async read<T>(path: string, read: (file: ByteFile) => Promise<T>): Promise<T> {
+    const file = await ByteFile.open(path)
+    try {
+      return await read(file)
+    } catch (error) {
+      await file.close()
+      throw error
+    }
   }
 
   /** Fills `bytes` from byte `begin` of the file. @throws FILE_FORMAT if the file ends before, or cannot be read */
@@ -38,13 +51,18 @@ export class ByteFile {
     this.#hashed = end
   }
 
-  /** SHA-256 of the whole file in hex, once: bytes that no read has passed are read for it. */
-  async digest(): Promise<string> {
-    const block = new Uint8Array(Math.min(blockBytes, this.size))
-    while (this.#hashed < this.size) {
-      const length = Math.min(block.length, this.size - this.#hashed)
+  /** Reads and hashes the bytes before `end` that no read has passed: what lies between two tensors, or one not wanted. */
+  async hashTo(end: number): Promise<void> {
+    const block = new Uint8Array(Math.min(blockBytes, Math.max(0, end - this.#hashed)))
+    while (this.#hashed < end) {
+      const length = Math.min(block.length, end - this.#hashed)
       await this.fill(block.subarray(0, length), this.#hashed)
     }
+  }
+
+  /** SHA-256 of the whole file in hex, once: bytes that no read has passed are read for it. */
+  async digest(): Promise<string> {
+    await this.hashTo(this.size)
     return this.#hash.digest('hex')
   }
 

@@ -1,5 +1,5 @@
 import type { Layer } from '../../layer.js'
-import type { Container } from '../containers/weight-file.js'
+import type { Container, WeightFile } from '../containers/weight-file.js'
 
 /** The images that weights were trained on. */
 export interface Pixels {
@@ -23,6 +23,8 @@ export interface WantedTensor {
   /** Index of the layer among the convolutions or among the linear layers, from 0. */
   readonly index: number
   readonly kind: 'convolution' | 'linear'
+  /** Side of a convolution's kernel; 0 for a linear layer. */
+  readonly kernel: number
   /** All layers of the network. */
   readonly layers: readonly Layer[]
 }
@@ -38,10 +40,12 @@ export interface Source {
   readonly title: string
   readonly containers: readonly Container[]
   /** SPDX identifier of the weights' licence, or the name of its terms. Undefined where the file does not imply one. */
-  readonly licence?: string
+  readonly licence?: string | undefined
   readonly pixels: Pixels
   /** Class names implied by that number of outputs: those of ImageNet for 1000. */
-  readonly classNames?: 'imagenet'
+  readonly classNames?: 'imagenet' | undefined
+  /** Number of outputs of fc8 by which the source is known, where another one has the same names. */
+  readonly classes?: number
   /** The possible names in the file of a tensor of ours; the first that the file has is taken. Empty: the source has none. */
   names(wanted: WantedTensor): readonly string[]
   /** Order of the axes of a convolution's weight: outputs, inputs, height, width. */
@@ -52,6 +56,12 @@ export interface Source {
   readonly flattened: 'chw' | 'hwc'
   /** Names of tensors that belong to the source and are not parameters of a VGG net; they are not read. */
   readonly ignored?: RegExp
-  /** Reason to refuse a file that looks like this source, by its tensors; undefined if there is none. */
-  refusal?(names: readonly string[]): string | undefined
+  /** Whether the values of a file show that it is of this source, where another source has the same names. */
+  isOf?(file: Pick<WeightFile, 'tensors' | 'first'>): Promise<boolean>
+  /**
+   * Reason to refuse a file that looks like this source, as the end of a sentence; undefined if there is none.
+   * @param file its tensors, layers and metadata
+   * @param head 'none' if the head is not wanted
+   */
+  refusal?(file: Pick<WeightFile, 'tensors' | 'layers' | 'metadata'>, head: 'none' | undefined): string | undefined
 }
