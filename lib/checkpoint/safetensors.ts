@@ -71,6 +71,11 @@ export function encodeHeader(
   if (new Set(names).size !== names.length) {
     throw new VggError('INVALID_ARGUMENT', "Expected tensors of different names, and none called '__metadata__'")
   }
+  return { header: headerOf(entries, metadata), entries }
+}
+
+/** Encodes the header of a file with these entries: the bytes before those of the tensors. */
+export function headerOf(entries: readonly Entry<string>[], metadata: Readonly<Record<string, string>>): Uint8Array {
   const sorted = Object.keys(metadata)
     .sort()
     .map((key) => [key, metadata[key]] as const)
@@ -83,7 +88,7 @@ export function encodeHeader(
   const header = new Uint8Array(lengthBytes + Math.ceil(json.length / 8) * 8).fill(0x20)
   new DataView(header.buffer).setBigUint64(0, BigInt(header.length - lengthBytes), true)
   header.set(json, lengthBytes)
-  return { header, entries }
+  return header
 }
 
 // by hand, because an object puts keys that look like numbers first

@@ -8,9 +8,11 @@ import { addCuda } from './commands/cuda.js'
 import { addDescribe } from './commands/describe.js'
 import { addDoctor } from './commands/doctor.js'
 import { addEvaluate } from './commands/evaluate.js'
+import { addImport } from './commands/import.js'
 import { addReport } from './commands/report.js'
 import { addTrain } from './commands/train.js'
 import { addTune } from './commands/tune.js'
+import { addVerify } from './commands/verify.js'
 import { TerminalCommand } from './flags/command.js'
 import { exitCode, failureText, outputLost } from './terminal/exit.js'
 
@@ -20,6 +22,8 @@ const commands = [
   addTrain,
   addEvaluate,
   addClassify,
+  addImport,
+  addVerify,
   addReport,
   addDoctor,
   addTune,
@@ -39,7 +43,7 @@ and examples.`
 export function createProgram(): Command {
   const program = new TerminalCommand('vggnet')
     .description(
-      'VGG networks (Simonyan & Zisserman 2015): describe, check, train, evaluate, classify, report, tune, bench, CUDA',
+      'VGG networks (Simonyan & Zisserman 2015): describe, check, train, evaluate, classify, import, verify, report, tune, bench, CUDA',
     )
     .version(packageVersion())
     .showSuggestionAfterError()

@@ -67,9 +67,11 @@ async function synced(handle: FileHandle, write: () => Promise<void> = async () 
   await withEnd(work, () => handle.close())
 }
 
-async function fill(handle: FileHandle, parts: Iterable<Uint8Array>): Promise<void> {
+type Parts = Iterable<Uint8Array> | AsyncIterable<Uint8Array>
+
+async function fill(handle: FileHandle, parts: Parts): Promise<void> {
   // writeFile writes all of a part, from the current file offset
-  for (const part of parts) await handle.writeFile(part)
+  for await (const part of parts) await handle.writeFile(part)
 }
 
 /** Creates a folder and those above it. @throws FILE_WRITE */
@@ -84,9 +86,9 @@ export async function makeFolder(folder: string): Promise<void> {
 /**
  * Writes a file atomically: writes a temporary file in the same folder, syncs it, renames it, and syncs the folder. A reader sees
  * either the old or the new file, even after a crash.
- * @throws FILE_WRITE; the temporary file is removed, and the old file is unchanged
+ * @throws FILE_WRITE, and a VggError of `parts`; the temporary file is removed, and the old file is unchanged
  */
-export async function writeAtomically(file: string, parts: Iterable<Uint8Array>): Promise<void> {
+export async function writeAtomically(file: string, parts: Parts): Promise<void> {
   try {
     const goal = await target(file)
     if (await isFolder(goal)) throw Object.assign(new Error(`${file} is a folder`), { code: 'EISDIR' })
@@ -102,7 +104,7 @@ export async function writeAtomically(file: string, parts: Iterable<Uint8Array>)
     }
     await syncFolder(path.dirname(goal))
   } catch (error) {
-    throw await unchangedError(file, error)
+    throw error instanceof VggError ? error : await unchangedError(file, error)
   }
 }
 

@@ -1,14 +1,13 @@
 import { vggModel } from '../checkpoint/model.js'
-import { useModel } from '../checkpoint/model-folder.js'
-import { type OpenFile, withFile } from '../checkpoint/open-file.js'
 import { meanOf, type StatisticsOptions, statisticsOf } from '../data/statistics.js'
 import { VggError } from '../error.js'
 import { integer } from '../options.js'
-import { adaptedConfiguration } from '../vgg/adapted.js'
+import { type AdaptOptions, adaptedConfiguration } from '../vgg/adapted.js'
 import { configurationFrom, modelTable, type VggConfiguration } from '../vgg/configuration.js'
 import { type VariantLetter, variant, variants } from '../vgg/variants.js'
-import { layersOfA, replaceHead, VGG, withDropout } from '../vgg/vgg.js'
+import { layersOfA, replaceHead, VGG } from '../vgg/vgg.js'
 import { load } from '../weights/load.js'
+import { withWeights } from '../weights/open.js'
 import { datasetsFor, shapeOf, sideOf } from './datasets.js'
 import type { RunDescription } from './description.js'
 import type { Sources } from './sources.js'
@@ -35,21 +34,21 @@ const runOptions = ({ device, seed }: RunDescription) => ({ ...device, seed })
 async function loadStart(from: string, description: RunDescription, { training }: Sources): Promise<VGG> {
   const run = runOptions(description)
   const { classNames } = training
-  let net = await load(from, run)
+  const found = await readStartModel(from)
+  const { model, lastLayer, changes } = adapted(description.model, from, found, classNames)
+  const { classes, initialisation } = model
+  const isNew = lastLayer === 'new' && { ...(classes === classNames.length && { classNames }), initialisation }
+  let net = await load(from, { ...changes, ...isNew, ...run })
   try {
-    const { model, lastLayer } = adapted(description.model, from, net, classNames)
-    const { classes, dropout, headWidth, initialisation } = model
-    if (lastLayer === 'new') {
-      const head = { classes, headWidth, dropout, ...(classes === classNames.length && { classNames }) }
-      net = await replaced(net, replaceHead(net, { ...head, ...(initialisation && { initialisation }), ...run }))
-    }
-    if (dropout !== net.configuration.dropout) net = await replaced(net, withDropout(net, dropout, run))
+    // other names of as many classes
+    if (isNew && found.configuration.classes === classes)
+      net = await replaced(net, replaceHead(net, { classes, ...isNew, ...run }))
     const { smallestSide, colour } = description.photographs
-    const changes = {
+    const before = {
       ...(smallestSide !== undefined && { smallestSide }),
       ...(typeof colour === 'object' && { colour }),
     }
-    if (Object.keys(changes).length > 0) net.preprocessing = { ...net.preprocessing, ...changes }
+    if (Object.keys(before).length > 0) net.preprocessing = { ...net.preprocessing, ...before }
     return net
   } catch (error) {
     net.dispose()
@@ -134,13 +133,12 @@ interface StartModel {
   readonly classNames: readonly string[]
 }
 
-/** Reads the model of a file, or the best one in the folder of a run, without weights. @throws FILE_NOT_FOUND, FILE_FORMAT */
+/** Reads the model of a source of weights, without its weights. @throws the errors of `load` */
 export async function readStartModel(from: string): Promise<StartModel> {
-  const read = async ({ model }: OpenFile): Promise<StartModel> => {
-    const { kind, classNames = [], ...options } = vggModel(model)
+  return withWeights(from, {}, async (weights) => {
+    const { kind, classNames = [], ...options } = vggModel(weights.model)
     return { configuration: configurationFrom(options), classNames }
-  }
-  return useModel(from, (file) => withFile(file, read))
+  })
 }
 
 /** The options that belong to the weights of a model, so that other values are refused. */
@@ -154,8 +152,8 @@ const valueText = (value: unknown, name: string): string =>
 function checkFixed(asked: RunDescription['model'], from: string, { configuration }: StartModel): void {
   const own = { ...configuration, variant: configuration.variant.name }
   for (const name of fixed) {
-    // a model without a head gets one of any width
-    if (name === 'headWidth' && configuration.head === 'none') continue
+    // a model without a head gets one of any width, for images of any size
+    if ((name === 'headWidth' || name === 'imageSize') && configuration.head === 'none') continue
     const value = name === 'variant' && asked.variant !== undefined ? variant(asked.variant, name) : asked[name]
     // one number stands for all channels
     const whole = typeof value === 'number' && Array.isArray(own[name]) ? own[name].map(() => value) : value
@@ -178,6 +176,8 @@ interface Adapted {
   readonly model: RunDescription['model'] & { readonly classes: number; readonly dropout: number }
   /** Whether the last layer is kept: its classes are those of the data. A model without a head gets a new one. */
   readonly lastLayer: 'kept' | 'new'
+  /** The options of `load` that make this network of the model. */
+  readonly changes: AdaptOptions
 }
 
 /**
@@ -206,11 +206,14 @@ function adapted(
   const initialisation = lastLayer === 'new' && {
     initialisation: asked.initialisation ?? modelTable.initialisation.check.fallback,
   }
-  const head = { classes, dropout: asked.dropout, headWidth: asked.headWidth }
-  const { preprocessing: _, ...own } = adaptedConfiguration(configuration, head).configuration
+  const { dropout, headWidth, imageSize } = asked
+  const ofHead = configuration.head === 'none' && { headWidth, imageSize }
+  const changes: AdaptOptions = { classes, dropout, ...ofHead }
+  const { preprocessing: _, origin: __, ...own } = adaptedConfiguration(configuration, changes).configuration
   return {
     model: { ...own, variant: rowName(own.variant), classes, dropout: own.dropout ?? 0, ...initialisation },
     lastLayer,
+    changes,
   }
 }
 

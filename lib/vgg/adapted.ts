@@ -1,11 +1,22 @@
 import { VggError } from '../error.js'
 import { parametersOf } from '../layer.js'
-import { arrayOf, integer, oneOf, optional, readOptions, text, unexpected } from '../options.js'
+import {
+  arrayOf,
+  checksOf,
+  integer,
+  type OptionRow,
+  oneOf,
+  optional,
+  readOptions,
+  text,
+  unexpected,
+} from '../options.js'
 import {
   configurationFrom,
   type HeadConfiguration,
   imageSizeCheck,
   modelChecks,
+  modelTable,
   outputs,
   refuseHeadOptions,
   type VggConfiguration,
@@ -42,23 +53,47 @@ export interface AdaptOptions {
   /**
    * `sum` keeps the response to images whose channels are equal. For one channel, the kernels of the model's channels are
    * added; the mean and scale become one number each, and the bias takes up the difference, so that a grey image gives the
-   * same as its RGB form, but for the outermost pixels. For several, the kernels are repeated in turn and divided by the number
+   * same as its RGB form, but for the borders. For several, the kernels are repeated in turn and divided by the number
    * of channels over that of the model. `mean` gives each channel the mean of the model's kernels. Default `sum`.
    */
   channelInit?: ChannelInit | undefined
 }
 
-/** The checks of {@link AdaptOptions}. What is left out is that of the model. */
-export const adaptChecks = {
-  head: modelChecks.head,
-  classes: modelChecks.classes,
-  classNames: optional(arrayOf(text)),
-  headWidth: optional(outputs),
-  dropout: optional(modelChecks.dropout),
-  imageSize: optional(imageSizeCheck),
-  channels: optional(integer(1, 2 ** 20)),
-  channelInit: optional(oneOf('sum', 'mean')),
-}
+/** The table of {@link AdaptOptions}: checks and flags. What is left out is that of the model. */
+export const adaptTable = {
+  head: modelTable.head,
+  classes: { ...modelTable.classes, help: 'outputs of the last layer; other than those of the source: a new layer' },
+  classNames: { check: optional(arrayOf(text)), flag: '--class-names <names>', help: 'names of the classes: cat,dog' },
+  headWidth: {
+    check: optional(outputs),
+    flag: modelTable.headWidth.flag,
+    help: 'outputs of fc6 and fc7; other than those of the source: a new head',
+  },
+  dropout: {
+    check: optional(modelTable.dropout.check),
+    flag: modelTable.dropout.flag,
+    help: 'dropout probability of fc6 and fc7 (default: that of the source)',
+  },
+  imageSize: {
+    check: optional(imageSizeCheck),
+    flag: modelTable.imageSize.flag,
+    help: 'side of the images, or HEIGHTxWIDTH (default: that of the source)',
+  },
+  channels: {
+    check: optional(integer(1, 2 ** 20)),
+    flag: modelTable.channels.flag,
+    help: 'channels of the images (default: those of the source)',
+  },
+  channelInit: {
+    check: optional(oneOf('sum', 'mean')),
+    flag: '--channel-init <way>',
+    help: 'how conv1_1 is made for other channels (default: sum)',
+    choices: ['sum', 'mean'],
+  },
+} as const satisfies Record<keyof AdaptOptions, OptionRow>
+
+/** The checks of {@link AdaptOptions}. */
+export const adaptChecks = checksOf(adaptTable)
 
 type Given = ReturnType<typeof readOptions<typeof adaptChecks>>
 

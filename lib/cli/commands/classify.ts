@@ -7,7 +7,6 @@ import { checkHead } from '../../network/arguments.js'
 import { integer } from '../../options.js'
 import { columnsOf, longestName, printable } from '../../table.js'
 import { deviceLine, percent } from '../../train/log.js'
-import { load } from '../../weights/load.js'
 import { addDecodingFlags, type DecodingFlags, decodingOf } from '../flags/data-flags.js'
 import {
   addDeviceFlags,
@@ -19,6 +18,7 @@ import {
   typedPath,
 } from '../flags/flags.js'
 import { failureText } from '../terminal/exit.js'
+import { loadShown } from '../terminal/progress.js'
 import { printText } from '../terminal/sections.js'
 
 const examples = `
@@ -44,7 +44,11 @@ export function addClassify(program: Command): void {
   const command = program
     .command('classify')
     .description('classify images with a saved model')
-    .argument('<model>', 'a saved model, or the folder of a run or of checkpoints (its best model)', typedPath)
+    .argument(
+      '<model>',
+      'a saved model, the folder of a run (its best model), trained weights of another program, or hf://OWNER/NAME',
+      typedPath,
+    )
     .argument('<image...>', 'image files: PNG, JPEG, WebP, GIF, AVIF, TIFF; SVG with --formats svg')
     .option('--top <k>', 'number of most probable classes to print', number, 1)
   addThreadsFlag(addDecodingFlags(addDeviceFlags(command, 'auto')))
@@ -54,7 +58,7 @@ export function addClassify(program: Command): void {
 }
 
 async function runClassify(model: string, files: string[], flags: Flags): Promise<void> {
-  const net = await load(model, { ...deviceOptions(flags), ...given({ threads: flags.threads }) })
+  const net = await loadShown(model, { ...deviceOptions(flags), ...given({ threads: flags.threads }) })
   if (process.stderr.isTTY && !flags.json) printText(pc.dim(deviceLine(net)), process.stderr)
   try {
     checkHead(net, 'classify')

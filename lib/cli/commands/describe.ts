@@ -1,11 +1,16 @@
 import type { Command } from 'commander'
 import pc from 'picocolors'
+import { vggModel } from '../../checkpoint/model.js'
+import { VggError } from '../../error.js'
 import { describe } from '../../network/describe.js'
 import type { Description } from '../../platform/native-description.js'
 import { amountText, bytesText, type Column, columnsOf, countText, tableLines, wrapped } from '../../table.js'
-import { layersOf } from '../../vgg/configuration.js'
-import type { ModelOptions } from '../../vgg/options.js'
+import { adaptedConfiguration } from '../../vgg/adapted.js'
+import { configurationFrom, modelTable, type VggConfiguration, vggLayers } from '../../vgg/configuration.js'
+import type { HeadlessOptions, ModelOptions } from '../../vgg/options.js'
+import type { Origin } from '../../vgg/origin.js'
 import { variantLetter } from '../../vgg/variants.js'
+import { withWeights } from '../../weights/open.js'
 import {
   addDeviceFlags,
   addHeadFlag,
@@ -16,12 +21,16 @@ import {
   given,
   type ModelFlags,
   number,
+  source,
 } from '../flags/flags.js'
+import { factLines, originFacts, type PixelFacts, pixelsOf } from '../terminal/origin.js'
 
 const examples = `
 Examples:
   $ vggnet describe --variant D --classes 1000
   $ vggnet describe --variant D --head none --image-size 300
+  $ vggnet describe vgg16-397923af.pth
+  $ vggnet describe hf://timm/vgg16.tv_in1k --head none
   $ vggnet describe --variant VGG11 --image-size 32 --channels 1 --classes 10 --head-width 512 --training --batch 256
   $ vggnet describe --variant D --classes 1000 --device cuda --precision bf16 --training --batch 256 --json`
 
@@ -37,13 +46,14 @@ export function addDescribe(program: Command): void {
   const command = program
     .command('describe')
     .description('show the layers of a network, its parameters, memory and operations')
+    .argument('[source]', 'a model, trained weights of another program, or hf://OWNER/NAME; default: the flags', source)
   addDeviceFlags(addHeadFlag(addModelFlags(command)), 'cpu')
     .option('--batch <n>', 'images computed at a time', number, 1)
     .option('--training', 'describe training instead of evaluation')
     .option('--json', 'one JSON object: parameters, layers, bytes, operations')
     .addHelpText('after', examples)
-    .action((flags: Flags) => {
-      const described = describedBy(flags)
+    .action(async (from: string | undefined, flags: Flags) => {
+      const described = await describedBy(from, flags)
       console.log(flags.json ? JSON.stringify(described, null, 2) : text(described))
     })
 }
@@ -53,6 +63,9 @@ interface Described {
   variant: string
   /** 0 without a head. */
   classes: number
+  /** Of a source: where its weights come from, and the images that they expect. */
+  origin?: Origin
+  pixels?: PixelFacts
   batch: number
   training: boolean
   /** Device, 'cpu' or 'cuda', and precision: 'bf16', 'tf32', 'float32'. */
@@ -87,18 +100,44 @@ interface Described {
   operations: number
 }
 
-function describedBy(flags: Flags): Described {
-  const { batch, training = false, exact = false, imageSize = [224, 224] } = flags
+/** The options of the network that the flags describe. */
+function optionsBy(flags: Flags): ModelOptions | HeadlessOptions {
   const variant = variantLetter(flags.variant ?? defaultVariant)
-  const { channels = 3, head, classes = head === undefined ? 1000 : undefined } = flags
+  const { channels, head, imageSize, classes = head === undefined ? 1000 : undefined } = flags
   const { width, headWidth, dropout, localNorm } = flags
-  const options = { ...given({ width, headWidth, dropout, localNorm, head, classes }), channels, imageSize, variant }
-  const layers = layersOf(options as ModelOptions)
+  const options = given({ width, headWidth, dropout, localNorm, head, classes, channels, imageSize })
+  return { ...options, variant } as ModelOptions
+}
+
+/** The network of a source of weights, changed by the flags. No weight is read. */
+function networkOf(from: string, flags: Flags): Promise<VggConfiguration> {
+  const other = (['variant', 'width', 'localNorm'] as const).find((name) => flags[name] !== undefined)
+  if (other !== undefined) {
+    const flag = modelTable[other].flag.replace(/ .*/, '')
+    throw new VggError(
+      'INVALID_ARGUMENT',
+      `Expected no ${flag}, which ${from} determines, but received ${flags[other]}`,
+    )
+  }
+  const { head, classes, headWidth, dropout, imageSize, channels } = flags
+  return withWeights(from, { head }, async ({ model }) => {
+    const { kind, classNames, ...own } = vggModel(model)
+    const changes = given({ head, classes, headWidth, dropout, imageSize, channels })
+    return adaptedConfiguration(configurationFrom(own), changes, classNames).configuration
+  })
+}
+
+async function describedBy(from: string | undefined, flags: Flags): Promise<Described> {
+  const { batch, training = false, exact = false } = flags
+  const network = from === undefined ? configurationFrom(optionsBy(flags)) : await networkOf(from, flags)
+  const { variant, channels, imageSize, origin } = network
+  const layers = vggLayers(network)
   const input = [batch, channels, ...imageSize]
   const plan = describe({ layers, shape: input, training, exact, ...deviceOptions(flags) })
   return {
-    variant,
-    classes: classes ?? 0,
+    variant: variant.name,
+    classes: network.classes ?? 0,
+    ...(from !== undefined && { ...(origin && { origin }), pixels: pixelsOf(network) }),
     batch,
     training,
     device: plan.device,
@@ -149,7 +188,7 @@ function shapeOf([, ...shape]: readonly number[]): string {
 
 function text(described: Described): string {
   const { layers, stages, memory, bytes, parameters, operations, batch, training, input } = described
-  const { device, precision } = described
+  const { device, precision, origin, pixels } = described
   const width = columnsOf(process.stdout)
   const rows = layers.map((layer) => [
     layer.name,
@@ -182,6 +221,7 @@ function text(described: Described): string {
     pc.dim(rule),
     pc.bold(last),
     '',
+    ...(pixels ? [...factLines(originFacts(origin, pixels), width), ''] : []),
     ...wrapped(`memory ${pc.bold(bytesText(bytes))}: ${parts.join(', ')}`, width),
   ].join('\n')
 }

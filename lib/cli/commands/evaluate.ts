@@ -20,7 +20,6 @@ import {
 } from '../../table.js'
 import { deviceLine, percent } from '../../train/log.js'
 import type { VGG } from '../../vgg/vgg.js'
-import { load } from '../../weights/load.js'
 import { addDataFlags, type DataFlags, dataOf, readingOf } from '../flags/data-flags.js'
 import {
   addDeviceFlags,
@@ -31,6 +30,7 @@ import {
   number,
   typedPath,
 } from '../flags/flags.js'
+import { loadShown } from '../terminal/progress.js'
 
 const examples = `
 Without DATA, a run is evaluated on the validation images of its own data;
@@ -65,7 +65,11 @@ export function addEvaluate(program: Command): void {
   const command = program
     .command('evaluate')
     .description('evaluate a model on labelled images: accuracy, loss, per-class results')
-    .argument('<model>', 'a saved model, or the folder of a run (its best model)', typedPath)
+    .argument(
+      '<model>',
+      'a saved model, the folder of a run (its best model), trained weights of another program, or hf://OWNER/NAME',
+      typedPath,
+    )
     .argument('[data]', "a folder or a list of images, as for train (default: the run's own data)", typedPath)
   addDataFlags(command, { onUnreadable: 'skip, and exit code 1', emptyClasses: 'skip' }).addOption(
     new Option('--part <name>', 'part of the data to evaluate (default: validation)').choices([
@@ -89,7 +93,7 @@ async function runEvaluate(model: string, data: string | undefined, flags: Flags
   const asked = given({ data: dataGiven(data, flags), classNames, emptyClasses, part })
   const chosen = await scoredImages({ model, ...asked })
   const photographs = readingFor(flags, chosen)
-  const net = await load(model, { ...deviceOptions(flags), ...given({ threads: flags.threads }) })
+  const net = await loadShown(model, { ...deviceOptions(flags), ...given({ threads: flags.threads }) })
   try {
     const datasets = datasetsFor(chosen.sources, { photographs, background: chosen.run?.background ?? 0 }, net)
     const scored = chosen.parts.flatMap((name) => datasets[name] ?? []).map((one) => withClasses(one, net.classNames))

@@ -7,6 +7,7 @@ import { type Check, fallbackOf, type OptionRow } from '../../options.js'
 import type { Precision } from '../../platform/native-description.js'
 import { modelTable } from '../../vgg/configuration.js'
 import type { VggOptions } from '../../vgg/options.js'
+import { isHubUri } from '../../weights/hub/uri.js'
 
 /** A number on the command line: `0.5`, or a fraction, `1/58`. The option checks its range. */
 export function number(value: string): number {
@@ -31,6 +32,9 @@ export function typedPath(value: string): string {
 
 /** The absolute path of a file or folder: a run may be resumed from another working directory. */
 export const file = (value: string): string => path.resolve(typedPath(value))
+
+/** A source of weights: the absolute path of a file or folder, or an address on the hub. */
+export const source = (value: string): string => (isHubUri(value) ? value : file(value))
 
 /** Numbers separated by commas: `30,60`. */
 export const numbers = (value: string): number[] => value.split(',').map(number)

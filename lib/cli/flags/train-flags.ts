@@ -17,7 +17,6 @@ import {
   checked,
   type DeviceFlags,
   defaultVariant,
-  file,
   given,
   type InitialFlags,
   type ModelFlags,
@@ -26,6 +25,7 @@ import {
   numbers,
   numbersByName,
   smallestSide,
+  source,
   typedPath,
 } from './flags.js'
 
@@ -128,11 +128,14 @@ function addStartFlags(command: Command): Command {
   const withModel = addInitialFlags(addModelFlags(command.optionsGroup('Network:')))
   return withModel
     .addOption(
-      new Option('--from <model>', 'model to continue from; only --classes (new last layer) and --dropout may differ')
-        .argParser(file)
+      new Option(
+        '--from <source>',
+        'model or trained weights of another program to continue from; only --classes (new last layer) and --dropout may differ',
+      )
+        .argParser(source)
         .conflicts('transplant'),
     )
-    .option('--transplant <model>', 'model of A whose layers initialise the deeper networks of the paper', file)
+    .option('--transplant <model>', 'model of A whose layers initialise the deeper networks of the paper', source)
 }
 
 function addTrainingFlags(command: Command): Command {

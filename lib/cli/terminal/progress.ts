@@ -1,8 +1,11 @@
+import path from 'node:path'
 import { SingleBar } from 'cli-progress'
 import pc from 'picocolors'
-import type { Progress } from '../../platform/wheels/fetch.mjs'
+import type { Progress as Installing } from '../../platform/wheels/fetch.mjs'
 import { columnsOf, shortened } from '../../table.js'
 import { barSize, durationText } from '../../train/log.js'
+import type { VGG } from '../../vgg/vgg.js'
+import { type LoadOptions, load } from '../../weights/load.js'
 
 /** Progress of slow work on a terminal; nothing is shown elsewhere. */
 export interface Waiting {
@@ -38,6 +41,32 @@ export function waitingOn(stream: NodeJS.WriteStream): Waiting {
   }
 }
 
+/** Bytes of a source of weights from which on a bar is shown: smaller ones are read in a moment. */
+const slow = 50e6
+
+/** Loads a network from a source of weights, with a bar on a terminal. */
+export const loadShown = (source: string, options: LoadOptions): Promise<VGG> =>
+  readingShown(source, (shown) => load(source, { ...options, ...shown }))
+
+/** Does work that reads a source of weights, with a bar on a terminal. */
+export async function readingShown<T>(
+  source: string,
+  work: (options: Pick<LoadOptions, 'onProgress'>) => Promise<T>,
+): Promise<T> {
+  if (!process.stderr.isTTY) return work({})
+  const progress = installProgressOn(process.stderr)
+  const title = path.basename(source)
+  try {
+    return await work({
+      onProgress: (done) => {
+        if (done.of >= slow) progress.update(title, done)
+      },
+    })
+  } finally {
+    progress.end()
+  }
+}
+
 /** Progress of an installation. */
 export interface InstallProgress {
   /** Shows progress. @param title title of the library that is installed */
@@ -45,6 +74,9 @@ export interface InstallProgress {
   /** Removes the bar. */
   end(): void
 }
+
+/** Progress of an installation, or of reading a file. */
+type Progress = Omit<Installing, 'doing'> & { doing: Installing['doing'] | 'reading' }
 
 const every = 10_000
 

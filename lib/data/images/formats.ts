@@ -69,12 +69,13 @@ const matches =
     pattern.test(head)
 
 /** A zip archive whose first entry has a name with this ending. */
-const zipOf =
+export const zipOf =
   (ending: string) =>
   (head: string): boolean =>
     head.startsWith('PK\x03\x04') && head.slice(30, 30 + head.charCodeAt(26)).endsWith(ending)
 
-const weights = 'docs/from-pytorch.md has the script that converts weights to safetensors'
+const weights = "weights, which 'npx vggnet import FILE --out model.safetensors' converts"
+const saveWithKeras = "save it with Keras: model.save_weights('vgg16.weights.h5')"
 const undecoded = 'which is not decoded: convert it to PNG or JPEG'
 
 /** Files other than images: what they are and what to do, and how they are recognised by their first bytes. */
@@ -92,25 +93,33 @@ const otherContents: readonly (readonly [text: string, is: (head: string) => boo
     'an XML document, such as the error message of a download: download the file again',
     matches(/^(\xef\xbb\xbf)?\s*<\?xml\b/),
   ],
-  [`a PyTorch checkpoint (zip): ${weights}`, zipOf('/data.pkl')],
+  [`a PyTorch checkpoint (zip) with ${weights}`, zipOf('/data.pkl')],
   ['a NumPy archive (npz), which is not read: in a program, give its arrays to arrayDataset', zipOf('.npy')],
   ["a zip archive: unpack it first with 'unzip'", startsWith('PK\x03\x04', 'PK\x05\x06')],
-  [`a PyTorch checkpoint (pickle): ${weights}`, startsWith('\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20')],
+  [`a PyTorch checkpoint (pickle) with ${weights}`, startsWith('\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20')],
   // A protocol from 2 to 5, and the operation that begins a frame, an integer, a dictionary, a list, a tuple or a class.
   [
-    `a Python pickle: ${weights}; of CIFAR, download the binary version`,
+    'a Python pickle that torch.save did not write: save tensors with torch.save; of CIFAR, download the binary version',
     (head) =>
       startsWith('\x80\x02', '\x80\x03', '\x80\x04', '\x80\x05')(head) && '\x95\x8a}](c'.includes(head[2] ?? ''),
   ],
-  [`an HDF5 file, such as Keras writes: ${weights}`, startsWith('\x89HDF\r\n\x1a\n')],
+  [`an HDF5 file, such as Keras writes for ${weights}`, startsWith('\x89HDF\r\n\x1a\n')],
   ['a NumPy array (npy), which is not read: in a program, give it to arrayDataset', startsWith('\x93NUMPY')],
   // The version of the format, and the name of the program that wrote it or the graph.
   [
-    `an ONNX model: ${weights}`,
+    'an ONNX model, which is not read: give the .pth or .safetensors file from which it was exported',
     (head) =>
       head.startsWith('\x08') &&
       head.charCodeAt(1) < 32 &&
       (head[2] === ':' || (head[2] === '\x12' && /^[ -~]{2}/.test(head.slice(4)))),
+  ],
+  ['a GGUF file, which is not read: give the .safetensors file from which it was converted', startsWith('GGUF')],
+  // the first entry of its index is the number of its parts, and begins after three lengths
+  [
+    `a TensorFlow checkpoint, which is not read: ${saveWithKeras}`,
+    (head) =>
+      (head.startsWith('\0\0') && head.startsWith('\x08\x01\x1a\x02\x08\x01', 3)) ||
+      head.startsWith('model_checkpoint_path: '),
   ],
   ['a safetensors file, the format of models', (head) => head.startsWith('\0\0\0\0', 4) && head.startsWith('{"', 8)],
   [

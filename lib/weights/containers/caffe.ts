@@ -2,7 +2,7 @@ import { headBytes } from '../../data/images/formats.js'
 import { VggError } from '../../error.js'
 import { ByteFile, blockBytes } from './byte-file.js'
 import { type Blob, malformed, netFields, type Part, readNet } from './caffe-net.js'
-import { floatBytes, readFloats } from './float-types.js'
+import { floatBytes, readFloats } from './floats.js'
 import { fieldAt, MessageReader } from './protobuf.js'
 import type { WeightFile } from './weight-file.js'
 

@@ -1,10 +1,11 @@
-import { contentText, headBytes } from '../../data/images/formats.js'
+import { contentText, headBytes, zipOf } from '../../data/images/formats.js'
 import { VggError } from '../../error.js'
 import { ByteFile } from './byte-file.js'
 import { isCaffe, openCaffe } from './caffe.js'
 import { openHdf5 } from './hdf5.js'
 import { openSafetensors } from './safetensors.js'
 import { openTorch } from './torch.js'
+import { torchTarNames } from './torch-tar.js'
 import type { Container, WeightFile } from './weight-file.js'
 
 /** A container of weights: how its files are recognised, and what opens them. */
@@ -20,9 +21,10 @@ const rows: readonly ContainerRow[] = [
   { container: 'safetensors', recognise: (head) => head[8] === '{', open: openSafetensors },
   {
     container: 'torch',
-    // a zip archive, or a pickle of PyTorch's magic number, before which its protocol and the length of a frame may be
+    // a zip or tar archive, or a pickle of PyTorch's magic number, before which its protocol and the length of a frame may be
     recognise: (head) =>
-      head.startsWith('PK\x03\x04') ||
+      (head.startsWith('PK\x03\x04') && !zipOf('.npy')(head)) ||
+      (head.startsWith('ustar', 257) && torchTarNames.includes(head.slice(0, head.indexOf('\0')))) ||
       (head[0] === '\x80' && head.slice(2, 22).includes('\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20')),
     open: openTorch,
   },

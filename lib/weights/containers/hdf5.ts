@@ -5,7 +5,7 @@ import { MessageChannel, Worker } from 'node:worker_threads'
 import { messageOf, VggError } from '../../error.js'
 import { packageRoot } from '../../platform/package.js'
 import { ByteFile, blockBytes } from './byte-file.js'
-import { floatsFrom, floatType } from './float-types.js'
+import { floatsFrom, floatType } from './floats.js'
 import type { Answer, Begun, Elements, Index, Question } from './hdf5-thread.js'
 import type { ForeignTensor, WeightFile } from './weight-file.js'
 

@@ -43,12 +43,18 @@ export class PickleStream {
     }
   }
 
-  /** The next whole numbers of 8 bytes each. @throws FILE_FORMAT if one is negative or too large */
-  async integers(count: number): Promise<number[]> {
-    const bytes = Buffer.alloc(8 * count)
-    if (bytes.length > this.#end - this.#at) throw new PickleEnd()
-    await this.#file.fill(bytes, this.#at)
-    this.#at += bytes.length
+  /** The next bytes. @throws FILE_FORMAT if there are fewer */
+  async raw(length: number): Promise<Buffer> {
+    const begin = this.#at
+    this.skip(length)
+    const bytes = Buffer.alloc(length)
+    await this.#file.fill(bytes, begin)
+    return bytes
+  }
+
+  /** The next lengths, of 8 bytes each. @throws FILE_FORMAT */
+  async lengths(count: number): Promise<number[]> {
+    const bytes = await this.raw(8 * count)
     return Array.from({ length: count }, (_, index) => {
       const value = Number(bytes.readBigInt64LE(8 * index))
       if (value >= 0 && Number.isSafeInteger(value)) return value
@@ -66,8 +72,8 @@ export class PickleStream {
     const passed = this.#at - this.#begin
     const rest = this.#bytes.length - passed
     const kept = rest > 0 ? this.#bytes.subarray(passed) : new Uint8Array(0)
-    const length = Math.min(Math.max(firstBytes, 2 * kept.length), this.#end - this.#at)
-    if (length > mostBytes) throw malformed(`one of its pickles has more than ${mostBytes / 2} bytes`)
+    const length = Math.min(Math.max(firstBytes, 4 * kept.length), this.#end - this.#at)
+    if (length > mostBytes) throw malformed(`one of its pickles has more than ${mostBytes / 4} bytes`)
     const bytes = new Uint8Array(length)
     bytes.set(kept)
     await this.#file.fill(bytes.subarray(kept.length), this.#at + kept.length)

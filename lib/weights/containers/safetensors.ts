@@ -1,10 +1,10 @@
 import { headerLength, lengthBytes, parseHeader } from '../../checkpoint/safetensors.js'
 import { ByteFile } from './byte-file.js'
-import { floatBytes, floatType, readFloats } from './float-types.js'
-import type { WeightFile } from './weight-file.js'
+import { firstFloat, floatBytes, floatType, readFloats } from './floats.js'
+import type { ForeignTensor, WeightFile } from './weight-file.js'
 
 /** Size in bytes of an element of each type of the format; most are only listed. */
-const bytesOf = {
+export const bytesOf = {
   ...{ BOOL: 1, U8: 1, I8: 1, F8_E5M2: 1, F8_E4M3: 1, F8_E8M0: 1 },
   ...{ I16: 2, U16: 2, I32: 4, U32: 4, I64: 8, U64: 8, C64: 8 },
   ...floatBytes,
@@ -20,18 +20,20 @@ async function readIndex(file: ByteFile): Promise<WeightFile> {
   await file.fill(json, lengthBytes)
   const start = lengthBytes + json.length
   const { tensors, metadata } = parseHeader(json, file.size - start, bytesOf)
+  const locate = ({ name, type }: ForeignTensor) => ({ type: floatType(name, type), begin: begins.get(name) ?? 0 })
   const begins = new Map(tensors.map(({ name, begin }) => [name, start + begin]))
   return {
     container: 'safetensors',
     tensors: tensors.map(({ name, shape, dtype }) => ({ name, shape, type: dtype })),
     layers: [],
     metadata,
-    read: async ({ name, type }, into, begin) => {
-      const float = floatType(name, type)
-      const at = (begins.get(name) ?? 0) + begin * floatBytes[float]
+    read: async (tensor, into, begin) => {
+      const { type, begin: first } = locate(tensor)
+      const at = first + begin * floatBytes[type]
       await file.hashTo(at)
-      await readFloats(file, float, at, into)
+      await readFloats(file, type, at, into)
     },
+    first: (tensor) => firstFloat(file, locate(tensor)),
     digest: () => file.digest(),
     close: () => file.close(),
   }

@@ -35,8 +35,8 @@ export async function readTorchStream(file: ByteFile): Promise<TorchContents> {
 }
 
 /** Passes over the number of elements and the elements of a storage; the byte at which these begin. */
-export async function skipStorage(stream: PickleStream, { key, elements, elementBytes }: Storage): Promise<number> {
-  const [count = 0] = await stream.integers(1)
+async function skipStorage(stream: PickleStream, { key, elements, elementBytes }: Storage): Promise<number> {
+  const [count = 0] = await stream.lengths(1)
   if (count !== elements)
     throw malformed(`the storage '${key}' has ${count} elements, and its tensors expect ${elements}`)
   const begin = stream.at

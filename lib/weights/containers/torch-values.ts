@@ -1,6 +1,6 @@
 import { VggError } from '../../error.js'
 import { shapeText } from '../../tensor.js'
-import { floatBytes } from './float-types.js'
+import { floatBytes } from './floats.js'
 import { malformed, PickleFunction, type PickleRules } from './pickle.js'
 
 /** Element type of a storage: a class of PyTorch. */
@@ -26,7 +26,7 @@ export interface Storage {
 
 /** What a file of torch.save contains. */
 export interface TorchContents {
-  readonly form: 'zip' | 'stream'
+  readonly form: 'zip' | 'stream' | 'tar'
   /** The object that was saved. */
   readonly root: unknown
   /** Byte of the file at which each storage begins. */
@@ -34,7 +34,7 @@ export interface TorchContents {
 }
 
 /** All or a part of a storage. */
-class StorageView {
+export class StorageView {
   readonly storage: Storage
   readonly begin: number
   readonly elements: number
@@ -120,6 +120,8 @@ const names: ReadonlyMap<string, unknown> = new Map<string, unknown>([
   ['torch._utils._rebuild_parameter_with_state', first],
   ['torch.nn.parameter.Parameter', first],
   ['torch.Size', first],
+  // classes, which the oldest form names
+  ...storageTypes.map(([name]) => [`torch.${name}Tensor`, null] as const),
   ['torch.device', none],
   ['torch.serialization._get_layout', none],
   ...['float32', 'float16', 'bfloat16', 'float64', 'int64'].map((type) => [`torch.${type}`, null] as const),
@@ -148,24 +150,30 @@ export class TorchValues {
   /** A storage by its identifier: 'storage', type, key, device, elements, and the part that it is in older files. */
   #storage(id: unknown): StorageView {
     const [kind, type, key, , elements, part = null] = Array.isArray(id) ? id : []
-    if (kind !== 'storage' || !(type instanceof StorageType) || typeof key !== 'string' || !isLength(elements)) {
-      throw malformed('its pickle refers to something that is no storage')
-    }
-    const storage = this.#add(key, type, elements)
-    if (part === null) return new StorageView(storage, 0, elements)
+    if (kind !== 'storage') throw malformed('its pickle refers to something that is no storage')
+    const storage = this.add(key, type, elements)
+    if (part === null) return new StorageView(storage, 0, storage.elements)
     const [, begin, length] = Array.isArray(part) ? part : []
-    if (!isLength(begin) || !isLength(length) || begin + length > elements) {
-      throw malformed(`a part of the storage '${key}' is not inside of it`)
-    }
-    return new StorageView(storage, begin, length)
+    return partOf(storage, begin, length)
   }
 
-  #add(key: string, { type, bytes }: StorageType, elements: number): Storage {
-    const known = this.storages.get(key) ?? { key, type, elementBytes: bytes, elements }
-    if (known.type !== type || known.elements !== elements) throw malformed(`two storages are called '${key}'`)
+  /** The storage of that key. @throws FILE_FORMAT if there is another one of it */
+  add(key: unknown, type: unknown, elements: unknown): Storage {
+    if (typeof key !== 'string' || !(type instanceof StorageType) || !isLength(elements)) {
+      throw malformed('its pickle has a storage without key, type and number of elements')
+    }
+    const known = this.storages.get(key) ?? { key, type: type.type, elementBytes: type.bytes, elements }
+    if (known.type !== type.type || known.elements !== elements) throw malformed(`two storages are called '${key}'`)
     this.storages.set(key, known)
     return known
   }
+}
+
+/** A part of a storage. @throws FILE_FORMAT if it is not inside of it */
+export function partOf(storage: Storage, begin: unknown, elements: unknown): StorageView {
+  if (isLength(begin) && isLength(elements) && begin + elements <= storage.elements)
+    return new StorageView(storage, begin, elements)
+  throw malformed(`a part of the storage '${storage.key}' is not inside of it`)
 }
 
 /** A dictionary of tensors, and its key where another dictionary has it. */

@@ -1,6 +1,7 @@
 import { ByteFile } from './byte-file.js'
-import { floatBytes, floatType, readFloats } from './float-types.js'
+import { firstFloat, floatBytes, floatType, readFloats } from './floats.js'
 import { readTorchStream } from './torch-stream.js'
+import { readTorchTar } from './torch-tar.js'
 import { dictionaryOf, type Storage, type TorchTensor } from './torch-values.js'
 import { readTorchZip } from './torch-zip.js'
 import type { ForeignTensor, WeightFile } from './weight-file.js'
@@ -13,7 +14,8 @@ interface LocatedTensor extends ForeignTensor {
 }
 
 /**
- * Opens a file of torch.save in one of its forms: a zip archive since PyTorch 1.6, a stream of pickles before.
+ * Opens a file of torch.save in one of its forms: a zip archive since PyTorch 1.6, a stream of pickles before, and a tar
+ * archive in its first versions.
  * @throws FILE_FORMAT
  */
 export const openTorch = (path: string): Promise<WeightFile> => ByteFile.read(path, readIndex)
@@ -21,21 +23,23 @@ export const openTorch = (path: string): Promise<WeightFile> => ByteFile.read(pa
 async function readIndex(file: ByteFile): Promise<WeightFile> {
   const head = Buffer.alloc(Math.min(2, file.size))
   await file.fill(head, 0)
-  const read = head.toString('latin1') === 'PK' ? readTorchZip : readTorchStream
-  const { form, root, begins } = await read(file)
+  const older = head[0] === 0x80 ? readTorchStream : readTorchTar
+  const { form, root, begins } = await (head.toString('latin1') === 'PK' ? readTorchZip : older)(file)
   const { key, tensors } = dictionaryOf(root)
   const located = [...tensors].map(([name, torch]) => locatedTensor(name, torch, begins))
   located.sort((a, b) => a.begin - b.begin)
   const byName = new Map(located.map((tensor) => [tensor.name, tensor]))
+  const locate = ({ name }: ForeignTensor): LocatedTensor => byName.get(name) as LocatedTensor
   const values = new TensorValues(file)
   return {
     container: 'torch',
     tensors: located,
     layers: [],
     metadata: key === undefined ? { form } : { form, dictionary: key },
-    read: async ({ name }, into, begin) => {
-      const tensor = byName.get(name)
-      if (tensor !== undefined) await values.read(tensor, into, begin)
+    read: (tensor, into, begin) => values.read(locate(tensor), into, begin),
+    first: (tensor) => {
+      const { name, type, begin } = locate(tensor)
+      return firstFloat(file, { type: floatType(name, type), begin })
     },
     digest: () => file.digest(),
     close: () => file.close(),

@@ -40,6 +40,8 @@ export interface WeightFile {
    * @throws FILE_FORMAT if the file ends before, or its type is not one of `floatTypes`
    */
   read(tensor: ForeignTensor, into: Float32Array, begin: number): Promise<void>
+  /** The first element of a tensor, read out of order. Containers that only one program writes do not have it. */
+  first?(tensor: ForeignTensor): Promise<number>
   /** SHA-256 of the whole file in hex; called once, after the tensors were read. */
   digest(): Promise<string>
   /** Closes the file. */

@@ -11,10 +11,19 @@ export const isCommit = (revision: string): boolean => /^[0-9a-f]{40}$/.test(rev
  */
 export class RepositoryCache {
   readonly folder: string
+  /** Folder of its locks, beside those of Python. */
+  readonly locks: string
+  readonly #suffix: string
 
-  /** @param root folder of the cache @param name folder of the repository: 'models--owner--name' */
-  constructor(root: string, name: string) {
+  /**
+   * @param root folder of the cache
+   * @param name folder of the repository: 'models--owner--name'
+   * @param suffix what follows the names of files in snapshots
+   */
+  constructor(root: string, name: string, suffix = '') {
     this.folder = path.join(root, name)
+    this.locks = path.join(root, '.locks', name)
+    this.#suffix = suffix
   }
 
   /** The commit of a revision when it was last fetched; undefined if it was not. */
@@ -26,7 +35,7 @@ export class RepositoryCache {
 
   /** The path of a file of a commit, whether it is there or not. */
   pathOf(commit: string, file: string): string {
-    return path.join(this.folder, 'snapshots', commit, file)
+    return path.join(this.folder, 'snapshots', commit, `${file}${this.#suffix}`)
   }
 
   /** The path of a cached file; undefined if it is not cached. */
@@ -45,8 +54,10 @@ export class RepositoryCache {
   /** The cached files of a commit. */
   async files(commit: string): Promise<string[]> {
     const folder = path.join(this.folder, 'snapshots', commit)
-    const names = await readdir(folder, { recursive: true }).catch(() => [])
-    const found = await Promise.all(names.map(async (name) => ((await this.find(commit, name)) ? [name] : [])))
+    const entries = await readdir(folder, { recursive: true }).catch(() => [])
+    const names = entries.filter((name) => name.endsWith(this.#suffix))
+    const files = names.map((name) => name.slice(0, name.length - this.#suffix.length))
+    const found = await Promise.all(files.map(async (file) => ((await this.find(commit, file)) ? [file] : [])))
     return found.flat().sort()
   }
 

@@ -38,7 +38,7 @@ export class Repository {
   readonly transport: Transport
   /** The hub's cache, which is shared with Python: whole files. */
   readonly whole: RepositoryCache
-  /** Our cache: parts of files. */
+  /** Our cache: headers and parts of files. */
   readonly parts: RepositoryCache
   readonly #library: Library
 
@@ -61,7 +61,7 @@ export class Repository {
     this.#library = hub
     const name = hub.getRepoFolderName({ type: 'model', name: uri.repository })
     this.whole = new RepositoryCache(hub.getHFHubCachePath(), name)
-    this.parts = new RepositoryCache(path.join(cacheFolder(), 'hub'), name)
+    this.parts = new RepositoryCache(path.join(cacheFolder(), 'hub'), name, '.json')
   }
 
   /** Branch, tag or commit that the URI names. */

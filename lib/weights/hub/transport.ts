@@ -12,10 +12,10 @@ export interface Timing {
   readonly longestPause: number
 }
 
-const usual: Timing = { idle: 30_000, pauses: [300, 1000, 3000, 6000], longestPause: 60_000 }
+const usual: Timing = { idle: 30_000, pauses: [250, 1000, 3000, 6000], longestPause: 60_000 }
 
 /** Largest answer of the hub about a repository, in bytes. */
-const largestAnswer = 2 ** 25
+const largestAnswer = 2 ** 23
 const mostRedirects = 5
 /** Bytes after which a broken connection counts as the first one again. */
 const progressBytes = 2 ** 20
@@ -28,6 +28,12 @@ export interface Span {
   readonly size: number
   /** If the server sends the whole file instead: the bytes before are skipped, or NoRange is thrown. */
   readonly whole: 'skip' | 'refuse'
+}
+
+/** The version of a file. */
+export interface Version {
+  /** Its ETag. */
+  etag?: string
 }
 
 interface HubRequest {
@@ -73,14 +79,14 @@ export class Transport {
 
   /**
    * The bytes of a range of a file. After a broken connection it continues where it broke.
+   * @param version the version of the file; the first response sets it, and a response with another one is Changed
    * @throws VggError DOWNLOAD_FAILED, FILE_NOT_FOUND, ABORTED; NoRange, Changed
    */
-  async *bytes(url: string, span: Span): AsyncGenerator<Uint8Array, void, undefined> {
-    const file: { etag?: string } = {}
+  async *bytes(url: string, span: Span, version: Version = {}): AsyncGenerator<Uint8Array, void, undefined> {
     let [at, failures, last] = [span.begin, 0, span.begin]
     while (at < span.end) {
       try {
-        for await (const bytes of this.#stream(url, { ...span, begin: at }, file)) {
+        for await (const bytes of this.#stream(url, { ...span, begin: at }, version)) {
           at += bytes.length
           yield bytes
         }
@@ -92,14 +98,14 @@ export class Transport {
     }
   }
 
-  async *#stream(url: string, span: Span, file: { etag?: string }): AsyncGenerator<Uint8Array, void, undefined> {
+  async *#stream(url: string, span: Span, version: Version): AsyncGenerator<Uint8Array, void, undefined> {
     const { begin, end, size } = span
     const watch = new Watch(this.#timing.idle, this.#signal)
     try {
-      const { response, host } = await this.#response(url, { headers: rangeHeaders(span, file.etag) }, watch)
+      const { response, host } = await this.#response(url, { headers: rangeHeaders(span, version.etag) }, watch)
       const etag = response.headers.get('ETag') ?? undefined
-      if (file.etag !== undefined && etag !== file.etag) throw changed(url)
-      if (etag !== undefined) file.etag = etag
+      if (version.etag !== undefined && etag !== version.etag) throw changed(url)
+      if (etag !== undefined) version.etag = etag
       let at = bodyBegin(response, span, host)
       const last = response.status === 200 ? size : end
       checkLength(response, last - at, host)
@@ -144,11 +150,12 @@ export class Transport {
     const reader = response.body.getReader()
     try {
       for (;;) {
-        const { value } = await reader.read().catch((error) => {
-          throw this.#fault(error, host)
-        })
+        const { value } = await watch
+          .during(() => reader.read())
+          .catch((error) => {
+            throw this.#fault(error, host)
+          })
         if (value === undefined) return
-        watch.restart()
         this.received += value.length
         yield value
       }
@@ -165,10 +172,11 @@ export class Transport {
       const { host } = target
       const headers = { ...request.headers, ...this.#authorization(target) }
       const init = { ...request, headers, redirect: 'manual', signal: watch.signal } as const
-      const response = await fetch(target, init).catch((error) => {
-        throw this.#fault(error, host)
-      })
-      watch.restart()
+      const response = await watch
+        .during(() => fetch(target, init))
+        .catch((error) => {
+          throw this.#fault(error, host)
+        })
       if (response.status < 300) return { response, host }
       await response.body?.cancel()
       if (![301, 302, 303, 307, 308].includes(response.status)) throw statusFault(response, host, this.#purpose)
@@ -199,16 +207,15 @@ export class Transport {
   }
 }
 
-/** Ends a request for which no byte came for some time, or which the caller aborts. */
+/** Ends a request while it waits for a byte that does not come, or when the caller aborts it. */
 class Watch {
   readonly #controller = new AbortController()
-  readonly #timer: NodeJS.Timeout
+  readonly #idle: number
   readonly #outer: AbortSignal | undefined
   readonly #abort = (): void => this.#controller.abort()
 
   constructor(idle: number, outer: AbortSignal | undefined) {
-    const problem = new Transient(`No byte came for ${idle / 1000} s; check the network, and try again`)
-    this.#timer = setTimeout(() => this.#controller.abort(problem), idle)
+    this.#idle = idle
     this.#outer = outer
     outer?.addEventListener('abort', this.#abort)
     if (outer?.aborted) this.#abort()
@@ -218,12 +225,18 @@ class Watch {
     return this.#controller.signal
   }
 
-  restart(): void {
-    this.#timer.refresh()
+  /** Waits for something of the network. Between two calls, while the caller writes a file, no time is counted. */
+  async during<T>(waiting: () => Promise<T>): Promise<T> {
+    const problem = new Transient(`No byte came for ${this.#idle / 1000} s; check the network, and try again`)
+    const timer = setTimeout(() => this.#controller.abort(problem), this.#idle)
+    try {
+      return await waiting()
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   end(): void {
-    clearTimeout(this.#timer)
     this.#outer?.removeEventListener('abort', this.#abort)
   }
 }

@@ -1,17 +1,14 @@
-import type { Layer } from '../../layer.js'
+import type { WantedTensor } from './source.js'
 
 /**
- * Index of a convolution in PyTorch's `Sequential` of convolutions, their ReLUs and max-pools.
- * @param index index of the convolution among the convolutions, from 0
+ * Index of a convolution in PyTorch's `Sequential` of convolutions and max-pools.
+ * @param each number of layers of each convolution: 2 with its ReLU
  */
-export function sequentialIndex(layers: readonly Layer[], index: number): number {
-  let [at, convolutions] = [0, 0]
+export function sequentialIndex({ layers, index }: Pick<WantedTensor, 'layers' | 'index'>, each: number): number {
+  let [pools, convolutions] = [0, 0]
   for (const { kind } of layers) {
-    if (kind === 'convolution') {
-      if (convolutions === index) return at
-      convolutions += 1
-      at += 2
-    } else if (kind === 'max-pool') at += 1
+    if (kind === 'convolution' && convolutions++ === index) break
+    if (kind === 'max-pool') pools++
   }
-  return at
+  return each * index + pools
 }

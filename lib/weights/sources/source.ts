@@ -40,10 +40,10 @@ export interface Source {
   readonly title: string
   readonly containers: readonly Container[]
   /** SPDX identifier of the weights' licence, or the name of its terms. Undefined where the file does not imply one. */
-  readonly licence?: string
+  readonly licence?: string | undefined
   readonly pixels: Pixels
   /** Class names implied by that number of outputs: those of ImageNet for 1000. */
-  readonly classNames?: 'imagenet'
+  readonly classNames?: 'imagenet' | undefined
   /** Number of outputs of fc8 by which the source is known, where another one has the same names. */
   readonly classes?: number
   /** The possible names in the file of a tensor of ours; the first that the file has is taken. Empty: the source has none. */
@@ -56,6 +56,8 @@ export interface Source {
   readonly flattened: 'chw' | 'hwc'
   /** Names of tensors that belong to the source and are not parameters of a VGG net; they are not read. */
   readonly ignored?: RegExp
+  /** Whether the values of a file show that it is of this source, where another source has the same names. */
+  isOf?(file: Pick<WeightFile, 'tensors' | 'first'>): Promise<boolean>
   /**
    * Reason to refuse a file that looks like this source, as the end of a sentence; undefined if there is none.
    * @param file its tensors, layers and metadata

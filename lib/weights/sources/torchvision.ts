@@ -20,9 +20,12 @@ export const torchvision: Source = {
   licence: 'BSD-3-Clause',
   pixels: imageNetPixels,
   classNames: 'imagenet',
-  names({ kind, index, part, layers }) {
+  names(wanted) {
+    const { kind, index, part } = wanted
     if (kind === 'linear') return [`classifier.${classifier[index]}.${part}`]
-    return [`features.${sequentialIndex(layers, index)}.${part}`]
+    const name = `${sequentialIndex(wanted, 2)}.${part}`
+    // the second where `features` was saved by itself
+    return [`features.${name}`, name]
   },
   convolution: 'oihw',
   linear: 'oi',

@@ -30,6 +30,13 @@ export async function readFloats(file: ByteFile, type: FloatType, begin: number,
   }
 }
 
+/** The element at byte `begin` of the file. @throws FILE_FORMAT */
+export async function firstFloat(file: ByteFile, at: { type: FloatType; begin: number }): Promise<number> {
+  const value = new Float32Array(1)
+  await readFloats(file, at.type, at.begin, value)
+  return value[0] as number
+}
+
 const bitsOf = (floats: Float32Array): Uint32Array => new Uint32Array(floats.buffer, floats.byteOffset, floats.length)
 
 /** Fills `into` with the little-endian elements at the begin of a buffer, converted to float32. */
