@@ -128,12 +128,13 @@ class OpenFile {
     const pointer = this.#module._malloc(bytes.length)
     if (pointer === 0) throw new Error(`the library has no memory for ${bytes.length} bytes`)
     for (let done = 0; done < count; ) {
-      const block = firstBlock(shape ?? [], begin + done, count - done)
-      const ones = block.counts.map(() => 1n)
-      const into = BigInt(pointer)
-      checked(this.#module.get_dataset_data(this.#id, name, block.counts, block.offsets, ones, into))
-      bytes.set(this.#module.HEAPU8.subarray(pointer, pointer + block.length * each), done * each)
-      done += block.length
+      const { length, counts, offsets } = firstBlock(shape ?? [], begin + done, count - done)
+      const ones = counts.map(() => 1n)
+      // one value without axes is read as a whole
+      const [rows, offset, step] = counts.length === 0 ? [null, null, null] : [counts, offsets, ones]
+      checked(this.#module.get_dataset_data(this.#id, name, rows, offset, step, BigInt(pointer)))
+      bytes.set(this.#module.HEAPU8.subarray(pointer, pointer + length * each), done * each)
+      done += length
     }
     this.#module._free(pointer)
     return bytes
