@@ -61,6 +61,8 @@ interface LocalFile {
   readonly name: string
   /** Bytes of the file on the hub that it has, if it is a part of it. */
   readonly ranges?: string | undefined
+  /** The source by the names of all tensors, if it is a part of them. */
+  readonly source?: string | undefined
 }
 
 /**
@@ -90,14 +92,17 @@ async function fetched(address: string, opening: Opening): Promise<LocalFile> {
       },
     }),
   }
+  let source: string | undefined
   const choose = (tensors: readonly ForeignTensor[]): string[] => {
     const found = deduced({ container: 'safetensors', tensors, layers: [], metadata: {} }, opening)
+    source = found.source.name
     return [...found.tensors.values()].map(({ name }) => name)
   }
   const found =
     opening.head === 'none' ? await fetchTensors(address, choose, options) : await fetchWhole(address, options)
   if (found.remark !== undefined) warn(found.remark)
-  return { path: found.path, name: hubUriText(found), ranges: found.ranges }
+  const { path: file, ranges } = found
+  return { path: file, name: hubUriText(found), ranges, source: ranges && source }
 }
 
 async function withLocal<T>(file: LocalFile, opening: Opening, use: (weights: OpenWeights) => Promise<T>): Promise<T> {
@@ -109,7 +114,7 @@ async function withLocal<T>(file: LocalFile, opening: Opening, use: (weights: Op
   const open = await openWeightFile(file.path)
   try {
     const read = async (): Promise<T> => {
-      const by = opening.source ?? (await sourceByValues(open))
+      const by = opening.source ?? (await sourceByValues(open)) ?? file.source
       return use(foreignWeights(open, deduced(open, { ...opening, source: by }), file, opening))
     }
     return await withEnd(read, () => open.close())
