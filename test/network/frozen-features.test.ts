@@ -230,19 +230,22 @@ describe('where frozen layers are computed in each step', () => {
   test('a notice gives the reason and what to change', async () => {
     const data = stripes(16, 1)
     expect(await noticesOf(data, { epochs: 1, checkpoint: checkpoint() })).toEqual([
-      `${reason}1 epoch would not gain from computing them once`,
+      `${reason}1 epoch would not gain from computing the output once`,
     ])
     expect(await noticesOf(data, { epochs: 2 })).toEqual([
-      `${reason}without checkpoints there is no folder for their output`,
+      `${reason}without checkpoints there is no folder for the output`,
     ])
     expect(await noticesOf(data, { epochs: 2, shift: 1, checkpoint: checkpoint() })).toEqual([
-      `${reason}their output differs in each epoch; shift: 0 (--shift) would let them be computed once`,
+      `${reason}the output differs in each epoch; shift: 0 (--shift) would let it be computed once`,
     ])
     expect(await noticesOf(augmented(['crop', 'size', 'colour']), { epochs: 2, checkpoint: checkpoint() })).toEqual([
-      `${reason}their output differs in each epoch; randomCrop: false (--no-crop), a fixed smallestSide (--smallest-side), colour: false (--no-colour) would let them be computed once`,
+      `${reason}the output differs in each epoch; randomCrop: false (--no-crop), a fixed smallestSide (--smallest-side), colour: false (--no-colour) would let it be computed once`,
     ])
     expect(await noticesOf(augmented(undefined), { epochs: 2, checkpoint: checkpoint() })).toEqual([
       `${reason}what the data change at random is not known`,
+    ])
+    expect(await noticesOf(data, { epochs: 2, freeze: ['conv1'], checkpoint: checkpoint() })).toEqual([
+      'conv1_1 is frozen but computed in each step: reading the output would take longer than computing it',
     ])
     const [once = ''] = await noticesOf(augmented([]), { epochs: 2, checkpoint: checkpoint() })
     expect(once).toContain('pool4 of 16 images is computed once')
