@@ -88,6 +88,18 @@ test.each([
   expect(readdirSync(other)).not.toContain('features')
 })
 
+test.each([
+  ['all convolutions', 'pool5', { batch: 16, freeze: ['convolutions'] }],
+  // of 32 images on, the last two convolutions are products of matrices, whose bits depend on all images of a pass
+  ['the convolutions before', 'pool4', { batch: 40, freeze: ['convolutions'] }],
+  ['convolutions up to one without a pool', 'relu4_1', { freeze: ['conv1', 'conv2', 'conv3', 'conv4_1'] }],
+] as const)('%s are computed once, up to %s', async (_, tensor, options) => {
+  const images = await trained(newFolder(), { ...options, frozenFeatures: 'off' })
+  const features = await trained(newFolder(), options)
+  expect(features.notices[0]).toContain(`are frozen: ${tensor} of 66 images`)
+  expect(features.checkpoint.equals(images.checkpoint)).toBe(true)
+})
+
 test('image files whose only random part is the flip are computed once too', async () => {
   const image = (index: number) =>
     packed(gradient(36 + (index % 3), 40 + 2 * index))
