@@ -3,9 +3,13 @@
  * @module checkpoints
  */
 export {
+  type AdaptOptions,
   type BestEpoch,
+  type ChannelInit,
   type FoundCheckpoint,
   type LoadedCheckpoint,
+  type LoadOptions,
+  type LoadProgress,
   load,
   loadNetwork,
   loadNetworkTraining,
