@@ -124,3 +124,7 @@ export type { BlockEntry, LetterOf, Variant, VariantLetter, VariantName, Variant
 export { type HeadOptions, layersOfA, replaceHead, VGG } from './vgg/vgg.js'
 export { type LoadOptions, load, loadNetwork } from './weights/load.js'
 export type { LoadProgress } from './weights/open.js'
+export type { Difference, Distance } from './weights/verify/difference.js'
+export type { Activity } from './weights/verify/fingerprint.js'
+export type { Moments } from './weights/verify/moments.js'
+export { type ParameterFigures, type Verification, type VerifyOptions, verify } from './weights/verify/verify.js'

@@ -3,9 +3,12 @@
  * @module checkpoints
  */
 export {
+  type Activity,
   type AdaptOptions,
   type BestEpoch,
   type ChannelInit,
+  type Difference,
+  type Distance,
   type FoundCheckpoint,
   type LoadedCheckpoint,
   type LoadOptions,
@@ -15,8 +18,13 @@ export {
   loadNetworkTraining,
   loadNewestTraining,
   loadTraining,
+  type Moments,
   newestCheckpoint,
+  type ParameterFigures,
   type PastEpoch,
   save,
   type TrainingState,
+  type Verification,
+  type VerifyOptions,
+  verify,
 } from '../../lib/index.js'
