@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { encode } from '../../lib/checkpoint/safetensors.js'
 import { type LoadOptions, load, type VGG } from '../../lib/index.js'
 import { newFolder } from '../setup/folder.js'
+import { dictionary, stream, tensor } from '../setup/pickled.js'
 
 /** The configurations of the paper as torchvision writes them, 1/32 as wide; a number of channels, or a max-pool. */
 const tables = {
@@ -47,17 +47,17 @@ const classifier = (indices: readonly number[]): Shapes => linear(indices.map((i
 
 /** Loads a file of these tensors. Element i of a tensor is i; all of `classifier` are `head`, if given. */
 async function loaded<T>(shapes: Shapes, options: LoadOptions, use: (net: VGG) => T, head?: number): Promise<T> {
-  const file = path.join(newFolder(), 'weights')
-  const tensors = Object.entries(shapes).map(([name, shape]) => {
-    const count = shape.reduce((product, length) => product * length, 1)
-    return {
-      name,
-      dtype: 'F32' as const,
-      shape,
-      data: Float32Array.from({ length: count }, (_, i) => (name.startsWith('classifier') ? (head ?? i) : i)),
-    }
+  const storages = Object.entries(shapes).map(([name, shape]): [name: string, values: number[]] => {
+    const length = shape.reduce((product, one) => product * one, 1)
+    return [name, Array.from({ length }, (_, i) => (name.startsWith('classifier') ? (head ?? i) : i))]
   })
-  writeFileSync(file, encode(tensors))
+  const tensors = storages.map(([key, { length }]): [string, Buffer] => {
+    const shape = shapes[key] ?? []
+    const strides = shape.map((_, axis) => shape.slice(axis + 1).reduce((product, one) => product * one, 1))
+    return [key, tensor({ key, elements: length, shape, strides })]
+  })
+  const file = path.join(newFolder(), 'weights.pth')
+  writeFileSync(file, stream(dictionary(Object.fromEntries(tensors)), Object.fromEntries(storages)))
   const net = await load(file, options)
   try {
     return await use(net)
