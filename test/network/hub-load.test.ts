@@ -1,7 +1,8 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test, vi } from 'vitest'
 import { type LoadOptions, load, Tensor, type VGG } from '../../lib/index.js'
+import { fetchWhole } from '../../lib/weights/hub/hub.js'
 import { expectClose } from '../compare.js'
 import { goldenImages, readGolden } from '../reference/golden.js'
 import { repository, sha256, startHub } from '../setup/hub-server.js'
@@ -44,4 +45,14 @@ test('load takes weights of the hub: the features alone, then the whole file, th
   await loaded({}, 'fc8')
   await loaded({ head: 'none' }, 'pool5')
   expect(hub.requests.length).toBe(length)
+})
+
+test('a cached file that is damaged is refused, with what to remove', async () => {
+  await startHub({ 'model.safetensors': weights })
+  const cached = realpathSync((await fetchWhole(uri)).path)
+  const damaged = Buffer.from(weights)
+  damaged.writeUInt8(damaged.readUInt8(weights.length - 1) ^ 1, weights.length - 1)
+  writeFileSync(cached, damaged)
+  const message = expect.stringMatching(new RegExp(`the cached file has ${sha256(damaged)}: remove ${cached}, and`))
+  await expect(load(uri)).rejects.toMatchObject({ code: 'HASH_MISMATCH', message })
 })
