@@ -73,9 +73,6 @@ async function featuresOf(cells: readonly SolarCell[], cache: string): Promise<F
   return features
 }
 
-const isSure = ({ probability }: SolarCell): boolean => probability === 0 || probability === 1
-const isDefective = ({ probability }: SolarCell): boolean => probability > 0.5
-
 /** Divides the cells at random, 25 % for testing, with equal shares of each type and rating. */
 function split(cells: readonly SolarCell[], seed: number): { training: number[]; testing: number[] } {
   const group = (index: number): string => `${cells[index]?.type} ${cells[index]?.probability}`
@@ -139,6 +136,12 @@ async function trainOn(net: Network, examples: Example[], epochs: number, random
   }
 }
 
+/** The share of the weight that is right. */
+function percent(cells: readonly { readonly weight: number; readonly right: boolean }[]): string {
+  const sum = (counted: typeof cells): number => counted.reduce((total, { weight }) => total + weight, 0)
+  return `${((100 * sum(cells.filter(({ right }) => right))) / sum(cells)).toFixed(2)} %`
+}
+
 await command(usage, { seeds: '3', epochs: '10' }, async (flags) => {
   const seeds = wholeNumber(flags.seeds, 'seeds', [1, 1000])
   const epochs = wholeNumber(flags.epochs, 'epochs', [1, 1000])
@@ -159,14 +162,20 @@ await command(usage, { seeds: '3', epochs: '10' }, async (flags) => {
       await net.forward(tensorOf(testing.flatMap((at) => [rowOf(at), rowOf(cells.length + at)])))
     ).data()
     net.dispose()
-    const isRight = testing.map((index, position) => {
+    const tested = testing.map((index, position) => {
       const [intact = 0, defective = 0, mirroredIntact = 0, mirroredDefective = 0] = logits.subarray(4 * position)
-      return defective + mirroredDefective > intact + mirroredIntact === isDefective(cells[index] as SolarCell)
+      const { probability } = cells[index] as SolarCell
+      return { probability, answer: defective + mirroredDefective > intact + mirroredIntact }
     })
-    const accuracy = (counts: (cell: SolarCell) => boolean): string => {
-      const counted = isRight.filter((_, position) => counts(cells[testing[position] ?? 0] as SolarCell))
-      return `${((100 * counted.filter(Boolean).length) / counted.length).toFixed(2)} % of ${counted.length}`
-    }
-    console.log(`seed ${seed}: ${accuracy(() => true)} held-out cells right, ${accuracy(isSure)} whose rating is sure`)
+    const all = tested.map(({ probability, answer }) => ({ weight: 1, right: answer === probability > 0.5 }))
+    const sure = all.filter((_, position) => Number.isInteger(tested[position]?.probability))
+    const weighted = tested.map(({ probability, answer }) => ({
+      weight: probability || 1,
+      right: answer === probability > 0,
+    }))
+    console.log(`seed ${seed}: right are ${percent(all)} of ${all.length} held-out cells, ${percent(sure)} of the`)
+    console.log(
+      `  ${sure.length} rated 0 or 1, and ${percent(weighted)} where 1/3 and 2/3 count as defective by that weight`,
+    )
   }
 })
