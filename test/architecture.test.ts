@@ -104,6 +104,7 @@ describe('lib', () => {
       'measure',
       'train',
       'evaluate',
+      'weights/verify',
       'weights',
       'weights/hub',
       'weights/sources',

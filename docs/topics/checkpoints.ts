@@ -3,7 +3,10 @@
  * @module checkpoints
  */
 export {
+  type Activity,
   type BestEpoch,
+  type Difference,
+  type Distance,
   type FoundCheckpoint,
   type LoadedCheckpoint,
   load,
@@ -11,8 +14,13 @@ export {
   loadNetworkTraining,
   loadNewestTraining,
   loadTraining,
+  type Moments,
   newestCheckpoint,
+  type ParameterFigures,
   type PastEpoch,
   save,
   type TrainingState,
+  type Verification,
+  type VerifyOptions,
+  verify,
 } from '../../lib/index.js'

@@ -12,6 +12,7 @@ import { addImport } from './commands/import.js'
 import { addReport } from './commands/report.js'
 import { addTrain } from './commands/train.js'
 import { addTune } from './commands/tune.js'
+import { addVerify } from './commands/verify.js'
 import { TerminalCommand } from './flags/command.js'
 import { exitCode, failureText, outputLost } from './terminal/exit.js'
 
@@ -22,6 +23,7 @@ const commands = [
   addEvaluate,
   addClassify,
   addImport,
+  addVerify,
   addReport,
   addDoctor,
   addTune,
@@ -41,7 +43,7 @@ and examples.`
 export function createProgram(): Command {
   const program = new TerminalCommand('vggnet')
     .description(
-      'VGG networks (Simonyan & Zisserman 2015): describe, check, train, evaluate, classify, import, report, tune, bench, CUDA',
+      'VGG networks (Simonyan & Zisserman 2015): describe, check, train, evaluate, classify, import, verify, report, tune, bench, CUDA',
     )
     .version(packageVersion())
     .showSuggestionAfterError()

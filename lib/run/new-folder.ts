@@ -3,6 +3,7 @@ import path from 'node:path'
 import { VggError } from '../error.js'
 import { exists, isFolder } from '../files/not-found.js'
 import { commandText, shellText } from '../platform/package.js'
+import { removeFeatures } from '../train/frozen-features.js'
 import type { RunDescription } from './description.js'
 import { type RunFile, runFiles, trainingsOf } from './folder.js'
 
@@ -84,6 +85,7 @@ export async function removeUnstarted(folder: string, file: RunFile): Promise<vo
     const names = await readdir(own).catch(() => [])
     const events = names.filter((name) => name.startsWith('events.out.tfevents.')).map((name) => path.join(own, name))
     for (const made of [description, log, ...events]) await rm(made, { force: true })
+    await removeFeatures(checkpoints).catch(() => undefined)
     // a folder that holds something else stays
     for (const made of [checkpoints, own]) await rmdir(made).catch(() => undefined)
   }

@@ -49,55 +49,60 @@ export async function frozenFeatures(
   settings: Settings,
   epochsLeft: number,
 ): Promise<FrozenFeatures | undefined> {
-  const { recorded, validation, checkpoint, onNotice } = settings
+  const { recorded, checkpoint, onNotice, signal } = settings
   const { freeze, batch, microBatch } = recorded
   if (settings.frozenFeatures === 'off' || freeze.length === 0) return undefined
   const pass = Math.min(microBatch ?? batch, batch, data.count)
-  const held = validation && { data: validation, pass: Math.min(validationBatch(batch), validation.count) }
+  const held = settings.validation && {
+    data: settings.validation,
+    pass: Math.min(validationBatch(batch), settings.validation.count),
+  }
   const tap = tapOf(net, data, freeze, held === undefined ? [pass] : [pass, held.pass])
   if (tap === undefined) return undefined
+  const named = `${tap.layers[0]} to ${tap.layers.at(-1)} are frozen`
   const each = async (reason: string): Promise<undefined> => {
-    await onNotice?.(`${tap.layers[0]} to ${tap.layers.at(-1)} are frozen but computed in each step: ${reason}`)
+    await onNotice?.(`${named} but computed in each step: ${reason}`)
   }
-  const flips = data.readAugmented === undefined ? (recorded.flip ? flipsOf : undefined) : data.randomReads?.flips
+  const flips = flipsFor(data, recorded.flip)
   const obstacle = obstacleOf(tap, data, recorded.shift) ?? tooFew(epochsLeft, versionsOf({ flips }))
   if (obstacle !== undefined) return each(obstacle)
   if (checkpoint === undefined) return each('without checkpoints there is no folder for their output')
   const folder = folderIn(checkpoint.folder)
   const key = await keyOf(net, tap)
-  const source = (name: string, of: Dataset, images: number): Omit<FeatureSource, 'flips'> => {
-    return {
-      net,
-      tap,
-      data: of,
-      images,
-      key,
-      folder: path.join(folder, name),
-      sameBits: sameBits(net, of, tap, images),
-    }
+  const source = (name: string, of: Dataset, images: number, flips: FeatureSource['flips']): FeatureSource => {
+    const own = { folder: path.join(folder, name), sameBits: sameBits(net, of, tap, images) }
+    return { ...{ net, tap, data: of, images, key, flips }, ...own }
   }
-  const sources = {
-    training: { ...source('training', data, pass), flips },
-    validation: held && { ...source('validation', held.data, held.pass), flips: undefined },
-  }
-  try {
-    const bytes = bytesOf(sources.training) + (sources.validation ? bytesOf(sources.validation) : 0)
-    const room = await roomIn(folder)
-    if (bytes > room)
-      return await each(`their output takes ${bytesText(bytes)}, and ${folder} has room for ${bytesText(room)}`)
-    await onNotice?.(
-      `${tap.layers[0]} to ${tap.layers.at(-1)} are frozen: ${tap.tensor} of ${countedText(data.count + (validation?.count ?? 0), 'image')}${flips ? ', mirrored too,' : ''} is computed once, ${bytesText(bytes)} in ${folder}`,
-    )
-    return {
-      tensor: tap.tensor,
-      training: await FeatureData.prepare(sources.training, settings.signal),
-      validation: sources.validation && (await FeatureData.prepare(sources.validation, settings.signal)),
-    }
-  } catch (error) {
-    // a disk that is full or read-only does not end the training
-    if (error instanceof VggError || systemCode(error) === undefined) throw error
-    return await each((error as Error).message)
-  }
+  const training = source('training', data, pass, flips)
+  const validation = held && source('validation', held.data, held.pass, undefined)
+  const bytes = bytesOf(training) + (validation ? bytesOf(validation) : 0)
+  const room = await roomIn(folder).catch(onlySystemError)
+  if (typeof room === 'string') return each(room)
+  if (bytes > room) return each(`their output takes ${bytesText(bytes)}, and ${folder} has room for ${bytesText(room)}`)
+  const images = countedText(data.count + (held?.data.count ?? 0), 'image')
+  const once = `${tap.tensor} of ${images}${flips ? ', mirrored too,' : ''} is computed once`
+  await onNotice?.(`${named}: ${once}, ${bytesText(bytes)} in ${folder}`)
+  const prepared = async (): Promise<FrozenFeatures> => ({
+    tensor: tap.tensor,
+    training: await FeatureData.prepare(training, signal),
+    validation: validation && (await FeatureData.prepare(validation, signal)),
+  })
+  const made = await prepared().catch(onlySystemError)
+  if (typeof made !== 'string') return made
+  await removeFeatures(checkpoint.folder).catch(onlySystemError)
+  return each(made)
+}
+
+/** The message of a disk that is full or read-only, which does not end a training. @throws other errors */
+function onlySystemError(error: unknown): string {
+  if (error instanceof VggError || systemCode(error) === undefined) throw error
+  return (error as Error).message
+}
+
+/** The random flips of a training; undefined if there are none. */
+function flipsFor({ readAugmented, randomReads }: Dataset, flip: boolean): FeatureSource['flips'] {
+  if (readAugmented === undefined) return flip ? flipsOf : undefined
+  return randomReads?.flips?.bind(randomReads)
 }
 
 const bytesOf = (source: FeatureSource): number => source.data.count * versionsOf(source) * bytesOfTap(source.tap)

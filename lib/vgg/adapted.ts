@@ -53,7 +53,7 @@ export interface AdaptOptions {
   /**
    * `sum` keeps the response to images whose channels are equal. For one channel, the kernels of the model's channels are
    * added; the mean and scale become one number each, and the bias takes up the difference, so that a grey image gives the
-   * same as its RGB form, but for the outermost pixels. For several, the kernels are repeated in turn and divided by the number
+   * same as its RGB form, but for the borders. For several, the kernels are repeated in turn and divided by the number
    * of channels over that of the model. `mean` gives each channel the mean of the model's kernels. Default `sum`.
    */
   channelInit?: ChannelInit | undefined

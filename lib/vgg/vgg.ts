@@ -119,7 +119,7 @@ const headChecks = {
  * Creates a network with a new last layer, for other classes (fine-tuning). It has the same configuration, mean and
  * preprocessing; the parameters of all other layers are copied, and no layer is frozen. The given network is not
  * changed, and the caller disposes of it. A network without a head gets fc6, fc7 and fc8, for images of its `imageSize`.
- * The inverse is a network that is created with `head: 'none'` and takes the convolutions by `initialiseFrom`.
+ * `load(path, { head: 'none' })` is the inverse.
  * @throws INVALID_ARGUMENT, SHAPE_MISMATCH, DISPOSED, OUT_OF_MEMORY, and the errors of `VGG.create`
  */
 export async function replaceHead<Letter extends string>(net: VGG<Letter>, options: HeadOptions): Promise<VGG<Letter>> {

@@ -24,8 +24,8 @@ export interface LoadOptions extends RunOptions, AdaptOptions {
   signal?: AbortSignal | undefined
 }
 
-/** Checks of how a source is opened. */
-const openingChecks = {
+/** Checks of the options of how a source is opened. */
+export const openingChecks = {
   source: optional(oneOf(...sourceNames)),
   onProgress: optional(callback<NonNullable<LoadOptions['onProgress']>>()),
   signal: optional(instanceOf(AbortSignal)),

@@ -32,6 +32,20 @@ programMistakes('networks', [
     cure: ["did you mean 'classes'?"],
   },
   {
+    name: 'the features of a tensor before its ReLU',
+    make: () => net.step(floats(1, 64, 2, 2), [0], { ...rate, from: 'conv4_2' }),
+    code: 'INVALID_ARGUMENT',
+    problem: ['for from', "'conv4_2'"],
+    cure: ['one of relu1_1, pool1', 'relu4_2, pool4'],
+  },
+  {
+    name: 'training from features below which layers learn',
+    make: () => net.step(floats(1, 64, 2, 2), [0], { ...rate, from: 'pool4' }),
+    code: 'INVALID_ARGUMENT',
+    problem: ["only frozen layers up to 'pool4'", "'conv1_1' learns"],
+    cure: ['freeze it first'],
+  },
+  {
     name: 'the short name of the learning rate',
     make: () => net.step(grey(1), [0], untyped({ lr: 0.01 })),
     code: 'INVALID_ARGUMENT',

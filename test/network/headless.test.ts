@@ -2,6 +2,7 @@ import path from 'node:path'
 import { inspect } from 'node:util'
 import { afterEach, describe, expect, test } from 'vitest'
 import { save } from '../../lib/checkpoint/checkpoint.js'
+import { modelFrom } from '../../lib/checkpoint/model.js'
 import { describe as describeNetwork } from '../../lib/network/describe.js'
 import type { RunOptions } from '../../lib/network/open.js'
 import { createRun } from '../../lib/run/run.js'
@@ -86,6 +87,21 @@ describe('a network without a head', () => {
     expect(
       (await trunk({ seed: 3 }).then((other) => other.initialiseFrom(whole, { layers: 'all' }))).notCopied,
     ).toEqual([])
+  })
+
+  test('is refused from a file that contradicts itself', async () => {
+    const model = { kind: 'VGG', ...(await trunk()).configuration, classNames: [] }
+    expect(modelFrom(JSON.stringify(model))).toEqual(model)
+    for (const change of [
+      { classes: 5 },
+      { headWidth: 8 },
+      { classNames: ['a'] },
+      { head: 'all' },
+      { head: undefined },
+    ])
+      expect(() => modelFrom(JSON.stringify({ ...model, ...change }))).toThrow(
+        expect.objectContaining({ code: 'FILE_FORMAT' }),
+      )
   })
 
   test('gives the gradients of a loss of features', async () => {

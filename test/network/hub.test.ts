@@ -16,6 +16,13 @@ const blob = (suffix = ''): string => path.join(folder(), 'blobs', `${sha256(wei
 const ranges = ({ requests }: HubServer): (string | undefined)[] =>
   requests.filter(({ server }) => server === 'cdn').map(({ headers }) => headers.range)
 
+/** Cuts the connection when so many bytes have arrived. */
+const cutAt =
+  (hub: HubServer, bytes: number) =>
+  ({ received }: { received: number }): void => {
+    if (received === bytes) hub.cut()
+  }
+
 /** A hub that answers requests for contents in that way. */
 async function hubWith(...contents: Answer[]): Promise<HubServer> {
   const hub = await startHub(files)
@@ -56,25 +63,25 @@ test('a small file, which the hub keeps in git, has its git hash checked', async
 
 describe('the connection', () => {
   test('is cut: the download continues there', async () => {
-    const hub = await hubWith({ cutAfter: 100_000 })
-    expect(isWeights((await fetchWhole(uri)).path)).toBe(true)
+    const hub = await hubWith({ stallAfter: 100_000 })
+    expect(isWeights((await fetchWhole(uri, { onProgress: cutAt(hub, 100_000) })).path)).toBe(true)
     expect(ranges(hub)).toEqual([undefined, 'bytes=100000-299999'])
     expect(hub.requests.at(-1)?.headers['if-range']).toBe(`"${sha256(weights)}"`)
     expect(hub.sent).toBe(weights.length)
   })
 
   test('is cut, and the server sends whole files only: the bytes that are there are skipped', async () => {
-    const hub = await hubWith({ cutAfter: 100_000 }, { ignoresRange: true })
-    expect(isWeights((await fetchWhole(uri)).path)).toBe(true)
+    const hub = await hubWith({ stallAfter: 100_000 }, { ignoresRange: true })
+    expect(isWeights((await fetchWhole(uri, { onProgress: cutAt(hub, 100_000) })).path)).toBe(true)
     expect(hub.sent).toBe(400_000)
   })
 
   test('is cut, and the file has become another one: it is fetched from its begin', async () => {
     const hub = await hubWith(
-      { cutAfter: 100_000 },
+      { stallAfter: 100_000 },
       { ignoresRange: true, content: others, headers: { ETag: '"other"' } },
     )
-    expect(isWeights((await fetchWhole(uri)).path)).toBe(true)
+    expect(isWeights((await fetchWhole(uri, { onProgress: cutAt(hub, 100_000) })).path)).toBe(true)
     expect(ranges(hub)).toEqual([undefined, 'bytes=100000-299999', undefined])
   })
 

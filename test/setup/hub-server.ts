@@ -8,8 +8,7 @@ import { newFolder } from './folder.js'
 export interface Answer {
   readonly status?: number
   readonly headers?: Readonly<Record<string, string>>
-  /** Bytes of the body after which the connection is cut, or nothing more comes. */
-  readonly cutAfter?: number
+  /** Bytes of the body after which nothing more comes, until the connection is cut. */
   readonly stallAfter?: number
   readonly ignoresRange?: true
   /** Other bytes than those of the file. */
@@ -40,6 +39,8 @@ export interface HubServer {
   readonly requests: HubRequest[]
   /** Number of bytes of contents that were sent. */
   sent: number
+  /** Cuts the connections on which nothing more comes. */
+  cut: () => void
 }
 
 export const repository = 'owner/vgg16.small'
@@ -54,7 +55,13 @@ const gitHash = (bytes: Buffer): string =>
  * @param files the files of `repository`
  */
 export async function startHub(files: Readonly<Record<string, Buffer>>): Promise<HubServer> {
-  const hub = { files: new Map(Object.entries(files)), commit: 'c'.repeat(40), location: undefined, sent: 0 }
+  const hub = {
+    files: new Map(Object.entries(files)),
+    commit: 'c'.repeat(40),
+    location: undefined,
+    sent: 0,
+    cut: () => undefined,
+  }
   const lists = { descriptions: [], contents: [], requests: [] }
   const served: HubServer = Object.assign(hub, lists, {
     endpoint: await listening((...pair) => answerHub(served, ...pair)),
@@ -162,11 +169,10 @@ function send(hub: HubServer, file: Content, request: IncomingMessage, response:
   const range = ranged ? { 'Content-Range': `bytes ${first}-${last}/${bytes.length}` } : {}
   const headers = { ETag: file.etag, 'Content-Length': String(part.length), ...range, ...answer.headers }
   response.writeHead(ranged ? 206 : 200, headers)
-  const end = Math.min(part.length, answer.cutAfter ?? part.length, answer.stallAfter ?? part.length)
+  const end = answer.stallAfter ?? part.length
   hub.sent += end
-  if (end === part.length) return response.end(part)
-  return response.write(part.subarray(0, end), () => {
-    // what was written must arrive before the cut
-    if (answer.cutAfter !== undefined) setTimeout(() => response.destroy(), 20)
-  })
+  if (answer.stallAfter === undefined) return response.end(part)
+  hub.cut = () => response.destroy()
+  response.flushHeaders()
+  return response.write(part.subarray(0, end))
 }

@@ -45,13 +45,19 @@ export function waitingOn(stream: NodeJS.WriteStream): Waiting {
 const slow = 50e6
 
 /** Loads a network from a source of weights, with a bar on a terminal. */
-export async function loadShown(source: string, options: LoadOptions): Promise<VGG> {
-  if (!process.stderr.isTTY) return load(source, options)
+export const loadShown = (source: string, options: LoadOptions): Promise<VGG> =>
+  readingShown(source, (shown) => load(source, { ...options, ...shown }))
+
+/** Does work that reads a source of weights, with a bar on a terminal. */
+export async function readingShown<T>(
+  source: string,
+  work: (options: Pick<LoadOptions, 'onProgress'>) => Promise<T>,
+): Promise<T> {
+  if (!process.stderr.isTTY) return work({})
   const progress = installProgressOn(process.stderr)
   const title = path.basename(source)
   try {
-    return await load(source, {
-      ...options,
+    return await work({
       onProgress: (done) => {
         if (done.of >= slow) progress.update(title, done)
       },

@@ -44,11 +44,13 @@ export class ByteFile {
   async fill(bytes: Uint8Array, begin: number): Promise<void> {
     const end = begin + bytes.length
     if (end > this.size) throw tooShort(end, this.size)
-    for (let at = begin; at < end; at += blockBytes)
-      await this.#read(bytes.subarray(at - begin, Math.min(at + blockBytes, end) - begin), at)
-    if (begin > this.#hashed || end <= this.#hashed) return
-    this.#hash.update(bytes.subarray(this.#hashed - begin))
-    this.#hashed = end
+    let next = this.#block(bytes, begin, begin)
+    for (let at = begin; at < end; at += blockBytes) {
+      const block = await next
+      // it is read while the block before is hashed
+      if (at + blockBytes < end) next = this.#block(bytes, begin, at + blockBytes)
+      this.#add(block, at)
+    }
   }
 
   /** Reads and hashes the bytes before `end` that no read has passed: what lies between two tensors, or one not wanted. */
@@ -68,6 +70,21 @@ export class ByteFile {
 
   close(): Promise<void> {
     return this.#handle.close()
+  }
+
+  /** Reads the block from byte `at` of the file on into its part of `bytes`, which begin at byte `begin`. */
+  async #block(bytes: Uint8Array, begin: number, at: number): Promise<Uint8Array> {
+    const block = bytes.subarray(at - begin, at - begin + blockBytes)
+    await this.#read(block, at)
+    return block
+  }
+
+  /** Hashes what follows the hashed bytes. */
+  #add(block: Uint8Array, begin: number): void {
+    const end = begin + block.length
+    if (begin > this.#hashed || end <= this.#hashed) return
+    this.#hash.update(block.subarray(this.#hashed - begin))
+    this.#hashed = end
   }
 
   async #read(bytes: Uint8Array, begin: number): Promise<void> {

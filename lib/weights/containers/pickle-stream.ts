@@ -72,8 +72,8 @@ export class PickleStream {
     const passed = this.#at - this.#begin
     const rest = this.#bytes.length - passed
     const kept = rest > 0 ? this.#bytes.subarray(passed) : new Uint8Array(0)
-    const length = Math.min(Math.max(firstBytes, 2 * kept.length), this.#end - this.#at)
-    if (length > mostBytes) throw malformed(`one of its pickles has more than ${mostBytes / 2} bytes`)
+    const length = Math.min(Math.max(firstBytes, 4 * kept.length), this.#end - this.#at)
+    if (length > mostBytes) throw malformed(`one of its pickles has more than ${mostBytes / 4} bytes`)
     const bytes = new Uint8Array(length)
     bytes.set(kept)
     await this.#file.fill(bytes.subarray(kept.length), this.#at + kept.length)

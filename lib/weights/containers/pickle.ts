@@ -50,11 +50,11 @@ export class PickleEnd extends VggError {
 export function readPickle(bytes: Uint8Array, begin: number, rules: PickleRules): { value: unknown; end: number } {
   const machine = new Machine(bytes, begin, rules)
   for (let count = 0; count < mostOpcodes; count++) {
-    const opcode = String.fromCharCode(machine.unsigned(1))
-    if (opcode === '.') return { value: machine.pop(), end: machine.at }
-    const run = opcodes.get(opcode)
+    const opcode = machine.unsigned(1)
+    if (opcode === stop) return { value: machine.pop(), end: machine.at }
+    const run = byCode[opcode]
     if (run === undefined) {
-      const code = opcode.charCodeAt(0).toString(16).padStart(2, '0')
+      const code = opcode.toString(16).padStart(2, '0')
       throw malformed(`its pickle has the opcode 0x${code} at byte ${machine.at - 1}, which torch.save does not write`)
     }
     run(machine)
@@ -62,6 +62,7 @@ export function readPickle(bytes: Uint8Array, begin: number, rules: PickleRules)
   throw malformed(`its pickle has more than ${mostOpcodes} opcodes`)
 }
 
+const stop = '.'.charCodeAt(0)
 const mark = Symbol('mark')
 
 class Machine {
@@ -252,3 +253,5 @@ const opcodes: ReadonlyMap<string, (machine: Machine) => unknown> = new Map([
   // attributes of a dictionary or a tensor, such as versions and hooks: not kept
   ['b', (it) => it.pop()],
 ])
+
+const byCode = Array.from({ length: 256 }, (_, code) => opcodes.get(String.fromCharCode(code)))

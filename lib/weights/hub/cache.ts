@@ -11,6 +11,8 @@ export const isCommit = (revision: string): boolean => /^[0-9a-f]{40}$/.test(rev
  */
 export class RepositoryCache {
   readonly folder: string
+  /** Folder of its locks, beside those of Python. */
+  readonly locks: string
   readonly #suffix: string
 
   /**
@@ -20,6 +22,7 @@ export class RepositoryCache {
    */
   constructor(root: string, name: string, suffix = '') {
     this.folder = path.join(root, name)
+    this.locks = path.join(root, '.locks', name)
     this.#suffix = suffix
   }
 

@@ -44,13 +44,15 @@ export function statusFault(response: Response, host: string, { environment, uri
   }
   if (status === 401) {
     const known =
-      token === undefined ? 'set HF_TOKEN to a token that may read it' : 'HF_TOKEN may not read it, or has expired'
+      token === undefined
+        ? 'set HF_TOKEN to a token that may read it'
+        : 'the token (HF_TOKEN, or that of `hf auth login`) may not read it, or has expired'
     const cure = `check the name; if it is private or gated, ${known} (${endpoint}/settings/tokens)`
     return new VggError('DOWNLOAD_FAILED', `${host} shows no repository ${name} (status 401): ${cure}`)
   }
   if (status === 404 || status === 410) return new VggError('FILE_NOT_FOUND', missing(code, { environment, uri }))
-  const said = response.headers.get('X-Error-Message')
-  const words = said === null ? '' : `: ${shorten(said)}`
+  const reason = response.headers.get('X-Error-Message')
+  const words = reason === null ? '' : `: ${shorten(reason)}`
   return new VggError(
     'DOWNLOAD_FAILED',
     `${host} answered the request for ${hubUriText(uri)} with status ${status}${words}`,

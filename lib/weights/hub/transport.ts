@@ -15,7 +15,7 @@ export interface Timing {
 const usual: Timing = { idle: 30_000, pauses: [250, 1000, 3000, 6000], longestPause: 60_000 }
 
 /** Largest answer of the hub about a repository, in bytes. */
-const largestAnswer = 2 ** 25
+const largestAnswer = 2 ** 23
 const mostRedirects = 5
 /** Bytes after which a broken connection counts as the first one again. */
 const progressBytes = 2 ** 20
@@ -150,11 +150,12 @@ export class Transport {
     const reader = response.body.getReader()
     try {
       for (;;) {
-        const { value } = await reader.read().catch((error) => {
-          throw this.#fault(error, host)
-        })
+        const { value } = await watch
+          .during(() => reader.read())
+          .catch((error) => {
+            throw this.#fault(error, host)
+          })
         if (value === undefined) return
-        watch.restart()
         this.received += value.length
         yield value
       }
@@ -171,10 +172,11 @@ export class Transport {
       const { host } = target
       const headers = { ...request.headers, ...this.#authorization(target) }
       const init = { ...request, headers, redirect: 'manual', signal: watch.signal } as const
-      const response = await fetch(target, init).catch((error) => {
-        throw this.#fault(error, host)
-      })
-      watch.restart()
+      const response = await watch
+        .during(() => fetch(target, init))
+        .catch((error) => {
+          throw this.#fault(error, host)
+        })
       if (response.status < 300) return { response, host }
       await response.body?.cancel()
       if (![301, 302, 303, 307, 308].includes(response.status)) throw statusFault(response, host, this.#purpose)
@@ -205,16 +207,15 @@ export class Transport {
   }
 }
 
-/** Ends a request for which no byte came for some time, or which the caller aborts. */
+/** Ends a request while it waits for a byte that does not come, or when the caller aborts it. */
 class Watch {
   readonly #controller = new AbortController()
-  readonly #timer: NodeJS.Timeout
+  readonly #idle: number
   readonly #outer: AbortSignal | undefined
   readonly #abort = (): void => this.#controller.abort()
 
   constructor(idle: number, outer: AbortSignal | undefined) {
-    const problem = new Transient(`No byte came for ${idle / 1000} s; check the network, and try again`)
-    this.#timer = setTimeout(() => this.#controller.abort(problem), idle)
+    this.#idle = idle
     this.#outer = outer
     outer?.addEventListener('abort', this.#abort)
     if (outer?.aborted) this.#abort()
@@ -224,12 +225,18 @@ class Watch {
     return this.#controller.signal
   }
 
-  restart(): void {
-    this.#timer.refresh()
+  /** Waits for something of the network. Between two calls, while the caller writes a file, no time is counted. */
+  async during<T>(waiting: () => Promise<T>): Promise<T> {
+    const problem = new Transient(`No byte came for ${this.#idle / 1000} s; check the network, and try again`)
+    const timer = setTimeout(() => this.#controller.abort(problem), this.#idle)
+    try {
+      return await waiting()
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   end(): void {
-    clearTimeout(this.#timer)
     this.#outer?.removeEventListener('abort', this.#abort)
   }
 }

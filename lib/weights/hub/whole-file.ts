@@ -29,12 +29,12 @@ export async function fetchIntoCache(
   { commit, file }: RepositoryFile,
   options: FetchOptions,
 ): Promise<string> {
-  const { whole: cache, parts } = repository
+  const { whole: cache } = repository
   const details = await repository.details(commit, file)
   const blob = cache.blob(details.hash)
   if ((await sizeOf(blob.whole)) !== details.size) {
     await makeFolder(path.dirname(blob.whole))
-    const lock = await waitForLock(parts.folder, blob.part, options.signal)
+    const lock = await waitForLock(cache.locks, blob.part, options.signal)
     const fetched = async (): Promise<void> => {
       if ((await sizeOf(blob.whole)) !== details.size)
         await fetchBlob(repository, { url: repository.url(commit, file), file, ...details, ...blob }, options)
