@@ -79,7 +79,8 @@ const storageTypes: readonly (readonly [name: string, type: string, bytes: numbe
   ['ComplexDouble', 'C128', 16],
 ]
 
-const mostAxes = 64
+/** Most axes of a tensor. */
+export const mostAxes = 64
 /** Most characters of a storage's key, which is a number. */
 const longestKey = 40
 const isLength = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
