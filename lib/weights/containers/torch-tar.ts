@@ -2,6 +2,7 @@ import type { ByteFile } from './byte-file.js'
 import { malformed } from './pickle.js'
 import { PickleStream } from './pickle-stream.js'
 import {
+  mostAxes,
   partOf,
   rebuiltTensor,
   type Storage,
@@ -22,8 +23,6 @@ export const isTorchTar = (head: string): boolean =>
 const block = 512
 /** Most storages, and most tensors, of a file. */
 const mostEntries = 2 ** 16
-/** Most axes of a tensor. */
-const mostAxes = 64
 
 /**
  * Reads the form of the first versions of PyTorch: a tar archive of the storages, each after its description; of the tensors'
@@ -61,7 +60,8 @@ async function streamsOf(file: ByteFile): Promise<Map<string, PickleStream>> {
     const [begin, length] = [at + block, Number.parseInt(size, 8)]
     if (begin + length > file.size)
       throw malformed(`'${name}' ends after the file; is it truncated? Copy or download it again`)
-    if (names.includes(name)) streams.set(name, new PickleStream(file, begin, begin + length))
+    if (!names.includes(name)) break
+    streams.set(name, new PickleStream(file, begin, begin + length))
     at = begin + Math.ceil(length / block) * block
   }
   return streams
