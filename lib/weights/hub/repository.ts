@@ -110,7 +110,7 @@ export class Repository {
   /** The error for a file that is not cached, on a machine without the hub. */
   notCached(file: string | undefined): VggError {
     const { repository } = this.uri
-    const what = `${file ?? 'a file of weights'} of '${repository}' at ${this.revision}`
+    const what = `${file ?? 'weights'} of '${repository}' at ${this.revision}`
     const command = `hf download ${repository}${file ? ` ${file}` : ''}${this.uri.revision ? ` --revision ${this.revision}` : ''}`
     const cure = `unset HF_HUB_OFFLINE; or run \`${command}\` on a machine with a network, and copy ${path.basename(this.whole.folder)} from its cache to ${path.dirname(this.whole.folder)}`
     return new VggError('FILE_NOT_FOUND', `The cache has no ${what}, and HF_HUB_OFFLINE allows no download: ${cure}`)
