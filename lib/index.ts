@@ -109,6 +109,7 @@ export type { Schedule, ScheduleOption } from './train/schedule.js'
 export type { LayerNameOf, TrainOptions } from './train/settings.js'
 export { train } from './train/trainer.js'
 export type { BestEpoch, PastEpoch, TrainingState } from './train/training-state.js'
+export type { AdaptOptions, ChannelInit } from './vgg/adapted.js'
 export {
   type HeadConfiguration,
   layersOf,
@@ -122,6 +123,7 @@ export type { Preprocessing } from './vgg/preprocessing.js'
 export type { BlockEntry, LetterOf, Variant, VariantLetter, VariantName, VariantRow } from './vgg/variants.js'
 export { type HeadOptions, layersOfA, replaceHead, VGG } from './vgg/vgg.js'
 export { type LoadOptions, load, loadNetwork } from './weights/load.js'
+export type { LoadProgress } from './weights/open.js'
 export type { Difference, Distance } from './weights/verify/difference.js'
 export type { Activity } from './weights/verify/fingerprint.js'
 export type { Moments } from './weights/verify/moments.js'

@@ -4,11 +4,15 @@
  */
 export {
   type Activity,
+  type AdaptOptions,
   type BestEpoch,
+  type ChannelInit,
   type Difference,
   type Distance,
   type FoundCheckpoint,
   type LoadedCheckpoint,
+  type LoadOptions,
+  type LoadProgress,
   load,
   loadNetwork,
   loadNetworkTraining,

@@ -38,6 +38,7 @@ export {
   type NetworkOptions,
   type NoHead,
   type OpenedRun,
+  type Origin,
   type Parameter,
   type Precision,
   type Preprocessing,

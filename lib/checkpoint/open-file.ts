@@ -178,7 +178,7 @@ function checkFormat({ format: found, model }: Readonly<Record<string, string>>)
   const message = `Expected a model of vggnet, but the metadata names ${other}`
   // no other program writes this
   if (model !== undefined) throw new VggError('FILE_FORMAT', `${message}: the file is damaged`)
-  throw new NotOurs('FILE_FORMAT', `${message}: \`npx vggnet import\` converts the weights of another program`)
+  throw new NotOurs('FILE_FORMAT', `${message}: load reads the weights of other programs`)
 }
 
 function checkVersion({ version, vggnet }: Readonly<Record<string, string>>): void {

@@ -59,14 +59,15 @@ export async function frozenFeatures(
   }
   const tap = tapOf(net, data, freeze, held === undefined ? [pass] : [pass, held.pass])
   if (tap === undefined) return undefined
-  const named = `${tap.layers[0]} to ${tap.layers.at(-1)} are frozen`
+  const [first, last] = [tap.layers[0], tap.layers.at(-1)]
+  const named = first === last ? `${first} is frozen` : `${first} to ${last} are frozen`
   const each = async (reason: string): Promise<undefined> => {
     await onNotice?.(`${named} but computed in each step: ${reason}`)
   }
   const flips = flipsFor(data, recorded.flip)
   const obstacle = obstacleOf(tap, data, recorded.shift) ?? tooFew(epochsLeft, versionsOf({ flips }))
   if (obstacle !== undefined) return each(obstacle)
-  if (checkpoint === undefined) return each('without checkpoints there is no folder for their output')
+  if (checkpoint === undefined) return each('without checkpoints there is no folder for the output')
   const folder = folderIn(checkpoint.folder)
   const key = await keyOf(net, tap)
   const source = (name: string, of: Dataset, images: number, flips: FeatureSource['flips']): FeatureSource => {
@@ -78,7 +79,7 @@ export async function frozenFeatures(
   const bytes = bytesOf(training) + (validation ? bytesOf(validation) : 0)
   const room = await roomIn(folder).catch(onlySystemError)
   if (typeof room === 'string') return each(room)
-  if (bytes > room) return each(`their output takes ${bytesText(bytes)}, and ${folder} has room for ${bytesText(room)}`)
+  if (bytes > room) return each(`the output takes ${bytesText(bytes)}, and ${folder} has room for ${bytesText(room)}`)
   const images = countedText(data.count + (held?.data.count ?? 0), 'image')
   const once = `${tap.tensor} of ${images}${flips ? ', mirrored too,' : ''} is computed once`
   await onNotice?.(`${named}: ${once}, ${bytesText(bytes)} in ${folder}`)
@@ -115,18 +116,19 @@ const cures = {
 
 /** Why a tap cannot be computed once for each image, or should not; undefined if it can. */
 function obstacleOf(tap: Tap, { readAugmented, randomReads }: Dataset, shift: number): string | undefined {
-  if (tap.multiplyAdds < leastOperations * bytesOfTap(tap)) return 'they are computed faster than their output is read'
+  if (tap.multiplyAdds < leastOperations * bytesOfTap(tap))
+    return 'reading the output would take longer than computing it'
   if (readAugmented !== undefined && randomReads === undefined) return 'what the data change at random is not known'
   const random = [
     ...(randomReads?.changes ?? []).map((change) => cures[change]),
     ...(shift > 0 ? ['shift: 0 (--shift)'] : []),
   ]
   if (random.length === 0) return undefined
-  return `their output differs in each epoch; ${random.join(', ')} would let them be computed once`
+  return `the output differs in each epoch; ${random.join(', ')} would let it be computed once`
 }
 
 const tooFew = (epochs: number, versions: number): string | undefined =>
-  epochs > versions ? undefined : `${countedText(epochs, 'epoch')} would not gain from computing them once`
+  epochs > versions ? undefined : `${countedText(epochs, 'epoch')} would not gain from computing the output once`
 
 /** Everything that the values of a tap depend on besides the images. */
 async function keyOf(net: Network, tap: Tap): Promise<string> {

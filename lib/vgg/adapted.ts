@@ -62,12 +62,19 @@ export interface AdaptOptions {
 /** The table of {@link AdaptOptions}: checks and flags. What is left out is that of the model. */
 export const adaptTable = {
   head: modelTable.head,
-  classes: { ...modelTable.classes, help: 'outputs of the last layer; other than those of the source: a new layer' },
-  classNames: { check: optional(arrayOf(text)), flag: '--class-names <names>', help: 'names of the classes: cat,dog' },
+  classes: {
+    ...modelTable.classes,
+    help: 'outputs of the last layer; another number makes a new one (default: that of the source)',
+  },
+  classNames: {
+    check: optional(arrayOf(text)),
+    flag: '--class-names <names>',
+    help: 'names of the classes: cat,dog (default: those of the source)',
+  },
   headWidth: {
     check: optional(outputs),
     flag: modelTable.headWidth.flag,
-    help: 'outputs of fc6 and fc7; other than those of the source: a new head',
+    help: 'outputs of fc6 and fc7; another number makes a new head (default: that of the source)',
   },
   dropout: {
     check: optional(modelTable.dropout.check),

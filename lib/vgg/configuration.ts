@@ -105,7 +105,7 @@ export const modelTable = {
   head: {
     check: optional(oneOf('none')),
     flag: '--head <none>',
-    help: 'none: without fc6, fc7 and fc8, for features',
+    help: 'none: without fc6, fc7 and fc8, for features (default: with them)',
     choices: ['none'],
   },
   channels: {

@@ -1,3 +1,4 @@
+import { realpath } from 'node:fs/promises'
 import path from 'node:path'
 import type { Model } from '../checkpoint/model.js'
 import { useModel, warn } from '../checkpoint/model-folder.js'
@@ -61,6 +62,10 @@ interface LocalFile {
   readonly name: string
   /** Bytes of the file on the hub that it has, if it is a part of it. */
   readonly ranges?: string | undefined
+  /** SHA-256 that the hub states, if it is the whole file of the hub. */
+  readonly sha256?: string | undefined
+  /** The source by the names of all tensors, if it is a part of them. */
+  readonly source?: string | undefined
 }
 
 /**
@@ -90,14 +95,17 @@ async function fetched(address: string, opening: Opening): Promise<LocalFile> {
       },
     }),
   }
+  let source: string | undefined
   const choose = (tensors: readonly ForeignTensor[]): string[] => {
     const found = deduced({ container: 'safetensors', tensors, layers: [], metadata: {} }, opening)
+    source = found.source.name
     return [...found.tensors.values()].map(({ name }) => name)
   }
   const found =
     opening.head === 'none' ? await fetchTensors(address, choose, options) : await fetchWhole(address, options)
   if (found.remark !== undefined) warn(found.remark)
-  return { path: found.path, name: hubUriText(found), ranges: found.ranges }
+  const { path: file, ranges, sha256 } = found
+  return { path: file, name: hubUriText(found), ranges, sha256, source: ranges && source }
 }
 
 async function withLocal<T>(file: LocalFile, opening: Opening, use: (weights: OpenWeights) => Promise<T>): Promise<T> {
@@ -109,7 +117,7 @@ async function withLocal<T>(file: LocalFile, opening: Opening, use: (weights: Op
   const open = await openWeightFile(file.path)
   try {
     const read = async (): Promise<T> => {
-      const by = opening.source ?? (await sourceByValues(open))
+      const by = opening.source ?? (await sourceByValues(open)) ?? file.source
       return use(foreignWeights(open, deduced(open, { ...opening, source: by }), file, opening))
     }
     return await withEnd(read, () => open.close())
@@ -164,8 +172,10 @@ function foreignWeights(file: WeightFile, found: Deduced, local: LocalFile, open
       await take(parameter.name, await readParameter(file, source, { parameter, tensor, readsImage, mapSize }))
     }
     // the hash of a part is none of the file's
-    if (network instanceof VGG && local.ranges === undefined)
-      network.origin = { ...origin, sha256: await file.digest() }
+    if (!(network instanceof VGG) || local.ranges !== undefined) return
+    const sha256 = await file.digest()
+    if (sha256 !== (local.sha256 ?? sha256)) throw await damaged(local, sha256)
+    network.origin = { ...origin, sha256 }
   }
   const named = source.classNames === 'imagenet' && configuration.classes === imageNetClasses.length
   return { model: { kind: 'VGG', ...configuration, classNames: named ? imageNetClasses : [], origin }, fill }
@@ -192,6 +202,15 @@ function writer(network: Network, { kept, firstLayer }: Change, { onProgress }: 
     await write('conv1_1.weight', made.weight)
     await write('conv1_1.bias', made.bias)
   }
+}
+
+/** The error for a file in the hub's cache that has changed since it was fetched. */
+async function damaged({ path: link, name, sha256 }: LocalFile, found: string): Promise<VggError> {
+  const cure = `remove ${await realpath(link)}, and it is fetched again`
+  return new VggError(
+    'HASH_MISMATCH',
+    `Expected ${name} with the hash ${sha256} but the cached file has ${found}: ${cure}`,
+  )
 }
 
 /** Writes a parameter in parts, because the native side copies what it is given. */

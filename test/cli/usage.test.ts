@@ -79,7 +79,7 @@ test('the help states the default of each flag that takes a value, other than a 
   const silent = programs(createProgram()).flatMap((command) =>
     command.options
       .filter(({ flags, hidden }) => flags.includes('<') && !hidden)
-      .filter(({ flags }) => !/<(?:file|folder|model)>|^--val-list/.test(flags))
+      .filter(({ flags }) => !/<(?:file|folder|model|source)>|^--val-list/.test(flags))
       .filter(({ description, defaultValue }) => defaultValue === undefined && !/\bdefault: \S/.test(description))
       .map(({ long }) => `${command.name()} ${long}`),
   )

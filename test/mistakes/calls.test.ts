@@ -22,7 +22,7 @@ programMistakes(
     { name: 'names', make: () => net.features(grey(1), promised(['fc7'])), problem: ['for names'] },
     { name: 'options', make: () => VGG.create(promised(options)), problem: ['an object for VGG.create options'] },
     { name: 'a network', make: () => save(promised(net), 'unused.safetensors'), problem: ['a Network for network'] },
-    { name: 'a path', make: () => load(promised('model.safetensors')), problem: ['for path'] },
+    { name: 'a path', make: () => load(promised('model.safetensors')), problem: ['for source'] },
     { name: 'elements', make: () => Tensor.from(promised(new Float32Array(3))), problem: ['for data'] },
   ].map(({ problem, ...mistake }) => ({
     ...mistake,

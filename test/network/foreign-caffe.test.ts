@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
 import { Tensor } from '../../lib/tensor.js'
 import { load } from '../../lib/weights/load.js'
+import { expectClose } from '../compare.js'
 import { goldenImages, readGolden } from '../reference/golden.js'
 
 const taps = ['pool1', 'pool2', 'pool3', 'pool4', 'pool5', 'fc6', 'fc7', 'fc8']
@@ -30,11 +31,7 @@ test.each([
   const { data, shape } = goldenImages(written)
   const found = await net.features(Tensor.from(data as Uint8Array<ArrayBuffer>, shape), taps)
   for (const tap of taps) {
-    const expected = tensors.get(tap) ?? new Float32Array()
-    const actual = (await found[tap]?.data()) ?? new Float32Array()
-    expect(actual, tap).toHaveLength(expected.length)
-    const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
-    const error = expected.reduce((most, value, index) => Math.max(most, Math.abs(value - (actual[index] ?? 0))), 0)
-    expect(error / largest, tap).toBeLessThan(1e-4)
+    const actual = await (found[tap] as Tensor<'float32'>).data()
+    expectClose(tap, actual, tensors.get(tap) as Float32Array, { relative: 1e-4 })
   }
 })

@@ -88,6 +88,18 @@ test.each([
   expect(readdirSync(other)).not.toContain('features')
 })
 
+test.each([
+  ['all convolutions', 'pool5', { batch: 16, freeze: ['convolutions'] }],
+  // of 32 images on, the last two convolutions are products of matrices, whose bits depend on all images of a pass
+  ['the convolutions before', 'pool4', { batch: 40, freeze: ['convolutions'] }],
+  ['convolutions up to one without a pool', 'relu4_1', { freeze: ['conv1', 'conv2', 'conv3', 'conv4_1'] }],
+] as const)('%s are computed once, up to %s', async (_, tensor, options) => {
+  const images = await trained(newFolder(), { ...options, frozenFeatures: 'off' })
+  const features = await trained(newFolder(), options)
+  expect(features.notices[0]).toContain(`are frozen: ${tensor} of 66 images`)
+  expect(features.checkpoint.equals(images.checkpoint)).toBe(true)
+})
+
 test('image files whose only random part is the flip are computed once too', async () => {
   const image = (index: number) =>
     packed(gradient(36 + (index % 3), 40 + 2 * index))
@@ -230,19 +242,22 @@ describe('where frozen layers are computed in each step', () => {
   test('a notice gives the reason and what to change', async () => {
     const data = stripes(16, 1)
     expect(await noticesOf(data, { epochs: 1, checkpoint: checkpoint() })).toEqual([
-      `${reason}1 epoch would not gain from computing them once`,
+      `${reason}1 epoch would not gain from computing the output once`,
     ])
     expect(await noticesOf(data, { epochs: 2 })).toEqual([
-      `${reason}without checkpoints there is no folder for their output`,
+      `${reason}without checkpoints there is no folder for the output`,
     ])
     expect(await noticesOf(data, { epochs: 2, shift: 1, checkpoint: checkpoint() })).toEqual([
-      `${reason}their output differs in each epoch; shift: 0 (--shift) would let them be computed once`,
+      `${reason}the output differs in each epoch; shift: 0 (--shift) would let it be computed once`,
     ])
     expect(await noticesOf(augmented(['crop', 'size', 'colour']), { epochs: 2, checkpoint: checkpoint() })).toEqual([
-      `${reason}their output differs in each epoch; randomCrop: false (--no-crop), a fixed smallestSide (--smallest-side), colour: false (--no-colour) would let them be computed once`,
+      `${reason}the output differs in each epoch; randomCrop: false (--no-crop), a fixed smallestSide (--smallest-side), colour: false (--no-colour) would let it be computed once`,
     ])
     expect(await noticesOf(augmented(undefined), { epochs: 2, checkpoint: checkpoint() })).toEqual([
       `${reason}what the data change at random is not known`,
+    ])
+    expect(await noticesOf(data, { epochs: 2, freeze: ['conv1'], checkpoint: checkpoint() })).toEqual([
+      'conv1_1 is frozen but computed in each step: reading the output would take longer than computing it',
     ])
     const [once = ''] = await noticesOf(augmented([]), { epochs: 2, checkpoint: checkpoint() })
     expect(once).toContain('pool4 of 16 images is computed once')

@@ -3,68 +3,13 @@ import path from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { fetchTensors, fetchWhole } from '../../lib/weights/hub/hub.js'
 import { Transport } from '../../lib/weights/hub/transport.js'
-import { hubUriText, isHubUri, parseHubUri } from '../../lib/weights/hub/uri.js'
+import { parseHubUri } from '../../lib/weights/hub/uri.js'
 import { type Answer, type HubServer, repository, startHub } from '../setup/hub-server.js'
 
 const weights = Buffer.alloc(3_000_000, 3)
 const files = { 'model.safetensors': weights }
 const uri = `hf://${repository}`
 const secret = 'hf_secretSecret'
-
-describe('a URI', () => {
-  test.each<[string, ReturnType<typeof parseHubUri>]>([
-    ['hf://timm/vgg16.tv_in1k', { repository: 'timm/vgg16.tv_in1k' }],
-    ['hf-hub:timm/vgg16.tv_in1k', { repository: 'timm/vgg16.tv_in1k' }],
-    ['hf://timm/vgg16.tv_in1k/', { repository: 'timm/vgg16.tv_in1k' }],
-    ['hf://o/n@v1.0', { repository: 'o/n', revision: 'v1.0' }],
-    ['hf-hub:o/n@v1.0', { repository: 'o/n', revision: 'v1.0' }],
-    ['hf://o/n@a%2Fb/c/d.pth', { repository: 'o/n', revision: 'a/b', file: 'c/d.pth' }],
-    ['hf://o/n@refs/pr/1/d.pth', { repository: 'o/n', revision: 'refs/pr/1', file: 'd.pth' }],
-    ['hf://o/n@refs/pr/1', { repository: 'o/n', revision: 'refs/pr/1' }],
-    ['hf://o/n/c/d e.pth', { repository: 'o/n', file: 'c/d e.pth' }],
-  ])('%s', (text, expected) => {
-    expect(isHubUri(text)).toBe(true)
-    expect(parseHubUri(text)).toEqual(expected)
-    expect(parseHubUri(hubUriText(expected))).toEqual(expected)
-  })
-
-  test.each<[string, RegExp]>([
-    ['hf://', /it is written hf:\/\/owner\/name, /],
-    ['hf:/o/n', /it is written/],
-    ['HF://o/n', /it is written/],
-    ['hf:///o/n', /it is written/],
-    ['hf://vgg16', /an owner and a name are needed/],
-    ['hf://o/@v1', /an owner and a name are needed/],
-    ['hf://o/n@', /a revision is missing/],
-    ['hf://o/n@/f.pth', /a revision is missing/],
-    ['hf://o/n@a%2', /'a%2' has a '%' that is not followed by two/],
-    ['hf://o/n@..%2F..', /'\.\.\/\.\.' cannot be a revision/],
-    ['hf://../n', /'\.\.' cannot be the name of an owner/],
-    ['hf://o/a--b', /'a--b' cannot be the name/],
-    ['hf://o/n.git', /'n\.git' cannot be the name/],
-    ['hf://o/n/../../etc/passwd', /cannot be the path of a file/],
-    ['hf://o/n/a\\b', /cannot be the path of a file/],
-    ['hf://o/n//a', /cannot be the path of a file/],
-    ['hf://datasets/o/n', /'datasets' is a kind of repository, not an owner; weights are in repositories of models$/],
-    ['hf://models/o/n', /leave out 'models\/'$/],
-    ['https://huggingface.co/timm/vgg16.tv_in1k', /write hf:\/\/timm\/vgg16\.tv_in1k$/],
-    ['http://www.huggingface.co/o/n/tree/main?x=1#y', /write hf:\/\/o\/n@main$/],
-    ['https://huggingface.co/o/n/resolve/v1/a/b.pth', /write hf:\/\/o\/n@v1\/a\/b\.pth$/],
-    ['https://hf.co/', /it is written/],
-  ])('%s is refused', (text, message) => {
-    expect(isHubUri(text)).toBe(true)
-    const refused = { code: 'INVALID_ARGUMENT', message: expect.stringMatching(message) }
-    expect(() => parseHubUri(text)).toThrow(expect.objectContaining(refused))
-  })
-
-  test.each([
-    'model.safetensors',
-    './hf',
-    'runs/hf:x',
-    'https://example.com/o/n',
-    'https://huggingface.com.example/o/n',
-  ])('%s is none', (text) => expect(isHubUri(text)).toBe(false))
-})
 
 describe('a refusal', () => {
   const of = (status: number, code: string, headers = {}): Answer => ({
@@ -230,11 +175,12 @@ describe('the transport', () => {
   const timing = { idle: 60_000, pauses: [1, 1], longestPause: 1000 }
   const span = { begin: 0, end: weights.length, size: weights.length, whole: 'refuse' } as const
 
+  const environmentOf = ({ endpoint }: HubServer) => ({ endpoint, token: undefined, offline: false })
+
   /** Number of bytes that arrive. @param cuts numbers of bytes after which the connection is cut */
   async function lengthOf(hub: HubServer, signal?: AbortSignal, limits = timing, cuts: number[] = []): Promise<number> {
     hub.contents.push(...cuts.map((bytes, i) => ({ stallAfter: bytes - (cuts[i - 1] ?? 0) })))
-    const environment = { endpoint: hub.endpoint, token: undefined, offline: false }
-    const transport = new Transport({ environment, uri: parseHubUri(uri) }, signal, limits)
+    const transport = new Transport({ environment: environmentOf(hub), uri: parseHubUri(uri) }, signal, limits)
     let length = 0
     for await (const bytes of transport.bytes(`${hub.cdn}/model.safetensors`, span)) {
       length += bytes.length
@@ -272,6 +218,19 @@ describe('the transport', () => {
     hub.contents.push({ stallAfter: 0 })
     const silent = { code: 'DOWNLOAD_FAILED', message: 'No byte came for 0.3 s; check the network, and try again' }
     await expect(lengthOf(hub, undefined, { ...timing, idle: 300, pauses: [] })).rejects.toMatchObject(silent)
+  })
+
+  test('tries again when the network is lost during a download, not when it was never there', async () => {
+    const hub = await startHub(files)
+    const transport = new Transport({ environment: environmentOf(hub), uri: parseHubUri(uri) }, undefined, timing)
+    const content = `${hub.endpoint}/${repository}/resolve/${hub.commit}/model.safetensors`
+    hub.location = 'http://127.0.0.1:2/'
+    const unreachable = { code: 'DOWNLOAD_FAILED', message: expect.stringMatching(/^127\.0\.0\.1:2 cannot be reached/) }
+    await expect(transport.bytes(content, span).next()).rejects.toMatchObject(unreachable)
+    expect(hub.requests.length).toBe(1)
+    await transport.fetch(`${hub.cdn}/model.safetensors`)
+    await expect(transport.bytes(content, span).next()).rejects.toMatchObject(unreachable)
+    expect(hub.requests.length).toBe(1 + 1 + 3)
   })
 
   test('is aborted while it waits for a byte, and before it begins', async () => {

@@ -51,6 +51,13 @@ test('a file is fetched through the redirect into the cache of the hub, and not 
   expect(hub.requests.length).toBe(length + 1)
 })
 
+test('HF_HUB_CACHE names the cache itself', async () => {
+  await startHub(files)
+  const cache = path.join(process.env.HF_HOME ?? '', 'elsewhere')
+  vi.stubEnv('HF_HUB_CACHE', cache)
+  expect((await fetchWhole(uri)).path.startsWith(`${cache}/models--owner--vgg16.small/`)).toBe(true)
+})
+
 test('a small file, which the hub keeps in git, has its git hash checked', async () => {
   const hub = await startHub(files)
   expect(readFileSync((await fetchWhole(`${uri}@feature%2Fx/config.json`)).path, 'utf8')).toBe('{}')
@@ -183,7 +190,9 @@ describe('without the hub', () => {
     expect(hub.requests.length).toBe(length)
     const missing = {
       code: 'FILE_NOT_FOUND',
-      message: expect.stringContaining('`hf download owner/vgg16.small --revision v2`'),
+      message: expect.stringMatching(
+        /^The cache has no weights of 'owner\/vgg16\.small' at v2.*`hf download owner\/vgg16\.small --revision v2`/,
+      ),
     }
     await expect(fetchWhole(`${uri}@v2`)).rejects.toMatchObject(missing)
     const other = {

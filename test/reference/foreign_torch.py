@@ -38,13 +38,13 @@ def configuration(variant):
     return [value if value == "M" else int(value * WIDTH) for value in torchvision.models.vgg.cfgs[variant]]
 
 
-def torchvision_net(variant):
+def torchvision_net(variant, classes=CLASSES, window=WINDOW):
     rows = configuration(variant)
-    net = torchvision.models.vgg.VGG(torchvision.models.vgg.make_layers(rows), CLASSES, init_weights=False)
-    net.avgpool = torch.nn.AdaptiveAvgPool2d((WINDOW, WINDOW))
-    net.classifier[0] = torch.nn.Linear(rows[-2] * WINDOW**2, HEAD)
+    net = torchvision.models.vgg.VGG(torchvision.models.vgg.make_layers(rows), classes, init_weights=False)
+    net.avgpool = torch.nn.AdaptiveAvgPool2d((window, window))
+    net.classifier[0] = torch.nn.Linear(rows[-2] * window**2, HEAD)
     net.classifier[3] = torch.nn.Linear(HEAD, HEAD)
-    net.classifier[6] = torch.nn.Linear(HEAD, CLASSES)
+    net.classifier[6] = torch.nn.Linear(HEAD, classes)
     return net, {"fc6": net.classifier[0], "fc7": net.classifier[3], "fc8": net.classifier[6]}
 
 
@@ -122,6 +122,13 @@ def tar(state):
     assert all(torch.equal(read[key], value) for key, value in state.items())
 
 
+def readme():
+    """A file like vgg16-397923af.pth, which the README loads: 1000 classes, 224x224, the old stream; random weights."""
+    torch.manual_seed(1)
+    net, _ = torchvision_net("D", 1000, 7)
+    return net.state_dict()
+
+
 def main():
     FOREIGN.mkdir(exist_ok=True)
 
@@ -130,6 +137,7 @@ def main():
 
     stream = {"_use_new_zipfile_serialization": False}
     save(made("foreign/torchvision-D", "D", torchvision_net), "torchvision-D-stream", **stream)
+    save(readme(), "vgg16-narrow", **stream)
     state = made("foreign/torchvision-A", "A", torchvision_net)
     save({"epoch": 7, "state_dict": {f"module.{key}": value for key, value in state.items()}}, "torchvision-A-nested")
     save({key: value.half() for key, value in state.items()}, "torchvision-A-half")

@@ -7,6 +7,7 @@ import { newFolder } from './folder.js'
 /** How one request is answered; what is left out is answered as the hub does. */
 export interface Answer {
   readonly status?: number
+  /** Headers, '' for one that is left out. */
   readonly headers?: Readonly<Record<string, string>>
   /** Bytes of the body after which nothing more comes, until the connection is cut. */
   readonly stallAfter?: number
@@ -168,7 +169,10 @@ function send(hub: HubServer, file: Content, request: IncomingMessage, response:
   const part = ranged ? bytes.subarray(Number(first), Number(last) + 1) : bytes
   const range = ranged ? { 'Content-Range': `bytes ${first}-${last}/${bytes.length}` } : {}
   const headers = { ETag: file.etag, 'Content-Length': String(part.length), ...range, ...answer.headers }
-  response.writeHead(ranged ? 206 : 200, headers)
+  response.writeHead(
+    ranged ? 206 : 200,
+    Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== '')),
+  )
   const end = answer.stallAfter ?? part.length
   hub.sent += end
   if (answer.stallAfter === undefined) return response.end(part)

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { elementCount } from '../../lib/tensor.js'
 import { openWeightFile } from '../../lib/weights/containers/containers.js'
-import type { WeightFile } from '../../lib/weights/containers/weight-file.js'
+import type { ForeignTensor, WeightFile } from '../../lib/weights/containers/weight-file.js'
 import { goldenParameters, readGolden } from '../reference/golden.js'
 
 const path = (name: string): string => fileURLToPath(new URL(`../golden/foreign/${name}`, import.meta.url))
@@ -89,6 +89,30 @@ describe('files of PyTorch', () => {
         expect(elementCount(found?.shape ?? [])).toBe(elementCount(shape))
         expect(values.get(names[index])).toEqual(data.map((value) => rounded(value, type)))
       }
+    })
+  })
+
+  const protocols = [1, 2, 3, 4, 5].flatMap((protocol) => [`protocol-${protocol}-zip`, `protocol-${protocol}-stream`])
+  it.each(protocols)('%s, with other types', async (name) => {
+    await opened(`${name}.pth`, async (file) => {
+      const facts = file.tensors.map((tensor) => [tensor.name, tensor.type, tensor.shape])
+      expect(facts.sort()).toEqual([
+        ['bias', 'F32', [2]],
+        ['count', 'I64', []],
+        ['double', 'F64', [2, 1]],
+      ])
+      const values = new Map<string, number[]>()
+      for (const tensor of file.tensors.filter(({ type }) => type !== 'I64')) {
+        const into = new Float32Array(2)
+        await file.read(tensor, into, 0)
+        values.set(tensor.name, [...into])
+      }
+      expect(values.get('bias')).toEqual([1.5, -2])
+      expect(values.get('double')).toEqual([Math.fround(0.1), Number.POSITIVE_INFINITY])
+      const [count] = file.tensors.filter(({ type }) => type === 'I64')
+      await expect(file.read(count as ForeignTensor, new Float32Array(1), 0)).rejects.toThrow(
+        /'count' has the type I64, which is not read; read are F32, F16, BF16, F64/,
+      )
     })
   })
 })

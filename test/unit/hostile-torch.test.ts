@@ -58,6 +58,7 @@ describe('a file of torch.save', () => {
     ['builtins.eval', stream(call('builtins', 'eval', `open('${marker}', 'w')`)), /names builtins\.eval/],
     ['a method of a class', stream(call('torch', 'FloatStorage.from_file', marker)), /FloatStorage\.from_file/],
     ['a property of all objects', stream(call('collections', '__proto__', marker)), /collections\.__proto__/],
+    ['a name of a million letters', stream(op.name('os', 'x'.repeat(2 ** 20))), /names os\.x{57}\.\.\., /],
     ['a pickled model', stream(op.name('torchvision.models.vgg', 'VGG')), /whole pickled model.*torch\.save\(model/],
     ['TorchScript', torchZip(op.name('__torch__.vgg', 'VGG'), []), /whole pickled model.*torch\.save\(model/],
     ['a call of a string', stream(Buffer.concat([op.text('os'), op.mark, op.tuple, op.call])), /no function/],

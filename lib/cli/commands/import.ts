@@ -47,7 +47,10 @@ export function addImport(program: Command): void {
   const seed = { ...runTable.seed, flag: '--seed <n>', help: 'seed of these layers' }
   addTable(command, adaptTable, { imageSize, classNames: names })
   addTable(command, { initialisation: { ...initialisation, help }, seed })
-    .option('--source <name>', `where the weights come from, if the file does not tell: ${sourceNames.join(', ')}`)
+    .option(
+      '--source <name>',
+      `where the weights come from: ${sourceNames.join(', ')} (default: recognised by the names of the tensors)`,
+    )
     .option('--json', 'one JSON object: variant, classes, classNames, pixels, origin, parameters, path, bytes')
     .addHelpText('after', examples)
     .action(runImport)

@@ -37,7 +37,10 @@ export function addVerify(program: Command): void {
     .description('check weights: hash, figures, activities, and what seems wrong')
     .argument('<source>', 'a file of weights, a model, the folder of a run, or hf://OWNER/NAME', source)
     .option('--against <source>', 'name the first layer in which another network differs, and by how much', source)
-    .option('--source <name>', `where the weights come from, if the file does not tell: ${sourceNames.join(', ')}`)
+    .option(
+      '--source <name>',
+      `where the weights come from: ${sourceNames.join(', ')} (default: recognised by the names of the tensors)`,
+    )
   addThreadsFlag(addDeviceFlags(command, 'cpu'))
     .option('--json', 'one JSON object: configuration, sha256, parameters, fingerprint, suspicions, difference')
     .addHelpText('after', examples)

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { openedFile } from '../../checkpoint/open-file.js'
+import { headBytes } from '../../data/images/formats.js'
 import { messageOf, VggError } from '../../error.js'
 
 /** Size in bytes of one read. The event loop runs between two. */
@@ -51,6 +52,13 @@ export class ByteFile {
       if (at + blockBytes < end) next = this.#block(bytes, begin, at + blockBytes)
       this.#add(block, at)
     }
+  }
+
+  /** The first 1000 bytes, or all, by which a container is recognised. */
+  async head(): Promise<Buffer> {
+    const head = Buffer.alloc(Math.min(this.size, headBytes))
+    await this.fill(head, 0)
+    return head
   }
 
   /** Reads and hashes the bytes before `end` that no read has passed: what lies between two tensors, or one not wanted. */

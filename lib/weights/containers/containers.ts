@@ -1,11 +1,10 @@
-import { contentText, headBytes, zipOf } from '../../data/images/formats.js'
+import { contentText } from '../../data/images/formats.js'
 import { VggError } from '../../error.js'
 import { ByteFile } from './byte-file.js'
 import { isCaffe, openCaffe } from './caffe.js'
 import { openHdf5 } from './hdf5.js'
 import { openSafetensors } from './safetensors.js'
-import { openTorch } from './torch.js'
-import { torchTarNames } from './torch-tar.js'
+import { isTorch, openTorch } from './torch.js'
 import type { Container, WeightFile } from './weight-file.js'
 
 /** A container of weights: how its files are recognised, and what opens them. */
@@ -19,15 +18,7 @@ interface ContainerRow {
 const rows: readonly ContainerRow[] = [
   // a header of JSON follows its length
   { container: 'safetensors', recognise: (head) => head[8] === '{', open: openSafetensors },
-  {
-    container: 'torch',
-    // a zip or tar archive, or a pickle of PyTorch's magic number, before which its protocol and the length of a frame may be
-    recognise: (head) =>
-      (head.startsWith('PK\x03\x04') && !zipOf('.npy')(head)) ||
-      (head.startsWith('ustar', 257) && torchTarNames.includes(head.slice(0, head.indexOf('\0')))) ||
-      (head[0] === '\x80' && head.slice(2, 22).includes('\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20')),
-    open: openTorch,
-  },
+  { container: 'torch', recognise: isTorch, open: openTorch },
   { container: 'hdf5', recognise: (head) => head.startsWith('\x89HDF\r\n\x1a\n'), open: openHdf5 },
   { container: 'caffe', recognise: isCaffe, open: openCaffe },
 ]
@@ -56,8 +47,7 @@ export async function openWeightFile(path: string): Promise<WeightFile> {
 }
 
 async function headOf(file: ByteFile): Promise<Buffer> {
-  const head = Buffer.alloc(Math.min(file.size, headBytes))
-  await file.fill(head, 0)
+  const head = await file.head()
   await file.close()
   return head
 }

@@ -1,4 +1,5 @@
 import { VggError } from '../../error.js'
+import { shorten } from '../../options.js'
 import { type ByteFile, blockBytes } from './byte-file.js'
 import { floatTypes } from './weight-file.js'
 
@@ -13,7 +14,7 @@ export function floatType(name: string, type: string): FloatType {
   if (known !== undefined) return known
   throw new VggError(
     'FILE_FORMAT',
-    `'${name}' has the type ${type}, which is not read; read are ${floatTypes.join(', ')}`,
+    `'${shorten(name)}' has the type ${type}, which is not read; read are ${floatTypes.join(', ')}`,
   )
 }
 

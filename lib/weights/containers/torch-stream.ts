@@ -6,6 +6,11 @@ import { type Storage, type TorchContents, TorchValues } from './torch-values.js
 /** The first pickle, and the second. */
 const [magic, version] = [0x1950a86a20f9469cfc6cn, 1001]
 
+/** Whether a file begins with the magic number, which a protocol and the length of a frame may precede. */
+export const isTorchStream = (head: string): boolean =>
+  (head[0] === '\x80' && head.slice(2, 22).includes('\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20')) ||
+  head.startsWith(`L${magic}L\n`)
+
 /**
  * Reads the form of torch.save before version 1.6: pickles of a magic number, a version, a description of the machine, the
  * object and the keys of its storages, followed by the storages in the order of their keys.

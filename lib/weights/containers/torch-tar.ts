@@ -2,6 +2,7 @@ import type { ByteFile } from './byte-file.js'
 import { malformed } from './pickle.js'
 import { PickleStream } from './pickle-stream.js'
 import {
+  mostAxes,
   partOf,
   rebuiltTensor,
   type Storage,
@@ -12,14 +13,16 @@ import {
 } from './torch-values.js'
 
 /** The files of the archive. */
-export const torchTarNames: readonly string[] = ['storages', 'tensors', 'pickle']
+const names: readonly string[] = ['storages', 'tensors', 'pickle']
+
+/** Whether a file begins as this form; `head` are its first bytes as Latin-1 text. */
+export const isTorchTar = (head: string): boolean =>
+  head.startsWith('ustar', 257) && names.includes(head.slice(0, head.indexOf('\0')))
 
 /** Length in bytes of the header of a file, to a multiple of which its content is filled up. */
 const block = 512
 /** Most storages, and most tensors, of a file. */
 const mostEntries = 2 ** 16
-/** Most axes of a tensor. */
-const mostAxes = 64
 
 /**
  * Reads the form of the first versions of PyTorch: a tar archive of the storages, each after its description; of the tensors'
@@ -27,10 +30,10 @@ const mostAxes = 64
  */
 export async function readTorchTar(file: ByteFile): Promise<TorchContents> {
   const streams = await streamsOf(file)
-  const [storages, tensors, object] = torchTarNames.map((name) => streams.get(name))
+  const [storages, tensors, object] = names.map((name) => streams.get(name))
   if (storages === undefined || tensors === undefined || object === undefined)
     throw malformed(
-      `the tar archive does not have the files ${torchTarNames.join(', ')}; is it truncated? Copy or download it again`,
+      `the tar archive does not have the files ${names.join(', ')}; is it truncated? Copy or download it again`,
     )
   const values = new TorchValues()
   const begins = new Map<Storage, number>()
@@ -47,7 +50,7 @@ export async function readTorchTar(file: ByteFile): Promise<TorchContents> {
 /** The files of the archive by their names. */
 async function streamsOf(file: ByteFile): Promise<Map<string, PickleStream>> {
   const streams = new Map<string, PickleStream>()
-  for (let at = 0; at + block <= file.size && streams.size < torchTarNames.length; ) {
+  for (let at = 0; at + block <= file.size && streams.size < names.length; ) {
     const header = Buffer.alloc(block)
     await file.fill(header, at)
     const textOf = (begin: number, end: number): string =>
@@ -57,7 +60,8 @@ async function streamsOf(file: ByteFile): Promise<Map<string, PickleStream>> {
     const [begin, length] = [at + block, Number.parseInt(size, 8)]
     if (begin + length > file.size)
       throw malformed(`'${name}' ends after the file; is it truncated? Copy or download it again`)
-    if (torchTarNames.includes(name)) streams.set(name, new PickleStream(file, begin, begin + length))
+    if (!names.includes(name)) break
+    streams.set(name, new PickleStream(file, begin, begin + length))
     at = begin + Math.ceil(length / block) * block
   }
   return streams

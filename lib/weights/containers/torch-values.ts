@@ -1,4 +1,5 @@
 import { VggError } from '../../error.js'
+import { shorten } from '../../options.js'
 import { shapeText } from '../../tensor.js'
 import { floatBytes } from './floats.js'
 import { malformed, PickleFunction, type PickleRules } from './pickle.js'
@@ -78,7 +79,10 @@ const storageTypes: readonly (readonly [name: string, type: string, bytes: numbe
   ['ComplexDouble', 'C128', 16],
 ]
 
-const mostAxes = 64
+/** Most axes of a tensor. */
+export const mostAxes = 64
+/** Most characters of a storage's key, which is a number. */
+const longestKey = 40
 const isLength = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 const isShape = (value: unknown): value is number[] =>
   Array.isArray(value) && value.length <= mostAxes && value.every(isLength)
@@ -134,7 +138,8 @@ const networks = /^(torch\.nn|torchvision|timm|torch\.jit|torch\.fx|__torch__|__
 
 const saveStateDict = "save its state_dict() in Python: torch.save(model.state_dict(), 'model.pth')"
 
-function refused(name: string): VggError {
+function refused(full: string): VggError {
+  const name = shorten(full)
   const message = networks.test(name)
     ? `it is a whole pickled model (${name}), which only its own Python code can read`
     : `its pickle names ${name}, which dictionaries of tensors do not have; it was not run. If this is a model`
@@ -159,7 +164,7 @@ export class TorchValues {
 
   /** The storage of that key. @throws FILE_FORMAT if there is another one of it */
   add(key: unknown, type: unknown, elements: unknown): Storage {
-    if (typeof key !== 'string' || !(type instanceof StorageType) || !isLength(elements)) {
+    if (typeof key !== 'string' || key.length > longestKey || !(type instanceof StorageType) || !isLength(elements)) {
       throw malformed('its pickle has a storage without key, type and number of elements')
     }
     const known = this.storages.get(key) ?? { key, type: type.type, elementBytes: type.bytes, elements }
@@ -200,7 +205,7 @@ export function dictionaryOf(root: unknown): Dictionary {
   const tensors = inner.get(key ?? '')
   if (key !== undefined && tensors !== undefined) return { key, tensors }
   throw notDictionary(
-    inner.size === 0 ? 'it has no tensors' : `it has several: ${[...inner.keys()].slice(0, 8).join(', ')}`,
+    inner.size === 0 ? 'it has no tensors' : `it has several: ${shorten([...inner.keys()].slice(0, 8).join(', '))}`,
   )
 }
 

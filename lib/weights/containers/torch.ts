@@ -1,8 +1,10 @@
+import { zipOf } from '../../data/images/formats.js'
 import { ByteFile } from './byte-file.js'
 import { firstFloat, floatBytes, floatType, readFloats } from './floats.js'
-import { readTorchStream } from './torch-stream.js'
-import { readTorchTar } from './torch-tar.js'
-import { dictionaryOf, type Storage, type TorchTensor } from './torch-values.js'
+import { malformed } from './pickle.js'
+import { isTorchStream, readTorchStream } from './torch-stream.js'
+import { isTorchTar, readTorchTar } from './torch-tar.js'
+import { dictionaryOf, type Storage, type TorchContents, type TorchTensor } from './torch-values.js'
 import { readTorchZip } from './torch-zip.js'
 import type { ForeignTensor, WeightFile } from './weight-file.js'
 
@@ -13,18 +15,30 @@ interface LocatedTensor extends ForeignTensor {
   readonly begin: number
 }
 
-/**
- * Opens a file of torch.save in one of its forms: a zip archive since PyTorch 1.6, a stream of pickles before, and a tar
- * archive in its first versions.
- * @throws FILE_FORMAT
- */
+/** The forms of torch.save: since PyTorch 1.6, before, and in its first versions. */
+const forms: readonly {
+  /** Whether a file begins so; `head` are its first bytes as Latin-1 text. */
+  recognise(head: string): boolean
+  read(file: ByteFile): Promise<TorchContents>
+}[] = [
+  // any zip archive but that of NumPy: the order of its entries is not fixed
+  { recognise: (head) => head.startsWith('PK\x03\x04') && !zipOf('.npy')(head), read: readTorchZip },
+  { recognise: isTorchStream, read: readTorchStream },
+  { recognise: isTorchTar, read: readTorchTar },
+]
+
+const formOf = (head: string) => forms.find(({ recognise }) => recognise(head))
+
+/** Whether a file is one of torch.save, by its first 1000 bytes as Latin-1 text. */
+export const isTorch = (head: string): boolean => formOf(head) !== undefined
+
+/** Opens a file that `isTorch` recognises. @throws FILE_FORMAT */
 export const openTorch = (path: string): Promise<WeightFile> => ByteFile.read(path, readIndex)
 
 async function readIndex(file: ByteFile): Promise<WeightFile> {
-  const head = Buffer.alloc(Math.min(2, file.size))
-  await file.fill(head, 0)
-  const older = head[0] === 0x80 ? readTorchStream : readTorchTar
-  const { form, root, begins } = await (head.toString('latin1') === 'PK' ? readTorchZip : older)(file)
+  const found = formOf((await file.head()).toString('latin1'))
+  if (found === undefined) throw malformed('it begins in another way')
+  const { form, root, begins } = await found.read(file)
   const { key, tensors } = dictionaryOf(root)
   const located = [...tensors].map(([name, torch]) => locatedTensor(name, torch, begins))
   located.sort((a, b) => a.begin - b.begin)

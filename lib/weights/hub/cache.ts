@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { readdir, readFile, realpath, rename, rm, stat, symlink } from 'node:fs/promises'
 import path from 'node:path'
 import { makeFolder, writeAtomically, writeError } from '../../files/atomic-file.js'
@@ -80,9 +81,8 @@ export class RepositoryCache {
   async link(hash: string, commit: string, file: string): Promise<string> {
     const link = this.pathOf(commit, file)
     await makeFolder(path.dirname(link))
-    const temporary = `${link}.${process.pid}.tmp`
+    const temporary = `${link}.${randomUUID()}.tmp`
     try {
-      await rm(temporary, { force: true })
       await symlink(path.relative(path.dirname(link), this.blob(hash).whole), temporary)
       await rename(temporary, link)
     } catch (error) {

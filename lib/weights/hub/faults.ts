@@ -81,11 +81,11 @@ function tooMany(response: Response, host: string, token: string | undefined): T
   )
 }
 
-const transientCodes = [
-  ...['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'UND_ERR_SOCKET'],
-  ...['UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'],
+const transientCodes = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT']
+const unreachableCodes = [
+  ...['ENOTFOUND', 'EAI_AGAIN', 'ECONNREFUSED', 'ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN'],
+  ...['ETIMEDOUT', 'UND_ERR_CONNECT_TIMEOUT'],
 ]
-const unreachableCodes = ['ENOTFOUND', 'EAI_AGAIN', 'ECONNREFUSED', 'ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN']
 
 /** The fault of a request that got no response, or not all of it. */
 export function networkFault(error: unknown, host: string): VggError {

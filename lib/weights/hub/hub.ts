@@ -13,7 +13,10 @@ export interface FetchedFile {
   readonly file: string
   /** Commit of the repository. */
   readonly revision: string
-  /** SHA-256 of the whole file, which was checked when it was fetched; undefined for small files, whose git hash was checked. */
+  /**
+   * SHA-256 that the hub states for the whole file, which is checked when it is fetched. Undefined for small files, which
+   * have a hash of git.
+   */
   readonly sha256?: string
   /**
    * Of a part: the bytes of the file on the hub that it has, as in HTTP: '2818-58861677'. No hash of the whole file was

@@ -5,7 +5,7 @@ import { cacheFolder } from '../../platform/wheels/cache.mjs'
 import { isCommit, RepositoryCache } from './cache.js'
 import { type HubEnvironment, hubEnvironment } from './environment.js'
 import { Unreachable } from './faults.js'
-import { type Timing, Transport } from './transport.js'
+import { Transport } from './transport.js'
 import { type HubUri, hubUriText, isRepositoryPath, parseHubUri } from './uri.js'
 
 /** Options of a download. */
@@ -21,7 +21,6 @@ export interface Snapshot {
   readonly commit: string
   /** Paths of files. Those of a cached snapshot are the cached ones. */
   readonly files: readonly string[]
-  readonly origin: 'hub' | 'cache'
 }
 
 /** Size and hash of a file, as the hub states them. */
@@ -43,15 +42,11 @@ export class Repository {
   readonly #library: Library
 
   /** @throws INVALID_ARGUMENT, MISSING_TOOL */
-  static async open(uri: string, signal?: AbortSignal, timing?: Timing): Promise<Repository> {
+  static async open(uri: string, signal?: AbortSignal): Promise<Repository> {
     const parsed = parseHubUri(uri)
     const environment = await hubEnvironment(process.env)
-    return new Repository(
-      parsed,
-      environment,
-      await library(),
-      new Transport({ environment, uri: parsed }, signal, timing),
-    )
+    const transport = new Transport({ environment, uri: parsed }, signal)
+    return new Repository(parsed, environment, await library(), transport)
   }
 
   private constructor(uri: HubUri, environment: HubEnvironment, hub: Library, transport: Transport) {
@@ -110,7 +105,7 @@ export class Repository {
   /** The error for a file that is not cached, on a machine without the hub. */
   notCached(file: string | undefined): VggError {
     const { repository } = this.uri
-    const what = `${file ?? 'a file of weights'} of '${repository}' at ${this.revision}`
+    const what = `${file ?? 'weights'} of '${repository}' at ${this.revision}`
     const command = `hf download ${repository}${file ? ` ${file}` : ''}${this.uri.revision ? ` --revision ${this.revision}` : ''}`
     const cure = `unset HF_HUB_OFFLINE; or run \`${command}\` on a machine with a network, and copy ${path.basename(this.whole.folder)} from its cache to ${path.dirname(this.whole.folder)}`
     return new VggError('FILE_NOT_FOUND', `The cache has no ${what}, and HF_HUB_OFFLINE allows no download: ${cure}`)
@@ -126,7 +121,7 @@ export class Repository {
     const { sha: commit, filePaths: files } = info
     if (typeof commit !== 'string' || !isCommit(commit)) throw this.#notTheHub('it names no commit')
     if (!files.every((file) => typeof file === 'string')) throw this.#notTheHub('it lists no files')
-    return { commit, files: files.filter(isRepositoryPath), origin: 'hub' }
+    return { commit, files: files.filter(isRepositoryPath) }
   }
 
   async #cached(caches: readonly RepositoryCache[]): Promise<Snapshot | undefined> {
@@ -135,7 +130,7 @@ export class Repository {
       const files = commit === undefined ? [] : await cache.files(commit)
       const { file } = this.uri
       const usable = files.length > 0 && (file === undefined || files.includes(file))
-      if (commit !== undefined && usable) return { commit, files, origin: 'cache' }
+      if (commit !== undefined && usable) return { commit, files }
     }
     return undefined
   }

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { throwIfAborted, VggError } from '../../error.js'
-import { Changed, NoRange, networkFault, type Purpose, statusFault, Transient } from './faults.js'
+import { Changed, NoRange, networkFault, type Purpose, statusFault, Transient, Unreachable } from './faults.js'
 
 /** Limits of time, in milliseconds. */
 export interface Timing {
@@ -199,8 +199,10 @@ export class Transport {
   /** Waits before another attempt. @throws the error itself if it is not transient, or there were enough attempts */
   async #pause(error: unknown, failures: number): Promise<void> {
     const usualPause = this.#timing.pauses[failures - 1]
-    if (!(error instanceof Transient) || usualPause === undefined) throw error
-    const wait = error.wait ?? usualPause
+    // a network that is lost during a download can come back
+    const lost = error instanceof Unreachable && this.received > 0
+    if (!(error instanceof Transient || lost) || usualPause === undefined) throw error
+    const wait = (error instanceof Transient ? error.wait : undefined) ?? usualPause
     if (wait > this.#timing.longestPause) throw error
     await pause(wait, undefined, this.#signal === undefined ? {} : { signal: this.#signal }).catch(() => undefined)
     throwIfAborted(this.#signal, 'The download')

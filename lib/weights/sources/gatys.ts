@@ -7,9 +7,10 @@ import { caffePixels, type Source } from './source.js'
 export const gatys: Source = {
   name: 'gatys',
   title: "Gatys' VGG",
-  containers: ['torch', 'safetensors'],
+  // a safetensors file of these names is one of ours without its metadata
+  containers: ['torch'],
   pixels: { ...caffePixels, order: 'BGR' },
-  names: ({ layer, part }) => [`${layer}.${part}`],
+  names: ({ layer, part, kind }) => (kind === 'convolution' ? [`${layer}.${part}`] : []),
   convolution: 'oihw',
   linear: 'oi',
   flattened: 'chw',

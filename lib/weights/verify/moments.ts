@@ -1,7 +1,10 @@
 /** Figures of a list of numbers. Those that are not finite are counted, and left out of the others. */
 export interface Moments {
+  /** Number of all numbers. */
   readonly count: number
+  /** Number of those that are NaN or infinite. */
   readonly notFinite: number
+  /** Mean of the others. */
   readonly mean: number
   /** Standard deviation. */
   readonly deviation: number

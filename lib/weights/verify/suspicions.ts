@@ -45,7 +45,7 @@ function greyDirection(kernels: readonly Float32Array[]): readonly number[] | un
 /** Least number of grey kernels from which the order of channels is recognised, of 64. */
 const leastGrey = 8
 /** Weight of red over that of blue in grey kernels: 1.17 in the authors' trunk, and so 0.86 in the reversed order. */
-const leastRedOverBlue = 0.94
+const leastRedOverBlue = 0.9
 
 /**
  * Suspects that the channels of the first layer are blue, green, red: kernels for edges of any colour weigh blue, the channel
