@@ -39,6 +39,8 @@ type Description = ReturnType<Module['get_dataset_metadata']>
 
 /** Limit of the number of groups and datasets; Keras writes 80 of VGG-19. */
 const mostNames = 10_000
+/** Number of characters of the library's error output that are kept. */
+const mostDiagnostics = 10_000
 /** Limit of a text of metadata in characters. */
 const longestText = 1000
 /**
@@ -82,7 +84,7 @@ function guard({ FS }: Module): void {
   files.write = (...values) => {
     const [stream, memory, begin, length] = values as [{ fd: number }, Int8Array, number, number]
     if (stream.fd !== 2) return write(...values)
-    diagnostics += Buffer.from(memory.subarray(begin, begin + length)).toString()
+    diagnostics = (diagnostics + Buffer.from(memory.subarray(begin, begin + length)).toString()).slice(-mostDiagnostics)
     return length
   }
 }
