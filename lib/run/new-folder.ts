@@ -85,7 +85,7 @@ export async function removeUnstarted(folder: string, file: RunFile): Promise<vo
     const names = await readdir(own).catch(() => [])
     const events = names.filter((name) => name.startsWith('events.out.tfevents.')).map((name) => path.join(own, name))
     for (const made of [description, log, ...events]) await rm(made, { force: true })
-    await removeFeatures(checkpoints).catch(() => undefined)
+    await removeFeatures(checkpoints)
     // a folder that holds something else stays
     for (const made of [checkpoints, own]) await rmdir(made).catch(() => undefined)
   }

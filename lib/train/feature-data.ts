@@ -27,7 +27,7 @@ export interface FeatureSource {
   readonly images: number
   /** Whether a pass over so many images gives the same bits, as `sameBits` of tap.ts returns it. */
   readonly sameBits: (count: number) => boolean
-  /** Folder of the shards. It holds nothing else. */
+  /** Folder of the shards. Others in it are removed. */
   readonly folder: string
   /** Everything that the values depend on besides the pixels. */
   readonly key: string
@@ -41,6 +41,13 @@ export const versionsOf = ({ flips }: Pick<FeatureSource, 'flips'>): number => (
 /** Bytes of one image's values at a tap. */
 export const bytesOfTap = ({ shape: [channels, height, width] }: Tap): number =>
   channels * height * width * Float32Array.BYTES_PER_ELEMENT
+
+/** Removes shards, whole and unfinished ones. @param but names of those that stay */
+export async function removeShards(folder: string, but: ReadonlySet<string> = new Set()): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (/\.(shard|unfinished)$/.test(name) && !but.has(name)) await rm(path.join(folder, name), { force: true })
+  }
+}
 
 /**
  * The values of a tap for the images of a dataset, in shards: files of at least 256 consecutive images. A shard is named by the
@@ -73,9 +80,7 @@ export class FeatureData {
     for (let first = 0; first < source.data.count; first += made.#perShard) {
       for (const file of await made.#prepareShard(first, signal)) used.add(path.basename(file))
     }
-    for (const name of await readdir(source.folder)) {
-      if (!used.has(name)) await rm(path.join(source.folder, name), { force: true })
-    }
+    await removeShards(source.folder, used)
     return made
   }
 

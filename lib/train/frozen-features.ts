@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm, stat, statfs } from 'node:fs/promises'
+import { mkdir, readdir, rmdir, stat, statfs } from 'node:fs/promises'
 import path from 'node:path'
 import { flipsOf } from '../data/batch.js'
 import type { Dataset } from '../data/dataset.js'
@@ -7,7 +7,7 @@ import { systemCode } from '../files/atomic-file.js'
 import type { Network } from '../network/network.js'
 import { native } from '../platform/native.js'
 import { bytesText, countedText } from '../table.js'
-import { bytesOfTap, FeatureData, type FeatureSource, versionsOf } from './feature-data.js'
+import { bytesOfTap, FeatureData, type FeatureSource, removeShards, versionsOf } from './feature-data.js'
 import { hashOf, type Settings } from './settings.js'
 import { sameBits, type Tap, tapOf } from './tap.js'
 
@@ -31,9 +31,15 @@ export const validationBatch = (batch: number): number => Math.min(batch, 256)
 /** The folder in that of the checkpoints. */
 const folderIn = (checkpoints: string): string => path.join(checkpoints, 'features')
 
-/** Removes what a finished training computed once. */
+/** Removes what a finished training computed once. Files of others stay. */
 export async function removeFeatures(checkpoints: string): Promise<void> {
-  await rm(folderIn(checkpoints), { recursive: true, force: true })
+  const folder = folderIn(checkpoints)
+  for (const part of ['training', 'validation'].map((name) => path.join(folder, name))) {
+    // either may not exist, or hold something else
+    await removeShards(part).catch(() => undefined)
+    await rmdir(part).catch(() => undefined)
+  }
+  await rmdir(folder).catch(() => undefined)
 }
 
 /**
@@ -90,7 +96,7 @@ export async function frozenFeatures(
   })
   const made = await prepared().catch(onlySystemError)
   if (typeof made !== 'string') return made
-  await removeFeatures(checkpoint.folder).catch(onlySystemError)
+  await removeFeatures(checkpoint.folder)
   return each(made)
 }
 

@@ -62,7 +62,7 @@ class Planner {
   bool takes_images() const { return !plan_.stages.empty(); }
 
  private:
-  // The values of a tensor take the place of the images. Dropout on them is drawn anew each time.
+  // The values of a tensor are given instead of the images. Dropout on them is drawn anew each time.
   void start_from(const std::string& tensor) {
     const size_t below = layer_giving(layers_, tensor);
     int64_t channels = std::get<Input>(layers_.front()).channels;
