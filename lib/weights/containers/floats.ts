@@ -41,7 +41,7 @@ export async function firstFloat(file: ByteFile, at: { type: FloatType; begin: n
 const bitsOf = (floats: Float32Array): Uint32Array => new Uint32Array(floats.buffer, floats.byteOffset, floats.length)
 
 /** Fills `into` with the little-endian elements at the begin of a buffer, converted to float32. */
-export const floatsFrom: Readonly<Record<FloatType, (from: ArrayBuffer, into: Float32Array) => void>> = {
+export const floatsFrom: Readonly<Record<FloatType, (from: ArrayBufferLike, into: Float32Array) => void>> = {
   F32: (from, into) => into.set(new Float32Array(from, 0, into.length)),
   F64: (from, into) => into.set(new Float64Array(from, 0, into.length)),
   BF16: (from, into) => {

@@ -16,7 +16,14 @@ export interface Begun {
 /** A question to the thread, with the port for its `Answer`. */
 export type Question = { readonly port: MessagePort } & ({ readonly about: 'index' } | Elements)
 
-/** `count` elements of a dataset in row-major order from the element `begin` on. The answer has their bytes, little-endian. */
+/** What the thread is begun with. */
+export interface Given {
+  readonly path: string
+  /** Memory of both sides, for elements: what is passed to another thread remains until its garbage is collected. */
+  readonly shared: SharedArrayBuffer
+}
+
+/** Asks to put `count` elements of a dataset, little-endian, in row-major order from the element `begin` on, into `shared`. */
 export interface Elements {
   readonly about: 'elements'
   readonly name: string
@@ -51,7 +58,7 @@ const largestRatio = 16
 /** Bytes of WebAssembly memory for the library itself, beside a chunk of the file and its compressed bytes. */
 const ownMemory = 2 ** 27
 
-const path: string = workerData
+const { path, shared } = workerData as Given
 const { size } = statSync(path)
 /** What the library has written to its error output. */
 let diagnostics = ''
@@ -122,11 +129,11 @@ class OpenFile {
     return { tensors, metadata: Object.fromEntries(texts) }
   }
 
-  elements({ name, begin, count }: Elements): Uint8Array {
+  elements({ name, begin, count }: Elements): void {
     const description = this.#descriptions.get(name)
     if (description === undefined) throw new Error(`it has no dataset ${name}`)
     const { size: each, shape } = description
-    const bytes = new Uint8Array(count * each)
+    const bytes = new Uint8Array(shared, 0, count * each)
     const pointer = this.#module._malloc(bytes.length)
     if (pointer === 0) throw new Error(`the library has no memory for ${bytes.length} bytes`)
     for (let done = 0; done < count; ) {
@@ -139,7 +146,6 @@ class OpenFile {
       done += length
     }
     this.#module._free(pointer)
-    return bytes
   }
 
   /** Whether a name is a dataset of this file; links to others, or by another name, are not followed. */
@@ -231,7 +237,7 @@ parentPort?.on('message', async (question: Question) => {
   try {
     const file = await opened
     const value = question.about === 'index' ? file.index() : file.elements(question)
-    port.postMessage({ value }, value instanceof Uint8Array ? [value.buffer as ArrayBuffer] : [])
+    port.postMessage({ value })
   } catch (error) {
     const isMissing = error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND'
     port.postMessage(isMissing ? { missing: messageOf(error) } : { problem: reason() ?? messageOf(error) })

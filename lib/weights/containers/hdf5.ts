@@ -6,7 +6,7 @@ import { messageOf, VggError } from '../../error.js'
 import { packageRoot } from '../../platform/package.js'
 import { ByteFile, blockBytes } from './byte-file.js'
 import { floatsFrom, floatType } from './floats.js'
-import type { Answer, Begun, Elements, Index, Question } from './hdf5-thread.js'
+import type { Answer, Begun, Elements, Given, Index, Question } from './hdf5-thread.js'
 import type { ForeignTensor, WeightFile } from './weight-file.js'
 
 /** Number of elements that are read at a time. */
@@ -51,13 +51,8 @@ class Hdf5File implements WeightFile {
     const convert = floatsFrom[floatType(name, type)]
     for (let at = 0; at < into.length; at += blockElements) {
       const count = Math.min(blockElements, into.length - at)
-      const { buffer } = await this.#thread.ask<Uint8Array<ArrayBuffer>>({
-        about: 'elements',
-        name,
-        begin: begin + at,
-        count,
-      })
-      convert(buffer, into.subarray(at, at + count))
+      await this.#thread.ask<void>({ about: 'elements', name, begin: begin + at, count })
+      convert(this.#thread.shared, into.subarray(at, at + count))
     }
   }
 
@@ -70,8 +65,10 @@ class Hdf5File implements WeightFile {
   }
 }
 
-/** The thread of a file. It answers one question after the other. */
+/** The thread of a file. It is asked one question at a time: the answers share their memory. */
 class Thread {
+  /** The elements of the last answer, of 8 bytes at most. */
+  readonly shared = new SharedArrayBuffer(8 * blockElements)
   readonly #worker: Worker
   readonly #begun: Promise<Begun>
   /** Never fulfilled; rejected when the thread has ended. */
@@ -81,7 +78,8 @@ class Thread {
   constructor(file: string) {
     // the compiled one, also beside the source, because Node runs no TypeScript
     const program = path.join(packageRoot(), 'dist', 'weights', 'containers', 'hdf5-thread.js')
-    const worker = new Worker(program, { workerData: path.resolve(file), execArgv: [], stdout: true, stderr: true })
+    const workerData: Given = { path: path.resolve(file), shared: this.shared }
+    const worker = new Worker(program, { workerData, execArgv: [], stdout: true, stderr: true })
     // a file that nobody closed does not keep the process
     worker.unref()
     this.#worker = worker
