@@ -4,7 +4,7 @@ import type { Model } from '../checkpoint/model.js'
 import { useModel, warn } from '../checkpoint/model-folder.js'
 import { NotOurs, type OpenFile, TensorReader, withFile } from '../checkpoint/open-file.js'
 import { VggError, withEnd } from '../error.js'
-import { parametersOf } from '../layer.js'
+import { type Parameter, parametersOf } from '../layer.js'
 import type { Network } from '../network/network.js'
 import { filePath } from '../options.js'
 import type { Adapted, FirstLayer } from '../vgg/adapted.js'
@@ -17,13 +17,10 @@ import { type Deduced, deduced, type Reading } from './deduce.js'
 import { fetchTensors, fetchWhole } from './hub/hub.js'
 import { hubUriText, isHubUri } from './hub/uri.js'
 import { imageNetClasses } from './imagenet.js'
-import { readParameter } from './read-tensor.js'
+import { outputsInPart, type Part, readParameter } from './read-tensor.js'
 import { sourceByValues } from './sources/sources.js'
 
-/** Number of elements that are written at a time: 16 MB. */
-const mostAtOnce = 2 ** 22
-/** A part of a parameter has a multiple of these outputs. */
-const outputsAtOnce = 128
+const elementBytes = Float32Array.BYTES_PER_ELEMENT
 
 /** Open weights: their network is known, and no parameter was read yet. */
 export interface OpenWeights {
@@ -128,7 +125,7 @@ async function withLocal<T>(file: LocalFile, opening: Opening, use: (weights: Op
 }
 
 type Fill = OpenWeights['fill']
-type Take = (name: string, values: Float32Array) => Promise<void>
+type Take = (name: string, part: Part) => Promise<void>
 
 function ownWeights(file: OpenFile, { path: name }: LocalFile, opening: Opening): OpenWeights {
   const fill: Fill = async (network, adapted) => {
@@ -137,7 +134,7 @@ function ownWeights(file: OpenFile, { path: name }: LocalFile, opening: Opening)
     for (const entry of file.tensors) {
       if (file.parameters.has(entry) && adapted.kept.has(entry.name)) {
         const { buffer } = await reader.read(entry)
-        await take(entry.name, new Float32Array(buffer))
+        await take(entry.name, { first: 0, values: new Float32Array(buffer) })
       } else {
         await reader.skip(entry)
       }
@@ -169,7 +166,15 @@ function foreignWeights(file: WeightFile, found: Deduced, local: LocalFile, open
       const [layer] = parameter.name.split('.')
       const readsImage = first !== undefined && 'name' in first && layer === first.name
       const mapSize = layer === 'fc6' ? height * width : 1
-      await take(parameter.name, await readParameter(file, source, { parameter, tensor, readsImage, mapSize }))
+      // a part is read while the one before is written: the call copies it
+      let writing = Promise.resolve()
+      for await (const part of readParameter(file, source, { parameter, tensor, readsImage, mapSize })) {
+        await writing
+        writing = take(parameter.name, part)
+        // a failure is thrown where it is awaited
+        writing.catch(() => undefined)
+      }
+      await writing
     }
     // the hash of a part is none of the file's
     if (!(network instanceof VGG) || local.ranges !== undefined) return
@@ -183,25 +188,32 @@ function foreignWeights(file: WeightFile, found: Deduced, local: LocalFile, open
 
 /** Writes parameters into a network, and reports them. Those of conv1_1 are written together for other channels. */
 function writer(network: Network, { kept, firstLayer }: Change, { onProgress }: Opening): Take {
-  const shapes = new Map(network.parameters.map(({ name, count, shape }) => [name, { count, outputs: shape[0] ?? 1 }]))
-  const bytesOf = (name: string): number => Float32Array.BYTES_PER_ELEMENT * (shapes.get(name)?.count ?? 0)
-  const of = [...kept].reduce((sum, name) => sum + bytesOf(name), 0)
+  const parameters = new Map(network.parameters.map((parameter) => [parameter.name, parameter]))
+  const of = [...kept].reduce((sum, name) => sum + elementBytes * (parameters.get(name)?.count ?? 0), 0)
   let bytes = 0
-  const write = async (name: string, values: Float32Array): Promise<void> => {
-    await writeInParts(network, name, shapes.get(name)?.outputs ?? 1, values)
-    bytes += bytesOf(name)
+  const write = async (name: string, part: Part): Promise<void> => {
+    await writePart(network, parameters.get(name) as Parameter, part)
+    bytes += elementBytes * part.values.length
     onProgress?.({ doing: 'reading', bytes, of })
   }
-  const held: { -readonly [Part in keyof FirstLayer]?: FirstLayer[Part] } = {}
-  return async (name, values) => {
-    if (firstLayer === undefined || !name.startsWith('conv1_1.')) return write(name, values)
-    held[name === 'conv1_1.weight' ? 'weight' : 'bias'] = values
+  const held: { -readonly [Name in keyof FirstLayer]?: FirstLayer[Name] } = {}
+  return async (name, part) => {
+    if (firstLayer === undefined || !name.startsWith('conv1_1.')) return write(name, part)
+    held[name === 'conv1_1.weight' ? 'weight' : 'bias'] = part.values
     const { weight, bias } = held
     if (weight === undefined || bias === undefined) return
     const made = firstLayer({ weight, bias })
-    await write('conv1_1.weight', made.weight)
-    await write('conv1_1.bias', made.bias)
+    await write('conv1_1.weight', { first: 0, values: made.weight })
+    await write('conv1_1.bias', { first: 0, values: made.bias })
   }
+}
+
+/** Writes outputs of a parameter, some at a time, because the native side copies what it is given. */
+async function writePart(network: Network, { name, shape, count }: Parameter, { first, values }: Part): Promise<void> {
+  const each = count / (shape[0] ?? 1)
+  const length = outputsInPart(each) * each
+  for (let begin = 0; begin < values.length; begin += length)
+    await network.setOutputs(name, first + begin / each, values.subarray(begin, begin + length))
 }
 
 /** The error for a file in the hub's cache that has changed since it was fetched. */
@@ -211,12 +223,4 @@ async function damaged({ path: link, name, sha256 }: LocalFile, found: string): 
     'HASH_MISMATCH',
     `Expected ${name} with the hash ${sha256} but the cached file has ${found}: ${cure}`,
   )
-}
-
-/** Writes a parameter in parts, because the native side copies what it is given. */
-async function writeInParts(network: Network, name: string, outputs: number, values: Float32Array): Promise<void> {
-  const each = values.length / outputs
-  const part = outputsAtOnce * Math.max(1, Math.floor(mostAtOnce / each / outputsAtOnce))
-  for (let first = 0; first < outputs; first += part)
-    await network.setOutputs(name, first, values.subarray(first * each, (first + part) * each))
 }

@@ -15,24 +15,37 @@ export interface Found {
   readonly mapSize: number
 }
 
+/** Values of a parameter for the outputs from `first` on. */
+export interface Part {
+  readonly first: number
+  readonly values: Float32Array
+}
+
+/** The outputs that every part but the last of a parameter has a multiple of. */
+export const outputsAtOnce = 128
+
+/** Number of outputs, with so many values each, that are moved at a time. */
+export const outputsInPart = (each: number): number =>
+  outputsAtOnce * Math.max(1, Math.floor(mostAtOnce / each / outputsAtOnce))
+
 /**
  * Reads a parameter in our order: [o, i, h, w] with channels red, green, blue for a convolution; [o, c * h * w] for a linear
- * weight. Beside the result at most 16 MB are in memory, or one row.
+ * weight. A linear weight comes in parts of about 16 MB, each of which is valid until the next one is asked for, unless its
+ * source stores the inputs first; other parameters are one part.
  */
-export async function readParameter(file: WeightFile, source: Source, found: Found): Promise<Float32Array> {
+export async function* readParameter(file: WeightFile, source: Source, found: Found): AsyncGenerator<Part> {
   const { parameter, tensor, readsImage } = found
+  if (parameter.shape.length === 2 && source.linear === 'oi') {
+    yield* readRows(file, source, found)
+    return
+  }
   const values = new Float32Array(parameter.count)
-  if (parameter.shape.length === 4) {
-    await file.read(tensor, values, 0)
-    const ordered = source.convolution === 'oihw' ? values : fromHwio(values, parameter)
-    return readsImage && source.pixels.order === 'BGR' ? reversedChannels(ordered, parameter) : ordered
-  }
-  if (parameter.shape.length === 1) {
-    await file.read(tensor, values, 0)
-    return values
-  }
-  await readLinear(file, source, found, values)
-  return values
+  if (parameter.shape.length === 2) await readColumns(file, source, found, values)
+  else await file.read(tensor, values, 0)
+  const isHwio = parameter.shape.length === 4 && source.convolution === 'hwio'
+  const ordered = isHwio ? fromHwio(values, parameter) : values
+  const isReversed = parameter.shape.length === 4 && readsImage && source.pixels.order === 'BGR'
+  yield { first: 0, values: isReversed ? reversedChannels(ordered, parameter) : ordered }
 }
 
 /** [h, w, i, o] as [o, i, h, w]. */
@@ -71,14 +84,25 @@ function columnOf(source: Source, inputs: number, mapSize: number): (column: num
   return (column) => (column % channels) * mapSize + Math.floor(column / channels)
 }
 
-async function readLinear(file: WeightFile, source: Source, found: Found, values: Float32Array): Promise<void> {
+/** Reads a linear weight [outputs, inputs]. */
+async function* readRows(file: WeightFile, source: Source, found: Found): AsyncGenerator<Part> {
+  const [outputs = 0, inputs = 0] = found.parameter.shape
+  const rows = outputsInPart(inputs)
+  const buffer = new Float32Array(Math.min(rows, outputs) * inputs)
+  const own = columnOf(source, inputs, found.mapSize)
+  for (let first = 0; first < outputs; first += rows) {
+    const count = Math.min(rows, outputs - first)
+    const values = buffer.subarray(0, count * inputs)
+    await file.read(found.tensor, values, first * inputs)
+    if (source.flattened === 'hwc' && found.mapSize > 1) reorderColumns(values, count, inputs, own)
+    yield { first, values }
+  }
+}
+
+/** Reads a linear weight [inputs, outputs] as [outputs, inputs]. */
+async function readColumns(file: WeightFile, source: Source, found: Found, values: Float32Array): Promise<void> {
   const [outputs = 0, inputs = 0] = found.parameter.shape
   const own = columnOf(source, inputs, found.mapSize)
-  if (source.linear === 'oi') {
-    await file.read(found.tensor, values, 0)
-    if (source.flattened === 'hwc' && found.mapSize > 1) reorderColumns(values, outputs, inputs, own)
-    return
-  }
   const rows = Math.max(1, Math.floor(mostAtOnce / outputs))
   for (let first = 0; first < inputs; first += rows) {
     const count = Math.min(rows, inputs - first)
