@@ -1,4 +1,4 @@
-// `npx tsx bench/load.ts FILE`: time to load a file of weights, beside copying it, in turns; and the memory beside the network.
+// `npx tsx bench/load.ts FILE`: time to load a file of weights, interleaved with copying it; and the memory besides the network.
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import path from 'node:path'

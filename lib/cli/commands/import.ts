@@ -1,8 +1,9 @@
 import { stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import type { Command } from 'commander'
 import { save } from '../../checkpoint/checkpoint.js'
 import { VggError } from '../../error.js'
-import { exists } from '../../files/not-found.js'
+import { exists, isFolder } from '../../files/not-found.js'
 import { parameterCount } from '../../layer.js'
 import { runTable } from '../../network/open.js'
 import { columnsOf, countText } from '../../table.js'
@@ -59,6 +60,11 @@ export function addImport(program: Command): void {
 async function runImport(from: string, { out, json, ...asked }: Flags): Promise<void> {
   if (await exists(out)) {
     const message = `Expected a file for --out that does not exist, but there is ${out}: choose another name or remove it`
+    throw new VggError('FILE_WRITE', message)
+  }
+  // before a file of 553 MB is read
+  if (!(await isFolder(dirname(out)))) {
+    const message = `Expected a file in a folder that exists for --out but there is no folder ${dirname(out)}: create it`
     throw new VggError('FILE_WRITE', message)
   }
   const net = await loadShown(from, { device: 'cpu', ...given(asked) })

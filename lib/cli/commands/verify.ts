@@ -5,6 +5,7 @@ import { sourceNames } from '../../weights/sources/sources.js'
 import type { Difference, Distance } from '../../weights/verify/difference.js'
 import { type Verification, verify } from '../../weights/verify/verify.js'
 import { addDeviceFlags, addThreadsFlag, type DeviceFlags, deviceOptions, given, source } from '../flags/flags.js'
+import { type Fact, factLines, originFacts, pixelsOf } from '../terminal/origin.js'
 import { readingShown } from '../terminal/progress.js'
 import { section } from '../terminal/sections.js'
 
@@ -62,53 +63,52 @@ function text(found: Verification, width: number): string {
   const { suspicions, difference } = found
   const suspected = suspicions.length === 0 ? ['nothing'] : suspicions.map((text) => pc.yellow(text))
   return [
-    ...sections(found).map(([title, fact]) => section(title, [fact], width)),
+    ...factLines(factsOf(found), width),
     '',
-    ...tableLines(columns, rows(found), width),
+    ...tableLines(weightColumns, weightRows(found), width),
+    '',
+    ...tableLines(activityColumns, activityRows(found), width),
     '',
     section('suspected', suspected, width),
     ...(difference ? [section('against', differenceFacts(difference), width)] : []),
   ].join('\n')
 }
 
-const numbersText = (numbers: readonly number[]): string =>
-  numbers.map((value) => Number(value.toPrecision(6))).join(' ')
-
-function sections({ configuration, sha256, parameterCount }: Verification): [title: string, fact: string][] {
-  const { variant, classes, width, channels, imageSize, meanRgb, scale, origin, preprocessing } = configuration
+function factsOf({ configuration, sha256, parameterCount }: Verification): Fact[] {
+  const { variant, classes, width, origin } = configuration
   const head = classes === undefined ? 'no head' : `${classes} classes`
   const narrow = width === 1 ? '' : `, width ${Number(width.toPrecision(6))}`
-  const resized = preprocessing?.smallestSide === undefined ? '' : `smallest side ${preprocessing.smallestSide}, `
-  const crop = `crop ${imageSize.join('x')}x${channels}`
+  const own: Fact[] = origin === undefined ? [['SHA-256', sha256 ?? 'not of one whole file']] : []
   return [
     ['network', `VGG ${variant.name}, ${head}${narrow}, ${countText(parameterCount)} parameters`],
-    ['source', origin === undefined ? 'vggnet' : `${origin.source}, ${origin.file}`],
-    ['licence', origin?.licence ?? ''],
-    ['SHA-256', sha256 ?? 'not of one whole file'],
-    ['pixels', `${resized}${crop}, mean ${numbersText(meanRgb)}, scale ${numbersText(scale)}`],
+    ...originFacts(origin, pixelsOf(configuration)),
+    ...own,
   ]
 }
 
 const right = (title: string): Column => ({ title, align: 'right' })
-const columns: readonly Column[] = [
-  { title: 'layer', align: 'left' },
-  ...['weights: deviation', 'largest', 'zeros'].map(right),
-  { title: 'activities of', align: 'left' },
-  ...['mean', 'deviation', 'largest', 'zeros', 'dead'].map(right),
-]
+const left = (title: string): Column => ({ title, align: 'left' })
+const weightColumns = [left('weights of'), ...['mean', 'deviation', 'largest', 'zeros'].map(right)]
+const activityColumns = [left('activities of'), ...['mean', 'deviation', 'largest', 'zeros', 'dead'].map(right)]
 
 const shortText = (value: number): string => String(Number(value.toPrecision(3)))
 const shareText = (share: number): string => `${(100 * share).toFixed(share === 0 || share === 1 ? 0 : 1)} %`
 
-function rows({ parameters, fingerprint }: Verification): string[][] {
-  const weights = parameters.filter(({ name }) => name.endsWith('.weight'))
-  return fingerprint.map(({ name, mean, deviation, largest, zeros, dead }, index) => {
-    const weight = weights[index]
-    const figures = weight ? [shortText(weight.deviation), shortText(weight.largest), shareText(weight.zeros)] : []
-    const active = [shortText(mean), shortText(deviation), shortText(largest), shareText(zeros), shareText(dead)]
-    return [weight?.name.replace('.weight', '') ?? '', ...figures, name, ...active]
-  })
-}
+const weightRows = ({ parameters }: Verification): string[][] =>
+  parameters
+    .filter(({ name }) => name.endsWith('.weight'))
+    .map(({ name, mean, deviation, largest, zeros }) => [
+      name.replace('.weight', ''),
+      ...[mean, deviation, largest].map(shortText),
+      shareText(zeros),
+    ])
+
+const activityRows = ({ fingerprint }: Verification): string[][] =>
+  fingerprint.map(({ name, mean, deviation, largest, zeros, dead }) => [
+    name,
+    ...[mean, deviation, largest].map(shortText),
+    ...[zeros, dead].map(shareText),
+  ])
 
 const distanceText = ({ name, largest, relative }: Distance): string =>
   `${name} by ${shortText(largest)}, ${shortText(relative)} of its largest value`

@@ -1,7 +1,6 @@
-import pc from 'picocolors'
-import { wrapped } from '../../table.js'
 import type { VggConfiguration } from '../../vgg/configuration.js'
 import type { Origin } from '../../vgg/origin.js'
+import { section } from './sections.js'
 
 /** The images that a network expects, in the output of `--json`. */
 export interface PixelFacts {
@@ -37,13 +36,6 @@ export function originFacts(origin: Origin | undefined, pixels: PixelFacts): Fac
   ]
 }
 
-/** Width of the column of titles. */
-const indent = 12
-
-/** The facts as lines, the titles in a column of their own. */
+/** One section for each fact that is known. */
 export const factLines = (facts: readonly Fact[], width: number): string[] =>
-  facts.flatMap(([title, value]) =>
-    wrapped(value ?? '', width - indent)
-      .filter(() => value !== undefined)
-      .map((line, index) => `${pc.bold((index === 0 ? title : '').padEnd(indent))}${line}`),
-  )
+  facts.flatMap(([title, value]) => (value === undefined ? [] : [section(title, [value], width)]))
