@@ -1,4 +1,4 @@
-import { VggError } from '../error.js'
+import { messageOf, VggError } from '../error.js'
 import { type Layer, type Parameter, parametersOf } from '../layer.js'
 import { shapeText } from '../tensor.js'
 import { configurationFrom, type VggConfiguration, vggLayers } from '../vgg/configuration.js'
@@ -76,7 +76,7 @@ function candidates(tensors: ReadonlyMap<string, ForeignTensor>, file: FileIndex
   const named = sources.filter(({ name }) => reading.source === undefined || name === reading.source)
   const fitting = named.filter(({ containers }) => containers.includes(file.container))
   const all = fitting.flatMap((source) =>
-    tables().flatMap(({ variant, wanted }) => {
+    tables().map(({ variant, wanted }) => {
       const pairs = wanted.flatMap((one) => {
         const name = source.names(one).find((other) => tensors.has(other))
         const tensor = name === undefined ? undefined : tensors.get(name)
@@ -85,8 +85,6 @@ function candidates(tensors: ReadonlyMap<string, ForeignTensor>, file: FileIndex
       const weights = wanted.filter(({ kind, part }) => kind === 'convolution' && part === 'weight')
       const fits = pairs.filter(([one, tensor]) => weights.includes(one) && kernelOf(source, tensor) === one.kernel)
       const found = new Map(pairs.map(([one, tensor]) => [nameOf(one), tensor]))
-      const last = found.get('fc8.bias')
-      if (source.classes !== undefined && last !== undefined && countOf(last) !== source.classes) return []
       return { source, variant, wanted, found, convolutions: weights.length, fitting: fits.length }
     }),
   )
@@ -168,7 +166,7 @@ function fitted(best: Candidate, tensors: ReadonlyMap<string, ForeignTensor>, re
   ].filter((problem) => problem !== false)
   const cure = missing.length > 0 && missing.every(isOfHead) ? "; head: 'none' loads the convolutions only" : ''
   if (problems.length > 0) throw misfit(best, problems, cure)
-  const configuration = configurationOf(best, withHead)
+  const configuration = checkedConfiguration(best, withHead)
   const used = new Map(own.map((one) => [nameOf(one), found.get(nameOf(one)) as ForeignTensor]))
   const wrong = parametersOf(vggLayers(configuration)).flatMap((parameter) => wrongShape(best, parameter, used))
   if (wrong.length > 0) throw misfit(best, [`of another shape or type: ${some(wrong)}`], '')
@@ -203,7 +201,15 @@ function wrongShape(best: Candidate, parameter: Parameter, used: ReadonlyMap<str
   return [`${tensor.name} is ${found}, for ${parameter.name} of ${shapeText(parameter.shape)}`]
 }
 
-/** The configuration that the shapes of the tensors give. */
+/** The configuration that the shapes give. @throws FILE_FORMAT for shapes that no network has, such as an axis of length 0 */
+function checkedConfiguration(best: Candidate, withHead: boolean): VggConfiguration {
+  try {
+    return configurationOf(best, withHead)
+  } catch (cause) {
+    throw misfit(best, [`impossible shapes: ${messageOf(cause)}`], '')
+  }
+}
+
 function configurationOf(best: Candidate, withHead: boolean): VggConfiguration {
   const { source, variant, wanted, found } = best
   const sizeOf = (layer: string): number => countOf(found.get(`${layer}.bias`) as ForeignTensor)

@@ -194,7 +194,7 @@ function writer(network: Network, { kept, firstLayer }: Change, { onProgress }: 
   const write = async (name: string, part: Part): Promise<void> => {
     await writePart(network, parameters.get(name) as Parameter, part)
     bytes += elementBytes * part.values.length
-    onProgress?.({ doing: 'reading', bytes, of })
+    await onProgress?.({ doing: 'reading', bytes, of })
   }
   const held: { -readonly [Name in keyof FirstLayer]?: FirstLayer[Name] } = {}
   return async (name, part) => {
