@@ -11,10 +11,8 @@ import type { Adapted, FirstLayer } from '../vgg/adapted.js'
 import { vggLayers } from '../vgg/configuration.js'
 import type { Origin } from '../vgg/origin.js'
 import { VGG } from '../vgg/vgg.js'
-import { openWeightFile } from './containers/containers.js'
 import type { ForeignTensor, WeightFile } from './containers/weight-file.js'
 import { type Deduced, deduced, type Reading } from './deduce.js'
-import { fetchTensors, fetchWhole } from './hub/hub.js'
 import { hubUriText, isHubUri } from './hub/uri.js'
 import { imageNetClasses } from './imagenet.js'
 import { outputsInPart, type Part, readParameter } from './read-tensor.js'
@@ -98,6 +96,7 @@ async function fetched(address: string, opening: Opening): Promise<LocalFile> {
     source = found.source.name
     return [...found.tensors.values()].map(({ name }) => name)
   }
+  const { fetchTensors, fetchWhole } = await import('./hub/hub.js')
   const found =
     opening.head === 'none' ? await fetchTensors(address, choose, options) : await fetchWhole(address, options)
   if (found.remark !== undefined) warn(found.remark)
@@ -111,6 +110,8 @@ async function withLocal<T>(file: LocalFile, opening: Opening, use: (weights: Op
   } catch (error) {
     if (!(error instanceof NotOurs)) throw error
   }
+  // loaded on request: most programs read files of ours only
+  const { openWeightFile } = await import('./containers/containers.js')
   const open = await openWeightFile(file.path)
   try {
     const read = async (): Promise<T> => {

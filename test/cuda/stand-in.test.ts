@@ -66,11 +66,9 @@ test('layers and networks on a stand-in for a card', minutes, async () => {
 })
 
 // The streams are delayed at random: what does not wait for another stream, or for the card, comes too early.
-for (const seed of ['1', '2']) {
-  test(`calls and training, with delays (seed ${seed})`, minutes, async () =>
-    expectPass(delayed, 20, { ...(await buildStandIn(root, 'release')), VGGNET_STAND_IN_SEED: seed }),
-  )
-}
+test('calls and training, with delays', minutes, async () =>
+  expectPass(delayed, 20, { ...(await buildStandIn(root, 'release')), VGGNET_STAND_IN_SEED: '1' }),
+)
 
 // Sanitizers in kernels and stages, NaN in memory that becomes a tensor, and a sentinel after every tensor.
 test('layers on a stand-in for a card in the debug build', minutes, async () =>
