@@ -129,7 +129,7 @@ test('vggnet verify prints figures, and ends with 1 where anything is suspected 
   expect(equal).toMatchObject({ code: 0, stderr: '' })
   expect(equal.stdout).toMatch(/^network +VGG D, 1000 classes, width 0\.0625, 67,932 parameters\npixels +crop 64x64, /)
   expect(equal.stdout).toMatch(/\nsource +caffe, .*\nlicence +CC-BY-4\.0\nSHA-256 +[0-9a-f]{64}\n/)
-  expect(equal.stdout).toMatch(/\nconv1_1 +0\.0224 +0\.3\d+ [^]*\nrelu1_1 +35\.2 /)
+  for (const row of [/\nconv1_1 +0\.0224 +0\.3\d+ /, /\nrelu1_1 +35\.2 /]) expect(equal.stdout).toMatch(row)
   expect(equal.stdout).toMatch(/\nsuspected +nothing\nagainst +equal: /)
   expect(other).toMatchObject({ code: 1, stderr: '' })
   const { suspicions, difference } = JSON.parse(other.stdout)
