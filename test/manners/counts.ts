@@ -29,7 +29,7 @@ const sample: Counts = {
   moments: 1,
   ended: ['step'],
   positions: ['main'],
-  leaks: { done: ['create and drop'], terminated: ['step'] },
+  leaks: { done: ['create and drop', 'decode'], terminated: ['step'] },
 }
 
 const whole: Counts = {
