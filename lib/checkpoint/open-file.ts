@@ -84,7 +84,8 @@ export async function openedFile(path: string): Promise<FileHandle> {
   }
 }
 
-async function fill(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+/** Fills `bytes` from a position in a file. @throws FILE_FORMAT if the file cannot be read or ends before */
+export async function fill(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   for (let filled = 0; filled < bytes.length; ) {
     const at = position + filled
     const { bytesRead } = await handle.read(bytes, filled, bytes.length - filled, at).catch((cause) => {

@@ -222,7 +222,9 @@ interface Mix {
   readonly factors: readonly (readonly number[])[]
 }
 
-const meanOf = (numbers: readonly number[]): number => numbers.reduce((sum, one) => sum + one, 0) / numbers.length
+/** Mean of numbers, of which there is one at least. */
+export const meanOf = (numbers: readonly number[]): number =>
+  numbers.reduce((sum, one) => sum + one, 0) / numbers.length
 
 function mixOf({ meanRgb, scale }: VggConfiguration, channels: number, init: ChannelInit): Mix {
   const own = meanRgb.length

@@ -1,6 +1,7 @@
 import { messageOf, VggError } from '../error.js'
 import { type Layer, type Parameter, parametersOf } from '../layer.js'
-import { shapeText } from '../tensor.js'
+import { elementCount, shapeText } from '../tensor.js'
+import { meanOf } from '../vgg/adapted.js'
 import { configurationFrom, type VggConfiguration, vggLayers } from '../vgg/configuration.js'
 import { type Variant, variants } from '../vgg/variants.js'
 import { type ForeignTensor, floatTypes, type WeightFile } from './containers/weight-file.js'
@@ -43,7 +44,7 @@ const prefixes = ['module.', '_orig_mod.']
 const nameOf = ({ layer, part }: WantedTensor): string => `${layer}.${part}`
 
 /** Number of elements of a tensor. */
-const countOf = ({ shape }: ForeignTensor): number => shape.reduce((product, length) => product * length, 1)
+const countOf = ({ shape }: ForeignTensor): number => elementCount(shape)
 
 /**
  * Finds out which VGG net the tensors of a file are, and of which source.
@@ -240,6 +241,5 @@ function windowOf(weight: ForeignTensor, outputs: number, channels: number): rea
 /** Mean and scale of a source; for other than three channels one of each, which is the mean of those of the source. */
 function pixelsFor({ pixels }: Source, channels: number) {
   if (channels === 3) return pixels
-  const meanOf = (numbers: readonly number[]): number => numbers.reduce((sum, one) => sum + one, 0) / numbers.length
   return { ...pixels, meanRgb: meanOf(pixels.meanRgb), scale: meanOf(pixels.scale) }
 }

@@ -1,11 +1,9 @@
 import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
-import { openedFile } from '../../checkpoint/open-file.js'
+import { blockBytes } from '../../checkpoint/checksum.js'
+import { fill, openedFile } from '../../checkpoint/open-file.js'
 import { headBytes } from '../../data/images/formats.js'
-import { messageOf, VggError } from '../../error.js'
-
-/** Size in bytes of one read. The event loop runs between two. */
-export const blockBytes = 2 ** 22
+import { VggError } from '../../error.js'
 
 /**
  * A file that is read from its begin to its end, and hashed on the way, so that the hash needs no second reading. Reading
@@ -83,7 +81,7 @@ export class ByteFile {
   /** Reads the block from byte `at` of the file on into its part of `bytes`, which begin at byte `begin`. */
   async #block(bytes: Uint8Array, begin: number, at: number): Promise<Uint8Array> {
     const block = bytes.subarray(at - begin, at - begin + blockBytes)
-    await this.#read(block, at)
+    await fill(this.#handle, block, at)
     return block
   }
 
@@ -93,17 +91,6 @@ export class ByteFile {
     if (begin > this.#hashed || end <= this.#hashed) return
     this.#hash.update(block.subarray(this.#hashed - begin))
     this.#hashed = end
-  }
-
-  async #read(bytes: Uint8Array, begin: number): Promise<void> {
-    for (let filled = 0; filled < bytes.length; ) {
-      const at = begin + filled
-      const { bytesRead } = await this.#handle.read(bytes, filled, bytes.length - filled, at).catch((cause) => {
-        throw new VggError('FILE_FORMAT', `It could not be read at byte ${at}: ${messageOf(cause)}`, { cause })
-      })
-      if (bytesRead === 0) throw tooShort(begin + bytes.length, at)
-      filled += bytesRead
-    }
   }
 }
 

@@ -1,5 +1,5 @@
 import { VggError } from '../../error.js'
-import { shapeText } from '../../tensor.js'
+import { elementCount, shapeText } from '../../tensor.js'
 import { type Field, type FieldRun, type MessageReader, varintsOf } from './protobuf.js'
 import type { ForeignLayer, ForeignTensor } from './weight-file.js'
 
@@ -172,7 +172,7 @@ async function readBlob(reader: MessageReader, message: Field, owner: BlobOwner)
   const type = parts.F64.length > 0 ? 'F64' : 'F32'
   const blob = { name, type, shape: shape ?? shapeOfFour(legacy, owner), parts: parts[type] } as const
   const found = blob.parts.reduce((sum, { count }) => sum + count, 0)
-  if (found === blob.shape.reduce((product, length) => product * length, 1)) return blob
+  if (found === elementCount(blob.shape)) return blob
   throw malformed(`${name} of shape ${shapeText(blob.shape)} has ${found} elements`)
 }
 

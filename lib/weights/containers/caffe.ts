@@ -1,6 +1,7 @@
+import { blockBytes } from '../../checkpoint/checksum.js'
 import { headBytes } from '../../data/images/formats.js'
 import { VggError } from '../../error.js'
-import { ByteFile, blockBytes } from './byte-file.js'
+import { ByteFile } from './byte-file.js'
 import { type Blob, malformed, netFields, type Part, readNet } from './caffe-net.js'
 import { floatBytes, readFloats } from './floats.js'
 import { fieldAt, MessageReader } from './protobuf.js'

@@ -1,6 +1,7 @@
+import { blockBytes } from '../../checkpoint/checksum.js'
 import { VggError } from '../../error.js'
 import { shorten } from '../../options.js'
-import { type ByteFile, blockBytes } from './byte-file.js'
+import type { ByteFile } from './byte-file.js'
 import { floatTypes } from './weight-file.js'
 
 export type FloatType = (typeof floatTypes)[number]

@@ -1,6 +1,6 @@
 import { VggError } from '../../error.js'
 import { shorten } from '../../options.js'
-import { shapeText } from '../../tensor.js'
+import { elementCount, shapeText } from '../../tensor.js'
 import { floatBytes } from './floats.js'
 import { malformed, PickleFunction, type PickleRules } from './pickle.js'
 
@@ -95,7 +95,7 @@ export function rebuiltTensor(parameters: readonly unknown[]): TorchTensor {
   }
   if (shape.length !== strides.length)
     throw malformed(`a tensor of shape ${shapeText(shape)} has ${strides.length} strides`)
-  const count = shape.reduce((product, length) => product * length, 1)
+  const count = elementCount(shape)
   const last = shape.reduce((sum, length, axis) => sum + (length - 1) * (strides[axis] ?? 0), offset)
   if (count > 0 && (last >= view.elements || count > view.elements)) {
     const what = `a tensor of shape ${shapeText(shape)} and strides ${shapeText(strides)} from element ${offset} on`

@@ -1,4 +1,5 @@
 import { isFolder } from '../../files/not-found.js'
+import { parameterCount } from '../../layer.js'
 import { type RunOptions, runChecks } from '../../network/open.js'
 import { optional, readOptions, text } from '../../options.js'
 import type { VggConfiguration } from '../../vgg/configuration.js'
@@ -64,7 +65,7 @@ export async function verify(source: string, options: VerifyOptions = {}): Promi
     return {
       configuration: net.configuration,
       sha256: isHubUri(source) ? net.origin?.sha256 : await hashOf(source),
-      parameterCount: net.parameters.reduce((sum, { count }) => sum + count, 0),
+      parameterCount: parameterCount(net.layers),
       parameters,
       fingerprint,
       suspicions: await suspicionsOf(net, parameters, fingerprint),
