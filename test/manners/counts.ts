@@ -1,3 +1,5 @@
+import { isWhole } from '../setup/amount.js'
+
 /** How often each manner is tried: `npm run test:long` tries the whole, `npm test` a sample. */
 interface Counts {
   /** Work to work once, how often before resident memory is read first, and how often then; the growth allowed. */
@@ -57,5 +59,4 @@ const whole: Counts = {
   },
 }
 
-export const isWhole = process.env.VGGNET_MANNERS === 'whole'
 export const counts = isWhole ? whole : sample

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
+import { isWhole } from '../setup/amount.js'
 import { newFolder } from '../setup/folder.js'
-import { counts, isWhole } from './counts.js'
+import { counts } from './counts.js'
 import { startProgram } from './program.js'
 
 test(`eight worker threads load it at once, others are terminated ${counts.terminations} times in mid-work: all else is right`, async () => {

@@ -17,14 +17,14 @@ async function found(config: string, words: readonly string[] = []): Promise<str
   return files.map(({ file }) => path.relative(root, file)).sort()
 }
 
-test('every test file is run by one command, and the manners by a second one in full', async () => {
+test('every test file is run by one command, and those that repeat by a second one in full', async () => {
   const [everyday = [], slow = [], cuda = [], long = [], card = []] = await Promise.all(
     configs.map((config) => found(config)),
   )
-  const isManners = (file: string) => file.startsWith('test/manners/')
-  const longOnly = long.filter((file) => !isManners(file))
+  const repeats = (file: string) => /^test\/(manners|safety)\//.test(file)
+  const longOnly = long.filter((file) => !repeats(file))
   expect([...everyday, ...slow, ...cuda, ...longOnly].sort()).toEqual(testFiles)
-  expect(long.filter(isManners)).toEqual(testFiles.filter(isManners))
+  expect(long.filter(repeats)).toEqual(testFiles.filter(repeats))
   // a card runs some of the everyday tests once more
   expect(card.filter((file) => !everyday.includes(file))).toEqual([])
 })

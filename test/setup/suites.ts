@@ -7,13 +7,14 @@ import { root } from './command.js'
  * time that `.ci/run` may take: docs/architecture.md.
  */
 const suites = {
-  /** `npm run test:slow`: packaging, set-up, loading, sanitizer builds, manners, tuning. */
+  /** `npm run test:slow`: packaging, set-up, loading, sanitizer builds, manners, safety, tuning. */
   slow: [
     'test/cli/tune.test.ts',
     'test/conditions.test.ts',
     'test/loading/',
     'test/manners/',
     'test/package/',
+    'test/safety/',
     'test/setup/',
   ],
   /** `npm run test:cuda`: what needs the CUDA library and NVIDIA's libraries. */
