@@ -1,5 +1,6 @@
 import path from 'node:path'
 import { save } from '../checkpoint/checkpoint.js'
+import { tidy } from '../checkpoint/checkpoint-folder.js'
 import { withEnd } from '../error.js'
 import { linkAtomically } from '../files/atomic-file.js'
 import { lockFolder } from '../files/folder-lock.js'
@@ -96,7 +97,12 @@ async function runLocked(folder: string, file: RunFile, hooks: PlanHooks, found:
   let last: TrainReport | undefined
   for (const [index, stage] of stages.entries()) {
     const own = path.join(folder, stage.name)
-    const { description, model } = runFiles(own)
+    const { description, log, model } = runFiles(own)
+    // not those of a report, which is written without the lock
+    await tidy(
+      own,
+      [description, log, model].map((file) => path.basename(file)),
+    )
     if (await exists(model)) continue
     await hooks.onStage?.(stage, index + 1, stages.length)
     sources ??= await findSources(file.description)
@@ -141,10 +147,11 @@ async function recorded(
   const { net, data, state } = opened
   const { checkpoints } = runFiles(folder)
   const { keep, minutes } = description.checkpoints
-  const records = await openRecords(folder, description, opened, hooks.command)
-  if (records.notice !== undefined) await hooks.onNotice?.(records.notice)
-  await hooks.onStart?.(net, data, state)
+  const records = await openRecords(folder, state)
   const training = async (): Promise<TrainReport> => {
+    records.start(description, opened, hooks.command)
+    if (records.notice !== undefined) await hooks.onNotice?.(records.notice)
+    await hooks.onStart?.(net, data, state)
     const report = await train(net, data.training, {
       ...description.training,
       ...(state === undefined && olderDefaults(description, data)),
