@@ -119,10 +119,14 @@ export async function newestCheckpoint(folder: string): Promise<FoundCheckpoint 
   return newest && { path: newest.path, step: newest.step, passedOver: newest.passedOver }
 }
 
-/** Removes temporary files of killed writers. The caller holds the folder's lock. */
-export async function tidy(folder: string): Promise<void> {
+/**
+ * Removes temporary files of killed writers. The caller holds the folder's lock.
+ * @param files names of the files that only the holder of the lock writes; default all
+ */
+export async function tidy(folder: string, files = ['']): Promise<void> {
   for (const name of await namesIn(folder)) {
-    if (isTemporary(name)) await rm(path.join(folder, name), { force: true })
+    const isOwn = files.some((file) => name.startsWith(`.${file}`))
+    if (isOwn && isTemporary(name)) await rm(path.join(folder, name), { force: true })
   }
 }
 

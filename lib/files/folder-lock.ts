@@ -1,11 +1,11 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open, stat, unlink } from 'node:fs/promises'
-import { hostname, constants as system } from 'node:os'
+import { hostname } from 'node:os'
 import path from 'node:path'
 import { VggError, withEnd } from '../error.js'
 import { isObject } from '../options.js'
-import { native } from '../platform/native.js'
-import { systemCode, writeError } from './atomic-file.js'
+import { writeError } from './atomic-file.js'
+import { ifThere, isCurrent, takeLock } from './file-lock.js'
 import { isFolder } from './not-found.js'
 
 /** A folder that only the holder of this lock writes to. */
@@ -33,9 +33,7 @@ const attempts = 1000
 const openFlags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 /**
- * Locks a folder, because two trainings in one folder would overwrite each other's files. The lock is the kernel's, on an open
- * file: it ends with the process, in whatever way, and excludes other threads, copies of the package, containers, and hosts of a
- * network file system with locks. Programs that this process starts do not inherit it.
+ * Locks a folder, because two trainings in one folder would overwrite each other's files. The lock is that of `takeLock`.
  * @throws FOLDER_IN_USE, FILE_WRITE
  */
 export async function lockFolder(folder: string): Promise<FolderLock> {
@@ -53,15 +51,17 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
   }
 }
 
-/** Locks the open file. False, and the file closed, if it is no longer the one of that name. @throws VggError, errors of node:fs; the file is closed */
+/** Locks the open file. False if it is no longer the one of that name. @throws VggError, errors of node:fs. The file is closed unless it is locked. */
 async function isLocked(handle: FileHandle, folder: string, file: string): Promise<boolean> {
   let done = false
   const take = async (): Promise<void> => {
     if (!(await handle.stat()).isFile()) {
       throw new VggError('FILE_WRITE', `Could not write ${file}: it is not a regular file; remove it`)
     }
-    await takeLock(handle, folder)
-    done = await isCurrent(handle, file)
+    const locking = await takeLock(handle, file)
+    if (locking === 'held') throw inUse(folder, await ownerIn(handle))
+    if (typeof locking === 'object') throw noLocks(folder, locking.refused)
+    done = locking === 'taken'
     // an old name is better than no lock, as on a full disk
     if (done) await writeOwner(handle).catch(() => undefined)
   }
@@ -69,33 +69,11 @@ async function isLocked(handle: FileHandle, folder: string, file: string): Promi
   return done
 }
 
-async function takeLock(handle: FileHandle, folder: string): Promise<void> {
-  const failed = native().lockFile(handle.fd)
-  // ESTALE: the last holder, on another host, has just removed the file
-  if (failed === 0 || failed === system.errno.ESTALE) return
-  if (failed === system.errno.EAGAIN) throw inUse(folder, await ownerIn(handle))
-  const [name] = Object.entries(system.errno).find(([, number]) => number === failed) ?? [failed]
-  const reason = `its file system refuses locks (${name})`
+function noLocks(folder: string, name: string): VggError {
   const cure =
     'mount it with locks (NFS: version 4, or with lockd; Lustre: -o flock), or choose a folder on another one'
-  throw new VggError('FILE_WRITE', `Could not lock ${folder}: ${reason}; ${cure}`)
+  return new VggError('FILE_WRITE', `Could not lock ${folder}: its file system refuses locks (${name}); ${cure}`)
 }
-
-/** Whether the open file is the one of that name. @throws errors of node:fs */
-async function isCurrent(handle: FileHandle, file: string): Promise<boolean> {
-  const [own, named] = await Promise.all([
-    ifThere(handle.stat({ bigint: true })),
-    ifThere(stat(file, { bigint: true })),
-  ])
-  return own !== undefined && own.ino === named?.ino && own.dev === named.dev
-}
-
-const ifThere = <T>(found: Promise<T>): Promise<T | undefined> =>
-  found.catch((error) => {
-    // ENOTDIR: the folder was replaced by a file
-    if (['ENOENT', 'ENOTDIR', 'ESTALE'].includes(systemCode(error) ?? '')) return undefined
-    throw error
-  })
 
 async function writeOwner(handle: FileHandle): Promise<void> {
   const owner: Owner = { host: hostname(), pid: process.pid }

@@ -14,7 +14,7 @@ import type { TrainingState } from '../train/training-state.js'
 import type { VGG } from '../vgg/vgg.js'
 import { type Datasets, datasetsFor } from './datasets.js'
 import { complete, type RunDescription } from './description.js'
-import { type RunFile, runFiles, trainingsOf, writeRunFile } from './folder.js'
+import { type RunFile, runFiles, tidyRun, trainingsOf, writeRunFile } from './folder.js'
 import { checkNew } from './new-folder.js'
 import type { PlanStage } from './plan.js'
 import { type OpenedTraining, openRecords } from './records.js'
@@ -64,6 +64,7 @@ export async function createRun(folder: string, file: RunFile, found?: Sources):
   const write = async (): Promise<void> => {
     // another process may have created a run while this one read the data
     await checkNew(folder, file.description)
+    await tidyRun(folder)
     await writeRunFile(folder, written)
   }
   await withEnd(write, () => lock.release())
@@ -105,6 +106,7 @@ async function runLocked(folder: string, file: RunFile, hooks: PlanHooks, found:
   for (const [index, stage] of stages.entries()) {
     const own = path.join(folder, stage.name)
     const { description, model } = runFiles(own)
+    await tidyRun(own)
     if (await exists(model)) continue
     await hooks.onStage?.(stage, index + 1, stages.length)
     sources ??= await findSources(file.description)
