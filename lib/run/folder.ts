@@ -1,5 +1,5 @@
 import path from 'node:path'
-import { bestName } from '../checkpoint/checkpoint-folder.js'
+import { bestName, tidy } from '../checkpoint/checkpoint-folder.js'
 import { runNames, useBest } from '../checkpoint/model-folder.js'
 import { messageOf, VggError } from '../error.js'
 import { makeFolder, systemCode, writeAtomically } from '../files/atomic-file.js'
@@ -72,6 +72,15 @@ function decodeRunFile(read: unknown): RunFile {
   const file = read as RunFile & { readonly description: { readonly rates: RunDescription['rateFactors'] } }
   const { rates: rateFactors, ...description } = file.description
   return withoutIgnored({ ...file, description: complete({ ...description, rateFactors }) })
+}
+
+/** Removes what writers of the run's own files left when they were killed. The caller holds the folder's lock. */
+export const tidyRun = (folder: string): Promise<void> => {
+  const { description, log, model } = runFiles(folder)
+  return tidy(
+    folder,
+    [description, log, model].map((file) => path.basename(file)),
+  )
 }
 
 /** Creates the folder of a run with its run.json. @throws FILE_WRITE */

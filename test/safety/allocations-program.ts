@@ -115,7 +115,14 @@ const works: Readonly<Record<string, Work>> = {
   },
   load: { act: () => disposed(load(file, { device: 'cpu', threads: 2 })) },
   describe: {
-    act: async () => JSON.stringify(describe({ layers: layersOf({ variant, classes: 5, imageSize: 16, headWidth: 32 }), shape: [4, 3, 16, 16], training: true })),
+    act: async () =>
+      JSON.stringify(
+        describe({
+          layers: layersOf({ variant, classes: 5, imageSize: 16, headWidth: 32 }),
+          shape: [4, 3, 16, 16],
+          training: true,
+        }),
+      ),
   },
   'decode a JPEG': { act: async () => (await readImage(jpeg, size)).join() },
   'rescale a PNG': { act: async () => (await readImage(png, size)).join() },
