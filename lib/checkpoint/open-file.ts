@@ -1,8 +1,9 @@
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { contentText, headBytes } from '../data/images/formats.js'
-import { messageOf, VggError, withEnd } from '../error.js'
+import { messageOf, VggError } from '../error.js'
 import { systemCode } from '../files/atomic-file.js'
 import { notFound } from '../files/not-found.js'
+import { closeRead, readSome } from '../files/read-file.js'
 import { type Parameter, parametersOf } from '../layer.js'
 import { otherFormat } from '../platform/package.js'
 import { shapeText } from '../tensor.js'
@@ -52,11 +53,12 @@ export interface OpenFile {
  */
 export async function withFile<T>(path: string, use: (file: OpenFile) => Promise<T>): Promise<T> {
   const handle = await openedFile(path)
-  const read = async (): Promise<T> => use(await readHeader(handle))
   try {
-    return await withEnd(read, () => handle.close())
+    return await use(await readHeader(handle))
   } catch (error) {
     throw named(error, path)
+  } finally {
+    await closeRead(handle)
   }
 }
 
@@ -84,20 +86,28 @@ export async function openedFile(path: string): Promise<FileHandle> {
   }
 }
 
+/** Size of an open file in bytes. @throws FILE_FORMAT if it cannot be read */
+export async function sizeOf(handle: FileHandle): Promise<number> {
+  const { size } = await handle.stat().catch((cause) => {
+    throw new VggError('FILE_FORMAT', `Its size could not be read: ${messageOf(cause)}`, { cause })
+  })
+  return size
+}
+
 /** Fills `bytes` from a position in a file. @throws FILE_FORMAT if the file cannot be read or ends before */
 export async function fill(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   for (let filled = 0; filled < bytes.length; ) {
     const at = position + filled
-    const { bytesRead } = await handle.read(bytes, filled, bytes.length - filled, at).catch((cause) => {
+    const some = await readSome(handle, bytes.subarray(filled), at).catch((cause) => {
       throw new VggError('FILE_FORMAT', `It could not be read at byte ${at}: ${messageOf(cause)}`, { cause })
     })
-    if (bytesRead === 0) throw new VggError('FILE_FORMAT', `The file ended at byte ${at} while being read`)
-    filled += bytesRead
+    if (some === 0) throw new VggError('FILE_FORMAT', `The file ended at byte ${at} while being read`)
+    filled += some
   }
 }
 
 async function readHeader(handle: FileHandle): Promise<OpenFile> {
-  const { size } = await handle.stat()
+  const size = await sizeOf(handle)
   const beginning = new Uint8Array(Math.min(size, headBytes))
   await fill(handle, beginning, 0)
   checkContent(beginning)

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { type FileHandle, link, lstat, mkdir, open, realpath, rename, rm, stat, unlink } from 'node:fs/promises'
+import { constants } from 'node:os'
 import path from 'node:path'
 import { messageOf, VggError, withEnd } from '../error.js'
 import { isFolder } from './not-found.js'
@@ -22,7 +23,9 @@ const reasons: Readonly<Record<string, string>> = {
 
 /** Returns the system code of an error of node:fs, such as ENOENT, or undefined. */
 export function systemCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  if (!(error instanceof Error && 'code' in error && typeof error.code === 'string')) return undefined
+  // libuv has no name for it
+  return 'errno' in error && error.errno === -constants.errno.EDQUOT ? 'EDQUOT' : error.code
 }
 
 function reasonOf(cause: unknown): string {

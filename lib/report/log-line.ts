@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises'
 import { messageOf, VggError } from '../error.js'
 import { systemCode } from '../files/atomic-file.js'
+import { readBytes } from '../files/read-file.js'
 import {
   arrayOf,
   type Check,
@@ -202,7 +202,7 @@ export async function readRawLog(path: string): Promise<RawLog> {
 
 async function bytesOf(path: string): Promise<Buffer> {
   try {
-    return await readFile(path)
+    return await readBytes(path)
   } catch (cause) {
     const missing = systemCode(cause) === 'ENOENT' || systemCode(cause) === 'ENOTDIR'
     const message = missing ? `There is no log at ${path}` : `Could not read ${path}: ${(cause as Error).message}`

@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { bestName, tidy } from '../checkpoint/checkpoint-folder.js'
 import { runNames, useBest } from '../checkpoint/model-folder.js'
 import { messageOf, VggError } from '../error.js'
-import { makeFolder, writeAtomically } from '../files/atomic-file.js'
+import { makeFolder, systemCode, writeAtomically } from '../files/atomic-file.js'
+import { readBytes } from '../files/read-file.js'
 import type { RunOptions } from '../network/open.js'
 import { type Checks, integer, isObject, objectOf, optional, readOptions, text } from '../options.js'
 import { otherFormat } from '../platform/package.js'
@@ -94,8 +94,10 @@ export async function readRunFile(folder: string): Promise<RunFile> {
   const { description: file } = runFiles(folder)
   let text: string
   try {
-    text = await readFile(file, 'utf8')
+    text = (await readBytes(file)).toString()
   } catch (cause) {
+    if (!['ENOENT', 'ENOTDIR'].includes(systemCode(cause) ?? ''))
+      throw new VggError('FILE_FORMAT', `Could not read ${file}: ${messageOf(cause)}`, { cause })
     throw await noRun(folder, cause)
   }
   try {

@@ -151,10 +151,11 @@ async function recorded(
   const { net, data, state } = opened
   const { checkpoints } = runFiles(folder)
   const { keep, minutes } = description.checkpoints
-  const records = await openRecords(folder, description, opened, hooks.command)
-  if (records.notice !== undefined) await hooks.onNotice?.(records.notice)
-  await hooks.onStart?.(net, data, state)
+  const records = await openRecords(folder, state)
   const training = async (): Promise<TrainReport> => {
+    records.start(description, opened, hooks.command)
+    if (records.notice !== undefined) await hooks.onNotice?.(records.notice)
+    await hooks.onStart?.(net, data, state)
     const report = await train(net, data.training, {
       ...description.training,
       ...(state === undefined && olderDefaults(description, data)),

@@ -4,6 +4,7 @@ import path from 'node:path'
 import { Shard, type ShardImage, writeShard } from '../data/cache/shard.js'
 import { type Dataset, imageBytes, type ReadFailure } from '../data/dataset.js'
 import { throwIfAborted } from '../error.js'
+import { closeRead } from '../files/read-file.js'
 import type { Network } from '../network/network.js'
 import type { Random } from '../random.js'
 import { Tensor, valuesOf } from '../tensor.js'
@@ -240,7 +241,7 @@ export class FeatureData {
         if (entry === undefined || !(await shard.read(file, entry, target))) missing.push(position)
       }
     } finally {
-      await file.close()
+      await closeRead(file)
     }
     return missing
   }

@@ -1,7 +1,8 @@
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import sharp, { type Metadata } from 'sharp'
 import { VggError } from '../../error.js'
 import { notFound } from '../../files/not-found.js'
+import { readBytes } from '../../files/read-file.js'
 import { native } from '../../platform/native.js'
 import type { CropBox, CropSpec, PixelSize } from './crop.js'
 import { contentText, type Decoding, formatOf, type ImageFormat, tooSlow, unreadable } from './formats.js'
@@ -38,7 +39,7 @@ async function fileBytes(path: string, { pixelLimit }: Decoding): Promise<Uint8A
     if (entry.size > pixelLimit * 8 + headerBytes) {
       throw unreadable(`it has ${entry.size} bytes, more than an image of ${pixelLimit} pixels can need`)
     }
-    return await readFile(path)
+    return await readBytes(path)
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? ''
     if (machineFaults.includes(code)) throw new VggError('STATE', `Could not read ${path}: ${code}`, { cause: error })

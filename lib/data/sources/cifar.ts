@@ -1,8 +1,9 @@
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import { VggError } from '../../error.js'
+import { readBytes } from '../../files/read-file.js'
 import { arrayOf, filePath, oneOf, optional, readOptions, text, unexpected } from '../../options.js'
 import type { Dataset } from '../dataset.js'
 import { contentText } from '../images/formats.js'
@@ -53,7 +54,7 @@ async function bytesOf(file: string): Promise<Uint8Array> {
     if (size > largestBytes) {
       throw new VggError('FILE_FORMAT', `Expected at most ${largestBytes} bytes for ${file} but it has ${size}`)
     }
-    const bytes = await readFile(file)
+    const bytes = await readBytes(file)
     // No label is as large as the first byte of a gzip file.
     const zipped = bytes[0] === 0x1f && bytes[1] === 0x8b
     return zipped ? await unzip(bytes, { maxOutputLength: largestBytes }) : bytes
@@ -92,7 +93,7 @@ function kindOf(bytes: Uint8Array, file: string, given: Kind | undefined): Kind 
 async function namesIn(file: string, count: number): Promise<string[] | undefined> {
   let content: string
   try {
-    content = await readFile(file, 'utf8')
+    content = (await readBytes(file)).toString()
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw fileError(error, file)

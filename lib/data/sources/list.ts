@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { VggError } from '../../error.js'
 import { exists } from '../../files/not-found.js'
+import { readBytes } from '../../files/read-file.js'
 import { filePath, likelyMeant, readOptions, shorten } from '../../options.js'
 import { contentText } from '../images/formats.js'
 import { fileError } from './file-error.js'
@@ -175,7 +175,7 @@ function labelsOf(entries: readonly Entry[], classNames: readonly string[], file
 async function contentOf(file: string): Promise<string> {
   let bytes: Buffer
   try {
-    bytes = await readFile(file)
+    bytes = await readBytes(file)
   } catch (error) {
     throw fileError(error, file)
   }

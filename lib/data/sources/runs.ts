@@ -1,15 +1,19 @@
-import { opendir, readFile } from 'node:fs/promises'
+import { opendir } from 'node:fs/promises'
 import path from 'node:path'
+import { systemCode } from '../../files/atomic-file.js'
+import { readBytes } from '../../files/read-file.js'
 import { isObject } from '../../options.js'
 import { type Entries, entriesOf } from './walk.js'
 
-/** Whether a folder has the run.json of a training run of vggnet. */
+/** Whether a folder has the run.json of a training run of vggnet. @throws errors of node:fs, if that is not known */
 async function isRun(folder: string): Promise<boolean> {
   try {
-    const value: unknown = JSON.parse(await readFile(path.join(folder, 'run.json'), 'utf8'))
+    const value: unknown = JSON.parse((await readBytes(path.join(folder, 'run.json'))).toString())
     return isObject(value) && typeof value.vggnet === 'string' && isObject(value.description)
-  } catch {
-    return false
+  } catch (error) {
+    const code = systemCode(error)
+    if (code === undefined || ['ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES'].includes(code)) return false
+    throw error
   }
 }
 
