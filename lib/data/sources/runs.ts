@@ -1,12 +1,16 @@
-import { opendir, readFile } from 'node:fs/promises'
+import { opendir } from 'node:fs/promises'
 import path from 'node:path'
+import { contentOf, type JsonLimits, parsedJson } from '../../files/untrusted.js'
 import { isObject } from '../../options.js'
 import { type Entries, entriesOf } from './walk.js'
+
+/** Limits of run.json: 65,536 class names of 200 bytes. */
+export const runFileLimits: JsonLimits = { bytes: 2 ** 24, depth: 16, values: 2 ** 17 }
 
 /** Whether a folder has the run.json of a training run of vggnet. */
 async function isRun(folder: string): Promise<boolean> {
   try {
-    const value: unknown = JSON.parse(await readFile(path.join(folder, 'run.json'), 'utf8'))
+    const value = parsedJson(await contentOf(path.join(folder, 'run.json'), runFileLimits.bytes), runFileLimits)
     return isObject(value) && typeof value.vggnet === 'string' && isObject(value.description)
   } catch {
     return false
