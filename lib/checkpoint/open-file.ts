@@ -3,13 +3,14 @@ import { contentText, headBytes } from '../data/images/formats.js'
 import { messageOf, VggError } from '../error.js'
 import { systemCode } from '../files/atomic-file.js'
 import { notFound } from '../files/not-found.js'
-import { closeRead, readSome } from '../files/read-file.js'
+import { closeRead, readSome } from '../files/regular-file.js'
 import { type Parameter, parametersOf } from '../layer.js'
+import { shorten } from '../options.js'
 import { otherFormat } from '../platform/package.js'
 import { shapeText } from '../tensor.js'
 import { blockBytes, type Checksums, checksumsOf, Verification } from './checksum.js'
 import { layersOfModel, type Model, modelFrom } from './model.js'
-import { type Entry, headerLength, lengthBytes, metadataOf, parseHeader } from './safetensors.js'
+import { type Entry, headerFields, headerLength, lengthBytes, metadataOf, parseHeader } from './safetensors.js'
 
 /** Value of `format` in the metadata of every file of vggnet. */
 export const format = 'vggnet'
@@ -114,9 +115,10 @@ async function readHeader(handle: FileHandle): Promise<OpenFile> {
   const json = new Uint8Array(headerLength(beginning.subarray(0, lengthBytes), size))
   await fill(handle, json, lengthBytes)
   const start = lengthBytes + json.length
+  const header = headerFields(json)
   // before the tensors, which those of another program may be of other types
-  checkFormat(metadataOf(json))
-  const contents = parseHeader(json, size - start)
+  checkFormat(metadataOf(header))
+  const contents = parseHeader(header, size - start)
   const { tensors, metadata } = contents
   // before the version, which may itself be damaged
   const checksums = checksumsOf(contents)
@@ -185,18 +187,18 @@ function checkTables(tables: readonly Entry[]): void {
 
 function checkFormat({ format: found, model }: Readonly<Record<string, string>>): void {
   if (found === format) return
-  const other = found === undefined ? 'no format' : `the format '${found}'`
+  const other = found === undefined ? 'no format' : `the format '${shorten(found)}'`
   const message = `Expected a model of vggnet, but the metadata names ${other}`
   // no other program writes this
   if (model !== undefined) throw new VggError('FILE_FORMAT', `${message}: the file is damaged`)
   throw new NotOurs('FILE_FORMAT', `${message}: load reads the weights of other programs`)
 }
 
-function checkVersion({ version, vggnet }: Readonly<Record<string, string>>): void {
+function checkVersion({ version = 'none', vggnet }: Readonly<Record<string, string>>): void {
   if (Object.values(versions).some((known) => known === version)) return
   const known = 'version 1 or 2 of the format'
-  if (Number(version) > 2) throw new NewerFormat('FILE_FORMAT', otherFormat(known, version, vggnet))
-  throw new VggError('FILE_FORMAT', `Expected ${known} but found ${version}`)
+  if (Number(version) > 2) throw new NewerFormat('FILE_FORMAT', otherFormat(known, shorten(version), vggnet))
+  throw new VggError('FILE_FORMAT', `Expected ${known} but found ${shorten(version)}`)
 }
 
 /**

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { tidy } from '../../lib/checkpoint/checkpoint-folder.js'
 import { writeError } from '../../lib/files/atomic-file.js'
 import { exists } from '../../lib/files/not-found.js'
-import { readBytes } from '../../lib/files/read-file.js'
+import { readBytes } from '../../lib/files/regular-file.js'
 import { readRunFile } from '../../lib/run/folder.js'
 import { newFolder } from '../setup/folder.js'
 

@@ -6,7 +6,7 @@ import path from 'node:path'
 import zlib from 'node:zlib'
 import { withEnd } from '../../error.js'
 import { takeLock } from '../../files/file-lock.js'
-import { closeRead, readSome } from '../../files/read-file.js'
+import { closeRead, readSome } from '../../files/regular-file.js'
 import type { PixelSize } from '../images/crop.js'
 
 // The format of a shard file:

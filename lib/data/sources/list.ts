@@ -1,7 +1,7 @@
 import path from 'node:path'
 import { VggError } from '../../error.js'
 import { exists } from '../../files/not-found.js'
-import { readBytes } from '../../files/read-file.js'
+import { readRegularFile } from '../../files/regular-file.js'
 import { filePath, likelyMeant, readOptions, shorten } from '../../options.js'
 import { contentText } from '../images/formats.js'
 import { fileError } from './file-error.js'
@@ -20,6 +20,9 @@ const labelNames = ['label', 'class', 'category', 'target']
 
 /** Largest number of classes if labels are numbers. A larger label is treated as a mistake. */
 const mostClasses = 65536
+
+/** Limits of a list, whose rows take about 400 bytes of memory: four million images, and of a row. */
+const most = { bytes: 2 ** 28, lines: 2 ** 22, fields: 1000 } as const
 
 const at = (file: string, line: number, message: string): VggError =>
   new VggError('FILE_FORMAT', `${file}, line ${line}: ${message}`)
@@ -55,6 +58,7 @@ function rowsOf(content: string, separator: string, file: string): Row[] {
     const start = line
     for (;;) {
       const isQuoted = content[position] === '"'
+      if (fields.length === most.fields) throw at(file, line, `Expected at most ${most.fields} fields but it has more`)
       fields.push(isQuoted ? quoted() : plain())
       if (isQuoted && content[position] === '\r') position += 1
       const ending = content[position]
@@ -172,12 +176,20 @@ function labelsOf(entries: readonly Entry[], classNames: readonly string[], file
   })
 }
 
-async function contentOf(file: string): Promise<string> {
-  let bytes: Buffer
-  try {
-    bytes = await readBytes(file)
-  } catch (error) {
-    throw fileError(error, file)
+/** Number of line feeds. */
+function linesIn(bytes: Uint8Array): number {
+  let lines = 0
+  for (let at = bytes.indexOf(10); at !== -1; at = bytes.indexOf(10, at + 1)) lines += 1
+  return lines
+}
+
+async function textOf(file: string): Promise<string> {
+  const bytes = await readRegularFile(file, most.bytes).catch((error) => {
+    throw error instanceof VggError ? error : fileError(error, file)
+  })
+  if (linesIn(bytes) > most.lines) {
+    const message = `Expected a list of at most ${most.lines} lines for ${file} but it has more: divide it`
+    throw new VggError('FILE_FORMAT', message)
   }
   const content = contentText(bytes)
   if (content !== undefined && content !== 'text' && bytes.length > 0) {
@@ -204,7 +216,7 @@ async function contentOf(file: string): Promise<string> {
 export async function readList(file: string, options: PartOptions = {}): Promise<PhotoParts> {
   filePath(file, 'file')
   const given = readOptions(options, 'readList options', partChecks)
-  const content = await contentOf(file)
+  const content = await textOf(file)
   const entries = entriesOf(rowsOf(content, separatorOf(file, content), file), file)
   if (entries.length === 0)
     throw new VggError('FILE_FORMAT', `Expected the path and label of an image in ${file}, such as cats/1.jpg,cat`)
