@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises'
 import { messageOf, VggError } from '../error.js'
 import { systemCode } from '../files/atomic-file.js'
+import { readRegularFile } from '../files/regular-file.js'
 import {
   arrayOf,
   type Check,
@@ -200,10 +200,14 @@ export async function readRawLog(path: string): Promise<RawLog> {
   return { lines, torn: false, damaged }
 }
 
+/** Limit on the length of a log: a million steps take 300 MB. */
+const largestLog = 2 ** 31
+
 async function bytesOf(path: string): Promise<Buffer> {
   try {
-    return await readFile(path)
+    return await readRegularFile(path, largestLog)
   } catch (cause) {
+    if (cause instanceof VggError) throw cause
     const missing = systemCode(cause) === 'ENOENT' || systemCode(cause) === 'ENOTDIR'
     const message = missing ? `There is no log at ${path}` : `Could not read ${path}: ${(cause as Error).message}`
     throw new VggError('FILE_NOT_FOUND', message, { cause })

@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { bestName } from '../checkpoint/checkpoint-folder.js'
 import { runNames, useBest } from '../checkpoint/model-folder.js'
 import { messageOf, VggError } from '../error.js'
 import { makeFolder, writeAtomically } from '../files/atomic-file.js'
+import { readRegularFile } from '../files/regular-file.js'
 import type { RunOptions } from '../network/open.js'
 import { type Checks, integer, isObject, objectOf, optional, readOptions, text } from '../options.js'
 import { otherFormat } from '../platform/package.js'
@@ -80,14 +80,17 @@ export async function writeRunFile(folder: string, file: RunFile): Promise<void>
   await writeAtomically(runFiles(folder).description, [new TextEncoder().encode(encodeRunFile(file))])
 }
 
+/** Limit on the length of a run.json. */
+const largestDescription = 2 ** 24
+
 /** The content of run.json in the folder of a run. @throws FILE_NOT_FOUND, FILE_FORMAT */
 export async function readRunFile(folder: string): Promise<RunFile> {
   const { description: file } = runFiles(folder)
   let text: string
   try {
-    text = await readFile(file, 'utf8')
+    text = String(await readRegularFile(file, largestDescription))
   } catch (cause) {
-    throw await noRun(folder, cause)
+    throw cause instanceof VggError ? cause : await noRun(folder, cause)
   }
   try {
     return decodeRunFile(JSON.parse(text))

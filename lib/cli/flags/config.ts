@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises'
 import { type Command, InvalidArgumentError } from 'commander'
 import { VggError } from '../../error.js'
+import { readRegularFile } from '../../files/regular-file.js'
 import { boolean, isObject, text, unexpected, unknownName } from '../../options.js'
 import { typedPath } from './flags.js'
 
@@ -29,11 +29,15 @@ async function readConfig(_: Command, command: Command): Promise<void> {
   }
 }
 
+/** Limit on the length of a config file. */
+const largestBytes = 2 ** 24
+
 async function readObject(file: string): Promise<Record<string, unknown>> {
   let text: string
   try {
-    text = await readFile(file, 'utf8')
+    text = String(await readRegularFile(file, largestBytes))
   } catch (cause) {
+    if (cause instanceof VggError) throw cause
     throw new VggError('FILE_NOT_FOUND', `Could not read the config file ${file}: ${(cause as Error).message}`, {
       cause,
     })

@@ -1,7 +1,7 @@
-import { readFile, stat } from 'node:fs/promises'
 import sharp, { type Metadata } from 'sharp'
 import { VggError } from '../../error.js'
 import { notFound } from '../../files/not-found.js'
+import { NotAFile, readRegularFile } from '../../files/regular-file.js'
 import { native } from '../../platform/native.js'
 import type { CropBox, CropSpec, PixelSize } from './crop.js'
 import { contentText, type Decoding, formatOf, type ImageFormat, tooSlow, unreadable } from './formats.js'
@@ -32,14 +32,11 @@ const headerBytes = 1 << 26
 
 async function fileBytes(path: string, { pixelLimit }: Decoding): Promise<Uint8Array> {
   try {
-    // Opening a pipe would block until another process writes to it.
-    const entry = await stat(path)
-    if (!entry.isFile()) throw unreadable(entry.isDirectory() ? 'it is a folder' : 'it is no regular file')
-    if (entry.size > pixelLimit * 8 + headerBytes) {
-      throw unreadable(`it has ${entry.size} bytes, more than an image of ${pixelLimit} pixels can need`)
-    }
-    return await readFile(path)
+    return await readRegularFile(path, pixelLimit * 8 + headerBytes, (size) =>
+      unreadable(`it has ${size} bytes, more than an image of ${pixelLimit} pixels can need`),
+    )
   } catch (error) {
+    if (error instanceof NotAFile) throw unreadable(`it is ${error.kind}`, error)
     const code = (error as NodeJS.ErrnoException).code ?? ''
     if (machineFaults.includes(code)) throw new VggError('STATE', `Could not read ${path}: ${code}`, { cause: error })
     if (code === 'ENOENT' || code === 'ENOTDIR') throw notFound('no such file', path, error)

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { VggError } from '../../error.js'
 import { exists } from '../../files/not-found.js'
+import { readRegularFile } from '../../files/regular-file.js'
 import { filePath, likelyMeant, readOptions, shorten } from '../../options.js'
 import { contentText } from '../images/formats.js'
 import { fileError } from './file-error.js'
@@ -17,6 +17,9 @@ interface Row {
 
 const pathNames = ['path', 'file', 'filename', 'file_name', 'image']
 const labelNames = ['label', 'class', 'category', 'target']
+
+/** Limit on the length of a list: ImageNet's 1.3 million images take 80 MB. */
+const largestBytes = 2 ** 28
 
 /** Largest number of classes if labels are numbers. A larger label is treated as a mistake. */
 const mostClasses = 65536
@@ -175,7 +178,7 @@ function labelsOf(entries: readonly Entry[], classNames: readonly string[], file
 async function contentOf(file: string): Promise<string> {
   let bytes: Buffer
   try {
-    bytes = await readFile(file)
+    bytes = await readRegularFile(file, largestBytes)
   } catch (error) {
     throw fileError(error, file)
   }

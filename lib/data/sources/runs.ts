@@ -1,12 +1,16 @@
-import { opendir, readFile } from 'node:fs/promises'
+import { opendir } from 'node:fs/promises'
 import path from 'node:path'
+import { readRegularFile } from '../../files/regular-file.js'
 import { isObject } from '../../options.js'
 import { type Entries, entriesOf } from './walk.js'
+
+/** Limit on the length of a run.json. */
+const largestBytes = 2 ** 24
 
 /** Whether a folder has the run.json of a training run of vggnet. */
 async function isRun(folder: string): Promise<boolean> {
   try {
-    const value: unknown = JSON.parse(await readFile(path.join(folder, 'run.json'), 'utf8'))
+    const value: unknown = JSON.parse(`${await readRegularFile(path.join(folder, 'run.json'), largestBytes)}`)
     return isObject(value) && typeof value.vggnet === 'string' && isObject(value.description)
   } catch {
     return false
