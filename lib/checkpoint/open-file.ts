@@ -1,9 +1,9 @@
-import { type FileHandle, open, stat } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { contentText, headBytes } from '../data/images/formats.js'
 import { messageOf, VggError } from '../error.js'
 import { systemCode } from '../files/atomic-file.js'
 import { notFound } from '../files/not-found.js'
-import { closeRead, readSome } from '../files/regular-file.js'
+import { closeRead, NotAFile, openRegularFile, readSome } from '../files/regular-file.js'
 import { type Parameter, parametersOf } from '../layer.js'
 import { shorten } from '../options.js'
 import { otherFormat } from '../platform/package.js'
@@ -69,18 +69,15 @@ function named(error: unknown, path: string): unknown {
   return new Kind('FILE_FORMAT', `${path}: ${error.message}`, { cause: error })
 }
 
-/** Opens a file for reading. @throws FILE_NOT_FOUND; FILE_FORMAT for a folder or a device */
+/** Opens a file for reading. @throws FILE_NOT_FOUND; FILE_FORMAT for a folder, a pipe or a device */
 export async function openedFile(path: string): Promise<FileHandle> {
   try {
-    // before opening, because opening a pipe waits for a writer
-    const found = await stat(path)
-    if (!found.isFile()) {
-      const cure = found.isDirectory() ? ': give a model file, or the folder of a run, which has a run.json' : ''
-      throw new VggError('FILE_FORMAT', `${path} is not a file${cure}`)
-    }
-    return await open(path, 'r')
+    return await openRegularFile(path)
   } catch (cause) {
-    if (cause instanceof VggError) throw cause
+    if (cause instanceof NotAFile) {
+      const cure = cause.isFolder ? ': give a model file, or the folder of a run, which has a run.json' : ''
+      throw new VggError('FILE_FORMAT', `${path} is not a file${cure}`, { cause })
+    }
     const missing = systemCode(cause) === 'ENOENT' || systemCode(cause) === 'ENOTDIR'
     if (missing) throw notFound(`There is no file ${path}`, path, cause)
     throw new VggError('FILE_NOT_FOUND', `Could not open ${path}: ${messageOf(cause)}`, { cause })

@@ -6,7 +6,7 @@ import { VggError } from '../../error.js'
 import { systemCode, writeError } from '../../files/atomic-file.js'
 import { native } from '../../platform/native.js'
 import { type PixelSize, rescaledSize, type SmallestSide } from '../images/crop.js'
-import { decodeCrop, encodedBytes, openImage, type PhotoSource } from '../images/decode.js'
+import { decodeCrop, type PhotoSource, withImage } from '../images/decode.js'
 import type { Decoding } from '../images/formats.js'
 import { removeUnfinished, Shard, type ShardImage, writeShard } from './shard.js'
 
@@ -143,13 +143,14 @@ export class ShardFolder {
     const settings = this.#settings
     const { smallestSide, channels } = settings
     try {
-      const image = await openImage(await encodedBytes(this.#sources[index] ?? '', settings), settings)
-      const cached = cachedSize(image.size, smallestSide)
-      if (!cached) return { image: undefined }
-      const { height, width } = cached
-      const box = { height, width, top: 0, left: 0 }
-      const pixels = await decodeCrop(image, box, { height, width, channels }, settings)
-      return { image: { pixels, height, width, original: image.size } }
+      return await withImage(this.#sources[index] ?? '', settings, async (image) => {
+        const cached = cachedSize(image.size, smallestSide)
+        if (!cached) return { image: undefined }
+        const { height, width } = cached
+        const box = { height, width, top: 0, left: 0 }
+        const pixels = await decodeCrop(image, box, { height, width, channels }, settings)
+        return { image: { pixels, height, width, original: image.size } }
+      })
     } catch (fault) {
       const unreadable = fault instanceof VggError && ['FILE_FORMAT', 'FILE_NOT_FOUND'].includes(fault.code)
       return unreadable ? { image: undefined } : { fault }

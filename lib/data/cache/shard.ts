@@ -6,7 +6,7 @@ import path from 'node:path'
 import zlib from 'node:zlib'
 import { withEnd } from '../../error.js'
 import { takeLock } from '../../files/file-lock.js'
-import { closeRead, readSome } from '../../files/regular-file.js'
+import { closeRead, openRegularFile, readSome } from '../../files/regular-file.js'
 import type { PixelSize } from '../images/crop.js'
 
 // The format of a shard file:
@@ -53,7 +53,7 @@ export class Shard {
   /** Opens a shard file; returns undefined if it does not exist or its table is damaged. */
   static async open(file: string, count: number): Promise<Shard | undefined> {
     const head = Buffer.alloc(headBytes + count * columns * 8)
-    const handle = await open(file, 'r').catch(() => undefined)
+    const handle = await openRegularFile(file).catch(() => undefined)
     if (handle === undefined) return undefined
     const whole = await readWhole(handle, head, 0)
     await closeRead(handle)
@@ -77,7 +77,7 @@ export class Shard {
    * may replace or remove the file. The caller closes it.
    */
   async openFile(): Promise<FileHandle | undefined> {
-    return open(this.file, 'r').catch(() => undefined)
+    return openRegularFile(this.file).catch(() => undefined)
   }
 
   /**
