@@ -124,6 +124,9 @@ interface Cause {
 /** The reason of an attempt in a folder that does not exist. */
 export const noFolder = 'there is no such folder'
 
+/** The reason why no binary is searched while node-gyp-build would search elsewhere. */
+export const redirected = 'VGGNET_PREBUILD is set, and vggnet loads only its own binary'
+
 const bundled = ['libdnnl.so.3', 'libgomp.so.1', 'libturbojpeg.so.0']
 
 /** How to get an intact binary. npm does not replace an installed package, not even with --force. */
@@ -162,6 +165,8 @@ function causeOf(reason: string, installed: Installed): Cause {
       'the package was packed without its scripts (--ignore-scripts): `npm pack` in the clone packs all of it'
     return { needs: ['the binaries of the package'], cure }
   }
+  if (reason === redirected)
+    return { needs: [], cure: '`unset VGGNET_PREBUILD`; VGGNET_BINARY=FILE names another vggnet.node' }
   const [, family, version] = symbolVersion.exec(reason) ?? []
   if (family && version) return ofSymbolVersion(family, version, installed)
   const [, library] = missingLibrary.exec(reason) ?? []
