@@ -116,16 +116,6 @@ describe('a binary that is not there', () => {
     expect(message).toContain('Cure: the package was packed without its scripts (--ignore-scripts): `npm pack` in')
   })
 
-  test('is not taken from where VGGNET_PREBUILD points', async () => {
-    const elsewhere = newFolder()
-    binariesIn(path.join(elsewhere, 'prebuilds', 'linux-x64'), 'vggnet.glibc.node')
-    expectFailure(await loadedIn({ env: { VGGNET_PREBUILD: elsewhere, ...freshCache() } }), {
-      reason: `- ${elsewhere}: VGGNET_PREBUILD is set, and vggnet loads only its own binary\n`,
-      required: 'glibc 2.34 or later',
-      cure: 'Cure: `unset VGGNET_PREBUILD`; VGGNET_BINARY=FILE names another vggnet.node',
-    })
-  })
-
   test.each([
     ['/nowhere/vggnet.node', 'there is no such file'],
     [process.cwd(), 'there is no such file'],
