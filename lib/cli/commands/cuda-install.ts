@@ -2,10 +2,12 @@ import { existsSync, statfsSync } from 'node:fs'
 import path from 'node:path'
 import pc from 'picocolors'
 import { VggError } from '../../error.js'
+import { cachedLibraries } from '../../platform/cuda/cached.js'
 import { cacheFolder, folderOf } from '../../platform/wheels/cache.mjs'
 import { bytesHere, type Watching } from '../../platform/wheels/fetch.mjs'
 import { folderSource, installPin, pipSource, type Source } from '../../platform/wheels/install.mjs'
 import { cudaLibraryFiles, cudaPins, type Pin, pins, wheelBytes } from '../../platform/wheels/pins.mjs'
+import { checkPrivate } from '../../platform/wheels/private.mjs'
 import { checkPlatform, WheelProblem } from '../../platform/wheels/problem.mjs'
 import { countedText } from '../../table.js'
 import { durationText } from '../../train/log.js'
@@ -127,7 +129,10 @@ export async function installCuda({ from, manual, json }: InstallFlags): Promise
   const started = performance.now()
   const wanted = wantedIn(cache)
   const missing = wanted.filter(({ there }) => !there)
-  await withWheels(async () => checkPlatform())
+  await withWheels(async () => {
+    checkPlatform()
+    checkPrivate(cache)
+  })
   const free = checkSpace(cache, bytesNeeded(wanted, from !== undefined))
   if (!json && missing.length > 0) print(planLines(cache, wanted, free, from).join('\n'))
   const source = from === undefined ? pipSource(cache) : folderSource(from)
@@ -138,6 +143,9 @@ export async function installCuda({ from, manual, json }: InstallFlags): Promise
     if (byHand) print(`\n${manualText(manualOf(cache))}`)
     throw error
   })
+  // the first process that uses the libraries need not compare their contents then
+  const [fault] = cachedLibraries(cache).passedOver
+  if (fault !== undefined) throw new VggError('HASH_MISMATCH', fault)
   const seconds = (performance.now() - started) / 1000
   const libraries = wanted.map(({ name, pin, folder, there }) => {
     return { name, version: pin.version, folder, bytes: pin.unpackedBytes, fetched: !there }
