@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
-import { mkdir, rm, stat } from 'node:fs/promises'
+import { rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import sharp from 'sharp'
 import { VggError } from '../../error.js'
-import { systemCode, writeError } from '../../files/atomic-file.js'
+import { makeFolders, systemCode, writeError } from '../../files/atomic-file.js'
 import { native } from '../../platform/native.js'
 import { type PixelSize, rescaledSize, type SmallestSide } from '../images/crop.js'
 import { decodeCrop, type PhotoSource, withImage } from '../images/decode.js'
@@ -94,7 +94,7 @@ export class ShardFolder {
     const { folder } = this.#settings
     try {
       if (!this.#prepared) {
-        await mkdir(folder, { recursive: true })
+        await makeFolders(folder)
         await removeUnfinished(folder)
         this.#prepared = true
       }
