@@ -1,5 +1,6 @@
 import { filled } from '../checkpoint/checkpoint.js'
 import { createModel, vggModel } from '../checkpoint/model.js'
+import { layersWithParameters } from '../layer.js'
 import type { Network } from '../network/network.js'
 import { type Initialisation, initialisation, type RunOptions, runChecks } from '../network/open.js'
 import { type Callback, callback, instanceOf, oneOf, optional, readOptions } from '../options.js'
@@ -57,10 +58,12 @@ async function adaptedNet(weights: OpenWeights, options: LoadOptions): Promise<V
   const { kind, classNames: names, ...model } = vggModel(weights.model, 'loadNetwork')
   const asked = chosen(options, adaptChecks)
   const { configuration, classNames, ...adapted } = adaptedConfiguration(model, asked, names)
-  const scheme = adapted.fresh.size === 0 ? 'none' : options.initialisation
   const run = chosen(options, runChecks)
-  const net = await VGG.create({ ...configuration, classNames, ...run, initialisation: scheme } as VggOptions)
+  const net = await VGG.create({ ...configuration, classNames, ...run, initialisation: 'none' } as VggOptions)
+  const scheme = initialisation(options.initialisation, 'initialisation')
+  const layers = layersWithParameters(net.layers).filter((layer) => adapted.fresh.has(`${layer}.weight`))
   return filled(net, async () => {
+    if (scheme !== 'none') await net.inTurn((native) => native.initialise({ scheme, seed: net.run.seed, layers }))
     await weights.fill(net, adapted)
     return net
   })
