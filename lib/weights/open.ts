@@ -27,9 +27,10 @@ export interface OpenWeights {
   readonly model: Model
   /**
    * Fills a network with the parameters that are kept of the model. Each tensor is read once.
+   * @returns SHA-256 of the file in hex, where it is a whole file of another program
    * @throws FILE_FORMAT if the file is damaged
    */
-  fill(network: Network, change: Change): Promise<void>
+  fill(network: Network, change: Change): Promise<string | undefined>
 }
 
 /** The parameters that are those of the model, and what is made of conv1_1. */
@@ -169,6 +170,7 @@ function ownWeights(file: OpenFile, { path: name }: LocalFile, opening: Opening)
     }
     if (file.checksums.covers === 'nothing')
       warn(`${name} has no checksums and could not be verified; save writes a model with them`)
+    return undefined
   }
   return { model: file.model, fill }
 }
@@ -197,10 +199,11 @@ function foreignWeights(file: WeightFile, found: Deduced, local: LocalFile, open
       await takeParts(parameter.name, readParameter(file, source, { parameter, tensor, readsImage, mapSize }), take)
     }
     // the hash of a part is none of the file's
-    if (!(network instanceof VGG) || local.ranges !== undefined) return
+    if (!(network instanceof VGG) || local.ranges !== undefined) return undefined
     const sha256 = await file.digest()
     if (sha256 !== (local.sha256 ?? sha256)) throw await damaged(local, sha256)
     network.origin = { ...origin, sha256 }
+    return sha256
   }
   const named = source.classNames === 'imagenet' && configuration.classes === imageNetClasses.length
   return { model: { kind: 'VGG', ...configuration, classNames: named ? imageNetClasses : [], origin }, fill }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { decode, encode, type NamedTensor } from '../../lib/checkpoint/safetensors.js'
-import { load, save, Tensor, VGG } from '../../lib/index.js'
+import { load, save, Tensor, VGG, verify } from '../../lib/index.js'
 import { parametersOfNet } from './small.js'
 
 // fc6 is larger than the parts of about 16 MB in which a file is read into the network
@@ -51,6 +51,15 @@ describe('a parameter that is read in parts', () => {
     // more calls than parameters: fc6 took several
     expect(sizes.length).toBe(net.parameters.length + 1)
     net.dispose()
+  })
+
+  test('of another program is read once by verify, which has the hash of the file', async () => {
+    const bytesRead = () => Number(/rchar: (\d+)/.exec(readFileSync('/proc/self/io', 'utf8'))?.[1])
+    const whole = readFileSync(foreign)
+    const before = bytesRead()
+    const { sha256 } = await verify(foreign, here)
+    expect(sha256).toBe(createHash('sha256').update(whole).digest('hex'))
+    expect(bytesRead() - before).toBeLessThan(1.5 * whole.length)
   })
 
   test('in a damaged file is refused by its checksum, also where a value of it is not finite', async () => {
