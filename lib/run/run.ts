@@ -4,6 +4,7 @@ import { withEnd } from '../error.js'
 import { linkAtomically, makeFolder } from '../files/atomic-file.js'
 import { lockFolder } from '../files/folder-lock.js'
 import { exists } from '../files/not-found.js'
+import { checkNoLinks } from '../files/own-files.js'
 import type { Callback } from '../options.js'
 import type { EpochEvent, StepEvent, TrainReport } from '../train/events.js'
 import { loadNewestTraining } from '../train/load-training.js'
@@ -105,9 +106,10 @@ async function runLocked(folder: string, file: RunFile, hooks: PlanHooks, found:
   let last: TrainReport | undefined
   for (const [index, stage] of stages.entries()) {
     const own = path.join(folder, stage.name)
-    const { description, model } = runFiles(own)
+    const { description, log, model } = runFiles(own)
     await tidyRun(own)
     if (await exists(model)) continue
+    await checkNoLinks([description, log, model])
     await hooks.onStage?.(stage, index + 1, stages.length)
     sources ??= await findSources(file.description)
     if (!(await exists(description)))
@@ -151,10 +153,11 @@ async function recorded(
   const { net, data, state } = opened
   const { checkpoints } = runFiles(folder)
   const { keep, minutes } = description.checkpoints
-  const records = await openRecords(folder, description, opened, hooks.command)
-  if (records.notice !== undefined) await hooks.onNotice?.(records.notice)
-  await hooks.onStart?.(net, data, state)
+  const records = await openRecords(folder, state)
   const training = async (): Promise<TrainReport> => {
+    records.start(description, opened, hooks.command)
+    if (records.notice !== undefined) await hooks.onNotice?.(records.notice)
+    await hooks.onStart?.(net, data, state)
     const report = await train(net, data.training, {
       ...description.training,
       ...(state === undefined && olderDefaults(description, data)),

@@ -6,6 +6,7 @@ import path from 'node:path'
 import zlib from 'node:zlib'
 import { withEnd } from '../../error.js'
 import { takeLock } from '../../files/file-lock.js'
+import { closeRead, openRegularFile, readSome } from '../../files/regular-file.js'
 import type { PixelSize } from '../images/crop.js'
 
 // The format of a shard file:
@@ -52,12 +53,10 @@ export class Shard {
   /** Opens a shard file; returns undefined if it does not exist or its table is damaged. */
   static async open(file: string, count: number): Promise<Shard | undefined> {
     const head = Buffer.alloc(headBytes + count * columns * 8)
-    const handle = await open(file, 'r').catch(() => undefined)
+    const handle = await openRegularFile(file).catch(() => undefined)
     if (handle === undefined) return undefined
-    const whole = await withEnd(
-      () => readWhole(handle, head, 0),
-      () => handle.close(),
-    )
+    const whole = await readWhole(handle, head, 0)
+    await closeRead(handle)
     const table = new Uint8Array(head.subarray(headBytes))
     if (!whole || !head.subarray(0, 8).equals(letters) || !head.subarray(8, headBytes).equals(digest(table))) {
       return undefined
@@ -78,7 +77,7 @@ export class Shard {
    * may replace or remove the file. The caller closes it.
    */
   async openFile(): Promise<FileHandle | undefined> {
-    return open(this.file, 'r').catch(() => undefined)
+    return openRegularFile(this.file).catch(() => undefined)
   }
 
   /**
@@ -98,9 +97,9 @@ export class Shard {
 async function readWhole(handle: FileHandle, into: Uint8Array, start: number): Promise<boolean> {
   try {
     for (let done = 0; done < into.length; ) {
-      const { bytesRead } = await handle.read(into, done, into.length - done, start + done)
-      if (bytesRead === 0) return false
-      done += bytesRead
+      const some = await readSome(handle, into.subarray(done), start + done)
+      if (some === 0) return false
+      done += some
     }
     return true
   } catch {
