@@ -136,6 +136,15 @@ async function mutatedText(random: Random, file: Uint8Array, keys: readonly stri
 
 const trainingOptions = { batch: 8, learningRate: 0.01 } as const
 
+/** Data whose first image of a batch cannot be read, so that the state of a training names images. */
+const withUnreadable = (data: Dataset): Dataset => ({
+  ...data,
+  read: async (indices, into) => {
+    await data.read(indices, into)
+    return [{ position: 0, name: 'x.png', reason: 'it is empty' }]
+  },
+})
+
 async function readTrainingFile(file: string, continues: boolean): Promise<string> {
   const { net, state } = await loadTraining(file, here)
   const { state: text } = encodeState(state)
@@ -263,9 +272,11 @@ export async function formatsIn(folder: string): Promise<readonly Format[]> {
   const checkpoint = { folder: file('checkpoints') }
   mkdirSync(checkpoint.folder)
   const net = await smallNet({ ...here, width: 0.02, headWidth: 4 })
-  const report = await train(net, stripes(16, 1), {
+  const report = await train(net, withUnreadable(stripes(16, 1)), {
     ...trainingOptions,
-    validation: stripes(8, 2),
+    schedule: { kind: 'plateau', patience: 2 },
+    rateFactors: { fc8: 2 },
+    validation: withUnreadable(stripes(8, 2)),
     epochs: 1,
     checkpoint,
   })
@@ -303,7 +314,7 @@ export async function formatsIn(folder: string): Promise<readonly Format[]> {
       read: (path, random) => readTrainingFile(path, random.integer(4) === 0),
     },
     {
-      ...{ name: 'IDX', share: 100, files: [idx, gzipSync(idx)], isVerified: false },
+      ...{ name: 'IDX', share: 70, files: [idx, gzipSync(idx)], isVerified: false },
       mutate: (random, own) => {
         const head = Buffer.concat([mutatedBytes(random, own.subarray(0, 16)), own.subarray(16)])
         const bytes = random.integer(2) === 0 ? head : mutatedBytes(random, own)
@@ -319,7 +330,7 @@ export async function formatsIn(folder: string): Promise<readonly Format[]> {
     {
       ...{
         name: 'list',
-        share: 250,
+        share: 290,
         files: [Buffer.from(list), Buffer.from('1.jpg\t0\n2.jpg\t1\n')],
         isVerified: false,
       },
@@ -328,7 +339,7 @@ export async function formatsIn(folder: string): Promise<readonly Format[]> {
     },
     await shardFormat(photos),
     {
-      ...{ name: 'log', share: 150, files: [Buffer.from(logText())], isVerified: false },
+      ...{ name: 'log', share: 120, files: [Buffer.from(logText())], isVerified: false },
       mutate: (random, own) => unsealed(mutatedLog(random, own)),
       read: async (path, random) => {
         const found = await readRunLog(path)
@@ -336,12 +347,12 @@ export async function formatsIn(folder: string): Promise<readonly Format[]> {
         return JSON.stringify(found)
       },
     },
-    jsonFormat('run.json', 120, runFile, async (path) => {
+    jsonFormat('run.json', 100, runFile, async (path) => {
       writeFileSync(`${run}/run.json`, readFileSync(path))
       const found = await readRunFile(run)
       return JSON.stringify([found, trainingsOf(run, found)])
     }),
-    jsonFormat('tuning', 130, { format: 1, machine, measured: new Date(0).toISOString(), tuning }, async (path) => {
+    jsonFormat('tuning', 160, { format: 1, machine, measured: new Date(0).toISOString(), tuning }, async (path) => {
       const found = keptIn(readFileSync(path, 'utf8'), machine)
       if ('reason' in found) return found.reason
       try {
