@@ -1,5 +1,4 @@
-import { open, stat } from 'node:fs/promises'
-import { messageOf, VggError, withEnd } from '../error.js'
+import { messageOf, VggError } from '../error.js'
 
 /** Limits of a JSON text. They are checked in its bytes, before anything is made of them. */
 export interface JsonLimits {
@@ -63,25 +62,4 @@ function endOfString(bytes: Uint8Array, begin: number): number {
   let at = begin + 1
   while (at < bytes.length && bytes[at] !== quote) at += bytes[at] === backslash ? 2 : 1
   return at
-}
-
-/**
- * The content of a file. Folders, pipes and devices are refused before they are opened, because a pipe may never end.
- * @param most largest size in bytes
- * @throws FILE_FORMAT, prefixed by the path, if it is no file or larger; the errors of node:fs
- */
-export async function contentOf(path: string, most: number): Promise<Buffer<ArrayBuffer>> {
-  const refused = (what: string): VggError => new VggError('FILE_FORMAT', `${path}: Expected ${what}`)
-  if (!(await stat(path)).isFile()) throw refused('a file but it is a folder, a pipe or a device')
-  const handle = await open(path, 'r')
-  const read = async (): Promise<Buffer<ArrayBuffer>> => {
-    const { size } = await handle.stat()
-    if (size > most) throw refused(`at most ${most} bytes but it has ${size}`)
-    const bytes = Buffer.alloc(size)
-    let length = 0
-    for (let bytesRead = -1; length < size && bytesRead !== 0; length += bytesRead)
-      ({ bytesRead } = await handle.read(bytes, length, size - length, length))
-    return bytes.subarray(0, length)
-  }
-  return withEnd(read, () => handle.close())
 }

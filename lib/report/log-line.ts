@@ -1,6 +1,7 @@
 import { messageOf, VggError } from '../error.js'
 import { systemCode } from '../files/atomic-file.js'
-import { contentOf, type JsonLimits, parsedJson } from '../files/untrusted.js'
+import { readRegularFile } from '../files/regular-file.js'
+import { type JsonLimits, parsedJson } from '../files/untrusted.js'
 import {
   arrayOf,
   type Check,
@@ -217,7 +218,7 @@ const linesAtOnce = 1000
 
 async function bytesOf(path: string): Promise<Buffer> {
   try {
-    return await contentOf(path, mostBytes)
+    return await readRegularFile(path, mostBytes)
   } catch (cause) {
     if (cause instanceof VggError) throw cause
     const missing = systemCode(cause) === 'ENOENT' || systemCode(cause) === 'ENOTDIR'

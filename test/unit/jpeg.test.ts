@@ -28,6 +28,7 @@ async function cropOf(bytes: Uint8Array, size: Position, box: Position, channels
     source: size,
     box: { height: size.top, width: size.left, top, left },
     crop: { height, width, channels },
+    memoryLimit: 2 ** 30,
     into,
   })
   return into

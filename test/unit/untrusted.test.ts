@@ -1,8 +1,7 @@
-import { execFileSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { contentOf, parsedJson } from '../../lib/files/untrusted.js'
+import { parsedJson } from '../../lib/files/untrusted.js'
 import { readList, readRunLog } from '../../lib/index.js'
 import { newFolder } from '../setup/folder.js'
 
@@ -36,22 +35,6 @@ describe('JSON of a file', () => {
   test('that is not UTF-8 is refused', () => {
     expect(() => parsedJson(Uint8Array.of(0x22, 0xff, 0x22), limits, 'run.json')).toThrow(/^run.json is not JSON: /)
   })
-})
-
-test('a pipe, a folder, a device and a file that is too large are refused before they are read', async () => {
-  const folder = newFolder()
-  const [pipe, file] = [path.join(folder, 'pipe'), path.join(folder, 'file')]
-  execFileSync('mkfifo', [pipe])
-  mkdirSync(path.join(folder, 'folder'))
-  writeFileSync(file, '12345')
-  for (const name of [pipe, path.join(folder, 'folder'), '/dev/zero']) {
-    await expect(contentOf(name, 4)).rejects.toMatchObject({
-      code: 'FILE_FORMAT',
-      message: `${name}: Expected a file but it is a folder, a pipe or a device`,
-    })
-  }
-  await expect(contentOf(file, 4)).rejects.toThrow(`${file}: Expected at most 4 bytes but it has 5`)
-  expect((await contentOf(file, 5)).toString()).toBe('12345')
 })
 
 test('a log of many damaged lines is refused', async () => {

@@ -31,6 +31,7 @@ import {
   number,
   typedPath,
 } from '../flags/flags.js'
+import { print, printJson } from '../terminal/print.js'
 import { loadShown } from '../terminal/progress.js'
 
 const examples = `
@@ -99,12 +100,12 @@ async function runEvaluate(model: string, data: string | undefined, flags: Flags
     const datasets = datasetsFor(chosen.sources, { photographs, background: chosen.run?.background ?? 0 }, net)
     const scored = chosen.parts.flatMap((name) => datasets[name] ?? []).map((one) => withClasses(one, net.classNames))
     const found = await evaluateParts(net, scored, { batch: flags.batch })
-    const protocol = `${protocolOf(net)}; ${chosen.text}`
-    if (flags.json) console.log(JSON.stringify({ protocol, ...trainedOnJson(chosen), ...found }))
+    const protocol = `${protocolOf(net)}; ${printable(chosen.text)}`
+    if (flags.json) printJson({ protocol, ...trainedOnJson(chosen), ...found })
     else {
       const trainedOn = trainedOnLines(chosen, found.count + found.unreadable.length)
       const head = [deviceLine(net), protocol, ...trainedOn].flatMap((text) => wrapped(text, columnsOf(process.stdout)))
-      console.log([...head, '', ...lines(found)].join('\n'))
+      print([...head, '', ...lines(found)].join('\n'))
     }
     if (flags.onUnreadable !== 'skip') checkRead(found)
   } finally {
@@ -140,7 +141,7 @@ function trainedOnJson({ part, trainingImages, unknown }: ScoredImages) {
 
 function trainedOnLines({ trainingImages, unknown }: ScoredImages, count: number): string[] {
   const images = `of these ${countedText(count, 'image')}`
-  const gaps = unknown.map((text) => pc.yellow(text))
+  const gaps = unknown.map((text) => pc.yellow(printable(text)))
   if (trainingImages === 0) return unknown.length > 0 ? gaps : [`the model was trained on none ${images}`]
   const known = `${unknown.length > 0 ? 'at least ' : ''}${trainingImages}`
   return [pc.yellow(`the model was trained on ${known} ${images}: the accuracy on new images may be lower`), ...gaps]

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises'
 import { type Command, InvalidArgumentError } from 'commander'
 import { VggError } from '../../error.js'
+import { readRegularFile } from '../../files/regular-file.js'
 import { type JsonLimits, parsedJson } from '../../files/untrusted.js'
 import { boolean, isObject, text, unexpected, unknownName } from '../../options.js'
 import { typedPath } from './flags.js'
@@ -36,9 +36,9 @@ const limits: JsonLimits = { bytes: 2 ** 24, depth: 8, values: 2 ** 17 }
 async function readObject(file: string): Promise<Record<string, unknown>> {
   let text: Buffer
   try {
-    // a pipe too, as a shell makes it of <(command)
-    text = await readFile(file)
+    text = await readRegularFile(file, limits.bytes)
   } catch (cause) {
+    if (cause instanceof VggError) throw cause
     throw new VggError('FILE_NOT_FOUND', `Could not read the config file ${file}: ${(cause as Error).message}`, {
       cause,
     })

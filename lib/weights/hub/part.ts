@@ -14,7 +14,8 @@ import {
 import { VggError } from '../../error.js'
 import { makeFolder, writeAtomically } from '../../files/atomic-file.js'
 import { exists } from '../../files/not-found.js'
-import { contentOf, type JsonLimits, parsedJson } from '../../files/untrusted.js'
+import { readRegularFile } from '../../files/regular-file.js'
+import { type JsonLimits, parsedJson } from '../../files/untrusted.js'
 import { isObject, unexpected } from '../../options.js'
 import { bytesOf, headerLimits } from '../containers/safetensors.js'
 import type { ForeignTensor } from '../containers/weight-file.js'
@@ -110,7 +111,7 @@ function described(
 }
 
 async function keptIndex({ parts }: Repository, { commit, file }: RepositoryFile): Promise<Index | undefined> {
-  const text = await contentOf(parts.pathOf(commit, file), indexLimits.bytes).catch(() => undefined)
+  const text = await readRegularFile(parts.pathOf(commit, file), indexLimits.bytes).catch(() => undefined)
   if (text === undefined) return undefined
   try {
     const index = parsedJson(text, indexLimits)
