@@ -3,6 +3,7 @@ import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { readImage, readImageSize } from '../../lib/data/images/image.js'
 import { photoDataset } from '../../lib/data/sources/photo-dataset.js'
+import { native } from '../../lib/platform/native.js'
 import { hugeJpeg, svgBomb, tiffBomb } from '../setup/bombs.js'
 import { start } from '../setup/command.js'
 import { newFolder } from '../setup/folder.js'
@@ -107,6 +108,19 @@ describe('limits', () => {
     await expect(readImage(file, size, { decodeBytes: 2 ** 20 })).rejects.toThrow(
       `it has ${large.length + 2 ** 20} bytes, more than the limit of 1048576`,
     )
+  })
+
+  test('libjpeg-turbo itself keeps to the limit and to 100 scans', async () => {
+    const side = (length: number) => ({ height: length, width: length })
+    const decoded = async (memoryLimit: number, scans: number) => {
+      const bytes = hugeJpeg({ side: 2000, components: 1, scans }) // 8 MB of coefficients
+      const box = { ...side(8), top: 0, left: 0 }
+      const into = new Uint8Array(192)
+      await native().decodeJpeg({ bytes, source: side(2000), box, crop: size, into, memoryLimit })
+    }
+    await decoded(1e7, 99)
+    await expect(decoded(7e6, 1)).rejects.toMatchObject({ code: 'FILE_FORMAT' })
+    await expect(decoded(1e7, 101)).rejects.toMatchObject({ code: 'FILE_FORMAT' })
   })
 
   test('images that wait for memory are read as without a limit', async () => {
