@@ -47,11 +47,11 @@ export class AppendFile {
     }
   }
 
-  /** Closes the file. Does nothing if it is closed already. */
+  /** Closes the file. Does nothing if it is closed already. @throws VggError FILE_WRITE if bytes may be lost */
   close(): void {
     const descriptor = this.#descriptor
     this.#descriptor = undefined
-    if (descriptor !== undefined) closeSync(descriptor)
+    if (descriptor !== undefined) this.#tried(() => closeSync(descriptor))
   }
 
   #open(): number {

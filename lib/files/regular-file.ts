@@ -1,6 +1,7 @@
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
-import { VggError, withEnd } from '../error.js'
+import { VggError } from '../error.js'
+import { systemCode } from './atomic-file.js'
 
 /** Error for a path that leads to something else than a regular file. */
 export class NotAFile extends VggError {
@@ -60,20 +61,42 @@ export async function readRegularFile(
     new VggError('FILE_FORMAT', `Expected at most ${limit} bytes for ${path} but it has ${size}`),
 ): Promise<Buffer> {
   const handle = await openRegularFile(path)
-  const read = async (): Promise<Buffer> => {
+  try {
     const { size } = await handle.stat()
     if (size > limit) throw tooLarge(size)
     const bytes = Buffer.allocUnsafeSlow(size)
     return bytes.subarray(0, await filled(handle, bytes))
+  } finally {
+    await closeRead(handle)
   }
-  return withEnd(read, () => handle.close())
 }
 
-/** Fills `bytes` from the start of a file; returns how many there were. */
+/**
+ * Fills `bytes` from the start of a file; returns how many there were. `readFile` of node:fs takes a read of fewer bytes
+ * than it asked for as the end of the file, but the system reads fewer bytes before a block that it cannot read: the file
+ * would be cut off without an error.
+ */
 export async function filled(handle: FileHandle, bytes: Uint8Array): Promise<number> {
   let done = 0
-  for (let length = -1; length !== 0 && done < bytes.length; done += length) {
-    length = (await handle.read(bytes, done, bytes.length - done, done)).bytesRead
-  }
+  for (let some = -1; some !== 0 && done < bytes.length; done += some)
+    some = await readSome(handle, bytes.subarray(done), done)
   return done
 }
+
+/**
+ * Reads at most `bytes.length` bytes from a position. A read that a signal interrupts is repeated, as libuv repeats writes.
+ * @returns number of bytes read, 0 at the end of the file
+ * @throws errors of node:fs
+ */
+export async function readSome(handle: FileHandle, bytes: Uint8Array, position: number): Promise<number> {
+  for (;;) {
+    try {
+      return (await handle.read(bytes, 0, bytes.length, position)).bytesRead
+    } catch (error) {
+      if (systemCode(error) !== 'EINTR') throw error
+    }
+  }
+}
+
+/** Closes a file that was only read. Its bytes are known, so an error has no meaning. */
+export const closeRead = (handle: FileHandle): Promise<void> => handle.close().catch(() => undefined)

@@ -4,6 +4,7 @@ import { isObject } from '../options.js'
 import { type CpuTuning, native } from './native.js'
 import { packageVersion } from './package.js'
 import { cacheFolder, firstBytes } from './wheels/cache.mjs'
+import { cacheExposure, exposureOf } from './wheels/private.mjs'
 
 /** The machine and build that a tuning was measured with. The tuning applies only to them. */
 export interface TunedMachine {
@@ -97,6 +98,8 @@ function apply(file: string): string {
   const ignored = (reason: string) => `${file} is ignored: ${reason}`
   try {
     const text = firstBytes(file, longestFile + 1)
+    const exposure = cacheExposure(path.dirname(file)) || exposureOf(file)
+    if (exposure !== '') return ignored(exposure)
     if (text.length > longestFile) return ignored(`it is damaged: more than ${longestFile} bytes`)
     const kept = keptIn(text, tunedMachine())
     if ('reason' in kept) return ignored(kept.reason)

@@ -211,6 +211,11 @@ export interface Native extends NativeImages {
       exact: boolean
     },
   ): Description
+  /**
+   * Takes the exclusive lock of an open file, without waiting. The kernel releases it when the file is closed, or its process ends.
+   * Returns 0 or the number of the system's error; EAGAIN if the file is locked by another open file, also of this process.
+   */
+  lockFile(descriptor: number): number
   buildInfo(): BuildInfo
   setCudaLocations(locations: CudaLocations): void
   findCudaFiles(where: { folders: readonly string[] }): CudaFile[]

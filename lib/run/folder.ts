@@ -1,9 +1,11 @@
 import path from 'node:path'
-import { bestName } from '../checkpoint/checkpoint-folder.js'
+import { bestName, tidy } from '../checkpoint/checkpoint-folder.js'
 import { runNames, useBest } from '../checkpoint/model-folder.js'
+import { runFileLimits } from '../data/sources/runs.js'
 import { messageOf, VggError } from '../error.js'
-import { makeFolder, writeAtomically } from '../files/atomic-file.js'
+import { makeFolder, systemCode, writeAtomically } from '../files/atomic-file.js'
 import { readRegularFile } from '../files/regular-file.js'
+import { parsedJson } from '../files/untrusted.js'
 import type { RunOptions } from '../network/open.js'
 import { type Checks, integer, isObject, objectOf, optional, readOptions, text } from '../options.js'
 import { otherFormat } from '../platform/package.js'
@@ -74,26 +76,31 @@ function decodeRunFile(read: unknown): RunFile {
   return withoutIgnored({ ...file, description: complete({ ...description, rateFactors }) })
 }
 
+/** Removes what writers of the run's own files left when they were killed. The caller holds the folder's lock. */
+export const tidyRun = (folder: string): Promise<void> => {
+  const { description, log, model } = runFiles(folder)
+  return tidy(
+    folder,
+    [description, log, model].map((file) => path.basename(file)),
+  )
+}
+
 /** Creates the folder of a run with its run.json. @throws FILE_WRITE */
 export async function writeRunFile(folder: string, file: RunFile): Promise<void> {
   await makeFolder(folder)
   await writeAtomically(runFiles(folder).description, [new TextEncoder().encode(encodeRunFile(file))])
 }
 
-/** Limit on the length of a run.json. */
-const largestDescription = 2 ** 24
-
 /** The content of run.json in the folder of a run. @throws FILE_NOT_FOUND, FILE_FORMAT */
 export async function readRunFile(folder: string): Promise<RunFile> {
   const { description: file } = runFiles(folder)
-  let text: string
+  const text = await readRegularFile(file, runFileLimits.bytes).catch(async (cause) => {
+    if (cause instanceof VggError) throw cause
+    if (['ENOENT', 'ENOTDIR'].includes(systemCode(cause) ?? '')) throw await noRun(folder, cause)
+    throw new VggError('FILE_FORMAT', `Could not read ${file}: ${messageOf(cause)}`, { cause })
+  })
   try {
-    text = String(await readRegularFile(file, largestDescription))
-  } catch (cause) {
-    throw cause instanceof VggError ? cause : await noRun(folder, cause)
-  }
-  try {
-    return decodeRunFile(JSON.parse(text))
+    return decodeRunFile(parsedJson(text, runFileLimits))
   } catch (cause) {
     throw new VggError('FILE_FORMAT', `${file}: ${messageOf(cause)}`, { cause })
   }

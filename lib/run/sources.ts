@@ -85,7 +85,7 @@ async function checkFolder(folder: string): Promise<void> {
     throw notFound(`There is no data at ${path.resolve(folder)}`, folder, cause)
   })
   if (found.isDirectory()) return
-  const content = (found.isFile() ? await contentIn(folder) : undefined) ?? 'another file'
+  const content = (found.isFile() ? await contentIn(folder).catch(() => undefined) : undefined) ?? 'another file'
   const idx = content.includes('gzip') ? ", or give it with '--images FILE' if it is IDX" : ''
   const message = `Expected a folder of images or a list (.csv, .tsv) for the data but ${folder} is ${content}${idx}`
   throw new VggError('INVALID_ARGUMENT', message)

@@ -4,6 +4,7 @@
 #include "addon/cuda.hpp"
 #include "addon/describe.hpp"
 #include "addon/environment.hpp"
+#include "addon/file_lock.hpp"
 #include "addon/network_object.hpp"
 #include "addon/image.hpp"
 #include "addon/tuning.hpp"
@@ -55,6 +56,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("describe", Napi::Function::New(env, describe));
   exports.Set("decodeJpeg", Napi::Function::New(env, decode_jpeg));
   exports.Set("rescale", Napi::Function::New(env, rescale));
+  exports.Set("lockFile", Napi::Function::New(env, lock_file));
   exports.Set("buildInfo", Napi::Function::New(env, build_info));
   exports.Set("setErrorClass", Napi::Function::New(env, set_error_class));
   exports.Set("setCudaLocations", Napi::Function::New(env, set_cuda_locations));

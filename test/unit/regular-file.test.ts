@@ -6,6 +6,7 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readFolder } from '../../lib/data/sources/folder.js'
 import { readIdx } from '../../lib/data/sources/idx.js'
+import { readRegularFile } from '../../lib/files/regular-file.js'
 import * as api from '../../lib/index.js'
 import { readRunFile } from '../../lib/run/folder.js'
 import { openWeightFile } from '../../lib/weights/containers/containers.js'
@@ -72,4 +73,11 @@ test('a folder of images with a pipe as run.json is read', async () => {
   }
   const { training } = await readFolder(at('data'))
   expect(training.classNames).toEqual(['cat', 'dog'])
+})
+
+test('a file that is too large is not read', async () => {
+  const file = at('five')
+  writeFileSync(file, '12345')
+  await expect(readRegularFile(file, 4)).rejects.toThrow(`Expected at most 4 bytes for ${file} but it has 5`)
+  expect((await readRegularFile(file, 5)).toString()).toBe('12345')
 })

@@ -18,12 +18,11 @@ interface Row {
 const pathNames = ['path', 'file', 'filename', 'file_name', 'image']
 const labelNames = ['label', 'class', 'category', 'target']
 
-/** Limits on a list: ImageNet's 1.3 million images take 80 MB. The largest list takes 2 GB of memory. */
-const largestBytes = 2 ** 28
-const mostImages = 2 ** 22
-
 /** Largest number of classes if labels are numbers. A larger label is treated as a mistake. */
 const mostClasses = 65536
+
+/** Limits of a list and of a row. ImageNet's 1.3 million images take 80 MB; the largest list takes 2 GB of memory. */
+const most = { bytes: 2 ** 28, lines: 2 ** 22, fields: 1000 } as const
 
 const at = (file: string, line: number, message: string): VggError =>
   new VggError('FILE_FORMAT', `${file}, line ${line}: ${message}`)
@@ -58,6 +57,7 @@ function* rowsOf(content: string, separator: string, file: string): Generator<Ro
     const start = line
     for (;;) {
       const isQuoted = content[position] === '"'
+      if (fields.length === most.fields) throw at(file, line, `Expected at most ${most.fields} fields but it has more`)
       fields.push(isQuoted ? quoted() : plain())
       if (isQuoted && content[position] === '\r') position += 1
       const ending = content[position]
@@ -127,7 +127,6 @@ function entriesOf(rows: Generator<Row>, file: string): Entry[] {
       )
     }
     if (label === '') throw at(file, line, 'Expected a label but found none')
-    if (entries.length === mostImages) throw at(file, line, `Expected at most ${mostImages} images`)
     const known = labels.get(label) ?? label
     labels.set(known, known)
     entries.push({ source, label: known, line })
@@ -184,12 +183,20 @@ function labelsOf(entries: readonly Entry[], classNames: readonly string[], file
   })
 }
 
-async function contentOf(file: string): Promise<string> {
-  let bytes: Buffer
-  try {
-    bytes = await readRegularFile(file, largestBytes)
-  } catch (error) {
-    throw fileError(error, file)
+/** Number of line feeds. */
+function linesIn(bytes: Uint8Array): number {
+  let lines = 0
+  for (let at = bytes.indexOf(10); at !== -1; at = bytes.indexOf(10, at + 1)) lines += 1
+  return lines
+}
+
+async function textOf(file: string): Promise<string> {
+  const bytes = await readRegularFile(file, most.bytes).catch((error) => {
+    throw error instanceof VggError ? error : fileError(error, file)
+  })
+  if (linesIn(bytes) > most.lines) {
+    const message = `Expected a list of at most ${most.lines} lines for ${file} but it has more: divide it`
+    throw new VggError('FILE_FORMAT', message)
   }
   const content = contentText(bytes)
   if (content !== undefined && content !== 'text' && bytes.length > 0) {
@@ -216,7 +223,7 @@ async function contentOf(file: string): Promise<string> {
 export async function readList(file: string, options: PartOptions = {}): Promise<PhotoParts> {
   filePath(file, 'file')
   const given = readOptions(options, 'readList options', partChecks)
-  const content = await contentOf(file)
+  const content = await textOf(file)
   const entries = entriesOf(rowsOf(content, separatorOf(file, content), file), file)
   if (entries.length === 0)
     throw new VggError('FILE_FORMAT', `Expected the path and label of an image in ${file}, such as cats/1.jpg,cat`)
