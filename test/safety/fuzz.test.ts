@@ -11,7 +11,7 @@ import { root } from '../setup/command.js'
 import { casesOf, seed } from './cases.js'
 import { buildLibFuzzerTargets, buildTargets } from './fuzz/build.mjs'
 
-const runs = { jpeg: 1000, rescale: 1000, layers: 4000 }
+const runs = { jpeg: 8000, rescale: 2000, layers: 1500 }
 const seconds = Number(process.env.VGGNET_SECONDS ?? 3600)
 const sources = path.join(root, 'test/safety/fuzz')
 
