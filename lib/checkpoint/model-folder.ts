@@ -1,13 +1,14 @@
 import path from 'node:path'
 import { VggError } from '../error.js'
 import { exists, isFolder } from '../files/not-found.js'
+import { printable } from '../table.js'
 import { bestName, checkpointsIn, firstUsable } from './checkpoint-folder.js'
 
 /** Names in the folder of a run: the final model, and the folder of checkpoints. */
 export const runNames = { model: 'model.safetensors', checkpoints: 'checkpoints' } as const
 
 /** Emits a process warning about a file, which the command line prints on stderr. */
-export const warn = (message: string): void => process.emitWarning(message, 'VggFileWarning')
+export const warn = (message: string): void => process.emitWarning(printable(message), 'VggFileWarning')
 
 /**
  * The models in the folder of a run or of checkpoints: first the best on the validation data, then the final one, then the

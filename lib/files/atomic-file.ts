@@ -94,10 +94,37 @@ async function fill(handle: FileHandle, parts: Parts): Promise<void> {
   for await (const part of parts) await handle.writeFile(part)
 }
 
+/**
+ * Creates a folder and those above it. Not with `recursive` of node:fs, which never ends under /proc and in a working folder that
+ * was removed.
+ * @returns path of the first folder that was created; undefined if all exist
+ * @throws errors of node:fs
+ */
+export async function makeFolders(folder: string): Promise<string | undefined> {
+  const make = (): Promise<string | undefined> =>
+    mkdir(folder).then(
+      () => folder,
+      async (error) => {
+        // another process may have created it
+        if (await isFolder(folder)) return undefined
+        throw error
+      },
+    )
+  try {
+    return await make()
+  } catch (error) {
+    const above = path.dirname(folder)
+    if (systemCode(error) !== 'ENOENT' || above === folder) throw error
+    const first = await makeFolders(above)
+    const own = await make()
+    return first ?? own
+  }
+}
+
 /** Creates a folder and those above it, and syncs the folders that the new ones are in. @throws FILE_WRITE */
 export async function makeFolder(folder: string): Promise<void> {
   try {
-    const first = await mkdir(folder, { recursive: true })
+    const first = await makeFolders(path.resolve(folder))
     if (first === undefined) return
     const above = path.dirname(first)
     const names = path.relative(above, path.resolve(folder)).split(path.sep)

@@ -1,9 +1,11 @@
 import path from 'node:path'
 import { bestName, tidy } from '../checkpoint/checkpoint-folder.js'
 import { runNames, useBest } from '../checkpoint/model-folder.js'
+import { runFileLimits } from '../data/sources/runs.js'
 import { messageOf, VggError } from '../error.js'
 import { makeFolder, systemCode, writeAtomically } from '../files/atomic-file.js'
-import { readBytes } from '../files/read-file.js'
+import { readRegularFile } from '../files/regular-file.js'
+import { parsedJson } from '../files/untrusted.js'
 import type { RunOptions } from '../network/open.js'
 import { type Checks, integer, isObject, objectOf, optional, readOptions, text } from '../options.js'
 import { otherFormat } from '../platform/package.js'
@@ -92,16 +94,13 @@ export async function writeRunFile(folder: string, file: RunFile): Promise<void>
 /** The content of run.json in the folder of a run. @throws FILE_NOT_FOUND, FILE_FORMAT */
 export async function readRunFile(folder: string): Promise<RunFile> {
   const { description: file } = runFiles(folder)
-  let text: string
+  const text = await readRegularFile(file, runFileLimits.bytes).catch(async (cause) => {
+    if (cause instanceof VggError) throw cause
+    if (['ENOENT', 'ENOTDIR'].includes(systemCode(cause) ?? '')) throw await noRun(folder, cause)
+    throw new VggError('FILE_FORMAT', `Could not read ${file}: ${messageOf(cause)}`, { cause })
+  })
   try {
-    text = (await readBytes(file)).toString()
-  } catch (cause) {
-    if (!['ENOENT', 'ENOTDIR'].includes(systemCode(cause) ?? ''))
-      throw new VggError('FILE_FORMAT', `Could not read ${file}: ${messageOf(cause)}`, { cause })
-    throw await noRun(folder, cause)
-  }
-  try {
-    return decodeRunFile(JSON.parse(text))
+    return decodeRunFile(parsedJson(text, runFileLimits))
   } catch (cause) {
     throw new VggError('FILE_FORMAT', `${file}: ${messageOf(cause)}`, { cause })
   }

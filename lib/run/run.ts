@@ -4,11 +4,13 @@ import { withEnd } from '../error.js'
 import { linkAtomically, makeFolder } from '../files/atomic-file.js'
 import { lockFolder } from '../files/folder-lock.js'
 import { exists } from '../files/not-found.js'
+import { checkNoLinks } from '../files/own-files.js'
 import type { Callback } from '../options.js'
-import type { EpochEvent, StepEvent, TrainReport } from '../train/events.js'
+import type { EpochEvent, FeaturesEvent, StepEvent, TrainReport } from '../train/events.js'
 import { loadNewestTraining } from '../train/load-training.js'
 import { requestedIn } from '../train/options.js'
 import type { TrainOptions } from '../train/settings.js'
+import { leastPatience } from '../train/sized-options.js'
 import { train } from '../train/trainer.js'
 import type { TrainingState } from '../train/training-state.js'
 import type { VGG } from '../vgg/vgg.js'
@@ -31,6 +33,8 @@ export interface RunHooks {
   onEpoch?: Callback<[event: EpochEvent]>
   /** Called with a sentence for the user that is no error. */
   onNotice?: Callback<[text: string]>
+  /** Called as the output of frozen leading layers is computed once, before the first step. */
+  onFeatures?: Callback<[event: FeaturesEvent]>
   /** Whether a run may be resumed with other data, device or threads. Default refuse. */
   differences?: 'refuse' | 'accept'
   /** Whether frozen leading layers are computed once, if possible. Default auto. */
@@ -105,9 +109,10 @@ async function runLocked(folder: string, file: RunFile, hooks: PlanHooks, found:
   let last: TrainReport | undefined
   for (const [index, stage] of stages.entries()) {
     const own = path.join(folder, stage.name)
-    const { description, model } = runFiles(own)
+    const { description, log, model } = runFiles(own)
     await tidyRun(own)
     if (await exists(model)) continue
+    await checkNoLinks([description, log, model])
     await hooks.onStage?.(stage, index + 1, stages.length)
     sources ??= await findSources(file.description)
     if (!(await exists(description)))
@@ -167,6 +172,7 @@ async function recorded(
       ...(hooks.differences && { differences: hooks.differences }),
       ...(hooks.frozenFeatures && { frozenFeatures: hooks.frozenFeatures }),
       ...(hooks.onNotice && { onNotice: hooks.onNotice }),
+      ...(hooks.onFeatures && { onFeatures: hooks.onFeatures }),
       ...(hooks.signal && { signal: hooks.signal }),
       checkpoint: { folder: checkpoints, keep, everyMinutes: minutes, before: () => records.sync() },
       onStep(event) {
@@ -198,5 +204,8 @@ function olderDefaults({ training }: RunDescription, { training: { count }, vali
   const given = training.schedule ?? (validation === undefined ? 'constant' : 'plateau')
   const schedule = given === 'plateau' ? { kind: given } : given
   const isPlateau = typeof schedule === 'object' && schedule.kind === 'plateau'
-  return { batch: Math.min(training.batch, count), schedule: isPlateau ? { patience: 3, ...schedule } : schedule }
+  return {
+    batch: Math.min(training.batch, count),
+    schedule: isPlateau ? { patience: leastPatience, ...schedule } : schedule,
+  }
 }

@@ -1,4 +1,4 @@
-import { open, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { Dataset } from '../data/dataset.js'
 import { stratifiedIndices, subset } from '../data/derived.js'
@@ -10,6 +10,7 @@ import { readList } from '../data/sources/list.js'
 import type { PartOptions, PhotoList } from '../data/sources/photo-list.js'
 import { VggError } from '../error.js'
 import { notFound } from '../files/not-found.js'
+import { openRegularFile } from '../files/regular-file.js'
 import { filePath, unexpected } from '../options.js'
 import type { DataDescription, RunDescription } from './description.js'
 
@@ -91,7 +92,7 @@ async function checkFolder(folder: string): Promise<void> {
 }
 
 async function contentIn(file: string): Promise<string | undefined> {
-  const handle = await open(file)
+  const handle = await openRegularFile(file)
   try {
     const { buffer, bytesRead } = await handle.read(new Uint8Array(headBytes), 0, headBytes, 0)
     return contentText(buffer.subarray(0, bytesRead))

@@ -175,7 +175,8 @@ class Training {
       epochs: recorded.epochs,
       steps: progress.state.step,
       ...figures,
-      validation: metrics && { ...metrics, unreadable: metrics.unreadable.slice(0, mostNamed) },
+      // not a copy, which would have the confusion matrix made
+      validation: metrics && Object.assign(metrics, { unreadable: metrics.unreadable.slice(0, mostNamed) }),
       seconds: progress.seconds,
     }
     await onEpoch?.(event)

@@ -122,12 +122,14 @@ Napi::Value decode_jpeg(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const Napi::Object given = object_of(info);
     const Crop crop = crop_of(given);
+    const int64_t memory_limit = count_of(given, "memoryLimit");
     const Napi::Uint8Array array = bytes_of(given, "bytes");
     // A copy, because the caller may change or transfer the bytes meanwhile.
     std::vector<uint8_t> bytes(array.Data(), array.Data() + array.ByteLength());
-    auto* work = new PixelWork(info.Env(), target_of(given, crop), [crop, bytes = std::move(bytes)](uint8_t* into) {
-      vggnet::decode_jpeg(bytes.data(), bytes.size(), crop, into);
-    });
+    const auto decode = [crop, memory_limit, bytes = std::move(bytes)](uint8_t* into) {
+      vggnet::decode_jpeg(bytes.data(), bytes.size(), crop, memory_limit, into);
+    };
+    auto* work = new PixelWork(info.Env(), target_of(given, crop), decode);
     work->Queue();
     return work->promise();
   });

@@ -1,6 +1,6 @@
 #include "addon/network_object.hpp"
 
-#include <optional>
+#include <span>
 #include <variant>
 
 #include "addon/convert.hpp"
@@ -28,6 +28,8 @@ struct Computation {
     compute.reset();  // what it was given goes back to its pool
   }
 };
+
+std::set<std::string> set_of(const std::vector<std::string>& names) { return {names.begin(), names.end()}; }
 
 }  // namespace
 
@@ -191,8 +193,9 @@ Napi::Value NetworkObject::initialise(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const Napi::Object given = object_of(info);
     const auto scheme = initialisation_of(text_of(given, "scheme"));
-    const auto seed = static_cast<uint64_t>(count_of(given, "seed"));
-    return call(info.Env(), [scheme, seed](Network& network) { network.parameters().initialise(scheme, seed); });
+    return call(info.Env(), [scheme, seed = static_cast<uint64_t>(count_of(given, "seed")), layers = set_of(names_of(given, "layers"))](Network& network) {
+      network.parameters().initialise(scheme, seed, layers);
+    });
   });
 }
 
@@ -253,18 +256,21 @@ Napi::Value NetworkObject::read(const Napi::CallbackInfo& info) {
 Napi::Value NetworkObject::write(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const Role role = role_of(info[0].ToString().Utf8Value());
-    if (info.Length() != 4) throw Error(kInvalidArgument, "Expected kind, name, first output and data for write");
-    return call(info.Env(), [role, name = info[1].ToString().Utf8Value(), first = count_from(info[2], "first output"),
-                             data = floats_from(info[3], "data")](Network& network) {
+    const Napi::Float32Array array = floats_from(info[3], "data");
+    const Napi::Value promise = call(info.Env(), [role, name = info[1].ToString().Utf8Value(), first = count_from(info[2], "first output"),
+                                                  data = std::span(array.Data(), array.ElementLength())](Network& network) {
       network.parameters().write(role, name, first, data);
     });
+    waiting_.back().array = Napi::Persistent(array.As<Napi::Object>());
+    return promise;
   });
 }
 
 Napi::Value NetworkObject::freeze(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const auto names = names_from(info[0], "layers");
-    return call(info.Env(), [layers = std::set<std::string>(names.begin(), names.end())](Network& network) mutable { network.freeze(std::move(layers)); });
+    return call(info.Env(), [layers = set_of(names_from(info[0], "layers"))](Network& network) mutable {
+      network.freeze(std::move(layers));
+    });
   });
 }
 
@@ -290,9 +296,7 @@ Napi::Value NetworkObject::training_step(const Napi::CallbackInfo& info) {
 
 Napi::Value NetworkObject::set_training_step(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    return call(info.Env(), [step = count_from(info[0], "step")](Network& network) {
-      network.set_training_step(static_cast<uint64_t>(step));
-    });
+    return call(info.Env(), [step = count_from(info[0], "step")](Network& network) { network.set_training_step(static_cast<uint64_t>(step)); });
   });
 }
 

@@ -1,6 +1,6 @@
 import path from 'node:path'
 import { throwIfAborted } from '../../error.js'
-import { closeRead } from '../../files/read-file.js'
+import { closeRead } from '../../files/regular-file.js'
 import { type Callback, callback, filePath, instanceOf, optional, readOptions, unexpected } from '../../options.js'
 import { native } from '../../platform/native.js'
 import type { Dataset } from '../dataset.js'

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
-import { mkdir, rm, stat } from 'node:fs/promises'
+import { rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import sharp from 'sharp'
 import { VggError } from '../../error.js'
-import { systemCode, writeError } from '../../files/atomic-file.js'
+import { makeFolders, systemCode, writeError } from '../../files/atomic-file.js'
 import { native } from '../../platform/native.js'
 import { type PixelSize, rescaledSize, type SmallestSide } from '../images/crop.js'
-import { decodeCrop, encodedBytes, openImage, type PhotoSource } from '../images/decode.js'
+import { decodeCrop, type PhotoSource, withImage } from '../images/decode.js'
 import type { Decoding } from '../images/formats.js'
 import { removeUnfinished, Shard, type ShardImage, writeShard } from './shard.js'
 
@@ -94,7 +94,7 @@ export class ShardFolder {
     const { folder } = this.#settings
     try {
       if (!this.#prepared) {
-        await mkdir(folder, { recursive: true })
+        await makeFolders(folder)
         await removeUnfinished(folder)
         this.#prepared = true
       }
@@ -143,13 +143,14 @@ export class ShardFolder {
     const settings = this.#settings
     const { smallestSide, channels } = settings
     try {
-      const image = await openImage(await encodedBytes(this.#sources[index] ?? '', settings), settings)
-      const cached = cachedSize(image.size, smallestSide)
-      if (!cached) return { image: undefined }
-      const { height, width } = cached
-      const box = { height, width, top: 0, left: 0 }
-      const pixels = await decodeCrop(image, box, { height, width, channels }, settings)
-      return { image: { pixels, height, width, original: image.size } }
+      return await withImage(this.#sources[index] ?? '', settings, async (image) => {
+        const cached = cachedSize(image.size, smallestSide)
+        if (!cached) return { image: undefined }
+        const { height, width } = cached
+        const box = { height, width, top: 0, left: 0 }
+        const pixels = await decodeCrop(image, box, { height, width, channels }, settings)
+        return { image: { pixels, height, width, original: image.size } }
+      })
     } catch (fault) {
       const unreadable = fault instanceof VggError && ['FILE_FORMAT', 'FILE_NOT_FOUND'].includes(fault.code)
       return unreadable ? { image: undefined } : { fault }

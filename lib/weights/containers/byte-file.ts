@@ -4,7 +4,7 @@ import { blockBytes } from '../../checkpoint/checksum.js'
 import { fill, openedFile, sizeOf } from '../../checkpoint/open-file.js'
 import { headBytes } from '../../data/images/formats.js'
 import { VggError } from '../../error.js'
-import { closeRead } from '../../files/read-file.js'
+import { closeRead } from '../../files/regular-file.js'
 
 /**
  * A file that is read from its begin to its end, and hashed on the way, so that the hash needs no second reading. Reading
