@@ -8,26 +8,7 @@
 #include "backend/open.hpp"
 
 namespace vggnet::addon {
-
 namespace {
-
-// What a call is to compute, and what it came to on the worker's thread.
-template <class Compute>
-struct Computation {
-  using Answer = std::invoke_result_t<Compute&>;
-
-  std::optional<Compute> compute;
-  std::variant<Failure, Answer> outcome;
-
-  void run() {
-    try {
-      outcome = (*compute)();
-    } catch (const std::exception& error) {
-      outcome = failure_of(error);
-    }
-    compute.reset();  // what it was given goes back to its pool
-  }
-};
 
 std::set<std::string> set_of(const std::vector<std::string>& names) { return {names.begin(), names.end()}; }
 
