@@ -180,10 +180,8 @@ export class Network<TensorName extends string = string, LayerName extends strin
 
   /** @internal Replaces the outputs of a parameter from `first` on, a multiple of 128, by those in `values`. */
   async setOutputs(name: string, first: number, values: Float32Array): Promise<void> {
-    parameterNamed(name, this.parameters)
-    await this.#calls.call(values, (native, copied) =>
-      native.write('parameter', name, integer(0)(first, 'first'), copied),
-    )
+    const part = [parameterNamed(name, this.parameters).name, integer(0)(first, 'first')] as const
+    await this.#calls.call(values, (native, copied) => native.write('parameter', ...part, copied))
   }
 
   /** Returns a copy of the momentum buffer of a parameter, v of `update`; 0 before the first update. */
