@@ -19,9 +19,12 @@ export const shorten = (text: string): string =>
 // String() throws for an object without a prototype
 const shownElement = (value: unknown): string => (typeof value === 'object' && value !== null ? '{}' : String(value))
 
+/** The name of a function or class; a program may have given it one that is no text. */
+const nameOf = ({ name }: { name: unknown }): string => (typeof name === 'string' && name !== '' ? name : 'anonymous')
+
 function className(value: object): string {
   const made = value.constructor
-  return typeof made === 'function' ? made.name : 'Object'
+  return typeof made === 'function' ? nameOf(made) : 'Object'
 }
 
 /** What `look` finds in a value; `otherwise` where a getter or a proxy of the caller throws. */
@@ -42,7 +45,7 @@ function shownValue(value: unknown): string {
   if (ArrayBuffer.isView(value)) return `${className(value)}(${'length' in value ? value.length : value.byteLength})`
   if (Array.isArray(value)) return `[${shorten(value.slice(0, 20).map(shownElement).join(', '))}] (array)`
   if (typeof value === 'object') return `${className(value)} (object)`
-  if (typeof value === 'function') return `${value.name || 'anonymous'} (function)`
+  if (typeof value === 'function') return `${nameOf(value)} (function)`
   return `${String(value)} (${typeof value})`
 }
 

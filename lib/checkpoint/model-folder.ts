@@ -17,7 +17,9 @@ export const warn = (message: string): void => process.emitWarning(printable(mes
 export async function modelsIn(folder: string): Promise<{ path: string }[]> {
   const checkpoints = path.join(folder, runNames.checkpoints)
   const named = [path.join(checkpoints, bestName), path.join(folder, runNames.model), path.join(folder, bestName)]
-  const found = await Promise.all(named.map(async (file) => ((await exists(file)) ? [{ path: file }] : [])))
+  // using a file that cannot be reached says why
+  const isThere = (file: string): Promise<boolean> => exists(file).catch(() => true)
+  const found = await Promise.all(named.map(async (file) => ((await isThere(file)) ? [{ path: file }] : [])))
   return [...found.flat(), ...(await checkpointsIn(checkpoints)), ...(await checkpointsIn(folder))]
 }
 

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { VggError } from '../error.js'
 import { packageVersion } from '../platform/package.js'
 import { printable } from '../table.js'
 import { addBench } from './commands/bench.js'
@@ -55,7 +56,18 @@ export function createProgram(): Command {
   return program
 }
 
+/** @throws FILE_NOT_FOUND if the working folder was removed, where no relative path means anything */
+function checkWorkingFolder(): void {
+  try {
+    process.cwd()
+  } catch (cause) {
+    const message = 'The working folder was removed: change to a folder that exists (cd), and type the command again'
+    throw new VggError('FILE_NOT_FOUND', message, { cause })
+  }
+}
+
 async function parse(): Promise<void> {
+  checkWorkingFolder()
   const program = createProgram()
   if (process.argv.length <= 2) program.help({ error: true })
   await program.parseAsync()

@@ -44,7 +44,8 @@ export const packageRoot = (): string => ownPackage().root
  * @param writer the version of vggnet that wrote it, as in the file
  */
 export function otherFormat(known: string, found: unknown, writer: unknown): string {
-  const isKnown = typeof writer === 'string' && writer !== packageVersion()
+  // it comes from the file
+  const isKnown = typeof writer === 'string' && writer.length < 100 && writer !== packageVersion()
   const [by, cure] = isKnown ? [`, written by vggnet ${writer}`, `vggnet ${writer}`] : ['', 'a newer vggnet']
   return `Expected ${known}, which vggnet ${packageVersion()} reads, but found ${found}${by}: install ${cure} to use the file`
 }

@@ -146,9 +146,8 @@ export const targets = {
     await net.backward(labels, given)
   }),
   features: target(['names', 'from'], ({ names = ['pool1'], ...given }) => net.features(images(), names, given)),
-  'network calls': target(['step', 'first', 'name', 'freeze', 'unfreeze'], async (given) => {
+  'network calls': target(['step', 'name', 'freeze', 'unfreeze'], async (given) => {
     if ('step' in given) await net.setTrainingStep(given.step)
-    await net.setOutputs(given.name ?? 'fc8.weight', given.first ?? 0, new Float32Array(8))
     await net.parameter(given.name ?? 'fc8.bias')
     if ('freeze' in given) net.freeze(given.freeze)
     net.unfreeze(given.unfreeze)

@@ -3,6 +3,7 @@ import pc from 'picocolors'
 import { withClasses } from '../../data/derived.js'
 import { evaluationSide } from '../../data/images/crop.js'
 import { VggError } from '../../error.js'
+import { cellsOf, forEachCell } from '../../evaluate/confusion.js'
 import { type Evaluation, evaluateParts } from '../../evaluate/evaluate.js'
 import type { Metrics } from '../../evaluate/metrics.js'
 import { checkImageOptions, datasetsFor } from '../../run/datasets.js'
@@ -186,20 +187,25 @@ const classColumns = ['images', 'correct', 'accuracy'].map(right)
 classColumns.unshift(left('class'))
 classColumns.push(left('most often confused with'))
 
-function classRows({ perClass, confusion }: Metrics): string[][] {
+function classRows(metrics: Metrics): string[][] {
+  const { perClass } = metrics
   const names = perClass.map(({ name }) => printable(name, longest.class))
+  const others = new Map<number, { times: number; other: number }>()
+  forEachCell(cellsOf(metrics), (truth, other, times) => {
+    if (other !== truth && times > (others.get(truth)?.times ?? 0)) others.set(truth, { times, other })
+  })
   return perClass.map(({ count, correct, accuracy }, index) => {
-    const others = (confusion[index] ?? []).map((times, other) => ({ times: other === index ? 0 : times, other }))
-    const most = others.reduce((best, one) => (one.times > best.times ? one : best), { times: 0, other: -1 })
-    const taken = most.times === 0 ? '' : `${names[most.other]} (${most.times})`
+    const most = others.get(index)
+    const taken = most === undefined ? '' : `${names[most.other]} (${most.times})`
     return [names[index] ?? '', String(count), String(correct), count === 0 ? '' : percent(accuracy), taken]
   })
 }
 
-function confusionLines({ perClass, confusion }: Metrics): string[] {
+function confusionLines(metrics: Metrics): string[] {
+  const { perClass } = metrics
   if (perClass.length > widest) return []
   const columns = [left('true \\ predicted'), ...perClass.map(({ name }) => right(printable(name, longest.column)))]
-  const rows = confusion.map((row, index) => [
+  const rows = metrics.confusion.map((row, index) => [
     printable(perClass[index]?.name ?? '', longest.class),
     ...row.map(String),
   ])
