@@ -186,9 +186,9 @@ export interface NativeCrop {
 export interface NativeImages {
   /**
    * Decodes an 8-bit JPEG, in grey, or in colour for a crop of 3 channels. Ignores its orientation and its profile. Rejects with
-   * FILE_FORMAT on any error or warning of libjpeg-turbo.
+   * FILE_FORMAT on any error or warning of libjpeg-turbo, also if its coefficients take more than `memoryLimit` bytes.
    */
-  decodeJpeg(call: NativeCrop & { bytes: Uint8Array }): Promise<void>
+  decodeJpeg(call: NativeCrop & { bytes: Uint8Array; memoryLimit: number }): Promise<void>
   /** Rescales and crops. The pixels must not change until the promise is settled. */
   rescale(call: NativeCrop & { pixels: Uint8Array }): Promise<void>
 }
@@ -215,6 +215,11 @@ export interface Native extends NativeImages {
       exact: boolean
     },
   ): Description
+  /**
+   * Takes the exclusive lock of an open file, without waiting. The kernel releases it when the file is closed, or its process ends.
+   * Returns 0 or the number of the system's error; EAGAIN if the file is locked by another open file, also of this process.
+   */
+  lockFile(descriptor: number): number
   buildInfo(): BuildInfo
   setCudaLocations(locations: CudaLocations): void
   findCudaFiles(where: { folders: readonly string[] }): CudaFile[]

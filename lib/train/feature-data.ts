@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto'
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { Shard, type ShardImage, writeShard } from '../data/cache/shard.js'
 import { type Dataset, imageBytes, type ReadFailure } from '../data/dataset.js'
 import { throwIfAborted } from '../error.js'
+import { makeFolders } from '../files/atomic-file.js'
+import { closeRead } from '../files/regular-file.js'
 import type { Network } from '../network/network.js'
 import type { Random } from '../random.js'
 import { Tensor, valuesOf } from '../tensor.js'
@@ -77,7 +79,7 @@ export class FeatureData {
    */
   static async prepare(source: FeatureSource, signal: AbortSignal | undefined): Promise<FeatureData> {
     const made = new FeatureData(source)
-    await mkdir(source.folder, { recursive: true })
+    await makeFolders(source.folder)
     const used = new Set<string>()
     for (let first = 0; first < source.data.count; first += made.#perShard) {
       for (const file of await made.#prepareShard(first, signal)) used.add(path.basename(file))
@@ -244,7 +246,7 @@ export class FeatureData {
         if (entry === undefined || !(await shard.read(file, entry, target))) missing.push(position)
       }
     } finally {
-      await file.close()
+      await closeRead(file)
     }
     return missing
   }

@@ -7,6 +7,7 @@ import { countText, printable } from '../../table.js'
 import type { TrainReport } from '../../train/events.js'
 import { deviceLine, progressOn, reportLine } from '../../train/log.js'
 import type { VGG } from '../../vgg/vgg.js'
+import { print, printJson } from './print.js'
 import { waitingOn } from './progress.js'
 import { printText } from './sections.js'
 
@@ -22,24 +23,24 @@ export interface RunOutput {
 /** Creates the output of a run: text with a progress bar, or JSON lines. */
 export const runOutput = (folder: string, json: boolean): RunOutput => (json ? jsonOutput() : textOutput(folder))
 
-function print(event: string, fields: object): void {
-  console.log(JSON.stringify({ event, ...fields }))
+function printEvent(event: string, fields: object): void {
+  printJson({ event, ...fields })
 }
 
 function jsonOutput(): RunOutput {
   let device = {}
   return {
     hooks: {
-      onStage: ({ name }, number, of) => of > 1 && print('stage', { name, number, of }),
+      onStage: ({ name }, number, of) => of > 1 && printEvent('stage', { name, number, of }),
       onStart: (net) => {
         const { device: name, deviceReason, precision } = net
         device = { device: name, deviceReason, precision }
       },
-      onNotice: (text) => print('notice', { text }),
-      onEpoch: (event) => print('epoch', event),
+      onNotice: (text) => printEvent('notice', { text }),
+      onEpoch: (event) => printEvent('epoch', event),
     },
     pause() {},
-    end: (report, model) => print('end', { ...report, ...device, path: model }),
+    end: (report, model) => printEvent('end', { ...report, ...device, path: model }),
   }
 }
 
@@ -49,12 +50,12 @@ function textOutput(folder: string): RunOutput {
   return {
     hooks: {
       onStage({ name }, number, of) {
-        if (of > 1) console.log(pc.bold(`\n${number} of ${of}: ${name}`))
+        if (of > 1) print(pc.bold(`\n${number} of ${of}: ${printable(name)}`))
       },
       onStart(net, data, resumed) {
         printText(startLine(net, data))
         printText(deviceLine(net))
-        if (resumed) console.log(`resuming after step ${resumed.step}, ${resumed.epochsDone} epochs done`)
+        if (resumed) print(`resuming after step ${resumed.step}, ${resumed.epochsDone} epochs done`)
       },
       onNotice(text) {
         waiting.end()
@@ -75,7 +76,7 @@ function textOutput(folder: string): RunOutput {
       printText(report === undefined ? 'The run was already finished.' : reportLine(report))
       if (report?.noBetterThanChance !== undefined) printText(pc.yellow(report.noBetterThanChance))
       printText(
-        `saved to ${path.relative('.', model) || model}; \`${commandText(['report', folder])}\` writes a report`,
+        `saved to ${printable(path.relative('.', model) || model)}; \`${commandText(['report', folder])}\` writes a report`,
       )
     },
   }
