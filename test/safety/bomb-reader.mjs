@@ -2,7 +2,17 @@
 // and the peak of resident memory above what was resident before, in megabytes.
 // argv: [{ name, call, given }] as JSON
 import { readFileSync, writeFileSync } from 'node:fs'
-import { idxDataset, load, readCifar, readFolder, readImage, readList, readRunLog } from '../../dist/index.js'
+import {
+  describe,
+  idxDataset,
+  layersOf,
+  load,
+  readCifar,
+  readFolder,
+  readImage,
+  readList,
+  readRunLog,
+} from '../../dist/index.js'
 
 const size = { height: 64, width: 64, channels: 3 }
 const calls = {
@@ -13,6 +23,7 @@ const calls = {
   folder: readFolder,
   model: load,
   log: readRunLog,
+  plan: async ({ model, ...options }) => describe({ layers: layersOf(model), ...options }),
 }
 
 const megabytes = (field) =>

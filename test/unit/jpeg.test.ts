@@ -9,12 +9,7 @@ import { baseline, coarseNoise, type Sampling, samplings } from '../setup/jpegs.
 import { flat, packed, pixelsOf } from '../setup/photos.js'
 import { rescaled } from '../setup/rescaled.js'
 
-interface Position {
-  readonly height: number
-  readonly width: number
-  readonly top: number
-  readonly left: number
-}
+type Position = Readonly<Record<'height' | 'width' | 'top' | 'left', number>>
 
 const open = (bytes: Uint8Array) => openImage(bytes, defaultDecoding)
 const bySharp = ({ plain: _, ...image }: Image): Image => image

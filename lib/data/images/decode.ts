@@ -195,7 +195,7 @@ export async function decodeCrop(
     return budgets.decoding.hold(taken, decodeBytes, decode)
   }
   if (plain && plain.components <= crop.channels) {
-    const call = { bytes, source: size, box, crop, into, memoryLimit: decodeBytes }
+    const call = { bytes, source: size, box, crop, into, memoryLimit: decodeBytes + libraryBytes }
     if (await hold(scaledBytes(size, box, crop), () => isDecoded(native().decodeJpeg(call)))) return into
     // Throws the more exact error if the header is damaged.
     await metadataOf(bytes)
@@ -207,6 +207,9 @@ export async function decodeCrop(
   })
   return into
 }
+
+/** Allowance for what libjpeg-turbo allocates besides coefficients: tables, and rows of pixels. */
+const libraryBytes = 2 ** 24
 
 /** Whether libjpeg-turbo decodes an image. @throws all errors but FILE_FORMAT */
 const isDecoded = (decoded: Promise<void>): Promise<boolean> =>

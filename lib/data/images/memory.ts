@@ -43,7 +43,7 @@ export const budgets = { files: new MemoryBudget(), decoding: new MemoryBudget()
 export function checkMemory(what: string, bytes: number, limit: number): void {
   if (bytes <= limit) return
   throw unreadable(
-    `${what} ${bytes} bytes of memory, more than the limit of ${limit}: raise decodeBytes (--decode-bytes ${bytes})`,
+    `${what} ${bytes} bytes, more than the limit of ${limit}: raise decodeBytes (--decode-bytes ${bytes})`,
   )
 }
 
