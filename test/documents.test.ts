@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { headingsOf } from '../docs/tool/anchors.mjs'
@@ -100,4 +100,10 @@ describe('TypeScript', () => {
     for (const [, shape = ''] of code.matchAll(/console\.log\(.*\) \/\/ (\[[\d, ]+\])$/gm))
       expect(output.replace(/\s+/g, ' ')).toContain(shape.replace(/^\[/, '[ ').replace(/\]$/, ' ]'))
   })
+})
+
+test('docs/safety.md names the campaigns of test/safety/, and no others', () => {
+  const named = inlineCodeOf(read('docs/safety.md')).flatMap((code) => /^safety\/([a-z]+)$/.exec(code)?.[1] ?? [])
+  const campaigns = readdirSync(path.join(root, 'test/safety')).filter((name) => name.endsWith('.test.ts'))
+  expect(named.map((name) => `${name}.test.ts`).sort()).toEqual(campaigns.sort())
 })

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { VggError } from '../error.js'
 import { packageVersion } from '../platform/package.js'
 import { printable } from '../table.js'
 import { addBench } from './commands/bench.js'
@@ -15,6 +16,7 @@ import { addTune } from './commands/tune.js'
 import { addVerify } from './commands/verify.js'
 import { TerminalCommand } from './flags/command.js'
 import { exitCode, failureText, outputLost } from './terminal/exit.js'
+import { print } from './terminal/print.js'
 
 const commands = [
   addDescribe,
@@ -54,7 +56,18 @@ export function createProgram(): Command {
   return program
 }
 
+/** @throws FILE_NOT_FOUND if the working folder was removed, where no relative path means anything */
+function checkWorkingFolder(): void {
+  try {
+    process.cwd()
+  } catch (cause) {
+    const message = 'The working folder was removed: change to a folder that exists (cd), and type the command again'
+    throw new VggError('FILE_NOT_FOUND', message, { cause })
+  }
+}
+
 async function parse(): Promise<void> {
+  checkWorkingFolder()
   const program = createProgram()
   if (process.argv.length <= 2) program.help({ error: true })
   await program.parseAsync()
@@ -65,8 +78,8 @@ function printWarnings(): void {
   const others = process.listeners('warning')
   process.removeAllListeners('warning')
   process.on('warning', (warning) => {
-    if (warning.name.startsWith('Vgg')) console.error(`vggnet: ${printable(warning.message)}`)
-    else for (const print of others) print(warning)
+    if (warning.name.startsWith('Vgg')) print(`vggnet: ${printable(warning.message)}`, process.stderr)
+    else for (const listener of others) listener(warning)
   })
 }
 
@@ -81,6 +94,6 @@ export async function run(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve))
     process.exitCode = exitCode(error)
     const text = failureText(error)
-    if (text !== undefined) console.error(text)
+    if (text !== undefined) print(text, process.stderr)
   }
 }

@@ -5,6 +5,7 @@ import { batchesOf } from '../data/loader.js'
 import { throwIfAborted, VggError } from '../error.js'
 import { type Metrics, Tally } from '../evaluate/metrics.js'
 import { writeAtomically } from '../files/atomic-file.js'
+import { checkNoLinks } from '../files/own-files.js'
 import { checkHead } from '../network/arguments.js'
 import { Network } from '../network/network.js'
 import { filePath, instanceOf, integer, optional, readOptions, text, withDefault } from '../options.js'
@@ -181,6 +182,7 @@ export async function collectReport(folder: string, sources: ReportSources = {})
  */
 export async function writeReport(folder: string, data: ReportData): Promise<string> {
   const file = path.join(filePath(folder, 'folder'), 'report.html')
+  await checkNoLinks([file])
   await writeAtomically(file, [new TextEncoder().encode(reportPage(data))])
   return file
 }

@@ -1,9 +1,9 @@
-import { mkdir, readdir, rmdir, stat, statfs } from 'node:fs/promises'
+import { readdir, rmdir, stat, statfs } from 'node:fs/promises'
 import path from 'node:path'
 import { flipsOf } from '../data/batch.js'
 import type { Dataset } from '../data/dataset.js'
 import { VggError } from '../error.js'
-import { systemCode } from '../files/atomic-file.js'
+import { makeFolders, systemCode } from '../files/atomic-file.js'
 import type { Network } from '../network/network.js'
 import { native } from '../platform/native.js'
 import { bytesText, countedText } from '../table.js'
@@ -76,9 +76,15 @@ export async function frozenFeatures(
   if (checkpoint === undefined) return each('without checkpoints there is no folder for the output')
   const folder = folderIn(checkpoint.folder)
   const key = await keyOf(net, tap)
+  const of = data.count * versionsOf({ flips }) + (held?.data.count ?? 0)
+  let done = 0
+  const onDone = async (images: number): Promise<void> => {
+    done += images
+    await settings.onFeatures?.({ done, of })
+  }
   const source = (name: string, of: Dataset, images: number, flips: FeatureSource['flips']): FeatureSource => {
     const own = { folder: path.join(folder, name), sameBits: sameBits(net, of, tap, images) }
-    return { ...{ net, tap, data: of, images, key, flips }, ...own }
+    return { ...{ net, tap, data: of, images, key, flips, onDone }, ...own }
   }
   const training = source('training', data, pass, flips)
   const validation = held && source('validation', held.data, held.pass, undefined)
@@ -146,7 +152,7 @@ async function keyOf(net: Network, tap: Tap): Promise<string> {
 
 /** Bytes that may be written into a folder, with those that it holds already. @throws errors of node:fs */
 async function roomIn(folder: string): Promise<number> {
-  await mkdir(folder, { recursive: true })
+  await makeFolders(folder)
   const { bavail, bsize } = await statfs(folder)
   const names = await readdir(folder, { recursive: true })
   const held = await Promise.all(names.map(async (name) => (await stat(path.join(folder, name))).size))

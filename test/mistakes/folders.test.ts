@@ -1,15 +1,19 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { readFolder } from '../../lib/data/sources/folder.js'
+import { lockFolder } from '../../lib/files/folder-lock.js'
+import { writeReport } from '../../lib/report/report.js'
+import { runHistoryOf } from '../../lib/report/run-history.js'
 import type { RunDescription } from '../../lib/run/description.js'
 import type { RunFile } from '../../lib/run/folder.js'
-import { createRun } from '../../lib/run/run.js'
+import { createRun, runAll } from '../../lib/run/run.js'
 import type { CheckpointEvent } from '../../lib/train/events.js'
 import { train } from '../../lib/train/trainer.js'
 import type { VGG } from '../../lib/vgg/vgg.js'
+import { commandLine, root } from '../setup/command.js'
 import { newFolder, writeFiles } from '../setup/folder.js'
 import { runDescription } from '../setup/run-description.js'
 import { smallNet, stripes } from '../setup/stripes.js'
@@ -152,6 +156,52 @@ programMistakes('folders of runs', [
   },
 ])
 
+/** A run of a stranger in which this file leads to another one. */
+async function linkedRun(name: string): Promise<void> {
+  const folder = newFolder()
+  const other = path.join(folder, 'other.txt')
+  writeFiles(folder, { 'other.txt': 'mine', 'run/run.json': '' })
+  const run = path.join(folder, 'run')
+  rmSync(path.join(run, name), { force: true })
+  // a model that exists would end the run at once
+  symlinkSync(name === 'model.safetensors' ? path.join(folder, 'new.txt') : other, path.join(run, name))
+  const { data } = images()
+  const description = runDescription({ data: { kind: 'folder', path: data }, model: { variant: 'A' } })
+  const written =
+    name === 'report.html'
+      ? writeReport(run, { made: '', history: runHistoryOf({ lines: [], torn: false, damaged: [] }) })
+      : runAll(run, { format: 1, vggnet: '', description }, {})
+  await written.finally(() => {
+    expect(readFileSync(other, 'utf8')).toBe('mine')
+    expect(readdirSync(folder).sort()).toEqual(['other.txt', 'run'])
+  })
+}
+
+programMistakes('folders of runs by strangers', [
+  ...['run.json', 'log.jsonl', 'model.safetensors', 'report.html'].map((name) => ({
+    name: `${name} is a link to a file elsewhere`,
+    make: () => linkedRun(name),
+    code: 'FILE_WRITE' as const,
+    problem: [`run/${name}: it is a symbolic link`, 'would be overwritten'],
+    cure: ['remove it (rm), or replace it by a copy'],
+  })),
+  {
+    name: 'a folder where none can be created, without an end in Node',
+    make: ({ data } = images()) => newRun('/proc/vggnet/run', data),
+    code: 'FILE_WRITE',
+    problem: ['/proc/vggnet/run: its folder does not exist'],
+    cure: ['create it, or choose another folder'],
+  },
+])
+
+test('a working folder that was removed is named', () => {
+  const command = `mkdir gone && cd gone && rmdir ../gone && exec "$0" "$1" train photos`
+  const words = ['-c', command, process.execPath, path.join(root, commandLine)]
+  const { status, stderr } = spawnSync('sh', words, { cwd: newFolder(), encoding: 'utf8' })
+  expect(stderr).toMatch(/^vggnet: FILE_NOT_FOUND: The working folder was removed: change to a folder that exists/)
+  expect(status).toBe(1)
+})
+
 commandMistakes('folders of runs', [
   {
     name: '--out in a folder of images, which stays as it is',
@@ -222,21 +272,15 @@ describe.skipIf(!canFreeze())('a folder that becomes read-only during the traini
     })
   })
 
-  test('hides no earlier error: that it cannot be unlocked is a warning', async () => {
+  test('hides no earlier error, and its lock ends with the training', async () => {
     const folder = newFolder()
     onTestFinished(() => void setFrozen(folder, false))
-    const warnings: string[] = []
-    const listen = ({ message }: Error) => void (message.includes(folder) && warnings.push(message))
-    process.on('warning', listen)
-    onTestFinished(() => void process.off('warning', listen))
     const failing = trainingIn(folder, () => {
       setFrozen(folder, true)
       throw new RangeError('of the callback')
     })
     await expect(failing).rejects.toThrow(new RangeError('of the callback'))
-    await new Promise((resolve) => setImmediate(resolve))
-    expect(warnings).toEqual([
-      expect.stringMatching(/\.lock: permission denied; .*; the folder stays locked until it is removed$/),
-    ])
+    expect(readdirSync(folder)).toContain('.lock')
+    await (await lockFolder(folder)).release()
   })
 })

@@ -58,7 +58,7 @@ describe('the tarball', () => {
     const carried = packed.files.some((file) => file.path.endsWith(cudaLibrary)) ? [cudaLibrary] : []
     const natives = [...ownLibraries, ...carried, 'manifest.json', 'vggnet.glibc.node']
     const expected = [
-      ...['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'THIRD-PARTY.md', 'package.json'],
+      ...['CHANGELOG.md', 'CONTRIBUTING.md', 'LICENSE', 'README.md', 'SECURITY.md', 'THIRD-PARTY.md', 'package.json'],
       ...tracked('licenses', 'native', 'docs/*.md', 'docs/*.png', 'docs/*.svg', 'examples'),
       ...sources,
       ...sources.flatMap(compiledFrom),

@@ -11,6 +11,7 @@ export const read = (...parts: string[]): string => readFileSync(path.join(root,
 export const documents: readonly string[] = [
   'README.md',
   'CONTRIBUTING.md',
+  'SECURITY.md',
   'examples/README.md',
   ...readdirSync(path.join(root, 'docs'))
     .filter((name) => name.endsWith('.md'))
