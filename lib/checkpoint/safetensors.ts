@@ -1,6 +1,6 @@
 import { messageOf, VggError } from '../error.js'
-import { type JsonLimits, parsedJson } from '../files/untrusted.js'
 import { isObject, shorten } from '../options.js'
+import { type JsonLimits, parsedJson } from '../untrusted.js'
 
 // The format: 8 bytes length of the header (little endian), the header (JSON), the tensors' bytes without gaps.
 // https://github.com/huggingface/safetensors

@@ -1,7 +1,6 @@
 import { messageOf, VggError } from '../error.js'
 import { systemCode } from '../files/atomic-file.js'
 import { readRegularFile } from '../files/regular-file.js'
-import { type JsonLimits, parsedJson } from '../files/untrusted.js'
 import {
   arrayOf,
   type Check,
@@ -14,6 +13,7 @@ import {
   unexpected,
   withDefault,
 } from '../options.js'
+import { type JsonLimits, parsedJson } from '../untrusted.js'
 
 const string: Check<string> = (value, name) => {
   if (typeof value === 'string') return value

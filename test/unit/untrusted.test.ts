@@ -2,9 +2,9 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { encodeWithChecksums } from '../../lib/checkpoint/checksum.js'
-import { parsedJson } from '../../lib/files/untrusted.js'
 import { readList, readRunLog } from '../../lib/index.js'
 import { RunLog } from '../../lib/report/run-log.js'
+import { parsedJson } from '../../lib/untrusted.js'
 import { newFolder } from '../setup/folder.js'
 
 const limits = { bytes: 1000, depth: 3, values: 10 }

@@ -1,8 +1,8 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { VggError } from '../../error.js'
 import { readRegularFile } from '../../files/regular-file.js'
-import { type JsonLimits, parsedJson } from '../../files/untrusted.js'
 import { boolean, isObject, text, unexpected, unknownName } from '../../options.js'
+import { type JsonLimits, parsedJson } from '../../untrusted.js'
 import { typedPath } from './flags.js'
 
 /** Adds `--config FILE`: JSON with flags by the API's names. Flags on the command line take precedence. */

@@ -2,8 +2,8 @@ import { opendir } from 'node:fs/promises'
 import path from 'node:path'
 import { systemCode } from '../../files/atomic-file.js'
 import { readRegularFile } from '../../files/regular-file.js'
-import { type JsonLimits, parsedJson } from '../../files/untrusted.js'
 import { isObject } from '../../options.js'
+import { type JsonLimits, parsedJson } from '../../untrusted.js'
 import { type Entries, entriesOf } from './walk.js'
 
 /** Limits of run.json: 65,536 class names of 200 bytes. */

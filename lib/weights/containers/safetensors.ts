@@ -1,5 +1,5 @@
 import { headerFields, headerLength, lengthBytes, parseHeader } from '../../checkpoint/safetensors.js'
-import type { JsonLimits } from '../../files/untrusted.js'
+import type { JsonLimits } from '../../untrusted.js'
 import { ByteFile } from './byte-file.js'
 import { firstFloat, floatBytes, floatType, readFloats } from './floats.js'
 import type { ForeignTensor, WeightFile } from './weight-file.js'

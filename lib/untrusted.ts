@@ -1,4 +1,4 @@
-import { messageOf, VggError } from '../error.js'
+import { messageOf, VggError } from './error.js'
 
 /** Limits of a JSON text. They are checked in its bytes, before anything is made of them. */
 export interface JsonLimits {
