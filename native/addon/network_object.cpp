@@ -1,8 +1,8 @@
 #include "addon/network_object.hpp"
 
 #include <span>
-#include <variant>
 
+#include "addon/computation.hpp"
 #include "addon/convert.hpp"
 #include "addon/environment.hpp"
 #include "backend/open.hpp"
@@ -10,24 +10,6 @@
 namespace vggnet::addon {
 
 namespace {
-
-// What a call is to compute, and what it came to on the worker's thread.
-template <class Compute>
-struct Computation {
-  using Answer = std::invoke_result_t<Compute&>;
-
-  std::optional<Compute> compute;
-  std::variant<Failure, Answer> outcome;
-
-  void run() {
-    try {
-      outcome = (*compute)();
-    } catch (const std::exception& error) {
-      outcome = failure_of(error);
-    }
-    compute.reset();  // what it was given goes back to its pool
-  }
-};
 
 std::set<std::string> set_of(const std::vector<std::string>& names) { return {names.begin(), names.end()}; }
 
