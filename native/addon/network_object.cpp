@@ -1,8 +1,8 @@
 #include "addon/network_object.hpp"
 
 #include <span>
-#include <variant>
 
+#include "addon/computation.hpp"
 #include "addon/convert.hpp"
 #include "addon/environment.hpp"
 #include "backend/open.hpp"
