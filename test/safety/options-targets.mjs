@@ -136,10 +136,8 @@ export const targets = {
   ),
   augment: target(
     ['flip', 'shift', 'first', 'second'],
-    ({ first: one = 0, second = 1, flip = [one, second], ...given }) =>
-      net.forward(images(), {
-        augment: { flip: Array.isArray(flip) ? Uint8Array.from(flip, Number.isInteger) : flip, ...given },
-      }),
+    ({ first: one = 0, second = 1, flip = Uint8Array.of(textOf(one), textOf(second)), ...given }) =>
+      net.forward(images(), { augment: { flip, ...given } }),
   ),
   backward: target(['accumulate', 'batch', 'inject', 'labels'], async ({ labels = [0, 1], ...given }) => {
     await net.forward(images(), { training: true })
