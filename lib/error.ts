@@ -58,9 +58,12 @@ export class VggError extends Error {
   }
 }
 
-/** A message without control characters, which names of files may have. Messages about files are one line. */
+/** The codes of messages that list what was tried, on several lines. */
+const ofSeveralLines: readonly ErrorCode[] = ['NATIVE_LOAD_FAILED', 'UNSUPPORTED_PLATFORM']
+
+/** A message without control characters, which names of files may have. */
 function printableLines(code: ErrorCode, message: string): string {
-  const lines = code.startsWith('FILE_') ? [message] : message.split('\n')
+  const lines = ofSeveralLines.includes(code) ? message.split('\n') : [message]
   return lines.map((line) => printable(line)).join('\n')
 }
 

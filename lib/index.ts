@@ -51,8 +51,9 @@ export type { SkippedLink } from './data/sources/walk.js'
 export { meanOf, type Statistics, type StatisticsOptions, statisticsOf } from './data/statistics.js'
 export { type ErrorCode, VggError } from './error.js'
 export { type ClassifyOptions, type ClassProbability, classify, type ImageSource } from './evaluate/classify.js'
+export type { ClassResult } from './evaluate/confusion.js'
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate/evaluate.js'
-export type { ClassResult, Metrics } from './evaluate/metrics.js'
+export type { Metrics } from './evaluate/metrics.js'
 export type {
   ConvolutionLayer,
   InputLayer,
@@ -96,6 +97,7 @@ export { type ArrayOf, type DType, Tensor } from './tensor.js'
 export type {
   CheckpointEvent,
   EpochEvent,
+  FeaturesEvent,
   FrozenProof,
   RefusedEvent,
   Skipped,

@@ -29,12 +29,17 @@ export function shortened(text: string, width: number): string {
   return `${kept.trimEnd()}\u2026`
 }
 
-/** Control characters except tab, with which a file name could change a terminal, and bidirectional overrides. */
-const control = /[^\P{Cc}\t]|[\u202a-\u202e\u2066-\u2069]/gu
+/**
+ * Control characters, with which a file name could change a terminal or break a line, lone surrogates, line separators, and
+ * bidirectional overrides.
+ */
+export const control = /[\p{Cc}\p{Surrogate}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu
 
+// as bash reads them too in $'...', where \x9b would be a byte and not a character
 function escaped(character: string): string {
-  const code = character.charCodeAt(0).toString(16)
-  return code.length > 2 ? `\\u${code}` : `\\x${code.padStart(2, '0')}`
+  const code = character.charCodeAt(0)
+  const digits = code.toString(16)
+  return code > 0x7f ? `\\u${digits.padStart(4, '0')}` : `\\x${digits.padStart(2, '0')}`
 }
 
 /**
@@ -93,7 +98,8 @@ export function rowText(columns: readonly Column[], cells: readonly string[], wi
 }
 
 /**
- * Formats a table as lines: titles, a rule, rows. Cells are plain text without colours.
+ * Formats a table as lines: titles, a rule, rows. Cells are plain text without colours; control characters in them are
+ * escaped.
  * @param width most characters of a line; longer ones are shortened with an ellipsis
  */
 export function tableLines(
@@ -101,10 +107,12 @@ export function tableLines(
   rows: readonly (readonly string[])[],
   width = Number.POSITIVE_INFINITY,
 ): string[] {
-  const widths = columnWidths(columns, rows, width)
-  const line = (cells: readonly string[]): string => rowText(columns, cells, widths)
+  const shown = columns.map(({ title, align }): Column => ({ title: printable(title), align }))
+  const cells = rows.map((row) => row.map((cell) => printable(cell)))
+  const widths = columnWidths(shown, cells, width)
+  const line = (row: readonly string[]): string => rowText(shown, row, widths)
   const rule = widths.map((width) => '-'.repeat(width)).join(' '.repeat(gap))
-  return [line(columns.map(({ title }) => title)), rule, ...rows.map(line)]
+  return [line(shown.map(({ title }) => title)), rule, ...cells.map(line)]
 }
 
 /** Formats a whole number with thousands separators: `138,357,544`. */

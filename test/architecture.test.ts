@@ -113,8 +113,8 @@ describe('lib', () => {
       'vgg',
     ],
     ...['data/cache', 'data/sources', 'data', 'data/images', 'network'],
-    ...['platform/cuda', 'platform', 'platform/load', 'platform/package.ts'],
-    ...['platform/wheels', 'files', ''],
+    ...['files', 'platform/cuda', 'platform', 'platform/load', 'platform/package.ts'],
+    ...['platform/wheels', ''],
   ]
   const folderOf = (file: string) => path.posix.dirname(file).split('/').slice(1).join('/')
   const roomOf = (file: string) =>

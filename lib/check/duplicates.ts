@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import type { Dataset } from '../data/dataset.js'
 import { throwIfAborted } from '../error.js'
+import { openRegularFile } from '../files/regular-file.js'
 import type { Callback } from '../options.js'
 import { countedText, longestName, printable } from '../table.js'
 import type { Finding } from './findings.js'
@@ -180,7 +180,8 @@ const beginning = 2 ** 14
 async function digestOfFile(path: string, end: number): Promise<string | undefined> {
   const hash = createHash('sha256')
   try {
-    for await (const piece of createReadStream(path, { end })) hash.update(piece as Uint8Array)
+    const file = await openRegularFile(path)
+    for await (const piece of file.createReadStream({ end })) hash.update(piece as Uint8Array)
     return hash.digest('base64')
   } catch {
     return undefined // reported when the images are decoded

@@ -1,7 +1,7 @@
 import { readdir, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { messageOf, VggError } from '../error.js'
-import { isTemporary, syncFolder, systemCode } from '../files/atomic-file.js'
+import { isTemporary, syncFolder, systemCode, writeError } from '../files/atomic-file.js'
 import { filePath } from '../options.js'
 import { NewerFormat } from './open-file.js'
 import { checkWhole } from './training-file.js'
@@ -119,19 +119,34 @@ export async function newestCheckpoint(folder: string): Promise<FoundCheckpoint 
   return newest && { path: newest.path, step: newest.step, passedOver: newest.passedOver }
 }
 
-/** Removes temporary files of killed writers. The caller holds the folder's lock. */
-export async function tidy(folder: string): Promise<void> {
-  for (const name of await namesIn(folder)) {
-    if (isTemporary(name)) await rm(path.join(folder, name), { force: true })
+/** Runs `change` on a file of a folder. @throws FILE_WRITE */
+async function changed(file: string, change: () => Promise<void>): Promise<void> {
+  try {
+    await change()
+  } catch (error) {
+    throw writeError(file, error)
   }
 }
 
-/** Removes the oldest checkpoints before `step`, so that `keep` remain, including that of `step`. Folders are not removed. */
+/**
+ * Removes temporary files of killed writers. The caller holds the folder's lock.
+ * @param files names of the files that only the holder of the lock writes; default all
+ * @throws FILE_WRITE
+ */
+export async function tidy(folder: string, files = ['']): Promise<void> {
+  for (const name of await namesIn(folder)) {
+    const isOwn = files.some((file) => name.startsWith(`.${file}`))
+    if (isOwn && isTemporary(name))
+      await changed(path.join(folder, name), () => rm(path.join(folder, name), { force: true }))
+  }
+}
+
+/** Removes the oldest checkpoints before `step`, so that `keep` remain, including that of `step`. Folders are not removed. @throws FILE_WRITE */
 export async function removeOld(folder: string, step: number, keep: number): Promise<void> {
   const older = (await checkpointsIn(folder)).filter((found) => found.step < step)
   for (const { path: file } of older.slice(keep - 1)) {
     await rm(file, { force: true }).catch((error) => {
-      if (systemCode(error) !== 'ERR_FS_EISDIR') throw error
+      if (systemCode(error) !== 'ERR_FS_EISDIR') throw writeError(file, error)
     })
   }
 }
@@ -139,9 +154,10 @@ export async function removeOld(folder: string, step: number, keep: number): Pro
 /**
  * Renames checkpoints after `step`, from which a training continues: they belong to an abandoned history, or are
  * damaged.
+ * @throws FILE_WRITE
  */
 export async function setAside(folder: string, step: number): Promise<void> {
   const later = (await checkpointsIn(folder)).filter((found) => found.step > step)
-  for (const { path: file } of later) await rename(file, `${file}.left`)
-  if (later.length > 0) await syncFolder(folder)
+  for (const { path: file } of later) await changed(file, () => rename(file, `${file}.left`))
+  if (later.length > 0) await changed(folder, () => syncFolder(folder))
 }

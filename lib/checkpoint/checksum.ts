@@ -5,6 +5,8 @@ import {
   type Contents,
   type Entry,
   encodeHeader,
+  headerLimits,
+  lengthBytes,
   type TensorData,
   type TensorInfo,
   tensorBytes,
@@ -45,7 +47,7 @@ const headerChecksum = (tensors: readonly TensorInfo[], metadata: Metadata): str
 
 /**
  * Encodes a file with checksums, in parts: the header, and each tensor. Equal content gives equal bytes.
- * @throws SHAPE_MISMATCH if a tensor's data does not fit its shape
+ * @throws SHAPE_MISMATCH if a tensor's data does not fit its shape; FILE_WRITE if the header would be too long to be read
  */
 export async function encodeWithChecksums(
   tensors: readonly TensorInfo[],
@@ -61,7 +63,13 @@ export async function encodeWithChecksums(
   }
   const complete = { ...metadata, checksum: digits(checksum), checksums: values.map(digits).join(' ') }
   const sealed = { ...complete, headerChecksum: headerChecksum(tensors, complete) }
-  return [encodeHeader(tensors, sealed).header, ...parts]
+  const { header } = encodeHeader(tensors, sealed)
+  const headerBytes = header.length - lengthBytes
+  if (headerBytes > headerLimits.bytes) {
+    const message = `Expected a header of at most ${headerLimits.bytes} bytes but it takes ${headerBytes}`
+    throw new VggError('FILE_WRITE', `${message}: use fewer or shorter names of classes and layers`)
+  }
+  return [header, ...parts]
 }
 
 /** Checksums of a file, which verify each tensor, all tensors together, or nothing. */

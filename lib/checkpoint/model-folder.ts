@@ -1,13 +1,14 @@
 import path from 'node:path'
 import { VggError } from '../error.js'
 import { exists, isFolder } from '../files/not-found.js'
+import { printable } from '../table.js'
 import { bestName, checkpointsIn, firstUsable } from './checkpoint-folder.js'
 
 /** Names in the folder of a run: the final model, and the folder of checkpoints. */
 export const runNames = { model: 'model.safetensors', checkpoints: 'checkpoints' } as const
 
 /** Emits a process warning about a file, which the command line prints on stderr. */
-export const warn = (message: string): void => process.emitWarning(message, 'VggFileWarning')
+export const warn = (message: string): void => process.emitWarning(printable(message), 'VggFileWarning')
 
 /**
  * The models in the folder of a run or of checkpoints: first the best on the validation data, then the final one, then the
@@ -16,7 +17,9 @@ export const warn = (message: string): void => process.emitWarning(message, 'Vgg
 export async function modelsIn(folder: string): Promise<{ path: string }[]> {
   const checkpoints = path.join(folder, runNames.checkpoints)
   const named = [path.join(checkpoints, bestName), path.join(folder, runNames.model), path.join(folder, bestName)]
-  const found = await Promise.all(named.map(async (file) => ((await exists(file)) ? [{ path: file }] : [])))
+  // using a file that cannot be reached says why
+  const isThere = (file: string): Promise<boolean> => exists(file).catch(() => true)
+  const found = await Promise.all(named.map(async (file) => ((await isThere(file)) ? [{ path: file }] : [])))
   return [...found.flat(), ...(await checkpointsIn(checkpoints)), ...(await checkpointsIn(folder))]
 }
 

@@ -1,4 +1,5 @@
 import { messageOf, VggError } from '../error.js'
+import { parsedJson } from '../files/untrusted.js'
 import { checkedLayers, endsOf, type Layer } from '../layer.js'
 import { checkClassNames } from '../network/arguments.js'
 import { Network } from '../network/network.js'
@@ -7,6 +8,7 @@ import { arrayOf, isObject, readOptions, text, unexpected } from '../options.js'
 import { layersOf, type VggConfiguration } from '../vgg/configuration.js'
 import type { VggOptions } from '../vgg/options.js'
 import { VGG } from '../vgg/vgg.js'
+import { textLimits } from './safetensors.js'
 
 /** Options of `VGG.create` that reproduce a VGG net without its weights. */
 export type VggModel = { readonly kind: 'VGG' } & Pick<VggOptions, 'classNames'> & VggConfiguration
@@ -35,7 +37,7 @@ export function modelOf(network: Network): Model {
 /** Parses the model in the metadata of a file. @throws FILE_FORMAT */
 export function modelFrom(json: string | undefined): Model {
   try {
-    const model: unknown = JSON.parse(json ?? '')
+    const model = parsedJson(json ?? '', textLimits)
     // for its checks
     layersOfModel(model)
     return model as Model

@@ -1,14 +1,16 @@
-import { type FileHandle, open, stat } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { contentText, headBytes } from '../data/images/formats.js'
-import { messageOf, VggError, withEnd } from '../error.js'
+import { messageOf, VggError } from '../error.js'
 import { systemCode } from '../files/atomic-file.js'
 import { notFound } from '../files/not-found.js'
+import { closeRead, NotAFile, openRegularFile, readSome } from '../files/regular-file.js'
 import { type Parameter, parametersOf } from '../layer.js'
+import { shorten } from '../options.js'
 import { otherFormat } from '../platform/package.js'
 import { shapeText } from '../tensor.js'
 import { blockBytes, type Checksums, checksumsOf, Verification } from './checksum.js'
 import { layersOfModel, type Model, modelFrom } from './model.js'
-import { type Entry, headerLength, lengthBytes, metadataOf, parseHeader } from './safetensors.js'
+import { type Entry, headerFields, headerLength, lengthBytes, metadataOf, parseHeader } from './safetensors.js'
 
 /** Value of `format` in the metadata of every file of vggnet. */
 export const format = 'vggnet'
@@ -52,11 +54,12 @@ export interface OpenFile {
  */
 export async function withFile<T>(path: string, use: (file: OpenFile) => Promise<T>): Promise<T> {
   const handle = await openedFile(path)
-  const read = async (): Promise<T> => use(await readHeader(handle))
   try {
-    return await withEnd(read, () => handle.close())
+    return await use(await readHeader(handle))
   } catch (error) {
     throw named(error, path)
+  } finally {
+    await closeRead(handle)
   }
 }
 
@@ -66,47 +69,53 @@ function named(error: unknown, path: string): unknown {
   return new Kind('FILE_FORMAT', `${path}: ${error.message}`, { cause: error })
 }
 
-/** Opens a file for reading. @throws FILE_NOT_FOUND; FILE_FORMAT for a folder or a device */
+/** Opens a file for reading. @throws FILE_NOT_FOUND; FILE_FORMAT for a folder, a pipe or a device */
 export async function openedFile(path: string): Promise<FileHandle> {
   try {
-    // before opening, because opening a pipe waits for a writer
-    const found = await stat(path)
-    if (!found.isFile()) {
-      const cure = found.isDirectory() ? ': give a model file, or the folder of a run, which has a run.json' : ''
-      throw new VggError('FILE_FORMAT', `${path} is not a file${cure}`)
-    }
-    return await open(path, 'r')
+    return await openRegularFile(path)
   } catch (cause) {
-    if (cause instanceof VggError) throw cause
+    if (cause instanceof NotAFile) {
+      const cure = cause.isFolder ? ': give a model file, or the folder of a run, which has a run.json' : ''
+      throw new VggError('FILE_FORMAT', `${path} is not a file${cure}`, { cause })
+    }
     const missing = systemCode(cause) === 'ENOENT' || systemCode(cause) === 'ENOTDIR'
     if (missing) throw notFound(`There is no file ${path}`, path, cause)
     throw new VggError('FILE_NOT_FOUND', `Could not open ${path}: ${messageOf(cause)}`, { cause })
   }
 }
 
+/** Size of an open file in bytes. @throws FILE_FORMAT if it cannot be read */
+export async function sizeOf(handle: FileHandle): Promise<number> {
+  const { size } = await handle.stat().catch((cause) => {
+    throw new VggError('FILE_FORMAT', `Its size could not be read: ${messageOf(cause)}`, { cause })
+  })
+  return size
+}
+
 /** Fills `bytes` from a position in a file. @throws FILE_FORMAT if the file cannot be read or ends before */
 export async function fill(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   for (let filled = 0; filled < bytes.length; ) {
     const at = position + filled
-    const { bytesRead } = await handle.read(bytes, filled, bytes.length - filled, at).catch((cause) => {
+    const some = await readSome(handle, bytes.subarray(filled), at).catch((cause) => {
       throw new VggError('FILE_FORMAT', `It could not be read at byte ${at}: ${messageOf(cause)}`, { cause })
     })
-    if (bytesRead === 0) throw new VggError('FILE_FORMAT', `The file ended at byte ${at} while being read`)
-    filled += bytesRead
+    if (some === 0) throw new VggError('FILE_FORMAT', `The file ended at byte ${at} while being read`)
+    filled += some
   }
 }
 
 async function readHeader(handle: FileHandle): Promise<OpenFile> {
-  const { size } = await handle.stat()
+  const size = await sizeOf(handle)
   const beginning = new Uint8Array(Math.min(size, headBytes))
   await fill(handle, beginning, 0)
   checkContent(beginning)
   const json = new Uint8Array(headerLength(beginning.subarray(0, lengthBytes), size))
   await fill(handle, json, lengthBytes)
   const start = lengthBytes + json.length
+  const header = headerFields(json)
   // before the tensors, which those of another program may be of other types
-  checkFormat(metadataOf(json))
-  const contents = parseHeader(json, size - start)
+  checkFormat(metadataOf(header))
+  const contents = parseHeader(header, size - start)
   const { tensors, metadata } = contents
   // before the version, which may itself be damaged
   const checksums = checksumsOf(contents)
@@ -175,18 +184,18 @@ function checkTables(tables: readonly Entry[]): void {
 
 function checkFormat({ format: found, model }: Readonly<Record<string, string>>): void {
   if (found === format) return
-  const other = found === undefined ? 'no format' : `the format '${found}'`
+  const other = found === undefined ? 'no format' : `the format '${shorten(found)}'`
   const message = `Expected a model of vggnet, but the metadata names ${other}`
   // no other program writes this
   if (model !== undefined) throw new VggError('FILE_FORMAT', `${message}: the file is damaged`)
   throw new NotOurs('FILE_FORMAT', `${message}: load reads the weights of other programs`)
 }
 
-function checkVersion({ version, vggnet }: Readonly<Record<string, string>>): void {
+function checkVersion({ version = 'none', vggnet }: Readonly<Record<string, string>>): void {
   if (Object.values(versions).some((known) => known === version)) return
   const known = 'version 1 or 2 of the format'
-  if (Number(version) > 2) throw new NewerFormat('FILE_FORMAT', otherFormat(known, version, vggnet))
-  throw new VggError('FILE_FORMAT', `Expected ${known} but found ${version}`)
+  if (Number(version) > 2) throw new NewerFormat('FILE_FORMAT', otherFormat(known, shorten(version), vggnet))
+  throw new VggError('FILE_FORMAT', `Expected ${known} but found ${shorten(version)}`)
 }
 
 /**
@@ -205,16 +214,36 @@ export class TensorReader {
   /** Reads the bytes of the next tensor. @throws FILE_FORMAT if it is damaged, OUT_OF_MEMORY */
   async read(entry: Entry): Promise<Uint8Array<ArrayBuffer>> {
     const bytes = allocated(entry)
-    await this.#follow(entry, (from, to) => bytes.subarray(from, to))
+    await this.#follow(entry.begin, bytes.length, (from, to) => bytes.subarray(from, to))
+    this.#verification.finish(entry.name)
     return bytes
   }
 
+  /**
+   * Reads the bytes of the next tensor in parts of this length, each of which is valid until the one after the next is asked for.
+   * @throws FILE_FORMAT after the last part if the tensor is damaged
+   */
+  async *parts({ name, begin, end }: Entry, length: number): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    // one is read while the caller uses the other
+    const buffers = [0, 1].map(() => new Uint8Array(Math.min(length, end - begin)))
+    for (let at = begin; at < end; at += length) {
+      const buffer = buffers[((at - begin) / length) % 2] as Uint8Array<ArrayBuffer>
+      const bytes = buffer.subarray(0, end - at)
+      await this.#follow(at, bytes.length, (from, to) => bytes.subarray(from, to))
+      yield bytes
+    }
+    this.#verification.finish(name)
+  }
+
   /** Reads and verifies the next tensor without keeping it. @throws FILE_FORMAT if it is damaged */
-  async verify(entry: Entry): Promise<void> {
-    const largest = Math.min(blockBytes, entry.end - entry.begin)
+  async verify({ name, begin, end }: Entry): Promise<void> {
+    const largest = Math.min(blockBytes, end - begin)
     // one block is read while the other is verified
     const [even, odd] = [new Uint8Array(largest), new Uint8Array(largest)]
-    await this.#follow(entry, (from, to) => ((from / blockBytes) % 2 === 0 ? even : odd).subarray(0, to - from))
+    await this.#follow(begin, end - begin, (from, to) =>
+      ((from / blockBytes) % 2 === 0 ? even : odd).subarray(0, to - from),
+    )
+    this.#verification.finish(name)
   }
 
   /** Skips the next tensor; reads it only if later ones cannot be verified without it. @throws FILE_FORMAT */
@@ -223,8 +252,8 @@ export class TensorReader {
     else this.#verification.skip()
   }
 
-  async #follow({ name, begin, end }: Entry, part: (from: number, to: number) => Uint8Array): Promise<void> {
-    const length = end - begin
+  /** Reads and verifies what follows, from byte `begin` on, into the blocks that `part` gives. */
+  async #follow(begin: number, length: number, part: (from: number, to: number) => Uint8Array): Promise<void> {
     const filled = async (from: number): Promise<Uint8Array> => {
       const bytes = part(from, Math.min(length, from + blockBytes))
       await this.#file.fill(bytes, begin + from)
@@ -236,7 +265,6 @@ export class TensorReader {
       if (from + blockBytes < length) next = filled(from + blockBytes)
       this.#verification.add(bytes)
     }
-    this.#verification.finish(name)
   }
 }
 

@@ -1,5 +1,6 @@
 import { messageOf, VggError } from '../error.js'
-import { isObject } from '../options.js'
+import { type JsonLimits, parsedJson } from '../files/untrusted.js'
+import { isObject, shorten } from '../options.js'
 
 // The format: 8 bytes length of the header (little endian), the header (JSON), the tensors' bytes without gaps.
 // https://github.com/huggingface/safetensors
@@ -31,9 +32,23 @@ export interface Contents<T extends TensorInfo<string>> {
   readonly metadata: Readonly<Record<string, string>>
 }
 
+/** The key of the metadata in a header, beside the names of the tensors. */
+const metadataName = '__metadata__'
+
 /** Size in bytes of the header's length, with which a file begins. */
 export const lengthBytes = 8
-const largestHeaderBytes = 100_000_000
+
+/**
+ * Limits of a header: 32 MiB are a thousand epochs with a hundred unreadable images each, or four lists of 65,536 class names.
+ * safetensors itself allows 100 MB.
+ */
+export const headerLimits: JsonLimits = { bytes: 2 ** 25, depth: 3, values: 2 ** 19 }
+
+/** Limits of a JSON text in the metadata: a model, or the state of a training. */
+export const textLimits: JsonLimits = { bytes: headerLimits.bytes, depth: 16, values: 2 ** 21 }
+
+/** Most axes of a shape: as many as a tensor of PyTorch may have. */
+const mostAxes = 64
 
 // Larger elements first, so that each tensor is aligned; the order of the keys is the order in a file.
 const arrays = { I64: BigInt64Array, F32: Float32Array, I32: Int32Array, U8: Uint8Array } as const
@@ -47,8 +62,9 @@ const ownSizes: TypeSizes<TensorType> = { I64: 8, F32: 4, I32: 4, U8: 1 }
 const bytesOf = (elementBytes: number, shape: readonly number[]): number =>
   shape.reduce((product, length) => product * length, elementBytes)
 
+const invalid = 'Not a valid safetensors file: '
 const malformed = (message: string, cause?: unknown): VggError =>
-  new VggError('FILE_FORMAT', `Not a valid safetensors file: ${message}`, { cause })
+  new VggError('FILE_FORMAT', `${invalid}${message}`, { cause })
 
 const inOrder = (a: TensorInfo, b: TensorInfo): number =>
   types.indexOf(a.dtype) - types.indexOf(b.dtype) || (a.name < b.name ? -1 : 1)
@@ -67,7 +83,7 @@ export function encodeHeader(
     end += bytesOf(ownSizes[dtype], shape)
     return { name, dtype, shape, begin, end }
   })
-  const names = ['__metadata__', ...entries.map(({ name }) => name)]
+  const names = [metadataName, ...entries.map(({ name }) => name)]
   if (new Set(names).size !== names.length) {
     throw new VggError('INVALID_ARGUMENT', "Expected tensors of different names, and none called '__metadata__'")
   }
@@ -79,7 +95,7 @@ export function headerOf(entries: readonly Entry<string>[], metadata: Readonly<R
   const sorted = Object.keys(metadata)
     .sort()
     .map((key) => [key, metadata[key]] as const)
-  const fields: [string, unknown][] = sorted.length === 0 ? [] : [['__metadata__', jsonObject(sorted)]]
+  const fields: [string, unknown][] = sorted.length === 0 ? [] : [[metadataName, jsonObject(sorted)]]
   for (const { name, dtype, shape, begin, end: stop } of entries) {
     fields.push([name, JSON.stringify({ dtype, shape, data_offsets: [begin, stop] })])
   }
@@ -123,12 +139,12 @@ function tensorData(entry: Entry, bytes: Uint8Array): TensorData {
 /**
  * The length of the header, from the first 8 bytes of a file.
  * @param fileBytes length of the whole file
+ * @throws FILE_FORMAT if it is longer than the limit, or than the file
  */
-export function headerLength(start: Uint8Array, fileBytes: number): number {
+export function headerLength(start: Uint8Array, fileBytes: number, { bytes: largest } = headerLimits): number {
   if (start.length < lengthBytes) throw malformed(`it has ${fileBytes} bytes, and the shortest has ${lengthBytes + 2}`)
   const length = Number(new DataView(start.buffer, start.byteOffset, lengthBytes).getBigUint64(0, true))
-  if (length > largestHeaderBytes)
-    throw malformed(`a header of ${length} bytes; at most ${largestHeaderBytes} are allowed`)
+  if (length > largest) throw malformed(`a header of ${length} bytes; at most ${largest} are allowed`)
   if (length > fileBytes - lengthBytes) {
     throw malformed(
       `a header of ${length} bytes in a file of ${fileBytes} bytes; is it truncated? Copy or download it again`,
@@ -147,95 +163,106 @@ function end(text: string, quote: number): number {
 function checkKeys(text: string): void {
   const objects: Set<string>[] = []
   for (let at = 0; at < text.length; at++) {
-    if (text[at] === '{') objects.push(new Set())
-    if (text[at] === '}') objects.pop()
-    if (text[at] !== '"') continue
+    const character = text[at]
+    if (character === '{') objects.push(new Set())
+    else if (character === '}') objects.pop()
+    if (character !== '"') continue
     const start = at
     at = end(text, at)
     let next = at + 1
     while (text[next] === ' ' || text[next] === '\t' || text[next] === '\n' || text[next] === '\r') next++
     if (text[next] !== ':') continue
-    const key: string = JSON.parse(text.slice(start, at + 1))
-    if (objects.at(-1)?.has(key)) throw malformed(`'${key}' occurs twice in the header`)
+    const written = text.slice(start + 1, at)
+    const key: string = written.includes('\\') ? JSON.parse(`"${written}"`) : written
+    if (objects.at(-1)?.has(key)) throw malformed(`'${shorten(key)}' occurs twice in the header`)
     objects.at(-1)?.add(key)
   }
 }
 
-function parsedJson(json: Uint8Array): Record<string, unknown> {
+/** A header as it was parsed: its metadata, and an entry for each tensor, all unchecked. */
+export type HeaderFields = Readonly<Record<string, unknown>>
+
+/** Parses the JSON of a header, without its length. @throws FILE_FORMAT */
+export function headerFields(json: Uint8Array, limits = headerLimits): HeaderFields {
+  if (json[0] !== '{'.charCodeAt(0)) throw malformed("the header is not JSON: it does not begin with '{'")
   try {
-    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(json)
-    if (text[0] !== '{') throw new Error("it does not begin with '{'")
-    const value: unknown = JSON.parse(text)
-    checkKeys(text)
-    if (isObject(value)) return value
-    throw new Error('it is not an object')
+    const value = parsedJson(json, limits, 'the header')
+    checkKeys(Buffer.from(json.buffer, json.byteOffset, json.length).toString())
+    return value as HeaderFields
   } catch (cause) {
-    if (cause instanceof VggError) throw cause
-    throw malformed(`the header is not JSON: ${messageOf(cause)}`, cause)
+    if (cause instanceof VggError && cause.message.startsWith(invalid)) throw cause
+    throw malformed(messageOf(cause), cause)
   }
 }
+
+const quoted = (name: string): string => `'${shorten(name)}'`
 
 function parsedMetadata(value: unknown): Record<string, string> {
   if (value === undefined) return {}
   if (!isObject(value)) throw malformed('__metadata__ is not an object')
   const wrong = Object.keys(value).find((key) => typeof value[key] !== 'string')
-  if (wrong !== undefined) throw malformed(`the metadata '${wrong}' is not a string`)
+  if (wrong !== undefined) throw malformed(`the metadata ${quoted(wrong)} is not a string`)
   return value as Record<string, string>
 }
 
 /** The metadata of a header, whatever its tensors are. @throws FILE_FORMAT */
-export const metadataOf = (json: Uint8Array): Record<string, string> => parsedMetadata(parsedJson(json).__metadata__)
+export const metadataOf = ({ __metadata__ }: HeaderFields): Record<string, string> => parsedMetadata(__metadata__)
 
 const isLength = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 
-function parsedEntry<T extends string>(name: string, value: unknown, sizes: TypeSizes<T>): Entry<T> {
-  if (!isObject(value)) throw malformed(`the entry of '${name}' is not an object`)
-  const { dtype, shape, data_offsets: offsets, ...others } = value
-  const types = Object.keys(sizes) as T[]
-  const known = types.find((type) => type === dtype)
-  if (known === undefined)
-    throw malformed(`'${name}' has the type ${JSON.stringify(dtype)}; known are ${types.join(', ')}`)
-  if (!Array.isArray(shape) || !shape.every(isLength))
-    throw malformed(`the shape of '${name}' is not a list of lengths`)
+const isShape = (value: unknown): value is number[] =>
+  Array.isArray(value) && value.length <= mostAxes && value.every(isLength)
+
+function parsedEntry<T extends string>(key: string, value: unknown, sizes: TypeSizes<T>): Entry<T> {
+  const name = quoted(key)
+  if (!isObject(value)) throw malformed(`the entry of ${name} is not an object`)
+  const { dtype, shape, data_offsets: offsets } = value
+  if (typeof dtype !== 'string' || !Object.hasOwn(sizes, dtype)) {
+    const found = shorten(JSON.stringify(dtype) ?? 'undefined')
+    throw malformed(`${name} has the type ${found}; known are ${Object.keys(sizes).join(', ')}`)
+  }
+  if (!isShape(shape)) throw malformed(`the shape of ${name} is not a list of at most ${mostAxes} lengths`)
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isLength)) {
-    throw malformed(`the data_offsets of '${name}' are not two lengths`)
+    throw malformed(`the data_offsets of ${name} are not two lengths`)
   }
-  const [other] = Object.keys(others)
-  if (other !== undefined) throw malformed(`the entry of '${name}' has an unknown field '${other}'`)
-  const entry = { name, dtype: known, shape: shape as number[], begin: offsets[0] as number, end: offsets[1] as number }
-  const bytes = bytesOf(sizes[known], entry.shape)
-  if (entry.end - entry.begin !== bytes) {
-    const message = `'${name}' of type ${dtype} and shape [${shape}] takes ${bytes} bytes`
-    throw malformed(`${message}, but its data_offsets are ${entry.begin} and ${entry.end}`)
+  const other = Object.keys(value).find((field) => !entryFields.has(field))
+  if (other !== undefined) throw malformed(`the entry of ${name} has an unknown field ${quoted(other)}`)
+  const [begin = 0, end = 0]: readonly number[] = offsets
+  const bytes = bytesOf(sizes[dtype as T], shape)
+  if (end - begin !== bytes) {
+    const message = `${name} of type ${dtype} and shape [${shape}] takes ${bytes} bytes`
+    throw malformed(`${message}, but its data_offsets are ${begin} and ${end}`)
   }
-  return entry
+  return { name: key, dtype: dtype as T, shape, begin, end }
 }
+
+const entryFields: ReadonlySet<string> = new Set(['dtype', 'shape', 'data_offsets'])
 
 /**
  * Parses a header. Its entries, in the order of their bytes, must fill the data without gaps or overlaps.
- * @param json the header, without its length
+ * @param header result of `headerFields`
  * @param dataBytes number of bytes after the header
  * @param sizes the types allowed. Default: those that this package writes
  * @throws FILE_FORMAT
  */
-export function parseHeader(json: Uint8Array, dataBytes: number): Contents<Entry>
+export function parseHeader(header: HeaderFields, dataBytes: number): Contents<Entry>
 export function parseHeader<T extends string>(
-  json: Uint8Array,
+  header: HeaderFields,
   dataBytes: number,
   sizes: TypeSizes<T>,
 ): Contents<Entry<T>>
 export function parseHeader(
-  json: Uint8Array,
+  header: HeaderFields,
   dataBytes: number,
   sizes: TypeSizes<string> = ownSizes,
 ): Contents<Entry<string>> {
-  const { __metadata__, ...fields } = parsedJson(json)
-  const metadata = parsedMetadata(__metadata__)
-  const tensors = Object.entries(fields).map(([name, value]) => parsedEntry(name, value, sizes))
+  const metadata = metadataOf(header)
+  const names = Object.keys(header).filter((name) => name !== metadataName)
+  const tensors = names.map((name) => parsedEntry(name, header[name], sizes))
   tensors.sort((a, b) => a.begin - b.begin || a.end - b.end)
   let expected = 0
   for (const { name, begin, end: stop } of tensors) {
-    if (begin !== expected) throw malformed(`'${name}' begins at byte ${begin} of the data, not at ${expected}`)
+    if (begin !== expected) throw malformed(`${quoted(name)} begins at byte ${begin} of the data, not at ${expected}`)
     expected = stop
   }
   if (expected === dataBytes) return { tensors, metadata }
@@ -246,7 +273,7 @@ export function parseHeader(
 /** Decodes a file; the tensors are copies. @throws FILE_FORMAT with the reason */
 export function decode(file: Uint8Array): Contents<NamedTensor> {
   const start = lengthBytes + headerLength(file.subarray(0, lengthBytes), file.length)
-  const { tensors, metadata } = parseHeader(file.subarray(lengthBytes, start), file.length - start)
+  const { tensors, metadata } = parseHeader(headerFields(file.subarray(lengthBytes, start)), file.length - start)
   const filled = tensors.map(
     (entry): NamedTensor => ({
       name: entry.name,

@@ -16,6 +16,7 @@ import { addTune } from './commands/tune.js'
 import { addVerify } from './commands/verify.js'
 import { TerminalCommand } from './flags/command.js'
 import { exitCode, failureText, outputLost } from './terminal/exit.js'
+import { print } from './terminal/print.js'
 
 const commands = [
   addDescribe,
@@ -77,8 +78,8 @@ function printWarnings(): void {
   const others = process.listeners('warning')
   process.removeAllListeners('warning')
   process.on('warning', (warning) => {
-    if (warning.name.startsWith('Vgg')) console.error(`vggnet: ${printable(warning.message)}`)
-    else for (const print of others) print(warning)
+    if (warning.name.startsWith('Vgg')) print(`vggnet: ${printable(warning.message)}`, process.stderr)
+    else for (const listener of others) listener(warning)
   })
 }
 
@@ -93,6 +94,6 @@ export async function run(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve))
     process.exitCode = exitCode(error)
     const text = failureText(error)
-    if (text !== undefined) console.error(text)
+    if (text !== undefined) print(text, process.stderr)
   }
 }

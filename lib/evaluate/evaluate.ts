@@ -73,7 +73,8 @@ export async function evaluateParts(
   } finally {
     await Promise.allSettled(inFlight)
   }
-  return { ...(tally ?? new Tally(classNames)).metrics(), unreadable }
+  // not a copy, which would have the confusion matrix made
+  return Object.assign((tally ?? new Tally(classNames)).metrics(), { unreadable })
 }
 
 async function* batchesOfParts(parts: readonly Dataset[], batch: number): AsyncGenerator<ImageBatch> {

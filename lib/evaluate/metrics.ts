@@ -1,16 +1,5 @@
 import { VggError } from '../error.js'
-
-/** Results of one class. */
-export interface ClassResult {
-  /** Name of the class. */
-  readonly name: string
-  /** Number of images of this class. */
-  readonly count: number
-  /** Number of these images that were classified correctly. */
-  readonly correct: number
-  /** Recall: correct / count; 0 for a class without images. */
-  readonly accuracy: number
-}
+import { type ClassResult, withConfusion } from './confusion.js'
 
 /** Metrics of a network on labelled images. Accuracies are from 0 to 1. */
 export interface Metrics {
@@ -22,9 +11,13 @@ export interface Metrics {
   readonly top1: number
   /** Share of images whose true class is among the five highest scores; 1 with five classes or fewer. */
   readonly top5: number
-  /** Results of each class, in order. */
+  /** Results of each class, in order. Computed when it is read. */
   readonly perClass: readonly ClassResult[]
-  /** Confusion matrix: `confusion[truth][predicted]` is a number of images. */
+  /**
+   * Confusion matrix: `confusion[truth][predicted]` is a number of images. Only the cells that are not 0 are kept; the matrix
+   * is made when it is read, and takes 8 bytes for each pair of classes: 200 MB for 5,000 classes.
+   * @throws VggError OUT_OF_MEMORY if the heap of this process cannot have it
+   */
   readonly confusion: readonly (readonly number[])[]
 }
 
@@ -44,14 +37,15 @@ export function checkScores(scores: Float32Array, name: string): void {
 /** Accumulates {@link Metrics} from logits and labels, batch by batch. */
 export class Tally {
   readonly #classNames: readonly string[]
-  readonly #confusion: number[][]
+  /** Number of images by `truth * classes + answer`. */
+  readonly #cells = new Map<number, number>()
   #count = 0
+  #correct = 0
   #loss = 0
   #top5 = 0
 
   constructor(classNames: readonly string[]) {
     this.#classNames = classNames
-    this.#confusion = classNames.map(() => new Array<number>(classNames.length).fill(0))
   }
 
   /**
@@ -74,36 +68,32 @@ export class Tally {
 
   #addOne(logits: Float32Array, label: number): void {
     const own = logits[label]
-    const counts = this.#confusion[label]
-    if (own === undefined || counts === undefined) {
+    if (own === undefined) {
       const message = `Expected a class from 0 to ${logits.length - 1} for a label but received ${label}`
       throw new VggError('INVALID_ARGUMENT', message)
     }
     checkScores(logits, `image ${this.#count}`)
     const answer = indexOfLargest(logits)
-    counts[answer] = (counts[answer] ?? 0) + 1
+    const cell = label * logits.length + answer
+    this.#cells.set(cell, (this.#cells.get(cell) ?? 0) + 1)
     this.#count += 1
+    if (answer === label) this.#correct += 1
     this.#loss += crossEntropy(logits, own)
     if (rankOf(logits, label, own) < 5) this.#top5 += 1
   }
 
   /** The metrics so far; all 0 before the first image. */
   metrics(): Metrics {
-    const perClass = this.#classNames.map((name, index) => {
-      const row = this.#confusion[index] ?? []
-      const count = row.reduce((sum, cell) => sum + cell, 0)
-      const correct = row[index] ?? 0
-      return { name, count, correct, accuracy: share(correct, count) }
-    })
-    const correct = perClass.reduce((sum, one) => sum + one.correct, 0)
-    return {
+    const classes = this.#classNames.length
+    const figures = {
       count: this.#count,
       loss: share(this.#loss, this.#count),
-      top1: share(correct, this.#count),
+      top1: share(this.#correct, this.#count),
       top5: share(this.#top5, this.#count),
-      perClass,
-      confusion: this.#confusion.map((row) => [...row]),
     }
+    const cells = [...this.#cells].sort(([a], [b]) => a - b)
+    const rows = cells.flatMap(([cell, images]) => [Math.floor(cell / classes), cell % classes, images])
+    return withConfusion(figures, this.#classNames, Int32Array.from(rows))
   }
 }
 

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { copyFile, type FileHandle, link, lstat, mkdir, open, realpath, rename, rm, unlink } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { type FileHandle, link, lstat, mkdir, open, realpath, rename, rm, stat, unlink } from 'node:fs/promises'
+import { constants } from 'node:os'
 import path from 'node:path'
 import { messageOf, VggError, withEnd } from '../error.js'
 import { isFolder } from './not-found.js'
@@ -21,7 +23,9 @@ const reasons: Readonly<Record<string, string>> = {
 
 /** Returns the system code of an error of node:fs, such as ENOENT, or undefined. */
 export function systemCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  if (!(error instanceof Error && 'code' in error && typeof error.code === 'string')) return undefined
+  // libuv has no name for it
+  return 'errno' in error && error.errno === -constants.errno.EDQUOT ? 'EDQUOT' : error.code
 }
 
 function reasonOf(cause: unknown): string {
@@ -43,6 +47,17 @@ async function unchangedError(file: string, cause: unknown): Promise<VggError> {
   return new VggError('FILE_WRITE', isThere ? `${message}; the old content is unchanged` : message, { cause })
 }
 
+/** Syncs the folder of a file that has just been replaced. @throws FILE_WRITE */
+async function syncReplaced(goal: string, file: string): Promise<void> {
+  const folder = path.dirname(goal)
+  try {
+    await syncFolder(folder)
+  } catch (cause) {
+    const message = `Could not sync ${folder}: ${reasonOf(cause)}; ${file} has its new content, which a power failure may undo`
+    throw new VggError('FILE_WRITE', message, { cause })
+  }
+}
+
 // A symbolic link is kept: the file that it points to is replaced.
 async function target(file: string): Promise<string> {
   try {
@@ -53,9 +68,14 @@ async function target(file: string): Promise<string> {
   }
 }
 
-/** Syncs a folder, so that renamed, linked and removed files in it survive a crash. */
+/** Syncs a folder, so that new, renamed, linked and removed files in it survive a power failure. */
 export async function syncFolder(folder: string): Promise<void> {
-  await synced(await open(folder, 'r'))
+  try {
+    await synced(await open(folder, 'r'))
+  } catch (error) {
+    // the file system syncs no folders, or this one may be written to and not read
+    if (!['EINVAL', 'EACCES'].includes(systemCode(error) ?? '')) throw error
+  }
 }
 
 /** Syncs and closes an open file or folder, after `write`. */
@@ -101,26 +121,48 @@ export async function makeFolders(folder: string): Promise<string | undefined> {
   }
 }
 
-/** Creates a folder and those above it. @throws FILE_WRITE */
+/** Creates a folder and those above it, and syncs the folders that the new ones are in. @throws FILE_WRITE */
 export async function makeFolder(folder: string): Promise<void> {
   try {
-    await makeFolders(folder)
+    const first = await makeFolders(path.resolve(folder))
+    if (first === undefined) return
+    const above = path.dirname(first)
+    const names = path.relative(above, path.resolve(folder)).split(path.sep)
+    // the folder of each new folder: without its sync, a power failure may remove a file that was synced
+    for (const index of names.keys()) await syncFolder(path.join(above, ...names.slice(0, index)))
   } catch (error) {
     throw writeError(folder, error)
   }
 }
 
+/** Permissions of a file; undefined if there is none. */
+const modeOf = (file: string): Promise<number | undefined> =>
+  stat(file).then(
+    ({ mode }) => mode & 0o777,
+    () => undefined,
+  )
+
+/** Opens a new file. @param mode permissions, which it has at no time more of; undefined for those of new files */
+async function openNew(file: string, mode: number | undefined): Promise<FileHandle> {
+  if (mode === undefined) return open(file, 'wx')
+  const handle = await open(file, 'wx', 0o600)
+  await handle.chmod(mode).catch(() => undefined)
+  return handle
+}
+
 /**
  * Writes a file atomically: writes a temporary file in the same folder, syncs it, renames it, and syncs the folder. A reader sees
- * either the old or the new file, even after a crash.
- * @throws FILE_WRITE, and a VggError of `parts`; the temporary file is removed, and the old file is unchanged
+ * either the old or the new file, even after a power failure. A file that is replaced keeps its permissions.
+ * @throws FILE_WRITE, and a VggError of `parts`; the temporary file is removed, and the old file is unchanged unless the message
+ *   says that only the folder could not be synced
  */
 export async function writeAtomically(file: string, parts: Parts): Promise<void> {
+  let goal: string
   try {
-    const goal = await target(file)
+    goal = await target(file)
     if (await isFolder(goal)) throw Object.assign(new Error(`${file} is a folder`), { code: 'EISDIR' })
     const temporary = temporaryFor(goal)
-    const handle = await open(temporary, 'wx')
+    const handle = await openNew(temporary, await modeOf(goal))
     try {
       await synced(handle, () => fill(handle, parts))
       await rename(temporary, goal)
@@ -129,35 +171,37 @@ export async function writeAtomically(file: string, parts: Parts): Promise<void>
       await unlink(temporary).catch(() => undefined)
       throw error
     }
-    await syncFolder(path.dirname(goal))
   } catch (error) {
     throw error instanceof VggError ? error : await unchangedError(file, error)
   }
+  await syncReplaced(goal, file)
 }
 
-/** Replaces `other` by a hard link to `file`, or by a copy on a file system without links. @throws FILE_WRITE */
+/** Codes of `link` on a file system without links, or without another one. */
+const noLink = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'ENOSYS', 'EXDEV']
+
+/**
+ * Replaces `other` by a hard link to `file`, or by a copy: on a file system without links, and where `other` has other permissions,
+ * which it keeps.
+ * @throws FILE_WRITE as `writeAtomically`
+ */
 export async function linkAtomically(file: string, other: string): Promise<void> {
+  const [mode, kept] = await Promise.all([modeOf(file), modeOf(other)])
+  const copy = (): Promise<void> => writeAtomically(other, createReadStream(file))
+  if (kept !== undefined && kept !== mode) return copy()
   const temporary = temporaryFor(other)
+  const replace = async (): Promise<void> => {
+    await link(file, temporary)
+    await rename(temporary, other)
+  }
   try {
-    const replace = async (): Promise<void> => {
-      await link(file, temporary).catch((error) => {
-        if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK', 'ENOSYS', 'EXDEV'].includes(systemCode(error) ?? ''))
-          throw error
-        return copySynced(file, temporary)
-      })
-      await rename(temporary, other)
-    }
     // rename does nothing if both names are links to the same file
     await withEnd(replace, () => rm(temporary, { force: true }))
-    await syncFolder(path.dirname(other))
   } catch (error) {
+    if (noLink.includes(systemCode(error) ?? '')) return copy()
     throw await unchangedError(other, error)
   }
-}
-
-async function copySynced(file: string, to: string): Promise<void> {
-  await copyFile(file, to)
-  await synced(await open(to, 'r+'))
+  await syncReplaced(other, other)
 }
 
 /** Whether a file name is that of an unfinished file of `writeAtomically`. */

@@ -1,13 +1,16 @@
 import { access, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import path from 'node:path'
-import { VggError } from '../error.js'
+import { messageOf, VggError } from '../error.js'
 
-/** Whether a file or folder exists and can be reached. */
+/** Whether a file or folder exists and can be reached. @throws FILE_FORMAT if the device or network reports an error */
 export const exists = (file: string): Promise<boolean> =>
   access(file).then(
     () => true,
-    () => false,
+    (cause) => {
+      if (!['EIO', 'ESTALE', 'ETIMEDOUT'].includes(cause.code)) return false
+      throw new VggError('FILE_FORMAT', `Could not read ${file}: ${messageOf(cause)}`, { cause })
+    },
   )
 
 /** Whether a path is that of a folder, also through links. */

@@ -59,7 +59,8 @@ export interface NativeNetwork {
   readonly parameters: DescribedParameter[]
   trainingStep(): number
   setTrainingStep(step: number): Promise<void>
-  initialise(call: { scheme: 'glorot' | 'he' | 'paper'; seed: number }): Promise<void>
+  /** Initialises the parameters of layers, each as if all were initialised. */
+  initialise(call: { scheme: 'glorot' | 'he' | 'paper'; seed: number; layers: readonly string[] }): Promise<void>
   forward(call: {
     images: NativeInput
     training: boolean
@@ -79,7 +80,10 @@ export interface NativeNetwork {
   /** `microBatch` is the number of images per pass; 0 for the whole batch. */
   step(call: { images: NativeInput; labels: Int32Array; microBatch: number } & NativeUpdate): Promise<NativeLoss>
   read(kind: ParameterArray, name: string): Promise<NativeTensor>
-  /** Writes the values of all outputs from `first` on, or of the next 128, 256, ...; `first` is a multiple of 128. */
+  /**
+   * Writes the values of all outputs from `first` on, or of the next 128, 256, ...; `first` is a multiple of 128. `data` is not
+   * copied: it must stay as it is until the promise is settled.
+   */
   write(kind: ParameterArray, name: string, first: number, data: Float32Array): Promise<void>
   /** Sets the frozen layers, replacing the previous set. */
   freeze(layers: string[]): Promise<void>
@@ -182,9 +186,9 @@ export interface NativeCrop {
 export interface NativeImages {
   /**
    * Decodes an 8-bit JPEG, in grey, or in colour for a crop of 3 channels. Ignores its orientation and its profile. Rejects with
-   * FILE_FORMAT on any error or warning of libjpeg-turbo.
+   * FILE_FORMAT on any error or warning of libjpeg-turbo, also if its coefficients take more than `memoryLimit` bytes.
    */
-  decodeJpeg(call: NativeCrop & { bytes: Uint8Array }): Promise<void>
+  decodeJpeg(call: NativeCrop & { bytes: Uint8Array; memoryLimit: number }): Promise<void>
   /** Rescales and crops. The pixels must not change until the promise is settled. */
   rescale(call: NativeCrop & { pixels: Uint8Array }): Promise<void>
 }
@@ -211,6 +215,11 @@ export interface Native extends NativeImages {
       exact: boolean
     },
   ): Description
+  /**
+   * Takes the exclusive lock of an open file, without waiting. The kernel releases it when the file is closed, or its process ends.
+   * Returns 0 or the number of the system's error; EAGAIN if the file is locked by another open file, also of this process.
+   */
+  lockFile(descriptor: number): number
   buildInfo(): BuildInfo
   setCudaLocations(locations: CudaLocations): void
   findCudaFiles(where: { folders: readonly string[] }): CudaFile[]

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import { messageOf, VggError } from '../error.js'
 import { fingerprintOf, isKnown, obstacleTo, remember } from './load/binary-check.js'
-import { type Attempt, loadFailure, machine, noFolder, unsupported } from './load/failure.js'
+import { type Attempt, loadFailure, machine, noFolder, redirected, unsupported } from './load/failure.js'
 import type { Native } from './native-interface.js'
 import { packageRoot, packageVersion } from './package.js'
 
@@ -22,10 +22,13 @@ export interface Installation {
   readonly native: Native
 }
 
-/** Why neither folder contains a binary that fits. node-gyp-build searches them in this order. */
+/** The only folders of which a binary is loaded that nobody named. node-gyp-build searches them in this order. */
+const foldersOf = (root: string): string[] =>
+  ['build/Release', 'prebuilds/linux-x64'].map((name) => path.join(root, name))
+
+/** Why neither folder contains a binary that fits. */
 function emptyFolders(root: string): Attempt[] {
-  return ['build/Release', 'prebuilds/linux-x64'].map((name): Attempt => {
-    const location = path.join(root, name)
+  return foldersOf(root).map((location): Attempt => {
     if (!existsSync(location)) return { location, reason: noFolder }
     const others = readdirSync(location).filter((file) => file.endsWith('.node'))
     const reason = others.length === 0 ? 'there is no binary in it' : `none for this Node: ${others.join(', ')}`
@@ -35,15 +38,20 @@ function emptyFolders(root: string): Attempt[] {
 
 /** Returns the path of the binary, or the failed attempts to find it. */
 function findBinary(root: string, chosen: string | undefined): string | Attempt[] {
+  const { VGGNET_PREBUILD: redirection } = process.env
   if (chosen) {
     const binary = path.resolve(chosen)
     const location = `${binary} (VGGNET_BINARY)`
     if (!statSync(binary, { throwIfNoEntry: false })?.isFile()) return [{ location, reason: 'there is no such file' }]
     return binary.endsWith('.node') ? binary : [{ location, reason: 'it does not end in .node' }]
   }
+  // node-gyp-build would take another package's binary, which neither manifest nor build id protects
+  if (redirection) return [{ location: redirection, reason: redirected }]
   try {
     const { resolve } = require('node-gyp-build') as { resolve(folder: string): string }
-    return resolve(root)
+    const binary = resolve(root)
+    // it searches beside the program of Node too
+    return foldersOf(root).includes(path.dirname(binary)) ? binary : emptyFolders(root)
   } catch {
     return emptyFolders(root)
   }

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { VggError } from '../error.js'
+import { printable } from '../table.js'
 
 interface Package {
   /** The folder of package.json. */
@@ -43,7 +44,8 @@ export const packageRoot = (): string => ownPackage().root
  * @param writer the version of vggnet that wrote it, as in the file
  */
 export function otherFormat(known: string, found: unknown, writer: unknown): string {
-  const isKnown = typeof writer === 'string' && writer !== packageVersion()
+  // it comes from the file
+  const isKnown = typeof writer === 'string' && writer.length < 100 && writer !== packageVersion()
   const [by, cure] = isKnown ? [`, written by vggnet ${writer}`, `vggnet ${writer}`] : ['', 'a newer vggnet']
   return `Expected ${known}, which vggnet ${packageVersion()} reads, but found ${found}${by}: install ${cure} to use the file`
 }
@@ -51,9 +53,15 @@ export function otherFormat(known: string, found: unknown, writer: unknown): str
 /** Returns the version in the package's package.json. @throws NATIVE_LOAD_FAILED if a bundler moved the code out of it */
 export const packageVersion = (): string => ownPackage().version
 
-const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)
+function quoted(word: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(word)) return word
+  const shown = printable(word)
+  // $'...' in bash and zsh, and in POSIX from 2024 on
+  if (shown !== word) return `$'${printable(word.replaceAll(/['\\]/g, '\\$&'))}'`
+  return `'${word.replaceAll("'", "'\\''")}'`
+}
 
-/** Words as a POSIX shell reads them. */
+/** Words as a shell reads them. */
 export const shellText = (words: readonly string[]): string => words.map(quoted).join(' ')
 
 /** A command of this package as a user types it: `npx vggnet train --resume 'my runs/1'`. */

@@ -1,6 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { messageOf, VggError } from '../error.js'
 import { systemCode } from '../files/atomic-file.js'
+import { readRegularFile } from '../files/regular-file.js'
+import { type JsonLimits, parsedJson } from '../files/untrusted.js'
 import {
   arrayOf,
   type Check,
@@ -177,47 +178,63 @@ export async function readRunLog(path: string): Promise<ReadLog> {
   return { lines: lines.flatMap(({ line }) => line ?? []), torn, damaged: damaged.map(({ number }) => number) }
 }
 
-/** As {@link readRunLog}, with the text of each line. @throws VggError FILE_NOT_FOUND */
+/** As {@link readRunLog}, with the text of each line. @throws VggError FILE_NOT_FOUND, FILE_FORMAT if it is too large for a log */
 export async function readRawLog(path: string): Promise<RawLog> {
-  const texts = linesIn(await bytesOf(path))
-  // after the last line break: nothing, or an incomplete line
-  if (texts.at(-1)?.length === 0) texts.pop()
   const lines: RawLine[] = []
   const damaged: { number: number; reason: string }[] = []
   const known = new Set<string>()
-  for (const [index, bytes] of texts.entries()) {
+  let number = 0
+  for (const { bytes, isLast } of linesIn(await bytesOf(path))) {
+    number += 1
+    if (number > most.lines) throw tooMany(path, most.lines, 'lines')
+    if (number % linesAtOnce === 0) await new Promise((resolve) => setImmediate(resolve))
     const parsed = parsedLine(bytes)
-    if (parsed === undefined && index === texts.length - 1) return { lines, torn: true, damaged }
+    // an incomplete line after the last line break
+    if (parsed === undefined && isLast) return { lines, torn: true, damaged }
     try {
       const { text, value } = parsed ?? { text: '', value: undefined }
       const line = lineOf(value)
       if (line === undefined || !known.has(text)) lines.push({ text, line })
       known.add(text)
     } catch (error) {
-      damaged.push({ number: index + 1, reason: messageOf(error) })
+      damaged.push({ number, reason: messageOf(error) })
+      if (damaged.length > most.damaged) throw tooMany(path, most.damaged, 'damaged lines')
     }
   }
   return { lines, torn: false, damaged }
 }
 
+const tooMany = (path: string, limit: number, what: string): VggError =>
+  new VggError('FILE_FORMAT', `${path}: Expected the log of a run with at most ${limit} ${what}, but it has more`)
+
+/** Most bytes of a log: a million lines of 256 bytes, which are ten million steps. */
+const mostBytes = 2 ** 28
+/** Limits of a line. Those of a hundred skipped files with long paths take the most. */
+const lineLimits: JsonLimits = { bytes: 2 ** 20, depth: 8, values: 2 ** 12 }
+/** Most lines that are read, and most damaged ones of them. */
+const most = { lines: 2 ** 21, damaged: 1000 } as const
+/** The event loop runs after so many lines. */
+const linesAtOnce = 1000
+
 async function bytesOf(path: string): Promise<Buffer> {
   try {
-    return await readFile(path)
+    return await readRegularFile(path, mostBytes)
   } catch (cause) {
+    if (cause instanceof VggError) throw cause
     const missing = systemCode(cause) === 'ENOENT' || systemCode(cause) === 'ENOTDIR'
     const message = missing ? `There is no log at ${path}` : `Could not read ${path}: ${(cause as Error).message}`
     throw new VggError('FILE_NOT_FOUND', message, { cause })
   }
 }
 
-function linesIn(bytes: Buffer): Buffer[] {
-  const lines: Buffer[] = []
-  let start = 0
-  for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, start)) {
-    lines.push(bytes.subarray(start, end))
+/** The lines, and what follows the last line break unless it is nothing. */
+function* linesIn(bytes: Buffer): Generator<{ bytes: Buffer; isLast: boolean }> {
+  for (let start = 0; start < bytes.length; ) {
+    const found = bytes.indexOf(10, start)
+    const end = found === -1 ? bytes.length : found
+    yield { bytes: bytes.subarray(start, end), isLast: end + 1 >= bytes.length }
     start = end + 1
   }
-  return [...lines, bytes.subarray(start)]
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -225,8 +242,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 /** The parsed line; undefined where it is not JSON. */
 function parsedLine(bytes: Buffer): { text: string; value: unknown } | undefined {
   try {
-    const text = utf8.decode(bytes)
-    return { text, value: JSON.parse(text) }
+    return { text: utf8.decode(bytes), value: parsedJson(bytes, lineLimits) }
   } catch {
     return undefined
   }

@@ -1,4 +1,5 @@
 import sharp from 'sharp'
+import { cellsOf, forEachCell } from '../evaluate/confusion.js'
 import type { Metrics } from '../evaluate/metrics.js'
 import { countedText, countText } from '../table.js'
 import { type Tensor, valuesOf } from '../tensor.js'
@@ -66,11 +67,11 @@ interface Pair {
 }
 
 function mostConfused(metrics: Metrics): Pair[] {
-  return metrics.confusion
-    .flatMap((row, truth) =>
-      row.flatMap((count, answer) => (count > 0 && truth !== answer ? [{ truth, answer, count }] : [])),
-    )
-    .sort((a, b) => b.count - a.count)
+  const pairs: Pair[] = []
+  forEachCell(cellsOf(metrics), (truth, answer, count) => {
+    if (truth !== answer) pairs.push({ truth, answer, count })
+  })
+  return pairs.sort((a, b) => b.count - a.count)
 }
 
 function pairs(metrics: Metrics): Html | undefined {
@@ -97,9 +98,10 @@ export function bar(share: number, look: 'right' | 'wrong'): Html {
 
 /** Renders the per-class results, lowest recall first. */
 export function classTable(metrics: Metrics): Html {
-  const answers = metrics.perClass.map((_, answer) =>
-    metrics.confusion.reduce((sum, row) => sum + (row[answer] ?? 0), 0),
-  )
+  const answers = metrics.perClass.map(() => 0)
+  forEachCell(cellsOf(metrics), (_, answer, count) => {
+    answers[answer] = (answers[answer] ?? 0) + count
+  })
   const confusions = new Map<number, Pair>()
   for (const pair of mostConfused(metrics)) if (!confusions.has(pair.truth)) confusions.set(pair.truth, pair)
   const order = metrics.perClass.map((result, index) => ({ ...result, index }))

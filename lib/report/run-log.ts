@@ -1,4 +1,4 @@
-import { VggError } from '../error.js'
+import { messageOf, VggError } from '../error.js'
 import { AppendFile } from '../files/append-file.js'
 import { linkAtomically, writeAtomically } from '../files/atomic-file.js'
 import { integer, optional, readOptions, withDefault } from '../options.js'
@@ -169,8 +169,10 @@ async function linesOf(path: string): Promise<Pick<RawLog, 'lines'> & Pick<RunLo
     const which = listText(damaged.map(({ number }) => number))
     return { lines, notice: `skipped damaged lines of ${path}: ${which}; the original log is kept as ${path}.left` }
   } catch (error) {
-    if (!(error instanceof VggError) || error.code !== 'FILE_NOT_FOUND') throw error
-    return { lines: [], notice: undefined }
+    const code = error instanceof VggError ? error.code : undefined
+    if (code === 'FILE_NOT_FOUND') return { lines: [], notice: undefined }
+    if (code !== 'FILE_FORMAT') throw error
+    return { lines: [], notice: `the log begins again: ${messageOf(error)}; the original is kept as ${path}.left` }
   }
 }
 

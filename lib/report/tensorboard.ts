@@ -47,9 +47,14 @@ export class TensorBoardLog {
     const { everySteps, fromStep } = readOptions(options, 'TensorBoardLog options', checks)
     const name = await fileName(filePath(folder, 'folder'))
     const log = new TensorBoardLog(new AppendFile(path.join(folder, name), 'new'), everySteps)
-    log.#write(0, { fileVersion: 'brain.Event:2' })
-    // also for a new training: TensorBoard takes only the second session of a folder for a restart
-    log.#write(fromStep === undefined ? 0 : fromStep + 1, { session: 'start' })
+    try {
+      log.#write(0, { fileVersion: 'brain.Event:2' })
+      // also for a new training: TensorBoard takes only the second session of a folder for a restart
+      log.#write(fromStep === undefined ? 0 : fromStep + 1, { session: 'start' })
+    } catch (error) {
+      log.#file.close()
+      throw error
+    }
     return log
   }
 

@@ -88,7 +88,7 @@ export function shapeOf({ model }: RunDescription, sources: Sources): { imageSiz
 export function checkImageOptions(photographs: RunDescription['photographs'], kind: Sources['kind']): void {
   if (kind === 'files') return
   const { smallestSide, randomCrop, flip, colour, onUnreadable, cache, workers } = photographs
-  const { formats, pixelLimit, decodeSeconds } = photographs
+  const { formats, pixelLimit, decodeSeconds, decodeBytes } = photographs
   const flags = {
     '--smallest-side': smallestSide !== undefined,
     '--no-crop': !randomCrop,
@@ -100,6 +100,7 @@ export function checkImageOptions(photographs: RunDescription['photographs'], ki
     '--formats': formats !== undefined,
     '--pixel-limit': pixelLimit !== undefined,
     '--decode-seconds': decodeSeconds !== undefined,
+    '--decode-bytes': decodeBytes !== undefined,
   }
   const [flag] = Object.entries(flags).find(([, isGiven]) => isGiven) ?? []
   if (flag === undefined) return

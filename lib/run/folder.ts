@@ -1,9 +1,11 @@
-import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { bestName } from '../checkpoint/checkpoint-folder.js'
+import { bestName, tidy } from '../checkpoint/checkpoint-folder.js'
 import { runNames, useBest } from '../checkpoint/model-folder.js'
+import { runFileLimits } from '../data/sources/runs.js'
 import { messageOf, VggError } from '../error.js'
-import { makeFolder, writeAtomically } from '../files/atomic-file.js'
+import { makeFolder, systemCode, writeAtomically } from '../files/atomic-file.js'
+import { readRegularFile } from '../files/regular-file.js'
+import { parsedJson } from '../files/untrusted.js'
 import type { RunOptions } from '../network/open.js'
 import { type Checks, integer, isObject, objectOf, optional, readOptions, text } from '../options.js'
 import { otherFormat } from '../platform/package.js'
@@ -74,6 +76,15 @@ function decodeRunFile(read: unknown): RunFile {
   return withoutIgnored({ ...file, description: complete({ ...description, rateFactors }) })
 }
 
+/** Removes what writers of the run's own files left when they were killed. The caller holds the folder's lock. */
+export const tidyRun = (folder: string): Promise<void> => {
+  const { description, log, model } = runFiles(folder)
+  return tidy(
+    folder,
+    [description, log, model].map((file) => path.basename(file)),
+  )
+}
+
 /** Creates the folder of a run with its run.json. @throws FILE_WRITE */
 export async function writeRunFile(folder: string, file: RunFile): Promise<void> {
   await makeFolder(folder)
@@ -83,14 +94,13 @@ export async function writeRunFile(folder: string, file: RunFile): Promise<void>
 /** The content of run.json in the folder of a run. @throws FILE_NOT_FOUND, FILE_FORMAT */
 export async function readRunFile(folder: string): Promise<RunFile> {
   const { description: file } = runFiles(folder)
-  let text: string
+  const text = await readRegularFile(file, runFileLimits.bytes).catch(async (cause) => {
+    if (cause instanceof VggError) throw cause
+    if (['ENOENT', 'ENOTDIR'].includes(systemCode(cause) ?? '')) throw await noRun(folder, cause)
+    throw new VggError('FILE_FORMAT', `Could not read ${file}: ${messageOf(cause)}`, { cause })
+  })
   try {
-    text = await readFile(file, 'utf8')
-  } catch (cause) {
-    throw await noRun(folder, cause)
-  }
-  try {
-    return decodeRunFile(JSON.parse(text))
+    return decodeRunFile(parsedJson(text, runFileLimits))
   } catch (cause) {
     throw new VggError('FILE_FORMAT', `${file}: ${messageOf(cause)}`, { cause })
   }

@@ -17,7 +17,7 @@ async function runAbove(given: string): Promise<string | undefined> {
 /** The runs in a folder of runs, at most four. */
 async function runsIn(folder: string): Promise<string[]> {
   const runs: string[] = []
-  for (const name of (await readdir(folder)).sort()) {
+  for (const name of (await readdir(folder).catch(() => [])).sort()) {
     if (runs.length < 4 && (await holdsRun(path.join(folder, name)))) runs.push(path.join(folder, name))
   }
   return runs

@@ -22,6 +22,26 @@ export class Records {
     this.#board = board
   }
 
+  /** Writes the first line of the training, or of its continuation. */
+  start(description: RunDescription, { net, data }: OpenedTraining, command: string | undefined): void {
+    const { device, deviceReason, precision } = net
+    this.#log.start({
+      model: `VGG ${net.variant}`,
+      data: dataText(description.data),
+      command,
+      version: packageVersion(),
+      device,
+      deviceReason,
+      precision,
+      training: data.training.count,
+      validation: data.validation?.count ?? 0,
+      classes: net.classes,
+      epochs: description.training.epochs,
+      batch: description.training.batch,
+      settings: settingsOf(net, description),
+    })
+  }
+
   step(event: StepEvent): void {
     this.#log.step(event)
     this.#board.step(event)
@@ -62,8 +82,11 @@ export class Records {
   }
 
   close(): void {
-    this.#log.close()
-    this.#board.close()
+    try {
+      this.#log.close()
+    } finally {
+      this.#board.close()
+    }
   }
 }
 
@@ -75,35 +98,18 @@ export interface OpenedTraining {
   readonly state: TrainingState | undefined
 }
 
-/** Opens the records of a run and appends to them. */
-export async function openRecords(
-  folder: string,
-  description: RunDescription,
-  { net, data, state }: OpenedTraining,
-  command: string | undefined,
-): Promise<Records> {
+/** Opens the records of a run, to append to them. */
+export async function openRecords(folder: string, state: TrainingState | undefined): Promise<Records> {
   const { log: file } = runFiles(folder)
   // a run that was killed before its first checkpoint starts again
   const from = (await exists(file)) ? { step: state?.step ?? 0, epochs: state?.epochsDone ?? 0 } : undefined
   const log = await RunLog.open(file, { ...(from && { from }) })
-  const board = await TensorBoardLog.open(folder, { ...(from && { fromStep: from.step }) })
-  const { device, deviceReason, precision } = net
-  log.start({
-    model: `VGG ${net.variant}`,
-    data: dataText(description.data),
-    command,
-    version: packageVersion(),
-    device,
-    deviceReason,
-    precision,
-    training: data.training.count,
-    validation: data.validation?.count ?? 0,
-    classes: net.classes,
-    epochs: description.training.epochs,
-    batch: description.training.batch,
-    settings: settingsOf(net, description),
-  })
-  return new Records(log, board)
+  try {
+    return new Records(log, await TensorBoardLog.open(folder, { ...(from && { fromStep: from.step }) }))
+  } catch (error) {
+    log.close()
+    throw error
+  }
 }
 
 /** A short path for the report; run.json has the whole path. */

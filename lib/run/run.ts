@@ -1,21 +1,22 @@
 import path from 'node:path'
 import { save } from '../checkpoint/checkpoint.js'
 import { withEnd } from '../error.js'
-import { linkAtomically } from '../files/atomic-file.js'
+import { linkAtomically, makeFolder } from '../files/atomic-file.js'
 import { lockFolder } from '../files/folder-lock.js'
 import { exists } from '../files/not-found.js'
 import { checkNoLinks } from '../files/own-files.js'
 import type { Callback } from '../options.js'
-import type { EpochEvent, StepEvent, TrainReport } from '../train/events.js'
+import type { EpochEvent, FeaturesEvent, StepEvent, TrainReport } from '../train/events.js'
 import { loadNewestTraining } from '../train/load-training.js'
 import { requestedIn } from '../train/options.js'
 import type { TrainOptions } from '../train/settings.js'
+import { leastPatience } from '../train/sized-options.js'
 import { train } from '../train/trainer.js'
 import type { TrainingState } from '../train/training-state.js'
 import type { VGG } from '../vgg/vgg.js'
 import { type Datasets, datasetsFor } from './datasets.js'
 import { complete, type RunDescription } from './description.js'
-import { type RunFile, runFiles, trainingsOf, writeRunFile } from './folder.js'
+import { type RunFile, runFiles, tidyRun, trainingsOf, writeRunFile } from './folder.js'
 import { checkNew } from './new-folder.js'
 import type { PlanStage } from './plan.js'
 import { type OpenedTraining, openRecords } from './records.js'
@@ -32,6 +33,8 @@ export interface RunHooks {
   onEpoch?: Callback<[event: EpochEvent]>
   /** Called with a sentence for the user that is no error. */
   onNotice?: Callback<[text: string]>
+  /** Called as the output of frozen leading layers is computed once, before the first step. */
+  onFeatures?: Callback<[event: FeaturesEvent]>
   /** Whether a run may be resumed with other data, device or threads. Default refuse. */
   differences?: 'refuse' | 'accept'
   /** Whether frozen leading layers are computed once, if possible. Default auto. */
@@ -55,19 +58,28 @@ export interface PlanHooks extends RunHooks {
  * @param found the images, if they have been found already
  * @returns the content of run.json
  * @throws INVALID_ARGUMENT as `checkNew`, and if the description asks for another network than that of the model; FILE_WRITE;
- *   errors of finding the data and of reading the model
+ *   FOLDER_IN_USE if another process creates or continues a run there; errors of finding the data and of reading the model
  */
 export async function createRun(folder: string, file: RunFile, found?: Sources): Promise<RunFile> {
   await checkNew(folder, file.description)
-  return writeRun(folder, file, found)
+  const written = await withStart(file, found)
+  await makeFolder(folder)
+  const lock = await lockFolder(folder)
+  const write = async (): Promise<void> => {
+    // another process may have created a run while this one read the data
+    await checkNew(folder, file.description)
+    await tidyRun(folder)
+    await writeRunFile(folder, written)
+  }
+  await withEnd(write, () => lock.release())
+  return written
 }
 
-async function writeRun(folder: string, file: RunFile, found: Sources | undefined): Promise<RunFile> {
+/** The content of run.json with the network of the model that the run continues from, if it does. */
+async function withStart(file: RunFile, found: Sources | undefined): Promise<RunFile> {
   const description = complete(file.description)
   const sources = description.start.from === undefined ? undefined : (found ?? (await findSources(description)))
-  const written = { ...file, description: sources ? await withStartModel(description, sources) : description }
-  await writeRunFile(folder, written)
-  return written
+  return { ...file, description: sources ? await withStartModel(description, sources) : description }
 }
 
 /**
@@ -98,12 +110,13 @@ async function runLocked(folder: string, file: RunFile, hooks: PlanHooks, found:
   for (const [index, stage] of stages.entries()) {
     const own = path.join(folder, stage.name)
     const { description, log, model } = runFiles(own)
+    await tidyRun(own)
     if (await exists(model)) continue
     await checkNoLinks([description, log, model])
     await hooks.onStage?.(stage, index + 1, stages.length)
     sources ??= await findSources(file.description)
     if (!(await exists(description)))
-      await writeRun(own, { ...file, plan: undefined, description: stage.description }, sources)
+      await writeRunFile(own, await withStart({ ...file, plan: undefined, description: stage.description }, sources))
     last = await runIn(own, stage.description, sources, hooks)
   }
   const final = path.join(folder, stages.at(-1)?.name ?? '.')
@@ -143,10 +156,11 @@ async function recorded(
   const { net, data, state } = opened
   const { checkpoints } = runFiles(folder)
   const { keep, minutes } = description.checkpoints
-  const records = await openRecords(folder, description, opened, hooks.command)
-  if (records.notice !== undefined) await hooks.onNotice?.(records.notice)
-  await hooks.onStart?.(net, data, state)
+  const records = await openRecords(folder, state)
   const training = async (): Promise<TrainReport> => {
+    records.start(description, opened, hooks.command)
+    if (records.notice !== undefined) await hooks.onNotice?.(records.notice)
+    await hooks.onStart?.(net, data, state)
     const report = await train(net, data.training, {
       ...description.training,
       ...(state === undefined && olderDefaults(description, data)),
@@ -158,6 +172,7 @@ async function recorded(
       ...(hooks.differences && { differences: hooks.differences }),
       ...(hooks.frozenFeatures && { frozenFeatures: hooks.frozenFeatures }),
       ...(hooks.onNotice && { onNotice: hooks.onNotice }),
+      ...(hooks.onFeatures && { onFeatures: hooks.onFeatures }),
       ...(hooks.signal && { signal: hooks.signal }),
       checkpoint: { folder: checkpoints, keep, everyMinutes: minutes, before: () => records.sync() },
       onStep(event) {
@@ -189,5 +204,8 @@ function olderDefaults({ training }: RunDescription, { training: { count }, vali
   const given = training.schedule ?? (validation === undefined ? 'constant' : 'plateau')
   const schedule = given === 'plateau' ? { kind: given } : given
   const isPlateau = typeof schedule === 'object' && schedule.kind === 'plateau'
-  return { batch: Math.min(training.batch, count), schedule: isPlateau ? { patience: 3, ...schedule } : schedule }
+  return {
+    batch: Math.min(training.batch, count),
+    schedule: isPlateau ? { patience: leastPatience, ...schedule } : schedule,
+  }
 }

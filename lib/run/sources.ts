@@ -1,4 +1,4 @@
-import { open, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { Dataset } from '../data/dataset.js'
 import { stratifiedIndices, subset } from '../data/derived.js'
@@ -10,6 +10,7 @@ import { readList } from '../data/sources/list.js'
 import type { PartOptions, PhotoList } from '../data/sources/photo-list.js'
 import { VggError } from '../error.js'
 import { notFound } from '../files/not-found.js'
+import { openRegularFile } from '../files/regular-file.js'
 import { filePath, unexpected } from '../options.js'
 import type { DataDescription, RunDescription } from './description.js'
 
@@ -84,14 +85,14 @@ async function checkFolder(folder: string): Promise<void> {
     throw notFound(`There is no data at ${path.resolve(folder)}`, folder, cause)
   })
   if (found.isDirectory()) return
-  const content = (found.isFile() ? await contentIn(folder) : undefined) ?? 'another file'
+  const content = (found.isFile() ? await contentIn(folder).catch(() => undefined) : undefined) ?? 'another file'
   const idx = content.includes('gzip') ? ", or give it with '--images FILE' if it is IDX" : ''
   const message = `Expected a folder of images or a list (.csv, .tsv) for the data but ${folder} is ${content}${idx}`
   throw new VggError('INVALID_ARGUMENT', message)
 }
 
 async function contentIn(file: string): Promise<string | undefined> {
-  const handle = await open(file)
+  const handle = await openRegularFile(file)
   try {
     const { buffer, bytesRead } = await handle.read(new Uint8Array(headBytes), 0, headBytes, 0)
     return contentText(buffer.subarray(0, bytesRead))

@@ -9,7 +9,7 @@ import type { Network } from '../network/network.js'
 import { type Device, type RunOptions, runChecks } from '../network/open.js'
 import { filePath, readOptions } from '../options.js'
 import type { VGG } from '../vgg/vgg.js'
-import { decodeState, type TrainingState } from './training-state.js'
+import { decodeFingerprint, decodeState, type TrainingState } from './training-state.js'
 
 /**
  * Loads a checkpoint of a training. `train(net, data, { resume: state, ... })` then continues it bit for bit.
@@ -71,8 +71,7 @@ async function loadFile<N extends Network>(
 
 /** The options that the network of a checkpoint was opened with; `asked` is the device to use now. */
 function runOf(file: OpenFile, asked: Device = 'auto'): RunOptions {
-  const { fingerprint } = decodeState(trainingText(file), new Map())
-  const { device, precision, deterministic, seed, threads, exact } = fingerprint.network
+  const { device, precision, deterministic, seed, threads, exact } = decodeFingerprint(trainingText(file)).network
   const before = { deterministic, seed, threads, exact }
   // the precision of one device need not exist on another
   if (asked !== 'auto' && asked !== device) return { ...before, device: asked }
@@ -100,7 +99,7 @@ export async function recordedDigest(folder: string): Promise<string | undefined
   const files = (await checkpointsIn(folder)).map((found) => found.path)
   for (const file of [...files, path.join(folder, bestName)]) {
     try {
-      return await withFile(file, async (open) => decodeState(trainingText(open), new Map()).fingerprint.data.digest)
+      return await withFile(file, async (open) => decodeFingerprint(trainingText(open)).data.digest)
     } catch (error) {
       // each checkpoint of the training records the same digest
       if (!(error instanceof VggError)) throw error

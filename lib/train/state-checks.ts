@@ -1,4 +1,5 @@
 import { loaderStateCheck } from '../data/loader.js'
+import { figuresWithoutCells } from '../evaluate/confusion.js'
 import {
   arrayOf,
   boolean,
@@ -48,15 +49,18 @@ const sums = objectOf({
   skippedCount: count,
 })
 
-const metrics = { count, loss: figure, top1: figure, top5: figure }
-const unreadable = arrayOf(objectOf({ position: optional(count), index: count, name: string, reason: string }))
+const metrics = {
+  ...{ count, loss: figure, top1: figure, top5: figure },
+  unreadable: arrayOf(objectOf({ position: optional(count), index: count, name: string, reason: string })),
+}
+const figures = objectOf(metrics)
 
-/** @param validation checks of the metrics of an epoch */
-const epochs = (validation: Checks): Check<unknown[]> =>
+/** @param validation check of the metrics of an epoch */
+const epochs = (validation: Check<unknown>): Check<unknown[]> =>
   arrayOf(
     objectOf<Checks>({
       ...{ epoch: integer(1), epochs: integer(1), steps: count, learningRate: nonNegative },
-      ...{ loss: figure, accuracy: figure, validation: optional(objectOf(validation)) },
+      ...{ loss: figure, accuracy: figure, validation: optional(validation) },
       ...{ skipped, skippedCount: count, refused: count },
     }),
   )
@@ -102,16 +106,25 @@ const { rateFactors: rates, ...others } = recorded
 /** The checks of a state in a checkpoint's header: with the first names of two keys, and without the confusion matrices. */
 export const storedChecks = {
   ...shared,
-  history: epochs({ ...metrics, unreadable }),
+  history: epochs(figures),
   classes: arrayOf(string),
   conditions: fingerprint({ ...others, rates }),
 }
 
-const classResult = objectOf({ name: string, count, correct: count, accuracy: nonNegative })
+const whole = objectOf({
+  ...metrics,
+  perClass: arrayOf(objectOf({ name: string, count, correct: count, accuracy: nonNegative })),
+  confusion: arrayOf(arrayOf(integer(0, 2 ** 31 - 1))),
+})
+
+const evaluation: Check<unknown> = (value, name) => {
+  const ours = isObject(value) ? figuresWithoutCells(value) : undefined
+  return ours === undefined ? whole(value, name) : figures(ours, name)
+}
 
 /** The checks of a state that `loadTraining` returned. */
 export const stateChecks = {
   ...shared,
-  history: epochs({ ...metrics, perClass: arrayOf(classResult), confusion: arrayOf(arrayOf(count)), unreadable }),
+  history: epochs(evaluation),
   fingerprint: fingerprint(recorded),
 }

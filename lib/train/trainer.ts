@@ -65,7 +65,8 @@ export async function train<Net extends Network>(
     const loader = features === undefined ? images : loaderOf(features.training.dataset, false)
     const training = new Training(net, { loader, features }, settings, { fingerprint, saver })
     const report = await run(net, training, settings, start)
-    if (features !== undefined && checkpoint !== undefined) await removeFeatures(checkpoint.folder)
+    // also those of an earlier process, which a training of few epochs left does not use
+    if (checkpoint !== undefined) await removeFeatures(checkpoint.folder)
     return report
   } finally {
     await saver?.close()
@@ -174,7 +175,8 @@ class Training {
       epochs: recorded.epochs,
       steps: progress.state.step,
       ...figures,
-      validation: metrics && { ...metrics, unreadable: metrics.unreadable.slice(0, mostNamed) },
+      // not a copy, which would have the confusion matrix made
+      validation: metrics && Object.assign(metrics, { unreadable: metrics.unreadable.slice(0, mostNamed) }),
       seconds: progress.seconds,
     }
     await onEpoch?.(event)

@@ -1,9 +1,10 @@
-import { getHeapStatistics } from 'node:v8'
+import { textLimits } from '../checkpoint/safetensors.js'
 import type { Tables, TrainingRecord } from '../checkpoint/training-file.js'
 import type { LoaderState } from '../data/loader.js'
 import { messageOf, VggError } from '../error.js'
+import { type ConfusionCells, cellsOf, withConfusion } from '../evaluate/confusion.js'
 import type { Evaluation } from '../evaluate/evaluate.js'
-import type { ClassResult } from '../evaluate/metrics.js'
+import { parsedJson } from '../files/untrusted.js'
 import { type Check, type Checks, fallbackOf, isObject, objectOf, readOptions, unexpected } from '../options.js'
 import type { EpochEvent, Skipped } from './events.js'
 import type { Fingerprint } from './fingerprint.js'
@@ -77,14 +78,6 @@ export const stateCheck: Check<TrainingState> = (value, name) => {
   return value as unknown as TrainingState
 }
 
-/** The non-zero cells of a confusion matrix: int32 [n, 3] of class, answer and number of images. */
-function sparse(confusion: Evaluation['confusion']): { shape: number[]; data: Int32Array } {
-  const cells = confusion.flatMap((row, truth) =>
-    row.flatMap((count, answer) => (count === 0 ? [] : [truth, answer, count])),
-  )
-  return { shape: [cells.length / 3, 3], data: Int32Array.from(cells) }
-}
-
 const tableOf = (epoch: number): string => `validation/${String(epoch).padStart(6, '0')}/confusion`
 
 /**
@@ -98,9 +91,10 @@ export function encodeState(state: TrainingState): TrainingRecord {
   const conditions = { ...fingerprint, options: { ...options, rates } }
   const history = state.history.map(({ validation, ...epoch }) => {
     if (validation === undefined) return epoch
-    const { perClass, confusion, ...figures } = validation
-    tables.set(tableOf(epoch.epoch), sparse(confusion))
-    return { ...epoch, validation: figures }
+    const cells = cellsOf(validation)
+    tables.set(tableOf(epoch.epoch), { shape: [cells.length / 3, 3], data: cells })
+    const { count, loss, top1, top5, unreadable } = validation
+    return { ...epoch, validation: { count, loss, top1, top5, unreadable } }
   })
   const classes = state.history.find(({ validation }) => validation)?.validation?.perClass.map(({ name }) => name)
   // JSON has no infinity
@@ -116,35 +110,40 @@ const sorted = (_: string, value: unknown): unknown =>
  * The state that `encodeState` wrote.
  * @throws FILE_FORMAT with the path of the key
  */
-export function decodeState(text: string, tables: Tables): TrainingState {
-  try {
-    const read: unknown = JSON.parse(text)
-    readOptions(read, 'the state of a training', storedChecks)
-    const { classes, schedule, conditions, history: epochs, ...state } = read as StoredState
-    checkRoom(classes.length, epochs.filter(({ validation }) => validation !== undefined).length)
-    const history = epochs.map((epoch) => withConfusion(epoch, classes, tables))
-    const { rates: rateFactors, ...options } = conditions.options
-    const fingerprint = { ...conditions, options: { ...defaults, ...options, rateFactors } }
+export const decodeState = (text: string, tables: Tables): TrainingState =>
+  valid(() => {
+    const { classes, schedule, conditions, history: epochs, ...state } = stored(text)
     return {
       ...state,
       schedule: { ...schedule, best: schedule.best ?? Number.NEGATIVE_INFINITY },
-      history,
-      fingerprint,
+      history: epochs.map((epoch) => withTable(epoch, classes, tables)),
+      fingerprint: fingerprintIn(conditions),
     }
+  })
+
+/** The fingerprint in a state that `encodeState` wrote. @throws FILE_FORMAT with the path of the key */
+export const decodeFingerprint = (text: string): Fingerprint => valid(() => fingerprintIn(stored(text).conditions))
+
+function valid<T>(decode: () => T): T {
+  try {
+    return decode()
   } catch (cause) {
     throw new VggError('FILE_FORMAT', `The state of the training is not valid: ${messageOf(cause)}`, { cause })
   }
 }
 
+function stored(text: string): StoredState {
+  const read = parsedJson(text, textLimits)
+  readOptions(read, 'the state of a training', storedChecks)
+  return read as StoredState
+}
+
+function fingerprintIn({ options: { rates: rateFactors, ...options }, ...conditions }: StoredState['conditions']) {
+  return { ...conditions, options: { ...defaults, ...options, rateFactors } }
+}
+
 /** Defaults of the options, for those that older versions did not have. */
 const defaults = Object.fromEntries(Object.entries(trainTable).map(([name, { check }]) => [name, fallbackOf(check)]))
-
-/** @throws INVALID_ARGUMENT where the confusion matrices of the epochs are larger than the heap of this process may be */
-function checkRoom(classes: number, epochs: number): void {
-  const { heap_size_limit: bytes } = getHeapStatistics()
-  if (8 * epochs * classes ** 2 <= bytes) return
-  throw unexpected(`confusion matrices that fit into ${bytes} bytes`, 'history', `${epochs} of ${classes} classes`)
-}
 
 type StoredEpoch = Omit<PastEpoch, 'validation'> & {
   readonly validation?: Omit<Evaluation, 'perClass' | 'confusion'>
@@ -160,30 +159,25 @@ type StoredState = Omit<TrainingState, 'schedule' | 'history' | 'fingerprint'> &
   }
 }
 
-function withConfusion(epoch: StoredEpoch, classes: readonly string[], tables: Tables): PastEpoch {
+function withTable(epoch: StoredEpoch, classes: readonly string[], tables: Tables): PastEpoch {
   const { validation } = epoch
   if (validation === undefined) return { ...epoch, validation: undefined }
-  const cells = tables.get(tableOf(epoch.epoch))?.data ?? new Int32Array()
-  const confusion = classes.map(() => new Array<number>(classes.length).fill(0))
-  for (let position = 0; position < cells.length; position += 3) {
-    const [truth = 0, answer = 0, images = 0] = cells.subarray(position, position + 3)
-    const row = confusion[truth]
-    if (row === undefined || row[answer] === undefined)
-      throw unexpected(`one of ${classes.length} classes`, tableOf(epoch.epoch), truth)
-    row[answer] = images
-  }
+  const cells = checkedCells(tables, tableOf(epoch.epoch), classes.length)
   const { count, loss, top1, top5, ...rest } = validation
-  return {
-    ...epoch,
-    validation: { count, loss, top1, top5, perClass: perClass(classes, confusion), confusion, ...rest },
-  }
+  return { ...epoch, validation: Object.assign(withConfusion({ count, loss, top1, top5 }, classes, cells), rest) }
 }
 
-function perClass(classes: readonly string[], confusion: readonly (readonly number[])[]): ClassResult[] {
-  return classes.map((name, index) => {
-    const row = confusion[index] ?? []
-    const count = row.reduce((sum, cell) => sum + cell, 0)
-    const correct = row[index] ?? 0
-    return { name, count, correct, accuracy: count === 0 ? 0 : correct / count }
-  })
+/** @throws INVALID_ARGUMENT unless the table has cells of these classes, each once, in the order of the rows */
+function checkedCells(tables: Tables, name: string, classes: number): ConfusionCells {
+  const { shape, data } = tables.get(name) ?? { shape: [], data: new Int32Array() }
+  if (shape.length !== 2 || shape[1] !== 3) throw unexpected('a table of three columns', name, shape)
+  let before = -1
+  for (let row = 0; row < data.length; row += 3) {
+    const [truth = -1, answer = -1, images = 0] = data.subarray(row, row + 3)
+    const cell = truth * classes + answer
+    if (truth < 0 || answer < 0 || truth >= classes || answer >= classes || images < 1 || cell <= before)
+      throw unexpected(`cells of ${classes} classes in order`, name, [truth, answer, images])
+    before = cell
+  }
+  return data
 }

@@ -12,8 +12,11 @@ namespace {
 
 using namespace turbojpeg;
 
-// A small progressive file can contain thousands of scans of a large image. libvips has the same limit.
+// A small progressive file can contain thousands of scans of a large image. lib/data/images/decode.ts has the same limit.
 constexpr int kMostScans = 100;
+
+// The library takes a number of megabytes; 0 would mean no limit.
+constexpr int64_t kMostMegabytes = 1 << 30;
 
 class Decoder {
  public:
@@ -71,10 +74,11 @@ Region region_of(const Taps& rows, const Taps& columns, int64_t height, int64_t 
 
 const char* jpeg_library() { return VGGNET_LIBJPEG_TURBO; }
 
-void decode_jpeg(const uint8_t* bytes, size_t size, const Crop& crop, uint8_t* into) {
+void decode_jpeg(const uint8_t* bytes, size_t size, const Crop& crop, int64_t memory_limit, uint8_t* into) {
   const Decoder decoder;
   decoder.set(kStopOnWarning, 1);
   decoder.set(kScanLimit, kMostScans);
+  decoder.set(kMaxMegabytes, static_cast<int>(std::clamp<int64_t>(memory_limit >> 20, 1, kMostMegabytes)));
   decoder.check(tj3DecompressHeader(decoder.handle(), bytes, size));
   if (decoder.get(kWidth) != crop.source_width || decoder.get(kHeight) != crop.source_height)
     throw Error(kFileFormat, "the library reads another size");

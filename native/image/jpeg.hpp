@@ -18,8 +18,9 @@ struct Crop {
 const char* jpeg_library();
 
 // Decodes an 8-bit JPEG, grey or in colours that are converted to RGB. Throws FILE_FORMAT at any error or warning, if the
-// size is not that of the crop's source, and if the library has no memory.
+// size is not that of the crop's source, if the library has no memory, and if its coefficients take more than `memory_limit`
+// bytes.
 // into: uint8 [crop_height, crop_width, channels].
-void decode_jpeg(const uint8_t* bytes, size_t size, const Crop& crop, uint8_t* into);
+void decode_jpeg(const uint8_t* bytes, size_t size, const Crop& crop, int64_t memory_limit, uint8_t* into);
 
 }  // namespace vggnet

@@ -8,7 +8,7 @@ namespace vggnet::turbojpeg {
 
 enum Purpose : int { kDecompress = 1 };
 
-enum Parameter : int { kStopOnWarning = 0, kSubsampling = 4, kWidth = 5, kHeight = 6, kScanLimit = 13 };
+enum Parameter : int { kStopOnWarning = 0, kSubsampling = 4, kWidth = 5, kHeight = 6, kScanLimit = 13, kMaxMegabytes = 23 };
 
 // What kSubsampling answers; -1: none of the known ones.
 enum Subsampling : int { k444 = 0, k422 = 1, k420 = 2, kGrey = 3, k440 = 4 };

@@ -2,6 +2,7 @@ import { createReadStream, existsSync, readdirSync, readFileSync, realpathSync }
 import path from 'node:path'
 import { cacheFolder, folderOf } from '../../lib/platform/wheels/cache.mjs'
 import { cublasLtLibrary, cudaLibraryFiles, cudnnEngines, oldestCudnn, pins } from '../../lib/platform/wheels/pins.mjs'
+import { cacheExposure } from '../../lib/platform/wheels/private.mjs'
 import { listingSites } from '../../lib/platform/wheels/python.mjs'
 import { run } from './command.mjs'
 import { SetupProblem } from './problem.mjs'
@@ -118,7 +119,9 @@ async function pythonLocations() {
 /** Lists the locations that may contain the libraries, in the order of the search. */
 export async function* locations() {
   const { CUDA_HOME } = process.env
-  const pinned = parts.map(({ name }) => folderOf(cacheFolder(), name, pins[name]))
+  const cache = cacheFolder()
+  // `fetched` refuses a cache that others can write to
+  const pinned = cacheExposure(cache) ? [] : parts.map(({ name }) => folderOf(cache, name, pins[name]))
   yield {
     includes: pinned.map((folder) => path.join(folder, 'include')),
     libraries: pinned.map((folder) => path.join(folder, 'lib')),

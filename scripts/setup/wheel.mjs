@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { cacheFolder, folderOf } from '../../lib/platform/wheels/cache.mjs'
 import { installPin, pipSource } from '../../lib/platform/wheels/install.mjs'
 import { pins, wheelBytes } from '../../lib/platform/wheels/pins.mjs'
+import { checkPrivate } from '../../lib/platform/wheels/private.mjs'
 import { announce } from './command.mjs'
 
 /**
@@ -12,6 +13,7 @@ export async function fetched(name) {
   const cache = cacheFolder()
   const pin = pins[name]
   const folder = folderOf(cache, name, pin)
+  checkPrivate(cache)
   if (existsSync(folder)) return folder
   const megabytes = Math.ceil(wheelBytes(pin) / 1e6)
   return announce(`${pin.title} (${megabytes} MB, once per user)`, () =>

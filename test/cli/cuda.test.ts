@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { fetchingFiles, folderOf } from '../../lib/platform/wheels/cache.mjs'
+import { cachedLibraries } from '../../lib/platform/cuda/cached.js'
+import { cacheFolder, fetchingFiles, folderOf } from '../../lib/platform/wheels/cache.mjs'
 import { cudaLibraryFiles, cudaPins, pins } from '../../lib/platform/wheels/pins.mjs'
 import { commandLine, start, vggnet } from '../setup/command.js'
 import { newFolder, writeFiles } from '../setup/folder.js'
@@ -104,17 +105,30 @@ describe('vggnet cuda install', () => {
     expect({ code, kept: readdirSync(cache) }).toEqual({ code: 1, kept: [] })
   })
 
-  test('does nothing where all libraries are installed', async () => {
+  const installed = cachedLibraries(cacheFolder()).folders.length === cudaPins.length
+  test.skipIf(!installed)('does nothing where all libraries are installed', async () => {
+    const { code, stdout } = await vggnet(['cuda', 'install'], { PATH: '' })
+    const found = `All libraries are already in ${cacheFolder()}.`
+    expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining(found) })
+    const { libraries } = JSON.parse((await vggnet(['cuda', 'install', '--json'], { PATH: '' })).stdout)
+    expect(libraries.map(({ fetched }: { fetched: boolean }) => fetched)).toEqual([false, false, false])
+  })
+
+  test('refuses a cache with other libraries, and one that others can write to', async () => {
     const cache = newCache()
     for (const part of cudaPins) fakeLibraries(cache, part)
-    const environment = { VGGNET_CACHE: cache, PATH: '' }
-    const { code, stdout } = await vggnet(['cuda', 'install'], environment)
-    expect({ code, stdout }).toMatchObject({
-      code: 0,
-      stdout: expect.stringContaining(`All libraries are already in ${cache}.`),
-    })
-    const { libraries } = JSON.parse((await vggnet(['cuda', 'install', '--json'], environment)).stdout)
-    expect(libraries.map(({ fetched }: { fetched: boolean }) => fetched)).toEqual([false, false, false])
+    const [cudnn = ''] = cudaPins.map((part) => path.join(folderOf(cache, part, pins[part]), 'lib'))
+    const other = await vggnet(['cuda', 'install'], { VGGNET_CACHE: cache, PATH: '' })
+    expect(other).toMatchObject({ code: 1, stdout: '' })
+    expect(other.stderr).toBe(
+      `vggnet: HASH_MISMATCH: ${cudnn}/libcudnn.so.9 has 1000 bytes instead of 129240: \`npx vggnet cuda remove && npx vggnet cuda install\` replaces it\n`,
+    )
+    chmodSync(cache, 0o777)
+    const exposed = await vggnet(['cuda', 'install'], { VGGNET_CACHE: cache, PATH: '' })
+    expect(exposed).toMatchObject({ code: 1, stdout: '' })
+    expect(exposed.stderr).toBe(
+      `vggnet: FILE_WRITE: The cache is not private, and is not used: other users can write to ${cache} (mode 777): \`chmod -R go-w '${cache}'\`\n`,
+    )
   })
 
   test('--from and --manual together are wrong use', async () => {
@@ -134,12 +148,16 @@ describe('vggnet cuda status', () => {
 
   test('prints version, location and size of each library, and the next action', async () => {
     const cache = newCache()
-    const folders = cudaPins.map((part) => fakeLibraries(cache, part))
-    const environment = { VGGNET_CACHE: cache, VGGNET_CUDA_BINARY: '/nowhere/libvggnet_cuda.so' }
+    const folders = cudaPins.map((part) => fakeLibraries(newFolder(), part))
+    const environment = {
+      VGGNET_CACHE: cache,
+      VGGNET_CUDA_LIBRARIES: folders.join(':'),
+      VGGNET_CUDA_BINARY: '/nowhere/libvggnet_cuda.so',
+    }
     const { code, found } = await status(environment)
     expect(code).toBe(0)
     expect(found).toMatchObject({ ready: true, cache, bytesBegun: 0, passedOver: [] })
-    const position = { found: true, from: "vggnet's cache", missing: [] }
+    const position = { found: true, from: 'VGGNET_CUDA_LIBRARIES', missing: [] }
     expect(found.libraries).toEqual([
       { name: 'cuDNN', needed: true, version: '9.19.0.56', folder: folders[0], bytes: 7000, ...position },
       { name: 'cuBLASLt', needed: true, version: '13.1.0.3', folder: folders[1], bytes: 1000, ...position },
@@ -154,18 +172,36 @@ describe('vggnet cuda status', () => {
   })
 
   test('skips an incomplete cuDNN and one for CUDA 12, and reports them', async () => {
-    const [cache, half, foreign] = [newCache(), newFolder(), newFolder()]
-    for (const part of cudaPins) fakeLibraries(cache, part)
+    const [whole, half, foreign] = [newFolder(), newFolder(), newFolder()]
+    const folders = cudaPins.map((part) => fakeLibraries(whole, part))
     writeFiles(half, { 'libcudnn.so.9': '', 'libcudnn_graph.so.9': '' })
     const names = cudaLibraryFiles.cudnn.map((name): [string, string] => [name, 'libcublasLt.so.12'])
     writeFiles(foreign, Object.fromEntries(names))
-    const { code, found } = await status({ VGGNET_CACHE: cache, VGGNET_CUDA_LIBRARIES: `${half}:${foreign}` })
+    const { code, found } = await status({
+      VGGNET_CACHE: newCache(),
+      VGGNET_CUDA_LIBRARIES: [half, foreign, ...folders].join(':'),
+    })
     expect(code).toBe(0)
-    expect(found.libraries[0].from).toBe("vggnet's cache")
+    expect(found.libraries[0].folder).toBe(folders[0])
     expect(found.passedOver).toEqual([
       `cuDNN in ${foreign} is for CUDA 12, but CUDA 13 is needed`,
       expect.stringContaining(`cuDNN in ${half} is not complete: libcudnn_ops.so.9, `),
     ])
+  })
+
+  test('uses nothing in the cache but the pinned libraries, and reports why', async () => {
+    const cache = newCache()
+    for (const part of cudaPins) fakeLibraries(cache, part)
+    // what any folder with such names was good for
+    writeFiles(cache, Object.fromEntries(cudaLibraryFiles.cudnn.map((name) => [`mine/lib/${name}`, 'code'])))
+    const { found } = await status({ VGGNET_CACHE: cache, PATH: '' })
+    for (const { from } of found.libraries) expect(from).not.toBe("vggnet's cache")
+    const refused = cudaPins.map((part) => folderOf(cache, part, pins[part]))
+    expect(found.passedOver.filter((text: string) => text.startsWith(cache))).toEqual(
+      refused.map((folder) =>
+        expect.stringMatching(new RegExp(`^${folder}/lib/lib\\S+ has 1000 bytes instead of \\d+: `)),
+      ),
+    )
   })
 
   test('finds the libraries of CUDA_HOME, and packages of python3 for the rest', async () => {
@@ -184,12 +220,12 @@ describe('vggnet cuda status', () => {
   })
 
   test('fails where a part is missing, and names it', async () => {
-    const cache = newCache()
-    for (const part of cudaPins) fakeLibraries(cache, part, ['libcudnn_ops.so.9'])
-    const { code, found } = await status({ VGGNET_CACHE: cache, PATH: '' })
+    const folders = cudaPins.map((part) => fakeLibraries(newFolder(), part, ['libcudnn_ops.so.9']))
+    const named = { VGGNET_CUDA_LIBRARIES: folders.join(':') }
+    const { code, found } = await status({ VGGNET_CACHE: newCache(), ...named, PATH: '' })
     const [cudnn] = found.libraries
     // a machine that has another cuDNN uses that one
-    if (cudnn.folder.startsWith(cache)) {
+    if (cudnn.folder === folders[0]) {
       expect(code).toBe(1)
       expect(cudnn).toMatchObject({ found: false, missing: ['libcudnn_ops.so.9'] })
     } else expect(found.passedOver.join()).toContain('libcudnn_ops.so.9 is missing')
@@ -220,7 +256,7 @@ print(len(held[:]))`
   holder.stdout.on('data', (text) => {
     said += text
   })
-  await expect.poll(() => said).toBe('held\n')
+  await expect.poll(() => said, { timeout: 60_000 }).toBe('held\n')
   const { code, stdout } = await vggnet(['cuda', 'remove', '--json'], { VGGNET_CACHE: cache })
   const { removed, bytes, holders } = JSON.parse(stdout)
   expect(code).toBe(0)
@@ -231,7 +267,7 @@ print(len(held[:]))`
   )
   expect(readdirSync(cache).sort()).toEqual([path.basename(foreign), ...others])
   holder.stdin.end()
-  await expect.poll(() => said).toBe('held\n1000\n')
+  await expect.poll(() => said, { timeout: 60_000 }).toBe('held\n1000\n')
   expect((await vggnet(['cuda', 'remove'], { VGGNET_CACHE: cache })).stdout).toBe(
     `There are no NVIDIA libraries in ${cache}\n`,
   )

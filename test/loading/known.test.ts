@@ -93,6 +93,16 @@ test('it loads even if no process may be started', async () => {
   expect(await loadedIn({ env, flags })).toMatchObject({ code: 0, outcome: 'works' })
 })
 
+test('VGGNET_PREBUILD, by which node-gyp-build would take any binary, is refused', async () => {
+  const elsewhere = newFolder()
+  binariesIn(path.join(elsewhere, 'prebuilds', 'linux-x64'), 'vggnet.glibc.node')
+  const env = { VGGNET_PREBUILD: elsewhere, VGGNET_CACHE: newFolder() }
+  const { outcome, message } = await loadedIn({ env })
+  expect(outcome).toBe('NATIVE_LOAD_FAILED')
+  expect(message).toContain(`- ${elsewhere}: VGGNET_PREBUILD is set, and vggnet loads only its own binary\n`)
+  expect(message).toMatch(/^Cure: `unset VGGNET_PREBUILD`; VGGNET_BINARY=FILE names another binary of vggnet$/m)
+})
+
 test('NODE_OPTIONS, such as a preload, do not apply to the process that tries a binary', async () => {
   const { env } = unknownBinary()
   const preload = path.join(newFolder(), 'preload.cjs')

@@ -5,7 +5,6 @@ import { pathToFileURL } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
 import { newestCheckpoint } from '../../lib/checkpoint/checkpoint-folder.js'
 import { decode } from '../../lib/checkpoint/safetensors.js'
-import { lockFolder } from '../../lib/files/folder-lock.js'
 import { loadNewestTraining } from '../../lib/train/load-training.js'
 import { train } from '../../lib/train/trainer.js'
 import type { VGG } from '../../lib/vgg/vgg.js'
@@ -143,42 +142,6 @@ describe('two trainings in one folder', () => {
     expect(second).toMatchObject({ code: 'FOLDER_IN_USE', message: expect.stringMatching(message) })
     expect(third).toMatchObject({ code: 0, out: expect.stringMatching(/^FOLDER_IN_USE /), error: '' })
     expect(names(folder)).toEqual([4, 8].map(nameOf))
-  })
-
-  test('the lock of a killed process is taken over by one of many', async () => {
-    const folder = newFolder()
-    const killed = await programBy(
-      (node) => node,
-      `import { lockFolder } from 'vggnet-lib/files/folder-lock.ts'
-       await lockFolder('${folder}')
-       process.kill(process.pid, 'SIGKILL')`,
-    )
-    expect(killed.code).not.toBe(0)
-    expect(names(folder)).toEqual(['.lock'])
-    // as of a process that was killed between two lines
-    writeFileSync(path.join(folder, '.lock.4194304-2e5b7b5e-86a4-4800-9c27-11076c3f3dd5'), '{')
-    const attempts = await Promise.allSettled(Array.from({ length: 8 }, () => lockFolder(folder)))
-    const taken = attempts.flatMap((attempt) => (attempt.status === 'fulfilled' ? [attempt.value] : []))
-    expect(taken).toHaveLength(1)
-    for (const attempt of attempts) {
-      if (attempt.status === 'rejected') expect(attempt.reason).toMatchObject({ code: 'FOLDER_IN_USE' })
-    }
-    await taken[0]?.check()
-    await taken[0]?.release()
-    expect(names(folder)).toEqual([])
-  })
-
-  test('a later process with the same id is another one; an invalid lock is ignored', async () => {
-    const folder = newFolder()
-    const lock = await lockFolder(folder)
-    const file = path.join(folder, '.lock')
-    writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), started: '1', token: 'x' }))
-    await expect(lock.check()).rejects.toMatchObject({ code: 'FOLDER_IN_USE' })
-    const other = await lockFolder(folder)
-    await other.release()
-    writeFileSync(file, 'not JSON')
-    await (await lockFolder(folder)).release()
-    expect(names(folder)).toEqual([])
   })
 
   test('a new training does not write between the checkpoints of another', async () => {

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { removeOld } from '../../lib/checkpoint/checkpoint-folder.js'
 import { decode, encodeHeader, type TensorInfo } from '../../lib/checkpoint/safetensors.js'
 import { load, loadTraining, newestCheckpoint, train, type VGG } from '../../lib/index.js'
+import { encodeState, stateCheck } from '../../lib/train/training-state.js'
 import { newFolder } from '../setup/folder.js'
 import { sealed } from '../setup/model-file.js'
 import { smallNet, stripes } from '../setup/stripes.js'
@@ -93,14 +94,76 @@ test('a folder with the name of an old checkpoint does not end a training that r
   expect(readdirSync(folder)).toEqual(['step-00000002.safetensors'])
 })
 
-test('a state whose confusion matrices exceed memory is refused before they are allocated', async () => {
+test('a state of so many classes that a confusion matrix exceeds memory is read, and its matrix refused', async () => {
   const { tensors, metadata } = decode(await readFile(whole))
   const state = JSON.parse(metadata.training ?? '')
   const changed = { ...state, classes: Array.from({ length: 200_000 }, () => '') }
   const file = path.join(newFolder(), 'file')
   await writeFile(file, await sealed(tensors, { ...metadata, training: JSON.stringify(changed) }))
-  await expect(loadTraining(file)).rejects.toMatchObject({
-    code: 'FILE_FORMAT',
-    message: expect.stringMatching(/Expected confusion matrices that fit into .* bytes .* '1 of 200000 classes'/),
-  })
+  const { net, state: read } = await loadTraining(file)
+  net.dispose()
+  const { validation } = read.history[0] ?? {}
+  expect(validation).toMatchObject({ count: 8 })
+  expect(validation?.perClass).toHaveLength(200_000)
+  expect(() => validation?.confusion).toThrow(
+    expect.objectContaining({
+      code: 'OUT_OF_MEMORY',
+      message: expect.stringMatching(
+        /^Expected room for a confusion matrix of 200000 classes, which takes 298.0 GiB, /,
+      ),
+    }),
+  )
+})
+
+test('twenty epochs of 5,000 classes take what was counted: nothing makes a matrix until it is read', async () => {
+  const { tensors, metadata } = decode(await readFile(whole))
+  const state = JSON.parse(metadata.training ?? '')
+  const epochs = Array.from({ length: 20 }, (_, index) => index + 1)
+  const classes = Array.from({ length: 5000 }, (_, index) => `class ${index}`)
+  const nameOf = (epoch: number) => `table/validation/${String(epoch).padStart(6, '0')}/confusion`
+  const table = tensors.find(({ name }) => name === nameOf(1))
+  if (table === undefined) throw new Error('there is no table')
+  const history = epochs.map((epoch) => ({ ...state.history[0], epoch }))
+  const others = tensors.filter((tensor) => tensor !== table)
+  const tables = epochs.map((epoch) => ({ ...table, name: nameOf(epoch) }))
+  const training = JSON.stringify({ ...state, classes, history })
+  const file = path.join(newFolder(), 'file')
+  await writeFile(file, await sealed([...others, ...tables], { ...metadata, training }))
+  const before = process.memoryUsage().heapUsed
+  const { net: loaded, state: read } = await loadTraining(file)
+  loaded.dispose()
+  const encoded = encodeState(stateCheck(read, 'resume'))
+  // a matrix takes 200 MB, all of them 4 GB
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(100e6)
+  expect(encoded.tables.get('validation/000020/confusion')).toEqual({ shape: table.shape, data: table.data })
+  const validation = read.history[19]?.validation
+  expect(validation?.perClass.reduce((sum, { count }) => sum + count, 0)).toBe(8)
+  expect(validation?.confusion).toHaveLength(5000)
+  expect(validation?.confusion.reduce((sum, row) => sum + row.reduce((all, cell) => all + cell, 0), 0)).toBe(8)
+})
+
+const cells: [string, number[], number[]][] = [
+  ['a class that does not exist', [1, 3], [0, 3, 1]],
+  ['a negative class', [1, 3], [-1, 0, 1]],
+  ['a cell twice', [2, 3], [0, 1, 1, 0, 1, 2]],
+  ['cells out of order', [2, 3], [1, 0, 1, 0, 1, 2]],
+  ['no images in a cell', [1, 3], [0, 1, 0]],
+  ['one axis', [3], [0, 1, 1]],
+  ['two columns', [3, 2], [0, 1, 1, 0, 1, 2]],
+]
+
+test.each(cells)('a confusion matrix with %s is refused', async (_, shape, values) => {
+  const { tensors, metadata } = decode(await readFile(whole))
+  const name = 'table/validation/000001/confusion'
+  const changed = tensors.map((tensor) =>
+    tensor.name === name ? { ...tensor, shape, data: Int32Array.from(values) } : tensor,
+  )
+  const file = path.join(newFolder(), 'file')
+  for (const kept of [changed, tensors.filter((tensor) => tensor.name !== name)]) {
+    await writeFile(file, await sealed(kept, metadata))
+    await expect(loadTraining(file)).rejects.toMatchObject({
+      code: 'FILE_FORMAT',
+      message: expect.stringContaining('The state of the training is not valid: Expected '),
+    })
+  }
 })

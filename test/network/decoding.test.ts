@@ -5,7 +5,7 @@ const preface = `
   import { native } from 'vggnet-lib/platform/native.ts'
   import { baseline, coarseNoise } from 'vggnet-test/setup/jpegs.ts'
   const bytes = baseline(await coarseNoise(375, 500), '4:2:0')
-  const crop = { source: { height: 375, width: 500 }, box: { height: 256, width: 341, top: 9, left: 40 }, crop: { height: 224, width: 224, channels: 3 } }
+  const crop = { source: { height: 375, width: 500 }, box: { height: 256, width: 341, top: 9, left: 40 }, crop: { height: 224, width: 224, channels: 3 }, memoryLimit: 2 ** 30 }
   const into = () => new Uint8Array(224 * 224 * 3)
   const decode = () => native().decodeJpeg({ bytes, ...crop, into: into() })
 `
@@ -30,6 +30,7 @@ inRelease('2,000 images, some of them damaged, and 20,000 small ones leave the m
       box: { ...eight, top: 0, left: 0 },
       crop: { ...eight, channels: 3 },
       into: new Uint8Array(8 * 8 * 3),
+      memoryLimit: 2 ** 30,
     }
     const some = async (count) => {
       for (let at = 0; at < count; at += 4) {

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { checkpointsIn } from '../../lib/checkpoint/checkpoint-folder.js'
@@ -90,4 +90,23 @@ test('a run.json of an older version, without a schedule and with a batch above 
   const { description: complete, chosen } = sizedRun(request, await findSources(description))
   expect(chosen).toBe('batch 18, 2000 epochs, patience 200: chosen for 18 training images')
   expect(complete.training).toMatchObject({ microBatch: 4, batch: 18, epochs: 2000, schedule: { patience: 200 } })
+})
+
+test('of runs created in one folder at once exactly one is, with its own run.json; the others are refused', async () => {
+  const folder = newFolder()
+  const data = await writeStripes(folder, 'images', 24, 1)
+  const run = path.join(folder, 'a/b/run')
+  const seeds = [1, 2, 3, 4, 5, 6]
+  const file = (seed: number): RunFile => {
+    return { format: 1, vggnet: '0.1.0', description: runDescription({ data, model: { variant: 'A' }, seed }) }
+  }
+  const created = await Promise.allSettled(seeds.map((seed) => createRun(run, file(seed))))
+  const winners = created.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+  expect(winners).toHaveLength(1)
+  expect(await readRunFile(run)).toEqual(winners[0])
+  for (const one of created) {
+    if (one.status === 'rejected')
+      expect(one.reason).toMatchObject({ code: expect.stringMatching(/^(FOLDER_IN_USE|INVALID_ARGUMENT)$/) })
+  }
+  expect(readdirSync(run)).toEqual(['run.json'])
 })

@@ -1,14 +1,18 @@
-import { mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { writeAtomically } from '../../lib/files/atomic-file.js'
+import { linkAtomically, writeAtomically } from '../../lib/files/atomic-file.js'
+import { root } from '../setup/command.js'
 
 let folder = ''
 beforeEach(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'vggnet-atomic-'))
 })
 afterEach(() => rm(folder, { recursive: true }))
+
+const modeOf = async (file: string) => (await stat(file)).mode & 0o777
 
 const bytes = (text: string) => new TextEncoder().encode(text)
 
@@ -70,5 +74,66 @@ describe('writeAtomically', () => {
     await Promise.all(texts.map((text) => writeAtomically(file, [bytes(text)])))
     expect(texts).toContain(await readFile(file, 'utf8'))
     expect(await readdir(folder)).toEqual(['x'])
+  })
+
+  it('keeps the permissions of the file that it replaces; a new one has those of new files', async () => {
+    const file = path.join(folder, 'x')
+    await writeFile(path.join(folder, 'usual'), '')
+    await writeAtomically(file, [bytes('new')])
+    expect(await modeOf(file)).toBe(await modeOf(path.join(folder, 'usual')))
+    for (const mode of [0o600, 0o664, 0o444]) {
+      await chmod(file, mode)
+      await writeAtomically(file, [bytes(`${mode}`)])
+      expect([await modeOf(file), await readFile(file, 'utf8')]).toEqual([mode, `${mode}`])
+    }
+  })
+
+  it('does not say that the old content is unchanged where only the sync of the folder fails', async () => {
+    const [file = '', source = '', library = ''] = ['x', 'x.cpp', 'x.so'].map((name) => path.join(folder, name))
+    await writeFile(source, failingSync)
+    expect(spawnSync('g++', ['-shared', '-fPIC', '-o', library, source]).status).toBe(0)
+    await writeFile(file, 'old')
+    const program = `
+      import { linkAtomically, writeAtomically } from '${root}dist/files/atomic-file.js'
+      const [file, other] = process.argv.slice(1)
+      const print = ({ code, message }) => console.log(code, message)
+      await writeAtomically(file, [Buffer.from('new')]).catch(print)
+      await linkAtomically(file, other).catch(print)`
+    const words = ['--input-type=module', '-e', program, file, path.join(folder, 'other')]
+    const { stdout } = spawnSync(process.execPath, words, {
+      env: { ...process.env, LD_PRELOAD: library },
+      encoding: 'utf8',
+    })
+    const message = (name: string) =>
+      `FILE_WRITE Could not sync ${folder}: the device reports an error; choose a folder on another device; ${path.join(folder, name)} has its new content, which a power failure may undo`
+    expect(stdout.trim().split('\n')).toEqual([message('x'), message('other')])
+    expect(await readFile(file, 'utf8')).toBe('new')
+  })
+})
+
+/** A device that fails when a folder is synced, by then with its files in it. */
+const failingSync = `
+  #include <cerrno>
+  #include <sys/stat.h>
+  #include <sys/syscall.h>
+  #include <unistd.h>
+  extern "C" int fsync(int descriptor) {
+    struct stat found;
+    if (fstat(descriptor, &found) == 0 && S_ISDIR(found.st_mode)) return errno = EIO, -1;
+    return syscall(SYS_fsync, descriptor);
+  }`
+
+describe('linkAtomically', () => {
+  it('links a file, or copies it where the one that it replaces has other permissions, which stay', async () => {
+    const [file, other] = [path.join(folder, 'file'), path.join(folder, 'other')]
+    await writeFile(file, 'new')
+    await linkAtomically(file, other)
+    expect((await stat(other)).ino).toBe((await stat(file)).ino)
+    await rm(other)
+    await writeFile(other, 'old', { mode: 0o600 })
+    await linkAtomically(file, other)
+    expect([await modeOf(other), await readFile(other, 'utf8')]).toEqual([0o600, 'new'])
+    expect((await stat(file)).mode & 0o777).not.toBe(0o600)
+    expect((await readdir(folder)).sort()).toEqual(['file', 'other'])
   })
 })

@@ -9,6 +9,7 @@ describe('a command', () => {
   test.each([
     [['train', '--out', "it's"], "npx vggnet train --out 'it'\\''s'"],
     [['train', '--images', 'a b.gz', '--variant=D'], "npx vggnet train --images 'a b.gz' --variant=D"],
+    [['report', "it's\n\x1b\u009b"], "npx vggnet report $'it\\'s\\x0a\\x1b\\u009b'"],
   ])('%j survives a shell', (words, text) => {
     expect(commandText(words)).toBe(text)
   })
@@ -33,6 +34,14 @@ describe('numbers as text', () => {
     [bytesText(553_430_176), '527.8 MiB'],
   ])('%s', (text, expected) => {
     expect(text).toBe(expected)
+  })
+
+  test('a table with control characters in its cells stands in columns', () => {
+    const columns = [
+      { title: 'na\tme', align: 'left' },
+      { title: 'n', align: 'right' },
+    ] as const
+    expect(tableLines(columns, [['a\x1b[8mb', '5']])).toEqual(['na\\x09me   n', '---------  -', 'a\\x1b[8mb  5'])
   })
 
   test('a table stands in columns', () => {

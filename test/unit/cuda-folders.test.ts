@@ -11,7 +11,7 @@ function around(folders: Record<string, string[]>, env: Surroundings['env'] = {}
   let asked = 0
   const surroundings: Surroundings = {
     env,
-    cache: '/cache',
+    cached: () => ({ folders: folders['/cache'] ?? [], passedOver: [] }),
     list: (folder) => folders[folder] ?? [],
     suffice: (searched) => searched.some((folder) => folders[folder]?.includes('libcudnn.so.9')),
     unfit: (folder) => (unfit.includes(folder) ? `${folder} is not fit` : ''),
@@ -32,7 +32,7 @@ describe("the folders searched for NVIDIA's libraries", () => {
       CUDA_PATH: '/opt/path',
       LD_LIBRARY_PATH: '/module/lib:/usr/lib64:/mine',
     }
-    const { searched } = around({ '/cache': ['cudnn-1'], '/cache/cudnn-1/lib': ['libcudnn.so.9'] }, env)
+    const { searched } = around({ '/cache': ['/cache/cudnn-1/lib'], '/cache/cudnn-1/lib': ['libcudnn.so.9'] }, env)
     expect(searched).toEqual([
       { folder: '/mine', from: 'VGGNET_CUDA_LIBRARIES' },
       { folder: '/other', from: 'VGGNET_CUDA_LIBRARIES' },
@@ -57,20 +57,6 @@ describe("the folders searched for NVIDIA's libraries", () => {
     const { folders } = around(held, { CUDA_HOME: '/conda' })
     const toolkit = ['/conda/lib64', '/conda/lib', '/conda/targets/x86_64-linux/lib']
     expect(folders.slice(0, -1)).toEqual([...toolkit, ...everywhere, '/usr/lib', '/opt/cuda/lib64'])
-  })
-
-  it('are, of the cache, those with such a library, the newest first, none that is unfinished', () => {
-    const { folders } = around({
-      '/cache': ['.unfinished-a', 'cublas-13.1', 'cudnn-9.9.1', 'cudnn-9.19.0', 'empty', 'nvrtc-13.0', 'onednn-3.1.0'],
-      '/cache/.unfinished-a/lib': ['libcudnn.so.9'],
-      '/cache/cublas-13.1/lib': ['libcublasLt.so.13'],
-      '/cache/cudnn-9.9.1/lib': ['libcudnn_graph.so.9'],
-      '/cache/cudnn-9.19.0/lib': ['libcudnn_graph.so.9', 'libcudnn.so.9'],
-      '/cache/nvrtc-13.0/lib': ['libnvrtc.so.13'],
-      '/cache/onednn-3.1.0/lib': ['libdnnl.so.3'],
-    })
-    const cached = ['nvrtc-13.0', 'cudnn-9.19.0', 'cudnn-9.9.1', 'cublas-13.1'].map((name) => `/cache/${name}/lib`)
-    expect(folders).toEqual([...cached, ...everywhere])
   })
 
   it('are asked of python3 only where the others do not suffice', () => {

@@ -3,10 +3,11 @@ import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { readImage, readImageSize } from '../../lib/data/images/image.js'
 import { photoDataset } from '../../lib/data/sources/photo-dataset.js'
-import { svgBomb, tiffBomb } from '../setup/bombs.js'
+import { native } from '../../lib/platform/native.js'
+import { hugeJpeg, svgBomb, tiffBomb } from '../setup/bombs.js'
 import { start } from '../setup/command.js'
 import { newFolder } from '../setup/folder.js'
-import { all, claimsToBe, gradient, listOf, packed } from '../setup/photos.js'
+import { all, claimsToBe, flat, gradient, listOf, packed } from '../setup/photos.js'
 
 const size = { height: 8, width: 8, channels: 3 } as const
 const deadline = 300_000
@@ -93,6 +94,55 @@ describe('limits', () => {
     expect(peakMegabytes).toBeLessThan(400)
   })
 
+  test('an image that takes more memory than the limit is refused with the number that it needs', async () => {
+    const large = hugeJpeg({ side: 2000, components: 1, scans: 1 })
+    // coefficients, the pixels at 1/8, and the file
+    const needed = 250 * 250 * 128 + 250 * 250 * 3 + large.length
+    await expect(readImage(large, size, { decodeBytes: needed - 1 })).rejects.toMatchObject({
+      code: 'FILE_FORMAT',
+      message: `Expected an image for the image but decoding it takes ${needed} bytes, more than the limit of ${needed - 1}: raise decodeBytes (--decode-bytes ${needed})`,
+    })
+    expect(await readImage(large, size, { decodeBytes: needed })).toHaveLength(192)
+    const file = path.join(newFolder(), 'large.jpg')
+    writeFileSync(file, Buffer.concat([large, Buffer.alloc(2 ** 20)]))
+    await expect(readImage(file, size, { decodeBytes: 2 ** 20 })).rejects.toThrow(
+      `it has ${large.length + 2 ** 20} bytes, more than the limit of 1048576`,
+    )
+  })
+
+  test('libjpeg-turbo itself keeps to the limit and to 100 scans', async () => {
+    const side = (length: number) => ({ height: length, width: length })
+    const decoded = async (memoryLimit: number, scans: number) => {
+      const bytes = hugeJpeg({ side: 2000, components: 1, scans }) // 8 MB of coefficients
+      const box = { ...side(8), top: 0, left: 0 }
+      const into = new Uint8Array(192)
+      await native().decodeJpeg({ bytes, source: side(2000), box, crop: size, into, memoryLimit })
+    }
+    await decoded(1e7, 99)
+    await expect(decoded(7e6, 1)).rejects.toMatchObject({ code: 'FILE_FORMAT' })
+    await expect(decoded(1e7, 101)).rejects.toMatchObject({ code: 'FILE_FORMAT' })
+  })
+
+  test('images that wait for memory are read as without a limit', async () => {
+    const shades = [10, 90, 170, 250]
+    const files = shades.map((shade) =>
+      packed(flat(700, 700, [shade, shade, 7]))
+        .webp()
+        .toBuffer(),
+    )
+    const list = listOf(await Promise.all(files))
+    const [limited, free] = [new Uint8Array(4 * 192), new Uint8Array(4 * 192)]
+    await photoDataset(list, { crop: 8, decodeBytes: 6e6, workers: 4 }).read(all(4), limited)
+    await photoDataset(list, { crop: 8, workers: 4 }).read(all(4), free)
+    expect(limited).toEqual(free)
+  })
+
+  test('a JPEG of more scans than programs write is refused before any is decoded', async () => {
+    const message = 'it has more than 100 scans'
+    await expect(readImage(hugeJpeg({ side: 40, components: 1, scans: 100 }), size)).rejects.toThrow(message)
+    expect(await readImage(hugeJpeg({ side: 40, components: 1, scans: 99 }), size)).toHaveLength(192)
+  })
+
   test('an image beyond a limit is unreadable: an error, or skipped', async () => {
     const sources = [await png(), svg(), await packed(gradient(60, 60)).png().toBuffer()]
     const box = { crop: 8, pixelLimit: 2000 }
@@ -119,6 +169,7 @@ test('invalid options are rejected', async () => {
     [{ formats: 'png' }, "Expected an array for formats but received 'png' (string)"],
     [{ decodeSeconds: 0 }, 'Expected an integer from 1 to 3600 for decodeSeconds but received 0 (number)'],
     [{ pixelLimit: 1.5 }, 'Expected an integer of at least 1 for pixelLimit but received 1.5 (number)'],
+    [{ decodeBytes: 1e6 }, 'Expected an integer of at least 1048576 for decodeBytes but received 1000000 (number)'],
     [{ decodeSecond: 1 }, "did you mean 'decodeSeconds'?"],
   ] as const) {
     const error = { code: 'INVALID_ARGUMENT', message: expect.stringContaining(message) }

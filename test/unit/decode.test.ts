@@ -257,7 +257,10 @@ describe('incomplete images', () => {
     await expect(of('none.jpg')).rejects.toMatchObject({ code: 'FILE_NOT_FOUND', message: 'no such file' })
     await expect(of('.')).rejects.toMatchObject({ code: 'FILE_FORMAT', message: 'it is a folder' })
     execFileSync('mkfifo', [path.join(folder, 'pipe.jpg')])
-    await expect(of('pipe.jpg')).rejects.toMatchObject({ code: 'FILE_FORMAT', message: 'it is no regular file' })
+    await expect(of('pipe.jpg')).rejects.toMatchObject({
+      code: 'FILE_FORMAT',
+      message: 'it is a named pipe, which is not read: write its data to a file',
+    })
     writeFileSync(path.join(folder, 'long.jpg'), '')
     execFileSync('truncate', ['-s', '70M', path.join(folder, 'long.jpg')])
     await expect(of('long.jpg', limited(1000))).rejects.toThrow(

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { plainJpeg } from '../../lib/data/images/jpeg.js'
+import { plainJpeg, scansOf } from '../../lib/data/images/jpeg.js'
 import { Random } from '../../lib/random.js'
+import { hugeJpeg } from '../setup/bombs.js'
 import { baseline, coarseNoise, samplings, segmentsOf, withSegment } from '../setup/jpegs.js'
 import { flat, gradient, packed } from '../setup/photos.js'
 
@@ -41,10 +42,42 @@ describe('plainJpeg', () => {
     const pixels = await coarseNoise(37, 53)
     for (const sampling of samplings) {
       const components = sampling === 'grey' ? 1 : 3
-      expect(plainJpeg(baseline(pixels, sampling))).toEqual({ height: 37, width: 53, components })
+      expect(plainJpeg(baseline(pixels, sampling))).toEqual({ height: 37, width: 53, components, coefficientBytes: 0 })
     }
-    const progressive = await packed(pixels).jpeg({ progressive: true }).toBuffer()
-    expect(plainJpeg(progressive)).toEqual({ height: 37, width: 53, components: 3 })
+  })
+
+  test('coefficients of an image with several scans: 128 bytes for each block, in whole units of all components', async () => {
+    const size = { height: 37, width: 53, components: 3 }
+    const progressive = (chromaSubsampling: string) =>
+      packed(flat(37, 53, [9, 99, 200]))
+        .jpeg({ progressive: true, chromaSubsampling })
+        .toBuffer()
+    const [full, quarter] = [await progressive('4:4:4'), await progressive('4:2:0')]
+    expect(plainJpeg(full)).toEqual({ ...size, coefficientBytes: 5 * 7 * 3 * 128 })
+    // 3 x 4 units of 16x16 pixels: 4 blocks of brightness, and one of each colour
+    expect(plainJpeg(quarter)).toEqual({ ...size, coefficientBytes: 3 * 4 * 6 * 128 })
+    const separate = Buffer.from(plain)
+    const scan = separate.indexOf(Buffer.of(0xff, 0xda))
+    separate[scan + 4] = 1
+    expect(plainJpeg(separate)?.coefficientBytes).toBe(3 * 4 * 6 * 128)
+  })
+
+  test('sampling factors that no decoder knows are an irregularity', () => {
+    for (const factors of [0x01, 0x10, 0x51, 0x15]) {
+      const changed = Buffer.from(plain)
+      changed[changed.indexOf(Buffer.of(0xff, 0xc0)) + 11] = factors
+      expect(plainJpeg(changed)).toBeUndefined()
+    }
+  })
+
+  test('scans are counted up to the end of the image, without those in its segments', async () => {
+    expect(scansOf(plain)).toBe(1)
+    expect(scansOf(withSegment(plain, 0xe1, plain))).toBe(1)
+    expect(scansOf(Buffer.concat([plain, plain]))).toBe(1)
+    expect(scansOf(hugeJpeg({ side: 100, components: 1, scans: 150 }))).toBe(151)
+    expect(scansOf(hugeJpeg({ side: 100, components: 1, scans: 0, restarts: true }))).toBe(1)
+    for (const length of [0, 1, 2, 3, 4, 100, plain.length - 1])
+      expect(scansOf(plain.subarray(0, length))).toBeLessThan(2)
   })
 
   test('a part of a larger buffer', () => {

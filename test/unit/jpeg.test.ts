@@ -9,12 +9,7 @@ import { baseline, coarseNoise, type Sampling, samplings } from '../setup/jpegs.
 import { flat, packed, pixelsOf } from '../setup/photos.js'
 import { rescaled } from '../setup/rescaled.js'
 
-interface Position {
-  readonly height: number
-  readonly width: number
-  readonly top: number
-  readonly left: number
-}
+type Position = Readonly<Record<'height' | 'width' | 'top' | 'left', number>>
 
 const open = (bytes: Uint8Array) => openImage(bytes, defaultDecoding)
 const bySharp = ({ plain: _, ...image }: Image): Image => image
@@ -28,6 +23,7 @@ async function cropOf(bytes: Uint8Array, size: Position, box: Position, channels
     source: size,
     box: { height: size.top, width: size.left, top, left },
     crop: { height, width, channels },
+    memoryLimit: 2 ** 30,
     into,
   })
   return into

@@ -1,18 +1,13 @@
 import { spawnSync } from 'node:child_process'
-import {
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs'
+import { createHash } from 'node:crypto'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { endianness } from 'node:os'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { cachedDataset } from '../../lib/data/cache/cache.js'
 import { photoDataset } from '../../lib/data/sources/photo-dataset.js'
+import { takeLock } from '../../lib/files/file-lock.js'
 import { type CachedPhotos, cachedPhotos, every, readOf, shardsIn, withoutCache } from '../setup/cached-photos.js'
 import { root, start } from '../setup/command.js'
 
@@ -28,7 +23,18 @@ describe('shards', () => {
     ['an empty file', (file) => truncateSync(file, 0)],
     ['zeros, as after a power failure', (file) => writeFileSync(file, Buffer.alloc(statSync(file).size))],
     ['no file', (file) => rmSync(file)],
+    ['a height of 1e308 in a table with its hash', (file) => write(file, 1, 1e308)],
+    ['a width that is NaN', (file) => write(file, 2, Number.NaN)],
+    ['an image after the end', (file) => write(file, 0, 2 ** 52)],
   ]
+  /** Writes a number of the first image into the table, and its hash. */
+  function write(file: string, column: number, value: number): void {
+    const bytes = readFileSync(file)
+    bytes.writeDoubleLE(value, 40 + 8 * column)
+    const table = bytes.subarray(40, 40 + 48 * 14)
+    createHash('sha256').update(endianness()).update(table).digest().copy(bytes, 8)
+    writeFileSync(file, bytes)
+  }
   function flip(file: string, position: number): void {
     const bytes = readFileSync(file)
     bytes[position] ^= 16
@@ -54,19 +60,16 @@ describe('shards', () => {
     }
   })
 
-  test('old temporary files of a killed process are removed', async () => {
+  test('temporary files of killed processes are removed, and one that is being written stays', async () => {
     const one = cachedPhotos(3)
     mkdirSync(one.options.cache)
-    for (const [name, seconds] of [
-      ['.old.0.unfinished', 7200],
-      ['.new.0.unfinished', 60],
-    ] as const) {
-      const file = path.join(one.options.cache, name)
-      writeFileSync(file, 'half')
-      utimesSync(file, Date.now() / 1000 - seconds, Date.now() / 1000 - seconds)
-    }
+    const [killed, written] = ['.0.unfinished', '.1.unfinished'].map((name) => path.join(one.options.cache, name))
+    for (const file of [killed, written]) writeFileSync(file ?? '', 'half')
+    const writing = await open(written ?? '', 'r+')
+    expect(await takeLock(writing, written ?? '')).toBe('taken')
     await cachedDataset(one.list, one.options).prepare()
-    expect(readdirSync(one.options.cache).filter((name) => name.startsWith('.'))).toEqual(['.new.0.unfinished'])
+    expect(readdirSync(one.options.cache).filter((name) => name.startsWith('.'))).toEqual(['.1.unfinished'])
+    await writing.close()
   })
 
   test('a signal stops the preparation, and finished shards stay', async () => {

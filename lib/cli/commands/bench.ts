@@ -9,6 +9,7 @@ import { packageVersion } from '../../platform/package.js'
 import { columnsOf, countedText, wrapped } from '../../table.js'
 import { type DeviceFlags, given, number } from '../flags/flags.js'
 import { stoppable } from '../terminal/exit.js'
+import { print, printJson } from '../terminal/print.js'
 import { waitingOn } from '../terminal/progress.js'
 import { section } from '../terminal/sections.js'
 
@@ -54,7 +55,8 @@ export function addBench(program: Command): void {
     .action(async (flags: Flags) => {
       const { json, ...asked } = flags
       const found = await benched(asked)
-      console.log(json ? JSON.stringify(found, null, 2) : text(found))
+      if (json) printJson(found, 2)
+      else print(text(found))
     })
 }
 
@@ -103,7 +105,7 @@ async function benched({ device, ...options }: Omit<Flags, 'json'>): Promise<Ben
   }
   const onStop = (): void => {
     waiting.end()
-    console.error('Stopping after the current round; press Ctrl-C again to stop at once ...')
+    print('Stopping after the current round; press Ctrl-C again to stop at once ...', process.stderr)
   }
   try {
     const devices = await stoppable(measuring, 'no measurement was finished', onStop)

@@ -5,6 +5,7 @@ import { addConfigFlag } from '../flags/config.js'
 import { checked, number, typedPath } from '../flags/flags.js'
 import { addDescriptionFlags, type DescriptionFlags, descriptionOf } from '../flags/train-flags.js'
 import { checkLines, preflightRun, prepareRun, refuseFatal } from '../terminal/preflight.js'
+import { print, printJson } from '../terminal/print.js'
 
 const examples = `
 Checks memory, images, activations and gradients before a training, with the
@@ -40,7 +41,8 @@ export function addCheck(program: Command): void {
       const { cache: _, ...photographs } = described.photographs
       const prepared = await prepareRun({ ...described, photographs })
       const report = await preflightRun(prepared, flags.limit)
-      console.log(flags.json ? JSON.stringify(report, null, 2) : checkLines(prepared, report).join('\n'))
+      if (flags.json) printJson(report, 2)
+      else print(checkLines(prepared, report).join('\n'))
       refuseFatal(report, '')
     })
 }

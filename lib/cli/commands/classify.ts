@@ -18,6 +18,7 @@ import {
   typedPath,
 } from '../flags/flags.js'
 import { failureText } from '../terminal/exit.js'
+import { print, printJson } from '../terminal/print.js'
 import { loadShown } from '../terminal/progress.js'
 import { printText } from '../terminal/sections.js'
 
@@ -66,9 +67,9 @@ async function runClassify(model: string, files: string[], flags: Flags): Promis
     const answers = await classifyEach(net, files, { top, ...decodingOf(flags) })
     const results = files.map((file, index) => ({ file, answer: answers[index] ?? [] }))
     const failed = results.flatMap(({ answer }) => (answer instanceof VggError ? [answer] : []))
-    if (flags.json) console.log(JSON.stringify(results.map(jsonOf), null, 2))
-    else for (const line of textLines(results)) console.log(line)
-    for (const error of failed) console.error(failureText(error))
+    if (flags.json) printJson(results.map(jsonOf), 2)
+    else for (const line of textLines(results)) print(line)
+    for (const error of failed) print(failureText(error) ?? '', process.stderr)
     if (failed.length > 0) process.exitCode = 1
   } finally {
     net.dispose()

@@ -2,14 +2,17 @@ import { existsSync, statfsSync } from 'node:fs'
 import path from 'node:path'
 import pc from 'picocolors'
 import { VggError } from '../../error.js'
+import { cachedLibraries } from '../../platform/cuda/cached.js'
 import { cacheFolder, folderOf } from '../../platform/wheels/cache.mjs'
 import { bytesHere, type Watching } from '../../platform/wheels/fetch.mjs'
 import { folderSource, installPin, pipSource, type Source } from '../../platform/wheels/install.mjs'
 import { cudaLibraryFiles, cudaPins, type Pin, pins, wheelBytes } from '../../platform/wheels/pins.mjs'
+import { checkPrivate } from '../../platform/wheels/private.mjs'
 import { checkPlatform, WheelProblem } from '../../platform/wheels/problem.mjs'
 import { countedText } from '../../table.js'
 import { durationText } from '../../train/log.js'
 import { stoppable } from '../terminal/exit.js'
+import { print, printJson } from '../terminal/print.js'
 import { installProgressOn, sizeText } from '../terminal/progress.js'
 
 export interface InstallFlags {
@@ -122,27 +125,34 @@ function keptText(cache: string): string {
 /** Runs `vggnet cuda install`. */
 export async function installCuda({ from, manual, json }: InstallFlags): Promise<void> {
   const cache = cacheFolder(process.env)
-  if (manual) return console.log(json ? JSON.stringify(manualOf(cache), null, 2) : manualText(manualOf(cache)))
+  if (manual) return json ? printJson(manualOf(cache), 2) : print(manualText(manualOf(cache)))
   const started = performance.now()
   const wanted = wantedIn(cache)
   const missing = wanted.filter(({ there }) => !there)
-  await withWheels(async () => checkPlatform())
+  await withWheels(async () => {
+    checkPlatform()
+    checkPrivate(cache)
+  })
   const free = checkSpace(cache, bytesNeeded(wanted, from !== undefined))
-  if (!json && missing.length > 0) console.log(planLines(cache, wanted, free, from).join('\n'))
+  if (!json && missing.length > 0) print(planLines(cache, wanted, free, from).join('\n'))
   const source = from === undefined ? pipSource(cache) : folderSource(from)
   const work = (signal: AbortSignal) => withWheels(() => installAll(cache, missing, source, signal))
   await stoppable(work, () => keptText(cache)).catch((error) => {
     // without Python, the manual is printed before the error
     const byHand = error instanceof VggError && error.code === 'MISSING_TOOL' && !json
-    if (byHand) console.log(`\n${manualText(manualOf(cache))}`)
+    if (byHand) print(`\n${manualText(manualOf(cache))}`)
     throw error
   })
+  // the first process that uses the libraries need not compare their contents then
+  const [fault] = cachedLibraries(cache).passedOver
+  if (fault !== undefined) throw new VggError('HASH_MISMATCH', fault)
   const seconds = (performance.now() - started) / 1000
   const libraries = wanted.map(({ name, pin, folder, there }) => {
     return { name, version: pin.version, folder, bytes: pin.unpackedBytes, fetched: !there }
   })
   const done: Installed = { cache, seconds, libraries }
-  console.log(json ? JSON.stringify(done, null, 2) : doneText(cache, missing, seconds))
+  if (json) printJson(done, 2)
+  else print(doneText(cache, missing, seconds))
 }
 
 const inUse = '`npx vggnet cuda status` shows the libraries in use.'
@@ -226,7 +236,7 @@ export async function withWheels<T>(work: () => Promise<T>): Promise<T> {
       throw new VggError('ABORTED', 'the work on wheels was aborted', { cause: error })
     if (!(error instanceof WheelProblem)) throw error
     const colours = pc.createColors(pc.isColorSupported && process.stderr.isTTY === true)
-    if (error.log !== '') console.error(colours.dim(error.log.trimEnd()))
+    if (error.log !== '') print(colours.dim(error.log.trimEnd()), process.stderr)
     throw new VggError(error.code, error.message, { cause: error })
   }
 }

@@ -10,6 +10,7 @@ import { countedText } from '../../table.js'
 import { type CudaExamination, examineCudaApart } from '../doctor/devices.js'
 import { file } from '../flags/flags.js'
 import { stoppable } from '../terminal/exit.js'
+import { print, printJson } from '../terminal/print.js'
 import { sizeText } from '../terminal/progress.js'
 import { section } from '../terminal/sections.js'
 import { type InstallFlags, installCuda, withWheels } from './cuda-install.js'
@@ -129,27 +130,26 @@ function text(status: CudaStatus, width: number): string {
 /** Runs `vggnet cuda status`. */
 async function showCuda({ json }: { json?: true }): Promise<void> {
   const status = await statusHere()
-  console.log(json ? JSON.stringify(status, null, 2) : text(status, process.stdout.columns || 80))
+  if (json) printJson(status, 2)
+  else print(text(status, process.stdout.columns || 80))
   process.exitCode = status.ready ? 0 : 1
 }
 
 /** Runs `vggnet cuda remove`. */
 async function removeCuda({ json }: { json?: true }): Promise<void> {
   const cache = cacheFolder(process.env)
-  const onWaiting = (owner: number) => console.error(`waiting for process ${owner}, which is installing`)
+  const onWaiting = (owner: number) => print(`waiting for process ${owner}, which is installing`, process.stderr)
   const { removed, holders } = await stoppable(
     (signal) => withWheels(() => removePins(cache, cudaPins, { onWaiting, signal })),
     'some libraries are not removed yet',
   )
   const bytes = removed.reduce((sum, one) => sum + one.bytes, 0)
-  if (json) return console.log(JSON.stringify({ cache, bytes, removed, holders }, null, 2))
-  if (removed.length === 0) return console.log(`There are no NVIDIA libraries in ${cache}`)
-  console.log(`Removed from ${cache}, ${sizeText(bytes)}:`)
-  for (const one of removed) console.log(`  ${one.folder.slice(cache.length + 1)}  ${sizeText(one.bytes)}`)
+  if (json) return printJson({ cache, bytes, removed, holders }, 2)
+  if (removed.length === 0) return print(`There are no NVIDIA libraries in ${cache}`)
+  print(`Removed from ${cache}, ${sizeText(bytes)}:`)
+  for (const one of removed) print(`  ${one.folder.slice(cache.length + 1)}  ${sizeText(one.bytes)}`)
   if (holders.length > 0) {
     const who = countedText(holders.length, 'process uses', 'processes use')
-    console.log(
-      `${who} them still (${holders.join(', ')}) and can continue: the space is freed at the end of the process`,
-    )
+    print(`${who} them still (${holders.join(', ')}) and can continue: the space is freed at the end of the process`)
   }
 }

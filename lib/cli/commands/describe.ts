@@ -24,6 +24,7 @@ import {
   source,
 } from '../flags/flags.js'
 import { factLines, originFacts, type PixelFacts, pixelsOf } from '../terminal/origin.js'
+import { print, printJson } from '../terminal/print.js'
 
 const examples = `
 Examples:
@@ -54,7 +55,8 @@ export function addDescribe(program: Command): void {
     .addHelpText('after', examples)
     .action(async (from: string | undefined, flags: Flags) => {
       const described = await describedBy(from, flags)
-      console.log(flags.json ? JSON.stringify(described, null, 2) : text(described))
+      if (flags.json) printJson(described, 2)
+      else print(text(described))
     })
 }
 

@@ -5,6 +5,7 @@ import { bytesText, countedText } from '../../table.js'
 import { type CudaExamination, type DeviceCheck, examineCuda, examineCudaApart } from '../doctor/devices.js'
 import type { Diagnosis } from '../doctor/diagnoses.js'
 import { type Examination, examine } from '../doctor/examination.js'
+import { print, printJson } from '../terminal/print.js'
 import { section, tuningFacts } from '../terminal/sections.js'
 
 const examples = `
@@ -24,9 +25,10 @@ export function addDoctor(program: Command): void {
     .addOption(new Option('--only-cuda').hideHelp())
     .addHelpText('after', examples)
     .action(async (flags: { json?: true; onlyCuda?: true }) => {
-      if (flags.onlyCuda) return console.log(JSON.stringify(await examineCuda()))
+      if (flags.onlyCuda) return printJson(await examineCuda())
       const found = await examine(() => examineCudaApart(['doctor', '--only-cuda']))
-      console.log(flags.json ? JSON.stringify(found, null, 2) : text(found, process.stdout.columns || 80))
+      if (flags.json) printJson(found, 2)
+      else print(text(found, process.stdout.columns || 80))
       process.exitCode = found.works ? 0 : 1
     })
 }

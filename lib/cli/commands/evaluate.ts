@@ -3,6 +3,7 @@ import pc from 'picocolors'
 import { withClasses } from '../../data/derived.js'
 import { evaluationSide } from '../../data/images/crop.js'
 import { VggError } from '../../error.js'
+import { cellsOf, forEachCell } from '../../evaluate/confusion.js'
 import { type Evaluation, evaluateParts } from '../../evaluate/evaluate.js'
 import type { Metrics } from '../../evaluate/metrics.js'
 import { checkImageOptions, datasetsFor } from '../../run/datasets.js'
@@ -30,6 +31,7 @@ import {
   number,
   typedPath,
 } from '../flags/flags.js'
+import { print, printJson } from '../terminal/print.js'
 import { loadShown } from '../terminal/progress.js'
 
 const examples = `
@@ -98,12 +100,12 @@ async function runEvaluate(model: string, data: string | undefined, flags: Flags
     const datasets = datasetsFor(chosen.sources, { photographs, background: chosen.run?.background ?? 0 }, net)
     const scored = chosen.parts.flatMap((name) => datasets[name] ?? []).map((one) => withClasses(one, net.classNames))
     const found = await evaluateParts(net, scored, { batch: flags.batch })
-    const protocol = `${protocolOf(net)}; ${chosen.text}`
-    if (flags.json) console.log(JSON.stringify({ protocol, ...trainedOnJson(chosen), ...found }))
+    const protocol = `${protocolOf(net)}; ${printable(chosen.text)}`
+    if (flags.json) printJson({ protocol, ...trainedOnJson(chosen), ...found })
     else {
       const trainedOn = trainedOnLines(chosen, found.count + found.unreadable.length)
       const head = [deviceLine(net), protocol, ...trainedOn].flatMap((text) => wrapped(text, columnsOf(process.stdout)))
-      console.log([...head, '', ...lines(found)].join('\n'))
+      print([...head, '', ...lines(found)].join('\n'))
     }
     if (flags.onUnreadable !== 'skip') checkRead(found)
   } finally {
@@ -139,7 +141,7 @@ function trainedOnJson({ part, trainingImages, unknown }: ScoredImages) {
 
 function trainedOnLines({ trainingImages, unknown }: ScoredImages, count: number): string[] {
   const images = `of these ${countedText(count, 'image')}`
-  const gaps = unknown.map((text) => pc.yellow(text))
+  const gaps = unknown.map((text) => pc.yellow(printable(text)))
   if (trainingImages === 0) return unknown.length > 0 ? gaps : [`the model was trained on none ${images}`]
   const known = `${unknown.length > 0 ? 'at least ' : ''}${trainingImages}`
   return [pc.yellow(`the model was trained on ${known} ${images}: the accuracy on new images may be lower`), ...gaps]
@@ -185,20 +187,25 @@ const classColumns = ['images', 'correct', 'accuracy'].map(right)
 classColumns.unshift(left('class'))
 classColumns.push(left('most often confused with'))
 
-function classRows({ perClass, confusion }: Metrics): string[][] {
+function classRows(metrics: Metrics): string[][] {
+  const { perClass } = metrics
   const names = perClass.map(({ name }) => printable(name, longest.class))
+  const others = new Map<number, { times: number; other: number }>()
+  forEachCell(cellsOf(metrics), (truth, other, times) => {
+    if (other !== truth && times > (others.get(truth)?.times ?? 0)) others.set(truth, { times, other })
+  })
   return perClass.map(({ count, correct, accuracy }, index) => {
-    const others = (confusion[index] ?? []).map((times, other) => ({ times: other === index ? 0 : times, other }))
-    const most = others.reduce((best, one) => (one.times > best.times ? one : best), { times: 0, other: -1 })
-    const taken = most.times === 0 ? '' : `${names[most.other]} (${most.times})`
+    const most = others.get(index)
+    const taken = most === undefined ? '' : `${names[most.other]} (${most.times})`
     return [names[index] ?? '', String(count), String(correct), count === 0 ? '' : percent(accuracy), taken]
   })
 }
 
-function confusionLines({ perClass, confusion }: Metrics): string[] {
+function confusionLines(metrics: Metrics): string[] {
+  const { perClass } = metrics
   if (perClass.length > widest) return []
   const columns = [left('true \\ predicted'), ...perClass.map(({ name }) => right(printable(name, longest.column)))]
-  const rows = confusion.map((row, index) => [
+  const rows = metrics.confusion.map((row, index) => [
     printable(perClass[index]?.name ?? '', longest.class),
     ...row.map(String),
   ])

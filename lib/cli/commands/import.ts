@@ -6,7 +6,7 @@ import { VggError } from '../../error.js'
 import { exists, isFolder } from '../../files/not-found.js'
 import { parameterCount } from '../../layer.js'
 import { runTable } from '../../network/open.js'
-import { columnsOf, countText } from '../../table.js'
+import { columnsOf, countText, longestName, printable } from '../../table.js'
 import { type AdaptOptions, adaptTable } from '../../vgg/adapted.js'
 import { modelTable } from '../../vgg/configuration.js'
 import type { Origin } from '../../vgg/origin.js'
@@ -14,6 +14,7 @@ import type { VGG } from '../../vgg/vgg.js'
 import { sourceNames } from '../../weights/sources/sources.js'
 import { addTable, file, given, imageSize, names, source } from '../flags/flags.js'
 import { type Fact, factLines, originFacts, type PixelFacts, pixelsOf } from '../terminal/origin.js'
+import { print, printJson } from '../terminal/print.js'
 import { loadShown, sizeText } from '../terminal/progress.js'
 
 const examples = `
@@ -71,7 +72,8 @@ async function runImport(from: string, { out, json, ...asked }: Flags): Promise<
   try {
     await save(net, out)
     const made = { ...importedAs(net), path: out, bytes: (await stat(out)).size }
-    console.log(json ? JSON.stringify(made, null, 2) : text(made))
+    if (json) printJson(made, 2)
+    else print(text(made))
   } finally {
     net.dispose()
   }
@@ -105,12 +107,18 @@ function importedAs({
 }
 
 function text({ variant, classes, classNames, pixels, origin, parameters, path, bytes }: Imported): string {
-  const named = classNames.length > 0 ? `: ${classNames.slice(0, 3).join(', ')}, ...` : ''
+  const named =
+    classNames.length > 0
+      ? `: ${classNames
+          .slice(0, 3)
+          .map((name) => printable(name, longestName.class))
+          .join(', ')}, ...`
+      : ''
   const facts: Fact[] = [
     ['network', `VGG ${variant}, ${classes === 0 ? 'no head' : `${classes} classes${named}`}`],
     ['parameters', countText(parameters)],
     ...originFacts(origin ?? undefined, pixels),
-    ['written', `${path}, ${sizeText(bytes)}`],
+    ['written', `${printable(path)}, ${sizeText(bytes)}`],
   ]
   return factLines(facts, columnsOf(process.stdout)).join('\n')
 }

@@ -7,7 +7,9 @@ import { collectReport, writeReport } from '../../report/report.js'
 import { datasetsFor } from '../../run/datasets.js'
 import { loadBest, readRunFile, runFiles, trainingsOf } from '../../run/folder.js'
 import { findSources } from '../../run/sources.js'
+import { printable } from '../../table.js'
 import { addDeviceFlags, type DeviceFlags, deviceOptions, given, typedPath } from '../flags/flags.js'
+import { print, printJson } from '../terminal/print.js'
 
 const examples = `
 Writes report.html, a self-contained page: curves, confusion matrix, per-class
@@ -33,7 +35,8 @@ export function addReport(program: Command): void {
       if (await exists(runFiles(own).log)) pages.push(await pageOf(own, flags))
     }
     if (pages.length === 0) throw new VggError('FILE_NOT_FOUND', `The run in ${folder} has not started yet`)
-    console.log(flags.json ? JSON.stringify(pages) : pages.join('\n'))
+    if (flags.json) printJson(pages)
+    else for (const page of pages) print(printable(page))
   })
 }
 

@@ -12,6 +12,7 @@ import { file as absolute } from '../flags/flags.js'
 import { addTrainFlags, descriptionOf, type TrainFlags } from '../flags/train-flags.js'
 import { stoppable } from '../terminal/exit.js'
 import { checkLines, type PreparedRun, preflightRun, prepareRun, refuseFatal } from '../terminal/preflight.js'
+import { print } from '../terminal/print.js'
 import { runOutput } from '../terminal/train-output.js'
 
 /** `vggnet train`: trains a network and writes the folder of the run. */
@@ -48,7 +49,7 @@ async function runTrain(data: string | undefined, flags: TrainFlags, asked: Comm
   }
   await stoppable(trained, `continue with:\n  ${commandText(['train', '--resume', folder])}`, () => {
     output.pause()
-    console.error('Stopping after the steps in flight; again to stop at once ...')
+    print('Stopping after the steps in flight; again to stop at once ...', process.stderr)
   })
 }
 
@@ -84,7 +85,7 @@ async function newRun(data: string | undefined, flags: TrainFlags): Promise<Run>
   const [first] = trainingsOf(folder, file)
   const quiet = flags.json === true
   if (flags.check && first) await checkBefore({ description: first.description, sources, chosen }, quiet)
-  else if (chosen !== undefined && !quiet) console.log(chosen)
+  else if (chosen !== undefined && !quiet) print(chosen)
   return { folder, file: await createRun(folder, file, sources), sources }
 }
 
@@ -109,6 +110,6 @@ const imagesOpened = 200
 
 async function checkBefore(prepared: PreparedRun, quiet: boolean): Promise<void> {
   const report = await preflightRun(prepared, imagesOpened)
-  if (!quiet) console.log(`${checkLines(prepared, report).join('\n')}\n`)
+  if (!quiet) print(`${checkLines(prepared, report).join('\n')}\n`)
   refuseFatal(report, ' (--no-check trains anyway)')
 }

@@ -5,6 +5,7 @@ import { type TuningInForce, tuningFile, tuningInForce } from '../../platform/ke
 import { type Column, columnsOf, countedText, shortened, tableLines, wrapped } from '../../table.js'
 import { given, number } from '../flags/flags.js'
 import { stoppable } from '../terminal/exit.js'
+import { print, printJson } from '../terminal/print.js'
 import { waitingOn } from '../terminal/progress.js'
 import { dialNames, dialText, tuningFacts } from '../terminal/sections.js'
 
@@ -42,16 +43,17 @@ export function addTune(program: Command): void {
     .option('--json', 'one JSON object')
     .addHelpText('after', examples)
     .action(async (flags: Flags) => {
-      if (flags.show) return print(flags, tuningInForce(), (found) => tuningFacts(found).join('\n'))
-      if (flags.reset) return print(flags, await reset(), resetText)
+      if (flags.show) return printFound(flags, tuningInForce(), (found) => tuningFacts(found).join('\n'))
+      if (flags.reset) return printFound(flags, await reset(), resetText)
       const found = await tuned(flags)
-      print(flags, found, text)
+      printFound(flags, found, text)
       if (!found.kept) process.exitCode = 1
     })
 }
 
-function print<T>({ json }: Flags, found: T, words: (found: T) => string): void {
-  console.log(json ? JSON.stringify(found, null, 2) : words(found))
+function printFound<T>({ json }: Flags, found: T, words: (found: T) => string): void {
+  if (json) printJson(found, 2)
+  else print(words(found))
 }
 
 async function reset(): Promise<{ removed: boolean; file: string }> {

@@ -1,11 +1,12 @@
 import type { Command } from 'commander'
 import pc from 'picocolors'
-import { type Column, columnsOf, countText, tableLines } from '../../table.js'
+import { type Column, columnsOf, countText, printable, tableLines } from '../../table.js'
 import { sourceNames } from '../../weights/sources/sources.js'
 import type { Difference, Distance } from '../../weights/verify/difference.js'
 import { type Verification, verify } from '../../weights/verify/verify.js'
 import { addDeviceFlags, addThreadsFlag, type DeviceFlags, deviceOptions, given, source } from '../flags/flags.js'
 import { type Fact, factLines, originFacts, pixelsOf } from '../terminal/origin.js'
+import { print, printJson } from '../terminal/print.js'
 import { readingShown } from '../terminal/progress.js'
 import { section } from '../terminal/sections.js'
 
@@ -52,7 +53,8 @@ async function runVerify(from: string, { json, ...flags }: Flags): Promise<void>
   const { against, source: by, threads } = flags
   const options = { ...deviceOptions(flags), ...given({ against, source: by, threads }) }
   const found = await readingShown(from, (shown) => verify(from, { ...options, ...shown }))
-  console.log(json ? JSON.stringify(found, null, 2) : text(found, columnsOf(process.stdout)))
+  if (json) printJson(found, 2)
+  else print(text(found, columnsOf(process.stdout)))
   if (found.suspicions.length > 0 || (found.difference && differs(found.difference))) process.exitCode = 1
 }
 
@@ -61,7 +63,7 @@ const differs = ({ configuration, unmatched, parameters, activities }: Differenc
 
 function text(found: Verification, width: number): string {
   const { suspicions, difference } = found
-  const suspected = suspicions.length === 0 ? ['nothing'] : suspicions.map((text) => pc.yellow(text))
+  const suspected = suspicions.length === 0 ? ['nothing'] : suspicions.map((text) => pc.yellow(printable(text)))
   return [
     ...factLines(factsOf(found), width),
     '',
@@ -111,7 +113,7 @@ const activityRows = ({ fingerprint }: Verification): string[][] =>
   ])
 
 const distanceText = ({ name, largest, relative }: Distance): string =>
-  `${name} by ${shortText(largest)}, ${shortText(relative)} of its largest value`
+  `${printable(name)} by ${shortText(largest)}, ${shortText(relative)} of its largest value`
 
 function differenceFacts(difference: Difference): string[] {
   if (!differs(difference)) return ['equal: all parameters in every bit, and the activities of all layers']
@@ -122,8 +124,8 @@ function differenceFacts(difference: Difference): string[] {
     return first === undefined ? [`equal ${what}`] : [`${what} differ first in ${distanceText(first)}${more}`]
   }
   return [
-    ...configuration,
-    ...(unmatched.length > 0 ? [`in one of them only: ${unmatched.slice(0, 6).join(', ')}`] : []),
+    ...configuration.map((text) => printable(text)),
+    ...(unmatched.length > 0 ? [`in one of them only: ${printable(unmatched.slice(0, 6).join(', '))}`] : []),
     ...firstOf('parameters', parameters),
     ...firstOf('activities', activities),
   ]

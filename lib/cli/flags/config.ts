@@ -1,6 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { type Command, InvalidArgumentError } from 'commander'
 import { VggError } from '../../error.js'
+import { readRegularFile } from '../../files/regular-file.js'
+import { type JsonLimits, parsedJson } from '../../files/untrusted.js'
 import { boolean, isObject, text, unexpected, unknownName } from '../../options.js'
 import { typedPath } from './flags.js'
 
@@ -29,21 +30,20 @@ async function readConfig(_: Command, command: Command): Promise<void> {
   }
 }
 
+/** Limits of a config file: 65,536 class names of 200 bytes. */
+const limits: JsonLimits = { bytes: 2 ** 24, depth: 8, values: 2 ** 17 }
+
 async function readObject(file: string): Promise<Record<string, unknown>> {
-  let text: string
+  let text: Buffer
   try {
-    text = await readFile(file, 'utf8')
+    text = await readRegularFile(file, limits.bytes)
   } catch (cause) {
+    if (cause instanceof VggError) throw cause
     throw new VggError('FILE_NOT_FOUND', `Could not read the config file ${file}: ${(cause as Error).message}`, {
       cause,
     })
   }
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (cause) {
-    throw new VggError('FILE_FORMAT', `The config file ${file} is not JSON: ${(cause as Error).message}`, { cause })
-  }
+  const value = parsedJson(text, limits, `The config file ${file}`)
   if (isObject(value)) return value
   throw new VggError('FILE_FORMAT', `Expected an object of flags in the config file ${file}`)
 }

@@ -11,6 +11,7 @@ export interface DecodingFlags {
   formats?: string[]
   pixelLimit?: number
   decodeSeconds?: number
+  decodeBytes?: number
 }
 
 /** Adds the flags of {@link DecodingFlags}. */
@@ -31,11 +32,16 @@ export function addDecodingFlags(command: Command): Command {
       'most seconds for decoding an image (default: 30)',
       checked(number, decodingChecks.decodeSeconds, '--decode-seconds'),
     )
+    .option(
+      '--decode-bytes <n>',
+      'most bytes of memory for images that are decoded at once (default: 2147483648)',
+      checked(number, decodingChecks.decodeBytes, '--decode-bytes'),
+    )
 }
 
 /** The options of {@link DecodingFlags}; values are checked where images are read. */
-export function decodingOf({ formats, pixelLimit, decodeSeconds }: DecodingFlags): DecodingOptions {
-  return given({ formats: formats as ImageFormat[] | undefined, pixelLimit, decodeSeconds })
+export function decodingOf({ formats, pixelLimit, decodeSeconds, decodeBytes }: DecodingFlags): DecodingOptions {
+  return given({ formats: formats as ImageFormat[] | undefined, pixelLimit, decodeSeconds, decodeBytes })
 }
 
 /** The flags of a dataset, the same for each command that reads one. */

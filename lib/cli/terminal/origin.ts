@@ -1,3 +1,4 @@
+import { printable } from '../../table.js'
 import type { VggConfiguration } from '../../vgg/configuration.js'
 import type { Origin } from '../../vgg/origin.js'
 import { section } from './sections.js'
@@ -30,8 +31,8 @@ export function originFacts(origin: Origin | undefined, pixels: PixelFacts): Fac
   const resized = side === null ? '' : `smallest side ${side}, `
   return [
     ['pixels', `${resized}crop ${imageSize.join('x')}, mean ${numbersText(meanRgb)}, scale ${numbersText(scale)}`],
-    ['source', origin && `${origin.source}, ${origin.file}`],
-    ['licence', origin?.licence],
+    ['source', origin && printable(`${origin.source}, ${origin.file}`)],
+    ['licence', origin?.licence && printable(origin.licence)],
     ['SHA-256', origin?.sha256 ?? (origin?.ranges && `not checked: bytes ${origin.ranges} of the file`)],
   ]
 }

@@ -2,7 +2,7 @@ import path from 'node:path'
 import { SingleBar } from 'cli-progress'
 import pc from 'picocolors'
 import type { Progress as Installing } from '../../platform/wheels/fetch.mjs'
-import { columnsOf, shortened } from '../../table.js'
+import { columnsOf, printable, shortened } from '../../table.js'
 import { barSize, durationText } from '../../train/log.js'
 import type { VGG } from '../../vgg/vgg.js'
 import { type LoadOptions, load } from '../../weights/load.js'
@@ -92,9 +92,10 @@ const whole = (bytes: number): string => (bytes / 1e6).toFixed(0)
  * Text of the progress.
  * @param speed bytes per second; 0: not known yet
  */
-function words(title: string, { doing, bytes, of, reason }: Progress, speed: number): string {
+function words(name: string, { doing, bytes, of, reason }: Progress, speed: number): string {
+  const title = printable(name)
   if (doing === 'waiting') return `${title}: waiting ${reason}`
-  if (doing === 'trying again') return `${title}: trying again, ${reason}`
+  if (doing === 'trying again') return `${title}: trying again, ${printable(reason ?? '')}`
   const share = `${title}: ${doing === 'fetching' ? '' : `${doing} `}${whole(bytes)} of ${whole(of)} MB`
   if (doing !== 'fetching' || speed === 0) return share
   return `${share}, ${(speed / 1e6).toFixed(1)} MB/s, ${durationText((of - bytes) / speed)} left`

@@ -3,11 +3,11 @@ import pc from 'picocolors'
 import type { TuningInForce } from '../../platform/kept-tuning.js'
 import type { CpuTuning } from '../../platform/native.js'
 import { bytesText, columnsOf, wrapped } from '../../table.js'
+import { print } from './print.js'
 
 /** Prints a sentence, broken between words at the width of a terminal. */
 export function printText(text: string, stream: NodeJS.WriteStream = process.stdout): void {
-  const print = stream === process.stderr ? console.error : console.log
-  for (const line of wrapped(text, columnsOf(stream))) print(line)
+  for (const line of wrapped(text, columnsOf(stream))) print(line, stream)
 }
 
 const titleWidth = 11

@@ -7,6 +7,8 @@ import { countText, printable } from '../../table.js'
 import type { TrainReport } from '../../train/events.js'
 import { deviceLine, progressOn, reportLine } from '../../train/log.js'
 import type { VGG } from '../../vgg/vgg.js'
+import { print, printJson } from './print.js'
+import { waitingOn } from './progress.js'
 import { printText } from './sections.js'
 
 /** Output of a run. */
@@ -21,49 +23,60 @@ export interface RunOutput {
 /** Creates the output of a run: text with a progress bar, or JSON lines. */
 export const runOutput = (folder: string, json: boolean): RunOutput => (json ? jsonOutput() : textOutput(folder))
 
-function print(event: string, fields: object): void {
-  console.log(JSON.stringify({ event, ...fields }))
+function printEvent(event: string, fields: object): void {
+  printJson({ event, ...fields })
 }
 
 function jsonOutput(): RunOutput {
   let device = {}
   return {
     hooks: {
-      onStage: ({ name }, number, of) => of > 1 && print('stage', { name, number, of }),
+      onStage: ({ name }, number, of) => of > 1 && printEvent('stage', { name, number, of }),
       onStart: (net) => {
         const { device: name, deviceReason, precision } = net
         device = { device: name, deviceReason, precision }
       },
-      onNotice: (text) => print('notice', { text }),
-      onEpoch: (event) => print('epoch', event),
+      onNotice: (text) => printEvent('notice', { text }),
+      onEpoch: (event) => printEvent('epoch', event),
     },
     pause() {},
-    end: (report, model) => print('end', { ...report, ...device, path: model }),
+    end: (report, model) => printEvent('end', { ...report, ...device, path: model }),
   }
 }
 
 function textOutput(folder: string): RunOutput {
   const progress = progressOn(process.stderr)
+  const waiting = waitingOn(process.stderr)
   return {
     hooks: {
       onStage({ name }, number, of) {
-        if (of > 1) console.log(pc.bold(`\n${number} of ${of}: ${name}`))
+        if (of > 1) print(pc.bold(`\n${number} of ${of}: ${printable(name)}`))
       },
       onStart(net, data, resumed) {
         printText(startLine(net, data))
         printText(deviceLine(net))
-        if (resumed) console.log(`resuming after step ${resumed.step}, ${resumed.epochsDone} epochs done`)
+        if (resumed) print(`resuming after step ${resumed.step}, ${resumed.epochsDone} epochs done`)
       },
-      onNotice: (text) => printText(printable(text), process.stderr),
+      onNotice(text) {
+        waiting.end()
+        printText(printable(text), process.stderr)
+      },
+      onFeatures({ done, of }) {
+        waiting.update('output of the frozen layers:', done, of)
+        if (done === of) waiting.end()
+      },
       ...progress.callbacks,
     },
-    pause: () => progress.end(),
+    pause() {
+      waiting.end()
+      progress.end()
+    },
     end(report, model) {
       progress.end()
       printText(report === undefined ? 'The run was already finished.' : reportLine(report))
       if (report?.noBetterThanChance !== undefined) printText(pc.yellow(report.noBetterThanChance))
       printText(
-        `saved to ${path.relative('.', model) || model}; \`${commandText(['report', folder])}\` writes a report`,
+        `saved to ${printable(path.relative('.', model) || model)}; \`${commandText(['report', folder])}\` writes a report`,
       )
     },
   }

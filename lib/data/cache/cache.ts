@@ -1,5 +1,6 @@
 import path from 'node:path'
 import { throwIfAborted } from '../../error.js'
+import { closeRead } from '../../files/regular-file.js'
 import { type Callback, callback, filePath, instanceOf, optional, readOptions, unexpected } from '../../options.js'
 import { native } from '../../platform/native.js'
 import type { Dataset } from '../dataset.js'
@@ -159,7 +160,7 @@ class CacheHits {
         intact &&= isRead || entry === undefined
       }
     } finally {
-      await file.close()
+      await closeRead(file)
     }
     return intact
   }

@@ -6,7 +6,7 @@ import { VggError } from '../../error.js'
 import { makeFolders, systemCode, writeError } from '../../files/atomic-file.js'
 import { native } from '../../platform/native.js'
 import { type PixelSize, rescaledSize, type SmallestSide } from '../images/crop.js'
-import { decodeCrop, encodedBytes, openImage, type PhotoSource } from '../images/decode.js'
+import { decodeCrop, type PhotoSource, withImage } from '../images/decode.js'
 import type { Decoding } from '../images/formats.js'
 import { removeUnfinished, Shard, type ShardImage, writeShard } from './shard.js'
 
@@ -73,7 +73,9 @@ export class ShardFolder {
   }
 
   async #open(number: number): Promise<Shard | undefined> {
-    const file = path.join(this.#settings.folder, `${await this.#key(number)}.shard`)
+    const key = await this.#key(number)
+    if (key === undefined) return undefined
+    const file = path.join(this.#settings.folder, `${key}.shard`)
     const open = () => Shard.open(file, this.sizeOf(number))
     const existing = await open()
     if (existing) return existing
@@ -107,7 +109,8 @@ export class ShardFolder {
     }
   }
 
-  async #key(number: number): Promise<string> {
+  /** Hash of everything that the content depends on; undefined if a file cannot be identified. */
+  async #key(number: number): Promise<string | undefined> {
     const { smallestSide, channels, formats, pixelLimit } = this.#settings
     const { sharp: wrapper = '', vips = '' } = sharp.versions
     const hash = createHash('sha256')
@@ -116,7 +119,10 @@ export class ShardFolder {
     hash.update(JSON.stringify([formatVersion, libraries, smallestSide, channels, [...formats].sort(), pixelLimit]))
     const first = number * imagesPerShard
     const identities = this.#sources.slice(first, first + imagesPerShard).map(identityOf)
-    for (const identity of await Promise.all(identities)) hash.update(identity)
+    for (const identity of await Promise.all(identities)) {
+      if (identity === undefined) return undefined
+      hash.update(identity)
+    }
     return hash.digest('hex').slice(0, 40)
   }
 
@@ -137,13 +143,14 @@ export class ShardFolder {
     const settings = this.#settings
     const { smallestSide, channels } = settings
     try {
-      const image = await openImage(await encodedBytes(this.#sources[index] ?? '', settings), settings)
-      const cached = cachedSize(image.size, smallestSide)
-      if (!cached) return { image: undefined }
-      const { height, width } = cached
-      const box = { height, width, top: 0, left: 0 }
-      const pixels = await decodeCrop(image, box, { height, width, channels }, settings)
-      return { image: { pixels, height, width, original: image.size } }
+      return await withImage(this.#sources[index] ?? '', settings, async (image) => {
+        const cached = cachedSize(image.size, smallestSide)
+        if (!cached) return { image: undefined }
+        const { height, width } = cached
+        const box = { height, width, top: 0, left: 0 }
+        const pixels = await decodeCrop(image, box, { height, width, channels }, settings)
+        return { image: { pixels, height, width, original: image.size } }
+      })
     } catch (fault) {
       const unreadable = fault instanceof VggError && ['FILE_FORMAT', 'FILE_NOT_FOUND'].includes(fault.code)
       return unreadable ? { image: undefined } : { fault }
@@ -165,9 +172,13 @@ function cachedSize(size: PixelSize, smallestSide: SmallestSide): PixelSize | un
   return rescaledSize(size, largest)
 }
 
-async function identityOf(source: PhotoSource): Promise<string> {
+/** What an image depends on; undefined if the device reports an error. */
+async function identityOf(source: PhotoSource): Promise<string | undefined> {
   if (source instanceof Uint8Array) return `${createHash('sha256').update(source).digest('hex')}\n`
   if (typeof source === 'function') throw new VggError('INTERNAL', 'A function has no identity')
-  const { size, mtimeNs } = await stat(source, { bigint: true }).catch(() => ({ size: -1, mtimeNs: 0 }))
-  return `${JSON.stringify([path.resolve(source), String(size), String(mtimeNs)])}\n`
+  const absent = { size: -1, mtimeNs: 0 }
+  const found = await stat(source, { bigint: true }).catch((error) =>
+    systemCode(error) === 'EIO' ? undefined : absent,
+  )
+  return found && `${JSON.stringify([path.resolve(source), String(found.size), String(found.mtimeNs)])}\n`
 }

@@ -1,10 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { type FileHandle, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
+import { type FileHandle, open, readdir, rename, rm, unlink } from 'node:fs/promises'
 import { endianness } from 'node:os'
 import path from 'node:path'
 // No named import: if Node lacks crc32, lib/platform/load/node-check.ts reports it, not the linker.
 import zlib from 'node:zlib'
 import { withEnd } from '../../error.js'
+import { takeLock } from '../../files/file-lock.js'
+import { closeRead, openRegularFile, readSome } from '../../files/regular-file.js'
 import type { PixelSize } from '../images/crop.js'
 
 // The format of a shard file:
@@ -51,17 +53,16 @@ export class Shard {
   /** Opens a shard file; returns undefined if it does not exist or its table is damaged. */
   static async open(file: string, count: number): Promise<Shard | undefined> {
     const head = Buffer.alloc(headBytes + count * columns * 8)
-    const handle = await open(file, 'r').catch(() => undefined)
+    const handle = await openRegularFile(file).catch(() => undefined)
     if (handle === undefined) return undefined
-    const whole = await withEnd(
-      () => readWhole(handle, head, 0),
-      () => handle.close(),
-    )
-    const table = new Uint8Array(head.subarray(headBytes))
-    if (!whole || !head.subarray(0, 8).equals(letters) || !head.subarray(8, headBytes).equals(digest(table))) {
+    const { size } = (await readWhole(handle, head, 0)) ? await handle.stat().catch(() => ({ size: 0 })) : { size: 0 }
+    await closeRead(handle)
+    const bytes = new Uint8Array(head.subarray(headBytes))
+    if (size === 0 || !head.subarray(0, 8).equals(letters) || !head.subarray(8, headBytes).equals(digest(bytes))) {
       return undefined
     }
-    return new Shard(file, new Float64Array(table.buffer))
+    const table = new Float64Array(bytes.buffer)
+    return isPossible(table, size) ? new Shard(file, table) : undefined
   }
 
   /** Returns the table's row of an image; undefined for an image that is not cached. */
@@ -77,7 +78,7 @@ export class Shard {
    * may replace or remove the file. The caller closes it.
    */
   async openFile(): Promise<FileHandle | undefined> {
-    return open(this.file, 'r').catch(() => undefined)
+    return openRegularFile(this.file).catch(() => undefined)
   }
 
   /**
@@ -94,12 +95,24 @@ export class Shard {
   }
 }
 
+/** Whether the rows of a table are images that a file of `size` bytes can have. Another program may have written them. */
+function isPossible(table: Float64Array, size: number): boolean {
+  for (let slot = 0; slot < table.length; slot += columns) {
+    const row = table.subarray(slot, slot + columns)
+    const [start = 0, height = 0, width = 0, originalHeight = 0, originalWidth = 0] = row
+    if (!row.every((value) => Number.isSafeInteger(value) && value >= 0)) return false
+    if (height === 0) continue
+    if (width === 0 || originalHeight === 0 || originalWidth === 0 || start + height * width > size) return false
+  }
+  return true
+}
+
 async function readWhole(handle: FileHandle, into: Uint8Array, start: number): Promise<boolean> {
   try {
     for (let done = 0; done < into.length; ) {
-      const { bytesRead } = await handle.read(into, done, into.length - done, start + done)
-      if (bytesRead === 0) return false
-      done += bytesRead
+      const some = await readSome(handle, into.subarray(done), start + done)
+      if (some === 0) return false
+      done += some
     }
     return true
   } catch {
@@ -121,12 +134,8 @@ export async function writeShard(
   count: number,
   images: AsyncIterable<ShardImage | undefined>,
 ): Promise<void> {
-  const temporary = path.join(
-    path.dirname(file),
-    `.${path.basename(file)}.${randomBytes(6).toString('hex')}${unfinished}`,
-  )
   const table = new Float64Array(count * columns)
-  const handle = await open(temporary, 'wx')
+  const { handle, temporary } = await openUnfinished(file)
   const write = async (): Promise<void> => {
     let slot = 0
     let start = headBytes + table.byteLength
@@ -159,7 +168,21 @@ async function writeWhole(handle: FileHandle, bytes: Uint8Array, start: number):
 }
 
 const unfinished = '.unfinished'
-/** Age in milliseconds at which a temporary file is abandoned. A process that writes a shard does so every few seconds. */
+
+/** Creates a temporary file, and locks it until it is closed: who gets the lock of another may remove that one. */
+async function openUnfinished(file: string): Promise<{ handle: FileHandle; temporary: string }> {
+  for (;;) {
+    const name = `.${path.basename(file)}.${randomBytes(6).toString('hex')}${unfinished}`
+    const temporary = path.join(path.dirname(file), name)
+    const handle = await open(temporary, 'wx')
+    const locking = await takeLock(handle, temporary)
+    if (locking !== 'held' && locking !== 'gone') return { handle, temporary }
+    // removed by another process before it was locked
+    await handle.close()
+  }
+}
+
+/** Age in milliseconds at which a temporary file is abandoned, where files cannot be locked. */
 const abandonedAge = 3_600_000
 
 /** Removes the temporary files of processes that were killed. */
@@ -167,7 +190,14 @@ export async function removeUnfinished(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     if (!name.endsWith(unfinished)) continue
     const file = path.join(folder, name)
-    const { mtimeMs } = await stat(file).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY }))
-    if (Date.now() - mtimeMs > abandonedAge) await rm(file, { force: true })
+    // open for writing, which some locks need
+    const handle = await open(file, 'r+').catch(() => undefined)
+    if (handle === undefined) continue
+    const remove = async (): Promise<void> => {
+      const locking = await takeLock(handle, file)
+      const isOld = typeof locking === 'object' && Date.now() - (await handle.stat()).mtimeMs > abandonedAge
+      if (locking === 'taken' || isOld) await rm(file, { force: true })
+    }
+    await withEnd(remove, () => handle.close())
   }
 }

@@ -1,11 +1,13 @@
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import sharp, { type Metadata } from 'sharp'
 import { VggError } from '../../error.js'
 import { notFound } from '../../files/not-found.js'
+import { NotAFile, readRegularFile } from '../../files/regular-file.js'
 import { native } from '../../platform/native.js'
 import type { CropBox, CropSpec, PixelSize } from './crop.js'
 import { contentText, type Decoding, formatOf, type ImageFormat, tooSlow, unreadable } from './formats.js'
-import { type JpegHeader, plainJpeg } from './jpeg.js'
+import { type JpegHeader, plainJpeg, scansOf } from './jpeg.js'
+import { budgets, checkMemory, heldPerPixel, scaledBytes } from './memory.js'
 import { drawSvg, sizeOfSvg } from './svg.js'
 
 /** The source of an image file: its path, its bytes, or a function that returns its bytes. */
@@ -20,6 +22,8 @@ export interface Image {
   readonly format: ImageFormat
   /** Whether the image has 16 bits per channel and a colour profile. */
   readonly deepWithProfile: boolean
+  /** Bytes that its decoder takes besides the decoded pixels, estimated from above. */
+  readonly heldBytes: number
   /** Header of a plain JPEG, which libjpeg-turbo decodes without sharp. Absent for any other image. */
   readonly plain?: JpegHeader
 }
@@ -32,14 +36,11 @@ const headerBytes = 1 << 26
 
 async function fileBytes(path: string, { pixelLimit }: Decoding): Promise<Uint8Array> {
   try {
-    // Opening a pipe would block until another process writes to it.
-    const entry = await stat(path)
-    if (!entry.isFile()) throw unreadable(entry.isDirectory() ? 'it is a folder' : 'it is no regular file')
-    if (entry.size > pixelLimit * 8 + headerBytes) {
-      throw unreadable(`it has ${entry.size} bytes, more than an image of ${pixelLimit} pixels can need`)
-    }
-    return await readFile(path)
+    return await readRegularFile(path, pixelLimit * 8 + headerBytes, (size) =>
+      unreadable(`it has ${size} bytes, more than an image of ${pixelLimit} pixels can need`),
+    )
   } catch (error) {
+    if (error instanceof NotAFile) throw unreadable(`it is ${error.kind}`, error)
     const code = (error as NodeJS.ErrnoException).code ?? ''
     if (machineFaults.includes(code)) throw new VggError('STATE', `Could not read ${path}: ${code}`, { cause: error })
     if (code === 'ENOENT' || code === 'ENOTDIR') throw notFound('no such file', path, error)
@@ -68,6 +69,27 @@ export async function encodedBytes(source: PhotoSource, decoding: Decoding): Pro
 }
 
 /**
+ * Reads an image file and its header for `use`. The files that are in memory at once, of all datasets of this thread, take
+ * at most `decodeBytes`.
+ *
+ * @throws VggError FILE_NOT_FOUND or FILE_FORMAT, whose message is the bare reason; STATE; the errors of `use`
+ */
+export async function withImage<T>(
+  source: PhotoSource,
+  decoding: Decoding,
+  use: (image: Image) => Promise<T>,
+): Promise<T> {
+  const read = async (): Promise<T> => use(await openImage(await encodedBytes(source, decoding), decoding))
+  if (typeof source !== 'string') return read()
+  const size = await stat(source).then(
+    (found) => (found.isFile() ? found.size : 0),
+    () => 0, // reading it reports the reason
+  )
+  checkMemory('it has', size, decoding.decodeBytes)
+  return budgets.files.hold(size, decoding.decodeBytes, read)
+}
+
+/**
  * Reads the header of an image. The format is recognised by content, not by the name of the file. libvips receives only
  * images of the formats in `formats`.
  *
@@ -81,16 +103,23 @@ export async function openImage(bytes: Uint8Array, decoding: Decoding): Promise<
     const cure = `add it to formats (--formats ${[...formats, format].join(',')})`
     throw unreadable(`its format is ${format}, and those allowed are ${formats.join(', ')}: ${cure}`)
   }
+  if (format === 'jpeg' && scansOf(bytes) > mostScans) throw unreadable(`it has more than ${mostScans} scans`)
   const plain = format === 'jpeg' && hasEnd(bytes, format) ? plainJpeg(bytes) : undefined
   if (plain || format === 'svg') {
     const { height, width } = plain ?? (await sizeOfSvg(bytes, decoding))
     checkPixels({ height, width }, pixelLimit, 'its header says')
-    return { bytes, size: { height, width }, format, deepWithProfile: false, ...(plain && { plain }) }
+    const heldBytes = plain?.coefficientBytes ?? 0
+    return { bytes, size: { height, width }, format, deepWithProfile: false, heldBytes, ...(plain && { plain }) }
   }
-  const { autoOrient, depth, hasProfile } = await metadataOf(bytes)
+  const header = await metadataOf(bytes)
+  const { autoOrient, depth, hasProfile } = header
   checkPixels(autoOrient, pixelLimit, 'its header says')
-  return { bytes, size: autoOrient, format, deepWithProfile: depth === 'ushort' && hasProfile }
+  const heldBytes = autoOrient.height * autoOrient.width * heldPerPixel(header)
+  return { bytes, size: autoOrient, format, deepWithProfile: depth === 'ushort' && hasProfile, heldBytes }
 }
+
+/** Limit on the scans of a JPEG. Programs write up to 13. libvips has no limit; native/image/jpeg.cpp has the same one. */
+const mostScans = 100
 
 /** HEIC, the format of iPhones, in an ISO media file: HEVC, which the build of libheif from npm does not decode. */
 const isHeic = (bytes: Uint8Array): boolean =>
@@ -158,24 +187,39 @@ export async function decodeCrop(
 ): Promise<Uint8Array> {
   // An image of 1x16000 has 10^9 pixels at S = 256.
   checkPixels(box, decoding.pixelLimit, 'rescaled it would have')
-  const { plain, bytes, format, size } = image
+  const { plain, bytes, format, size, heldBytes } = image
+  const { decodeBytes } = decoding
+  const hold = <T>(pixelBytes: number, decode: () => Promise<T>): Promise<T> => {
+    const taken = bytes.length + heldBytes + pixelBytes
+    checkMemory('decoding it takes', taken, decodeBytes)
+    return budgets.decoding.hold(taken, decodeBytes, decode)
+  }
   if (plain && plain.components <= crop.channels) {
-    try {
-      await native().decodeJpeg({ bytes, source: size, box, crop, into })
-      return into
-    } catch (error) {
-      if (!(error instanceof VggError && error.code === 'FILE_FORMAT')) throw error
-    }
+    const call = { bytes, source: size, box, crop, into, memoryLimit: decodeBytes + libraryBytes }
+    if (await hold(scaledBytes(size, box, crop), () => isDecoded(native().decodeJpeg(call)))) return into
     // Throws the more exact error if the header is damaged.
     await metadataOf(bytes)
   }
-  if (format === 'svg') into.set(await drawSvg(bytes, box, crop, decoding))
-  else {
+  await hold(size.height * size.width * crop.channels, async () => {
+    if (format === 'svg') return into.set(await drawSvg(bytes, box, crop, decoding))
     const pixels = await pixelsBySharp(image, crop.channels, decoding)
     await native().rescale({ pixels, source: size, box, crop, into })
-  }
+  })
   return into
 }
+
+/** Allowance for what libjpeg-turbo allocates besides coefficients: tables, and rows of pixels. */
+const libraryBytes = 2 ** 24
+
+/** Whether libjpeg-turbo decodes an image. @throws all errors but FILE_FORMAT */
+const isDecoded = (decoded: Promise<void>): Promise<boolean> =>
+  decoded.then(
+    () => true,
+    (error) => {
+      if (error instanceof VggError && error.code === 'FILE_FORMAT') return false
+      throw error
+    },
+  )
 
 /** Decodes a whole image, upright and at full size: uint8 [height, width, channels]. */
 async function pixelsBySharp(image: Image, channels: 1 | 3, decoding: Decoding): Promise<Uint8Array> {

@@ -163,7 +163,7 @@ export interface DecodingOptions {
   formats?: readonly ImageFormat[] | undefined
   /**
    * Largest number of pixels (height times width) of an image, before and after rescaling. It is checked against the
-   * header before decoding. Decoding takes 3 to 8 bytes of memory per pixel, 18 for AVIF. Default 268402689, as in sharp.
+   * header before decoding. Default 268402689, as in sharp.
    */
   pixelLimit?: number | undefined
   /**
@@ -172,6 +172,12 @@ export interface DecodingOptions {
    * libjpeg-turbo decodes, are not timed. `pixelLimit` bounds these.
    */
   decodeSeconds?: number | undefined
+  /**
+   * Limit in bytes on the memory of all images that a thread decodes at once, of all its datasets; other images wait. An
+   * image that alone takes more, estimated from its header, is unreadable. Encoded files are limited by the same number
+   * beside it. Default 2^31, which is 8 bytes for each pixel of the default `pixelLimit`.
+   */
+  decodeBytes?: number | undefined
 }
 
 const formatsCheck: Check<readonly ImageFormat[]> = (value, name) => {
@@ -185,6 +191,7 @@ export const decodingChecks = {
   formats: withDefault(formatsCheck, defaultFormats),
   pixelLimit: withDefault(integer(1), 268_402_689),
   decodeSeconds: withDefault(integer(1, 3600), 30),
+  decodeBytes: withDefault(integer(2 ** 20), 2 ** 31),
 }
 
 /** {@link DecodingOptions} as read. */

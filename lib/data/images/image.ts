@@ -2,7 +2,7 @@ import { VggError } from '../../error.js'
 import { notFound } from '../../files/not-found.js'
 import { type Check, integer, isObject, readOptions, unexpected } from '../../options.js'
 import { type CropBox, type CropSpec, centreCropBox, cropOptionsFrom, type PixelSize } from './crop.js'
-import { decodeCrop, encodedBytes, openImage } from './decode.js'
+import { decodeCrop, withImage } from './decode.js'
 import { type DecodingOptions, decodingChecks } from './formats.js'
 
 /** The image size that a network takes. */
@@ -82,11 +82,12 @@ export async function readNamed(
   const { smallestSide, ...decoding } = readOptions(options, 'readImage options', checks)
   const scaled = smallestSide === undefined ? undefined : cropOptionsFrom({ crop: [height, width], smallestSide })
   const crop: CropSpec = { height, width, channels }
-  return named(name, async () => {
-    const image = await openImage(await encodedBytes(source, decoding), decoding)
-    const box = scaled === undefined ? coveringCropBox(image.size, crop) : centreCropBox(image.size, scaled)
-    return decodeCrop(image, box, crop, decoding)
-  })
+  return named(name, () =>
+    withImage(source, decoding, (image) => {
+      const box = scaled === undefined ? coveringCropBox(image.size, crop) : centreCropBox(image.size, scaled)
+      return decodeCrop(image, box, crop, decoding)
+    }),
+  )
 }
 
 /**
@@ -101,10 +102,9 @@ export async function readImageSize(
 ): Promise<Pick<ImageSize, 'height' | 'width'>> {
   checkSource(source)
   const decoding = readOptions(options, 'readImageSize options', decodingChecks)
-  return named(nameOf(source), async () => {
-    const { height, width } = (await openImage(await encodedBytes(source, decoding), decoding)).size
-    return { height, width }
-  })
+  return named(nameOf(source), () =>
+    withImage(source, decoding, async ({ size: { height, width } }) => ({ height, width })),
+  )
 }
 
 function checkSource(source: unknown): void {

@@ -1,8 +1,9 @@
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import { VggError } from '../../error.js'
+import { readRegularFile } from '../../files/regular-file.js'
 import { arrayOf, filePath, oneOf, optional, readOptions, text, unexpected } from '../../options.js'
 import type { Dataset } from '../dataset.js'
 import { contentText } from '../images/formats.js'
@@ -40,25 +41,23 @@ const checks = {
   classNames: optional(arrayOf(text)),
 }
 
-/** Limit on the length of a file and of its unpacked content, above any file of these datasets. It protects the memory. */
+/** Limit on the length of all files of a dataset, packed and unpacked, above that of these datasets. It protects the memory. */
 const largestBytes = 2 ** 29
 
 const unzip = promisify(gunzip)
 
-const packed = `a whole gzip file of at most ${largestBytes} bytes`
+/** Limit on the length of a file of class names. */
+const largestNames = 2 ** 20
 
-async function bytesOf(file: string): Promise<Uint8Array> {
+/** Reads a file, plain or gzip. @param limit greatest number of bytes, packed and unpacked */
+async function bytesOf(file: string, limit: number): Promise<Uint8Array> {
   try {
-    const { size } = await stat(file)
-    if (size > largestBytes) {
-      throw new VggError('FILE_FORMAT', `Expected at most ${largestBytes} bytes for ${file} but it has ${size}`)
-    }
-    const bytes = await readFile(file)
+    const bytes = await readRegularFile(file, limit)
     // No label is as large as the first byte of a gzip file.
     const zipped = bytes[0] === 0x1f && bytes[1] === 0x8b
-    return zipped ? await unzip(bytes, { maxOutputLength: largestBytes }) : bytes
+    return zipped ? await unzip(bytes, { maxOutputLength: limit }) : bytes
   } catch (error) {
-    throw error instanceof VggError ? error : fileError(error, file, packed)
+    throw fileError(error, file, `a whole gzip file of at most ${limit} bytes`)
   }
 }
 
@@ -92,7 +91,7 @@ function kindOf(bytes: Uint8Array, file: string, given: Kind | undefined): Kind 
 async function namesIn(file: string, count: number): Promise<string[] | undefined> {
   let content: string
   try {
-    content = await readFile(file, 'utf8')
+    content = String(await readRegularFile(file, largestNames))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw fileError(error, file)
@@ -123,10 +122,12 @@ export async function readCifar(files: string | readonly string[], options: Cifa
   if (first === undefined) throw unexpected('at least one file', 'files', files)
   const parts: Uint8Array[] = []
   let kind = given.kind
+  let room = largestBytes
   for (const file of paths) {
-    const bytes = await bytesOf(file)
+    const bytes = await bytesOf(file, room)
     kind = kindOf(bytes, file, kind)
     parts.push(bytes)
+    room -= bytes.length
   }
   const { labelBytes, names } = kinds[kind ?? 'cifar-10']
   const coarse = given.labels === 'coarse'

@@ -2,6 +2,7 @@ import path from 'node:path'
 import { VggError } from '../../error.js'
 import { notFound } from '../../files/not-found.js'
 import { filePath, oneOf, readOptions, withDefault } from '../../options.js'
+import { printable } from '../../table.js'
 import { checkNotAbove, checkNotParts, joined, oneClass, partsOf, withoutClasses } from './layout.js'
 import { type PartOptions, type PhotoList, type PhotoParts, partChecks, splitPhotos } from './photo-list.js'
 import { withoutRuns } from './runs.js'
@@ -95,7 +96,7 @@ async function readClasses(folder: string, { expected, leavesOut }: Classes): Pr
   }
 }
 
-const warn = (message: string): void => process.emitWarning(message, 'VggDataWarning')
+const warn = (message: string): void => process.emitWarning(printable(message), 'VggDataWarning')
 
 /** Checks that there are at least two classes, with images of each, as training needs. */
 async function checkTrainable({ list, empty }: Part, folder: string): Promise<void> {

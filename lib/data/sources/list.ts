@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { VggError } from '../../error.js'
 import { exists } from '../../files/not-found.js'
+import { readRegularFile } from '../../files/regular-file.js'
 import { filePath, likelyMeant, readOptions, shorten } from '../../options.js'
 import { contentText } from '../images/formats.js'
 import { fileError } from './file-error.js'
@@ -21,12 +21,14 @@ const labelNames = ['label', 'class', 'category', 'target']
 /** Largest number of classes if labels are numbers. A larger label is treated as a mistake. */
 const mostClasses = 65536
 
+/** Limits of a list and of a row. ImageNet's 1.3 million images take 80 MB; the largest list takes 2 GB of memory. */
+const most = { bytes: 2 ** 28, lines: 2 ** 22, fields: 1000 } as const
+
 const at = (file: string, line: number, message: string): VggError =>
   new VggError('FILE_FORMAT', `${file}, line ${line}: ${message}`)
 
 /** Splits a text into rows of fields (RFC 4180). A quoted field may contain separators, line ends and doubled quotes. */
-function rowsOf(content: string, separator: string, file: string): Row[] {
-  const rows: Row[] = []
+function* rowsOf(content: string, separator: string, file: string): Generator<Row> {
   let line = 1
   let position = 0
   const quoted = (): string => {
@@ -55,6 +57,7 @@ function rowsOf(content: string, separator: string, file: string): Row[] {
     const start = line
     for (;;) {
       const isQuoted = content[position] === '"'
+      if (fields.length === most.fields) throw at(file, line, `Expected at most ${most.fields} fields but it has more`)
       fields.push(isQuoted ? quoted() : plain())
       if (isQuoted && content[position] === '\r') position += 1
       const ending = content[position]
@@ -65,9 +68,8 @@ function rowsOf(content: string, separator: string, file: string): Row[] {
       if (ending !== separator) break
     }
     line += 1
-    if (fields.length > 1 || fields[0]?.trim() !== '') rows.push({ fields, line: start })
+    if (fields.length > 1 || fields[0]?.trim() !== '') yield { fields, line: start }
   }
-  return rows
 }
 
 /** The usual separator of the extension, or another one if only that is in the first line, as in the lists of some spreadsheets. */
@@ -86,22 +88,26 @@ interface Entry {
 const columns = `a header that names the columns of path (${pathNames.join(', ')}) and label (${labelNames.join(', ')})`
 
 /** @throws FILE_FORMAT if the first row seems to be a header, by one of the names or because it alone names no image */
-function checkNoHeader([first, second]: readonly Row[], known: boolean, file: string): void {
+function checkNoHeader([first, second]: readonly (Row | undefined)[], known: boolean, file: string): void {
   if (first === undefined || first.fields.some((field) => isImageName(field.trim()))) return
   if (!known && second?.fields.some((field) => isImageName(field.trim())) !== true) return
   throw at(file, first.line, `Expected ${columns}, or no header, but found '${shorten(first.fields.join(', '))}'`)
 }
 
 /** Takes path and label from each row: from the columns that the header names, or from two fields without a header. */
-function entriesOf(rows: readonly Row[], file: string): Entry[] {
-  const [first] = rows
+function entriesOf(rows: Generator<Row>, file: string): Entry[] {
+  const beginning = [rows.next().value, rows.next().value] as (Row | undefined)[]
+  const [first] = beginning
   const heads = first?.fields.map((field) => field.trim().toLowerCase()) ?? []
   const pathColumn = heads.findIndex((head) => pathNames.includes(head))
   const labelColumn = heads.findIndex((head) => labelNames.includes(head))
   const headed = pathColumn !== -1 && labelColumn !== -1
-  if (!headed) checkNoHeader(rows, pathColumn !== -1 || labelColumn !== -1, file)
+  if (!headed) checkNoHeader(beginning, pathColumn !== -1 || labelColumn !== -1, file)
   const width = headed ? heads.length : 2
-  return rows.slice(headed ? 1 : 0).map(({ fields, line }) => {
+  // each label once in memory, however many rows have it
+  const labels = new Map<string, string>()
+  const entries: Entry[] = []
+  const add = ({ fields, line }: Row): void => {
     if (fields.length !== width) {
       const cure =
         fields.length > width
@@ -121,8 +127,13 @@ function entriesOf(rows: readonly Row[], file: string): Entry[] {
       )
     }
     if (label === '') throw at(file, line, 'Expected a label but found none')
-    return { source, label, line }
-  })
+    const known = labels.get(label) ?? label
+    labels.set(known, known)
+    entries.push({ source, label: known, line })
+  }
+  for (const row of headed ? beginning.slice(1) : beginning) if (row !== undefined) add(row)
+  for (const row of rows) add(row)
+  return entries
 }
 
 /** Checks that the first path, if it leads nowhere from the folder of the list, does not lead to a file from here. */
@@ -172,12 +183,20 @@ function labelsOf(entries: readonly Entry[], classNames: readonly string[], file
   })
 }
 
-async function contentOf(file: string): Promise<string> {
-  let bytes: Buffer
-  try {
-    bytes = await readFile(file)
-  } catch (error) {
-    throw fileError(error, file)
+/** Number of line feeds. */
+function linesIn(bytes: Uint8Array): number {
+  let lines = 0
+  for (let at = bytes.indexOf(10); at !== -1; at = bytes.indexOf(10, at + 1)) lines += 1
+  return lines
+}
+
+async function textOf(file: string): Promise<string> {
+  const bytes = await readRegularFile(file, most.bytes).catch((error) => {
+    throw error instanceof VggError ? error : fileError(error, file)
+  })
+  if (linesIn(bytes) > most.lines) {
+    const message = `Expected a list of at most ${most.lines} lines for ${file} but it has more: divide it`
+    throw new VggError('FILE_FORMAT', message)
   }
   const content = contentText(bytes)
   if (content !== undefined && content !== 'text' && bytes.length > 0) {
@@ -204,7 +223,7 @@ async function contentOf(file: string): Promise<string> {
 export async function readList(file: string, options: PartOptions = {}): Promise<PhotoParts> {
   filePath(file, 'file')
   const given = readOptions(options, 'readList options', partChecks)
-  const content = await contentOf(file)
+  const content = await textOf(file)
   const entries = entriesOf(rowsOf(content, separatorOf(file, content), file), file)
   if (entries.length === 0)
     throw new VggError('FILE_FORMAT', `Expected the path and label of an image in ${file}, such as cats/1.jpg,cat`)

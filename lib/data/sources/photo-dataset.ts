@@ -3,7 +3,7 @@ import type { Random } from '../../random.js'
 import type { Augmented, Dataset, RandomReads, ReadFailure } from '../dataset.js'
 import { type ColourShift, drawColourShift } from '../images/colour.js'
 import { type CropBox, type CropOptions, centreCropBox, drawCropBox, type PixelSize } from '../images/crop.js'
-import { decodeCrop, encodedBytes, openImage } from '../images/decode.js'
+import { decodeCrop, withImage } from '../images/decode.js'
 import { namedFault } from '../images/image.js'
 import { checkedList, type PhotoList } from './photo-list.js'
 import { type PhotoNetwork, type PhotoOptions, type PhotoSettings, readPhotoOptions } from './photo-options.js'
@@ -173,14 +173,15 @@ export class PhotoReader {
   }
 
   async #decode(index: number, into: Uint8Array, choose: (size: PixelSize) => CropBox): Promise<void> {
-    const image = await openImage(await encodedBytes(this.#list.sources[index] ?? '', this.#settings), this.#settings)
-    const box = choose(image.size)
-    await this.#decoding.acquire()
-    try {
-      await decodeCrop(image, box, this.#settings.crop, this.#settings, into)
-    } finally {
-      this.#decoding.release()
-    }
+    await withImage(this.#list.sources[index] ?? '', this.#settings, async (image) => {
+      const box = choose(image.size)
+      await this.#decoding.acquire()
+      try {
+        await decodeCrop(image, box, this.#settings.crop, this.#settings, into)
+      } finally {
+        this.#decoding.release()
+      }
+    })
   }
 }
 

@@ -1,15 +1,23 @@
-import { opendir, readFile } from 'node:fs/promises'
+import { opendir } from 'node:fs/promises'
 import path from 'node:path'
+import { systemCode } from '../../files/atomic-file.js'
+import { readRegularFile } from '../../files/regular-file.js'
+import { type JsonLimits, parsedJson } from '../../files/untrusted.js'
 import { isObject } from '../../options.js'
 import { type Entries, entriesOf } from './walk.js'
 
-/** Whether a folder has the run.json of a training run of vggnet. */
+/** Limits of run.json: 65,536 class names of 200 bytes. */
+export const runFileLimits: JsonLimits = { bytes: 2 ** 24, depth: 16, values: 2 ** 17 }
+
+/** Whether a folder has the run.json of a training run of vggnet. @throws errors of node:fs, if that is not known */
 async function isRun(folder: string): Promise<boolean> {
   try {
-    const value: unknown = JSON.parse(await readFile(path.join(folder, 'run.json'), 'utf8'))
+    const value = parsedJson(await readRegularFile(path.join(folder, 'run.json'), runFileLimits.bytes), runFileLimits)
     return isObject(value) && typeof value.vggnet === 'string' && isObject(value.description)
-  } catch {
-    return false
+  } catch (error) {
+    const code = systemCode(error)
+    if (code === undefined || ['ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES'].includes(code)) return false
+    throw error
   }
 }
 

@@ -5,8 +5,8 @@ import { cublasLtLibrary, cudaLibraryFiles, cudnnEngines, cudnnLibrary, oldestCu
 /** The system as the search for NVIDIA's libraries sees it. */
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>
-  /** The per-user cache folder. */
-  readonly cache: string
+  /** Returns the folders of the per-user cache whose libraries may be opened, and why others may not. */
+  cached(): { readonly folders: readonly string[]; readonly passedOver: readonly string[] }
   /** Returns the names in a folder, or none if it does not exist. */
   list(folder: string): readonly string[]
   /** Returns whether these folders contain every library that is needed. */
@@ -47,16 +47,6 @@ const stems = Object.values(cudaLibraryFiles).map(([main = '']) => stemOf(main))
 const isLibrary = (name: string): boolean =>
   stems.some((stem) => name.startsWith(stem) && /^[._]/.test(name.slice(stem.length)))
 
-/** The newest first: the cache keeps the libraries that older versions of vggnet used. */
-function cachedFolders({ cache, list }: Surroundings): string[] {
-  const newestFirst = (a: string, b: string): number => b.localeCompare(a, 'en', { numeric: true })
-  return list(cache)
-    .filter((name) => !name.startsWith('.'))
-    .sort(newestFirst)
-    .map((name) => path.join(cache, name, 'lib'))
-    .filter((folder) => list(folder).some(isLibrary))
-}
-
 /** The library folders of a toolkit: lib64 in NVIDIA's, lib in conda's. */
 function toolkitFolders(home: string | undefined, { list }: Surroundings): string[] {
   if (!home) return []
@@ -69,11 +59,11 @@ function systemFolders({ list }: Surroundings): string[] {
   return ['/usr/lib/x86_64-linux-gnu', '/usr/lib64', ...others.filter((folder) => list(folder).some(isLibrary))]
 }
 
-function installedFolders(around: Surroundings): SearchedFolder[] {
+function installedFolders(around: Surroundings, cached: readonly string[]): SearchedFolder[] {
   const { env } = around
-  const locations: [from: string, folders: string[]][] = [
+  const locations: [from: string, folders: readonly string[]][] = [
     ['VGGNET_CUDA_LIBRARIES', pathList(env.VGGNET_CUDA_LIBRARIES)],
-    [ownCache, cachedFolders(around)],
+    [ownCache, cached],
     ['CUDA_HOME', toolkitFolders(env.CUDA_HOME, around)],
     ['CUDA_PATH', toolkitFolders(env.CUDA_PATH, around)],
     ['/usr/local/cuda', toolkitFolders('/usr/local/cuda', around)],
@@ -90,15 +80,16 @@ function withoutRepeats(folders: readonly SearchedFolder[]): SearchedFolder[] {
 
 /** Lists the folders to search for NVIDIA's libraries, in order. Asks python3 only if the other folders lack a library. */
 export function searchForCuda(around: Surroundings): CudaSearch {
-  const passedOver: string[] = []
+  const cached = around.cached()
+  const passedOver = [...cached.passedOver]
   const fits = ({ folder, from }: SearchedFolder): boolean => {
     const holdsCudnn = around.list(folder).some((name) => cudaLibraryFiles.cudnn.includes(name))
-    // the libraries in the cache were verified by their hash
+    // the libraries in the cache are those that are pinned
     const reason = holdsCudnn && from !== ownCache ? around.unfit(folder) : ''
     if (reason !== '') passedOver.push(reason)
     return reason === ''
   }
-  const installed = withoutRepeats(installedFolders(around)).filter(fits)
+  const installed = withoutRepeats(installedFolders(around, cached.folders)).filter(fits)
   if (around.suffice(installed.map(({ folder }) => folder))) return { searched: installed, passedOver }
   const known = new Set(installed.map(({ folder }) => folder))
   const others = around.python().filter((folder) => !known.has(folder))

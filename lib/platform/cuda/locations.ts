@@ -5,6 +5,7 @@ import { cudaLibraryName, type Manifest, manifestOf, sizeFault } from '../load/m
 import { type CudaLocations, type Installation, installation } from '../native.js'
 import { cacheFolder } from '../wheels/cache.mjs'
 import { listingSites } from '../wheels/python.mjs'
+import { cachedLibraries } from './cached.js'
 import { type CudaSearch, type Surroundings, searchForCuda, unfitCudnn } from './folders.js'
 
 /** Returns the path of this installation's CUDA library, or why there is none. */
@@ -87,7 +88,14 @@ export function cudaSearch(): CudaSearch {
   const suffice = (folders: readonly string[]): boolean =>
     native.findCudaFiles({ folders }).every(({ needed, path }) => !needed || path !== '')
   const { env } = process
-  return searchForCuda({ env, cache: cacheFolder(env), list: listFolder, suffice, unfit, python: pythonFolders })
+  return searchForCuda({
+    env,
+    cached: () => cachedLibraries(cacheFolder(env)),
+    list: listFolder,
+    suffice,
+    unfit,
+    python: pythonFolders,
+  })
 }
 
 /**

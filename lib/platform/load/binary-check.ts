@@ -6,6 +6,7 @@ import { messageOf } from '../../error.js'
 import { isObject } from '../../options.js'
 import { packageVersion } from '../package.js'
 import { cacheFolder, firstBytes } from '../wheels/cache.mjs'
+import { cacheExposure, exposureOf } from '../wheels/private.mjs'
 import { addonFiles, type FileFault, fileFault, type Manifest, manifestName, manifestOf } from './manifest.js'
 
 /** The result of loading a binary in a separate process: its build, or why it does not load; empty if no process could start. */
@@ -114,9 +115,10 @@ export function fingerprintOf(binary: string): string {
 
 const recordFile = (env: NodeJS.ProcessEnv): string => path.join(cacheFolder(env), recordName)
 
-/** The fingerprints by path, the newest last; empty if the record cannot be read. */
+/** The fingerprints by path, the newest last; empty if the record cannot be read, or if others than this user can write it. */
 function kept(file: string): Record<string, string> {
   try {
+    if (cacheExposure(path.dirname(file)) || exposureOf(file)) return {}
     const { loaded } = JSON.parse(firstBytes(file, longestRecord))
     return isObject(loaded) ? (loaded as Record<string, string>) : {}
   } catch {
@@ -136,19 +138,23 @@ export function isKnown(binary: string, fingerprint: string): boolean {
 
 /** Creates a folder and its parent. Not with { recursive: true }, which never ends under /proc. */
 function makeFolder(folder: string): void {
-  for (const name of [path.dirname(folder), folder]) if (!existsSync(name)) mkdirSync(name)
+  for (const name of [path.dirname(folder), folder]) if (!existsSync(name)) mkdirSync(name, { mode: 0o700 })
 }
 
-/** Records that a binary loads. Ignores errors: without a record, the next process checks the binary again. */
+/**
+ * Records that a binary loads. Ignores errors, and does nothing in a cache of others: without a record, the next process checks
+ * the binary again.
+ */
 export function remember(binary: string, fingerprint: string): void {
   try {
     const file = recordFile(process.env)
+    if (cacheExposure(path.dirname(file))) return
     const { [binary]: _, ...others } = kept(file)
     const loaded = Object.fromEntries([...Object.entries(others), [binary, fingerprint]].slice(-mostKept))
     makeFolder(path.dirname(file))
     const unfinished = `${file}.${process.pid}`
     try {
-      writeFileSync(unfinished, JSON.stringify({ loaded }), { flag: 'wx' })
+      writeFileSync(unfinished, JSON.stringify({ loaded }), { flag: 'wx', mode: 0o600 })
       renameSync(unfinished, file)
     } catch (error) {
       rmSync(unfinished, { force: true })

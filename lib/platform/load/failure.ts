@@ -1,4 +1,5 @@
 import { VggError } from '../../error.js'
+import { printable } from '../../table.js'
 import { nodeFloor } from './node-check.js'
 
 /** The oldest glibc of the package's binaries: Ubuntu 22.04, Debian 12 and RHEL 9 have it or a later version. */
@@ -79,7 +80,9 @@ const triedLines = (attempts: readonly Attempt[]): string[] =>
     ? []
     : [
         'Tried:',
-        ...attempts.map(({ location, reason }) => `- ${location}: ${reason.trimEnd().replaceAll('\n', '\n  ')}`),
+        ...attempts.map(
+          ({ location, reason }) => `- ${printable(location)}: ${reason.trimEnd().replaceAll('\n', '\n  ')}`,
+        ),
       ]
 
 /** Creates the error for a binary that does not load: the attempts, the machine, the requirements, and the fix. */
@@ -124,6 +127,9 @@ interface Cause {
 /** The reason of an attempt in a folder that does not exist. */
 export const noFolder = 'there is no such folder'
 
+/** The reason why no binary is searched while a variable names another folder. */
+export const redirected = 'VGGNET_PREBUILD is set, and vggnet loads only its own binary'
+
 const bundled = ['libdnnl.so.3', 'libgomp.so.1', 'libturbojpeg.so.0']
 
 /** How to get an intact binary. npm does not replace an installed package, not even with --force. */
@@ -162,6 +168,8 @@ function causeOf(reason: string, installed: Installed): Cause {
       'the package was packed without its scripts (--ignore-scripts): `npm pack` in the clone packs all of it'
     return { needs: ['the binaries of the package'], cure }
   }
+  if (reason === redirected)
+    return { needs: [], cure: '`unset VGGNET_PREBUILD`; VGGNET_BINARY=FILE names another binary of vggnet' }
   const [, family, version] = symbolVersion.exec(reason) ?? []
   if (family && version) return ofSymbolVersion(family, version, installed)
   const [, library] = missingLibrary.exec(reason) ?? []

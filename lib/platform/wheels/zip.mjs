@@ -86,7 +86,7 @@ async function extract(file, member, target, { signal, onBytes }) {
   if (method !== stored && method !== deflated) throw new Error(`${name} is compressed by method ${method}`)
   const header = await bytesAt(file, offset, 30)
   const start = offset + 30 + header.readUInt16LE(26) + header.readUInt16LE(28)
-  await mkdir(path.dirname(target), { recursive: true })
+  await mkdir(path.dirname(target), { recursive: true, mode: 0o755 })
   const sink = createWriteStream(target, { mode: mode & 0o111 ? 0o755 : 0o644, flush: true })
   const source = Readable.from(blocksOf(file, start, packed))
   const filters = [

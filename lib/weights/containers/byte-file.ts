@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { blockBytes } from '../../checkpoint/checksum.js'
-import { fill, openedFile } from '../../checkpoint/open-file.js'
+import { fill, openedFile, sizeOf } from '../../checkpoint/open-file.js'
 import { headBytes } from '../../data/images/formats.js'
 import { VggError } from '../../error.js'
+import { closeRead } from '../../files/regular-file.js'
 
 /**
  * A file that is read from its begin to its end, and hashed on the way, so that the hash needs no second reading. Reading
@@ -24,8 +25,12 @@ export class ByteFile {
   /** Opens a file. @throws FILE_NOT_FOUND; FILE_FORMAT for a folder or a device */
   static async open(path: string): Promise<ByteFile> {
     const handle = await openedFile(path)
-    const { size } = await handle.stat()
-    return new ByteFile(handle, size)
+    try {
+      return new ByteFile(handle, await sizeOf(handle))
+    } catch (error) {
+      await closeRead(handle)
+      throw error
+    }
   }
 
   /** Opens a file and reads its index. The result of `read` closes the file, which is closed here if `read` throws. */
@@ -75,7 +80,7 @@ export class ByteFile {
   }
 
   close(): Promise<void> {
-    return this.#handle.close()
+    return closeRead(this.#handle)
   }
 
   /** Reads the block from byte `at` of the file on into its part of `bytes`, which begin at byte `begin`. */

@@ -4,7 +4,7 @@ import { malformed, PickleEnd, type PickleRules, readPickle } from './pickle.js'
 /** Bytes that are read at first; those of the pickles of VGG-16 are fewer. */
 const firstBytes = 2 ** 14
 /** Most bytes of one pickle, which is read as a whole. */
-const mostBytes = 2 ** 26
+const mostBytes = 2 ** 24
 
 /** Pickles in a part of a file, one after another or between other bytes. */
 export class PickleStream {

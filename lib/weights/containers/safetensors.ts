@@ -1,4 +1,5 @@
-import { headerLength, lengthBytes, parseHeader } from '../../checkpoint/safetensors.js'
+import { headerFields, headerLength, lengthBytes, parseHeader } from '../../checkpoint/safetensors.js'
+import type { JsonLimits } from '../../files/untrusted.js'
 import { ByteFile } from './byte-file.js'
 import { firstFloat, floatBytes, floatType, readFloats } from './floats.js'
 import type { ForeignTensor, WeightFile } from './weight-file.js'
@@ -10,16 +11,19 @@ export const bytesOf = {
   ...floatBytes,
 }
 
+/** Limits of a header: two thousand times that of VGG-19; 20,000 tensors fit. */
+export const headerLimits: JsonLimits = { bytes: 2 ** 23, depth: 3, values: 2 ** 18 }
+
 /** Opens a safetensors file of any program. @throws FILE_FORMAT */
 export const openSafetensors = (path: string): Promise<WeightFile> => ByteFile.read(path, readIndex)
 
 async function readIndex(file: ByteFile): Promise<WeightFile> {
   const length = new Uint8Array(Math.min(lengthBytes, file.size))
   await file.fill(length, 0)
-  const json = new Uint8Array(headerLength(length, file.size))
+  const json = new Uint8Array(headerLength(length, file.size, headerLimits))
   await file.fill(json, lengthBytes)
   const start = lengthBytes + json.length
-  const { tensors, metadata } = parseHeader(json, file.size - start, bytesOf)
+  const { tensors, metadata } = parseHeader(headerFields(json, headerLimits), file.size - start, bytesOf)
   const locate = ({ name, type }: ForeignTensor) => ({ type: floatType(name, type), begin: begins.get(name) ?? 0 })
   const begins = new Map(tensors.map(({ name, begin }) => [name, start + begin]))
   return {

@@ -4,10 +4,10 @@ import type { ByteFile } from './byte-file.js'
 import { malformed, readPickle } from './pickle.js'
 import { type Storage, type TorchContents, TorchValues } from './torch-values.js'
 
-/** Most entries of an archive, which has one for each storage. */
-const mostEntries = 2 ** 16
+/** Most entries of an archive, which has one for each storage. Each one is read from the file. */
+const mostEntries = 2 ** 13
 /** Most bytes of data.pkl, which is read as a whole. That of VGG-16 has 3 kB. */
-const mostPickleBytes = 2 ** 26
+const mostPickleBytes = 2 ** 24
 /** Compression method of an entry that is not compressed. */
 const stored = 0
 

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
-import { readFile, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import { format } from '../../checkpoint/open-file.js'
 import {
   type Contents,
   type Entry,
+  headerFields,
   headerLength,
   headerOf,
   lengthBytes,
@@ -13,8 +14,10 @@ import {
 import { VggError } from '../../error.js'
 import { makeFolder, writeAtomically } from '../../files/atomic-file.js'
 import { exists } from '../../files/not-found.js'
+import { readRegularFile } from '../../files/regular-file.js'
+import { type JsonLimits, parsedJson } from '../../files/untrusted.js'
 import { isObject, unexpected } from '../../options.js'
-import { bytesOf } from '../containers/safetensors.js'
+import { bytesOf, headerLimits } from '../containers/safetensors.js'
 import type { ForeignTensor } from '../containers/weight-file.js'
 import type { FetchOptions, FileDetails, Repository } from './repository.js'
 import type { Transport, Version } from './transport.js'
@@ -35,6 +38,9 @@ interface Index extends FileDetails {
   readonly json: string
   readonly version: Version
 }
+
+/** Limits of a kept index: a header as a text, and a few fields. */
+const indexLimits: JsonLimits = { bytes: 4 * headerLimits.bytes, depth: 4, values: 1000 }
 
 /** Bytes that are read first, which hold the header of most files. */
 const firstBytes = 4096
@@ -105,10 +111,10 @@ function described(
 }
 
 async function keptIndex({ parts }: Repository, { commit, file }: RepositoryFile): Promise<Index | undefined> {
-  const text = await readFile(parts.pathOf(commit, file), 'utf8').catch(() => undefined)
+  const text = await readRegularFile(parts.pathOf(commit, file), indexLimits.bytes).catch(() => undefined)
   if (text === undefined) return undefined
   try {
-    const index: unknown = JSON.parse(text)
+    const index = parsedJson(text, indexLimits)
     const known = isObject(index) && typeof index.json === 'string' && typeof index.hash === 'string'
     return known && Number.isSafeInteger(index.size) && isObject(index.version)
       ? (index as unknown as Index)
@@ -126,7 +132,8 @@ async function fetchIndex(repository: Repository, { commit, file }: RepositoryFi
   const { size } = details
   const [url, version]: [string, Version] = [repository.url(commit, file), {}]
   const first = await received(transport, url, { begin: 0, end: Math.min(firstBytes, size), size }, version)
-  const end = lengthBytes + inFile(repository, file, () => headerLength(first.subarray(0, lengthBytes), size))
+  const end =
+    lengthBytes + inFile(repository, file, () => headerLength(first.subarray(0, lengthBytes), size, headerLimits))
   const rest = await received(transport, url, { begin: Math.min(first.length, end), end, size }, version)
   const bytes = Buffer.concat([first, rest]).subarray(lengthBytes, end)
   const json = inFile(repository, file, () => new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes))
@@ -157,7 +164,10 @@ function parsed(
 ): { readonly start: number; readonly contents: Contents<Entry<string>> } {
   const bytes = new TextEncoder().encode(json)
   const start = lengthBytes + bytes.length
-  return { start, contents: inFile(repository, file, () => parseHeader(bytes, size - start, bytesOf)) }
+  return {
+    start,
+    contents: inFile(repository, file, () => parseHeader(headerFields(bytes, headerLimits), size - start, bytesOf)),
+  }
 }
 
 /** Does `work` on a header, whose errors name the file. */

@@ -1,19 +1,11 @@
 #include "backend/cpu/convolution.hpp"
 
-#include <algorithm>
-
 #include "backend/cpu/convolution_matrix.hpp"
 #include "backend/cpu/convolution_primitive.hpp"
 #include "backend/cpu/convolution_winograd.hpp"
 #include "backend/cpu/stages.hpp"
 
 namespace vggnet::cpu {
-
-std::vector<Piece> pieces_of(int64_t first, int64_t images, int64_t size) {
-  std::vector<Piece> pieces;
-  for (int64_t i = 0; i < images; i += size) pieces.push_back({first + i, std::min(size, images - i)});
-  return pieces;
-}
 
 std::unique_ptr<ConvolutionEngine> make_engine(const Convolution& layer, const Shape& input, const Context& context,
                                                int64_t limit) {

@@ -70,7 +70,7 @@ MatrixConvolution::MatrixConvolution(const Convolution& layer, const Shape& inpu
       outputs_(padded(layer.outputs)),
       pixels_(input.h * input.w),
       relu_(!layer.relu.empty()) {
-  forward_pieces_ = pieces_of(0, input.n, input.n);
+  forward_pieces_ = Pieces(0, input.n, input.n);
   if (context.training && (context.wants_parameter_gradients || context.wants_input_gradient))
     backward_pieces_ = forward_pieces_;
 }

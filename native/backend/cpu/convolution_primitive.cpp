@@ -62,7 +62,7 @@ PrimitiveConvolution::PrimitiveConvolution(const Convolution& layer, const Shape
       forward_(problem_of(layer, input, plain_), Direction::forward, limit) {
   VGGNET_ASSERT(!mask_input_ || !is_plain(input, context.input_storage));
   forward_.prepare_range(input.n);
-  forward_pieces_ = pieces_of(0, input.n, forward_.piece());
+  forward_pieces_ = Pieces(0, input.n, forward_.piece());
   if (!context.training) return;
   ConvolutionProblem problem = problem_of(layer, input, plain_);
   problem.bias = wants_bias_gradient_;
@@ -71,15 +71,15 @@ PrimitiveConvolution::PrimitiveConvolution(const Convolution& layer, const Shape
     problem.w = grown_w_;
     weight_gradient_.emplace(problem, Direction::weight_gradient, limit);
     weight_gradient_->prepare_range(input.n);
-    backward_pieces_ = pieces_of(0, input.n, weight_gradient_->piece());
+    backward_pieces_ = Pieces(0, input.n, weight_gradient_->piece());
   }
   if (!context.wants_input_gradient) return;
   problem = problem_of(layer, input, false);
   const int64_t within = weight_gradient_ ? weight_gradient_->piece() : limit;
   input_gradient_.emplace(problem, Direction::input_gradient, within);
-  if (!weight_gradient_) backward_pieces_ = pieces_of(0, input.n, input_gradient_->piece());
-  for (const Piece& piece : backward_pieces_) input_gradient_->prepare_range(piece.images);
-  derived_weights_ = checked("memory", [&] { return dnnl::memory(input_gradient_->weights(), engine()); });
+  if (!weight_gradient_) backward_pieces_ = Pieces(0, input.n, input_gradient_->piece());
+  input_gradient_->prepare_range(backward_pieces_.front().images);  // all but the last have this size
+  input_gradient_->prepare_range(backward_pieces_.back().images);
 }
 
 // Workspace: the input packed into blocks, if it must be; scratch of oneDNN; gradients and grown maps
@@ -124,6 +124,8 @@ void PrimitiveConvolution::bind(const Binding& binding, Ring output, Ring grad_o
   input_ = blocked_.workspace_bytes() > 0 ? reinterpret_cast<float*>(workspace) : binding.input.floats();
   weight_ = binding.weight;
   weights_ = view(forward_.weights(), weight_);
+  if (input_gradient_ && !derived_weights_)
+    derived_weights_ = checked("memory", [&] { return dnnl::memory(input_gradient_->weights(), engine()); });
 
   forward_steps_.clear();
   const dnnl::memory bias = view(floats_desc(outputs_), binding.bias);
@@ -170,7 +172,7 @@ void PrimitiveConvolution::bind_input_gradient(const Ring& grad_output) {
   input_steps_.clear();
   for (const Piece& outer : backward_pieces_) {
     std::vector<Step>& steps = input_steps_.emplace_back();
-    for (const Piece& piece : pieces_of(outer.first, outer.images, input_gradient_->piece())) {
+    for (const Piece& piece : Pieces(outer.first, outer.images, input_gradient_->piece())) {
       steps.push_back(step_of(*input_gradient_, piece, grad_input_, padded(shape_.c), grad_output));
       steps.back().arguments.insert({DNNL_ARG_WEIGHTS, derived_weights_});
     }

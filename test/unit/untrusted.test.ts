@@ -1,0 +1,56 @@
+import { writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { parsedJson } from '../../lib/files/untrusted.js'
+import { readList, readRunLog } from '../../lib/index.js'
+import { newFolder } from '../setup/folder.js'
+
+const limits = { bytes: 1000, depth: 3, values: 10 }
+const both = (text: string) => [text, Buffer.from(text)]
+
+describe('JSON of a file', () => {
+  test.each<[string, unknown]>([
+    ['{"a":{"b":[1]}}', { a: { b: [1] } }],
+    [' [1,2,3,4,5,6,7,8,9]', [1, 2, 3, 4, 5, 6, 7, 8, 9]],
+    ['"[[[[,,,,,,,,,,,,\\"{{{{\\\\"', '[[[[,,,,,,,,,,,,"{{{{\\'],
+    ['["ä\u2028",null]', ['ä\u2028', null]],
+  ])('within its limits is parsed: %s', (text, value) => {
+    for (const given of both(text)) expect(parsedJson(given, limits)).toEqual(value)
+  })
+
+  test.each([
+    ['[[[[1]]]]', 'it is nested more than 3 deep'],
+    ['[[[['.repeat(200), 'it is nested more than 3 deep'],
+    ['[{},{},{},{},{},{}]', 'it has more than 10 values'],
+    [`[${'0,'.repeat(10)}0]`, 'it has more than 10 values'],
+    [`"${'x'.repeat(999)}"`, 'it has 1001 bytes; at most 1000 are read'],
+    ['"abc', 'it is not JSON: '],
+    ['"abc\\', 'it is not JSON: '],
+    ['', 'it is not JSON: '],
+  ])('beyond them is refused: %s', (text, message) => {
+    const refused = expect.objectContaining({ code: 'FILE_FORMAT', message: expect.stringContaining(message) })
+    for (const given of both(text)) expect(() => parsedJson(given, limits)).toThrow(refused)
+  })
+
+  test('that is not UTF-8 is refused', () => {
+    expect(() => parsedJson(Uint8Array.of(0x22, 0xff, 0x22), limits, 'run.json')).toThrow(/^run.json is not JSON: /)
+  })
+})
+
+test('a log of many damaged lines is refused', async () => {
+  const file = path.join(newFolder(), 'log.jsonl')
+  writeFileSync(file, '1\n'.repeat(1001))
+  await expect(readRunLog(file)).rejects.toMatchObject({
+    code: 'FILE_FORMAT',
+    message: `${file}: Expected the log of a run with at most 1000 damaged lines, but it has more`,
+  })
+})
+
+test.each([
+  ['lines', 'a,b\n'.repeat(2 ** 22 + 1), /Expected a list of at most 4194304 lines for .* but it has more/],
+  ['fields', ','.repeat(1001), /line 1: Expected at most 1000 fields but it has more/],
+])('a list of too many %s is refused', async (_, content, message) => {
+  const file = path.join(newFolder(), 'list.csv')
+  writeFileSync(file, content)
+  await expect(readList(file)).rejects.toMatchObject({ code: 'FILE_FORMAT', message: expect.stringMatching(message) })
+})
