@@ -1,4 +1,5 @@
-// `npx tsx bench/load.ts FILE`: time to load a file of weights, interleaved with copying it; and the memory besides the network.
+// `npx tsx bench/load.ts FILE`: time and processor time to load a file of weights, interleaved with copying it; and the memory
+// besides the network.
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import path from 'node:path'
@@ -19,13 +20,20 @@ import { load } from ${JSON.stringify(new URL('../dist/index.js', import.meta.ur
 import { performance } from 'node:perf_hooks'
 const before = process.resourceUsage().maxRSS
 const start = performance.now()
+const used = process.cpuUsage()
 const net = await load(${JSON.stringify(path.resolve(file))}, { device: 'cpu' })
 const seconds = (performance.now() - start) / 1000
+const { user, system } = process.cpuUsage(used)
 const bytes = 4 * net.parameters.reduce((sum, { count }) => sum + count, 0)
-console.log(JSON.stringify({ seconds, bytes, memory: 1024 * (process.resourceUsage().maxRSS - before) }))`
+console.log(JSON.stringify({ seconds, processor: (user + system) / 1e6, bytes, memory: 1024 * (process.resourceUsage().maxRSS - before) }))`
 
-interface Loaded {
+interface Cost {
   readonly seconds: number
+  /** Seconds of processor time, of all threads. */
+  readonly processor: number
+}
+
+interface Loaded extends Cost {
   readonly bytes: number
   readonly memory: number
 }
@@ -38,12 +46,13 @@ function loaded(): Loaded {
   return JSON.parse(stdout)
 }
 
-function copied(folder: string): number {
-  const start = performance.now()
+function copied(folder: string): Cost {
+  const [start, used] = [performance.now(), process.cpuUsage()]
   copyFileSync(file, path.join(folder, 'copy'))
   const seconds = (performance.now() - start) / 1000
+  const { user, system } = process.cpuUsage(used)
   rmSync(path.join(folder, 'copy'))
-  return seconds
+  return { seconds, processor: (user + system) / 1e6 }
 }
 
 const folder = mkdtempSync(path.join(path.dirname(path.resolve(file)), '.copy-'))
@@ -53,11 +62,13 @@ try {
   loaded()
   const pairs = Array.from({ length: rounds }, () => ({ copy: copied(folder), load: loaded() }))
   const { bytes, memory } = pairs[0]?.load ?? loaded()
-  const [copy, load] = [median(pairs.map((pair) => pair.copy)), median(pairs.map((pair) => pair.load.seconds))]
-  const ratio = median(pairs.map((pair) => pair.load.seconds / pair.copy))
+  const of = (figure: 'seconds' | 'processor', what: 'copy' | 'load'): string =>
+    median(pairs.map((pair) => pair[what][figure])).toFixed(2)
+  const ratio = median(pairs.map((pair) => pair.load.seconds / pair.copy.seconds))
   console.log(
-    `${(statSync(file).size / 1e6).toFixed(0)} MB: load ${load.toFixed(2)} s, copy ${copy.toFixed(2)} s, ratio ${ratio.toFixed(2)}`,
+    `${(statSync(file).size / 1e6).toFixed(0)} MB: load ${of('seconds', 'load')} s, copy ${of('seconds', 'copy')} s, ratio ${ratio.toFixed(2)}`,
   )
+  console.log(`processor time: load ${of('processor', 'load')} s, copy ${of('processor', 'copy')} s`)
   console.log(`memory beside the network's parameters: ${((memory - bytes) / bytes).toFixed(2)} times their bytes`)
 } finally {
   rmSync(folder, { recursive: true, force: true })

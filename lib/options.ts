@@ -1,4 +1,5 @@
-import { VggError } from './error.js'
+import { messageOf, VggError } from './error.js'
+import { likelyMeant } from './misspelling.js'
 
 /** Returns the value if it is valid for the option `name`, otherwise throws INVALID_ARGUMENT. */
 export type Check<T> = (value: unknown, name: string) => T
@@ -26,8 +27,19 @@ function className(value: object): string {
   return typeof made === 'function' ? nameOf(made) : 'Object'
 }
 
+/** What `look` finds in a value; `otherwise` where a getter or a proxy of the caller throws. */
+function looked<T>(look: () => T, otherwise: T): T {
+  try {
+    return look()
+  } catch {
+    return otherwise
+  }
+}
+
 /** Formats a value for an error message: `-1 (number)`, `'sed' (string)`, `Float32Array(3)`, `[1, 2] (array)`. */
-export function shown(value: unknown): string {
+export const shown = (value: unknown): string => looked(() => shownValue(value), 'an object that cannot be read')
+
+function shownValue(value: unknown): string {
   if (value === null || value === undefined) return String(value)
   if (typeof value === 'string') return `'${shorten(value)}' (string)`
   if (ArrayBuffer.isView(value)) return `${className(value)}(${'length' in value ? value.length : value.byteLength})`
@@ -56,60 +68,10 @@ const isPromise = (value: unknown): boolean =>
  * @param cure what to write instead, where the caller knows it
  */
 export function unexpected(what: string, name: string, value: unknown, cure?: string): VggError {
-  const origin = isOfAnotherCopy(value, what) ? ' of another copy of vggnet' : ''
-  const ending = isPromise(value) ? 'await it first' : cure
+  const origin = looked(() => isOfAnotherCopy(value, what), false) ? ' of another copy of vggnet' : ''
+  const ending = looked(() => isPromise(value), false) ? 'await it first' : cure
   const message = `Expected ${what} for ${name} but received ${shown(value)}${origin}`
   return new VggError('INVALID_ARGUMENT', ending === undefined ? message : `${message}; ${ending}`)
-}
-
-// Levenshtein distance; a transposition counts as one change.
-function distance(a: string, b: string): number {
-  let beforeLast: number[] = []
-  let last = Array.from({ length: b.length + 1 }, (_, j) => j)
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const replace = (last[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      let least = Math.min(replace, (last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1)
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
-        least = Math.min(least, (beforeLast[j - 2] ?? 0) + 1)
-      }
-      row.push(least)
-    }
-    beforeLast = last
-    last = row
-  }
-  return last[b.length] ?? 0
-}
-
-/** The words of a name, in lower case: `numClasses` and `num_classes` are num and classes. */
-const wordsOf = (name: string): string[] =>
-  name
-    .replaceAll(/([a-z\d])(?=[A-Z])/g, '$1 ')
-    .toLowerCase()
-    .split(/[^a-z\d]+/)
-    .filter(Boolean)
-
-/** Whether `given` is a known abbreviation (lr) or form (num_classes, batchSize, size) of the camelCase `name`. */
-function isFormOf(name: string, given: string): boolean {
-  const [known, words] = [wordsOf(name), wordsOf(given)]
-  if (known.length > 1 && known.map((word) => word[0]).join('') === given.toLowerCase()) return true
-  const [less, more] = known.length < words.length ? [known, words] : [words, known]
-  return less.length > 0 && less.every((word) => more.includes(word))
-}
-
-/** The name that `misspelt` was probably meant to be; undefined if none is similar. */
-export function likelyMeant(misspelt: string, names: readonly string[]): string | undefined {
-  const wanted = misspelt.slice(0, longestShown).toLowerCase()
-  const [best] = names
-    .map((name) => ({ name, changes: distance(wanted, name.toLowerCase()) }))
-    .filter(({ name, changes }) => {
-      const length = Math.min(name.length, wanted.length)
-      // of a single letter nothing would be left
-      return changes < length && changes <= Math.max(1, Math.floor(length / 3))
-    })
-    .sort((a, b) => a.changes - b.changes)
-  return best?.name ?? names.find((name) => isFormOf(name, misspelt))
 }
 
 /** Creates the error for an unknown name: `Expected one of ... for «name» but received 'x'; did you mean 'y'?` */
@@ -128,9 +90,20 @@ export function unknownName(received: string, name: string, names: readonly stri
 export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' &&
   value !== null &&
-  !Array.isArray(value) &&
   !ArrayBuffer.isView(value) &&
-  !isPromise(value)
+  looked(() => !Array.isArray(value) && !isPromise(value), false)
+
+/** Reads what a caller gave; where a getter or a proxy of the caller throws, that is an error like others. @throws INVALID_ARGUMENT */
+export function readable<T>(name: string, read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    if (cause instanceof VggError) throw cause
+    throw new VggError('INVALID_ARGUMENT', `Could not read ${name}: ${looked(() => messageOf(cause), 'it throws')}`, {
+      cause,
+    })
+  }
+}
 
 /**
  * Reads an options object by a table of checks. Unknown keys are refused by name; `undefined` means absent.
@@ -139,12 +112,14 @@ export const isObject = (value: unknown): value is Record<string, unknown> =>
  */
 export function readOptions<C extends Checks>(options: unknown, name: string, checks: C): Checked<C> {
   const given = options === undefined ? {} : options
-  if (!isObject(given)) throw unexpected('an object', name, options)
   const names = Object.keys(checks)
-  for (const key of Object.keys(given)) {
-    if (!names.includes(key)) throw unknownName(key, name, names)
-  }
-  return Object.fromEntries(names.map((key) => [key, checks[key]?.(given[key], key)])) as Checked<C>
+  return readable(name, () => {
+    if (!isObject(given)) throw unexpected('an object', name, options)
+    for (const key of Object.keys(given)) {
+      if (!names.includes(key)) throw unknownName(key, name, names)
+    }
+    return Object.fromEntries(names.map((key) => [key, checks[key]?.(given[key], key)])) as Checked<C>
+  })
 }
 
 /** An object inside another one, read by a table of checks: messages name the whole path of a key, and no key is unknown. */
@@ -278,8 +253,10 @@ export const arrayOf =
   <T>(check: Check<T>): Check<T[]> =>
   (value, name) => {
     const cure = typeof value === 'string' ? `write ['${shorten(value)}']` : undefined
-    if (!Array.isArray(value)) throw unexpected('an array', name, value, cure)
-    return Array.from(value, (element, index) => check(element, `${name}[${index}]`))
+    return readable(name, () => {
+      if (!Array.isArray(value)) throw unexpected('an array', name, value, cure)
+      return Array.from(value, (element, index) => check(element, `${name}[${index}]`))
+    })
   }
 
 /** An instance of a class. */

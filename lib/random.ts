@@ -1,4 +1,4 @@
-import { type Check, integer, isObject, seed as seedCheck, unexpected } from './options.js'
+import { type Check, finite, integer, isObject, seed as seedCheck, unexpected } from './options.js'
 
 /** Four unsigned 32-bit words. */
 export type Words = [number, number, number, number]
@@ -136,8 +136,10 @@ export class Random {
     return result
   }
 
-  /** Returns a uniform number from `low` to below `high`, with 32 random bits. */
+  /** Returns a uniform number from `low` to below `high`, two finite numbers, with 32 random bits. */
   uniform(low = 0, high = 1): number {
+    finite(low, 'low')
+    finite(high, 'high')
     return low + (high - low) * (this.next() * unit)
   }
 

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { VggError } from './error.js'
 import { availableMainMemory } from './main-memory.js'
-import { finite, integer, nonNegative, oneOf, readOptions, seed, unexpected, withDefault } from './options.js'
+import { finite, integer, nonNegative, oneOf, readable, readOptions, seed, unexpected, withDefault } from './options.js'
 import { fillNormal } from './random.js'
 import { bytesText } from './table.js'
 
@@ -29,8 +29,10 @@ export const elementCount = (shape: readonly number[]): number => shape.reduce((
 export const shapeText = (shape: readonly number[]): string => `[${shape.join(', ')}]`
 
 function checkedShape(shape: unknown): readonly number[] {
-  if (!Array.isArray(shape)) throw unexpected('an array of axis lengths', 'shape', shape)
-  const lengths = Array.from(shape, (length, axis) => axisLength(length, `shape[${axis}]`))
+  const lengths = readable('shape', () => {
+    if (!Array.isArray(shape)) throw unexpected('an array of axis lengths', 'shape', shape)
+    return Array.from(shape, (length, axis) => axisLength(length, `shape[${axis}]`))
+  })
   if (!Number.isSafeInteger(elementCount(lengths))) throw unexpected('a shape that memory can hold', 'shape', shape)
   return Object.freeze(lengths)
 }

@@ -1,6 +1,6 @@
 // Datasets derived from another one: parts, padded images, another order of the classes.
 import { VggError } from '../error.js'
-import { arrayOf, integer, text, unexpected } from '../options.js'
+import { arrayOf, integer, readable, text, unexpected } from '../options.js'
 import { Random } from '../random.js'
 import { type Dataset, imageBytes, imageText } from './dataset.js'
 
@@ -36,7 +36,8 @@ function derivedDataset(base: Dataset, { fields, indexOf, convert }: Derivation)
 
 /** The images of `data` with these indices, in this order. The labels are copied, the pixels are not. */
 export function subset(data: Dataset, indices: Int32Array): Dataset {
-  const chosen = Int32Array.from(indices, (index) => integer(0, data.count - 1)(index, 'indices'))
+  const known = integer(0, data.count - 1)
+  const chosen = readable('indices', () => Int32Array.from(indices, (index) => known(index, 'indices')))
   const labels = chosen.map((index) => data.labels[index] ?? -1)
   const fields = { count: chosen.length, labels }
   return derivedDataset(data, { fields, indexOf: (index) => chosen[index] ?? -1 })
@@ -76,7 +77,7 @@ export function stratifiedIndices(
   seed: number,
 ): { training: Int32Array; validation: Int32Array } {
   if (labels.length < 2) throw unexpected('at least 2 images', 'a split', labels.length)
-  if (heldOut > 0 && heldOut < 1) {
+  if (typeof heldOut === 'number' && heldOut > 0 && heldOut < 1) {
     const images = Math.max(1, Math.round(heldOut * labels.length))
     throw unexpected('a number of images', 'heldOut', heldOut, `this share of them is ${images}`)
   }

@@ -12,6 +12,7 @@ import {
   nonNegative,
   optional,
   positive,
+  readable,
   readOptions,
   text,
   unexpected,
@@ -111,14 +112,17 @@ function labelCure(label: unknown, classes: number): string | undefined {
 /** A label: an integer from 0 to classes - 1. @throws INVALID_ARGUMENT */
 export function labelFrom(label: unknown, classes: number, name: string): number {
   if (typeof label === 'number' && Number.isInteger(label) && label >= 0 && label < classes) return label
-  throw unexpected(`a class from 0 to ${classes - 1}`, name, label, labelCure(label, classes))
+  throw readable(name, () => unexpected(`a class from 0 to ${classes - 1}`, name, label, labelCure(label, classes)))
 }
 
 /**
  * Labels for the native side, each checked to be an integer from 0 to classes - 1.
  * @param images the expected number of labels, if known
  */
-export function labelsOf(labels: unknown, classes: number, images?: number): Int32Array {
+export const labelsOf = (labels: unknown, classes: number, images?: number): Int32Array =>
+  readable('labels', () => readLabels(labels, classes, images))
+
+function readLabels(labels: unknown, classes: number, images: number | undefined): Int32Array {
   const numbers = labelNumbers(labels)
   if (images !== undefined && numbers.length !== images) {
     const message = `Expected ${images} labels, one for each image, but received ${numbers.length}${detachedText(numbers)}`

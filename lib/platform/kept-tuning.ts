@@ -1,6 +1,5 @@
 import path from 'node:path'
 import { messageOf } from '../error.js'
-import { type JsonLimits, parsedJson } from '../files/untrusted.js'
 import { isObject } from '../options.js'
 import { type CpuTuning, native } from './native.js'
 import { packageVersion } from './package.js'
@@ -46,8 +45,7 @@ export const tuningFormat = 1
 export const tuningFile = (env: Readonly<Record<string, string | undefined>>): string =>
   path.join(cacheFolder(env), 'tuning.json')
 
-/** Limits of the file. */
-const limits: JsonLimits = { bytes: 4096, depth: 4, values: 100 }
+const longestFile = 4096
 
 /** The name of the first processor as in os.cpus(), which is slower because it reads all; '' if it is unknown. */
 function processorName(): string {
@@ -68,9 +66,10 @@ const machineNames = { processor: 'processor', threads: 'number of threads', isa
 
 /** Returns the tuning in the text of a file, or why it does not apply to this machine. Native code checks the ranges. */
 export function keptIn(text: string, here: TunedMachine): { tuning: CpuTuning } | { reason: string } {
+  if (text.length > longestFile) return { reason: `it is damaged: more than ${longestFile} bytes` }
   let kept: unknown
   try {
-    kept = parsedJson(text, limits)
+    kept = JSON.parse(text)
   } catch {
     return { reason: 'it is damaged: not JSON' }
   }
@@ -99,10 +98,9 @@ const isMissing = (error: unknown): boolean => error instanceof Error && 'code' 
 function apply(file: string): string {
   const ignored = (reason: string) => `${file} is ignored: ${reason}`
   try {
-    const text = firstBytes(file, limits.bytes + 1)
+    const text = firstBytes(file, longestFile + 1)
     const exposure = cacheExposure(path.dirname(file)) || exposureOf(file)
     if (exposure !== '') return ignored(exposure)
-    if (text.length > limits.bytes) return ignored(`it is damaged: more than ${limits.bytes} bytes`)
     const kept = keptIn(text, tunedMachine())
     if ('reason' in kept) return ignored(kept.reason)
     native().setCpuTuning(kept.tuning)

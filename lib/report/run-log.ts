@@ -46,7 +46,8 @@ type Body<L> = L extends LogLine ? Omit<L, 'time'> : never
 export class RunLog {
   readonly #file: AppendFile
   readonly #everySteps: number
-  readonly #from: RunPosition | undefined
+  /** Event of the first line that this log writes. */
+  readonly #first: 'start' | 'resume'
   /** Damage of the log that is continued, in a sentence; undefined where it was whole. */
   readonly notice: string | undefined
   /** Skipped files that a line names. */
@@ -63,7 +64,9 @@ export class RunLog {
   ) {
     this.#file = file
     this.#everySteps = everySteps
-    this.#from = from
+    // a run that was killed before its first line was on the disk has not started
+    const isStart = from === undefined || (kept.length === 0 && from.step === 0)
+    this.#first = isStart ? 'start' : 'resume'
     this.notice = notice
     this.#step = from?.step ?? 0
     this.#checkpoint = this.#step
@@ -96,7 +99,7 @@ export class RunLog {
 
   /** Writes the first line of a run, or of its continuation. @param facts facts of the training */
   start(facts: TrainingFacts): void {
-    this.#write({ event: this.#from === undefined ? 'start' : 'resume', step: this.#step, ...facts })
+    this.#write({ event: this.#first, step: this.#step, ...facts })
   }
 
   /**

@@ -76,7 +76,7 @@ export async function withWeights<T>(
   opening: Opening,
   use: (weights: OpenWeights) => Promise<T>,
 ): Promise<T> {
-  if (isHubUri(source)) return withLocal(await fetched(source, opening), opening, use)
+  if (typeof source === 'string' && isHubUri(source)) return withLocal(await fetched(source, opening), opening, use)
   const local = (file: string): LocalFile => ({ path: file, name: path.basename(file) })
   return useModel(filePath(source, 'source'), (file) => withLocal(local(file), opening, use))
 }

@@ -14,10 +14,13 @@ namespace vggnet::addon {
 
 Napi::Value make_error(Napi::Env env, const char* code, std::string_view message) {
   const auto* environment = env.GetInstanceData<Environment>();
-  const Napi::String text = Napi::String::New(env, message.data(), message.size());
-  if (!environment->error_class.IsEmpty()) return environment->error_class.New({Napi::String::New(env, code), text});
+  const napi_value given[] = {Napi::String::New(env, code), Napi::String::New(env, message.data(), message.size())};
   napi_value error = nullptr;
-  napi_create_error(env, Napi::String::New(env, code), text, &error);
+  // not New of the class, which allocates a vector
+  const napi_status status = environment->error_class.IsEmpty()
+                                 ? napi_create_error(env, given[0], given[1], &error)
+                                 : napi_new_instance(env, environment->error_class.Value(), 2, given, &error);
+  if (status != napi_ok) throw Napi::Error::New(env);
   return {env, error};
 }
 

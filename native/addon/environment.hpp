@@ -23,7 +23,10 @@ struct Failure {
   const char* code = kInternal;  // a string literal
   std::string text;
 
-  std::string_view message() const { return text.empty() ? "the process has no memory left for this call" : text; }
+  std::string_view message() const {
+    if (text.empty()) return "the process has no memory left for this call";
+    return text;
+  }
 };
 
 // Without memory for the message, that is the failure. Never throws.

@@ -165,6 +165,17 @@ describe('the binaries', () => {
     expect(binary(path.join(binaries(), 'vggnet.glibc.node')).runPaths).toEqual(['$ORIGIN'])
   })
 
+  // oneDNN, libgomp and libjpeg-turbo come built.
+  test('of our own are hardened, and all have read-only relocations', () => {
+    for (const name of libraries()) {
+      const { hardening } = binary(path.join(binaries(), name))
+      expect(hardening.readOnlyRelocations, name).toBe(true)
+      if (ownLibraries.includes(name)) continue
+      const all = { bindNow: true, readOnlyRelocations: true, stackProtector: true }
+      expect(hardening, name).toEqual(all)
+    }
+  })
+
   test('are stripped, and contain no path of the build', () => {
     for (const name of libraries()) {
       const file = path.join(binaries(), name)

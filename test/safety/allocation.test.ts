@@ -16,7 +16,7 @@ const [only, fault] = (process.env.VGGNET_FAULT ?? '').split(': ')
 const most = 500
 
 /**
- * An allocation of the addon or of oneDNN fails, once or from then on. The call rejects with OUT_OF_MEMORY and has changed
+ * An allocation of the addon or of libjpeg-turbo fails, once or from then on. The call rejects with OUT_OF_MEMORY and has changed
  * nothing, or succeeds; done again it gives the same bits.
  */
 test('an allocation that fails in each work', async () => {

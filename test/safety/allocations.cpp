@@ -1,5 +1,6 @@
-// Preloaded, it makes an allocation of our addon, or of a library that the addon calls, fail: the n-th, as `Control` says.
-// Those of Node and V8 succeed: they abort the process without memory.
+// Preloaded, it makes an allocation of our addon or of libjpeg-turbo fail: the n-th, as `Control` says. Those of Node and V8
+// succeed, because they abort the process without memory, and those of oneDNN, which writes to a null pointer (3.1.0,
+// dnnl_memory_desc_create_with_tag).
 #include <errno.h>
 #include <link.h>
 #include <string.h>
@@ -33,7 +34,7 @@ thread_local bool inside __attribute__((tls_model("initial-exec"))) = false;
 
 Owner owner_of(const char* path) {
   const char* name = strrchr(path, '/') == nullptr ? path : strrchr(path, '/') + 1;
-  for (const char* own : {"vggnet", "libdnnl", "libturbojpeg"})
+  for (const char* own : {"vggnet", "libturbojpeg"})
     if (strncmp(name, own, strlen(own)) == 0) return Owner::ours;
   for (const char* runtime : {"libstdc++", "libgcc_s", "libc.so", "libc-", "allocations.so"})
     if (strncmp(name, runtime, strlen(runtime)) == 0) return Owner::runtime;

@@ -12,16 +12,15 @@ import { root } from '../setup/command.js'
 import { newFolder } from '../setup/folder.js'
 import { casesOf, seed } from './cases.js'
 import { type Change, Disk, readChanges, survivals } from './disk.js'
+import { compiled } from './preloaded.js'
 import { leftIn, writeRun } from './run.js'
 
 const cases = casesOf({ sample: 50, whole: 2000 })
 
 /** Runs Node with these words, and records what it changes in a folder. */
 async function recorded(folder: string, words: readonly string[]): Promise<Change[]> {
-  const [library, record] = [path.join(newFolder(), 'recorder.so'), path.join(newFolder(), 'record')]
-  const source = path.join(root, 'test/safety/recorder.cpp')
-  const { status } = spawnSync('g++', ['-std=c++20', '-shared', '-fPIC', '-o', library, source, '-ldl'])
-  expect(status).toBe(0)
+  const library = await compiled('recorder', newFolder())
+  const record = path.join(newFolder(), 'record')
   const env = { ...process.env, LD_PRELOAD: library, VGGNET_RECORD_ROOT: folder, VGGNET_RECORD_TO: record }
   // writes of io_uring would not pass through the library
   const options = { cwd: root, env: { ...env, UV_USE_IO_URING: '0' }, encoding: 'utf8' } as const

@@ -8,7 +8,8 @@ import path from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { VggError } from '../../lib/error.js'
 import { Random } from '../../lib/random.js'
-import { type Format, formatsIn, type Mutated } from './formats.js'
+import { type Format, formatsIn } from './formats.js'
+import type { Mutated } from './mutated-files.js'
 
 /** A file that was not read as it should be. */
 export interface Failure {

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { VggError } from '../../lib/error.js'
+import { likelyMeant } from '../../lib/misspelling.js'
 import {
   arrayOf,
   fraction,
   integer,
-  likelyMeant,
   oneOf,
   optional,
   positive,
@@ -97,5 +97,35 @@ describe('options', () => {
   it('asks for a number without quotes', () => {
     expect(() => positive('0.5', 'x')).toThrow(/received '0.5' \(string\); write the number 0.5 without quotes$/)
     for (const wrong of ['-1', '', ' ', 'x']) expect(() => positive(wrong, 'x')).toThrow(/\(string\)$/)
+  })
+})
+
+describe('values that throw when they are read', () => {
+  const refuse = () => {
+    throw new TypeError('of the caller')
+  }
+  const traps = { get: refuse, has: refuse, ownKeys: refuse, getPrototypeOf: refuse }
+  const revoked = () => {
+    const { proxy, revoke } = Proxy.revocable([], {})
+    revoke()
+    return proxy
+  }
+
+  it.each([
+    [
+      'a getter',
+      () => Object.defineProperty({}, 'size', { get: refuse, enumerable: true }),
+      'Could not read options: of',
+    ],
+    ['a proxy as options', () => new Proxy({}, traps), 'Expected an object for options but received an object that'],
+    ['a proxy as a number', () => ({ size: new Proxy({}, traps) }), 'Expected an integer of at least 1 for size but'],
+    ['a revoked array', () => ({ sizes: revoked() }), 'Could not read sizes: '],
+    ['an array that throws', () => ({ sizes: new Proxy([1], traps) }), 'Could not read sizes: of the caller'],
+    ['a class without a name', () => ({ size: { constructor: refuse } }), 'but received refuse (object)'],
+  ])('are refused as others: %s', (_, options, message) => {
+    const checks = { size: optional(integer(1)), sizes: optional(arrayOf(integer(1))) }
+    const read = () => readOptions(options(), 'options', checks)
+    expect(read).toThrow(VggError)
+    expect(read).toThrow(message)
   })
 })

@@ -134,6 +134,16 @@ describe('RunLog', () => {
     expect(readFileSync(`${file}.left`, 'utf8')).toBe('nonsense\n{"event":"end"}\n')
   })
 
+  test('a training whose first line a power failure took begins its log, with a start', async () => {
+    const file = path.join(newFolder(), 'log.jsonl')
+    writeFileSync(file, '')
+    const log = await begun(file, { step: 0, epochs: 0 })
+    run(log, 1, 12)
+    log.end({ ended: 'epochs', seconds: 9, imagesPerSecond: 100 })
+    log.close()
+    expect(await comparable(file)).toEqual(await undisturbed())
+  })
+
   test('a missing log does not keep a training from being resumed', async () => {
     const file = path.join(newFolder(), 'log.jsonl')
     const log = await begun(file, { step: 4, epochs: 1 })

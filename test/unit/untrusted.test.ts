@@ -1,8 +1,10 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { encodeWithChecksums } from '../../lib/checkpoint/checksum.js'
 import { parsedJson } from '../../lib/files/untrusted.js'
 import { readList, readRunLog } from '../../lib/index.js'
+import { RunLog } from '../../lib/report/run-log.js'
 import { newFolder } from '../setup/folder.js'
 
 const limits = { bytes: 1000, depth: 3, values: 10 }
@@ -43,6 +45,29 @@ test('a log of many damaged lines is refused', async () => {
   await expect(readRunLog(file)).rejects.toMatchObject({
     code: 'FILE_FORMAT',
     message: `${file}: Expected the log of a run with at most 1000 damaged lines, but it has more`,
+  })
+})
+
+test('a run whose log cannot be read begins a new one, and keeps the old one', async () => {
+  const file = path.join(newFolder(), 'log.jsonl')
+  const damaged = '1\n'.repeat(1001)
+  writeFileSync(file, damaged)
+  const log = await RunLog.open(file, { from: { step: 3, epochs: 0 } })
+  log.close()
+  expect(log.notice).toBe(
+    `the log begins again: ${file}: Expected the log of a run with at most 1000 damaged lines, but it has more; the original is kept as ${file}.left`,
+  )
+  expect(readFileSync(`${file}.left`, 'utf8')).toBe(damaged)
+  expect(readFileSync(file, 'utf8')).toBe('')
+})
+
+test('a header that could not be read again is not written', async () => {
+  const long = { model: 'x'.repeat(2 ** 25) }
+  await expect(encodeWithChecksums([], new Map(), long)).rejects.toMatchObject({
+    code: 'FILE_WRITE',
+    message: expect.stringMatching(
+      /^Expected a header of at most 33554432 bytes but it takes \d+: use fewer or shorter names/,
+    ),
   })
 })
 

@@ -1,4 +1,4 @@
-import { arrayOf, boolean, type Check, integer, unexpected } from '../../options.js'
+import { arrayOf, boolean, type Check, integer, readable, unexpected } from '../../options.js'
 import type { Random } from '../../random.js'
 
 /** Height and width in pixels. */
@@ -79,10 +79,11 @@ export function cropOptionsFrom(given: {
   readonly smallestSide?: unknown
   readonly randomCrop?: unknown
 }): CropOptions {
-  const crop = cropFrom(given.crop, 'crop')
+  const crop = readable('crop', () => cropFrom(given.crop, 'crop'))
   // The larger side, because a portrait crop must fit into a landscape image too.
   const least = Math.max(...crop)
-  const smallestSide = smallestSideFrom(given.smallestSide ?? Math.round(least * defaultRatio), 'smallestSide', least)
+  const asked = given.smallestSide ?? Math.round(least * defaultRatio)
+  const smallestSide = readable('smallestSide', () => smallestSideFrom(asked, 'smallestSide', least))
   return { crop, smallestSide, randomCrop: boolean(given.randomCrop ?? true, 'randomCrop') }
 }
 

@@ -1,6 +1,6 @@
 import { VggError } from '../../error.js'
 import { labelFrom } from '../../network/arguments.js'
-import { arrayOf, type Check, optional, readOptions, text, unexpected } from '../../options.js'
+import { arrayOf, type Check, optional, readable, readOptions, text, unexpected } from '../../options.js'
 import { countedText } from '../../table.js'
 import { detached, detachedText, elementCount, isDetached } from '../../tensor.js'
 import { type Dataset, imageBytes, type ReadFailure } from '../dataset.js'
@@ -85,7 +85,10 @@ const floatsCure =
 
 const checks = {
   images: bytesCheck,
-  shape: arrayOf<number>((side) => side as number),
+  shape: arrayOf<number>((side, name) => {
+    if (typeof side === 'number') return side
+    throw unexpected('an integer of at least 1', name, side)
+  }),
   labels: labelArray,
   classNames: optional(arrayOf(text)),
 }
@@ -99,7 +102,7 @@ export function arrayDataset(source: ArrayData): Dataset {
   const { images, shape, classNames: given, labels: numbers } = readOptions(source, 'arrayDataset options', checks)
   checkShape(shape, images)
   const [count = 0, height = 0, width = 0, channels = 0] = shape
-  const labels = checkedLabels(numbers, count, given?.length)
+  const labels = readable('labels', () => checkedLabels(numbers, count, given?.length))
   const classNames = [...(given ?? numbered(labels))]
   const bytes = imageBytes({ height, width, channels })
   async function read(indices: Int32Array, into: Uint8Array): Promise<readonly ReadFailure[]> {

@@ -38,7 +38,7 @@ export function cacheExposure(cache) {
   } catch {
     return ''
   }
-  // in a folder that everyone can write to, without the sticky bit, everyone can put another folder in its place
+  // in a folder that everyone can write to, without the sticky bit, everyone can replace it by another folder
   for (let above = path.dirname(folder); above !== folder; folder = above, above = path.dirname(above)) {
     const { mode } = lstatSync(above)
     if (mode & everyone && !(mode & sticky)) return `all users can replace ${folder}: \`chmod o-w ${quoted(above)}\``

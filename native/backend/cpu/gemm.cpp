@@ -23,7 +23,8 @@ void multiply(int64_t m, int64_t n, int64_t k, const Matrix& a, const Matrix& b,
   const auto status =
       dnnl::sgemm(a.transposed, b.transposed, m, n, k, 1, a.data, a.columns, b.data, b.columns, beta, c, n);
   if (status != dnnl::status::success)
-    throw Error(kInternal, std::string("oneDNN sgemm: ") + dnnl_status2str(static_cast<dnnl_status_t>(status)));
+    throw Error(status == dnnl::status::out_of_memory ? kOutOfMemory : kInternal,
+                std::string("oneDNN sgemm: ") + dnnl_status2str(static_cast<dnnl_status_t>(status)));
 }
 
 void transpose(const float* from, int64_t rows, int64_t columns, float* to) {

@@ -13,6 +13,7 @@ namespace vggnet {
 namespace {
 
 constexpr size_t kTrailer = 16;
+constexpr int64_t kMemoryLimit = 1 << 26;
 constexpr int64_t kMostSourcePixels = 1 << 18, kMostCrop = 128;
 
 // The size that the header declares, which the caller of decode_jpeg has read by itself; 0 where there is none.
@@ -27,7 +28,7 @@ std::pair<int64_t, int64_t> size_of(const uint8_t* bytes, size_t size) {
 std::vector<uint8_t> decoded(const uint8_t* bytes, size_t size, const Crop& crop, uint8_t before) {
   std::vector<uint8_t> pixels(crop.crop_height * crop.crop_width * crop.channels, before);
   try {
-    decode_jpeg(bytes, size, crop, pixels.data());
+    decode_jpeg(bytes, size, crop, kMemoryLimit, pixels.data());
     return pixels;
   } catch (const Error& error) {
     REQUIRE(error.code() == std::string(kFileFormat) || error.code() == std::string(kOutOfMemory));

@@ -125,7 +125,9 @@ struct Numbers {
 // The output, and after two training steps the weights.
 Numbers computed(const std::vector<Layer>& layers, const Shape& shape, const std::vector<std::string>& keep) {
   Network network(layers, cpu::open(1), {.seed = 7});
-  network.parameters().initialise(Initialisation::he, 3);
+  std::set<std::string> all;
+  for (const ParameterEntry& entry : network.parameters().entries()) all.insert(entry.parameter.layer);
+  network.parameters().initialise(Initialisation::he, 3, all);
   ForwardCall call;
   call.images.shape = shape;
   call.images.bytes = {network.host_pool()->take(shape.count() * int64_t{sizeof(float)}), shape.count() * int64_t{sizeof(float)}};

@@ -138,10 +138,12 @@ class SerialBackend final : public Backend {
   int64_t parameter_bytes(int64_t count) const override { return count * int64_t{sizeof(float)}; }
   std::unique_ptr<Memory> allocate_parameters(int64_t count) override { return allocate(parameter_bytes(count)); }
   int64_t stored_count(const Parameter& parameter) const override { return parameter.count(); }
-  void store(const Parameter& parameter, const float* logical, float* stored) const override {
-    std::copy_n(logical, parameter.count(), stored);
+  void store(const Parameter& parameter, const float* logical, float* stored) override {
+    upload(logical, stored, parameter_bytes(parameter.count()));
   }
-  void load(const Parameter& parameter, const float* stored, float* logical) const override { store(parameter, stored, logical); }
+  void load(const Parameter& parameter, const float* stored, float* logical) override {
+    download(stored, logical, parameter_bytes(parameter.count()));
+  }
 
   std::unique_ptr<Stage> prepare(const Layer& layer, const Shape& input, const Context& context) override {
     return std::make_unique<QueuedStage>(queue_, make_loops(layer, input, context));
