@@ -25,7 +25,7 @@ const limits = {
   headerBytes: 8_192,
   headerSeconds: 5,
   /** Between two requests of a connection. */
-  keepAliveSeconds: 5,
+  keepAliveSeconds: 20,
   /** Without a byte in either direction, while an answer is computed or not read. */
   idleSeconds: 60,
   bodyBytes: 10_000_000,

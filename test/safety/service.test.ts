@@ -17,7 +17,7 @@ import { casesOf } from './cases.js'
 const loadSeconds = casesOf({ sample: 2, whole: 60 })
 /** Requests that are sent without reading answers. */
 const pipelined = casesOf({ sample: 500, whole: 5000 })
-/** Requests of each of a thousand connections. */
+/** How often a thousand connections are opened, each for one request. */
 const rounds = casesOf({ sample: 1, whole: 10 })
 
 type Body = Uint8Array<ArrayBuffer>
@@ -118,7 +118,7 @@ const header = (length: number) => `POST /classify HTTP/1.1\r\nHost: here\r\nCon
 describe('the service example', () => {
   let folder = ''
   let server: Awaited<ReturnType<typeof serve>>
-  /** Has room for two images, and a second for a request. */
+  /** Has room for two images, and two seconds for a request. */
   let narrow: typeof server
   let image: Body
   beforeAll(async () => {
@@ -129,7 +129,7 @@ describe('the service example', () => {
     net.dispose()
     ;[server, narrow, image] = await Promise.all([
       serve('--model', model),
-      serve('--model', model, '--queue', '2', '--seconds', '1'),
+      serve('--model', model, '--queue', '2', '--seconds', '2'),
       jpeg(320, 240),
     ])
   })
@@ -192,7 +192,7 @@ describe('the service example', () => {
   })
 
   test('serves a thousand connections', async () => {
-    await server.load(image, { connections: 1000, amount: 1000 * rounds })
+    for (let round = 0; round < rounds; round++) await server.load(image, { connections: 1000, amount: 1000 })
   })
 
   test('loses no request of a load, and its memory stays flat, while other clients misbehave', async () => {
@@ -238,8 +238,11 @@ describe('the service example', () => {
   })
 
   test('has sent every answer that it counts, and none of an error of its own', async () => {
-    const sent = await server.end()
-    expect(sent).toEqual(server.received)
-    expect(Object.keys(sent).filter((status) => !['200', '400', '413', '503'].includes(status))).toEqual([])
+    const { '503': refused = 0, ...sent } = await server.end()
+    const { '503': received = 0, ...others } = server.received
+    expect(sent).toEqual(others)
+    expect(Object.keys(sent).filter((status) => !['200', '400', '413'].includes(status))).toEqual([])
+    // an upload that was aborted may have been refused before
+    expect(refused).toBeGreaterThanOrEqual(received)
   })
 })

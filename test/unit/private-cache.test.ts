@@ -4,7 +4,7 @@ import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { cachedLibraries } from '../../lib/platform/cuda/cached.js'
 import { isKnown, remember } from '../../lib/platform/load/binary-check.js'
-import { cacheFolder, folderOf } from '../../lib/platform/wheels/cache.mjs'
+import { cacheFolder, folderOf, makeFolder } from '../../lib/platform/wheels/cache.mjs'
 import { installPin } from '../../lib/platform/wheels/install.mjs'
 import { cudaPins, type Pin, pins } from '../../lib/platform/wheels/pins.mjs'
 import { cacheExposure } from '../../lib/platform/wheels/private.mjs'
@@ -154,4 +154,12 @@ describe('a cache', () => {
     remember('/some/binary', 'state')
     expect(statSync(own).mode & 0o777).toBe(0o700)
   })
+})
+
+test('a cache where no folder can be created is an error, and no endless loop of Node', () => {
+  expect(() => makeFolder('/proc/vggnet/cache')).toThrow('/proc/vggnet')
+  const deep = path.join(newFolder(), 'a', 'b', 'c')
+  makeFolder(deep)
+  makeFolder(deep)
+  expect(statSync(deep).mode & 0o777).toBe(0o700)
 })

@@ -43,9 +43,22 @@ export function folderOf(cache, name, { version, wheels }) {
 /** Creates a folder and its parents, which only this user can enter. @param {string} folder @throws WheelProblem FILE_WRITE */
 export function makeFolder(folder) {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    makeFolders(path.resolve(folder))
   } catch (error) {
     throw writeProblem(folder, error)
+  }
+}
+
+/** Not with { recursive: true }, which never ends under /proc. @param {string} folder an absolute path */
+function makeFolders(folder) {
+  try {
+    mkdirSync(folder, { mode: 0o700 })
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : ''
+    if (code === 'EEXIST' && statSync(folder).isDirectory()) return
+    if (code !== 'ENOENT' || path.dirname(folder) === folder) throw error
+    makeFolders(path.dirname(folder))
+    mkdirSync(folder, { mode: 0o700 })
   }
 }
 
