@@ -1,7 +1,6 @@
 import path from 'node:path'
 import { messageOf } from '../error.js'
 import { isObject } from '../options.js'
-import { type JsonLimits, parsedJson } from '../untrusted.js'
 import { type CpuTuning, native } from './native.js'
 import { packageVersion } from './package.js'
 import { cacheFolder, firstBytes } from './wheels/cache.mjs'

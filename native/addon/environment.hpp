@@ -3,11 +3,8 @@
 #include <napi.h>
 
 #include <exception>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <type_traits>
-#include <variant>
 
 #include "tensor/error.hpp"
 
@@ -34,24 +31,6 @@ struct Failure {
 
 // Without memory for the message, that is the failure. Never throws.
 Failure failure_of(const std::exception&) noexcept;
-
-// What a call is to compute, and what it came to on the worker's thread.
-template <class Compute>
-struct Computation {
-  using Answer = std::invoke_result_t<Compute&>;
-
-  std::optional<Compute> compute;
-  std::variant<Failure, Answer> outcome;
-
-  void run() {
-    try {
-      outcome = (*compute)();
-    } catch (const std::exception& error) {
-      outcome = failure_of(error);
-    }
-    compute.reset();  // what it was given goes back to its pool
-  }
-};
 
 // Runs `body` and turns what it throws into a thrown VggError.
 template <class Body>

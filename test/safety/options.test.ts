@@ -34,7 +34,8 @@ async function calls(first: number, end: number): Promise<Ended> {
     const progress = path.join(folder, 'progress')
     const words = [process.execPath, program, seed, first, end, progress].map(String)
     const child = spawn('bash', ['-c', `ulimit -v ${virtual} -c 0; exec "$@"`, 'bash', ...words], {
-      cwd: root,
+      // an option that names a folder may make it
+      cwd: folder,
       env: { ...process.env, TMPDIR: folder },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
