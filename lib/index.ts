@@ -97,6 +97,7 @@ export { type ArrayOf, type DType, Tensor } from './tensor.js'
 export type {
   CheckpointEvent,
   EpochEvent,
+  FeaturesEvent,
   FrozenProof,
   RefusedEvent,
   Skipped,

@@ -18,9 +18,12 @@ export const shorten = (text: string): string =>
 // String() throws for an object without a prototype
 const shownElement = (value: unknown): string => (typeof value === 'object' && value !== null ? '{}' : String(value))
 
+/** The name of a function or class; a program may have given it one that is no text. */
+const nameOf = ({ name }: { name: unknown }): string => (typeof name === 'string' && name !== '' ? name : 'anonymous')
+
 function className(value: object): string {
   const made = value.constructor
-  return typeof made === 'function' ? made.name : 'Object'
+  return typeof made === 'function' ? nameOf(made) : 'Object'
 }
 
 /** Formats a value for an error message: `-1 (number)`, `'sed' (string)`, `Float32Array(3)`, `[1, 2] (array)`. */
@@ -30,7 +33,7 @@ export function shown(value: unknown): string {
   if (ArrayBuffer.isView(value)) return `${className(value)}(${'length' in value ? value.length : value.byteLength})`
   if (Array.isArray(value)) return `[${shorten(value.slice(0, 20).map(shownElement).join(', '))}] (array)`
   if (typeof value === 'object') return `${className(value)} (object)`
-  if (typeof value === 'function') return `${value.name || 'anonymous'} (function)`
+  if (typeof value === 'function') return `${nameOf(value)} (function)`
   return `${String(value)} (${typeof value})`
 }
 

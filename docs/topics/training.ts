@@ -14,6 +14,7 @@ export {
   type DuplicateReport,
   deviceLine,
   type EpochEvent,
+  type FeaturesEvent,
   type FileReport,
   type Finding,
   type FrozenProof,

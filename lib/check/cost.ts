@@ -1,5 +1,5 @@
 import type { Dataset } from '../data/dataset.js'
-import { type Batch, Loader } from '../data/loader.js'
+import { type Batch, epochImages, Loader } from '../data/loader.js'
 import { throwIfAborted, VggError } from '../error.js'
 import { describe } from '../network/describe.js'
 import { fittingBatch, networkNeeds, partOf } from '../network/fitting-batch.js'
@@ -55,14 +55,16 @@ export interface StepReport {
 
 interface StepOptions {
   readonly batch: number
+  /** Whether the images of an epoch that are no whole batch are left out. */
+  readonly dropLast: boolean
   readonly epochs: number
   /** Initialisation of the weights; undefined for trained weights. */
   readonly initialisation: Initialisation | undefined
 }
 
 /** Counts the steps. @param images number of training images */
-export function stepsOf({ batch, epochs, initialisation }: StepOptions, images: number): StepReport {
-  const perEpoch = Math.ceil(images / batch)
+export function stepsOf({ batch, dropLast, epochs, initialisation }: StepOptions, images: number): StepReport {
+  const perEpoch = Math.ceil(epochImages(images, batch, dropLast) / batch)
   const inAll = perEpoch * epochs
   const report = { batch, epochs, perEpoch, inAll }
   if (initialisation === undefined || inAll >= leastSteps) return { ...report, findings: [] }

@@ -24,6 +24,8 @@ export interface PreflightOptions {
   validationFiles?: ImageFiles | undefined
   /** Images of a step. Default: that of `train`. */
   batch?: number | undefined
+  /** Whether the images of an epoch that are no whole batch are left out. Default false. */
+  dropLast?: boolean | undefined
   /** Images computed at once. Default: that of `train`. */
   microBatch?: number | 'auto' | undefined
   /** Number of epochs, for the time estimate. Default: that of `train`. */

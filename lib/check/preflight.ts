@@ -41,6 +41,7 @@ export const preflightChecks = {
   trainingFiles: optional(files),
   validationFiles: optional(files),
   batch: optional(integer(1, 2 ** 16)),
+  dropLast: trainChecks.dropLast,
   microBatch: trainChecks.microBatch,
   epochs: trainChecks.epochs,
   learningRate: trainChecks.learningRate,

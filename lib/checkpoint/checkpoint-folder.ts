@@ -130,14 +130,14 @@ async function changed(file: string, change: () => Promise<void>): Promise<void>
 
 /**
  * Removes temporary files of killed writers. The caller holds the folder's lock.
- * @param of names of the files whose temporary files are removed; default all
+ * @param files names of the files that only the holder of the lock writes; default all
  * @throws FILE_WRITE
  */
-export async function tidy(folder: string, of = ['']): Promise<void> {
+export async function tidy(folder: string, files = ['']): Promise<void> {
   for (const name of await namesIn(folder)) {
-    const file = path.join(folder, name)
-    if (isTemporary(name) && of.some((own) => name.startsWith(`.${own}`)))
-      await changed(file, () => rm(file, { force: true }))
+    const isOwn = files.some((file) => name.startsWith(`.${file}`))
+    if (isOwn && isTemporary(name))
+      await changed(path.join(folder, name), () => rm(path.join(folder, name), { force: true }))
   }
 }
 

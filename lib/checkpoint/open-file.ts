@@ -214,16 +214,36 @@ export class TensorReader {
   /** Reads the bytes of the next tensor. @throws FILE_FORMAT if it is damaged, OUT_OF_MEMORY */
   async read(entry: Entry): Promise<Uint8Array<ArrayBuffer>> {
     const bytes = allocated(entry)
-    await this.#follow(entry, (from, to) => bytes.subarray(from, to))
+    await this.#follow(entry.begin, bytes.length, (from, to) => bytes.subarray(from, to))
+    this.#verification.finish(entry.name)
     return bytes
   }
 
+  /**
+   * Reads the bytes of the next tensor in parts of this length, each of which is valid until the one after the next is asked for.
+   * @throws FILE_FORMAT after the last part if the tensor is damaged
+   */
+  async *parts({ name, begin, end }: Entry, length: number): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+    // one is read while the caller uses the other
+    const buffers = [0, 1].map(() => new Uint8Array(Math.min(length, end - begin)))
+    for (let at = begin; at < end; at += length) {
+      const buffer = buffers[((at - begin) / length) % 2] as Uint8Array<ArrayBuffer>
+      const bytes = buffer.subarray(0, end - at)
+      await this.#follow(at, bytes.length, (from, to) => bytes.subarray(from, to))
+      yield bytes
+    }
+    this.#verification.finish(name)
+  }
+
   /** Reads and verifies the next tensor without keeping it. @throws FILE_FORMAT if it is damaged */
-  async verify(entry: Entry): Promise<void> {
-    const largest = Math.min(blockBytes, entry.end - entry.begin)
+  async verify({ name, begin, end }: Entry): Promise<void> {
+    const largest = Math.min(blockBytes, end - begin)
     // one block is read while the other is verified
     const [even, odd] = [new Uint8Array(largest), new Uint8Array(largest)]
-    await this.#follow(entry, (from, to) => ((from / blockBytes) % 2 === 0 ? even : odd).subarray(0, to - from))
+    await this.#follow(begin, end - begin, (from, to) =>
+      ((from / blockBytes) % 2 === 0 ? even : odd).subarray(0, to - from),
+    )
+    this.#verification.finish(name)
   }
 
   /** Skips the next tensor; reads it only if later ones cannot be verified without it. @throws FILE_FORMAT */
@@ -232,8 +252,8 @@ export class TensorReader {
     else this.#verification.skip()
   }
 
-  async #follow({ name, begin, end }: Entry, part: (from: number, to: number) => Uint8Array): Promise<void> {
-    const length = end - begin
+  /** Reads and verifies what follows, from byte `begin` on, into the blocks that `part` gives. */
+  async #follow(begin: number, length: number, part: (from: number, to: number) => Uint8Array): Promise<void> {
     const filled = async (from: number): Promise<Uint8Array> => {
       const bytes = part(from, Math.min(length, from + blockBytes))
       await this.#file.fill(bytes, begin + from)
@@ -245,7 +265,6 @@ export class TensorReader {
       if (from + blockBytes < length) next = filled(from + blockBytes)
       this.#verification.add(bytes)
     }
-    this.#verification.finish(name)
   }
 }
 

@@ -42,7 +42,7 @@ export const lengthBytes = 8
  * Limits of a header: 32 MiB are a thousand epochs with a hundred unreadable images each, or four lists of 65,536 class names.
  * safetensors itself allows 100 MB.
  */
-export const headerLimits: JsonLimits = { bytes: 2 ** 25, depth: 3, values: 2 ** 20 }
+export const headerLimits: JsonLimits = { bytes: 2 ** 25, depth: 3, values: 2 ** 19 }
 
 /** Limits of a JSON text in the metadata: a model, or the state of a training. */
 export const textLimits: JsonLimits = { bytes: headerLimits.bytes, depth: 16, values: 2 ** 21 }

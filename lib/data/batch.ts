@@ -1,3 +1,4 @@
+import { isObject, unexpected } from '../options.js'
 import type { Random } from '../random.js'
 import { Tensor } from '../tensor.js'
 import { type Augmented, type Dataset, imageBytes, type ReadFailure } from './dataset.js'
@@ -38,10 +39,11 @@ export interface AugmentationDraws {
 export async function readImages(data: Dataset, indices: Int32Array, draws?: AugmentationDraws): Promise<ImageBatch> {
   const { height, width, channels } = data
   const pixels = new Uint8Array(indices.length * imageBytes(data))
-  const { unreadable = [], ...augment }: Augmented =
+  const read =
     draws && data.readAugmented
       ? await data.readAugmented(indices, draws.randoms, pixels)
       : { unreadable: await data.read(indices, pixels), ...(draws?.flip && { flip: flipsOf(draws.randoms) }) }
+  const { unreadable = [], ...augment } = checkedRead(read)
   const { offsets, background = 0 } = draws ?? {}
   const shape = [indices.length, height, width, channels]
   const shifted = offsets ? shiftImages(pixels, shape, offsets, background) : pixels
@@ -59,6 +61,14 @@ export async function readImages(data: Dataset, indices: Int32Array, draws?: Aug
     }),
     unreadable: skipped,
   }
+}
+
+/** What a dataset, which may be a program's own, has answered. @throws INVALID_ARGUMENT */
+function checkedRead(read: unknown): Augmented {
+  if (!isObject(read)) throw unexpected('an object', 'the result of readAugmented of the dataset', read)
+  const { unreadable = [] } = read
+  if (Array.isArray(unreadable) && unreadable.every(isObject)) return read
+  throw unexpected('an array of the images that could not be read', 'the result of read of the dataset', unreadable)
 }
 
 /** A random flip for each image: 1 with probability 1/2. */

@@ -95,6 +95,8 @@ function datasetCure(value: unknown): string | undefined {
 export const datasetCheck: Check<Dataset> = (value, name) => {
   if (!isObject(value) || typeof value.read !== 'function' || typeof value.count !== 'number')
     throw unexpected('a dataset, as arrayDataset or idxDataset makes it,', name, value, datasetCure(value))
+  if (!ArrayBuffer.isView(value.labels) && !Array.isArray(value.labels))
+    throw unexpected('the class of each image (Int32Array)', `labels of ${name}`, value.labels)
   if (value.count < 1)
     throw new VggError('INVALID_ARGUMENT', `Expected at least one image for ${name} but received an empty dataset`)
   return value as unknown as Dataset

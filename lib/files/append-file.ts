@@ -1,8 +1,9 @@
 import { closeSync, fdatasync, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs'
+import path from 'node:path'
 import { promisify } from 'node:util'
 import { VggError } from '../error.js'
 import { filePath } from '../options.js'
-import { writeError } from './atomic-file.js'
+import { syncFolder, writeError } from './atomic-file.js'
 
 /**
  * A file that is only appended to. When `append` returns, the system has the bytes, so they survive a killed process. `sync` limits
@@ -11,15 +12,18 @@ import { writeError } from './atomic-file.js'
 export class AppendFile {
   readonly path: string
   #descriptor: number | undefined
+  /** Whether the folder has yet to be synced, without which a power failure may remove the file. */
+  #isNew: boolean
 
   /**
    * @param mode 'new' if the file must not exist yet, 'existing' to append to it
    * @throws VggError FILE_WRITE
    */
-  constructor(path: string, mode: 'new' | 'existing') {
-    this.path = filePath(path, 'path')
+  constructor(file: string, mode: 'new' | 'existing') {
+    this.path = filePath(file, 'path')
+    this.#isNew = mode === 'new'
     // x: an existing log must not be overwritten
-    this.#descriptor = this.#tried(() => openSync(path, mode === 'new' ? 'ax' : 'a'))
+    this.#descriptor = this.#tried(() => openSync(file, mode === 'new' ? 'ax' : 'a'))
   }
 
   /** Appends all of `bytes` or nothing. @throws VggError FILE_WRITE, STATE */
@@ -38,10 +42,12 @@ export class AppendFile {
     })
   }
 
-  /** Waits until the appended bytes are on the disk. @throws VggError FILE_WRITE, STATE */
+  /** Waits until the appended bytes are on the disk, and the file in its folder. @throws VggError FILE_WRITE, STATE */
   async sync(): Promise<void> {
     try {
       await promisify(fdatasync)(this.#open())
+      if (this.#isNew) await syncFolder(path.dirname(this.path))
+      this.#isNew = false
     } catch (error) {
       throw this.#failure(error)
     }

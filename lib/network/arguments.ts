@@ -147,10 +147,10 @@ export function parameterNamed(name: string, parameters: readonly Parameter[]): 
   throw unknownName(text(name, 'name'), 'name', known)
 }
 
-/** New values of a parameter for the native side. @throws SHAPE_MISMATCH */
-export function valuesFor({ name, shape }: Parameter, values: unknown): NativeTensor {
+/** A copy of the new values of a parameter. @throws SHAPE_MISMATCH */
+export function valuesFor({ name, shape }: Parameter, values: unknown): Float32Array {
   const given = floatsOf(values, 'values')
-  if (shapeText(shape) === shapeText(given.shape)) return given
+  if (shapeText(shape) === shapeText(given.shape)) return new Float32Array(given.data)
   const message = `Expected shape ${shapeText(shape)} for ${name} but received shape ${shapeText(given.shape)}`
   throw new VggError('SHAPE_MISMATCH', message)
 }

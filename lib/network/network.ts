@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { endsOf, type Layer, layersWithParameters, type Parameter, parametersOf, tensorNames } from '../layer.js'
 import { instanceOf, integer, readOptions } from '../options.js'
-import type { ParameterArray, QueueTime, StageTime } from '../platform/native.js'
+import type { NativeNetwork, ParameterArray, QueueTime, StageTime } from '../platform/native.js'
 import type { Precision } from '../platform/native-description.js'
 import type { Tensor } from '../tensor.js'
 import {
@@ -175,12 +175,13 @@ export class Network<TensorName extends string = string, LayerName extends strin
 
   /** Replaces a parameter by a copy of `values` of the same shape. The momentum buffer is not changed. */
   async setParameter(name: string, values: Tensor<'float32'>): Promise<void> {
-    await this.setOutputs(name, 0, valuesFor(parameterNamed(name, this.parameters), values).data)
+    const copied = valuesFor(parameterNamed(name, this.parameters), values)
+    await this.inTurn((native) => native.write('parameter', name, 0, copied))
   }
 
-  /** @internal Replaces the outputs of a parameter from `first` on, a multiple of 128, by those in `values`. */
-  async setOutputs(name: string, first: number, values: Float32Array): Promise<void> {
-    await this.#calls.call(values, (native, copied) => native.write('parameter', name, first, copied))
+  /** @internal Makes a native call in its turn. What it is given stays as it is until the promise is settled. */
+  inTurn<R>(call: (native: NativeNetwork) => Promise<R>): Promise<R> {
+    return this.#calls.call(undefined, call)
   }
 
   /** Returns a copy of the momentum buffer of a parameter, v of `update`; 0 before the first update. */
@@ -190,8 +191,8 @@ export class Network<TensorName extends string = string, LayerName extends strin
 
   /** Replaces the momentum buffer of a parameter by a copy of `values` of the same shape. */
   async setVelocity(name: string, values: Tensor<'float32'>): Promise<void> {
-    const { data } = valuesFor(parameterNamed(name, this.parameters), values)
-    await this.#calls.call(data, (native, copied) => native.write('velocity', name, 0, copied))
+    const copied = valuesFor(parameterNamed(name, this.parameters), values)
+    await this.inTurn((native) => native.write('velocity', name, 0, copied))
   }
 
   /**

@@ -1,5 +1,5 @@
 import { VggError } from '../error.js'
-import { checkedLayers, type Layer } from '../layer.js'
+import { checkedLayers, type Layer, layersWithParameters } from '../layer.js'
 import {
   arrayOf,
   boolean,
@@ -199,7 +199,7 @@ export async function openNative(
       throw withParameterSizes(withDeviceCure(error, run.device), layers)
     })
   try {
-    if (scheme !== 'none') await network.initialise({ scheme, seed: run.seed })
+    if (scheme !== 'none') await network.initialise({ scheme, seed: run.seed, layers: layersWithParameters(layers) })
   } catch (error) {
     network.dispose()
     throw error

@@ -1,5 +1,6 @@
 import path from 'node:path'
 import { messageOf } from '../error.js'
+import { type JsonLimits, parsedJson } from '../files/untrusted.js'
 import { isObject } from '../options.js'
 import { type CpuTuning, native } from './native.js'
 import { packageVersion } from './package.js'
@@ -45,7 +46,8 @@ export const tuningFormat = 1
 export const tuningFile = (env: Readonly<Record<string, string | undefined>>): string =>
   path.join(cacheFolder(env), 'tuning.json')
 
-const longestFile = 4096
+/** Limits of the file. */
+const limits: JsonLimits = { bytes: 4096, depth: 4, values: 100 }
 
 /** The name of the first processor as in os.cpus(), which is slower because it reads all; '' if it is unknown. */
 function processorName(): string {
@@ -68,7 +70,7 @@ const machineNames = { processor: 'processor', threads: 'number of threads', isa
 export function keptIn(text: string, here: TunedMachine): { tuning: CpuTuning } | { reason: string } {
   let kept: unknown
   try {
-    kept = JSON.parse(text)
+    kept = parsedJson(text, limits)
   } catch {
     return { reason: 'it is damaged: not JSON' }
   }
@@ -97,10 +99,10 @@ const isMissing = (error: unknown): boolean => error instanceof Error && 'code' 
 function apply(file: string): string {
   const ignored = (reason: string) => `${file} is ignored: ${reason}`
   try {
-    const text = firstBytes(file, longestFile + 1)
+    const text = firstBytes(file, limits.bytes + 1)
     const exposure = cacheExposure(path.dirname(file)) || exposureOf(file)
     if (exposure !== '') return ignored(exposure)
-    if (text.length > longestFile) return ignored(`it is damaged: more than ${longestFile} bytes`)
+    if (text.length > limits.bytes) return ignored(`it is damaged: more than ${limits.bytes} bytes`)
     const kept = keptIn(text, tunedMachine())
     if ('reason' in kept) return ignored(kept.reason)
     native().setCpuTuning(kept.tuning)

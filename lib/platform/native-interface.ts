@@ -59,7 +59,8 @@ export interface NativeNetwork {
   readonly parameters: DescribedParameter[]
   trainingStep(): number
   setTrainingStep(step: number): Promise<void>
-  initialise(call: { scheme: 'glorot' | 'he' | 'paper'; seed: number }): Promise<void>
+  /** Initialises the parameters of layers, each as if all were initialised. */
+  initialise(call: { scheme: 'glorot' | 'he' | 'paper'; seed: number; layers: readonly string[] }): Promise<void>
   forward(call: {
     images: NativeInput
     training: boolean
@@ -79,7 +80,10 @@ export interface NativeNetwork {
   /** `microBatch` is the number of images per pass; 0 for the whole batch. */
   step(call: { images: NativeInput; labels: Int32Array; microBatch: number } & NativeUpdate): Promise<NativeLoss>
   read(kind: ParameterArray, name: string): Promise<NativeTensor>
-  /** Writes the values of all outputs from `first` on, or of the next 128, 256, ...; `first` is a multiple of 128. */
+  /**
+   * Writes the values of all outputs from `first` on, or of the next 128, 256, ...; `first` is a multiple of 128. `data` is not
+   * copied: it must stay as it is until the promise is settled.
+   */
   write(kind: ParameterArray, name: string, first: number, data: Float32Array): Promise<void>
   /** Sets the frozen layers, replacing the previous set. */
   freeze(layers: string[]): Promise<void>

@@ -6,10 +6,11 @@ import { lockFolder } from '../files/folder-lock.js'
 import { exists } from '../files/not-found.js'
 import { checkNoLinks } from '../files/own-files.js'
 import type { Callback } from '../options.js'
-import type { EpochEvent, StepEvent, TrainReport } from '../train/events.js'
+import type { EpochEvent, FeaturesEvent, StepEvent, TrainReport } from '../train/events.js'
 import { loadNewestTraining } from '../train/load-training.js'
 import { requestedIn } from '../train/options.js'
 import type { TrainOptions } from '../train/settings.js'
+import { leastPatience } from '../train/sized-options.js'
 import { train } from '../train/trainer.js'
 import type { TrainingState } from '../train/training-state.js'
 import type { VGG } from '../vgg/vgg.js'
@@ -32,6 +33,8 @@ export interface RunHooks {
   onEpoch?: Callback<[event: EpochEvent]>
   /** Called with a sentence for the user that is no error. */
   onNotice?: Callback<[text: string]>
+  /** Called as the output of frozen leading layers is computed once, before the first step. */
+  onFeatures?: Callback<[event: FeaturesEvent]>
   /** Whether a run may be resumed with other data, device or threads. Default refuse. */
   differences?: 'refuse' | 'accept'
   /** Whether frozen leading layers are computed once, if possible. Default auto. */
@@ -169,6 +172,7 @@ async function recorded(
       ...(hooks.differences && { differences: hooks.differences }),
       ...(hooks.frozenFeatures && { frozenFeatures: hooks.frozenFeatures }),
       ...(hooks.onNotice && { onNotice: hooks.onNotice }),
+      ...(hooks.onFeatures && { onFeatures: hooks.onFeatures }),
       ...(hooks.signal && { signal: hooks.signal }),
       checkpoint: { folder: checkpoints, keep, everyMinutes: minutes, before: () => records.sync() },
       onStep(event) {
@@ -200,5 +204,8 @@ function olderDefaults({ training }: RunDescription, { training: { count }, vali
   const given = training.schedule ?? (validation === undefined ? 'constant' : 'plateau')
   const schedule = given === 'plateau' ? { kind: given } : given
   const isPlateau = typeof schedule === 'object' && schedule.kind === 'plateau'
-  return { batch: Math.min(training.batch, count), schedule: isPlateau ? { patience: 3, ...schedule } : schedule }
+  return {
+    batch: Math.min(training.batch, count),
+    schedule: isPlateau ? { patience: leastPatience, ...schedule } : schedule,
+  }
 }

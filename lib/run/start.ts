@@ -6,8 +6,8 @@ import { type AdaptOptions, adaptedConfiguration } from '../vgg/adapted.js'
 import { configurationFrom, modelTable, type VggConfiguration } from '../vgg/configuration.js'
 import { type VariantLetter, variant, variants } from '../vgg/variants.js'
 import { layersOfA, replaceHead, VGG } from '../vgg/vgg.js'
-import { load } from '../weights/load.js'
-import { withWeights } from '../weights/open.js'
+import { adaptedNet, load } from '../weights/load.js'
+import { type OpenWeights, withWeights } from '../weights/open.js'
 import { datasetsFor, shapeOf, sideOf } from './datasets.js'
 import type { RunDescription } from './description.js'
 import type { Sources } from './sources.js'
@@ -34,11 +34,16 @@ const runOptions = ({ device, seed }: RunDescription) => ({ ...device, seed })
 async function loadStart(from: string, description: RunDescription, { training }: Sources): Promise<VGG> {
   const run = runOptions(description)
   const { classNames } = training
-  const found = await readStartModel(from)
-  const { model, lastLayer, changes } = adapted(description.model, from, found, classNames)
-  const { classes, initialisation } = model
-  const isNew = lastLayer === 'new' && { ...(classes === classNames.length && { classNames }), initialisation }
-  let net = await load(from, { ...changes, ...isNew, ...run })
+  const opened = await withWeights(from, {}, async (weights) => {
+    const found = startModelOf(weights)
+    const { model, lastLayer, changes } = adapted(description.model, from, found, classNames)
+    const { classes, initialisation } = model
+    const isNew = lastLayer === 'new' && { ...(classes === classNames.length && { classNames }), initialisation }
+    const { net } = await adaptedNet(weights, { ...changes, ...isNew, ...run })
+    return { net, found, classes, isNew }
+  })
+  const { found, classes, isNew } = opened
+  let { net } = opened
   try {
     // other names of as many classes
     if (isNew && found.configuration.classes === classes)
@@ -135,10 +140,12 @@ interface StartModel {
 
 /** Reads the model of a source of weights, without its weights. @throws the errors of `load` */
 export async function readStartModel(from: string): Promise<StartModel> {
-  return withWeights(from, {}, async (weights) => {
-    const { kind, classNames = [], ...options } = vggModel(weights.model)
-    return { configuration: configurationFrom(options), classNames }
-  })
+  return withWeights(from, {}, async (weights) => startModelOf(weights))
+}
+
+function startModelOf(weights: OpenWeights): StartModel {
+  const { kind, classNames = [], ...options } = vggModel(weights.model)
+  return { configuration: configurationFrom(options), classNames }
 }
 
 /** The options that belong to the weights of a model, so that other values are refused. */

@@ -88,6 +88,14 @@ export interface CheckpointEvent {
   readonly seconds: number
 }
 
+/** Progress of computing the output of frozen leading layers once, before the first step. */
+export interface FeaturesEvent {
+  /** Images done; with random flips each counts twice, as it is and mirrored. */
+  readonly done: number
+  /** Images in all. */
+  readonly of: number
+}
+
 /** Frozen layers, with the proof that the training did not change them. */
 export interface FrozenProof {
   /** Names of the layers. */

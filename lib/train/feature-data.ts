@@ -35,6 +35,8 @@ export interface FeatureSource {
   readonly key: string
   /** Draws the random flips of images; undefined if none is mirrored. */
   readonly flips: ((randoms: readonly Random[]) => Uint8Array) | undefined
+  /** Called as values are computed or found; each version of an image counts. */
+  onDone(images: number): Promise<void>
 }
 
 /** Number of versions of each image: with random flips the mirrored one too. */
@@ -131,6 +133,7 @@ export class FeatureData {
       const file = path.join(folder, `${hash.update(pixels).digest('hex').slice(0, 40)}.shard`)
       const known = await Shard.open(file, count)
       if (known === undefined) await writeShard(file, count, this.#computed(first, pixels, version, signal))
+      else await this.#source.onDone(count)
       const shards = this.#shards[version] ?? []
       shards.push(known ?? (await Shard.open(file, count)))
       files.push(file)
@@ -159,6 +162,7 @@ export class FeatureData {
           ? undefined
           : { pixels: values.subarray(at, at + this.#bytes), ...size, original: size }
       }
+      await this.#source.onDone(flip.length)
     }
   }
 

@@ -76,9 +76,15 @@ export async function frozenFeatures(
   if (checkpoint === undefined) return each('without checkpoints there is no folder for the output')
   const folder = folderIn(checkpoint.folder)
   const key = await keyOf(net, tap)
+  const of = data.count * versionsOf({ flips }) + (held?.data.count ?? 0)
+  let done = 0
+  const onDone = async (images: number): Promise<void> => {
+    done += images
+    await settings.onFeatures?.({ done, of })
+  }
   const source = (name: string, of: Dataset, images: number, flips: FeatureSource['flips']): FeatureSource => {
     const own = { folder: path.join(folder, name), sameBits: sameBits(net, of, tap, images) }
-    return { ...{ net, tap, data: of, images, key, flips }, ...own }
+    return { ...{ net, tap, data: of, images, key, flips, onDone }, ...own }
   }
   const training = source('training', data, pass, flips)
   const validation = held && source('validation', held.data, held.pass, undefined)

@@ -23,7 +23,7 @@ import {
   withDefault,
 } from '../options.js'
 import { valuesOf } from '../tensor.js'
-import type { CheckpointEvent, EpochEvent, RefusedEvent, StepEvent } from './events.js'
+import type { CheckpointEvent, EpochEvent, FeaturesEvent, RefusedEvent, StepEvent } from './events.js'
 import {
   type CheckpointOptions,
   checkpointCheck,
@@ -59,6 +59,8 @@ export interface TrainOptions<LayerName extends string = string> extends Recorde
   frozenFeatures?: 'auto' | 'off' | undefined
   /** Called with sentences for the user that are no errors. */
   onNotice?: Callback<[text: string]> | undefined
+  /** Called as the output of frozen leading layers is computed once; a returned promise is awaited. */
+  onFeatures?: Callback<[event: FeaturesEvent]> | undefined
   /**
    * Called after each step, in order; again for steps that are repeated after going back. A returned promise is awaited:
    * the next step is computed meanwhile, and no further one begins.
@@ -104,6 +106,7 @@ export const callTable = {
     choices: ['auto', 'off'],
   },
   onNotice: { check: optional(callback<NonNullable<TrainOptions['onNotice']>>()) },
+  onFeatures: { check: optional(callback<NonNullable<TrainOptions['onFeatures']>>()) },
   onStep: { check: optional(callback<NonNullable<TrainOptions['onStep']>>()) },
   onEpoch: { check: optional(callback<NonNullable<TrainOptions['onEpoch']>>()) },
   onRefused: { check: optional(callback<NonNullable<TrainOptions['onRefused']>>()) },

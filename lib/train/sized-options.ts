@@ -25,6 +25,9 @@ export interface SizedRequest {
 const paper = { epochs: 74, batch: 256, patience: 3 }
 const small = { steps: 2000, batch: 32, stepsPerEpoch: 8, patienceSteps: 200 }
 
+/** Epochs of patience in the paper's schedule, which are the least. */
+export const leastPatience = paper.patience
+
 /** Steps before which a network of random weights has usually learnt nothing. */
 export const leastSteps = small.patienceSteps
 

@@ -147,7 +147,7 @@ function some(names: readonly string[]): string {
 function otherFamily(tensors: ReadonlyMap<string, ForeignTensor>): VggError {
   const names = [...tensors.keys()]
   const what = names.length === 0 ? 'no tensors' : `${names.length} tensors: ${some(names)}`
-  const known = sources.map(({ title }) => title).join(', ')
+  const known = sources.flatMap(({ title, isRefused }) => (isRefused ? [] : [title])).join(', ')
   return new VggError('FILE_FORMAT', `Expected the weights of a VGG net (${known}) but it has ${what}`)
 }
 

@@ -1,5 +1,6 @@
 import { filled } from '../checkpoint/checkpoint.js'
 import { createModel, vggModel } from '../checkpoint/model.js'
+import { layersWithParameters } from '../layer.js'
 import type { Network } from '../network/network.js'
 import { type Initialisation, initialisation, type RunOptions, runChecks } from '../network/open.js'
 import { type Callback, callback, instanceOf, oneOf, optional, readOptions } from '../options.js'
@@ -49,20 +50,33 @@ const checks = { ...runChecks, ...adaptChecks, initialisation, ...openingChecks 
  *   MISSING_TOOL, DOWNLOAD_FAILED, HASH_MISMATCH, FILE_WRITE, FOLDER_IN_USE, ABORTED
  */
 export async function load(source: string, options: LoadOptions = {}): Promise<VGG> {
+  return (await loadHashed(source, options)).net
+}
+
+/** A loaded network, and the SHA-256 of its file in hex where it is a whole file of another program. */
+interface Loaded {
+  readonly net: VGG
+  readonly sha256: string | undefined
+}
+
+/** As `load`, with the hash that is computed while the file is read. */
+export async function loadHashed(source: string, options: LoadOptions): Promise<Loaded> {
   const { head, source: by, onProgress, signal } = readOptions(options, 'load options', checks)
   return withWeights(source, { head, source: by, onProgress, signal }, (weights) => adaptedNet(weights, options))
 }
 
-async function adaptedNet(weights: OpenWeights, options: LoadOptions): Promise<VGG> {
+/** The network of open weights, adapted by options that were checked. */
+export async function adaptedNet(weights: OpenWeights, options: LoadOptions): Promise<Loaded> {
   const { kind, classNames: names, ...model } = vggModel(weights.model, 'loadNetwork')
   const asked = chosen(options, adaptChecks)
   const { configuration, classNames, ...adapted } = adaptedConfiguration(model, asked, names)
-  const scheme = adapted.fresh.size === 0 ? 'none' : options.initialisation
   const run = chosen(options, runChecks)
-  const net = await VGG.create({ ...configuration, classNames, ...run, initialisation: scheme } as VggOptions)
+  const net = await VGG.create({ ...configuration, classNames, ...run, initialisation: 'none' } as VggOptions)
+  const scheme = initialisation(options.initialisation, 'initialisation')
+  const layers = layersWithParameters(net.layers).filter((layer) => adapted.fresh.has(`${layer}.weight`))
   return filled(net, async () => {
-    await weights.fill(net, adapted)
-    return net
+    if (scheme !== 'none') await net.inTurn((native) => native.initialise({ scheme, seed: net.run.seed, layers }))
+    return { net, sha256: await weights.fill(net, adapted) }
   })
 }
 
@@ -78,7 +92,7 @@ const chosen = <T extends object>(options: T, table: object): Partial<T> =>
 export async function loadNetwork(path: string, options: RunOptions = {}): Promise<Network> {
   readOptions(options, 'load options', runChecks)
   return withWeights(path, {}, async (weights) => {
-    if (weights.model.kind === 'VGG') return adaptedNet(weights, options)
+    if (weights.model.kind === 'VGG') return (await adaptedNet(weights, options)).net
     const net = await createModel(weights.model, options)
     return filled(net, async () => {
       await weights.fill(net, { kept: new Set(net.parameters.map(({ name }) => name)), firstLayer: undefined })

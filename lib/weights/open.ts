@@ -3,8 +3,9 @@ import path from 'node:path'
 import type { Model } from '../checkpoint/model.js'
 import { useModel, warn } from '../checkpoint/model-folder.js'
 import { NotOurs, type OpenFile, TensorReader, withFile } from '../checkpoint/open-file.js'
+import type { Entry } from '../checkpoint/safetensors.js'
 import { VggError, withEnd } from '../error.js'
-import { type Parameter, parametersOf } from '../layer.js'
+import { parametersOf } from '../layer.js'
 import type { Network } from '../network/network.js'
 import { filePath } from '../options.js'
 import type { Adapted, FirstLayer } from '../vgg/adapted.js'
@@ -26,9 +27,10 @@ export interface OpenWeights {
   readonly model: Model
   /**
    * Fills a network with the parameters that are kept of the model. Each tensor is read once.
+   * @returns SHA-256 of the file in hex, where it is a whole file of another program
    * @throws FILE_FORMAT if the file is damaged
    */
-  fill(network: Network, change: Change): Promise<void>
+  fill(network: Network, change: Change): Promise<string | undefined>
 }
 
 /** The parameters that are those of the model, and what is made of conv1_1. */
@@ -128,20 +130,47 @@ async function withLocal<T>(file: LocalFile, opening: Opening, use: (weights: Op
 type Fill = OpenWeights['fill']
 type Take = (name: string, part: Part) => Promise<void>
 
+/**
+ * Takes the parts of a parameter. One is read while the one before is written. All are read, also after a failure: that the
+ * file is damaged explains values that are refused.
+ */
+async function takeParts(name: string, parts: AsyncIterable<Part>, take: Take): Promise<void> {
+  const failures: unknown[] = []
+  let writing: Promise<unknown> = Promise.resolve()
+  for await (const part of parts) {
+    await writing
+    writing = take(name, part).catch((error) => failures.push(error))
+  }
+  await writing
+  if (failures.length > 0) throw failures[0]
+}
+
+/** Reads a parameter of a file of ours. */
+async function* ownParts(reader: TensorReader, entry: Entry): AsyncGenerator<Part> {
+  const [outputs = 1] = entry.shape
+  const each = (entry.end - entry.begin) / outputs
+  const rows = outputsInPart(each / elementBytes)
+  let first = 0
+  for await (const { buffer, byteOffset, length } of reader.parts(entry, rows * each)) {
+    yield { first, values: new Float32Array(buffer, byteOffset, length / elementBytes) }
+    first += rows
+  }
+}
+
 function ownWeights(file: OpenFile, { path: name }: LocalFile, opening: Opening): OpenWeights {
   const fill: Fill = async (network, adapted) => {
     const take = writer(network, adapted, opening)
     const reader = new TensorReader(file)
     for (const entry of file.tensors) {
       if (file.parameters.has(entry) && adapted.kept.has(entry.name)) {
-        const { buffer } = await reader.read(entry)
-        await take(entry.name, { first: 0, values: new Float32Array(buffer) })
+        await takeParts(entry.name, ownParts(reader, entry), take)
       } else {
         await reader.skip(entry)
       }
     }
     if (file.checksums.covers === 'nothing')
       warn(`${name} has no checksums and could not be verified; save writes a model with them`)
+    return undefined
   }
   return { model: file.model, fill }
 }
@@ -167,21 +196,14 @@ function foreignWeights(file: WeightFile, found: Deduced, local: LocalFile, open
       const [layer] = parameter.name.split('.')
       const readsImage = first !== undefined && 'name' in first && layer === first.name
       const mapSize = layer === 'fc6' ? height * width : 1
-      // a part is read while the one before is written: the call copies it
-      let writing = Promise.resolve()
-      for await (const part of readParameter(file, source, { parameter, tensor, readsImage, mapSize })) {
-        await writing
-        writing = take(parameter.name, part)
-        // a failure is thrown where it is awaited
-        writing.catch(() => undefined)
-      }
-      await writing
+      await takeParts(parameter.name, readParameter(file, source, { parameter, tensor, readsImage, mapSize }), take)
     }
     // the hash of a part is none of the file's
-    if (!(network instanceof VGG) || local.ranges !== undefined) return
+    if (!(network instanceof VGG) || local.ranges !== undefined) return undefined
     const sha256 = await file.digest()
     if (sha256 !== (local.sha256 ?? sha256)) throw await damaged(local, sha256)
     network.origin = { ...origin, sha256 }
+    return sha256
   }
   const named = source.classNames === 'imagenet' && configuration.classes === imageNetClasses.length
   return { model: { kind: 'VGG', ...configuration, classNames: named ? imageNetClasses : [], origin }, fill }
@@ -192,9 +214,9 @@ function writer(network: Network, { kept, firstLayer }: Change, { onProgress }: 
   const parameters = new Map(network.parameters.map((parameter) => [parameter.name, parameter]))
   const of = [...kept].reduce((sum, name) => sum + elementBytes * (parameters.get(name)?.count ?? 0), 0)
   let bytes = 0
-  const write = async (name: string, part: Part): Promise<void> => {
-    await writePart(network, parameters.get(name) as Parameter, part)
-    bytes += elementBytes * part.values.length
+  const write = async (name: string, { first, values }: Part): Promise<void> => {
+    await network.inTurn((native) => native.write('parameter', name, first, values))
+    bytes += elementBytes * values.length
     await onProgress?.({ doing: 'reading', bytes, of })
   }
   const held: { -readonly [Name in keyof FirstLayer]?: FirstLayer[Name] } = {}
@@ -207,14 +229,6 @@ function writer(network: Network, { kept, firstLayer }: Change, { onProgress }: 
     await write('conv1_1.weight', { first: 0, values: made.weight })
     await write('conv1_1.bias', { first: 0, values: made.bias })
   }
-}
-
-/** Writes outputs of a parameter, some at a time, because the native side copies what it is given. */
-async function writePart(network: Network, { name, shape, count }: Parameter, { first, values }: Part): Promise<void> {
-  const each = count / (shape[0] ?? 1)
-  const length = outputsInPart(each) * each
-  for (let begin = 0; begin < values.length; begin += length)
-    await network.setOutputs(name, first + begin / each, values.subarray(begin, begin + length))
 }
 
 /** The error for a file in the hub's cache that has changed since it was fetched. */

@@ -30,8 +30,8 @@ export const outputsInPart = (each: number): number =>
 
 /**
  * Reads a parameter in our order: [o, i, h, w] with channels red, green, blue for a convolution; [o, c * h * w] for a linear
- * weight. A linear weight comes in parts of about 16 MB, each of which is valid until the next one is asked for, unless its
- * source stores the inputs first; other parameters are one part.
+ * weight. A linear weight comes in parts of about 16 MB, each of which is valid until the one after the next is asked for,
+ * unless its source stores the inputs first; other parameters are one part.
  */
 export async function* readParameter(file: WeightFile, source: Source, found: Found): AsyncGenerator<Part> {
   const { parameter, tensor, readsImage } = found
@@ -88,11 +88,12 @@ function columnOf(source: Source, inputs: number, mapSize: number): (column: num
 async function* readRows(file: WeightFile, source: Source, found: Found): AsyncGenerator<Part> {
   const [outputs = 0, inputs = 0] = found.parameter.shape
   const rows = outputsInPart(inputs)
-  const buffer = new Float32Array(Math.min(rows, outputs) * inputs)
+  // one is read while the caller uses the other
+  const buffers = [0, 1].map(() => new Float32Array(Math.min(rows, outputs) * inputs))
   const own = columnOf(source, inputs, found.mapSize)
   for (let first = 0; first < outputs; first += rows) {
     const count = Math.min(rows, outputs - first)
-    const values = buffer.subarray(0, count * inputs)
+    const values = (buffers[(first / rows) % 2] as Float32Array).subarray(0, count * inputs)
     await file.read(found.tensor, values, first * inputs)
     if (source.flattened === 'hwc' && found.mapSize > 1) reorderColumns(values, count, inputs, own)
     yield { first, values }

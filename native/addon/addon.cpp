@@ -12,13 +12,23 @@
 
 namespace vggnet::addon {
 
-Napi::Value make_error(Napi::Env env, const std::string& code, const std::string& message) {
+Napi::Value make_error(Napi::Env env, const char* code, std::string_view message) {
   const auto* environment = env.GetInstanceData<Environment>();
-  if (!environment->error_class.IsEmpty())
-    return environment->error_class.New({Napi::String::New(env, code), Napi::String::New(env, message)});
-  Napi::Object error = Napi::Error::New(env, message).Value();
-  error.Set("code", code);
-  return error;
+  const Napi::String text = Napi::String::New(env, message.data(), message.size());
+  if (!environment->error_class.IsEmpty()) return environment->error_class.New({Napi::String::New(env, code), text});
+  napi_value error = nullptr;
+  napi_create_error(env, Napi::String::New(env, code), text, &error);
+  return {env, error};
+}
+
+Failure failure_of(const std::exception& error) noexcept {
+  if (dynamic_cast<const std::bad_alloc*>(&error)) return {kOutOfMemory, {}};
+  const auto* own = dynamic_cast<const Error*>(&error);
+  try {
+    return {own ? own->code() : kInternal, error.what()};
+  } catch (const std::bad_alloc&) {
+    return {kOutOfMemory, {}};
+  }
 }
 
 namespace {

@@ -113,8 +113,8 @@ std::vector<std::string> names_from(const Napi::Value& value, const std::string&
   return names;
 }
 
-std::vector<float> floats_from(const Napi::Value& value, const std::string& name) {
-  return copied(array_from<Napi::Float32Array>(value, name, napi_float32_array, "a Float32Array"));
+Napi::Float32Array floats_from(const Napi::Value& value, const std::string& name) {
+  return array_from<Napi::Float32Array>(value, name, napi_float32_array, "a Float32Array");
 }
 
 std::string text_of(const Napi::Object& object, const char* field) {
@@ -162,7 +162,7 @@ Napi::Object object_of(const Napi::CallbackInfo& info) {
 }
 
 std::vector<float> floats_of(const Napi::Object& object, const char* field) {
-  return floats_from(object.Get(field), field);
+  return copied(floats_from(object.Get(field), field));
 }
 
 DeviceOptions device_options(const Napi::Object& object) {

@@ -1,5 +1,5 @@
 #pragma once
-// JavaScript values to and from plain ones. Every complaint names its field. Data is copied.
+// JavaScript values to and from plain ones. Every complaint names its field. Data is copied, but for floats_from.
 #include <napi.h>
 
 #include <map>
@@ -17,7 +17,7 @@ namespace vggnet::addon {
 // A value, which a complaint calls `name`. Throws INVALID_ARGUMENT when it is missing or of another type.
 int64_t count_from(const Napi::Value&, const std::string& name);  // an integer from 0 up
 std::vector<std::string> names_from(const Napi::Value&, const std::string& name);
-std::vector<float> floats_from(const Napi::Value&, const std::string& name);
+Napi::Float32Array floats_from(const Napi::Value&, const std::string& name);
 
 // A field of an options object; throws INVALID_ARGUMENT when it is missing or of another type.
 std::string text_of(const Napi::Object&, const char* field);

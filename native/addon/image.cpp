@@ -36,12 +36,9 @@ class PixelWork : public Napi::AsyncWorker {
     try {
       pixels_ = std::make_unique_for_overwrite<uint8_t[]>(size_);
       fill_(pixels_.get());
-    } catch (const Error& error) {
-      code_ = error.code();
-      SetError(error.what());
-    } catch (const std::bad_alloc&) {
-      code_ = kOutOfMemory;
-      SetError("the process has no memory left for this image");
+    } catch (const std::exception& error) {
+      failure_ = failure_of(error);
+      SetError("failed");  // short: it is not allocated
     }
   }
 
@@ -57,8 +54,8 @@ class PixelWork : public Napi::AsyncWorker {
       deferred_.Resolve(Env().Undefined());
     });
   }
-  void OnError(const Napi::Error& error) override {
-    settle([&] { deferred_.Reject(make_error(Env(), code_, error.Message())); });
+  void OnError(const Napi::Error&) override {
+    settle([&] { deferred_.Reject(make_error(Env(), failure_.code, failure_.message())); });
   }
 
   // In a worker thread that is being terminated, a promise cannot be settled.
@@ -76,7 +73,7 @@ class PixelWork : public Napi::AsyncWorker {
   Napi::Reference<Napi::Uint8Array> into_;
   Napi::ObjectReference kept_;
   std::unique_ptr<uint8_t[]> pixels_;
-  const char* code_ = kInternal;
+  Failure failure_;
 };
 
 int64_t side_of(const Napi::Object& given, const char* field) {

@@ -1,6 +1,6 @@
 #include "addon/network_object.hpp"
 
-#include <optional>
+#include <span>
 #include <variant>
 
 #include "addon/convert.hpp"
@@ -11,56 +11,66 @@ namespace vggnet::addon {
 
 namespace {
 
-struct Failure {
-  std::string code, message;
+// What a call is to compute, and what it came to on the worker's thread.
+template <class Compute>
+struct Computation {
+  using Answer = std::invoke_result_t<Compute&>;
+
+  std::optional<Compute> compute;
+  std::variant<Failure, Answer> outcome;
+
+  void run() {
+    try {
+      outcome = (*compute)();
+    } catch (const std::exception& error) {
+      outcome = failure_of(error);
+    }
+    compute.reset();  // what it was given goes back to its pool
+  }
 };
 
-// What a call came to on the worker's thread.
-template <class Answer>
-using Outcome = std::variant<Answer, Failure>;
-
-template <class Answer, class Compute>
-Outcome<Answer> attempt(Compute& compute) {
-  try {
-    return compute();
-  } catch (const Error& error) {
-    return Failure{error.code(), error.what()};
-  } catch (const std::bad_alloc&) {
-    return Failure{kOutOfMemory, "the process has no memory left for this call"};
-  } catch (const std::exception& error) {
-    return Failure{kInternal, error.what()};
-  }
-}
+std::set<std::string> set_of(const std::vector<std::string>& names) { return {names.begin(), names.end()}; }
 
 }  // namespace
 
 template <class Compute, class Convert>
 Napi::Value NetworkObject::post(Napi::Env env, Compute compute, Convert convert, std::function<void()> begin_ahead) {
-  using Answer = std::invoke_result_t<Compute>;
+  using Computed = Computation<Compute>;
+  // std::function copies its target, and a call's data is large: all copies share one
+  const auto shared = std::make_shared<Computed>(Computed{std::move(compute), {}});
   const auto pending = wait(env);
   const Napi::Value promise = pending->deferred.Promise();
-  Work work = [this, pending, compute = std::move(compute), convert]() mutable -> Settle {
-    auto outcome = std::make_shared<Outcome<Answer>>(attempt<Answer>(compute));
-    if (network_) {
-      held_bytes_ = network_->held_bytes();
-      training_step_ = network_->training_step();
-    }
-    return [this, pending, outcome, convert](Napi::Env env) {
-      const Waiting settled = taken(pending);
-      report_memory(env);
-      if (const auto* failure = std::get_if<Failure>(outcome.get()))
-        pending->deferred.Reject(make_error(env, failure->code, failure->message));
-      else
-        pending->deferred.Resolve(convert(env, std::get<Answer>(*outcome)));
-    };
+  const auto work = [this, shared] {
+    shared->run();
+    if (!network_) return;
+    held_bytes_ = network_->held_bytes();
+    training_step_ = network_->training_step();
   };
-  Settle refused = [this, pending](Napi::Env env) {
+  const auto settled = [this, pending, shared, convert](Napi::Env env) {
+    const Waiting settled = taken(pending);
+    report_memory(env);
+    const auto reject = [&](const Failure& failure) {
+      pending->deferred.Reject(make_error(env, failure.code, failure.message()));
+    };
+    if (const auto* failure = std::get_if<Failure>(&shared->outcome)) return reject(*failure);
+    Napi::Value answer;
+    try {
+      answer = convert(env, std::get<typename Computed::Answer>(shared->outcome));
+    } catch (const std::bad_alloc& error) {
+      return reject(failure_of(error));
+    }
+    pending->deferred.Resolve(answer);
+  };
+  const auto refused = [this, pending](Napi::Env env) {
     const Waiting settled = taken(pending);
     pending->deferred.Reject(make_error(env, kDisposed, "the network was disposed before this call began: await its calls before dispose()"));
   };
-  // std::function copies its target, and a call's data is large: all copies share one.
-  auto shared = std::make_shared<decltype(work)>(std::move(work));
-  worker_->post([shared] { return (*shared)(); }, std::move(refused), std::move(begin_ahead));
+  try {
+    worker_->post(work, settled, refused, std::move(begin_ahead));
+  } catch (...) {
+    taken(pending).front().deferred.Resolve(env.Undefined());  // nobody has the promise
+    throw;
+  }
   return promise;
 }
 
@@ -183,8 +193,9 @@ Napi::Value NetworkObject::initialise(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const Napi::Object given = object_of(info);
     const auto scheme = initialisation_of(text_of(given, "scheme"));
-    const auto seed = static_cast<uint64_t>(count_of(given, "seed"));
-    return call(info.Env(), [scheme, seed](Network& network) { network.parameters().initialise(scheme, seed); });
+    return call(info.Env(), [scheme, seed = static_cast<uint64_t>(count_of(given, "seed")), layers = set_of(names_of(given, "layers"))](Network& network) {
+      network.parameters().initialise(scheme, seed, layers);
+    });
   });
 }
 
@@ -245,18 +256,21 @@ Napi::Value NetworkObject::read(const Napi::CallbackInfo& info) {
 Napi::Value NetworkObject::write(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const Role role = role_of(info[0].ToString().Utf8Value());
-    if (info.Length() != 4) throw Error(kInvalidArgument, "Expected kind, name, first output and data for write");
-    return call(info.Env(), [role, name = info[1].ToString().Utf8Value(), first = count_from(info[2], "first output"),
-                             data = floats_from(info[3], "data")](Network& network) {
+    const Napi::Float32Array array = floats_from(info[3], "data");
+    const Napi::Value promise = call(info.Env(), [role, name = info[1].ToString().Utf8Value(), first = count_from(info[2], "first output"),
+                                                  data = std::span(array.Data(), array.ElementLength())](Network& network) {
       network.parameters().write(role, name, first, data);
     });
+    waiting_.back().array = Napi::Persistent(array.As<Napi::Object>());
+    return promise;
   });
 }
 
 Napi::Value NetworkObject::freeze(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const auto names = names_from(info[0], "layers");
-    return call(info.Env(), [layers = std::set<std::string>(names.begin(), names.end())](Network& network) { network.freeze(layers); });
+    return call(info.Env(), [layers = set_of(names_from(info[0], "layers"))](Network& network) mutable {
+      network.freeze(std::move(layers));
+    });
   });
 }
 
@@ -282,9 +296,7 @@ Napi::Value NetworkObject::training_step(const Napi::CallbackInfo& info) {
 
 Napi::Value NetworkObject::set_training_step(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    return call(info.Env(), [step = count_from(info[0], "step")](Network& network) {
-      network.set_training_step(static_cast<uint64_t>(step));
-    });
+    return call(info.Env(), [step = count_from(info[0], "step")](Network& network) { network.set_training_step(static_cast<uint64_t>(step)); });
   });
 }
 

@@ -19,10 +19,10 @@ class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
   ~NetworkObject() override;
 
  private:
-  // A promise and what keeps its network alive. Used on the JavaScript thread only.
+  // A promise and what keeps its network, and an array that the call reads, alive. Used on the JavaScript thread only.
   struct Pending {
     Napi::Promise::Deferred deferred;
-    Napi::ObjectReference self;
+    Napi::ObjectReference self, array;
   };
   using Waiting = std::list<Pending>;
 
@@ -50,7 +50,7 @@ class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
   template <class Compute>
   Napi::Value call(Napi::Env, Compute);  // resolves with undefined
   Waiting::iterator wait(Napi::Env env) {
-    return waiting_.insert(waiting_.end(), {Napi::Promise::Deferred::New(env), Napi::Persistent(Value())});
+    return waiting_.insert(waiting_.end(), {Napi::Promise::Deferred::New(env), Napi::Persistent(Value()), {}});
   }
   Waiting taken(Waiting::iterator);  // with them goes what keeps the network alive
   void check_alive() const;

@@ -44,19 +44,25 @@ Worker::Worker(Napi::Env env) : env_(env) {
     }
   };
   napi_value name = Napi::String::New(env, "vggnet network");
+  auto& all = of_this_thread().all;
+  all.insert(this);
   const napi_status status = napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this,
                                                              call_settle, &settle_);
-  if (status != napi_ok) throw Napi::Error::New(env, "could not make a thread-safe function");
+  if (status != napi_ok) {
+    all.erase(this);
+    throw Napi::Error::New(env, "could not make a thread-safe function");
+  }
   napi_unref_threadsafe_function(env, settle_);
   try {
     thread_ = std::thread([this] { loop(); });
-  } catch (const std::system_error& error) {
+  } catch (const std::exception& error) {
+    all.erase(this);
     napi_release_threadsafe_function(settle_, napi_tsfn_release);
+    if (dynamic_cast<const std::bad_alloc*>(&error)) throw;
     throw Error(kOutOfMemory, std::string("the system gives no thread for another network: ") + error.what());
   }
   // After the function above: hooks run in reverse order, so the thread has ended before the function goes.
   napi_add_env_cleanup_hook(env, at_exit, this);
-  of_this_thread().all.insert(this);
 }
 
 Worker::~Worker() {
@@ -77,11 +83,14 @@ void Worker::end_thread() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Worker::post(Work work, Settle refused, std::function<void()> begin_ahead) {
+void Worker::post(Work work, Settle settled, Settle refused, std::function<void()> begin_ahead) {
+  std::list<Call> call;
+  call.push_back({std::move(work), std::make_unique<Settle>(std::move(settled)), std::make_unique<Settle>(std::move(refused)),
+                  std::move(begin_ahead)});
   if (unsettled_++ == 0) napi_ref_threadsafe_function(env_, settle_);
   {
     std::lock_guard lock(mutex_);
-    calls_.push_back({std::move(work), std::move(refused), std::move(begin_ahead)});
+    calls_.splice(calls_.end(), call);
     may_begin_ = calls_.front().begin_ahead != nullptr;
   }
   wake_.notify_one();
@@ -110,9 +119,9 @@ void Worker::stop(std::function<void()> last) {
   wake_.notify_one();
 }
 
-void Worker::settle(Settle settle) {
-  auto* data = new Settle(std::move(settle));
-  if (napi_call_threadsafe_function(settle_, data, napi_tsfn_blocking) != napi_ok) delete data;  // closing
+void Worker::settle(std::unique_ptr<Settle> settle) {
+  const napi_status status = napi_call_threadsafe_function(settle_, settle.get(), napi_tsfn_blocking);
+  if (status == napi_ok) settle.release();  // else it is closing
 }
 
 void Worker::loop() {
@@ -126,12 +135,13 @@ void Worker::loop() {
     may_begin_ = !calls_.empty() && calls_.front().begin_ahead != nullptr;
     lock.unlock();
     began_ = Clock::now();
-    settle(call.work());
+    call.work();
+    settle(std::move(call.settled));
     expected_ = Clock::now() - began_;
     call = {};  // what it was given goes back to its pool
     lock.lock();
   }
-  std::deque<Call> refused = std::move(calls_);
+  std::list<Call> refused = std::move(calls_);
   lock.unlock();
   last_();
   for (Call& call : refused) settle(std::move(call.refused));

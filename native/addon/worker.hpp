@@ -5,8 +5,8 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -16,8 +16,8 @@ namespace vggnet::addon {
 
 // What the JavaScript thread does when a call has ended: resolve or reject.
 using Settle = std::function<void(Napi::Env)>;
-// Runs on the worker's thread, never throws, returns how to settle.
-using Work = std::function<Settle()>;
+// Runs on the worker's thread. Never throws.
+using Work = std::function<void()>;
 
 class Worker {
  public:
@@ -25,9 +25,10 @@ class Worker {
   ~Worker();  // waits for the call that is running; what has not begun is dropped
   Worker(const Worker&) = delete;
 
-  // `refused` settles the call if stop() comes before its turn. `begin_ahead` may be called before, once, by the call in
+  // `settled` settles the call after `work`; `refused` does if stop() comes before its turn. All is allocated here: nobody
+  // can be told that the worker's thread has no memory. `begin_ahead` may be called before, once, by the call in
   // front of it (see meanwhile), on the same thread.
-  void post(Work, Settle refused, std::function<void()> begin_ahead = nullptr);
+  void post(Work, Settle settled, Settle refused, std::function<void()> begin_ahead = nullptr);
   // For a call that has to wait for its device, on the worker's thread, again and again: begins the next call as soon as
   // there is one, or lets a moment pass.
   void meanwhile();
@@ -41,13 +42,13 @@ class Worker {
   struct OfThread;
   struct Call {
     Work work;
-    Settle refused;
+    std::unique_ptr<Settle> settled, refused;
     std::function<void()> begin_ahead;
   };
   using Clock = std::chrono::steady_clock;
 
   void loop();
-  void settle(Settle);
+  void settle(std::unique_ptr<Settle>);
   void end_thread();
   static void at_exit(void* worker);
   static OfThread& of_this_thread();
@@ -56,7 +57,7 @@ class Worker {
   napi_threadsafe_function settle_ = nullptr;
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<Call> calls_;
+  std::list<Call> calls_;
   std::atomic<bool> may_begin_ = false;  // the call in front has a begin_ahead
   Clock::time_point began_;  // of the worker's thread: the call that is running
   Clock::duration expected_{};  // of it: what the call before it took

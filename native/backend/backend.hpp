@@ -186,11 +186,12 @@ class Backend {
   virtual int64_t parameter_bytes(int64_t count) const = 0;
   virtual std::unique_ptr<Memory> allocate_parameters(int64_t count) = 0;  // throws OUT_OF_MEMORY
 
-  // Parameters: elements as stored, and between logical and stored order, both in host memory. Outputs lie one after
-  // the other: a parameter of fewer outputs, a multiple of 64 of them, is stored as the first part of the whole.
+  // Parameters: elements as stored, and between logical order in host memory and stored order in an arena, as upload and
+  // download. Outputs lie one after the other: a parameter of fewer outputs, a multiple of 64 of them, is stored as the
+  // first part of the whole.
   virtual int64_t stored_count(const Parameter&) const = 0;
-  virtual void store(const Parameter&, const float* logical, float* stored) const = 0;
-  virtual void load(const Parameter&, const float* stored, float* logical) const = 0;
+  virtual void store(const Parameter&, const float* logical, float* stored) = 0;
+  virtual void load(const Parameter&, const float* stored, float* logical) = 0;
 
   virtual std::unique_ptr<Stage> prepare(const Layer&, const Shape& input, const Context&) = 0;
   // v = momentum * v - rate * (g + decay * w); w += v. Where the loss, a gradient, or a weight that it would lead to, is

@@ -184,8 +184,8 @@ void Execution::bind(void* arena, Parameters& parameters, const Controls* contro
 
 void Execution::refresh(uint64_t parameters_version) {
   if (version_ == parameters_version) return;
-  version_ = parameters_version;
   for (const auto& stage : stages_) stage->refresh();
+  version_ = parameters_version;  // not where one has failed
 }
 
 void Execution::begin_event([[maybe_unused]] int event) {

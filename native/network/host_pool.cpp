@@ -13,6 +13,9 @@ bool suits(int64_t held, int64_t wanted) { return held >= wanted && held <= std:
 
 }  // namespace
 
+// What is given back must not need memory.
+HostPool::HostPool(Backend& backend) : backend_(backend) { free_.reserve(kMostFree + 1); }
+
 std::shared_ptr<Memory> HostPool::take(int64_t bytes) {
   std::unique_ptr<Memory> block;
   {

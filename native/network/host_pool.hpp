@@ -11,7 +11,7 @@ namespace vggnet {
 
 class HostPool : public std::enable_shared_from_this<HostPool> {
  public:
-  explicit HostPool(Backend& backend) : backend_(backend) {}
+  explicit HostPool(Backend&);
 
   // A block of at least `bytes`, not zero. Any thread, while the backend lives; the block may outlive it.
   std::shared_ptr<Memory> take(int64_t bytes);

@@ -77,7 +77,8 @@ class Network {
   Begun begun(const Call&);  // ahead, or now
   Begun begin(const StepCall&);
   Begun begin(const ForwardCall&);
-  Begun queued(const void* call, Execution&, const Tensor& answer);
+  Begun begun_with(const void* call, Execution&, int64_t answer_bytes);
+  Begun queued(Begun, const Tensor& answer);
   bool is_prepared(const StepCall&) const;
   bool is_prepared(const ForwardCall&) const;
   void wait(const Begun&);

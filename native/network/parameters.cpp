@@ -90,32 +90,31 @@ int64_t Parameters::logical_count() const {
   return count;
 }
 
-void Parameters::initialise(Initialisation scheme, uint64_t seed) {
-  uint32_t array = 0;
-  for (const ParameterEntry& entry : entries_) {
+void Parameters::initialise(Initialisation scheme, uint64_t seed, const std::set<std::string>& layers) {
+  for (size_t array = 0; array < entries_.size(); ++array) {
+    const ParameterEntry& entry = entries_[array];
+    if (!layers.contains(entry.parameter.layer)) continue;
     const double deviation = entry.parameter.is_weight ? standard_deviation(scheme, entry.parameter) : 0;
     for_each_part(entry, [&](const Parameter& part, int64_t first, int64_t offset) {
       std::vector<float> values(part.count());
-      if (part.is_weight) fill_normal(values, first, deviation, seed, array);
-      put(Role::parameter, part, offset, values.data());
+      if (part.is_weight) fill_normal(values, first, deviation, seed, static_cast<uint32_t>(array));
+      backend_.store(part, values.data(), arena(Role::parameter) + offset);
     });
-    ++array;
   }
   changed();
 }
 
 std::vector<float> Parameters::read(Role role, const std::string& name) {
   const ParameterEntry& found = entry(name);
-  std::vector<float> stored(found.stored_count), logical(found.parameter.count());
+  std::vector<float> logical(found.parameter.count());
   if (role == Role::velocity && !allocated(role)) return logical;
-  backend_.download(arena(role) + found.offset, stored.data(), found.stored_count * int64_t{sizeof(float)});
-  backend_.load(found.parameter, stored.data(), logical.data());
+  backend_.load(found.parameter, arena(role) + found.offset, logical.data());
   return logical;
 }
 
-void Parameters::write(Role role, const std::string& name, int64_t first_output, const std::vector<float>& logical) {
+void Parameters::write(Role role, const std::string& name, int64_t first_output, std::span<const float> logical) {
   const ParameterEntry& found = entry(name);
-  const int64_t outputs = found.parameter.outputs, each = found.parameter.fan_in(), given = static_cast<int64_t>(logical.size());
+  const int64_t outputs = found.parameter.outputs, each = found.parameter.fan_in(), given = std::ssize(logical);
   if (first_output % kOutputsAtOnce != 0 || first_output >= outputs)
     throw Error(kInvalidArgument, "Expected a multiple of " + std::to_string(kOutputsAtOnce) + " below " + std::to_string(outputs) +
                                       " for the first output of '" + name + "' but received " + std::to_string(first_output));
@@ -127,7 +126,7 @@ void Parameters::write(Role role, const std::string& name, int64_t first_output,
   check_finite(std::string("the ") + name_of(role) + " '" + name + "'", logical.data(), given);
   for_each_part(found, [&](const Parameter& part, int64_t first, int64_t offset) {
     const int64_t at = first - first_output * each;
-    if (at >= 0 && at < given) put(role, part, offset, logical.data() + at);
+    if (at >= 0 && at < given) backend_.store(part, logical.data() + at, arena(role) + offset);
   });
   if (role == Role::parameter) changed();
 }
@@ -140,13 +139,6 @@ void Parameters::for_each_part(const ParameterEntry& entry, const Visit& visit) 
     before.outputs = first;
     visit(part, before.count(), entry.offset + backend_.stored_count(before));
   }
-}
-
-// By upload even where the host addresses the memory: a backend may keep copies of what is uploaded.
-void Parameters::put(Role role, const Parameter& part, int64_t offset, const float* logical) {
-  std::vector<float> stored(backend_.stored_count(part));
-  backend_.store(part, logical, stored.data());
-  backend_.upload(stored.data(), arena(role) + offset, static_cast<int64_t>(stored.size()) * int64_t{sizeof(float)});
 }
 
 std::optional<std::string> Parameters::first_not_finite(Role role) {

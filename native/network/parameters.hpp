@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,10 +31,11 @@ class Parameters {
   int64_t arena_bytes(Role) const;
 
   // Weights normal, biases 0: Glorot 2 / (fan in + fan out), He 2 / fan in, the paper's standard deviation 0.01.
-  void initialise(Initialisation, uint64_t seed);
+  // Only those of `layers`: each array has random numbers of its own.
+  void initialise(Initialisation, uint64_t seed, const std::set<std::string>& layers);
   std::vector<float> read(Role, const std::string& name);  // logical order
   // The values of all outputs from the first one on, or of the next 128, 256, ...; the first is a multiple of 128.
-  void write(Role, const std::string& name, int64_t first_output, const std::vector<float>& logical);
+  void write(Role, const std::string& name, int64_t first_output, std::span<const float> logical);
 
   // Name of the first array that holds a value that is not finite.
   std::optional<std::string> first_not_finite(Role);
@@ -53,7 +55,6 @@ class Parameters {
   // visit(part, of its first logical element, of its first stored one): an entry in parts of some outputs each.
   template <class Visit>
   void for_each_part(const ParameterEntry&, const Visit& visit) const;
-  void put(Role, const Parameter& part, int64_t offset, const float* logical);
 
   Backend& backend_;
   std::vector<ParameterEntry> entries_;

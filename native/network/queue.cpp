@@ -102,15 +102,15 @@ Network::Begun Network::begun(const Call& call) {
 template Network::Begun Network::begun(const StepCall&);
 template Network::Begun Network::begun(const ForwardCall&);
 
-// Copies the results and the call's answer, where it has one, to the host, and ends the call.
-Network::Begun Network::queued(const void* call, Execution& execution, const Tensor& answer) {
-  Begun begun{call, &execution, host_pool_->take(sizeof(Results)), nullptr, 0};
+// With memory of the host for the results and the call's answer, where it has one: before the device changes anything.
+Network::Begun Network::begun_with(const void* call, Execution& execution, int64_t answer_bytes) {
+  return {call, &execution, host_pool_->take(sizeof(Results)), answer_bytes > 0 ? host_pool_->take(answer_bytes) : nullptr, 0};
+}
+
+// Copies the results and the call's answer to the host, and ends the call.
+Network::Begun Network::queued(Begun begun, const Tensor& answer) {
   backend_->fetch(executions_.results(), begun.results->data(), sizeof(Results));
-  if (answer) {
-    const int64_t bytes = backend_->stored_bytes(answer.shape, answer.storage);
-    begun.answer = host_pool_->take(bytes);
-    backend_->fetch(answer.data, begun.answer->data(), bytes);
-  }
+  if (answer) backend_->fetch(answer.data, begun.answer->data(), backend_->stored_bytes(answer.shape, answer.storage));
   queue_clock_.is_queued(!last_mark_ || backend_->reached(*last_mark_));
   begun.mark = backend_->mark();
   last_mark_ = begun.mark;
@@ -156,11 +156,13 @@ Network::Begun Network::begin(const ForwardCall& call) {
   // backward takes gradients for just as many images as are there
   Execution& execution =
       call.training ? prepare(call.images, count, options) : prepare_at_least(call.images, count, options);
+  const Tensor answer = first_of(execution.tensor(execution.plan().logits), count);
+  Begun begun = begun_with(&call, execution, backend_->stored_bytes(answer.shape, answer.storage));
   controls_.first_image = call.first_image;
   feed(execution, call.images, 0, count);
   write_controls();
   backend_->run(execution.recordings.forward, [&] { execution.forward(); });
-  return queued(&call, execution, first_of(execution.tensor(execution.plan().logits), count));
+  return queued(std::move(begun), answer);
 }
 
 ForwardAnswer Network::forward(const ForwardCall& call) {

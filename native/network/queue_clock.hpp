@@ -14,7 +14,10 @@ struct QueueTime {
 
 class QueueClock {
  public:
-  void begins() { began_ = Clock::now(); }
+  void begins() {
+    times_.reserve(kMostTimes);  // a call that is in the queue must not fail
+    began_ = Clock::now();
+  }
   // A call before that has ended unseen ended after this one began to be asked for.
   void is_queued(bool before_has_ended) {
     const auto now = Clock::now();

@@ -92,6 +92,7 @@ Network::Begun Network::begin(const StepCall& call) {
   set_update(call.update);
   const auto segments = parameters_.segments(call.update.rates, frozen_);
   arenas();  // velocity is allocated before the device is busy
+  Begun begun = begun_with(&call, first, 0);
   unfinished_steps_ == 0 ? clear_results() : clear_sums();
   drop_gradients();
 
@@ -103,7 +104,8 @@ Network::Begun Network::begin(const StepCall& call) {
     backend_->update(segments, arenas(), last_->feed());
   }
   parameters_.changed();
-  const Begun begun = queued(&call, *last_, {});
+  begun.execution = last_;
+  begun = queued(std::move(begun), {});
   ++unfinished_steps_;
   return begun;
 }

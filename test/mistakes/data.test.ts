@@ -9,7 +9,10 @@ import {
   evaluate,
   idxDataset,
   Loader,
+  load,
   meanOf,
+  readImage,
+  readImageSize,
   stratifiedSplit,
   subset,
   train,
@@ -118,6 +121,68 @@ programMistakes('labels', [
     code: 'SHAPE_MISMATCH',
     problem: ['at most 2 classes for data', 'it has 3'],
     cure: ['classes: 3', 'replaceHead(net, { classes: 3 })'],
+  },
+])
+
+/** A dataset of a program's own, with some of it changed. */
+const own = (changes: object): Dataset => ({ ...images(4), ...changes })
+
+programMistakes("datasets of a program's own", [
+  ...[
+    { name: 'read resolves to text', read: async () => 'done' },
+    { name: 'read resolves to null', read: async () => null },
+    { name: 'read resolves to numbers', read: async () => [1] },
+  ].map(({ name, read }) => ({
+    name,
+    make: () => evaluate(net, own({ read })),
+    code: 'INVALID_ARGUMENT' as const,
+    problem: ['the result of read of the dataset'],
+    cure: ['an array of the images that could not be read'],
+  })),
+  {
+    name: 'readAugmented resolves to null',
+    make: () => train(net, own({ readAugmented: async () => null }), { epochs: 1, batch: 2 }),
+    code: 'INVALID_ARGUMENT',
+    problem: ['the result of readAugmented of the dataset', 'null'],
+    cure: ['an object'],
+  },
+  {
+    name: 'no labels',
+    make: () => evaluate(net, own({ labels: null })),
+    code: 'INVALID_ARGUMENT',
+    problem: ['labels of data', 'null'],
+    cure: ['the class of each image (Int32Array)'],
+  },
+])
+
+programMistakes('images', [
+  {
+    name: 'an ArrayBuffer',
+    make: () => readImage(untyped(new ArrayBuffer(8)), { height: 32, width: 32, channels: 3 }),
+    code: 'INVALID_ARGUMENT',
+    problem: ['source', 'ArrayBuffer'],
+    cure: ['write new Uint8Array(source)'],
+  },
+  {
+    name: 'no size',
+    make: () => readImage('x.png', untyped(null)),
+    code: 'INVALID_ARGUMENT',
+    problem: ['size', 'null'],
+    cure: ['{ height, width, channels }'],
+  },
+  {
+    name: 'the size of nothing',
+    make: () => readImageSize(untyped(undefined)),
+    code: 'INVALID_ARGUMENT',
+    problem: ['source', 'undefined'],
+    cure: ['the path of an image or its bytes (Uint8Array)'],
+  },
+  {
+    name: 'weights with a name that is no text',
+    make: () => load(untyped(Symbol('weights'))),
+    code: 'INVALID_ARGUMENT',
+    problem: ['Symbol(weights)'],
+    cure: ['Expected'],
   },
 ])
 

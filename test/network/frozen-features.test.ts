@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { newestCheckpoint } from '../../lib/checkpoint/checkpoint-folder.js'
 import type { Dataset, RandomReads } from '../../lib/data/dataset.js'
 import { photoDataset } from '../../lib/data/sources/photo-dataset.js'
-import type { EpochEvent, StepEvent } from '../../lib/train/events.js'
+import type { EpochEvent, FeaturesEvent, StepEvent } from '../../lib/train/events.js'
 import { loadTraining } from '../../lib/train/load-training.js'
 import type { TrainOptions } from '../../lib/train/settings.js'
 import { train } from '../../lib/train/trainer.js'
@@ -98,6 +98,16 @@ test.each([
   const features = await trained(newFolder(), options)
   expect(features.notices[0]).toContain(`are frozen: ${tensor} of 66 images`)
   expect(features.checkpoint.equals(images.checkpoint)).toBe(true)
+})
+
+test('the progress counts each version of the training images, and the validation images', async () => {
+  const events: FeaturesEvent[] = []
+  await trained(newFolder(), { onFeatures: (event) => void events.push(event) })
+  const done = events.map((event) => event.done)
+  expect(events.at(-1)).toEqual({ done: 2 * 44 + 22, of: 2 * 44 + 22 })
+  // after each pass of 8 images at most
+  expect(done.length).toBeGreaterThan(110 / 8)
+  expect(done).toEqual([...done].sort((a, b) => a - b))
 })
 
 test('image files whose only random part is the flip are computed once too', async () => {

@@ -80,6 +80,9 @@ describe('load with options of the network', () => {
       })
     const [first = [], again = [], other = [], he = []] = seen
     expect(first).toEqual(again)
+    const created = await VGG.create({ ...small, classes: 5, headWidth: 8 })
+    expect(first).toEqual((await parametersOfNet(created))['fc8.weight'])
+    created.dispose()
     expect(difference(first, other)).toBeGreaterThan(0.1)
     // variances of 2 / 13 and 2 / 8
     const deviation = (values: ArrayLike<number>) =>

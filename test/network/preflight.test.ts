@@ -124,6 +124,12 @@ describe('memory', () => {
 })
 
 describe('the report', () => {
+  it('counts the steps without the images of an epoch that are no whole batch, where these are left out', async () => {
+    const data = { training: stripes(40, 1), batch: 16, epochs: 2 }
+    expect((await checked({}, data)).steps).toMatchObject({ perEpoch: 3, inAll: 6 })
+    expect((await checked({}, { ...data, dropLast: true })).steps).toMatchObject({ perEpoch: 2, inAll: 4 })
+  })
+
   it('estimates the duration from three steps', async () => {
     const { speed } = await checked({}, { training: stripes(128, 1), validation: stripes(30, 2), epochs: 10 })
     expect(speed).toMatchObject({ steps: 3, epochs: 10, images: 32 })

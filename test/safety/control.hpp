@@ -12,9 +12,10 @@
 #include <cstdint>
 
 constexpr int kKinds = 16;
+constexpr int kIdle = -2;
 
 struct Control {
-  std::atomic<int32_t> kind;     // of call that fails; -1: none
+  std::atomic<int32_t> kind;     // of call that fails; -1: none, and calls are counted; kIdle: nothing
   std::atomic<int32_t> left;     // calls of this kind until the one that fails
   std::atomic<int32_t> fault;    // errno, or 0 for a short read or write
   std::atomic<int32_t> lasting;  // kinds of call that fail from then on, as bits

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { messageOf, VggError } from '../../lib/error.js'
 import { emptied, isUnfinished, leftIn, type Work, works } from './fault-works.js'
-import { Control, type Fault, faultsOf, textOf } from './faulty.js'
+import { Control, type Fault, faultsOf, fileFaults, textOf } from './faulty.js'
 
 /** What a work with a fault came to. */
 export interface Outcome {
@@ -28,7 +28,7 @@ export type Line =
 
 const [folder = '', amount = '1', only = '', ...names] = process.argv.slice(2)
 const [start, now] = [path.join(folder, 'start'), path.join(folder, 'now')]
-const control = new Control(process.env.VGGNET_FAULTS ?? '')
+const control = new Control(process.env.VGGNET_FAULTS ?? '', fileFaults)
 const warnings: string[] = []
 process.removeAllListeners('warning')
 process.on('warning', ({ message }) => warnings.push(message))
@@ -154,7 +154,7 @@ async function faultsIn(name: string): Promise<void> {
   const answer = await work.act(now)
   const { calls } = control.disarm()
   const disturbed = new Disturbed(name, work, answer)
-  const all = faultsOf(calls)
+  const all = faultsOf(fileFaults, calls)
   print({ work: name, calls: calls.reduce((sum, count) => sum + count, 0), faults: all.length })
   const count = Math.min(all.length, Number(amount))
   const evenly = Array.from({ length: count }, (_, index) => all[Math.floor(((index + 0.5) * all.length) / count)])

@@ -2,13 +2,13 @@
 import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { constants } from 'node:os'
 
-/** Kinds of call of the C library, in the order of faults.cpp. */
-const kinds = 'read write open create sync rename link mkdir truncate close remove copy stat list access'.split(' ')
+/** Kinds of call, in the order of a library, with the errors that such a call can come to. */
+export type Faults = Readonly<Record<string, readonly string[]>>
 
 const full = ['ENOSPC', 'EDQUOT', 'EIO']
 
-/** What a call of a kind can come to; `short`: less than was asked for. */
-const faults: Readonly<Record<string, readonly string[]>> = {
+/** Those of faults.cpp; `short`: less than was asked for. */
+export const fileFaults: Faults = {
   read: ['EIO', 'EINTR', 'short'],
   write: [...full, 'EINTR', 'short'],
   open: ['EIO', 'EMFILE', 'EINTR'],
@@ -26,6 +26,9 @@ const faults: Readonly<Record<string, readonly string[]>> = {
   access: ['EIO'],
 }
 
+/** Those of allocations.cpp. */
+export const memoryFaults: Faults = { allocate: ['ENOMEM'], map: ['ENOMEM'] }
+
 /** A call of a work that fails, and whether all calls that can fail in this way do so from then on. */
 export interface Fault {
   readonly kind: string
@@ -39,9 +42,9 @@ export const textOf = ({ kind, call, fault, lasts }: Fault): string =>
   `${kind} ${call} ${fault}${lasts ? ' from then on' : ''}`
 
 /** Every fault of a work that makes so many calls of each kind. */
-export function faultsOf(calls: readonly number[]): Fault[] {
-  return kinds.flatMap((kind, index) =>
-    (faults[kind] ?? []).flatMap((fault) =>
+export function faultsOf(faults: Faults, calls: readonly number[]): Fault[] {
+  return Object.entries(faults).flatMap(([kind, errors], index) =>
+    errors.flatMap((fault) =>
       Array.from({ length: calls[index] ?? 0 }, (_, call) =>
         [false, true]
           // a call that is interrupted or cut short for ever would be repeated for ever
@@ -57,10 +60,12 @@ const kindWords = 16
 /** The memory that is shared with a preloaded library. */
 export class Control {
   readonly #file: number
+  readonly #faults: Faults
 
   /** @param path the file that VGGNET_FAULTS names */
-  constructor(path: string) {
+  constructor(path: string, faults: Faults) {
     this.#file = openSync(path, 'r+')
+    this.#faults = faults
   }
 
   /** Counts calls from now on, none of which fails. */
@@ -70,15 +75,16 @@ export class Control {
 
   arm({ kind, call, fault, lasts }: Fault): void {
     const errno = fault === 'short' ? 0 : constants.errno[fault as keyof typeof constants.errno]
-    const bits = kinds.reduce((sum, each, bit) => sum + (faults[each]?.includes(fault) ? 1 << bit : 0), 0)
-    this.#write([kinds.indexOf(kind), call, errno, lasts ? bits : 0, 0])
+    const errors = Object.values(this.#faults)
+    const bits = errors.reduce((sum, each, bit) => sum + (each.includes(fault) ? 1 << bit : 0), 0)
+    this.#write([Object.keys(this.#faults).indexOf(kind), call, errno, lasts ? bits : 0, 0])
   }
 
   /** Ends the faults. @returns the number of calls that failed, and of all calls of each kind since `count` or `arm` */
   disarm(): { fired: number; calls: readonly number[] } {
     const words = new Int32Array(5 + kindWords)
     readSync(this.#file, words, 0, words.byteLength, 0)
-    this.count()
+    this.#write([-2, 0, 0, 0, 0])
     return { fired: words[4] ?? 0, calls: [...words.subarray(5)] }
   }
 

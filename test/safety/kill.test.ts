@@ -30,7 +30,7 @@ function clear(folder: string): void {
 
 test(`a run that is killed ${kills} times at random moments leaves the files and the log of one that is not`, async () => {
   const folder = newFolder()
-  await writeRun(folder)
+  await writeRun(folder, 4)
   const { milliseconds } = await ranIn(folder)
   const expected = await leftIn(folder)
   const random = new Random(seed)

@@ -20,13 +20,19 @@ export async function preloaded(
   words: readonly string[],
 ): Promise<{ lines: unknown[]; code: number | undefined; stderr: string }> {
   const control = path.join(folder, 'control')
-  writeFileSync(control, Buffer.alloc(4096))
+  // idle
+  writeFileSync(
+    control,
+    Int32Array.from({ length: 1024 }, (_, index) => (index === 0 ? -2 : 0)),
+  )
   const environment = {
     LD_PRELOAD: library,
     VGGNET_FAULTS: control,
     VGGNET_FAULTY_FOLDER: path.join(folder, 'now'),
     // its calls do not pass through the C library
     UV_USE_IO_URING: '0',
+    // each network of a test makes its primitives again
+    ONEDNN_PRIMITIVE_CACHE_CAPACITY: '0',
   }
   const { code, stdout, stderr } = await start(`test/safety/${program}`, [folder, ...words], environment).ended
   return {

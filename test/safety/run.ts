@@ -5,8 +5,8 @@ import { writePhotos } from '../setup/photos.js'
 import { runDescription } from '../setup/run-description.js'
 import { comparable } from '../setup/run-log.js'
 
-/** Writes images and the description of a run of twelve steps with a cache, a checkpoint after each step, and a log. */
-export async function writeRun(folder: string): Promise<void> {
+/** Writes images and the description of a run of three steps an epoch with a cache, a checkpoint after each step, and a log. */
+export async function writeRun(folder: string, epochs: number): Promise<void> {
   const data = path.join(folder, 'photos')
   mkdirSync(data, { recursive: true })
   const names = ['cat', 'dog'].flatMap((name) => Array.from({ length: 12 }, (_, index) => `${name}/${index}.png`))
@@ -23,7 +23,7 @@ export async function writeRun(folder: string): Promise<void> {
       cache: path.join(folder, 'cache'),
     },
   })
-  const training = { ...description.training, epochs: 4, batch: 6 }
+  const training = { ...description.training, epochs, batch: 6 }
   const content = { ...description, training, checkpoints: { keep: 2, minutes: 1e-9 } }
   writeFileSync(path.join(folder, 'description.json'), JSON.stringify(content))
 }
@@ -37,10 +37,10 @@ export interface Left {
 
 /** What the run in a folder left. @throws if a temporary file is among it */
 export async function leftIn(folder: string): Promise<Left> {
-  const names = ['run', 'cache']
-    .flatMap((part) => readdirSync(path.join(folder, part), { recursive: true, withFileTypes: true }))
+  const names = readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && !/^events\.out\.|^log\.jsonl$/.test(entry.name))
     .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)))
+    .filter((name) => /^(run|cache)\//.test(name))
     .sort()
   const temporary = names.filter((name) => isTemporary(path.basename(name)) || /\.lock$/.test(name))
   if (temporary.length > 0) throw new Error(`Temporary files are left: ${temporary.join(', ')}`)

@@ -16,9 +16,9 @@ import { casesOf } from './cases.js'
 /** Seconds that the load takes about: a minute in the whole. */
 const loadSeconds = casesOf({ sample: 2, whole: 60 })
 /** Requests that are sent without reading answers. */
-const pipelined = casesOf({ sample: 500, whole: 9000 })
+const pipelined = casesOf({ sample: 500, whole: 5000 })
 /** Requests of each of a thousand connections. */
-const rounds = casesOf({ sample: 1, whole: 20 })
+const rounds = casesOf({ sample: 1, whole: 10 })
 
 type Body = Uint8Array<ArrayBuffer>
 

@@ -81,5 +81,7 @@ describe('what does not fit is named', () => {
       /Expected the weights of a VGG net .* but it has 1 tensors: layer1\.0\.conv1\.weight/,
     )
     expect(() => read([])).toThrow(/but it has no tensors/)
+    // only sources that can be loaded are suggested
+    expect(() => read(resnet)).not.toThrow(/batch normalisation|AdaIN/)
   })
 })

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -34,7 +35,29 @@ async function valuesOf(file: WeightFile, name: string, piece: number): Promise<
 
 const counted = Array.from({ length: 24 }, (_, index) => index)
 
+/** Bytes that the process has read from files. */
+const bytesRead = (): number => Number(/rchar: (\d+)/.exec(readFileSync('/proc/self/io', 'utf8'))?.[1])
+
 describe('a file of HDF5', () => {
+  test('is hashed while its tensors are read, and is read once', async () => {
+    const { File, ready } = await import('h5wasm/node')
+    await ready
+    const file = path.join(newFolder(), 'large.h5')
+    const made = new File(file, 'w')
+    const names = Array.from({ length: 10 }, (_, index) => `block${index}`)
+    for (const name of names)
+      made
+        .create_group(name)
+        .create_dataset({ name: 'kernel:0', data: new Float32Array(2 ** 20).fill(1), shape: [2 ** 20] })
+    made.close()
+    const whole = readFileSync(file)
+    const opened = await open(file)
+    const before = bytesRead()
+    for (const name of names) await valuesOf(opened, `${name}/kernel:0`, 2 ** 18)
+    expect(await opened.digest()).toBe(createHash('sha256').update(whole).digest('hex'))
+    expect(bytesRead() - before).toBeLessThan(1.1 * whole.length)
+  })
+
   test('has datasets as tensors, which are read in pieces of any size; links are not followed', async () => {
     const file = await open(path.relative(process.cwd(), golden('hdf5-links.h5')))
     expect(file.metadata).toEqual({ backend: 'none' })

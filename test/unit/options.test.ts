@@ -58,6 +58,7 @@ describe('options', () => {
     expect(shown([1, 2])).toBe('[1, 2] (array)')
     expect(shown(new Float32Array(3))).toBe('Float32Array(3)')
     expect(shown(Object.create(null))).toBe('Object (object)')
+    expect(shown(Object.defineProperty(() => 1, 'name', { value: Symbol('a') }))).toBe('anonymous (function)')
     expect(shown([Object.create(null), Symbol('a')])).toBe('[{}, Symbol(a)] (array)')
     expect(shown('x'.repeat(1000)).length).toBeLessThan(100)
     expect(shown(10n)).toBe('10 (bigint)')

@@ -1,6 +1,8 @@
 import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
+import { endianness } from 'node:os'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { cachedDataset } from '../../lib/data/cache/cache.js'
@@ -21,7 +23,18 @@ describe('shards', () => {
     ['an empty file', (file) => truncateSync(file, 0)],
     ['zeros, as after a power failure', (file) => writeFileSync(file, Buffer.alloc(statSync(file).size))],
     ['no file', (file) => rmSync(file)],
+    ['a height of 1e308 in a table with its hash', (file) => write(file, 1, 1e308)],
+    ['a width that is NaN', (file) => write(file, 2, Number.NaN)],
+    ['an image after the end', (file) => write(file, 0, 2 ** 52)],
   ]
+  /** Writes a number of the first image into the table, and its hash. */
+  function write(file: string, column: number, value: number): void {
+    const bytes = readFileSync(file)
+    bytes.writeDoubleLE(value, 40 + 8 * column)
+    const table = bytes.subarray(40, 40 + 48 * 14)
+    createHash('sha256').update(endianness()).update(table).digest().copy(bytes, 8)
+    writeFileSync(file, bytes)
+  }
   function flip(file: string, position: number): void {
     const bytes = readFileSync(file)
     bytes[position] ^= 16

@@ -71,6 +71,7 @@ describe('background load', () => {
 })
 
 describe('a kept tuning', () => {
+  const nested = `${'['.repeat(20_000)}${']'.repeat(20_000)}`
   const here: TunedMachine = { processor: 'P 1', threads: 2, isa: 'avx2', buildId: 'abc' }
   const tuning = { ownBlock: 1048576, sharedBlock: 6291456, gradientBlock: 0.5 }
   const kept: KeptTuning = { format: 1, machine: here, measured: '2026-11-23T12:00:00Z', tuning }
@@ -97,6 +98,7 @@ describe('a kept tuning', () => {
     ['nothing', ''],
     ['half a file', JSON.stringify(kept).slice(0, 60)],
     ['no object', '[1]'],
+    ['a machine of 20,000 levels', JSON.stringify({ ...kept, machine: { processor: 0 } }).replace('0', nested)],
     ['null', 'null'],
     ['no machine', JSON.stringify({ ...kept, machine: null })],
     ['no tuning', JSON.stringify({ ...kept, tuning: 3 })],

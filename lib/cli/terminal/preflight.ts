@@ -53,7 +53,7 @@ export async function preflightRun(
   try {
     const { training, validation } = datasetsFor(sources, description, net)
     const { start, model } = description
-    const { batch, microBatch, epochs, learningRate } = description.training
+    const { batch, dropLast, microBatch, epochs, learningRate } = description.training
     const files = sources.kind === 'files' && {
       trainingFiles: sources.training,
       ...(sources.validation && { validationFiles: sources.validation }),
@@ -62,6 +62,7 @@ export async function preflightRun(
     const report = await preflight(net, {
       training,
       batch,
+      dropLast,
       epochs,
       learningRate,
       limit,

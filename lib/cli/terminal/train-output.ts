@@ -8,6 +8,7 @@ import type { TrainReport } from '../../train/events.js'
 import { deviceLine, progressOn, reportLine } from '../../train/log.js'
 import type { VGG } from '../../vgg/vgg.js'
 import { print, printJson } from './print.js'
+import { waitingOn } from './progress.js'
 import { printText } from './sections.js'
 
 /** Output of a run. */
@@ -45,6 +46,7 @@ function jsonOutput(): RunOutput {
 
 function textOutput(folder: string): RunOutput {
   const progress = progressOn(process.stderr)
+  const waiting = waitingOn(process.stderr)
   return {
     hooks: {
       onStage({ name }, number, of) {
@@ -55,10 +57,20 @@ function textOutput(folder: string): RunOutput {
         printText(deviceLine(net))
         if (resumed) print(`resuming after step ${resumed.step}, ${resumed.epochsDone} epochs done`)
       },
-      onNotice: (text) => printText(printable(text), process.stderr),
+      onNotice(text) {
+        waiting.end()
+        printText(printable(text), process.stderr)
+      },
+      onFeatures({ done, of }) {
+        waiting.update('output of the frozen layers:', done, of)
+        if (done === of) waiting.end()
+      },
       ...progress.callbacks,
     },
-    pause: () => progress.end(),
+    pause() {
+      waiting.end()
+      progress.end()
+    },
     end(report, model) {
       progress.end()
       printText(report === undefined ? 'The run was already finished.' : reportLine(report))

@@ -55,13 +55,14 @@ export class Shard {
     const head = Buffer.alloc(headBytes + count * columns * 8)
     const handle = await openRegularFile(file).catch(() => undefined)
     if (handle === undefined) return undefined
-    const whole = await readWhole(handle, head, 0)
+    const { size } = (await readWhole(handle, head, 0)) ? await handle.stat().catch(() => ({ size: 0 })) : { size: 0 }
     await closeRead(handle)
-    const table = new Uint8Array(head.subarray(headBytes))
-    if (!whole || !head.subarray(0, 8).equals(letters) || !head.subarray(8, headBytes).equals(digest(table))) {
+    const bytes = new Uint8Array(head.subarray(headBytes))
+    if (size === 0 || !head.subarray(0, 8).equals(letters) || !head.subarray(8, headBytes).equals(digest(bytes))) {
       return undefined
     }
-    return new Shard(file, new Float64Array(table.buffer))
+    const table = new Float64Array(bytes.buffer)
+    return isPossible(table, size) ? new Shard(file, table) : undefined
   }
 
   /** Returns the table's row of an image; undefined for an image that is not cached. */
@@ -92,6 +93,18 @@ export class Shard {
     }
     return true
   }
+}
+
+/** Whether the rows of a table are images that a file of `size` bytes can have. Another program may have written them. */
+function isPossible(table: Float64Array, size: number): boolean {
+  for (let slot = 0; slot < table.length; slot += columns) {
+    const row = table.subarray(slot, slot + columns)
+    const [start = 0, height = 0, width = 0, originalHeight = 0, originalWidth = 0] = row
+    if (!row.every((value) => Number.isSafeInteger(value) && value >= 0)) return false
+    if (height === 0) continue
+    if (width === 0 || originalHeight === 0 || originalWidth === 0 || start + height * width > size) return false
+  }
+  return true
 }
 
 async function readWhole(handle: FileHandle, into: Uint8Array, start: number): Promise<boolean> {

@@ -1,6 +1,6 @@
 import { VggError } from '../../error.js'
 import { notFound } from '../../files/not-found.js'
-import { type Check, integer, readOptions, unexpected } from '../../options.js'
+import { type Check, integer, isObject, readOptions, unexpected } from '../../options.js'
 import { type CropBox, type CropSpec, centreCropBox, cropOptionsFrom, type PixelSize } from './crop.js'
 import { decodeCrop, withImage } from './decode.js'
 import { type DecodingOptions, decodingChecks } from './formats.js'
@@ -75,6 +75,8 @@ export async function readNamed(
   size: ImageSize,
   options: ImageOptions,
 ): Promise<Uint8Array> {
+  checkSource(source)
+  if (!isObject(size)) throw unexpected('an object { height, width, channels }', 'size', size)
   const [height, width] = [side(size.height, 'height'), side(size.width, 'width')]
   const channels = channelsCheck(size.channels, 'channels')
   const { smallestSide, ...decoding } = readOptions(options, 'readImage options', checks)
@@ -98,10 +100,17 @@ export async function readImageSize(
   source: string | Uint8Array,
   options: DecodingOptions = {},
 ): Promise<Pick<ImageSize, 'height' | 'width'>> {
+  checkSource(source)
   const decoding = readOptions(options, 'readImageSize options', decodingChecks)
   return named(nameOf(source), () =>
     withImage(source, decoding, async ({ size: { height, width } }) => ({ height, width })),
   )
+}
+
+function checkSource(source: unknown): void {
+  if (typeof source === 'string' || source instanceof Uint8Array) return
+  const cure = source instanceof ArrayBuffer ? 'write new Uint8Array(source)' : undefined
+  throw unexpected('the path of an image or its bytes (Uint8Array)', 'source', source, cure)
 }
 
 const nameOf = (source: string | Uint8Array): string => (typeof source === 'string' ? source : 'the image')

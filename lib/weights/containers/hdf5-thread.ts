@@ -2,7 +2,8 @@
  * The thread that reads one HDF5 file by the library h5wasm, which is C in WebAssembly. A damaged file may end its module or
  * let it run without end: the thread is ended then, and nothing else. `hdf5.ts` is the other side.
  */
-import { readlinkSync, statSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { openSync, readlinkSync, readSync, statSync } from 'node:fs'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { messageOf } from '../../error.js'
 import type { ForeignTensor } from './weight-file.js'
@@ -13,8 +14,11 @@ export interface Begun {
   readonly folder: string
 }
 
+/** What the thread is asked: the index of the file, elements of it, or its SHA-256 in hex, once, after all others. */
+export type Asked = { readonly about: 'index' | 'digest' } | Elements
+
 /** A question to the thread, with the port for its `Answer`. */
-export type Question = { readonly port: MessagePort } & ({ readonly about: 'index' } | Elements)
+export type Question = { readonly port: MessagePort } & Asked
 
 /** What the thread is begun with. */
 export interface Given {
@@ -63,6 +67,42 @@ const { size } = statSync(path)
 /** What the library has written to its error output. */
 let diagnostics = ''
 
+/** Largest number of bytes that are read for the hash alone, where the library passes over them. */
+const largestGap = 2 ** 20
+
+/** The hash of the file from its begin on, of the bytes that the library reads, so that few are read for it alone. */
+class FileHash {
+  readonly #hash = createHash('sha256')
+  readonly #file = openSync(path, 'r')
+  #hashed = 0
+
+  /** Hashes what follows the hashed bytes. Tables that the library reads once at the begin of its work lie in between. */
+  add(bytes: Uint8Array, begin: number): void {
+    if (begin > this.#hashed && begin - this.#hashed <= largestGap) this.#readTo(begin)
+    const end = begin + bytes.length
+    if (begin > this.#hashed || end <= this.#hashed) return
+    this.#hash.update(bytes.subarray(this.#hashed - begin))
+    this.#hashed = end
+  }
+
+  digest(): string {
+    this.#readTo(size)
+    return this.#hash.digest('hex')
+  }
+
+  #readTo(end: number): void {
+    const block = new Uint8Array(Math.min(largestGap, end - this.#hashed))
+    while (this.#hashed < end) {
+      const read = readSync(this.#file, block, 0, Math.min(block.length, end - this.#hashed), this.#hashed)
+      if (read === 0) throw new Error(`the file ended at byte ${this.#hashed}`)
+      this.#hash.update(block.subarray(0, read))
+      this.#hashed += read
+    }
+  }
+}
+
+const hash = new FileHash()
+
 interface Memory {
   readonly buffer: ArrayBuffer
   grow(pages: number): number
@@ -79,14 +119,21 @@ prototype.grow = function (pages) {
 
 /**
  * Lets the library open no file but this one: not those that links, virtual datasets and external storage name, nor plug-ins
- * of filters. Its error output is kept for messages.
+ * of filters. What it reads is hashed. Its error output is kept for messages.
  */
 function guard({ FS }: Module): void {
-  const files = FS as unknown as Record<'open' | 'write', (...values: unknown[]) => unknown>
-  const { open, write } = files
+  const files = FS as unknown as Record<'open' | 'read' | 'write', (...values: unknown[]) => unknown>
+  const { open, read, write } = files
   files.open = (...values) => {
     if (values[0] !== path) throw Object.assign(new Error(), { name: 'ErrnoError', errno: 2 })
     return open(...values)
+  }
+  files.read = (...values) => {
+    const [stream, memory, begin, , position] = values as [{ position: number }, Int8Array, number, number, number?]
+    const from = position ?? stream.position
+    const count = read(...values) as number
+    hash.add(Buffer.from(memory.buffer, memory.byteOffset + begin, count), from)
+    return count
   }
   files.write = (...values) => {
     const [stream, memory, begin, length] = values as [{ fd: number }, Int8Array, number, number]
@@ -229,6 +276,11 @@ async function open(): Promise<OpenFile> {
   return new OpenFile(library)
 }
 
+function answerOf(file: OpenFile, question: Question): unknown {
+  if (question.about === 'elements') return file.elements(question)
+  return question.about === 'index' ? file.index() : hash.digest()
+}
+
 const opened = open()
 // reported as the answer to the first question
 opened.catch(() => undefined)
@@ -236,8 +288,7 @@ parentPort?.on('message', async (question: Question) => {
   const { port } = question
   try {
     const file = await opened
-    const value = question.about === 'index' ? file.index() : file.elements(question)
-    port.postMessage({ value })
+    port.postMessage({ value: answerOf(file, question) })
   } catch (error) {
     const isMissing = error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND'
     port.postMessage(isMissing ? { missing: messageOf(error) } : { problem: reason() ?? messageOf(error) })

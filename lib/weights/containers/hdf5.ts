@@ -5,9 +5,8 @@ import { MessageChannel, Worker } from 'node:worker_threads'
 import { blockBytes } from '../../checkpoint/checksum.js'
 import { messageOf, VggError } from '../../error.js'
 import { packageRoot } from '../../platform/package.js'
-import { ByteFile } from './byte-file.js'
 import { floatsFrom, floatType } from './floats.js'
-import type { Answer, Begun, Elements, Given, Index, Question } from './hdf5-thread.js'
+import type { Answer, Asked, Begun, Given, Index, Question } from './hdf5-thread.js'
 import type { ForeignTensor, WeightFile } from './weight-file.js'
 
 /** Number of elements that are read at a time. */
@@ -22,27 +21,24 @@ const ticksPerSecond = 100
  * their paths. Links are not followed, and no other file is opened.
  * @throws MISSING_TOOL without h5wasm; FILE_FORMAT for a file that is damaged, or whose sizes are not possible
  */
-export const openHdf5 = (file: string): Promise<WeightFile> =>
-  ByteFile.read(file, async (bytes) => {
-    const thread = new Thread(file)
-    try {
-      return new Hdf5File(bytes, thread, await thread.ask<Index>({ about: 'index' }))
-    } catch (error) {
-      await thread.end()
-      throw error
-    }
-  })
+export async function openHdf5(file: string): Promise<WeightFile> {
+  const thread = new Thread(file)
+  try {
+    return new Hdf5File(thread, await thread.ask<Index>({ about: 'index' }))
+  } catch (error) {
+    await thread.end()
+    throw error
+  }
+}
 
 class Hdf5File implements WeightFile {
   readonly container = 'hdf5'
   readonly layers = []
   readonly tensors: readonly ForeignTensor[]
   readonly metadata: Readonly<Record<string, string>>
-  readonly #bytes: ByteFile
   readonly #thread: Thread
 
-  constructor(bytes: ByteFile, thread: Thread, { tensors, metadata }: Index) {
-    this.#bytes = bytes
+  constructor(thread: Thread, { tensors, metadata }: Index) {
     this.#thread = thread
     this.tensors = tensors
     this.metadata = metadata
@@ -58,11 +54,11 @@ class Hdf5File implements WeightFile {
   }
 
   digest(): Promise<string> {
-    return this.#bytes.digest()
+    return this.#thread.ask({ about: 'digest' })
   }
 
-  async close(): Promise<void> {
-    await Promise.all([this.#thread.end(), this.#bytes.close()])
+  close(): Promise<void> {
+    return this.#thread.end()
   }
 }
 
@@ -93,7 +89,7 @@ class Thread {
     for (const promise of [this.#begun, this.#ended]) promise.catch(() => undefined)
   }
 
-  async ask<T>(question: { readonly about: 'index' } | Elements): Promise<T> {
+  async ask<T>(question: Asked): Promise<T> {
     const { port1, port2 } = new MessageChannel()
     const answered = once(port1, 'message')
     this.#worker.postMessage({ ...question, port: port2 } satisfies Question, [port2])

@@ -17,7 +17,8 @@ const forms = 'hf://owner/name, hf://owner/name@REVISION or hf://owner/name@REVI
 const page = /^https?:\/\/(?:www\.)?(?:huggingface\.co|hf\.co)(?:\/|$)/i
 
 /** Whether a text names something on the Hugging Face hub rather than a file. Malformed URIs do as well; `parseHubUri` refuses them. */
-export const isHubUri = (text: string): boolean => /^(?:hf|hf-hub):/i.test(text) || page.test(text)
+export const isHubUri = (text: unknown): text is string =>
+  typeof text === 'string' && (/^(?:hf|hf-hub):/i.test(text) || page.test(text))
 
 /** The URI of a repository or file: 'hf://owner/name@REVISION/path'. */
 export function hubUriText({ repository, revision, file }: HubUri): string {

@@ -13,6 +13,7 @@ export const adain: Source = {
   ...torchvision,
   name: 'adain',
   title: "AdaIN's VGG-19",
+  isRefused: true,
   names: (wanted) => (wanted.kind === 'linear' ? [] : [`${first + sequentialIndex(wanted, 3)}.${wanted.part}`]),
   refusal: () =>
     'it pads by reflection, where networks here pad with zeros, and a 1x1 convolution stands before the first: ' +

@@ -18,6 +18,7 @@ export const batchNorm: Source = {
   ...torchvision,
   name: 'batch-norm',
   title: 'a VGG with batch normalisation',
+  isRefused: true,
   names: (wanted) =>
     wanted.kind === 'linear' ? torchvision.names(wanted) : [`features.${sequentialIndex(wanted, 3)}.${wanted.part}`],
   refusal: ({ tensors }: Pick<WeightFile, 'tensors'>) => {

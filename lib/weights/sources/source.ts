@@ -46,6 +46,8 @@ export interface Source {
   readonly classNames?: 'imagenet' | undefined
   /** Number of outputs of fc8 by which the source is known, where another one has the same names. */
   readonly classes?: number
+  /** true where every file is refused: the source is recognised only to say why. */
+  readonly isRefused?: true
   /** The possible names in the file of a tensor of ours; the first that the file has is taken. Empty: the source has none. */
   names(wanted: WantedTensor): readonly string[]
   /** Order of the axes of a convolution's weight: outputs, inputs, height, width. */

@@ -6,7 +6,7 @@ import type { VggConfiguration } from '../../vgg/configuration.js'
 import type { VGG } from '../../vgg/vgg.js'
 import { ByteFile } from '../containers/byte-file.js'
 import { isHubUri } from '../hub/uri.js'
-import { type LoadOptions, load, openingChecks } from '../load.js'
+import { type LoadOptions, load, loadHashed, openingChecks } from '../load.js'
 import { type Difference, differenceOf } from './difference.js'
 import { type Activity, fingerprintOf, fixedImage } from './fingerprint.js'
 import { type Moments, momentsOf, zeroRows } from './moments.js'
@@ -57,14 +57,14 @@ const checks = { ...runChecks, ...openingChecks, against: optional(text) }
 export async function verify(source: string, options: VerifyOptions = {}): Promise<Verification> {
   readOptions(options, 'verify options', checks)
   const { against, ...opening } = options
-  const net = await load(source, opening)
+  const { net, sha256 } = await loadHashed(source, opening)
   try {
     const image = fixedImage(net.imageSize, net.channels)
     const parameters = await parametersOf(net)
     const fingerprint = await fingerprintOf(net, image)
     return {
       configuration: net.configuration,
-      sha256: isHubUri(source) ? net.origin?.sha256 : await hashOf(source),
+      sha256: sha256 ?? (isHubUri(source) ? undefined : await hashOf(source)),
       parameterCount: parameterCount(net.layers),
       parameters,
       fingerprint,
@@ -85,7 +85,7 @@ async function comparedWith(net: VGG, against: string, { source: _, ...opening }
   }
 }
 
-/** The hash of a file; undefined for a folder. */
+/** The hash of a file of ours, which loading verifies by other checksums; undefined for a folder. */
 const hashOf = async (path: string): Promise<string | undefined> =>
   (await isFolder(path)) ? undefined : ByteFile.read(path, hashed)
 

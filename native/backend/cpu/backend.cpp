@@ -91,11 +91,11 @@ class CpuBackend final : public Backend {
   std::unique_ptr<Memory> allocate_parameters(int64_t count) override { return allocate(parameter_bytes(count)); }
 
   int64_t stored_count(const Parameter& parameter) const override { return cpu::stored_count(parameter); }
-  void store(const Parameter& parameter, const float* logical, float* stored) const override {
+  void store(const Parameter& parameter, const float* logical, float* stored) override {
     use_threads();
     cpu::store(parameter, logical, stored);
   }
-  void load(const Parameter& parameter, const float* stored, float* logical) const override {
+  void load(const Parameter& parameter, const float* stored, float* logical) override {
     use_threads();
     cpu::load(parameter, stored, logical);
   }

@@ -7,7 +7,7 @@
 namespace vggnet::cpu {
 namespace {
 
-// Where element (o, i, y, x) lies: o-part + i-part + (y, x) * step.
+// Where element (o, i, y, x) lies: o-part + part of the block of inputs + i % b * lane + (y, x) * step.
 struct Layout {
   int64_t b = block(), inputs, taps;
   bool plain, linear;
@@ -21,10 +21,8 @@ struct Layout {
   }
 
   int64_t of_output(int64_t o) const { return linear ? o * inputs * taps : o / b * inputs * taps * b + o % b; }
-  int64_t of_input(int64_t i) const {
-    if (plain) return i * b;
-    return linear ? i / b * taps * b + i % b : i / b * taps * b * b + i % b * b;
-  }
+  int64_t of_inputs(int64_t block) const { return block * b * (plain ? b : linear ? taps : taps * b); }
+  int64_t lane() const { return linear ? 1 : b; }
   int64_t step() const { return plain ? inputs * b : linear ? b : b * b; }
 };
 
@@ -35,9 +33,12 @@ void for_each_element(const Parameter& p, Visit visit) {
 #pragma omp parallel for schedule(static)
   for (int64_t o = 0; o < p.outputs; ++o) {
     int64_t logical = o * p.fan_in();
-    for (int64_t i = 0; i < p.channels; ++i) {
-      int64_t stored = layout.of_output(o) + layout.of_input(i);
-      for (int64_t tap = 0; tap < layout.taps; ++tap, ++logical, stored += layout.step()) visit(logical, stored);
+    for (int64_t i = 0; i < p.channels; i += layout.b) {
+      const int64_t first = layout.of_output(o) + layout.of_inputs(i / layout.b), lanes = std::min(layout.b, p.channels - i);
+      for (int64_t lane = 0; lane < lanes; ++lane) {
+        int64_t stored = first + lane * layout.lane();
+        for (int64_t tap = 0; tap < layout.taps; ++tap, ++logical, stored += layout.step()) visit(logical, stored);
+      }
     }
   }
 }
@@ -54,7 +55,7 @@ int64_t stored_count(const Parameter& p) {
 }
 
 void store(const Parameter& p, const float* logical, float* stored) {
-  std::fill_n(stored, stored_count(p), 0.0f);
+  if (p.count() != stored_count(p)) std::fill_n(stored, stored_count(p), 0.0f);
   if (p.is_weight)
     for_each_element(p, [&](int64_t from, int64_t to) { stored[to] = logical[from]; });
   else

@@ -111,11 +111,15 @@ class CudaBackend final : public Backend {
   int64_t parameter_bytes(int64_t count) const override { return parameters_.bytes(count); }
   std::unique_ptr<Memory> allocate_parameters(int64_t count) override { return parameters_.allocate(device(), count); }
   int64_t stored_count(const Parameter& parameter) const override { return cuda::stored_count(parameter); }
-  void store(const Parameter& parameter, const float* logical, float* stored) const override {
-    cuda::store(parameter, logical, stored);
+  void store(const Parameter& parameter, const float* logical, float* stored) override {
+    std::vector<float> values(stored_count(parameter));
+    cuda::store(parameter, logical, values.data());
+    upload(values.data(), stored, std::ssize(values) * int64_t{sizeof(float)});
   }
-  void load(const Parameter& parameter, const float* stored, float* logical) const override {
-    cuda::load(parameter, stored, logical);
+  void load(const Parameter& parameter, const float* stored, float* logical) override {
+    std::vector<float> values(stored_count(parameter));
+    download(stored, values.data(), std::ssize(values) * int64_t{sizeof(float)});
+    cuda::load(parameter, values.data(), logical);
   }
 
   std::unique_ptr<Stage> prepare(const Layer& layer, const Shape& input, const Context& context) override {

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { SetupProblem } from '../../../scripts/setup/problem.mjs'
-import { buildWithCmake, root } from '../cmake.mjs'
+import { buildWithCmake, root } from '../../setup/cmake.mjs'
 
 const source = path.join(root, 'test', 'cuda', 'graphs')
 const output = path.join(root, 'build-cuda', 'graphs')

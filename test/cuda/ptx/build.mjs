@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { SetupProblem } from '../../../scripts/setup/problem.mjs'
-import { buildWithCmake, root } from '../cmake.mjs'
+import { buildWithCmake, root } from '../../setup/cmake.mjs'
 
 /**
  * Makes nvcc's PTX of the product's kernels, and the programs that run it.

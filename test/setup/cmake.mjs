@@ -6,10 +6,10 @@ import { findCompiler } from '../../scripts/setup/tools.mjs'
 
 export const root = path.resolve(import.meta.dirname, '../..')
 
-/** Builds the CMake project of a folder, with settings as `NAME=value`. */
-export async function buildWithCmake(source, output, settings) {
+/** Builds the CMake project of a folder, with settings as `NAME=value`, by the compiler of the product or another one. */
+export async function buildWithCmake(source, output, settings, compiler = undefined) {
   const env = { PATH: await pathWithCmake() }
-  const compiler = await findCompiler()
+  compiler ??= await findCompiler()
   const cmake = async (...parameters) => {
     const { ok, output: printed } = await run('cmake', parameters, { cwd: root, env })
     if (!ok) throw new SetupProblem('BUILD_FAILED', `cmake ${parameters[0]} failed:\n${printed}`, printed)
