@@ -112,7 +112,7 @@ test('images that are far larger than their files', async () => {
     image('frames.gif', framesBomb(1000, 20_000), read(60)),
     image('canvas.gif', framesBomb(65_535, 1), read(40)), // libnsgif takes the size of the frame
     image('frames.webp', await webp.toBuffer(), read(40)),
-    image('directories.tif', directoriesBomb(2000), read(40)),
+    image('directories.tif', directoriesBomb(2000), refused),
     image('slow.tif', tiffBomb(16_000), { result: 'FILE_FORMAT', megabytes: 900 }, { decodeSeconds: 1 }),
     image('large.avif', avif, read(120)),
     image('larger.avif', largerAvif, refused),
@@ -132,11 +132,10 @@ test('data files that declare or hold far more than their length', async () => {
   const labels = file('labels', idxBytes([1024], new Uint8Array(1024)))
   const more = file('more.gz', gzipSync(idxBytes([10, 28, 28], new Uint8Array(black))))
   const jpeg = Buffer.from([0xff, 0xd8])
-  const run = { files: { 'run.json': 4 * gibibyte } }
-  const classes = ['a', 'b'].map((name) => {
+  for (const name of ['a', 'b']) {
     file(`data/${name}/1.png`, jpeg)
-    return file(`data/${name}/run.json`, Buffer.from('{'), run.files['run.json'])
-  })
+    file(`data/${name}/run.json`, Buffer.from('{'), 4 * gibibyte)
+  }
   await checkAll([
     idx('labels for ten of 1024 images', packed, ten, 'SHAPE_MISMATCH'),
     idx('64 MiB of images', packed, labels, 'read', 64 * 1.05 + 30),
@@ -173,7 +172,7 @@ test('data files that declare or hold far more than their length', async () => {
       megabytes: 30,
     },
     {
-      name: `holes as ${classes.length} run.json`,
+      name: 'holes as run.json',
       call: 'folder',
       given: path.join(folder, 'data'),
       result: 'read',

@@ -1,10 +1,12 @@
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
+import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
 import { readImage, readImageSize } from '../../lib/data/images/image.js'
+import { directoriesOf } from '../../lib/data/images/tiff.js'
 import { photoDataset } from '../../lib/data/sources/photo-dataset.js'
 import { native } from '../../lib/platform/native.js'
-import { hugeJpeg, svgBomb, tiffBomb } from '../setup/bombs.js'
+import { directoriesBomb, hugeJpeg, svgBomb, tiffBomb } from '../setup/bombs.js'
 import { start } from '../setup/command.js'
 import { newFolder } from '../setup/folder.js'
 import { all, claimsToBe, flat, gradient, listOf, packed } from '../setup/photos.js'
@@ -141,6 +143,22 @@ describe('limits', () => {
     const message = 'it has more than 100 scans'
     await expect(readImage(hugeJpeg({ side: 40, components: 1, scans: 100 }), size)).rejects.toThrow(message)
     expect(await readImage(hugeJpeg({ side: 40, components: 1, scans: 99 }), size)).toHaveLength(192)
+  })
+
+  test('a TIFF of more than 10,000 pages, or whose pages lead back to the first, is refused before they are read', async () => {
+    const small = directoriesBomb(10)
+    await expect(readImage(small, size)).rejects.toThrow('it has more than 10000 pages: save the first one by itself')
+    const ended = Buffer.from(small)
+    ended.writeUInt32LE(0, ended.length - 4)
+    expect(directoriesOf(ended, 10_000)).toBe(10)
+    expect(await readImage(ended, size)).toHaveLength(192)
+    const pages = [1, 2, 3].map(() => flat(9, 9, [1, 2, 3]).data)
+    const stack = sharp(Buffer.concat(pages), { raw: { width: 9, height: 27, channels: 3, pageHeight: 9 } })
+    for (const bigtiff of [false, true]) {
+      const bytes = await stack.clone().tiff({ bigtiff }).toBuffer()
+      expect(directoriesOf(bytes, 10_000), `bigtiff ${bigtiff}`).toBe((await sharp(bytes).metadata()).pages)
+      for (let length = 0; length < 40; length++) expect(directoriesOf(bytes.subarray(0, length), 9)).toBeLessThan(2)
+    }
   })
 
   test('an image beyond a limit is unreadable: an error, or skipped', async () => {

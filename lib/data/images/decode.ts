@@ -9,6 +9,7 @@ import { contentText, type Decoding, formatOf, type ImageFormat, tooSlow, unread
 import { type JpegHeader, plainJpeg, scansOf } from './jpeg.js'
 import { budgets, checkMemory, heldPerPixel, scaledBytes } from './memory.js'
 import { drawSvg, sizeOfSvg } from './svg.js'
+import { directoriesOf } from './tiff.js'
 
 /** The source of an image file: its path, its bytes, or a function that returns its bytes. */
 export type PhotoSource = string | Uint8Array | (() => Promise<Uint8Array>)
@@ -104,6 +105,9 @@ export async function openImage(bytes: Uint8Array, decoding: Decoding): Promise<
     throw unreadable(`its format is ${format}, and those allowed are ${formats.join(', ')}: ${cure}`)
   }
   if (format === 'jpeg' && scansOf(bytes) > mostScans) throw unreadable(`it has more than ${mostScans} scans`)
+  if (format === 'tiff' && directoriesOf(bytes, mostPages) > mostPages) {
+    throw unreadable(`it has more than ${mostPages} pages: save the first one by itself`)
+  }
   const plain = format === 'jpeg' && hasEnd(bytes, format) ? plainJpeg(bytes) : undefined
   if (plain || format === 'svg') {
     const { height, width } = plain ?? (await sizeOfSvg(bytes, decoding))
@@ -120,6 +124,9 @@ export async function openImage(bytes: Uint8Array, decoding: Decoding): Promise<
 
 /** Limit on the scans of a JPEG. Programs write up to 13. libvips has no limit; native/image/jpeg.cpp has the same one. */
 const mostScans = 100
+
+/** Limit on the pages of a TIFF, of which the first is decoded. */
+const mostPages = 10_000
 
 /** HEIC, the format of iPhones, in an ISO media file: HEVC, which the build of libheif from npm does not decode. */
 const isHeic = (bytes: Uint8Array): boolean =>

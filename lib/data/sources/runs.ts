@@ -1,5 +1,6 @@
 import { opendir } from 'node:fs/promises'
 import path from 'node:path'
+import { VggError } from '../../error.js'
 import { systemCode } from '../../files/atomic-file.js'
 import { readRegularFile } from '../../files/regular-file.js'
 import { isObject } from '../../options.js'
@@ -15,6 +16,8 @@ async function isRun(folder: string): Promise<boolean> {
     const value = parsedJson(await readRegularFile(path.join(folder, 'run.json'), runFileLimits.bytes), runFileLimits)
     return isObject(value) && typeof value.vggnet === 'string' && isObject(value.description)
   } catch (error) {
+    // what is no run.json, or one of another program
+    if (error instanceof VggError) return false
     const code = systemCode(error)
     if (code === undefined || ['ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES'].includes(code)) return false
     throw error
