@@ -121,7 +121,7 @@ describe('vggnet cuda install', () => {
     const other = await vggnet(['cuda', 'install'], { VGGNET_CACHE: cache, PATH: '' })
     expect(other).toMatchObject({ code: 1, stdout: '' })
     expect(other.stderr).toBe(
-      `vggnet: HASH_MISMATCH: ${cudnn}/libcudnn.so.9 has 1000 bytes instead of 129240: \`npx vggnet cuda remove && npx vggnet cuda install\` replaces it\n`,
+      `vggnet: HASH_MISMATCH: ${cudnn}/libcudnn.so.9 has 1000 bytes instead of 129240: \`npx vggnet cuda remove\` and then \`npx vggnet cuda install\` replaces it\n`,
     )
     chmodSync(cache, 0o777)
     const exposed = await vggnet(['cuda', 'install'], { VGGNET_CACHE: cache, PATH: '' })

@@ -137,7 +137,7 @@ describe('a command', () => {
 
 test('each flag that a message names is one of the program', () => {
   const known = new Set(programs(createProgram()).flatMap(({ options }) => options.map(({ long }) => long)))
-  for (const other of ['--no-deps', '--revision']) known.add(other) // of pip, and of hf
+  for (const other of ['--no-deps', '--revision', '--max-old-space-size']) known.add(other) // of pip, of hf, of node
   // style sheets, and how npm, docker and pip are called
   const others = /^(?:report|platform\/(?:load|wheels))\//
   const comment = /^ *(?:\*|\/[*/])/

@@ -51,7 +51,7 @@ describe('a refusal', () => {
       'another status',
       of(451, '', { 'X-Error-Message': 'not\there' }),
       'DOWNLOAD_FAILED',
-      /answered the request for hf:\/\/owner\/vgg16\.small@v9 with status 451: not\there$/,
+      /answered the request for hf:\/\/owner\/vgg16\.small@v9 with status 451: not\\x09here$/,
     ],
     [
       'too many requests',

@@ -56,7 +56,7 @@ describe('libraries in the cache', () => {
     writeFiles(path.join(folder, 'lib'), { 'libone.so.1': 'eno' })
     utimesSync(at('libone.so.1'), atime, mtime)
     expect(fault()).toBe(
-      `${at('libone.so.1')} is not the file that NVIDIA published: \`npx vggnet cuda remove && npx vggnet cuda install\` replaces it`,
+      `${at('libone.so.1')} is not the file that NVIDIA published: \`npx vggnet cuda remove\` and then \`npx vggnet cuda install\` replaces it`,
     )
   })
 

@@ -23,7 +23,7 @@ function sha256Of(file: string): string {
   }
 }
 
-const replaced = '`npx vggnet cuda remove && npx vggnet cuda install` replaces it'
+const replaced = '`npx vggnet cuda remove` and then `npx vggnet cuda install` replaces it'
 
 /** A library file and what the pin says about it. */
 type Pinned = readonly [file: string, pinned: PinnedFile]
