@@ -175,7 +175,10 @@ async function openUnfinished(file: string): Promise<{ handle: FileHandle; tempo
     const name = `.${path.basename(file)}.${randomBytes(6).toString('hex')}${unfinished}`
     const temporary = path.join(path.dirname(file), name)
     const handle = await open(temporary, 'wx')
-    const locking = await takeLock(handle, temporary)
+    const locking = await takeLock(handle, temporary).catch(async (error) => {
+      await Promise.allSettled([handle.close(), unlink(temporary)])
+      throw error
+    })
     if (locking !== 'held' && locking !== 'gone') return { handle, temporary }
     // removed by another process before it was locked
     await handle.close()
