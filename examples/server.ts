@@ -130,6 +130,8 @@ class Service {
     if (this.isClosing) response.setHeader('connection', 'close')
     response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(body)}\n`)
     this.#count(String(status))
+    // The rest of a body is read and dropped while the request may last. A connection that is not read stays unnoticed.
+    response.req.resume()
   }
 
   #count(what: string): void {
