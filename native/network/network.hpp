@@ -82,6 +82,7 @@ class Network {
   bool is_prepared(const StepCall&) const;
   bool is_prepared(const ForwardCall&) const;
   void wait(const Begun&);
+  void drop_ahead();
   void recompute(const StepCall&, int64_t last);
 
   void feed(const Execution&, const Images&, int64_t first, int64_t count);

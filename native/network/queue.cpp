@@ -143,6 +143,14 @@ void Network::wait(const Begun& begun) {
   queue_clock_.has_ended();
 }
 
+// The call begins again at its turn. Until the device has ended it, it writes to the memory of its results and its answer, which
+// other calls may take as soon as it is given back.
+void Network::drop_ahead() {
+  if (ahead_) backend_->wait(ahead_->mark, [] {});
+  ahead_.reset();
+  unfinished_steps_ = 0;
+}
+
 // Preparing may choose algorithms by trying them, and move the arena: not while a call computes in it.
 bool Network::is_prepared(const ForwardCall& call) const {
   return !call.training && executions_.is_prepared_at_least(call.images.shape, options_of(call));

@@ -117,8 +117,7 @@ LossAnswer Network::step(const StepCall& call) {
   --unfinished_steps_;
   const Results results = begun.reported();
   if (results.images_not_finite) {  // the call after it has changed no parameter and begins again
-    ahead_.reset();
-    unfinished_steps_ = 0;
+    drop_ahead();
     check_after(results, call.images);
   }
   if (results.not_finite || !std::isfinite(results.loss)) {
@@ -132,8 +131,7 @@ LossAnswer Network::step(const StepCall& call) {
 // What this step has left on the device, where the call after it, which has changed no parameter and begins again, has left
 // its own. `last`: images of the last execution, padding included.
 void Network::recompute(const StepCall& call, int64_t last) {
-  ahead_.reset();
-  unfinished_steps_ = 0;
+  drop_ahead();
   clear_results();
   const auto prepare_count = [&](int64_t count) -> Execution& {
     return prepare(call.images, is_padded(call, count) ? last : count, training_options(call.images));
