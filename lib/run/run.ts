@@ -187,6 +187,8 @@ async function recorded(
       onCheckpoint: (event) => records.checkpoint(event),
     })
     records.end(report)
+    // before the model, by which a run is known to have ended
+    await records.sync()
     return report
   }
   const failed = (error: unknown): never => {
