@@ -128,7 +128,8 @@ class Disturbed {
   #differences(): string[] {
     const left = leftIn(now)
     const files = new Set([...left.keys(), ...this.#left.keys()])
-    return [...files].filter((file) => left.get(file) !== this.#left.get(file))
+    // a lock file that could not be removed locks nothing
+    return [...files].filter((file) => left.get(file) !== this.#left.get(file) && path.basename(file) !== '.lock')
   }
 
   /** Files that were there and are neither those of before nor those of an undisturbed work. The log is appended to. */
