@@ -135,9 +135,9 @@ async function changed(file: string, change: () => Promise<void>): Promise<void>
  */
 export async function tidy(folder: string, files = ['']): Promise<void> {
   for (const name of await namesIn(folder)) {
-    const isOwn = files.some((file) => name.startsWith(`.${file}`))
-    if (isOwn && isTemporary(name))
-      await changed(path.join(folder, name), () => rm(path.join(folder, name), { force: true }))
+    const file = path.join(folder, name)
+    if (isTemporary(name) && files.some((own) => name.startsWith(`.${own}`)))
+      await changed(file, () => rm(file, { force: true }))
   }
 }
 

@@ -35,13 +35,17 @@ function checkRegular(path: string, found: Stats): void {
  * process, and opening a device can change it.
  * @throws NotAFile; the errors of node:fs
  */
-export async function openRegularFile(path: string): Promise<FileHandle> {
+export const openRegularFile = async (path: string): Promise<FileHandle> => (await opened(path)).handle
+
+/** An open regular file and its size in bytes. */
+async function opened(path: string): Promise<{ handle: FileHandle; size: number }> {
   checkRegular(path, await stat(path))
   // the path may lead elsewhere by now
   const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
   try {
-    checkRegular(path, await handle.stat())
-    return handle
+    const found = await handle.stat()
+    checkRegular(path, found)
+    return { handle, size: found.size }
   } catch (error) {
     await handle.close()
     throw error
@@ -60,9 +64,8 @@ export async function readRegularFile(
   tooLarge = (size: number) =>
     new VggError('FILE_FORMAT', `Expected at most ${limit} bytes for ${path} but it has ${size}`),
 ): Promise<Buffer> {
-  const handle = await openRegularFile(path)
+  const { handle, size } = await opened(path)
   try {
-    const { size } = await handle.stat()
     if (size > limit) throw tooLarge(size)
     const bytes = Buffer.allocUnsafeSlow(size)
     return bytes.subarray(0, await filled(handle, bytes))
@@ -72,14 +75,14 @@ export async function readRegularFile(
 }
 
 /**
- * Fills `bytes` from the start of a file; returns how many there were. `readFile` of node:fs takes a read of fewer bytes
+ * Fills `bytes` from a position in a file; returns how many there were. `readFile` of node:fs takes a read of fewer bytes
  * than it asked for as the end of the file, but the system reads fewer bytes before a block that it cannot read: the file
  * would be cut off without an error.
  */
-export async function filled(handle: FileHandle, bytes: Uint8Array): Promise<number> {
+export async function filled(handle: FileHandle, bytes: Uint8Array, position = 0): Promise<number> {
   let done = 0
   for (let some = -1; some !== 0 && done < bytes.length; done += some)
-    some = await readSome(handle, bytes.subarray(done), done)
+    some = await readSome(handle, bytes.subarray(done), position + done)
   return done
 }
 

@@ -213,7 +213,7 @@ const mostBytes = 2 ** 28
 const lineLimits: JsonLimits = { bytes: 2 ** 20, depth: 8, values: 2 ** 12 }
 /** Most lines that are read, and most damaged ones of them. */
 const most = { lines: 2 ** 21, damaged: 1000 } as const
-/** The event loop runs after so many lines. */
+/** Number of lines that are parsed before the event loop continues. */
 const linesAtOnce = 1000
 
 async function bytesOf(path: string): Promise<Buffer> {

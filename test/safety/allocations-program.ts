@@ -12,7 +12,7 @@ import { VGG } from '../../lib/vgg/vgg.js'
 import { load } from '../../lib/weights/load.js'
 import { packed, pixelsOf } from '../setup/photos.js'
 import type { Line, Outcome } from './faults-program.js'
-import { Control, type Fault, faultsOf, memoryFaults, textOf } from './faulty.js'
+import { Control, chosenFaults, type Fault, faultsOf, memoryFaults, textOf } from './faulty.js'
 
 const variant = { name: 'small', channels: [16, 32], blocks: [[3], [3, 3]] } as const
 const options = {
@@ -206,10 +206,7 @@ async function faultsIn(name: string): Promise<void> {
     calls.map((count) => Math.min(count, Number(most))),
   )
   print({ work: name, calls: calls.reduce((sum, count) => sum + count, 0), faults: all.length })
-  const count = Math.min(all.length, Number(amount))
-  const evenly = Array.from({ length: count }, (_, index) => all[Math.floor(((index + 0.5) * all.length) / count)])
-  for (const fault of only === '' ? evenly : all.filter((fault) => textOf(fault) === only)) {
-    if (fault === undefined) continue
+  for (const fault of chosenFaults(all, Number(amount), only)) {
     print({ begins: `${name}: ${textOf(fault)}` })
     print(await disturbed(name, work, fault, reference))
   }

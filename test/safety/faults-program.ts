@@ -5,7 +5,7 @@ import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { messageOf, VggError } from '../../lib/error.js'
 import { emptied, isUnfinished, leftIn, type Work, works } from './fault-works.js'
-import { Control, type Fault, faultsOf, fileFaults, textOf } from './faulty.js'
+import { Control, chosenFaults, type Fault, faultsOf, fileFaults, textOf } from './faulty.js'
 
 /** What a work with a fault came to. */
 export interface Outcome {
@@ -157,10 +157,7 @@ async function faultsIn(name: string): Promise<void> {
   const disturbed = new Disturbed(name, work, answer)
   const all = faultsOf(fileFaults, calls)
   print({ work: name, calls: calls.reduce((sum, count) => sum + count, 0), faults: all.length })
-  const count = Math.min(all.length, Number(amount))
-  const evenly = Array.from({ length: count }, (_, index) => all[Math.floor(((index + 0.5) * all.length) / count)])
-  for (const fault of only === '' ? evenly : all.filter((fault) => textOf(fault) === only)) {
-    if (fault === undefined) continue
+  for (const fault of chosenFaults(all, Number(amount), only)) {
     print({ begins: `${name}: ${textOf(fault)}` })
     print(await disturbed.with(fault))
   }

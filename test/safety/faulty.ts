@@ -55,6 +55,14 @@ export function faultsOf(faults: Faults, calls: readonly number[]): Fault[] {
   )
 }
 
+/** So many of the faults, spread evenly; or only the one of this text. */
+export function chosenFaults(all: readonly Fault[], amount: number, only: string): readonly Fault[] {
+  if (only !== '') return all.filter((fault) => textOf(fault) === only)
+  const count = Math.min(all.length, amount)
+  const positions = Array.from({ length: count }, (_, index) => Math.floor(((index + 0.5) * all.length) / count))
+  return positions.flatMap((position) => all[position] ?? [])
+}
+
 const kindWords = 16
 
 /** The memory that is shared with a preloaded library. */

@@ -6,7 +6,7 @@ import path from 'node:path'
 import zlib from 'node:zlib'
 import { withEnd } from '../../error.js'
 import { takeLock } from '../../files/file-lock.js'
-import { closeRead, openRegularFile, readSome } from '../../files/regular-file.js'
+import { closeRead, filled, openRegularFile } from '../../files/regular-file.js'
 import type { PixelSize } from '../images/crop.js'
 
 // The format of a shard file:
@@ -107,18 +107,11 @@ function isPossible(table: Float64Array, size: number): boolean {
   return true
 }
 
-async function readWhole(handle: FileHandle, into: Uint8Array, start: number): Promise<boolean> {
-  try {
-    for (let done = 0; done < into.length; ) {
-      const some = await readSome(handle, into.subarray(done), start + done)
-      if (some === 0) return false
-      done += some
-    }
-    return true
-  } catch {
-    return false
-  }
-}
+const readWhole = (handle: FileHandle, into: Uint8Array, start: number): Promise<boolean> =>
+  filled(handle, into, start).then(
+    (bytes) => bytes === into.length,
+    () => false,
+  )
 
 const digest = (table: Uint8Array) => createHash('sha256').update(endianness()).update(table).digest()
 
