@@ -33,6 +33,7 @@ std::vector<Layer> layers_of(const Napi::Object&, const char* field);
 DeviceOptions device_options(const Napi::Object&);
 ForwardCall forward_call(const Napi::Object&, HostPool&);
 BackwardCall backward_call(const Napi::Object&);
+VjpCall vjp_call(const Napi::Object&);
 UpdateCall update_call(const Napi::Object&);
 StepCall step_call(const Napi::Object&, HostPool&);
 std::vector<float> floats_of(const Napi::Object&, const char* field);
@@ -40,6 +41,9 @@ Role role_of(const std::string& kind);
 Initialisation initialisation_of(const std::string& scheme);
 
 Napi::Object to_js(Napi::Env, const HostTensor&);
+Napi::Object to_js(Napi::Env, const ForwardAnswer&);
+Napi::Object to_js(Napi::Env, const BackwardAnswer&);
+Napi::Object to_js(Napi::Env, const VjpAnswer&);
 Napi::Object to_js(Napi::Env, const LossAnswer&);
 Napi::Array to_js(Napi::Env, const std::vector<int64_t>&);
 Napi::Array to_js(Napi::Env, const std::vector<StageTime>&);

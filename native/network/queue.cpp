@@ -153,7 +153,7 @@ void Network::drop_ahead() {
 
 // Preparing may choose algorithms by trying them, and move the arena: not while a call computes in it.
 bool Network::is_prepared(const ForwardCall& call) const {
-  return !call.training && executions_.is_prepared_at_least(call.images.shape, options_of(call));
+  return !call.training && !call.differentiates && executions_.is_prepared_at_least(call.images.shape, options_of(call));
 }
 
 Network::Begun Network::begin(const ForwardCall& call) {
@@ -163,7 +163,7 @@ Network::Begun Network::begin(const ForwardCall& call) {
   const PlanOptions options = options_of(call);
   // backward takes gradients for just as many images as are there
   Execution& execution =
-      call.training ? prepare(call.images, count, options) : prepare_at_least(call.images, count, options);
+      options.has_backward() ? prepare(call.images, count, options) : prepare_at_least(call.images, count, options);
   const Tensor answer = first_of(execution.tensor(execution.plan().logits), count);
   Begun begun = begun_with(&call, execution, backend_->stored_bytes(answer.shape, answer.storage));
   controls_.first_image = call.first_image;
@@ -182,15 +182,17 @@ ForwardAnswer Network::forward(const ForwardCall& call) {
   Execution& execution = *begun.execution;
   const Plan& plan = execution.plan();
   const int64_t count = call.images.shape.n;
+  HostTensor last = host_tensor(plan, plan.logits, count);
+  backend_->unpack(begun.answer->data(), first_of(execution.tensor(plan.logits), count), last.values.data());
   ForwardAnswer result;
-  result.output = host_tensor(plan, plan.logits, count);
-  backend_->unpack(begun.answer->data(), first_of(execution.tensor(plan.logits), count), result.output.values.data());
   for (const std::string& name : call.keep) {
     const int index = plan.tensor(name);
+    if (call.only_kept && index == plan.logits) continue;
     HostTensor& kept = result.kept[name] = host_tensor(plan, index, count);
     backend_->read(first_of(execution.tensor(index), count), kept.values.data());
   }
-  if (call.training) pending_ = &execution;
+  (call.only_kept ? result.kept[plan.tensors[plan.logits].name] : result.output) = std::move(last);
+  if (plan.options.has_backward()) pending_ = &execution;
   forward_of_ = parameters_.version();
   return result;
 }
