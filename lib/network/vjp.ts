@@ -30,33 +30,33 @@ export interface VjpOptions<At extends string = string> {
   guided?: boolean | undefined
 }
 
-interface Part {
-  readonly images: NativeInput
-  readonly cotangents: ReadonlyMap<string, Given>
-}
-
-/** A cotangent by the name that the caller gave. */
+/** A cotangent, by the name that the caller gave and by this package's. */
 interface Given {
+  readonly name: string
   readonly own: string
   readonly value: NativeTensor | ((values: TensorsByName) => unknown)
 }
 
-function cotangentsOf(given: unknown, images: number, known: KnownTensors): Map<string, Given> {
+/** Images that are computed together, and their cotangents. */
+interface Part {
+  readonly images: NativeInput
+  readonly cotangents: readonly Given[]
+}
+
+function cotangentsOf(given: unknown, images: number, known: KnownTensors): Given[] {
   if (!isObject(given)) throw unexpected('an object of tensor names and gradients', 'cotangents', given)
-  const names = tensorsNamed(Object.keys(given), 'cotangents', known)
-  if (names.size === 0) throw unexpected('at least one tensor', 'cotangents', given)
-  const twice = [...names].find(([name, own]) => [...names].some(([other, its]) => its === own && other !== name))
+  const names = [...tensorsNamed(Object.keys(given), 'cotangents', known)]
+  if (names.length === 0) throw unexpected('at least one tensor', 'cotangents', given)
+  const twice = names.find(([, own], index) => names.findIndex(([, other]) => other === own) !== index)
   if (twice !== undefined) throw unexpected('each tensor once', 'cotangents', twice[0])
-  const cotangentOf = (value: unknown, name: string): Given['value'] => {
-    if (typeof value === 'function') return value as (values: TensorsByName) => unknown
-    const { data, shape } = floatsOf(value, name)
-    if (shape[0] === images) return { data: data.slice(), shape }
-    const message = `Expected ${images} rows, one for each image, for ${name} but received shape ${shapeText(shape)}`
+  return names.map(([name, own]) => {
+    const value = given[name]
+    if (typeof value === 'function') return { name, own, value: value as (values: TensorsByName) => unknown }
+    const tensor = floatsOf(value, `cotangents.${name}`)
+    if (tensor.shape[0] === images) return { name, own, value: tensor }
+    const message = `Expected ${images} rows, one for each image, for cotangents.${name} but received shape ${shapeText(tensor.shape)}`
     throw new VggError('SHAPE_MISMATCH', message)
-  }
-  return new Map(
-    [...names].map(([name, own]) => [name, { own, value: cotangentOf(given[name], `cotangents.${name}`) }]),
-  )
+  })
 }
 
 /** The names of `wrt` with this package's; 'image' stays. */
@@ -71,7 +71,7 @@ const rowsOf = ({ data, shape }: NativeTensor, first: number, count: number): Na
   return { data: data.subarray(first * each, (first + count) * each), shape: [count, ...shape.slice(1)] }
 }
 
-function partsOf(images: NativeInput, cotangents: ReadonlyMap<string, Given>, size: number): Part[] {
+function partsOf(images: NativeInput, cotangents: readonly Given[], size: number): Part[] {
   const [all = 0, ...rest] = images.shape
   if (size === 0 || size >= all) return [{ images, cotangents }]
   const each = images.data.length / all
@@ -79,11 +79,10 @@ function partsOf(images: NativeInput, cotangents: ReadonlyMap<string, Given>, si
     const first = part * size
     const count = Math.min(size, all - first)
     const data = images.data.subarray(first * each, (first + count) * each)
-    const own = [...cotangents].map(([name, { own, value }]): [string, Given] => [
-      name,
-      { own, value: typeof value === 'function' ? value : rowsOf(value, first, count) },
-    ])
-    return { images: { data, shape: [count, ...rest] }, cotangents: new Map(own) }
+    const own = cotangents.map(({ value, ...names }) => {
+      return { ...names, value: typeof value === 'function' ? value : rowsOf(value, first, count) }
+    })
+    return { images: { data, shape: [count, ...rest] }, cotangents: own }
   })
 }
 
@@ -118,44 +117,61 @@ export function vjp(
     microBatch: imageCount,
     guided: withDefault(boolean, false),
   })
-  const at = [...new Set(read.wrt.values())].filter((name) => name !== 'image')
+  const gradientsAt = [...new Set(read.wrt.values())].filter((name) => name !== 'image')
+  const cotangentsAt = cotangents.map(({ own }) => own)
   const indexOf = (tensor: string) => known.tensors.indexOf(tensor)
-  const highest = Math.max(...[...cotangents.values()].map(({ own }) => indexOf(own)))
+  const highest = Math.max(...cotangentsAt.map(indexOf))
   const above = [...read.wrt].find(([, own]) => indexOf(own) > highest)
   if (above !== undefined)
     throw unexpected(`no tensor above '${known.tensors[highest]}', the highest with a cotangent,`, 'wrt', above[0])
 
-  const values = [...cotangents.values()].map(({ own }) => own)
-  const call = {
-    training: false,
-    keep: [...new Set([...values, ...at])],
-    firstImage: 0,
-    onlyKept: true,
-    gradientsAt: at,
+  const { guided } = read
+  const inputGradient = read.wrt.has('image')
+  const call = { training: false, firstImage: 0, inputGradient, onlyKept: true, gradientsAt, cotangentsAt }
+  const isFunction = ({ value }: Given) => typeof value === 'function'
+  const byOwn = (given: readonly Given[]) =>
+    Object.fromEntries(given.map(({ own, value }) => [own, value as NativeTensor]))
+
+  /** Both native calls are made at once: they copy what they are given. */
+  const fromTensors = async (native: NativeNetwork, { images, cotangents }: Part) => {
+    const forward = native.forward({ ...call, images, keep: [] })
+    const gradients = native.vjp({ cotangents: byOwn(cotangents), guided })
+    gradients.catch(() => undefined)
+    await forward
+    return gradients
   }
-  const compute = async (native: NativeNetwork, { images, cotangents }: Part) => {
-    const inputGradient = read.wrt.has('image')
-    const { kept } = await native.forward({ ...call, images, inputGradient })
-    const taps = tensorsOf(
-      Object.fromEntries([...cotangents].map(([name, { own }]) => [name, kept[own] as NativeTensor])),
-    )
-    const computed: Record<string, NativeTensor> = {}
-    for (const [name, { own, value }] of cotangents) {
-      computed[own] =
-        typeof value === 'function'
-          ? floatsOf(await calls.callback(() => value(taps)), `the result of cotangents.${name}`)
-          : value
+  const fromFunctions = async (native: NativeNetwork, { images, cotangents }: Part) => {
+    const { kept } = await native.forward({ ...call, images, keep: cotangentsAt })
+    const taps = tensorsOf(Object.fromEntries(cotangents.map(({ name, own }) => [name, kept[own] as NativeTensor])))
+    const computed: Given[] = []
+    for (const given of cotangents) {
+      const { name, value } = given
+      if (typeof value !== 'function') computed.push(given)
+      else
+        computed.push({
+          ...given,
+          value: floatsOf(await calls.callback(() => value(taps)), `the result of cotangents.${name}`),
+        })
     }
-    const { gradients, inputGradient: image } = await native.vjp({ cotangents: computed, guided: read.guided })
-    return (own: string) => (own === 'image' ? image : gradients[own]) as NativeTensor
+    return native.vjp({ cotangents: byOwn(computed), guided })
   }
-  // the caller's memory may change while parts wait
-  const parts = partsOf(copyOfCall(input), cotangents, read.microBatch)
-  return calls.together(async (native) => {
-    const results: ((own: string) => NativeTensor)[] = []
-    for (const part of parts) results.push(await compute(native, part))
-    return Object.fromEntries(
-      [...read.wrt].map(([name, own]) => [name, tensorOf(joined(results.map((of) => of(own))))]),
+
+  const parts = partsOf(input, cotangents, read.microBatch)
+  type Found = Awaited<ReturnType<typeof fromTensors>>
+  const answer = (found: readonly Found[]): TensorsByName =>
+    Object.fromEntries(
+      [...read.wrt].map(([name, own]) => {
+        const rows = found.map(({ gradients, inputGradient }) => (own === 'image' ? inputGradient : gradients[own]))
+        return [name, tensorOf(joined(rows as NativeTensor[]))]
+      }),
     )
+  if (!cotangents.some(isFunction))
+    return calls.call(parts, (native, own) => Promise.all(own.map((part) => fromTensors(native, part)))).then(answer)
+  // the caller's memory may change while functions are called
+  const copied = parts.map(copyOfCall)
+  return calls.together(async (native) => {
+    const found: Found[] = []
+    for (const part of copied) found.push(await fromFunctions(native, part))
+    return answer(found)
   })
 }

@@ -67,10 +67,11 @@ export interface NativeNetwork {
     keep: string[]
     inputGradient: boolean
     firstImage: number
-    /** Nothing after the last of `keep` is computed, and `output` is empty. */
+    /** Nothing after the last tensor that is named here is computed, and `output` is empty. */
     onlyKept?: boolean
-    /** Tensors of `keep` whose gradients `vjp` is to return after this pass, in evaluation mode. */
+    /** Tensors whose gradients `vjp` is to return after this pass, in evaluation mode; and those of its cotangents. */
     gradientsAt?: string[]
+    cotangentsAt?: string[]
   }): Promise<{ output: NativeTensor; kept: Record<string, NativeTensor> }>
   /** Gradients of the sum of products of kept tensors with cotangents; after `forward` with `gradientsAt`. */
   vjp(call: {

@@ -123,6 +123,8 @@ std::vector<std::string> names_from(const Napi::Value& value, const std::string&
   return names;
 }
 
+std::set<std::string> set_of(const std::vector<std::string>& names) { return {names.begin(), names.end()}; }
+
 Napi::Float32Array floats_from(const Napi::Value& value, const std::string& name) {
   return array_from<Napi::Float32Array>(value, name, napi_float32_array, "a Float32Array");
 }
@@ -189,11 +191,11 @@ ForwardCall forward_call(const Napi::Object& object, HostPool& pool) {
   call.images = images_of(object_of(object, "images"), pool);
   call.training = truth_of(object, "training");
   if (given(object, "keep")) call.keep = names_of(object, "keep");
-  if (given(object, "onlyKept")) call.only_kept = truth_of(object, "onlyKept") && !call.keep.empty();
+  if (given(object, "onlyKept")) call.only_kept = truth_of(object, "onlyKept");
   if (given(object, "gradientsAt")) {
-    const auto names = names_of(object, "gradientsAt");
     call.differentiates = true;
-    call.gradients_at = {names.begin(), names.end()};
+    call.cotangents_at = set_of(names_of(object, "cotangentsAt"));
+    call.gradients_at = set_of(names_of(object, "gradientsAt"));
   }
   if (given(object, "inputGradient")) call.wants_image_gradient = truth_of(object, "inputGradient");
   if (given(object, "firstImage")) call.first_image = count_of(object, "firstImage");

@@ -16,6 +16,7 @@ namespace vggnet::addon {
 
 // A value, which a complaint calls `name`. Throws INVALID_ARGUMENT when it is missing or of another type.
 int64_t count_from(const Napi::Value&, const std::string& name);  // an integer from 0 up
+std::set<std::string> set_of(const std::vector<std::string>& names);
 std::vector<std::string> names_from(const Napi::Value&, const std::string& name);
 Napi::Float32Array floats_from(const Napi::Value&, const std::string& name);
 

@@ -8,12 +8,6 @@
 #include "backend/open.hpp"
 
 namespace vggnet::addon {
-namespace {
-
-std::set<std::string> set_of(const std::vector<std::string>& names) { return {names.begin(), names.end()}; }
-
-}  // namespace
-
 template <class Compute, class Convert>
 Napi::Value NetworkObject::post(Napi::Env env, Compute compute, Convert convert, std::function<void()> begin_ahead) {
   using Computed = Computation<Compute>;

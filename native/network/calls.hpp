@@ -29,9 +29,9 @@ struct ForwardCall {
   Images images;
   bool training = false, wants_image_gradient = false;
   std::vector<std::string> keep;
-  bool only_kept = false;              // computes nothing after the last of `keep`
-  bool differentiates = false;         // evaluation mode, which `vjp` may follow
-  std::set<std::string> gradients_at;  // of `keep`: what `vjp` answers
+  bool only_kept = false;       // computes nothing after the last of `keep`, `cotangents_at` and `gradients_at`
+  bool differentiates = false;  // evaluation mode, which `vjp` may follow
+  std::set<std::string> cotangents_at, gradients_at;  // what `vjp` takes and answers
   int64_t first_image = 0;
 };
 

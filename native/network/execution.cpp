@@ -243,7 +243,7 @@ void Execution::gradient_arrives(int tensor, const AtTensors& at) {
   const bool pooled = std::holds_alternative<MaxPool>(plan_.stages[tensor].layer);
   const Tensor masked_by = planned.rectified && !planned.gradient_unmasked ? value : Tensor{};
   for (const NamedGradient& extra : at.injected)
-    if (extra.tensor == tensor) backend_.inject(extra.nchw.data(), masked_by, gradient);
+    if (extra.tensor == tensor) backend_.inject(extra.nchw, masked_by, gradient);
   if (plan_.options.gradients_at.contains(planned.name)) {
     at.wanted(tensor);
     const bool wanted_below = pooled && plan_.tensors[tensor - 1].gradient_unmasked;

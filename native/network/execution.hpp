@@ -17,7 +17,7 @@ namespace vggnet {
 
 struct NamedGradient {
   int tensor;
-  std::vector<float> nchw;
+  const float* nchw;
 };
 
 // What a backward pass does at tensors besides running the stages.

@@ -42,9 +42,12 @@ PlanOptions Network::training_options(const Images& images) const {
 
 PlanOptions Network::options_of(const ForwardCall& call) const {
   PlanOptions options = call.training ? training_options(call.images) : evaluation_options(call.images);
-  options.keep = call.keep;
+  std::set<std::string> keep(call.keep.begin(), call.keep.end());
+  keep.insert(call.cotangents_at.begin(), call.cotangents_at.end());
+  keep.insert(call.gradients_at.begin(), call.gradients_at.end());
+  options.keep.assign(keep.begin(), keep.end());
   options.wants_image_gradient = call.wants_image_gradient;
-  options.only_kept = call.only_kept;
+  options.only_kept = call.only_kept && !keep.empty();
   options.differentiates = call.differentiates;
   options.gradients_at = call.gradients_at;
   return options;
@@ -137,7 +140,7 @@ std::vector<NamedGradient> Network::injections(const Execution& execution,
     const std::string what = "the gradient injected at '" + name + "'";
     check_size(what, gradient, plan.tensors[index].shape);
     check_finite(what, gradient.values.data(), plan.tensors[index].shape.count());
-    if (execution.gradient(index)) result.push_back({index, gradient.values});  // else nothing below learns
+    if (execution.gradient(index)) result.push_back({index, gradient.values.data()});  // else nothing below learns
   }
   return result;
 }
