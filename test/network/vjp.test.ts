@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { elementCount, Tensor } from '../../lib/tensor.js'
 import { VGG } from '../../lib/vgg/vgg.js'
-import { describeOnEach, opening } from '../devices.js'
+import { describeOnEach, opening, precisionOf } from '../devices.js'
 
 /** Values that differ, from -1 to 1. */
 const wave = (count: number, phase = 0): Float32Array =>
@@ -21,32 +21,36 @@ describeOnEach('vjp', (device) => {
   const head = () =>
     VGG.create({ variant: 'A', classes: 5, width: 0.07, headWidth: 12, imageSize: 32, seed: 3, ...opening[device] })
 
-  it('agrees with finite differences of the loss, at sizes that no head would take', async () => {
-    using net = await trunk()
-    for (const [h, w] of [
-      [16, 16],
-      [23, 37],
-      [9, 64],
-    ] as const) {
-      const x = images(2, h, w)
-      const { relu3_2 } = await net.features(x, ['relu3_2'])
-      const g = Tensor.from(wave(elementCount(relu3_2.shape), 1), relu3_2.shape)
-      const { image } = await net.vjp(x, { relu3_2: g }, { wrt: ['image'] })
-      expect(image.shape).toEqual(x.shape)
-      // along the gradient, where the slope is far above rounding, by central differences
-      const gradient = await image.data()
-      const largest = Math.max(...gradient.map(Math.abs))
-      const direction = gradient.map((value) => value / largest)
-      const along = async (step: number) => {
-        const moved = (await x.data()).map((value, index) => value + step * (direction[index] ?? 0))
-        const { relu3_2 } = await net.features(Tensor.from(moved, x.shape), ['relu3_2'])
-        return dot(await relu3_2.data(), await g.data())
+  // bf16 has too few digits for differences; test/device/vjp.test.ts compares it with the reference
+  it.runIf(precisionOf(device) !== 'bf16')(
+    'agrees with finite differences, at sizes that no head would take',
+    async () => {
+      using net = await trunk()
+      for (const [h, w] of [
+        [16, 16],
+        [23, 37],
+        [9, 64],
+      ] as const) {
+        const x = images(2, h, w)
+        const { relu3_2 } = await net.features(x, ['relu3_2'])
+        const g = Tensor.from(wave(elementCount(relu3_2.shape), 1), relu3_2.shape)
+        const { image } = await net.vjp(x, { relu3_2: g }, { wrt: ['image'] })
+        expect(image.shape).toEqual(x.shape)
+        // along the gradient, where the slope is far above rounding, by central differences
+        const gradient = await image.data()
+        const largest = Math.max(...gradient.map(Math.abs))
+        const direction = gradient.map((value) => value / largest)
+        const along = async (step: number) => {
+          const moved = (await x.data()).map((value, index) => value + step * (direction[index] ?? 0))
+          const { relu3_2 } = await net.features(Tensor.from(moved, x.shape), ['relu3_2'])
+          return dot(await relu3_2.data(), await g.data())
+        }
+        const step = 0.1
+        const slope = ((await along(step)) - (await along(-step))) / (2 * step)
+        expect(Math.abs(dot(gradient, direction) / slope - 1)).toBeLessThan(0.02)
       }
-      const step = 0.1
-      const slope = ((await along(step)) - (await along(-step))) / (2 * step)
-      expect(Math.abs(dot(gradient, direction) / slope - 1)).toBeLessThan(0.02)
-    }
-  })
+    },
+  )
 
   it('computes no parameter gradient, keeps those that are valid, and has no dropout', async () => {
     using net = await head()
