@@ -65,6 +65,21 @@ export type {
   SpatialMeanLayer,
 } from './layer.js'
 export { parameterCount } from './layer.js'
+export {
+  gramError,
+  gramMatrices,
+  type Loss,
+  type LossOptions,
+  squaredError,
+  totalVariation,
+} from './losses/errors.js'
+export { Lpips, type LpipsDistance, type LpipsOptions } from './losses/lpips.js'
+export {
+  type FeatureLossOptions,
+  gramLoss,
+  perceptualLoss,
+  type Reference,
+} from './losses/perceptual.js'
 export type {
   BackwardOptions,
   ForwardOptions,
