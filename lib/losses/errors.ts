@@ -5,7 +5,9 @@ import { elementCount, otherDtype, shapeText, Tensor, valuesOf } from '../tensor
 
 /** A loss, and its gradient with respect to the first argument of the function that computed it, of its shape. */
 export interface Loss {
+  /** The loss. */
   readonly loss: number
+  /** Its gradient, float32. */
   readonly gradient: Tensor<'float32'>
 }
 
