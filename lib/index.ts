@@ -55,6 +55,19 @@ export type { ClassResult } from './evaluate/confusion.js'
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate/evaluate.js'
 export type { Metrics } from './evaluate/metrics.js'
 export type {
+  ClassChoice,
+  ExplainedClass,
+  ExplainMethod,
+  ExplainOptions,
+  Explanation,
+  GradCam,
+  GradientExplanation,
+  ImagesToExplain,
+  Occlusion,
+} from './explain/explanation.js'
+export { type GradCamOptions, gradCam, guidedBackprop, saliency } from './explain/gradients.js'
+export { type OcclusionOptions, occlusion } from './explain/occlusion.js'
+export type {
   ConvolutionLayer,
   InputLayer,
   Layer,

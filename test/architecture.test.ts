@@ -100,6 +100,7 @@ describe('lib', () => {
     ...[
       'run',
       'report',
+      'explain',
       'check',
       'measure',
       'train',
