@@ -1,8 +1,12 @@
 /**
- * Classification of images; accuracy, confusion matrix and per-class results of a network.
+ * Classification of images, batches of concurrent requests; accuracy, confusion matrix and per-class results of a network.
  * @module evaluation
  */
 export {
+  type BatchedOptions,
+  Batching,
+  type BatchingOptions,
+  batching,
   type ClassifyOptions,
   type ClassProbability,
   type ClassResult,
