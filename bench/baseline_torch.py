@@ -123,6 +123,29 @@ def inference(net, way, precision, images):
     return run
 
 
+def image_gradient(net, images):
+    """The gradient of the images from gradients at the last ReLU of each block, without a head."""
+    stages, taps = list(net), []
+    for index, stage in enumerate(stages):
+        if isinstance(stage, nn.MaxPool2d):
+            taps.append(index - 1)
+    stages = [nn.ReLU() if isinstance(stage, nn.ReLU) else stage for stage in stages[: taps[-1] + 1]]
+    for parameter in net.parameters():
+        parameter.requires_grad_(False)
+    images.requires_grad_(True)
+
+    def values():
+        x, found = images, []
+        for index, stage in enumerate(stages):
+            x = stage(x)
+            if index in taps:
+                found.append(x)
+        return found
+
+    gradients = [torch.ones_like(value) for value in values()]
+    return lambda: torch.autograd.grad(values(), images, gradients)
+
+
 def prepare(request):
     start = time.perf_counter()
     batch, side, precision = request["batch"], request["imageSize"], request.get("precision", "bf16")
@@ -137,6 +160,8 @@ def prepare(request):
     if request["mode"] == "training":
         labels = torch.arange(batch, device=DEVICE) % classes
         run = training(net, request["way"], precision, images, labels)
+    elif request["mode"] == "image-gradient":
+        run = image_gradient(net, images)
     else:
         run = inference(net, request["way"], precision, images)
     for _ in range(WARMING_RUNS):

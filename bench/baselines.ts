@@ -178,7 +178,12 @@ async function prepareOnCpu(server: BaselineProcess, request: object, seconds: n
 const roundsOfLayout = 2
 
 /** PyTorch in the memory layout that is faster in two short rounds. */
-function torchBaseline(python: string, threads: number, benchCase: Case, name: BaselineName): Baseline {
+export function torchBaseline(
+  python: string,
+  threads: number,
+  benchCase: Omit<Case, 'mode'> & { mode: Case['mode'] | 'image-gradient' },
+  name: BaselineName,
+): Baseline {
   const open = async (layout: Layout, seconds: number): Promise<PreparedBaseline> => {
     const precision = name === 'PyTorch bf16' ? 'bf16' : 'float32'
     const request = { way: 'eager', layout, precision, ...benchCase }

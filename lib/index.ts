@@ -69,7 +69,6 @@ export { parameterCount } from './layer.js'
 export type {
   BackwardOptions,
   ForwardOptions,
-  Labels,
   RateFactors,
   StepOptions,
   UpdateOptions,
@@ -77,8 +76,10 @@ export type {
 export type { Copied, CopyOptions } from './network/copy.js'
 export { type DescribeOptions, describe } from './network/describe.js'
 export type { Augment } from './network/images.js'
+export type { Labels } from './network/labels.js'
 export { Network } from './network/network.js'
 export type { Device, Initialisation, NetworkOptions, OpenedRun, RunOptions } from './network/open.js'
+export type { Cotangent, TensorsByName, VjpOptions } from './network/vjp.js'
 export type { Callback } from './options.js'
 export type { BuildInfo, CpuTuning, QueueTime, StageTime } from './platform/native.js'
 export type {

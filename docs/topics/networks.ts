@@ -10,6 +10,7 @@ export {
   type ConvolutionLayer,
   type Copied,
   type CopyOptions,
+  type Cotangent,
   type CpuTuning,
   type DescribedLayer,
   type DescribedParameter,
@@ -51,6 +52,7 @@ export {
   type StageTime,
   type StepOptions,
   type TensorName,
+  type TensorsByName,
   type TrunkConfiguration,
   type TrunkOptions,
   type UpdateOptions,
@@ -61,4 +63,5 @@ export {
   VGG,
   type VggConfiguration,
   type VggOptions,
+  type VjpOptions,
 } from '../../lib/index.js'

@@ -12,20 +12,18 @@ import {
   nonNegative,
   optional,
   positive,
-  readable,
   readOptions,
   text,
   unexpected,
   unknownName,
   withDefault,
 } from '../options.js'
-import type { NativeTensor, NativeUpdate } from '../platform/native.js'
-import { detachedText, otherDtype, shapeText, Tensor, valuesOf } from '../tensor.js'
+import type { NativeNetwork, NativeTensor, NativeUpdate } from '../platform/native.js'
+import { otherDtype, shapeText, Tensor, valuesOf } from '../tensor.js'
+import type { KnownTensors } from './aliases.js'
 import { type Augment, copyOfNumbers, unshared } from './images.js'
+import { labelsOf } from './labels.js'
 import { factorsByLayer } from './layer-groups.js'
-
-/** Labels of a batch: one integer for each image, from 0 to classes - 1. */
-export type Labels = readonly number[] | Int32Array | Uint8Array | Tensor<'int32'> | Tensor<'uint8'> | Tensor
 
 /** Multipliers of the learning rate by the name of a layer or of a group of layers. */
 export type RateFactors<LayerName extends string = string> = { readonly [Name in LayerName]?: number }
@@ -87,57 +85,8 @@ export interface StepOptions<LayerName extends string = string> extends UpdateOp
   from?: string | undefined
 }
 
-const kindsOfLabels = 'an array of integers, an Int32Array, a Uint8Array, or an int32 or uint8 tensor'
-
-function labelNumbers(labels: unknown): ArrayLike<unknown> {
-  if (Array.isArray(labels) || labels instanceof Int32Array || labels instanceof Uint8Array) return labels
-  if (!(labels instanceof Tensor)) {
-    const cure = ArrayBuffer.isView(labels) ? 'Int32Array.from(labels) converts them' : undefined
-    throw unexpected(kindsOfLabels, 'labels', labels, cure)
-  }
-  if (labels.dtype === 'float32') throw otherDtype(kindsOfLabels, 'labels', labels, 'int32')
-  if (labels.shape.length === 1) return valuesOf(labels)
-  const cure = labels.shape.length === 2 ? '; await labels.argmax() gives the labels of rows with one 1' : ''
-  const message = `Expected shape [n] for labels but received shape ${shapeText(labels.shape)}${cure}`
-  throw new VggError('SHAPE_MISMATCH', message)
-}
-
-function labelCure(label: unknown, classes: number): string | undefined {
-  if (label === classes) return 'classes are counted from 0: subtract 1 from labels that are counted from 1'
-  if (Array.isArray(label) || ArrayBuffer.isView(label)) return 'a label is the index of the 1 in such a row'
-  if (typeof label === 'string' && Number.isNaN(Number(label))) return 'a label is the index of its name in classNames'
-  return ['string', 'bigint', 'boolean'].includes(typeof label) ? `write the number ${Number(label)}` : undefined
-}
-
-/** A label: an integer from 0 to classes - 1. @throws INVALID_ARGUMENT */
-export function labelFrom(label: unknown, classes: number, name: string): number {
-  if (typeof label === 'number' && Number.isInteger(label) && label >= 0 && label < classes) return label
-  throw readable(name, () => unexpected(`a class from 0 to ${classes - 1}`, name, label, labelCure(label, classes)))
-}
-
-/**
- * Labels for the native side, each checked to be an integer from 0 to classes - 1.
- * @param images the expected number of labels, if known
- */
-export const labelsOf = (labels: unknown, classes: number, images?: number): Int32Array =>
-  readable('labels', () => readLabels(labels, classes, images))
-
-function readLabels(labels: unknown, classes: number, images: number | undefined): Int32Array {
-  const numbers = labelNumbers(labels)
-  if (images !== undefined && numbers.length !== images) {
-    const message = `Expected ${images} labels, one for each image, but received ${numbers.length}${detachedText(numbers)}`
-    throw new VggError('SHAPE_MISMATCH', message)
-  }
-  if (numbers.length === 0) throw unexpected('at least one label', 'labels', labels)
-  const result = new Int32Array(numbers.length)
-  for (let index = 0; index < numbers.length; index++) {
-    result[index] = labelFrom(numbers[index], classes, `labels[${index}]`)
-  }
-  return result
-}
-
 /** A float32 tensor for the native side. */
-function floatsOf(tensor: unknown, name: string): NativeTensor {
+export function floatsOf(tensor: unknown, name: string): NativeTensor {
   if (!(tensor instanceof Tensor)) throw unexpected('a float32 tensor', name, tensor)
   if (tensor.dtype !== 'float32') throw otherDtype('a float32 tensor', name, tensor, 'float32')
   return { data: unshared(valuesOf(tensor) as Float32Array), shape: [...tensor.shape] }
@@ -159,15 +108,29 @@ export function valuesFor({ name, shape }: Parameter, values: unknown): Float32A
   throw new VggError('SHAPE_MISMATCH', message)
 }
 
-/** Names of tensors checked against those that exist, without repetitions. */
-export function namesOf(names: unknown, name: string, known: readonly string[]): string[] {
+/**
+ * Names of tensors as they are given, each with this package's name, without repetitions.
+ * @throws INVALID_ARGUMENT for a name that is neither a tensor nor an alias
+ */
+export function tensorsNamed(names: unknown, name: string, known: KnownTensors): Map<string, string> {
   const given = arrayOf(text)(names, name)
-  const unknown = given.find((one) => !known.includes(one))
-  if (unknown === undefined) return [...new Set(given)]
-  if (!/^(fc|relu)[678]$/.test(unknown) || known.includes('fc8')) throw unknownName(unknown, name, known)
-  const message = `Expected a tensor of this network for ${name} but received '${unknown}': without a head it ends with '${known.at(-1)}'`
+  return new Map(given.map((one) => [one, tensorNamed(one, name, known)]))
+}
+
+/** This package's name of a tensor. @throws INVALID_ARGUMENT */
+export function tensorNamed(given: string, name: string, { tensors, aliases }: KnownTensors): string {
+  if (tensors.includes(given)) return given
+  const found = aliases.get(given)
+  if (found !== undefined) return found
+  if (!/^(fc|relu)[678]$/.test(given) || tensors.includes('fc8')) throw unknownName(given, name, tensors)
+  const message = `Expected a tensor of this network for ${name} but received '${given}': without a head it ends with '${tensors.at(-1)}'`
   throw new VggError('INVALID_ARGUMENT', message)
 }
+
+/** Names of tensors for the native side, without repetitions. */
+export const namesOf = (names: unknown, name: string, known: KnownTensors): string[] => [
+  ...new Set(tensorsNamed(names, name, known).values()),
+]
 
 /** Refuses a call that needs classes for a network without a head. @throws INVALID_ARGUMENT */
 export function checkHead({ classes, layers }: { classes: number; layers: readonly Layer[] }, call: string): void {
@@ -209,21 +172,14 @@ export const stepOptions = (layers: readonly Layer[]) => ({
   from: untouched,
 })
 
-/** The checks of a forward pass's options; `tensors` are the names that can be kept. */
-export const forwardOptions = (tensors: readonly string[]) => ({
+/** The checks of a forward pass's options; `known` are the tensors that can be kept. */
+export const forwardOptions = (known: KnownTensors) => ({
   training: withDefault(boolean, false),
-  keep: (value: unknown) => (value === undefined ? [] : namesOf(value, 'keep', tensors)),
+  keep: (value: unknown) => (value === undefined ? [] : namesOf(value, 'keep', known)),
   inputGradient: withDefault(boolean, false),
   firstImage: withDefault(integer(0, 2 ** 31 - 1), 0),
   augment: untouched,
   from: untouched,
-})
-
-/** The checks of a backward pass's options. */
-export const backwardOptions = (tensors: readonly string[]) => ({
-  inject: injectionOf(tensors),
-  accumulate: withDefault(boolean, false),
-  batch: imageCount,
 })
 
 /** A tensor over memory that the native side returned, without a copy. */
@@ -235,18 +191,28 @@ export const tensorsOf = <Name extends string>(found: Record<string, NativeTenso
     [Key in Name]: Tensor<'float32'>
   }
 
-/** Check of `inject`: tensor name to float32 tensor. */
-const injectionOf =
-  (names: readonly string[]): Check<Record<string, NativeTensor> | undefined> =>
-  (value, name) => {
-    if (value === undefined) return undefined
-    if (!isObject(value)) throw unexpected('an object of tensor names and gradients', name, value)
-    namesOf(Object.keys(value), name, names)
-    return Object.fromEntries(Object.entries(value).map(([key, tensor]) => [key, floatsOf(tensor, `${name}.${key}`)]))
-  }
+/** Tensors for the native side by this package's names. */
+export function tensorsBy(value: unknown, name: string, known: KnownTensors): Record<string, NativeTensor> {
+  if (!isObject(value)) throw unexpected('an object of tensor names and gradients', name, value)
+  const given = tensorsNamed(Object.keys(value), name, known)
+  return Object.fromEntries([...given].map(([key, own]) => [own, floatsOf(value[key], `${name}.${key}`)]))
+}
+
+/** Argument of a native backward pass: from labels or from the gradient of the output, with the options of `backward`. */
+export function backwardCall(
+  from: unknown,
+  options: unknown,
+  net: Parameters<typeof checkHead>[0],
+  known: KnownTensors,
+): Parameters<NativeNetwork['backward']>[0] {
+  const inject: Check<Record<string, NativeTensor>> = (value, name) => tensorsBy(value, name, known)
+  const checks = { inject: optional(inject), accumulate: withDefault(boolean, false), batch: imageCount }
+  const { inject: injected, ...rest } = readOptions(options, 'backward options', checks)
+  return { ...backwardStart(from, net), ...rest, ...(injected && { inject: injected }) }
+}
 
 /** First argument of `backward`: the gradient of the output, or labels. */
-export function backwardStart(
+function backwardStart(
   from: unknown,
   net: Parameters<typeof checkHead>[0],
 ): { gradient: NativeTensor } | { labels: Int32Array } {
@@ -259,7 +225,7 @@ export function backwardStart(
 }
 
 /** Number of images, at least 1. Absent becomes 0, which means all of them to the native side. */
-const imageCount: Check<number> = withDefault(integer(1, 2 ** 31 - 1), 0)
+export const imageCount: Check<number> = withDefault(integer(1, 2 ** 31 - 1), 0)
 
 /** Deep copy of an argument, so that later changes of the caller's arrays have no effect. */
 export function copyOfCall<T>(value: T): T {

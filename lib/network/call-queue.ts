@@ -1,6 +1,10 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { VggError } from '../error.js'
 import type { NativeNetwork } from '../platform/native.js'
 import { copyOfCall } from './arguments.js'
+
+/** The queue whose task waits for a function of the user. */
+const waitsFor = new AsyncLocalStorage<CallQueue>()
 
 /**
  * Executes a network's calls in the order in which they were made. The native side orders single calls; here calls wait
@@ -40,6 +44,11 @@ export class CallQueue {
     return this.#run(() => task(native))
   }
 
+  /** Calls a function of the user within a task. The calls of it to this network, which would wait for each other, throw STATE. */
+  callback<R>(run: () => R): R {
+    return waitsFor.run(this, run)
+  }
+
   /** Frees the native memory; waiting calls reject with DISPOSED. */
   dispose(): void {
     this.#native?.dispose()
@@ -58,6 +67,11 @@ export class CallQueue {
   }
 
   #later<R>(start: () => Promise<R>): Promise<R> {
+    if (waitsFor.getStore() === this)
+      throw new VggError(
+        'STATE',
+        `${this.#name} waits for this function and cannot be called in it: use the values that it is given`,
+      )
     return new Promise((resolve, reject) => {
       // executed by #run; start may throw DISPOSED
       this.#waiting?.push(() => {

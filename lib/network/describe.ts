@@ -1,7 +1,8 @@
-import { checkedLayers, type Layer, tensorNames } from '../layer.js'
+import { checkedLayers, type Layer } from '../layer.js'
 import { arrayOf, boolean, type Check, integer, readOptions, unexpected, withDefault } from '../options.js'
 import { native } from '../platform/native.js'
 import type { Description } from '../platform/native-description.js'
+import { knownTensors } from './aliases.js'
 import { namesOf } from './arguments.js'
 import { device, prepareDevice, type RunOptions, runChecks, withDeviceCure } from './open.js'
 
@@ -53,7 +54,7 @@ export function describe(options: DescribeOptions): Description {
   }
   const { keep, ...read } = readOptions(options, 'describe options', checks)
   prepareDevice(read.device)
-  const kept = namesOf(keep, 'keep', tensorNames(read.layers))
+  const kept = namesOf(keep, 'keep', knownTensors(read.layers))
   try {
     return native().describe({ ...read, threads: 0, keep: kept })
   } catch (error) {

@@ -1,32 +1,28 @@
 import { inspect } from 'node:util'
-import { endsOf, type Layer, layersWithParameters, type Parameter, parametersOf, tensorNames } from '../layer.js'
+import { endsOf, type Layer, layersWithParameters } from '../layer.js'
 import { instanceOf, integer, readOptions } from '../options.js'
-import type { NativeNetwork, ParameterArray, QueueTime, StageTime } from '../platform/native.js'
+import type { QueueTime, StageTime } from '../platform/native.js'
 import type { Precision } from '../platform/native-description.js'
 import type { Tensor } from '../tensor.js'
+import { type KnownTensors, knownTensors } from './aliases.js'
 import {
   type BackwardOptions,
-  backwardOptions,
-  backwardStart,
+  backwardCall,
   checkClassNames,
   checkHead,
   type ForwardOptions,
   forwardOptions,
-  type Labels,
-  labelsOf,
-  namesOf,
-  parameterNamed,
   type StepOptions,
   stepOptions,
   tensorOf,
-  tensorsOf,
+  tensorsNamed,
   type UpdateOptions,
   updateOptions,
-  valuesFor,
 } from './arguments.js'
 import { CallQueue } from './call-queue.js'
 import { type Copied, type CopyOptions, copiedLayers, copyParameters } from './copy.js'
 import { ImageInput } from './images.js'
+import { type Labels, labelsOf } from './labels.js'
 import { layersIn } from './layer-groups.js'
 import {
   type NetworkOptions,
@@ -36,17 +32,17 @@ import {
   openedParts,
   openNative,
 } from './open.js'
+import { ParameterArrays } from './parameter-arrays.js'
+import { type Cotangent, type TensorsByName, type VjpOptions, vjp } from './vjp.js'
 
 /**
  * A network on a device. Calls are executed one after another, in the order in which they were made, off the event loop.
  * A call copies its tensors before it returns its promise. Every method throws DISPOSED after `dispose`, and INVALID_ARGUMENT
  * or SHAPE_MISMATCH for invalid arguments; the network remains usable then. The type parameters name tensors and layers.
  */
-export class Network<TensorName extends string = string, LayerName extends string = string> {
+export class Network<TensorName extends string = string, LayerName extends string = string> extends ParameterArrays {
   /** The layers as plain data, the input layer first. */
   readonly layers: readonly Layer[]
-  /** Names and shapes of all weights and biases, in the order of the layers. */
-  readonly parameters: readonly Parameter[]
   /** One name for each class; empty if there are no names. */
   readonly classNames: readonly string[]
   /** Device in use: 'cpu' or 'cuda:N'. */
@@ -64,7 +60,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
   /** Number of classes, the outputs of the last layer; 0 for a VGG net without a head. */
   readonly classes: number
   readonly #name: string
-  readonly #tensors: readonly string[]
+  readonly #tensors: KnownTensors
   readonly #images: ImageInput
   readonly #calls: CallQueue
   #frozen: ReadonlySet<string> = new Set()
@@ -72,8 +68,9 @@ export class Network<TensorName extends string = string, LayerName extends strin
   /** @internal Use `Network.create` or `VGG.create`. */
   constructor(parts: NetworkParts) {
     const { native, run, layers, classes, classNames, name } = openedParts(parts)
+    const calls = new CallQueue(native, name)
+    super(calls, layers)
     this.layers = layers
-    this.parameters = parametersOf(layers)
     this.classNames = classNames
     this.device = native.device
     this.deviceReason = native.deviceReason || undefined
@@ -83,9 +80,9 @@ export class Network<TensorName extends string = string, LayerName extends strin
     this.channels = endsOf(layers).channels
     this.classes = classes
     this.#name = name
-    this.#tensors = tensorNames(layers)
+    this.#tensors = knownTensors(layers)
     this.#images = new ImageInput(layers)
-    this.#calls = new CallQueue(native, name)
+    this.#calls = calls
   }
 
   /**
@@ -124,19 +121,39 @@ export class Network<TensorName extends string = string, LayerName extends strin
   }
 
   /**
-   * Computes tensors inside the network. They have the paper's names: 'conv4_2' before its ReLU, 'relu4_2' after it,
-   * 'pool1', 'fc7', 'relu7', 'fc8'. With `training`, `backward` can then inject gradients at the same names; the default
-   * is evaluation mode. NaN and infinity are returned as computed.
+   * Computes tensors inside the network, and nothing after the last of them, so that any image size that these layers take is
+   * accepted. They have the paper's names: 'conv4_2' before its ReLU, 'relu4_2' after it, 'pool1', 'fc7', 'relu7', 'fc8';
+   * those of torchvision ('features.21') and Keras ('block4_conv2', after its ReLU) are accepted too. With `training` the
+   * whole network is computed, and `backward` can inject gradients at the same names. NaN and infinity are returned as computed.
    * @returns by name, float32 [n, c, h, w]; [n, c] for a linear layer whose output is 1x1
    */
   async features<const Name extends TensorName>(
     images: Tensor,
     names: readonly Name[],
     options?: Omit<ForwardOptions, 'keep'>,
-  ): Promise<{ [Key in Name]: Tensor<'float32'> }> {
-    const keep = namesOf(names, 'names', this.#tensors)
-    const { kept } = await this.#forward(images, { ...options, keep }, 'features options')
-    return tensorsOf(kept)
+  ): Promise<TensorsByName<Name>> {
+    const own = tensorsNamed(names, 'names', this.#tensors)
+    const keep = [...new Set(own.values())]
+    // a backward pass may follow one in training mode
+    const more = options?.training ? {} : ({ onlyKept: true } as const)
+    const { kept } = await this.#forward(images, { ...options, keep }, 'features options', more)
+    return Object.fromEntries([...own].map(([name, tensor]) => [name, tensorOf(kept[tensor])])) as TensorsByName<Name>
+  }
+
+  /**
+   * Computes vector-Jacobian products in evaluation mode: the gradients of a loss with respect to tensors inside the network and
+   * the images, from its gradients (cotangents) at tensors above them. Nothing above the highest of those is computed, and no
+   * gradient of a parameter; valid ones stay. `wrt: ['relu3_3']` is the gradient at the output of the ReLU, ['conv3_3'] that at
+   * its input. At 'image' it is per unit of the pixel scale, float32 [n, c, h, w].
+   * @param cotangents by tensor name, float32 of the tensor's shape, or functions of the tensors' values
+   * @returns by the names of `wrt`, of the tensors' shapes
+   */
+  async vjp<const Name extends TensorName, const At extends TensorName | 'image'>(
+    images: Tensor,
+    cotangents: { readonly [Key in Name]: Cotangent<Name> },
+    options: VjpOptions<At>,
+  ): Promise<TensorsByName<At>> {
+    return vjp(this.#calls, this.#images.read(images), cotangents, options, this.#tensors)
   }
 
   /**
@@ -153,46 +170,9 @@ export class Network<TensorName extends string = string, LayerName extends strin
     from: Labels | { gradient: Tensor<'float32'> },
     options?: BackwardOptions,
   ): Promise<{ loss?: number; inputGradient?: Tensor<'float32'> }> {
-    const { inject, ...rest } = readOptions(options, 'backward options', backwardOptions(this.#tensors))
-    const start = backwardStart(from, this)
-    const argument = { ...start, ...rest, ...(inject && { inject }) }
+    const argument = backwardCall(from, options, this, this.#tensors)
     const { loss, inputGradient } = await this.#calls.call(argument, (native, call) => native.backward(call))
-    return { ...('labels' in start && { loss }), ...(inputGradient && { inputGradient: tensorOf(inputGradient) }) }
-  }
-
-  /**
-   * Returns a copy of the gradient of a parameter from the last `backward`, in its shape: [o, i, h, w] for a convolution.
-   * @throws STATE if gradients are not valid (see `backward`) or the layer is frozen
-   */
-  async gradient(name: string): Promise<Tensor<'float32'>> {
-    return this.#read('gradient', name)
-  }
-
-  /** Returns a copy of a parameter: 'conv1_1.weight' [64, 3, 3, 3], 'fc6.bias' [4096]. */
-  async parameter(name: string): Promise<Tensor<'float32'>> {
-    return this.#read('parameter', name)
-  }
-
-  /** Replaces a parameter by a copy of `values` of the same shape. The momentum buffer is not changed. */
-  async setParameter(name: string, values: Tensor<'float32'>): Promise<void> {
-    const copied = valuesFor(parameterNamed(name, this.parameters), values)
-    await this.inTurn((native) => native.write('parameter', name, 0, copied))
-  }
-
-  /** @internal Makes a native call in its turn. What it is given stays as it is until the promise is settled. */
-  inTurn<R>(call: (native: NativeNetwork) => Promise<R>): Promise<R> {
-    return this.#calls.call(undefined, call)
-  }
-
-  /** Returns a copy of the momentum buffer of a parameter, v of `update`; 0 before the first update. */
-  async velocity(name: string): Promise<Tensor<'float32'>> {
-    return this.#read('velocity', name)
-  }
-
-  /** Replaces the momentum buffer of a parameter by a copy of `values` of the same shape. */
-  async setVelocity(name: string, values: Tensor<'float32'>): Promise<void> {
-    const copied = valuesFor(parameterNamed(name, this.parameters), values)
-    await this.inTurn((native) => native.write('velocity', name, 0, copied))
+    return { ...(argument.labels && { loss }), ...(inputGradient && { inputGradient: tensorOf(inputGradient) }) }
   }
 
   /**
@@ -280,15 +260,10 @@ export class Network<TensorName extends string = string, LayerName extends strin
     return `${this.#name}: ${layersWithParameters(this.layers).length} layers with parameters on ${this.device}`
   }
 
-  async #forward(images: Tensor, options: ForwardOptions | undefined, name: string) {
+  async #forward(images: Tensor, options: ForwardOptions | undefined, name: string, more: { onlyKept?: true } = {}) {
     const { augment, from, ...rest } = readOptions(options, name, forwardOptions(this.#tensors))
-    const argument = { images: this.#images.read(images, augment, from), ...rest }
+    const argument = { images: this.#images.read(images, augment, from), ...rest, ...more }
     return this.#calls.call(argument, (native, call) => native.forward(call))
-  }
-
-  async #read(kind: ParameterArray, name: string): Promise<Tensor<'float32'>> {
-    const found = parameterNamed(name, this.parameters)
-    return tensorOf(await this.#calls.call(found.name, (native, of) => native.read(kind, of)))
   }
 
   #setFrozen(frozen: ReadonlySet<string>): void {

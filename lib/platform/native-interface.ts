@@ -67,7 +67,17 @@ export interface NativeNetwork {
     keep: string[]
     inputGradient: boolean
     firstImage: number
+    /** Nothing after the last tensor that is named here is computed, and `output` is empty. */
+    onlyKept?: boolean
+    /** Tensors whose gradients `vjp` is to return after this pass, in evaluation mode; and those of its cotangents. */
+    gradientsAt?: string[]
+    cotangentsAt?: string[]
   }): Promise<{ output: NativeTensor; kept: Record<string, NativeTensor> }>
+  /** Gradients of the sum of products of kept tensors with cotangents; after `forward` with `gradientsAt`. */
+  vjp(call: {
+    cotangents: Record<string, NativeTensor>
+    guided: boolean
+  }): Promise<{ gradients: Record<string, NativeTensor>; inputGradient?: NativeTensor }>
   /** Takes either labels or gradient. `batch` is the number of images that the loss is divided by; 0 for those of this call. */
   backward(call: {
     labels?: Int32Array

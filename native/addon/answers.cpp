@@ -18,6 +18,12 @@ Napi::Array rows_of(Napi::Env env, const std::vector<Value>& values, const Fill&
   return array;
 }
 
+Napi::Object by_name(Napi::Env env, const std::map<std::string, HostTensor>& tensors) {
+  Napi::Object object = Napi::Object::New(env);
+  for (const auto& [name, tensor] : tensors) object.Set(name, to_js(env, tensor));
+  return object;
+}
+
 }  // namespace
 
 Napi::Array to_js(Napi::Env env, const std::vector<int64_t>& sizes) {
@@ -35,11 +41,31 @@ Napi::Object to_js(Napi::Env env, const HostTensor& tensor) {
   return object;
 }
 
+Napi::Object to_js(Napi::Env env, const ForwardAnswer& answer) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("output", to_js(env, answer.output));
+  object.Set("kept", by_name(env, answer.kept));
+  return object;
+}
+
 Napi::Object to_js(Napi::Env env, const LossAnswer& answer) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("loss", answer.loss);
   object.Set("correct", static_cast<double>(answer.correct));
   object.Set("correct5", static_cast<double>(answer.correct5));
+  return object;
+}
+
+Napi::Object to_js(Napi::Env env, const BackwardAnswer& answer) {
+  Napi::Object object = to_js(env, answer.loss);
+  if (!answer.image_gradient.values.empty()) object.Set("inputGradient", to_js(env, answer.image_gradient));
+  return object;
+}
+
+Napi::Object to_js(Napi::Env env, const VjpAnswer& answer) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("gradients", by_name(env, answer.gradients));
+  if (!answer.image_gradient.values.empty()) object.Set("inputGradient", to_js(env, answer.image_gradient));
   return object;
 }
 

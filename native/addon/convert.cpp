@@ -41,6 +41,16 @@ HostTensor host_tensor(const Napi::Object& object) {
   return tensor;
 }
 
+std::map<std::string, HostTensor> host_tensors(const Napi::Object& named) {
+  std::map<std::string, HostTensor> tensors;
+  const Napi::Array keys = named.GetPropertyNames();
+  for (uint32_t i = 0; i < keys.Length(); ++i) {
+    const std::string name = keys.Get(i).ToString().Utf8Value();
+    tensors[name] = host_tensor(object_of(named, name.c_str()));
+  }
+  return tensors;
+}
+
 std::vector<int32_t> labels_of(const Napi::Object& object) {
   return copied(array_from<Napi::Int32Array>(object.Get("labels"), "labels", napi_int32_array, "an Int32Array"));
 }
@@ -113,6 +123,8 @@ std::vector<std::string> names_from(const Napi::Value& value, const std::string&
   return names;
 }
 
+std::set<std::string> set_of(const std::vector<std::string>& names) { return {names.begin(), names.end()}; }
+
 Napi::Float32Array floats_from(const Napi::Value& value, const std::string& name) {
   return array_from<Napi::Float32Array>(value, name, napi_float32_array, "a Float32Array");
 }
@@ -179,6 +191,12 @@ ForwardCall forward_call(const Napi::Object& object, HostPool& pool) {
   call.images = images_of(object_of(object, "images"), pool);
   call.training = truth_of(object, "training");
   if (given(object, "keep")) call.keep = names_of(object, "keep");
+  if (given(object, "onlyKept")) call.only_kept = truth_of(object, "onlyKept");
+  if (given(object, "gradientsAt")) {
+    call.differentiates = true;
+    call.cotangents_at = set_of(names_of(object, "cotangentsAt"));
+    call.gradients_at = set_of(names_of(object, "gradientsAt"));
+  }
   if (given(object, "inputGradient")) call.wants_image_gradient = truth_of(object, "inputGradient");
   if (given(object, "firstImage")) call.first_image = count_of(object, "firstImage");
   return call;
@@ -190,17 +208,14 @@ BackwardCall backward_call(const Napi::Object& object) {
     throw Error(kInvalidArgument, "Expected either labels or a gradient for backward");
   if (given(object, "labels")) call.labels = labels_of(object);
   if (given(object, "gradient")) call.gradient = host_tensor(object_of(object, "gradient"));
-  if (given(object, "inject")) {
-    const Napi::Object inject = object_of(object, "inject");
-    const Napi::Array keys = inject.GetPropertyNames();
-    for (uint32_t i = 0; i < keys.Length(); ++i) {
-      const std::string name = keys.Get(i).ToString().Utf8Value();
-      call.inject[name] = host_tensor(object_of(inject, name.c_str()));
-    }
-  }
+  if (given(object, "inject")) call.inject = host_tensors(object_of(object, "inject"));
   call.accumulate = truth_of(object, "accumulate");
   call.batch = count_of(object, "batch");
   return call;
+}
+
+VjpCall vjp_call(const Napi::Object& object) {
+  return {host_tensors(object_of(object, "cotangents")), truth_of(object, "guided")};
 }
 
 UpdateCall update_call(const Napi::Object& object) {

@@ -16,6 +16,7 @@ namespace vggnet::addon {
 
 // A value, which a complaint calls `name`. Throws INVALID_ARGUMENT when it is missing or of another type.
 int64_t count_from(const Napi::Value&, const std::string& name);  // an integer from 0 up
+std::set<std::string> set_of(const std::vector<std::string>& names);
 std::vector<std::string> names_from(const Napi::Value&, const std::string& name);
 Napi::Float32Array floats_from(const Napi::Value&, const std::string& name);
 
@@ -33,6 +34,7 @@ std::vector<Layer> layers_of(const Napi::Object&, const char* field);
 DeviceOptions device_options(const Napi::Object&);
 ForwardCall forward_call(const Napi::Object&, HostPool&);
 BackwardCall backward_call(const Napi::Object&);
+VjpCall vjp_call(const Napi::Object&);
 UpdateCall update_call(const Napi::Object&);
 StepCall step_call(const Napi::Object&, HostPool&);
 std::vector<float> floats_of(const Napi::Object&, const char* field);
@@ -40,6 +42,9 @@ Role role_of(const std::string& kind);
 Initialisation initialisation_of(const std::string& scheme);
 
 Napi::Object to_js(Napi::Env, const HostTensor&);
+Napi::Object to_js(Napi::Env, const ForwardAnswer&);
+Napi::Object to_js(Napi::Env, const BackwardAnswer&);
+Napi::Object to_js(Napi::Env, const VjpAnswer&);
 Napi::Object to_js(Napi::Env, const LossAnswer&);
 Napi::Array to_js(Napi::Env, const std::vector<int64_t>&);
 Napi::Array to_js(Napi::Env, const std::vector<StageTime>&);

@@ -8,12 +8,6 @@
 #include "backend/open.hpp"
 
 namespace vggnet::addon {
-namespace {
-
-std::set<std::string> set_of(const std::vector<std::string>& names) { return {names.begin(), names.end()}; }
-
-}  // namespace
-
 template <class Compute, class Convert>
 Napi::Value NetworkObject::post(Napi::Env env, Compute compute, Convert convert, std::function<void()> begin_ahead) {
   using Computed = Computation<Compute>;
@@ -82,6 +76,7 @@ Napi::Function NetworkObject::define(Napi::Env env) {
                       InstanceMethod<&NetworkObject::initialise>("initialise"),
                       InstanceMethod<&NetworkObject::forward>("forward"),
                       InstanceMethod<&NetworkObject::backward>("backward"),
+                      InstanceMethod<&NetworkObject::vjp>("vjp"),
                       InstanceMethod<&NetworkObject::update>("update"),
                       InstanceMethod<&NetworkObject::step>("step"),
                       InstanceMethod<&NetworkObject::read>("read"),
@@ -185,13 +180,7 @@ Napi::Value NetworkObject::forward(const Napi::CallbackInfo& info) {
     const auto asked = std::make_shared<const ForwardCall>(forward_call(object_of(info), pool()));
     return call(
         info.Env(), [asked](Network& network) { return network.forward(*asked); },
-        [](Napi::Env env, const ForwardAnswer& answer) {
-          Napi::Object result = Napi::Object::New(env), kept = Napi::Object::New(env);
-          for (const auto& [name, tensor] : answer.kept) kept.Set(name, to_js(env, tensor));
-          result.Set("output", to_js(env, answer.output));
-          result.Set("kept", kept);
-          return result;
-        },
+        [](Napi::Env env, const ForwardAnswer& answer) { return to_js(env, answer); },
         [this, asked] { network_->begin_ahead(*asked); });
   });
 }
@@ -200,11 +189,15 @@ Napi::Value NetworkObject::backward(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     return call(
         info.Env(), [asked = backward_call(object_of(info))](Network& network) { return network.backward(asked); },
-        [](Napi::Env env, const BackwardAnswer& answer) {
-          Napi::Object result = to_js(env, answer.loss);
-          if (!answer.image_gradient.values.empty()) result.Set("inputGradient", to_js(env, answer.image_gradient));
-          return result;
-        });
+        [](Napi::Env env, const BackwardAnswer& answer) { return to_js(env, answer); });
+  });
+}
+
+Napi::Value NetworkObject::vjp(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    return call(
+        info.Env(), [asked = vjp_call(object_of(info))](Network& network) { return network.vjp(asked); },
+        [](Napi::Env env, const VjpAnswer& answer) { return to_js(env, answer); });
   });
 }
 

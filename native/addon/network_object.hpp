@@ -30,6 +30,7 @@ class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
   Napi::Value initialise(const Napi::CallbackInfo&);
   Napi::Value forward(const Napi::CallbackInfo&);
   Napi::Value backward(const Napi::CallbackInfo&);
+  Napi::Value vjp(const Napi::CallbackInfo&);
   Napi::Value update(const Napi::CallbackInfo&);
   Napi::Value step(const Napi::CallbackInfo&);
   Napi::Value read(const Napi::CallbackInfo&);

@@ -178,6 +178,8 @@ class Backend {
   virtual void write(const float* nchw, const Tensor&) = 0;
   // grad += nchw, with nchw masked by value > 0 where `masked_by` holds a rectified tensor (feature gradients).
   virtual void inject(const float* nchw, const Tensor& masked_by, const Tensor& grad) = 0;
+  virtual void mask(const Tensor& grad, const Tensor& by) = 0;  // grad = by > 0 ? grad : 0
+  virtual void rectify(const Tensor&) = 0;                       // to max(value, 0)
   virtual bool finite(const Tensor&) = 0;
   virtual bool finite(const float* values, int64_t count) = 0;  // of an arena of parameters
 

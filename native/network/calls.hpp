@@ -1,6 +1,7 @@
 #pragma once
 // What a network is asked and what it answers, as plain values in host memory. Each call owns its data.
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,11 +29,14 @@ struct ForwardCall {
   Images images;
   bool training = false, wants_image_gradient = false;
   std::vector<std::string> keep;
+  bool only_kept = false;       // computes nothing after the last of `keep`, `cotangents_at` and `gradients_at`
+  bool differentiates = false;  // evaluation mode, which `vjp` may follow
+  std::set<std::string> cotangents_at, gradients_at;  // what `vjp` takes and answers
   int64_t first_image = 0;
 };
 
 struct ForwardAnswer {
-  HostTensor output;
+  HostTensor output;  // empty with only_kept
   std::map<std::string, HostTensor> kept;
 };
 
@@ -52,6 +56,17 @@ struct LossAnswer {
 
 struct BackwardAnswer {
   LossAnswer loss;
+  HostTensor image_gradient;  // empty where it was not asked for
+};
+
+// Gradients of tensors and images, of the sum over the kept tensors of their products with these.
+struct VjpCall {
+  std::map<std::string, HostTensor> cotangents;
+  bool guided = false;  // AtTensors::guided
+};
+
+struct VjpAnswer {
+  std::map<std::string, HostTensor> gradients;
   HostTensor image_gradient;  // empty where it was not asked for
 };
 

@@ -99,7 +99,8 @@ void Execution::lay_out() {
     workspace_bytes_ = std::max(workspace_bytes_, needs.workspace_bytes);
   }
   // the gradient of the logits may come from the caller, between the passes
-  if (plan_.options.training && plan_.stages[layers() - 1].in_backward)
+  const bool wanted = plan_.options.gradients_at.contains(plan_.tensors[plan_.logits].name);
+  if (plan_.options.has_backward() && (wanted || plan_.stages[layers() - 1].in_backward))
     gradient_life_[plan_.logits] = live_gradient(plan_.logits, static_cast<int>(layers()) - 1);
   for (int t = 0; t < count; ++t) {
     const PlannedTensor& tensor = plan_.tensors[t];
@@ -226,17 +227,29 @@ void Execution::loss() {
   if (plan_.stages[last].in_backward) backward_stage(last, Gradients::overwrite);
 }
 
-void Execution::backward(Gradients gradients, const std::vector<NamedGradient>& injected) {
+void Execution::backward(Gradients gradients, const AtTensors& at) {
   for (size_t i = layers(); i-- > 0;) {
     const PlannedStage& planned = plan_.stages[i];
+    if (gradients_[planned.output]) gradient_arrives(planned.output, at);
     if (!planned.in_backward) return;
-    for (const NamedGradient& extra : injected) {
-      if (extra.tensor != planned.output) continue;
-      const bool rectified = plan_.tensors[extra.tensor].rectified;
-      backend_.inject(extra.nchw.data(), rectified ? tensors_[extra.tensor] : Tensor{}, gradients_[extra.tensor]);
-    }
     backward_stage(i, gradients);
   }
+}
+
+// All of it but what is injected comes from the stage above.
+void Execution::gradient_arrives(int tensor, const AtTensors& at) {
+  const PlannedTensor& planned = plan_.tensors[tensor];
+  const Tensor &value = tensors_[tensor], &gradient = gradients_[tensor];
+  const bool pooled = std::holds_alternative<MaxPool>(plan_.stages[tensor].layer);
+  const Tensor masked_by = planned.rectified && !planned.gradient_unmasked ? value : Tensor{};
+  for (const NamedGradient& extra : at.injected)
+    if (extra.tensor == tensor) backend_.inject(extra.nchw, masked_by, gradient);
+  if (plan_.options.gradients_at.contains(planned.name)) {
+    at.wanted(tensor);
+    const bool wanted_below = pooled && plan_.tensors[tensor - 1].gradient_unmasked;
+    if (planned.rectified && !wanted_below) backend_.mask(gradient, value);
+  }
+  if (at.guided && planned.rectified && !pooled) backend_.rectify(gradient);
 }
 
 std::optional<std::string> Execution::first_not_finite() {

@@ -1,6 +1,7 @@
 #pragma once
 // A plan prepared on a device: stages with fixed shapes and, once bound, fixed addresses.
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,7 +17,14 @@ namespace vggnet {
 
 struct NamedGradient {
   int tensor;
-  std::vector<float> nchw;
+  const float* nchw;
+};
+
+// What a backward pass does at tensors besides running the stages.
+struct AtTensors {
+  std::vector<NamedGradient> injected = {};  // added to the gradient there
+  std::function<void(int tensor)> wanted = nullptr;  // called where PlanOptions::gradients_at has the tensor, as its gradient arrives
+  bool guided = false;  // negative gradients do not pass a ReLU (guided backpropagation)
 };
 
 class Execution {
@@ -44,7 +52,7 @@ class Execution {
   void refresh(uint64_t parameters_version);
   void forward();
   void loss();      // results, and the gradient of the logits
-  void backward(Gradients, const std::vector<NamedGradient>& injected);
+  void backward(Gradients, const AtTensors& = {});
 
   // Runs forward, and backward where forward is sound, stage by stage; the first stage whose output or gradient is
   // not finite, as text, or nothing.
@@ -71,6 +79,7 @@ class Execution {
   void end_event(int event, size_t stage);
   void forward_stage(size_t);
   void backward_stage(size_t, Gradients);
+  void gradient_arrives(int tensor, const AtTensors&);
   void* at(void* arena, int lifetime) const;
 
   Backend& backend_;

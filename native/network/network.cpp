@@ -42,8 +42,14 @@ PlanOptions Network::training_options(const Images& images) const {
 
 PlanOptions Network::options_of(const ForwardCall& call) const {
   PlanOptions options = call.training ? training_options(call.images) : evaluation_options(call.images);
-  options.keep = call.keep;
+  std::set<std::string> keep(call.keep.begin(), call.keep.end());
+  keep.insert(call.cotangents_at.begin(), call.cotangents_at.end());
+  keep.insert(call.gradients_at.begin(), call.gradients_at.end());
+  options.keep.assign(keep.begin(), keep.end());
   options.wants_image_gradient = call.wants_image_gradient;
+  options.only_kept = call.only_kept && !keep.empty();
+  options.differentiates = call.differentiates;
+  options.gradients_at = call.gradients_at;
   return options;
 }
 
@@ -58,7 +64,8 @@ Execution& Network::prepare_at_least(const Images& images, int64_t count, const 
 }
 
 BackwardAnswer Network::backward(const BackwardCall& call) {
-  if (!pending_) throw Error(kState, "backward needs a forward(x, { training: true }) just before it, and has none");
+  if (!pending_ || pending_->plan().options.differentiates)
+    throw Error(kState, "backward needs a forward(x, { training: true }) just before it, and has none");
   if (forward_of_ != parameters_.version())
     throw Error(kState, "backward needs the parameters that its forward pass saw, but they were changed: call forward again");
   Execution& execution = *pending_;
@@ -83,9 +90,9 @@ BackwardAnswer Network::backward(const BackwardCall& call) {
   const Gradients mode = accumulates ? Gradients::accumulate : Gradients::overwrite;
   auto& recordings = execution.recordings;
   if (injected.empty()) {
-    backend_->run(accumulates ? recordings.accumulate : recordings.backward, [&] { execution.backward(mode, {}); });
+    backend_->run(accumulates ? recordings.accumulate : recordings.backward, [&] { execution.backward(mode); });
   } else {
-    execution.backward(mode, injected);  // takes host memory of this call: not to be replayed
+    execution.backward(mode, {.injected = injected});  // takes host memory of this call: not to be replayed
   }
   pending_ = nullptr;
 
@@ -93,12 +100,17 @@ BackwardAnswer Network::backward(const BackwardCall& call) {
   result.loss = answer_of(read_results());
   if (!std::isfinite(result.loss.loss)) refuse_not_finite();
   gradients_of_ = parameters_.version();
-  if (execution.image_gradient()) {
-    const Shape shape = plan.stages.front().input_shape;
-    result.image_gradient.dimensions = {shape.n, shape.c, shape.h, shape.w};
-    result.image_gradient.values.resize(shape.count());
-    backend_->download(execution.image_gradient(), result.image_gradient.values.data(), shape.count() * int64_t{sizeof(float)});
-  }
+  result.image_gradient = image_gradient(execution);
+  return result;
+}
+
+HostTensor Network::image_gradient(const Execution& execution) {
+  HostTensor result;
+  if (!execution.image_gradient()) return result;
+  const Shape shape = execution.images();
+  result.dimensions = {shape.n, shape.c, shape.h, shape.w};
+  result.values.resize(shape.count());
+  backend_->download(execution.image_gradient(), result.values.data(), shape.count() * int64_t{sizeof(float)});
   return result;
 }
 
@@ -124,11 +136,11 @@ std::vector<NamedGradient> Network::injections(const Execution& execution,
   for (const auto& [name, gradient] : named) {
     const int index = plan.tensor(name);
     if (index < 0 || !plan.tensors[index].kept)
-      throw Error(kState, "a gradient can be injected at '" + name + "' only if forward was asked to keep it: forward(x, { training: true, keep: ['" + name + "'] })");
+      throw Error(kState, "a gradient can be given at '" + name + "' only if forward was asked to keep it: forward(x, { training: true, keep: ['" + name + "'] })");
     const std::string what = "the gradient injected at '" + name + "'";
     check_size(what, gradient, plan.tensors[index].shape);
     check_finite(what, gradient.values.data(), plan.tensors[index].shape.count());
-    if (execution.gradient(index)) result.push_back({index, gradient.values});  // else nothing below learns
+    if (execution.gradient(index)) result.push_back({index, gradient.values.data()});  // else nothing below learns
   }
   return result;
 }

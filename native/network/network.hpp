@@ -36,12 +36,14 @@ class Network {
   uint64_t training_step() const { return controls_.training_step; }
   void set_training_step(uint64_t);
 
-  // Keeps what backward needs if call.training; any other pass, and any change of the parameters, drops it.
+  // Keeps what backward needs if call.training or call.differentiates; any other pass, and any change of the parameters, drops it.
   ForwardAnswer forward(const ForwardCall&);
   // Leaves gradients, which are valid until the parameters, or which of them are frozen, change. Accumulation adds to
   // gradients that are valid; after an update or step, or where there was no backward pass yet, it starts from zero.
   // STATE without a forward pass in training before it, or where gradients to add to have become invalid.
   BackwardAnswer backward(const BackwardCall&);
+  // After forward(call.differentiates): the gradients of the tensors and images that it named. Those of the parameters stay.
+  VjpAnswer vjp(const VjpCall&);
   void update(const UpdateCall&);                // STATE without valid gradients; NOT_FINITE: nothing was changed
   LossAnswer step(const StepCall&);              // forward, loss, backward, update
   // What forward and step do again and again while the device computes.
@@ -96,6 +98,7 @@ class Network {
   static LossAnswer answer_of(const Results& results) { return {results.loss, results.correct, results.correct5}; }
   void set_update(const UpdateCall&);
   void write_gradient(const Execution&, const HostTensor&);
+  HostTensor image_gradient(const Execution&);  // empty where it was not asked for
   std::vector<NamedGradient> injections(const Execution&, const std::map<std::string, HostTensor>&) const;
   static HostTensor host_tensor(const Plan&, int tensor, int64_t count);  // of its size, for that number of images
   Arenas arenas();

@@ -41,7 +41,7 @@ class Planner {
 
   Plan make() {
     if (!plan_.options.from.empty()) start_from(plan_.options.from);
-    while (next_ < layers_.size()) {
+    while (next_ < layers_.size() && !ended()) {
       const Layer& layer = layers_[next_++];
       std::visit([this](const auto& kind) { add(kind); }, layer);
     }
@@ -87,7 +87,8 @@ class Planner {
       Convolution bare = convolution;
       bare.relu.clear();
       emit(bare, bare.name);
-      return add(Relu{convolution.relu});
+      if (!ended()) add(Relu{convolution.relu});
+      return;
     }
     const std::string& output = convolution.relu.empty() ? convolution.name : convolution.relu;
     const auto* pool = next_ < layers_.size() ? std::get_if<MaxPool>(&layers_[next_]) : nullptr;
@@ -102,8 +103,10 @@ class Planner {
 
   // The mask of a ReLU below is applied to a quarter of the elements, by the stage above.
   void add(const MaxPool& pool) {
-    const bool rectified = current().rectified;
-    emit(pool, pool.name).rectified = rectified;
+    const PlannedTensor input = current();
+    PlannedTensor& output = emit(pool, pool.name);
+    output.rectified = input.rectified;
+    output.gradient_unmasked |= input.gradient_unmasked;
   }
 
   void add(const Relu& relu) { emit(relu, relu.name).rectified = true; }
@@ -121,7 +124,7 @@ class Planner {
       output.name = linear.name + ".dropped";
       output.mask_scale = 1 / (1 - stage.dropout);
     }
-    if (split_relu) add(Relu{linear.relu});
+    if (split_relu && !ended()) add(Relu{linear.relu});
     if (split_dropout) add(Dropout{linear.name + ".dropped", linear.dropout, linear.stream});
   }
 
@@ -136,12 +139,12 @@ class Planner {
     stage.output = stage.input + 1;
     stage.input_shape = shape_;
     stage.context.images = plan_.options.images;
-    stage.context.training = plan_.options.training;
+    stage.context.training = plan_.options.has_backward();
     stage.context.exact = plan_.options.exact;
     stage.context.output_storage = storage;
     if (stage.input >= 0) {
       stage.context.input_storage = current().storage;
-      stage.context.mask_input = current().rectified;
+      stage.context.mask_input = current().rectified && !current().gradient_unmasked;
       stage.context.mask_scale = current().mask_scale;
     }
     const auto parameters = parameters_of(layer, shape_.c);
@@ -152,6 +155,7 @@ class Planner {
       stage.output = -1;  // its results are numbers, not a tensor
     } else {
       plan_.tensors.push_back({output, shape_, storage});
+      plan_.tensors.back().gradient_unmasked = plan_.options.gradients_at.contains(output);
     }
     stage.layer = std::move(layer);
     plan_.stages.push_back(std::move(stage));
@@ -166,21 +170,27 @@ class Planner {
     plan_.tensors[plan_.logits].storage = last.context.output_storage = Storage::score;
   }
 
-  // Backward ends at the lowest stage that learns, or at the images if their gradient is asked for.
+  // Backward ends at the lowest stage that learns or tensor whose gradient is wanted, or at the images.
   void want_gradients() {
-    if (!plan_.options.training) return;
+    if (!plan_.options.has_backward()) return;
     bool below = plan_.options.wants_image_gradient;
     bool bias_below = false;  // the stage below has a bias that learns, and takes the gradient just as it is handed
     for (PlannedStage& stage : plan_.stages) {
-      const bool learns = !stage.parameters.empty() && !plan_.options.frozen.contains(stage.parameters);
+      const bool learns =
+          plan_.options.training && !stage.parameters.empty() && !plan_.options.frozen.contains(stage.parameters);
       stage.context.wants_input_gradient = below;
       stage.context.wants_parameter_gradients = stage.context.wants_bias_gradient = learns;
       stage.context.may_give_bias_gradient_below = below && bias_below;
       stage.in_backward = below || learns;
-      below = below || learns;
+      below = below || learns || (stage.output >= 0 && plan_.options.gradients_at.contains(plan_.tensors[stage.output].name));
       // a gradient injected at a kept tensor comes after what the stage above could have summed
       bias_below = learns && stage.output >= 0 && !plan_.tensors[stage.output].kept;
     }
+  }
+
+  bool ended() const {
+    return plan_.options.only_kept &&
+           std::ranges::all_of(plan_.options.keep, [this](const std::string& name) { return plan_.tensor(name) >= 0; });
   }
 
   const PlannedTensor& current() const { return plan_.tensors.back(); }

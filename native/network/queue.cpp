@@ -10,6 +10,11 @@
 namespace vggnet {
 namespace {
 
+// Whether the answer holds the last tensor: the output, or one of `keep`.
+bool answers_last(const ForwardCall& call, const Plan& plan) {
+  return !call.only_kept || std::ranges::find(call.keep, plan.tensors[plan.logits].name) != call.keep.end();
+}
+
 Tensor first_of(Tensor tensor, int64_t images) {
   tensor.shape = tensor.shape.with_images(images);
   return tensor;
@@ -153,7 +158,7 @@ void Network::drop_ahead() {
 
 // Preparing may choose algorithms by trying them, and move the arena: not while a call computes in it.
 bool Network::is_prepared(const ForwardCall& call) const {
-  return !call.training && executions_.is_prepared_at_least(call.images.shape, options_of(call));
+  return !call.training && !call.differentiates && executions_.is_prepared_at_least(call.images.shape, options_of(call));
 }
 
 Network::Begun Network::begin(const ForwardCall& call) {
@@ -163,9 +168,9 @@ Network::Begun Network::begin(const ForwardCall& call) {
   const PlanOptions options = options_of(call);
   // backward takes gradients for just as many images as are there
   Execution& execution =
-      call.training ? prepare(call.images, count, options) : prepare_at_least(call.images, count, options);
-  const Tensor answer = first_of(execution.tensor(execution.plan().logits), count);
-  Begun begun = begun_with(&call, execution, backend_->stored_bytes(answer.shape, answer.storage));
+      options.has_backward() ? prepare(call.images, count, options) : prepare_at_least(call.images, count, options);
+  const Tensor answer = answers_last(call, execution.plan()) ? first_of(execution.tensor(execution.plan().logits), count) : Tensor{};
+  Begun begun = begun_with(&call, execution, answer ? backend_->stored_bytes(answer.shape, answer.storage) : 0);
   controls_.first_image = call.first_image;
   feed(execution, call.images, 0, count);
   write_controls();
@@ -183,14 +188,18 @@ ForwardAnswer Network::forward(const ForwardCall& call) {
   const Plan& plan = execution.plan();
   const int64_t count = call.images.shape.n;
   ForwardAnswer result;
-  result.output = host_tensor(plan, plan.logits, count);
-  backend_->unpack(begun.answer->data(), first_of(execution.tensor(plan.logits), count), result.output.values.data());
+  if (answers_last(call, plan)) {
+    HostTensor last = host_tensor(plan, plan.logits, count);
+    backend_->unpack(begun.answer->data(), first_of(execution.tensor(plan.logits), count), last.values.data());
+    (call.only_kept ? result.kept[plan.tensors[plan.logits].name] : result.output) = std::move(last);
+  }
   for (const std::string& name : call.keep) {
     const int index = plan.tensor(name);
+    if (result.kept.contains(name)) continue;
     HostTensor& kept = result.kept[name] = host_tensor(plan, index, count);
     backend_->read(first_of(execution.tensor(index), count), kept.values.data());
   }
-  if (call.training) pending_ = &execution;
+  if (plan.options.has_backward()) pending_ = &execution;
   forward_of_ = parameters_.version();
   return result;
 }

@@ -146,7 +146,7 @@ void Network::compute(Execution& execution, Gradients mode) {
   backend_->run(mode == Gradients::overwrite ? recordings.part : recordings.accumulate_part, [&] {
     execution.forward();
     execution.loss();
-    execution.backward(mode, {});
+    execution.backward(mode);
   });
 }
 
@@ -158,7 +158,7 @@ void Network::compute_and_update(Execution& execution, const std::vector<Segment
   backend_->run(recordings.step, [&] {
     execution.forward();
     execution.loss();
-    execution.backward(Gradients::overwrite, {});
+    execution.backward(Gradients::overwrite);
     backend_->update(segments, arenas(), execution.feed());
   });
 }

@@ -31,12 +31,15 @@ export interface RunOptions {
 export interface Gradients {
   readonly input: Tensor64
   readonly parameters: Map<string, Float64Array>
+  /** With respect to each tensor. */
+  readonly tensors: ReadonlyMap<string, Tensor64>
 }
 
 /** One elementary operation that has been run, with all it needs to go back. */
 interface Step {
   readonly name: string
   readonly output: Tensor64
+  readonly rectifies: boolean
   readonly back: (gradient: Tensor64, parameters: Map<string, Float64Array>) => Tensor64
 }
 
@@ -96,20 +99,30 @@ export class ReferenceRun {
     return step.output
   }
 
-  /** Gradients of sum(gradient * output) + sum over names of sum(injected[name] * tensor(name)). */
-  backward(gradient: Tensor64, injected: ReadonlyMap<string, Tensor64> = new Map()): Gradients {
+  /**
+   * Gradients of sum(gradient * output) + sum over names of sum(injected[name] * tensor(name)).
+   * @param guided whether negative gradients do not pass a ReLU
+   */
+  backward(
+    gradient: Tensor64,
+    injected: ReadonlyMap<string, Tensor64> = new Map(),
+    { guided = false } = {},
+  ): Gradients {
     const parameters = new Map<string, Float64Array>()
+    const tensors = new Map<string, Tensor64>()
     const start = this.#steps.reduceRight((above, step) => {
       const extra = injected.get(step.name)
       const stored = rounded(above, this.#rounding)
-      return step.back(extra ? rounded(sumOf(stored, extra), this.#rounding) : stored, parameters)
+      const whole = extra ? rounded(sumOf(stored, extra), this.#rounding) : stored
+      tensors.set(step.name, whole)
+      return step.back(guided && step.rectifies ? relu(whole) : whole, parameters)
     }, gradient)
-    return { input: start, parameters }
+    return { input: start, parameters, tensors }
   }
 
-  #ran(name: string, output: Tensor64, back: Step['back']): Tensor64 {
+  #ran(name: string, output: Tensor64, back: Step['back'], rectifies = false): Tensor64 {
     const stored = rounded(output, this.#storing)
-    this.#steps.push({ name, output: stored, back })
+    this.#steps.push({ name, output: stored, rectifies, back })
     return stored
   }
 
@@ -126,7 +139,7 @@ export class ReferenceRun {
   }
 
   #rectified(name: string, from: Tensor64): Tensor64 {
-    return this.#ran(name, relu(from), (g) => reluGradient(g, from))
+    return this.#ran(name, relu(from), (g) => reluGradient(g, from), true)
   }
 
   #dropped(probability: number, stream: number, key: DropoutKey, from: Tensor64): Tensor64 {

@@ -16,4 +16,4 @@ test('an allocation that fails in each work', async () => {
   const outcomes = await outcomesOf('allocations', names, [String(most)])
   expect(wrongOf('allocation', outcomes)).toEqual([])
   if (only === '') expect(outcomes.filter(({ result }) => result === 'OUT_OF_MEMORY').length).toBeGreaterThan(20)
-})
+}, 14_400_000)

@@ -16,4 +16,4 @@ test('a fault of the file system in each work', async () => {
   // the order of reads that run at once is not always the same
   expect(outcomes.filter(({ fired }) => fired).length).toBeGreaterThan(0.8 * outcomes.length)
   if (only === '') expect(outcomes.length).toBeGreaterThanOrEqual(names.flat().length)
-})
+}, 14_400_000)

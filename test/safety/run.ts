@@ -35,14 +35,14 @@ export interface Left {
   readonly log: readonly object[]
 }
 
-/** What the run in a folder left. @throws if a temporary file is among it */
+/** What the run in a folder left, but for lock files: one that stays locks nothing. @throws if a temporary file is among it */
 export async function leftIn(folder: string): Promise<Left> {
   const names = readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && !/^events\.out\.|^log\.jsonl$/.test(entry.name))
     .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)))
-    .filter((name) => /^(run|cache)\//.test(name))
+    .filter((name) => /^(run|cache)\//.test(name) && !/\.lock$/.test(name))
     .sort()
-  const temporary = names.filter((name) => isTemporary(path.basename(name)) || /\.lock$/.test(name))
+  const temporary = names.filter((name) => isTemporary(path.basename(name)))
   if (temporary.length > 0) throw new Error(`Temporary files are left: ${temporary.join(', ')}`)
   const files = new Map(names.map((name) => [name, readFileSync(path.join(folder, name))]))
   return { files, log: await comparable(path.join(folder, 'run/log.jsonl')) }

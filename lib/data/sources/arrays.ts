@@ -1,5 +1,5 @@
 import { VggError } from '../../error.js'
-import { labelFrom } from '../../network/arguments.js'
+import { labelFrom } from '../../network/labels.js'
 import { arrayOf, type Check, optional, readable, readOptions, text, unexpected } from '../../options.js'
 import { countedText } from '../../table.js'
 import { detached, detachedText, elementCount, isDetached } from '../../tensor.js'

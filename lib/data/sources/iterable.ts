@@ -1,5 +1,5 @@
 import { VggError } from '../../error.js'
-import { labelFrom } from '../../network/arguments.js'
+import { labelFrom } from '../../network/labels.js'
 import {
   arrayOf,
   type Checked,

@@ -79,6 +79,16 @@ class CpuBackend final : public Backend {
     add_packed_masked(nchw, grad.shape, masked_by.floats(), grad.floats());
   }
 
+  void mask(const Tensor& grad, const Tensor& by) override {
+    VGGNET_ASSERT(!is_plain(grad.shape, grad.storage) && !is_plain(by.shape, by.storage));
+    use_threads();
+    cpu::mask(grad.floats(), by.floats(), 1, grad.floats(), stored_elements(grad.shape, grad.storage));
+  }
+  void rectify(const Tensor& tensor) override {
+    use_threads();
+    cpu::rectify(tensor.floats(), tensor.floats(), stored_elements(tensor.shape, tensor.storage));
+  }
+
   bool finite(const Tensor& tensor) override {
     return finite(tensor.floats(), stored_elements(tensor.shape, tensor.storage));
   }

@@ -31,15 +31,23 @@ WinogradConvolution::WinogradConvolution(const Convolution& layer, const Shape& 
       channels_(padded(input.c)),
       outputs_(padded(layer.outputs)),
       relu_(!layer.relu.empty()),
-      output_(problem_of(channels_, outputs_, input)),
-      input_gradient_(problem_of(outputs_, channels_, input)),
+      output_(problem_of(channels_, outputs_, input), StoredWeights::straight),
+      input_gradient_(problem_of(outputs_, channels_, input), StoredWeights::turned),
       weight_gradient_(problem_of(channels_, outputs_, input)) {
   forward_pieces_ = Pieces(0, input.n, limit);
   if (wants_weight_gradient() || wants_input_gradient()) backward_pieces_ = forward_pieces_;
+  const bool whole = forward_pieces_.size() == 1;
+  forward_once_ = whole && output_.reads_weights_once(input.n);
+  backward_once_ = whole && input_gradient_.reads_weights_once(input.n);
 }
 
+bool WinogradConvolution::keeps_weights() const { return !context_.training && !forward_once_; }
+
 int64_t WinogradConvolution::made_weights_bytes() const {
-  return context_.training ? round_up(std::max(output_.weights_bytes(), input_gradient_.weights_bytes()), 64) : 0;
+  if (!context_.training) return 0;
+  return round_up(std::max(forward_once_ ? 0 : output_.weights_bytes(),
+                           backward_once_ || !wants_input_gradient() ? 0 : input_gradient_.weights_bytes()),
+                  64);
 }
 
 int64_t WinogradConvolution::scratch_bytes() const {
@@ -55,7 +63,7 @@ int64_t WinogradConvolution::scratch_bytes() const {
 // Workspace: transformed weights of one direction, sums of the weight gradient, scratch of a pass.
 void WinogradConvolution::describe(Requirements& requirements) const {
   requirements.workspace_bytes = made_weights_bytes() + sums_bytes() + scratch_bytes();
-  requirements.prepared_bytes = context_.training ? 0 : output_.weights_bytes();
+  requirements.prepared_bytes = keeps_weights() ? output_.weights_bytes() : 0;
   requirements.input_in_backward = wants_weight_gradient() || (wants_input_gradient() && context_.mask_input);
   requirements.algorithm = "winograd";
   if (backward_pieces_.empty()) return;
@@ -64,18 +72,18 @@ void WinogradConvolution::describe(Requirements& requirements) const {
 }
 
 void WinogradConvolution::bind(const Binding& binding, Ring output, Ring grad_output) {
-  if (!context_.training && !kept_) kept_ = allocate(output_.weights_bytes());
+  if (keeps_weights() && !kept_) kept_ = allocate(output_.weights_bytes());
   binding_ = binding;
   to_ = output;
   grad_ = grad_output;
   char* const workspace = static_cast<char*>(binding.workspace);
-  weights_ = context_.training ? reinterpret_cast<float*>(workspace) : static_cast<float*>(kept_->data());
+  weights_ = kept_ ? static_cast<float*>(kept_->data()) : reinterpret_cast<float*>(workspace);
   sums_ = reinterpret_cast<float*>(workspace + made_weights_bytes());
   scratch_ = workspace + made_weights_bytes() + sums_bytes();
 }
 
 void WinogradConvolution::refresh() {
-  if (!context_.training) output_.transform_weights(binding_.weight, weights_);
+  if (keeps_weights()) output_.transform_weights(binding_.weight, weights_);
 }
 
 float* WinogradConvolution::of_images(const Ring& ring, const Piece& piece, int64_t channels) const {
@@ -83,11 +91,14 @@ float* WinogradConvolution::of_images(const Ring& ring, const Piece& piece, int6
 }
 
 void WinogradConvolution::forward(size_t index) {
-  if (context_.training && index == 0) output_.transform_weights(binding_.weight, weights_);
   const Piece& piece = forward_pieces_[index];
   const Ring input = {binding_.input.floats(), shape_.n};
-  output_.run(piece.images, of_images(input, piece, channels_), weights_, {.bias = binding_.bias, .relu = relu_},
-              of_images(to_, piece, outputs_), scratch_);
+  const float* const x = of_images(input, piece, channels_);
+  float* const y = of_images(to_, piece, outputs_);
+  const ImagesFinish finish = {.bias = binding_.bias, .relu = relu_};
+  if (forward_once_) return output_.run_once(piece.images, x, binding_.weight, finish, y, scratch_);
+  if (context_.training && index == 0) output_.transform_weights(binding_.weight, weights_);
+  output_.run(piece.images, x, weights_, finish, y, scratch_);
 }
 
 void WinogradConvolution::backward(size_t index, Gradients gradients) {
@@ -101,10 +112,12 @@ void WinogradConvolution::backward(size_t index, Gradients gradients) {
                               context_.wants_bias_gradient ? binding_.grad_bias : nullptr);
   }
   if (!wants_input_gradient() || !grad_input.base) return;
-  if (index == 0) input_gradient_.transform_turned_weights(binding_.weight, weights_);
   const ImagesFinish finish = {.masked_by = context_.mask_input ? of_images(input, piece, channels_) : nullptr,
                                .scale = context_.mask_input ? context_.mask_scale : 1};
-  input_gradient_.run(piece.images, dy, weights_, finish, of_images(grad_input, piece, channels_), scratch_);
+  float* const dx = of_images(grad_input, piece, channels_);
+  if (backward_once_) return input_gradient_.run_once(piece.images, dy, binding_.weight, finish, dx, scratch_);
+  if (index == 0) input_gradient_.transform_weights(binding_.weight, weights_);
+  input_gradient_.run(piece.images, dy, weights_, finish, dx, scratch_);
 }
 
 }  // namespace vggnet::cpu

@@ -1,6 +1,7 @@
 #pragma once
 // A 3x3 convolution by Winograd's algorithm in all its directions. Without training the transformed weights are kept
-// until the parameters change; in training, where they change each step, they are made in the workspace for each pass.
+// until the parameters change; in training, where they change each step, they are made in the workspace for each pass. A pass that
+// reads them only once, of a few small images, makes them panel by panel in the caches instead.
 #include <memory>
 #include <optional>
 
@@ -24,6 +25,7 @@ class WinogradConvolution final : public ConvolutionEngine {
  private:
   bool wants_weight_gradient() const { return context_.training && context_.wants_parameter_gradients; }
   bool wants_input_gradient() const { return context_.training && context_.wants_input_gradient; }
+  bool keeps_weights() const;
   int64_t made_weights_bytes() const;
   int64_t sums_bytes() const { return wants_weight_gradient() ? round_up(weight_gradient_.sums_bytes(), 64) : 0; }
   int64_t scratch_bytes() const;
@@ -36,6 +38,7 @@ class WinogradConvolution final : public ConvolutionEngine {
   const WinogradOutputs output_, input_gradient_;
   const WinogradWeightGradient weight_gradient_;
 
+  bool forward_once_ = false, backward_once_ = false;
   std::unique_ptr<Memory> kept_;
   Binding binding_;
   Ring to_ = {nullptr, 1}, grad_ = {nullptr, 1};

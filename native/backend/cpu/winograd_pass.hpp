@@ -34,32 +34,46 @@ struct ImagesFinish {
   float scale = 1;
 };
 
+// How weights are stored: [outputs / b][channels / b][3][3][b][b], or as those of the convolution whose input gradient this
+// is: [channels / b][outputs / b][3][3][b][b].
+enum class StoredWeights { straight, turned };
+
 class WinogradOutputs {
  public:
-  explicit WinogradOutputs(const WinogradProblem& problem) : problem_(problem), tuning_(tuning()) {}
+  WinogradOutputs(const WinogradProblem& problem, StoredWeights order)
+      : problem_(problem), order_(order), tuning_(tuning()) {}
 
+  // Whether a pass over so many images reads its transformed weights only once: `run_once` then transforms a panel at a time
+  // into the caches, and nothing need be kept of them.
+  bool reads_weights_once(int64_t images) const;
   int64_t weights_bytes() const;
   int64_t scratch_bytes(int64_t images) const;
 
-  // From stored weights [outputs / b][channels / b][3][3][b][b].
   void transform_weights(const float* stored, float* weights) const;
-  // From the stored weights of the convolution whose input gradient this is: [channels / b][outputs / b][3][3][b][b].
-  void transform_turned_weights(const float* stored, float* weights) const;
 
   // x, y: blocked images. scratch: aligned to 64 bytes.
   void run(int64_t images, const float* x, const float* weights, const ImagesFinish&, float* y, void* scratch) const;
+  // The same bits from stored weights.
+  void run_once(int64_t images, const float* x, const float* stored, const ImagesFinish&, float* y, void* scratch) const;
 
  private:
   struct Rows {
     float* first;
     int64_t width;
   };
+  struct Planes;  // of a block of tiles
 
   TileBlocks blocks_of(int64_t images) const;
   int64_t block_floats(int64_t tiles) const;
+  int64_t panel_floats() const;
   Rows rows_of(float* weights, int64_t k, int64_t c) const;
+  void transform(const float* stored, int64_t k, int64_t c, const Rows&, int64_t plane) const;
+  template <class Products>
+  void run_with(int64_t images, const float* x, const ImagesFinish&, float* y, void* scratch, Products) const;
+  void multiply(const Planes&, int64_t plane, int64_t k, const float* panel) const;
 
   WinogradProblem problem_;
+  StoredWeights order_;
   Tuning tuning_;
 };
 

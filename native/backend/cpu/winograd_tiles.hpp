@@ -20,11 +20,18 @@ struct Team {
   // Each thread takes small portions: one that another program holds up takes fewer.
   template <class Work>
   void each(int64_t count, Work work) const {
+    each_portion(count, count / (parts * kPortions) + 1, work);
+  }
+  template <class Work>
+  void each_one(int64_t count, Work work) const {
+    each_portion(count, 1, work);
+  }
+  template <class Work>
+  void each_portion(int64_t count, int64_t portion, Work work) const {
     if (parts == 1) {
       for (int64_t i = 0; i < count; ++i) work(i);
       return;
     }
-    const int64_t portion = count / (parts * kPortions) + 1;
 #pragma omp for schedule(dynamic, portion) nowait
     for (int64_t i = 0; i < count; ++i) work(i);
   }

@@ -103,6 +103,13 @@ class CudaBackend final : public Backend {
     write(sum.data(), grad);
   }
 
+  void mask(const Tensor& grad, const Tensor& by) override {
+    cuda::mask(device().stream(), element(grad), grad.data, by.data, 1, grad.data, stored_elements(grad.shape));
+  }
+  void rectify(const Tensor& tensor) override {
+    cuda::rectify(device().stream(), element(tensor), tensor.data, tensor.data, stored_elements(tensor.shape));
+  }
+
   bool finite(const Tensor& tensor) override {
     return finite(element(tensor), tensor.data, stored_elements(tensor.shape));
   }
