@@ -11,7 +11,7 @@ starts. bf16 is autocast; only inference by compile and graphs has its weights i
 each run. On a GPU cudnn.benchmark is on and SGD is fused. The number of threads is OMP_NUM_THREADS.
 
     baseline_torch.py cuda|cpu
-    baseline_torch.py export FILE       writes VGG-16 for a batch of 8 at 224x224, with random weights, for onnxruntime-node
+    baseline_torch.py export FILE [N]   writes VGG-16 for a batch of 8 (or N) at 224x224, with random weights, for onnxruntime-node
 """
 
 import gc
@@ -218,16 +218,16 @@ def serve():
         print(json.dumps(answer), file=answers, flush=True)
 
 
-def export(file):
+def export(file, batch=8):
     torch.manual_seed(0)
     net = network("D", 224, 4096, 1000).eval()
-    images = torch.zeros(8, 3, 224, 224)
+    images = torch.zeros(batch, 3, 224, 224)
     # the TorchScript exporter needs only the onnx package; renamed at the end, as a run may be interrupted
     torch.onnx.export(net, (images,), f"{file}.new", dynamo=False, input_names=["images"], output_names=["logits"])
     os.replace(f"{file}.new", file)
 
 
 if sys.argv[1] == "export":
-    export(sys.argv[2])
+    export(sys.argv[2], *map(int, sys.argv[3:]))
 else:
     serve()

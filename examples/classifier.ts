@@ -1,12 +1,14 @@
-// Batching for the server: images that arrive while the network computes become its next batch.
-import { type ClassProbability, classify, type ImageFormat, readImage, Tensor, type VGG } from 'vggnet'
-
-interface Waiting {
-  pixels: Uint8Array
-  signal: AbortSignal
-  resolve(answer: ClassProbability[]): void
-  reject(error: unknown): void
-}
+// Decoding for the server, a few images at a time, and the classes of an image from the batches of all requests.
+import {
+  type Batching,
+  batching,
+  type ClassProbability,
+  type ImageFormat,
+  readImage,
+  Tensor,
+  type VGG,
+  VggError,
+} from 'vggnet'
 
 /** Images decoded at once: each takes up to 8 bytes for each of its pixels. */
 const decoders = 4
@@ -21,19 +23,18 @@ const decoding = {
 /** What is decoded, in words. */
 export const accepted = `${decoding.formats.join(', ')}, undamaged, at most ${decoding.pixelLimit} pixels`
 
-/** Collects images while the network computes, and classifies them as one batch. */
+/** Decodes images, and classifies those that come at once as batches. */
 export class Classifier {
-  readonly #waiting: Waiting[] = []
   readonly #decodersWanted: (() => void)[] = []
   readonly #net: VGG
-  readonly #batch: number
+  readonly #batches: Batching
   #decodersFree = decoders
   #size = 0
-  #busy = false
 
-  constructor(net: VGG, batch: number) {
+  /** @param queue largest number of images in work, which the caller compares with `size` */
+  constructor(net: VGG, maxBatch: number, queue: number) {
     this.#net = net
-    this.#batch = batch
+    this.#batches = batching(net, { maxBatch, maxQueue: queue })
   }
 
   /** Number of images that wait, are decoded or are computed. */
@@ -45,11 +46,14 @@ export class Classifier {
   async classify(file: Uint8Array, signal: AbortSignal): Promise<ClassProbability[]> {
     this.#size++
     try {
+      const { imageSize, channels, classes, classNames } = this.#net
       const pixels = await this.#decoded(file, signal)
-      return await new Promise((resolve, reject) => {
-        this.#waiting.push({ pixels, signal, resolve, reject })
-        if (!this.#busy) void this.#work()
-      })
+      const image = Tensor.from(pixels, [1, ...imageSize, channels])
+      const logits = await this.#batches.forward(image, { signal })
+      const [best = []] = await (await logits.softmax()).topk(Math.min(3, classes))
+      if (best.some(({ value }) => !Number.isFinite(value)))
+        throw new VggError('NOT_FINITE', 'The network has no finite scores for an image')
+      return best.map(({ index, value }) => ({ class: classNames[index] ?? String(index), index, probability: value }))
     } finally {
       this.#size--
     }
@@ -72,29 +76,5 @@ export class Classifier {
       if (next === undefined) this.#decodersFree++
       else next()
     }
-  }
-
-  async #work(): Promise<void> {
-    this.#busy = true
-    while (this.#waiting.length > 0) {
-      const batch: Waiting[] = []
-      for (const one of this.#waiting.splice(0, this.#batch)) {
-        if (one.signal.aborted) one.reject(one.signal.reason)
-        else batch.push(one)
-      }
-      try {
-        const answers = batch.length === 0 ? [] : await this.#answers(batch.map(({ pixels }) => pixels))
-        for (const [index, { resolve }] of batch.entries()) resolve(answers[index] ?? [])
-      } catch (error) {
-        for (const { reject } of batch) reject(error)
-      }
-    }
-    this.#busy = false
-  }
-
-  async #answers(pixels: readonly Uint8Array[]): Promise<ClassProbability[][]> {
-    const { imageSize, channels, classes } = this.#net
-    const images = Tensor.from(Buffer.concat(pixels), [pixels.length, ...imageSize, channels])
-    return classify(this.#net, [images], { top: Math.min(3, classes) })
   }
 }

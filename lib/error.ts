@@ -6,6 +6,7 @@ export type ErrorCode =
   | 'SHAPE_MISMATCH'
   | 'DISPOSED'
   | 'STATE'
+  | 'QUEUE_FULL'
   | 'NOT_FINITE'
   | 'OUT_OF_MEMORY'
   | 'DEVICE_UNAVAILABLE'
@@ -31,6 +32,7 @@ export type ErrorCode =
  * - `SHAPE_MISMATCH`: incompatible shapes
  * - `DISPOSED`: a tensor or network was used after `dispose`
  * - `STATE`: a call out of order, such as `backward` without `forward(x, { training: true })`
+ * - `QUEUE_FULL`: more requests at once than `batching` accepts; try again later
  * - `NOT_FINITE`: a loss, gradient or score is NaN or infinite; the message names the first such layer or the image, and
  *   nothing was changed
  * - `OUT_OF_MEMORY`: the message names the bytes, what is available, and the largest batch that fits or the largest parameter

@@ -50,6 +50,7 @@ export type { PhotoNetwork, PhotoOptions } from './data/sources/photo-options.js
 export type { SkippedLink } from './data/sources/walk.js'
 export { meanOf, type Statistics, type StatisticsOptions, statisticsOf } from './data/statistics.js'
 export { type ErrorCode, VggError } from './error.js'
+export { type BatchedOptions, Batching, type BatchingOptions, batching } from './evaluate/batching.js'
 export { type ClassifyOptions, type ClassProbability, classify, type ImageSource } from './evaluate/classify.js'
 export type { ClassResult } from './evaluate/confusion.js'
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate/evaluate.js'

@@ -1,8 +1,13 @@
 /**
- * Classification of images; accuracy, confusion matrix and per-class results of a network; explanations of its scores.
+ * Classification of images, batches of concurrent requests; accuracy, confusion matrix and per-class results of a network;
+ * explanations of its scores.
  * @module evaluation
  */
 export {
+  type BatchedOptions,
+  Batching,
+  type BatchingOptions,
+  batching,
   type ClassChoice,
   type ClassifyOptions,
   type ClassProbability,

@@ -66,10 +66,15 @@ async function serve(...words: string[]) {
     received,
     receive,
     open,
-    async post(body: Body | ReadableStream) {
-      const answer = await fetch(url, { method: 'POST', body, duplex: 'half' } as RequestInit)
+    async post(body: Body | ReadableStream | FormData, headers = {}) {
+      const answer = await fetch(url, { method: 'POST', body, headers, duplex: 'half' } as RequestInit)
       receive(answer.status)
       return { status: answer.status, headers: answer.headers, text: await answer.text() }
+    },
+    async get(path: string) {
+      const answer = await fetch(`${address}${path}`)
+      receive(answer.status)
+      return answer.text()
     },
     /** Writes text on a new connection, and `more` every 50 ms. Returns the statuses of all answers until the server closes it. */
     async raw(text: string | Uint8Array, more = ''): Promise<number[]> {
@@ -156,6 +161,29 @@ describe('the service example', () => {
     const { status, text } = await server.post(await body())
     expect([status, Object.keys(JSON.parse(text))]).toEqual([expected, ['error']])
     expect(text).not.toMatch(internals)
+  })
+
+  test('classifies the file of a form as it classifies a body, and refuses a form without one or of many parts', async () => {
+    const form = new FormData()
+    form.append('comment', 'before the file')
+    form.append('image', new Blob([image]), 'image.jpg')
+    const [ofForm, ofBody] = [await server.post(form), await server.post(image)]
+    expect([ofForm.status, ofForm.text]).toEqual([200, ofBody.text])
+    const part = '--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r\n'
+    const forms = [part.repeat(190_000), part, `--b${'\r\n--'.repeat(2_000_000)}`, '']
+    for (const text of forms) {
+      const type = { 'content-type': 'multipart/form-data; boundary=b' }
+      const { status, text: answer } = await server.post(new TextEncoder().encode(`${text}--b--\r\n`), type)
+      expect([status, JSON.parse(answer).error]).toEqual([400, expect.stringContaining('Expected a file')])
+    }
+  })
+
+  test('counts its answers for Prometheus', async () => {
+    await server.post(image)
+    const text = await server.get('/metrics')
+    expect(Number(/^vggnet_answers_total\{status="200"\} (\d+)$/m.exec(text)?.[1])).toBe(server.received['200']! - 1)
+    expect(text).toContain('vggnet_images_in_work 0')
+    expect(await server.get('/healthz')).toBe('{"ok":true}\n')
   })
 
   test('refuses a body without a length above the limit, a header above the limit, and what is no request', async () => {
