@@ -26,7 +26,7 @@ describe('README', () => {
 
   // torchvision's own file has 553 MB: this one has its names, classes and image size, and narrow layers
   test('shows what its TypeScript prints', async () => {
-    expect(blocks).toHaveLength(1)
+    expect(blocks).toHaveLength(2)
     const photos = path.join(folder, 'photos')
     mkdirSync(photos)
     await writeDigitPhotos(photos, 3, 10)
@@ -36,9 +36,13 @@ describe('README', () => {
       'holiday.jpg': path.join(photos, 'digit-0', digit),
       photos,
     }
-    const code = (blocks[0] ?? '').replaceAll(/'([\w.-]+)'/g, (whole, name: string) => {
-      return name in files ? `'${files[name as keyof typeof files]}'` : whole
-    })
-    expect(await outputOf(code, folder, 'block')).toBe(blocksOf(text, 'text')[0])
+    const [first, second] = blocks.map((block) =>
+      block.replaceAll(/'([\w.-]+)'/g, (whole, name: string) => {
+        return name in files ? `'${files[name as keyof typeof files]}'` : whole
+      }),
+    )
+    expect(await outputOf(first ?? '', folder, 'first')).toBe(blocksOf(text, 'text')[0])
+    const [, printed] = /console\.log\(.*\) \/\/ (.*)/.exec(second ?? '') ?? []
+    expect(await outputOf(second ?? '', folder, 'second')).toBe(`${printed}\n`)
   })
 })
