@@ -56,6 +56,19 @@ export type { ClassResult } from './evaluate/confusion.js'
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate/evaluate.js'
 export type { Metrics } from './evaluate/metrics.js'
 export type {
+  ClassChoice,
+  ExplainedClass,
+  ExplainMethod,
+  ExplainOptions,
+  Explanation,
+  GradCam,
+  GradientExplanation,
+  ImagesToExplain,
+  Occlusion,
+} from './explain/explanation.js'
+export { type GradCamOptions, gradCam, guidedBackprop, saliency } from './explain/gradients.js'
+export { type OcclusionOptions, occlusion } from './explain/occlusion.js'
+export type {
   ConvolutionLayer,
   InputLayer,
   Layer,
@@ -66,6 +79,21 @@ export type {
   SpatialMeanLayer,
 } from './layer.js'
 export { parameterCount } from './layer.js'
+export {
+  gramError,
+  gramMatrices,
+  type Loss,
+  type LossOptions,
+  squaredError,
+  totalVariation,
+} from './losses/errors.js'
+export { Lpips, type LpipsDistance, type LpipsOptions } from './losses/lpips.js'
+export {
+  type FeatureLossOptions,
+  gramLoss,
+  perceptualLoss,
+  type Reference,
+} from './losses/perceptual.js'
 export type {
   BackwardOptions,
   ForwardOptions,

@@ -1,5 +1,7 @@
 /** Characters of a word that are compared: no name is longer. */
 const mostCompared = 60
+/** Names that are compared. Those of a file may be many. */
+const mostNames = 4096
 
 // Levenshtein distance; a transposition counts as one change.
 function distance(a: string, b: string): number {
@@ -37,16 +39,19 @@ function isFormOf(name: string, given: string): boolean {
   return less.length > 0 && less.every((word) => more.includes(word))
 }
 
+const mostChanges = (a: string, b: string): number => Math.max(1, Math.floor(Math.min(a.length, b.length) / 3))
+
 /** The name that `misspelt` was probably meant to be; undefined if none is similar. */
 export function likelyMeant(misspelt: string, names: readonly string[]): string | undefined {
   const wanted = misspelt.slice(0, mostCompared).toLowerCase()
-  const [best] = names
+  const compared = names.slice(0, mostNames)
+  const [best] = compared
+    .filter((name) => Math.abs(name.length - wanted.length) <= mostChanges(name, wanted))
     .map((name) => ({ name, changes: distance(wanted, name.toLowerCase()) }))
-    .filter(({ name, changes }) => {
-      const length = Math.min(name.length, wanted.length)
-      // of a single letter nothing would be left
-      return changes < length && changes <= Math.max(1, Math.floor(length / 3))
-    })
+    // of a single letter nothing would be left
+    .filter(
+      ({ name, changes }) => changes < Math.min(name.length, wanted.length) && changes <= mostChanges(name, wanted),
+    )
     .sort((a, b) => a.changes - b.changes)
-  return best?.name ?? names.find((name) => isFormOf(name, misspelt))
+  return best?.name ?? compared.find((name) => isFormOf(name, misspelt))
 }

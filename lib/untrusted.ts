@@ -33,7 +33,7 @@ export function parsedJson(text: string | Uint8Array, limits: JsonLimits, subjec
 }
 
 const codeOf = (character: string): number => character.charCodeAt(0)
-const [quote, backslash, comma] = [codeOf('"'), codeOf('\\'), codeOf(',')]
+const [quote, backslash, comma, colon] = [codeOf('"'), codeOf('\\'), codeOf(','), codeOf(':')]
 const [object, array, objectEnd, arrayEnd] = [codeOf('{'), codeOf('['), codeOf('}'), codeOf(']')]
 
 /** What a JSON text has more of than its limits; undefined if nothing. The text may be anything. */
@@ -55,6 +55,26 @@ function excessOf(bytes: Uint8Array, { depth, values }: JsonLimits): string | un
     if (count > values) return `has more than ${values} values`
   }
   return undefined
+}
+
+/** Whether an object of a JSON text has a key twice, of which `value`, the parsed text, has the last one. */
+export const hasRepeatedKeys = (bytes: Uint8Array, value: unknown): boolean => keysIn(bytes) !== keysOf(value)
+
+function keysIn(bytes: Uint8Array): number {
+  let keys = 0
+  for (let at = 0; at < bytes.length; at++) {
+    if (bytes[at] === quote) at = endOfString(bytes, at)
+    else if (bytes[at] === colon) keys += 1
+  }
+  return keys
+}
+
+function keysOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0
+  let keys = 0
+  if (Array.isArray(value)) for (const element of value) keys += keysOf(element)
+  else for (const element of Object.values(value)) keys += 1 + keysOf(element)
+  return keys
 }
 
 /** The position of the quote that ends the string which begins at `begin`. */

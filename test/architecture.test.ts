@@ -20,7 +20,7 @@ const lib = scripts.filter((file) => file.path.startsWith('lib/'))
 
 describe('native', () => {
   // arrows point down this list only
-  const order = ['addon', 'image', 'network', 'backend', 'layer', 'tensor']
+  const order = ['addon', 'loss', 'image', 'network', 'backend', 'layer', 'tensor']
   const includes = native.flatMap((file) =>
     [...file.text.matchAll(/^\s*#\s*include\s*(["<])([^">]+)[">]/gm)].map(([, quote, name]) => {
       return { from: file.path, name, own: quote === '"' }
@@ -100,9 +100,11 @@ describe('lib', () => {
     ...[
       'run',
       'report',
+      'explain',
       'check',
       'measure',
       'train',
+      'losses',
       'evaluate',
       'weights/verify',
       'weights',

@@ -1,6 +1,6 @@
 import { messageOf, VggError } from '../error.js'
 import { isObject, shorten } from '../options.js'
-import { type JsonLimits, parsedJson } from '../untrusted.js'
+import { hasRepeatedKeys, type JsonLimits, parsedJson } from '../untrusted.js'
 
 // The format: 8 bytes length of the header (little endian), the header (JSON), the tensors' bytes without gaps.
 // https://github.com/huggingface/safetensors
@@ -42,10 +42,13 @@ export const lengthBytes = 8
  * Limits of a header: 32 MiB are a thousand epochs with a hundred unreadable images each, or four lists of 65,536 class names.
  * safetensors itself allows 100 MB.
  */
-export const headerLimits: JsonLimits = { bytes: 2 ** 25, depth: 3, values: 2 ** 19 }
+export const headerLimits: JsonLimits = { bytes: 2 ** 25, depth: 3, values: 2 ** 18 }
 
 /** Limits of a JSON text in the metadata: a model, or the state of a training. */
-export const textLimits: JsonLimits = { bytes: headerLimits.bytes, depth: 16, values: 2 ** 21 }
+export const textLimits: JsonLimits = { bytes: headerLimits.bytes, depth: 16, values: 2 ** 20 }
+
+/** Most texts of the metadata; a checkpoint has nine. */
+const mostTexts = 2 ** 12
 
 /** Most axes of a shape: as many as a tensor of PyTorch may have. */
 const mostAxes = 64
@@ -187,7 +190,8 @@ export function headerFields(json: Uint8Array, limits = headerLimits): HeaderFie
   if (json[0] !== '{'.charCodeAt(0)) throw malformed("the header is not JSON: it does not begin with '{'")
   try {
     const value = parsedJson(json, limits, 'the header')
-    checkKeys(Buffer.from(json.buffer, json.byteOffset, json.length).toString())
+    // the name of a repeated key takes ten times as long to find
+    if (hasRepeatedKeys(json, value)) checkKeys(Buffer.from(json.buffer, json.byteOffset, json.length).toString())
     return value as HeaderFields
   } catch (cause) {
     if (cause instanceof VggError && cause.message.startsWith(invalid)) throw cause
@@ -200,7 +204,9 @@ const quoted = (name: string): string => `'${shorten(name)}'`
 function parsedMetadata(value: unknown): Record<string, string> {
   if (value === undefined) return {}
   if (!isObject(value)) throw malformed('__metadata__ is not an object')
-  const wrong = Object.keys(value).find((key) => typeof value[key] !== 'string')
+  const keys = Object.keys(value)
+  if (keys.length > mostTexts) throw malformed(`__metadata__ has ${keys.length} texts; at most ${mostTexts} are read`)
+  const wrong = keys.find((key) => typeof value[key] !== 'string')
   if (wrong !== undefined) throw malformed(`the metadata ${quoted(wrong)} is not a string`)
   return value as Record<string, string>
 }

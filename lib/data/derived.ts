@@ -92,7 +92,9 @@ export function stratifiedIndices(
     seen += members.length
     const share = Math.round((seen * heldOut) / labels.length) - before
     random.shuffle(members)
-    for (const [position, index] of members.entries()) (position < share ? validation : training).push(index)
+    members.forEach((index, position) => {
+      ;(position < share ? validation : training).push(index)
+    })
   }
   return { training: Int32Array.from(training), validation: Int32Array.from(validation) }
 }

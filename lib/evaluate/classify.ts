@@ -96,7 +96,8 @@ interface Encoded {
   readonly name: string
 }
 
-function encodedImage(source: unknown, name: string): string | Uint8Array {
+/** Checks the path or the bytes of an encoded image. @param name of the image in messages */
+export function encodedImage(source: unknown, name: string): string | Uint8Array {
   if (typeof source === 'string' || source instanceof Uint8Array) return source
   throw unexpected('the path of an image, the bytes of one, or a Tensor', name, source)
 }
@@ -122,6 +123,19 @@ async function answersOfEncoded(
   top: number,
   decoding: DecodingOptions,
 ): Promise<Answer[]> {
+  const read = await readEach(net, encoded, decoding)
+  const pixels = read.filter((one) => one instanceof Uint8Array)
+  const names = encoded.filter((_, position) => read[position] instanceof Uint8Array).map(({ name }) => name)
+  const answers = pixels.length === 0 ? [] : await answersOf(net, imagesOf(net, pixels), top, (row) => names[row] ?? '')
+  return read.map((one) => (one instanceof VggError ? one : (answers.shift() ?? [])))
+}
+
+/** Reads encoded images as `classify` does: uint8 [height, width, channels] of the network, or the error of the image. */
+export async function readEach(
+  net: VGG,
+  encoded: readonly Pick<Encoded, 'source' | 'name'>[],
+  decoding: DecodingOptions,
+): Promise<(Uint8Array | VggError)[]> {
   const size = sizeOf(net)
   const side = net.preprocessing?.smallestSide
   const options = { ...decoding, ...(side !== undefined && { smallestSide: evaluationSide(side) }) }
@@ -132,15 +146,17 @@ async function answersOfEncoded(
       read[position] = await readNamed(source, name, size, options).catch(errorOfImage)
   }
   await Promise.all(Array.from({ length: lanes }, lane))
-  const pixels = read.filter((one) => one instanceof Uint8Array)
-  const names = encoded.filter((_, position) => read[position] instanceof Uint8Array).map(({ name }) => name)
-  const images = Tensor.from(Buffer.concat(pixels), [pixels.length, size.height, size.width, size.channels])
-  const answers = pixels.length === 0 ? [] : await answersOf(net, images, top, (row) => names[row] ?? '')
-  return read.map((one) => (one instanceof VggError ? one : (answers.shift() ?? [])))
+  return read
 }
 
-/** An error that the image causes; others are thrown. */
-function errorOfImage(error: unknown): VggError {
+/** Images that {@link readEach} has read, as one tensor. */
+export function imagesOf(net: VGG, pixels: readonly Uint8Array[]): Tensor<'uint8'> {
+  const { height, width, channels } = sizeOf(net)
+  return Tensor.from(Buffer.concat(pixels), [pixels.length, height, width, channels])
+}
+
+/** An error that the image causes: FILE_NOT_FOUND, FILE_FORMAT or NOT_FINITE; others are thrown. */
+export function errorOfImage(error: unknown): VggError {
   const isOfImage = error instanceof VggError && ['FILE_NOT_FOUND', 'FILE_FORMAT', 'NOT_FINITE'].includes(error.code)
   if (isOfImage) return error
   throw error

@@ -55,24 +55,44 @@ async function opened(path: string): Promise<{ handle: FileHandle; size: number 
 /**
  * Reads a regular file: as many bytes as it has when it is opened, also if it grows meanwhile.
  * @param limit greatest number of bytes; a larger file is not read
- * @param tooLarge the error for a larger file
+ * @param errorOf the error for a larger file
  * @throws NotAFile; the error for a larger file, by default FILE_FORMAT; the errors of node:fs
  */
 export async function readRegularFile(
   path: string,
   limit: number,
-  tooLarge = (size: number) =>
-    new VggError('FILE_FORMAT', `Expected at most ${limit} bytes for ${path} but it has ${size}`),
+  errorOf = (size: number): VggError => tooLarge(path, limit, size),
 ): Promise<Buffer> {
   const { handle, size } = await opened(path)
   try {
-    if (size > limit) throw tooLarge(size)
+    if (size > limit) throw errorOf(size)
     const bytes = Buffer.allocUnsafeSlow(size)
     return bytes.subarray(0, await filled(handle, bytes))
   } finally {
     await closeRead(handle)
   }
 }
+
+/**
+ * Reads a regular file as {@link readRegularFile} does, in blocks of at most `blockBytes`. The event loop runs between two
+ * blocks. A block is valid until the next one is taken.
+ */
+export async function* blocksOf(path: string, limit: number, blockBytes: number): AsyncGenerator<Buffer> {
+  const { handle, size } = await opened(path)
+  try {
+    if (size > limit) throw tooLarge(path, limit, size)
+    const bytes = Buffer.allocUnsafeSlow(Math.min(size, blockBytes))
+    for (let done = 0, some = -1; some !== 0 && done < size; done += some) {
+      some = await filled(handle, bytes.subarray(0, size - done), done)
+      yield bytes.subarray(0, some)
+    }
+  } finally {
+    await closeRead(handle)
+  }
+}
+
+const tooLarge = (path: string, limit: number, size: number): VggError =>
+  new VggError('FILE_FORMAT', `Expected at most ${limit} bytes for ${path} but it has ${size}`)
 
 /**
  * Fills `bytes` from a position in a file; returns how many there were. `readFile` of node:fs takes a read of fewer bytes

@@ -184,10 +184,15 @@ export async function readRawLog(path: string): Promise<RawLog> {
   const damaged: { number: number; reason: string }[] = []
   const known = new Set<string>()
   let number = 0
+  let unpaused = 0
   for (const { bytes, isLast } of linesIn(await bytesOf(path))) {
     number += 1
     if (number > most.lines) throw tooMany(path, most.lines, 'lines')
-    if (number % linesAtOnce === 0) await new Promise((resolve) => setImmediate(resolve))
+    unpaused += bytes.length + bytesOfLine
+    if (unpaused > bytesAtOnce) {
+      await new Promise((resolve) => setImmediate(resolve))
+      unpaused = 0
+    }
     const parsed = parsedLine(bytes)
     // an incomplete line after the last line break
     if (parsed === undefined && isLast) return { lines, torn: true, damaged }
@@ -213,8 +218,8 @@ const mostBytes = 2 ** 28
 const lineLimits: JsonLimits = { bytes: 2 ** 20, depth: 8, values: 2 ** 12 }
 /** Most lines that are read, and most damaged ones of them. */
 const most = { lines: 2 ** 21, damaged: 1000 } as const
-/** Number of lines that are parsed before the event loop continues. */
-const linesAtOnce = 1000
+/** Bytes that are parsed before the event loop continues, and how many an empty line takes the time of. */
+const [bytesAtOnce, bytesOfLine] = [2 ** 18, 256]
 
 async function bytesOf(path: string): Promise<Buffer> {
   try {

@@ -7,6 +7,7 @@
 #include "addon/file_lock.hpp"
 #include "addon/network_object.hpp"
 #include "addon/image.hpp"
+#include "addon/loss.hpp"
 #include "addon/tuning.hpp"
 #include "image/jpeg.hpp"
 
@@ -69,6 +70,11 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("describe", Napi::Function::New(env, describe));
   exports.Set("decodeJpeg", Napi::Function::New(env, decode_jpeg));
   exports.Set("rescale", Napi::Function::New(env, rescale));
+  exports.Set("squaredError", Napi::Function::New(env, squared_error));
+  exports.Set("gramMatrices", Napi::Function::New(env, gram_matrices));
+  exports.Set("gramError", Napi::Function::New(env, gram_error));
+  exports.Set("lpipsError", Napi::Function::New(env, lpips_error));
+  exports.Set("totalVariation", Napi::Function::New(env, total_variation));
   exports.Set("lockFile", Napi::Function::New(env, lock_file));
   exports.Set("buildInfo", Napi::Function::New(env, build_info));
   exports.Set("setErrorClass", Napi::Function::New(env, set_error_class));

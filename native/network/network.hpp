@@ -26,6 +26,7 @@ struct NetworkOptions {
 class Network {
  public:
   Network(std::vector<Layer>, std::unique_ptr<Backend>, const NetworkOptions&);
+  ~Network();
 
   std::string device() const { return backend_->name(); }
   Precision precision() const { return backend_->precision(); }
@@ -70,7 +71,7 @@ class Network {
   struct Begun {
     const void* call;
     Execution* execution;  // the last one
-    std::shared_ptr<Memory> results, answer;  // answer: logits as stored, or nothing
+    std::shared_ptr<Memory> images, results, answer;  // answer: logits as stored, or nothing
     uint64_t mark;
 
     const Results& reported() const { return *static_cast<const Results*>(results->data()); }
@@ -79,12 +80,24 @@ class Network {
   Begun begun(const Call&);  // ahead, or now
   Begun begin(const StepCall&);
   Begun begin(const ForwardCall&);
-  Begun begun_with(const void* call, Execution&, int64_t answer_bytes);
+  template <class Call>
+  Begun begun_with(const Call&, Execution&, int64_t answer_bytes);
   Begun queued(Begun, const Tensor& answer);
   bool is_prepared(const StepCall&) const;
   bool is_prepared(const ForwardCall&) const;
   void wait(const Begun&);
   void drop_ahead();
+  void drain() noexcept;
+  // What work() gives. Where it fails, the device has read what it was sent before the call gives it back.
+  template <class Work>
+  auto drained(const Work& work) {
+    try {
+      return work();
+    } catch (...) {
+      drain();
+      throw;
+    }
+  }
   void recompute(const StepCall&, int64_t last);
 
   void feed(const Execution&, const Images&, int64_t first, int64_t count);

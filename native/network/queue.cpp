@@ -98,7 +98,7 @@ HostTensor Network::host_tensor(const Plan& plan, int index, int64_t count) {
 
 template <class Call>
 Network::Begun Network::begun(const Call& call) {
-  if (!ahead_) return begin(call);
+  if (!ahead_) return drained([&] { return begin(call); });
   const Begun begun = std::move(*std::exchange(ahead_, std::nullopt));
   VGGNET_ASSERT(begun.call == &call);
   return begun;
@@ -107,10 +107,19 @@ Network::Begun Network::begun(const Call& call) {
 template Network::Begun Network::begun(const StepCall&);
 template Network::Begun Network::begun(const ForwardCall&);
 
-// With memory of the host for the results and the call's answer, where it has one: before the device changes anything.
-Network::Begun Network::begun_with(const void* call, Execution& execution, int64_t answer_bytes) {
-  return {call, &execution, host_pool_->take(sizeof(Results)), answer_bytes > 0 ? host_pool_->take(answer_bytes) : nullptr, 0};
+// With memory of the host for the results and the call's answer, where it has one: before the device changes anything. The
+// images are kept too: a call that was begun ahead may be refused while the device reads them.
+template <class Call>
+Network::Begun Network::begun_with(const Call& call, Execution& execution, int64_t answer_bytes) {
+  return {&call,
+          &execution,
+          call.images.bytes.memory,
+          host_pool_->take(sizeof(Results)),
+          answer_bytes > 0 ? host_pool_->take(answer_bytes) : nullptr,
+          0};
 }
+
+template Network::Begun Network::begun_with(const StepCall&, Execution&, int64_t);
 
 // Copies the results and the call's answer to the host, and ends the call.
 Network::Begun Network::queued(Begun begun, const Tensor& answer) {
@@ -127,7 +136,7 @@ void Network::begin_ahead(const Call& call) {
   if (!may_follow_ || ahead_ || !is_prepared(call)) return;
   followed_ = true;
   try {
-    ahead_ = begin(call);
+    ahead_ = drained([&] { return begin(call); });
   } catch (const std::exception&) {  // it is thrown again when it is this call's turn
   }
 }
@@ -156,6 +165,17 @@ void Network::drop_ahead() {
   unfinished_steps_ = 0;
 }
 
+// Waits for all that is in the queue.
+void Network::drain() noexcept {
+  try {
+    backend_->wait(backend_->mark(), [] {});
+  } catch (const std::exception&) {  // the device computes nothing any more
+  }
+}
+
+// A call that was begun ahead may be in the queue: where its turn does not come, nothing else has waited for it.
+Network::~Network() { drain(); }
+
 // Preparing may choose algorithms by trying them, and move the arena: not while a call computes in it.
 bool Network::is_prepared(const ForwardCall& call) const {
   return !call.training && !call.differentiates && executions_.is_prepared_at_least(call.images.shape, options_of(call));
@@ -170,7 +190,7 @@ Network::Begun Network::begin(const ForwardCall& call) {
   Execution& execution =
       options.has_backward() ? prepare(call.images, count, options) : prepare_at_least(call.images, count, options);
   const Tensor answer = answers_last(call, execution.plan()) ? first_of(execution.tensor(execution.plan().logits), count) : Tensor{};
-  Begun begun = begun_with(&call, execution, answer ? backend_->stored_bytes(answer.shape, answer.storage) : 0);
+  Begun begun = begun_with(call, execution, answer ? backend_->stored_bytes(answer.shape, answer.storage) : 0);
   controls_.first_image = call.first_image;
   feed(execution, call.images, 0, count);
   write_controls();

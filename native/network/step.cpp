@@ -92,7 +92,7 @@ Network::Begun Network::begin(const StepCall& call) {
   set_update(call.update);
   const auto segments = parameters_.segments(call.update.rates, frozen_);
   arenas();  // velocity is allocated before the device is busy
-  Begun begun = begun_with(&call, first, 0);
+  Begun begun = begun_with(call, first, 0);
   unfinished_steps_ == 0 ? clear_results() : clear_sums();
   drop_gradients();
 
@@ -121,7 +121,7 @@ LossAnswer Network::step(const StepCall& call) {
     check_after(results, call.images);
   }
   if (results.not_finite || !std::isfinite(results.loss)) {
-    if (followed_) recompute(call, begun.execution->images().n);
+    if (followed_) drained([&] { recompute(call, begun.execution->images().n); });
     refuse_not_finite();
   }
   finish_update();

@@ -76,7 +76,20 @@ describe('a file of torch.save', () => {
       stream(Buffer.concat([dictionary({}), op.store(0), op.text('w'), op.recall(0), Buffer.from('s')])),
       /no tensors/,
     ],
-    ['a million lists', stream(Buffer.alloc(2 ** 20, ']')), /more than 524288 opcodes/],
+    [
+      'the same pairs for many ordered dictionaries',
+      stream(
+        Buffer.concat([
+          ...[op.name('collections', 'OrderedDict'), op.store(0)],
+          ...[op.list, op.mark, op.mark, op.text('a'), op.text('b'), op.tuple, op.store(1)],
+          ...Array<Buffer>(2 ** 15).fill(op.recall(1)),
+          ...[Buffer.from('e'), op.store(2)],
+          ...Array<Buffer>(3).fill(Buffer.concat([op.recall(0), op.mark, op.recall(2), op.tuple, op.call])),
+        ]),
+      ),
+      /ordered dictionaries of more than 65536 pairs/,
+    ],
+    ['a million lists', stream(Buffer.alloc(2 ** 20, ']')), /more than 262144 opcodes/],
     ['lists in lists', stream(Buffer.concat([Buffer.alloc(50_000, ']'), Buffer.alloc(49_999, 'a')])), /it is none/],
     ['no dictionary', stream(op.text('w')), /Expected a dictionary of tensors/],
     ['two dictionaries of tensors', stream(dictionary({ a: one, b: one }), four), /several: a, b/],

@@ -94,6 +94,27 @@ describe('readList', () => {
     expect(unreadable).toEqual([{ position: 1, name: '/nowhere/2.jpg', reason: 'no such file' }])
   })
 
+  test('a list is read in blocks: rows, quoted fields, line ends and characters of several bytes may lie across two of them', async () => {
+    const fields = (index: number): [string, string] => [
+      `é${'x'.repeat(index % 97)}\n"${index}".jpg`,
+      `\u{1F408},${index % 7}`,
+    ]
+    const quoted = (field: string) => `"${field.replaceAll('"', '""')}"`
+    const entries = Array.from({ length: 20_000 }, (_, index) => fields(index))
+    const rows = entries.map(
+      ([source, label], index) => `${quoted(source)},${quoted(label)}${index % 2 ? '\n' : '\r\n'}`,
+    )
+    expect(await read(rows.join(''))).toEqual(entries)
+    await expect(read(`${rows.join('')}a.jpg\n`)).rejects.toThrow(/line 40001: Expected 2 fields/)
+    await expect(read(`${rows.join('')}"a.jpg\n`)).rejects.toThrow(
+      /line 40001: Expected a closing quote but the file ends/,
+    )
+  })
+
+  test('blank lines before the first row take nothing from the choice of the separator', async () => {
+    expect(await read(`${' \n'.repeat(300_000)}a.jpg;cat\n`)).toEqual([['a.jpg', 'cat']])
+  })
+
   test('a part is held out', async () => {
     const file = listFile(Array.from({ length: 40 }, (_, index) => `${index}.jpg,${index % 4}`).join('\n'))
     const { training, validation } = await readList(file, { validation: 0.5, seed: 1 })
@@ -118,6 +139,13 @@ describe('readList', () => {
     ['a number among names', 'a.jpg,x\nb.jpg,3\n', /line 2: Expected a name .* found 3/],
     ['a number that is no class', 'a.jpg,1\nb.jpg,20240131\n', /line 2: Expected a label from 0 to 65535/],
     ['a negative number', 'a.jpg,1\nb.jpg,-1\n', /line 2: Expected a number/],
+    ['a long row', `a.jpg,x\n${'b'.repeat(2 ** 20)},x\n`, /line 2: Expected at most 1048576 characters in a row/],
+    ['a quote without an end', `a.jpg,x\nb,"${'x\n'.repeat(2 ** 20)}`, /line 2: .*; is a closing quote missing\?/],
+    [
+      'a name for each image',
+      Array.from({ length: 65_537 }, (_, index) => `a.jpg,x${index}`).join('\n'),
+      /line 65537: Expected at most 65536 different labels/,
+    ],
     ['nothing', '', /Expected the path and label/],
     ['a header alone', 'path,label\n', /Expected the path and label/],
     ['UTF-16', Buffer.from('\ufeffa.jpg,x\n', 'utf16le'), /but it is text in UTF-16: save it in UTF-8/],

@@ -1,89 +1,32 @@
 import path from 'node:path'
 import { VggError } from '../../error.js'
 import { exists } from '../../files/not-found.js'
-import { readRegularFile } from '../../files/regular-file.js'
+import { blocksOf } from '../../files/regular-file.js'
 import { likelyMeant } from '../../misspelling.js'
 import { filePath, readOptions, shorten } from '../../options.js'
 import { contentText } from '../images/formats.js'
 import { fileError } from './file-error.js'
-import { type PartOptions, type PhotoList, type PhotoParts, partChecks, splitPhotos } from './photo-list.js'
+import { type PartOptions, type PhotoParts, partChecks, splitPhotos } from './photo-list.js'
+import { at, most, type Row, RowParser } from './rows.js'
 import { isImageName } from './walk.js'
-
-/** One line of a list. */
-interface Row {
-  readonly fields: readonly string[]
-  /** Line number from 1; the first line of a row that spans several. */
-  readonly line: number
-}
 
 const pathNames = ['path', 'file', 'filename', 'file_name', 'image']
 const labelNames = ['label', 'class', 'category', 'target']
 
-/** Largest number of classes if labels are numbers. A larger label is treated as a mistake. */
+/** Largest number of classes. A larger label is treated as a mistake, and so are more labels. */
 const mostClasses = 65536
 
-/** Limits of a list and of a row. ImageNet's 1.3 million images take 80 MB; the largest list takes 2 GB of memory. */
-const most = { bytes: 2 ** 28, lines: 2 ** 22, fields: 1000 } as const
+/** Most bytes of a list; ImageNet's 1.3 million images take 80 MB. */
+const mostBytes = 2 ** 28
 
-const at = (file: string, line: number, message: string): VggError =>
-  new VggError('FILE_FORMAT', `${file}, line ${line}: ${message}`)
-
-/** Splits a text into rows of fields (RFC 4180). A quoted field may contain separators, line ends and doubled quotes. */
-function* rowsOf(content: string, separator: string, file: string): Generator<Row> {
-  let line = 1
-  let position = 0
-  const quoted = (): string => {
-    const opened = line
-    let field = ''
-    for (position += 1; ; position++) {
-      const character = content[position]
-      if (character === undefined) throw at(file, opened, 'Expected a closing quote but the file ends')
-      if (character === '\n') line += 1
-      if (character !== '"') field += character
-      else if (content[position + 1] === '"') {
-        field += '"'
-        position += 1
-      } else break
-    }
-    position += 1
-    return field
-  }
-  const plain = (): string => {
-    const start = position
-    while (position < content.length && content[position] !== separator && content[position] !== '\n') position += 1
-    return content.slice(start, position).replace(/\r$/, '')
-  }
-  while (position < content.length) {
-    const fields: string[] = []
-    const start = line
-    for (;;) {
-      const isQuoted = content[position] === '"'
-      if (fields.length === most.fields) throw at(file, line, `Expected at most ${most.fields} fields but it has more`)
-      fields.push(isQuoted ? quoted() : plain())
-      if (isQuoted && content[position] === '\r') position += 1
-      const ending = content[position]
-      if (ending !== undefined && ending !== separator && ending !== '\n') {
-        throw at(file, line, `Expected a separator after the closing quote but found '${ending}'`)
-      }
-      position += 1
-      if (ending !== separator) break
-    }
-    line += 1
-    if (fields.length > 1 || fields[0]?.trim() !== '') yield { fields, line: start }
-  }
-}
+/** Size of a block of the file. The event loop runs between two blocks. */
+const blockBytes = 2 ** 18
 
 /** The usual separator of the extension, or another one if only that is in the first line, as in the lists of some spreadsheets. */
 function separatorOf(file: string, content: string): string {
   const usual = path.extname(file).toLowerCase() === '.csv' ? ',' : '\t'
   const first = /\S.*/.exec(content)?.[0].replaceAll(/"[^"]*"/g, '') ?? ''
   return [usual, ',', '\t', ';'].find((separator) => first.includes(separator)) ?? usual
-}
-
-interface Entry {
-  readonly source: string
-  readonly label: string
-  readonly line: number
 }
 
 const columns = `a header that names the columns of path (${pathNames.join(', ')}) and label (${labelNames.join(', ')})`
@@ -95,50 +38,107 @@ function checkNoHeader([first, second]: readonly (Row | undefined)[], known: boo
   throw at(file, first.line, `Expected ${columns}, or no header, but found '${shorten(first.fields.join(', '))}'`)
 }
 
-/** Takes path and label from each row: from the columns that the header names, or from two fields without a header. */
-function entriesOf(rows: Generator<Row>, file: string): Entry[] {
-  const beginning = [rows.next().value, rows.next().value] as (Row | undefined)[]
-  const [first] = beginning
-  const heads = first?.fields.map((field) => field.trim().toLowerCase()) ?? []
-  const pathColumn = heads.findIndex((head) => pathNames.includes(head))
-  const labelColumn = heads.findIndex((head) => labelNames.includes(head))
-  const headed = pathColumn !== -1 && labelColumn !== -1
-  if (!headed) checkNoHeader(beginning, pathColumn !== -1 || labelColumn !== -1, file)
-  const width = headed ? heads.length : 2
-  // each label once in memory, however many rows have it
-  const labels = new Map<string, string>()
-  const entries: Entry[] = []
-  const add = ({ fields, line }: Row): void => {
-    if (fields.length !== width) {
-      const cure =
-        fields.length > width
-          ? `; put fields with separators in quotes${headed ? '' : `, or begin with ${columns}`}`
-          : ''
-      const what = `${width} fields${headed ? '' : ' (path and label)'}`
-      throw at(file, line, `Expected ${what} but found ${fields.length}${cure}`)
-    }
-    const source = fields[headed ? pathColumn : 0] ?? ''
-    const label = (fields[headed ? labelColumn : 1] ?? '').trim()
-    if (source === '' || source.includes('\0')) throw at(file, line, 'Expected the path of an image but found none')
-    if (/^[a-z][a-z\d+.-]*:\/\//i.test(source)) {
-      throw at(
-        file,
-        line,
-        `Expected the path of a file but found the address ${shorten(source)}; download the images first`,
-      )
-    }
-    if (label === '') throw at(file, line, 'Expected a label but found none')
-    const known = labels.get(label) ?? label
-    labels.set(known, known)
-    entries.push({ source, label: known, line })
+/** A label of a list. */
+interface Label {
+  readonly text: string
+  /** The number of labels before it. */
+  readonly index: number
+  /** Line number of the first row that has it. */
+  readonly line: number
+}
+
+/** A copy of a text that keeps nothing else in memory. A part of a text keeps the whole of it. */
+const compact = (text: string): string => Buffer.from(text).toString()
+
+/** The rows of a list: path and label from the columns that the header names, or from two fields without a header. */
+class Entries {
+  readonly sources: string[] = []
+  /** Each label once, in the order in which they occur. */
+  readonly labels = new Map<string, Label>()
+  /** The index of the label of each source. */
+  #indices = new Int32Array(1024)
+  /** The first path as it is in the list, with its line. */
+  first: { readonly source: string; readonly line: number } | undefined
+  readonly #file: string
+  readonly #folder: string
+  readonly #mostLabels: number
+  #beginning: Row[] | undefined = []
+  #isHeaded = false
+  #width = 2
+  #pathColumn = 0
+  #labelColumn = 1
+
+  constructor(file: string, mostLabels: number) {
+    this.#file = file
+    this.#folder = path.dirname(file)
+    this.#mostLabels = mostLabels
   }
-  for (const row of headed ? beginning.slice(1) : beginning) if (row !== undefined) add(row)
-  for (const row of rows) add(row)
-  return entries
+
+  get indices(): Int32Array {
+    return this.#indices.subarray(0, this.sources.length)
+  }
+
+  add(row: Row): void {
+    if (this.#beginning === undefined) this.#add(row)
+    else if (this.#beginning.push(row) === 2) this.begin()
+  }
+
+  /** Decides by the first two rows, or fewer if there are no more, whether there is a header. */
+  begin(): void {
+    if (this.#beginning === undefined) return
+    const beginning = this.#beginning
+    this.#beginning = undefined
+    const heads = beginning[0]?.fields.map((field) => field.trim().toLowerCase()) ?? []
+    const pathColumn = heads.findIndex((head) => pathNames.includes(head))
+    const labelColumn = heads.findIndex((head) => labelNames.includes(head))
+    this.#isHeaded = pathColumn !== -1 && labelColumn !== -1
+    if (this.#isHeaded) {
+      ;[this.#pathColumn, this.#labelColumn, this.#width] = [pathColumn, labelColumn, heads.length]
+    } else checkNoHeader(beginning, pathColumn !== -1 || labelColumn !== -1, this.#file)
+    for (const row of this.#isHeaded ? beginning.slice(1) : beginning) this.#add(row)
+  }
+
+  #add({ fields, line }: Row): void {
+    const refused = (message: string): VggError => at(this.#file, line, message)
+    if (fields.length !== this.#width) {
+      const cure =
+        fields.length > this.#width
+          ? `; put fields with separators in quotes${this.#isHeaded ? '' : `, or begin with ${columns}`}`
+          : ''
+      const what = `${this.#width} fields${this.#isHeaded ? '' : ' (path and label)'}`
+      throw refused(`Expected ${what} but found ${fields.length}${cure}`)
+    }
+    const source = fields[this.#pathColumn] ?? ''
+    const label = (fields[this.#labelColumn] ?? '').trim()
+    if (source === '' || source.includes('\0')) throw refused('Expected the path of an image but found none')
+    if (/^[a-z][a-z\d+.-]*:\/\//i.test(source)) {
+      throw refused(`Expected the path of a file but found the address ${shorten(source)}; download the images first`)
+    }
+    if (label === '') throw refused('Expected a label but found none')
+    this.first ??= { source, line }
+    if (this.sources.length === this.#indices.length) {
+      const larger = new Int32Array(2 * this.#indices.length)
+      larger.set(this.#indices)
+      this.#indices = larger
+    }
+    this.#indices[this.sources.length] = (this.labels.get(label) ?? this.#newLabel(label, line)).index
+    this.sources.push(compact(path.isAbsolute(source) ? source : path.join(this.#folder, source)))
+  }
+
+  #newLabel(label: string, line: number): Label {
+    const index = this.labels.size
+    if (index === this.#mostLabels) {
+      throw at(this.#file, line, `Expected at most ${this.#mostLabels} different labels but found more`)
+    }
+    const text = compact(label)
+    const added = { text, index, line }
+    this.labels.set(text, added)
+    return added
+  }
 }
 
 /** Checks that the first path, if it leads nowhere from the folder of the list, does not lead to a file from here. */
-async function checkOrigin([first]: readonly Entry[], file: string): Promise<void> {
+async function checkOrigin({ first }: Entries, file: string): Promise<void> {
   if (first === undefined || path.isAbsolute(first.source)) return
   const position = path.join(path.dirname(file), first.source)
   if ((await exists(position)) || !(await exists(first.source))) return
@@ -149,66 +149,89 @@ async function checkOrigin([first]: readonly Entry[], file: string): Promise<voi
 const isNumber = (label: string): boolean => /^\d+$/.test(label)
 
 /** The class names of labels that are numbers: '0' to the largest number. */
-function numberedClasses(entries: readonly Entry[], file: string): string[] {
+function numberedClasses(labels: readonly Label[], file: string): string[] {
   let largest = 0
-  for (const { label, line } of entries) {
-    if (!isNumber(label)) {
-      throw at(file, line, `Expected a number for the label, as on the lines before, but found '${shorten(label)}'`)
+  for (const { text, line } of labels) {
+    if (!isNumber(text)) {
+      throw at(file, line, `Expected a number for the label, as on the lines before, but found '${shorten(text)}'`)
     }
-    if (Number(label) >= mostClasses) {
-      throw at(file, line, `Expected a label from 0 to ${mostClasses - 1} but found ${label}`)
+    if (Number(text) >= mostClasses) {
+      throw at(file, line, `Expected a label from 0 to ${mostClasses - 1} but found ${text}`)
     }
-    largest = Math.max(largest, Number(label))
+    largest = Math.max(largest, Number(text))
   }
   return Array.from({ length: largest + 1 }, (_, index) => String(index))
 }
 
-function classesOf(entries: readonly Entry[], file: string): string[] {
-  if (isNumber(entries[0]?.label ?? '')) return numberedClasses(entries, file)
-  const number = entries.find(({ label }) => isNumber(label))
+function classesOf(labels: readonly Label[], file: string): string[] {
+  if (isNumber(labels[0]?.text ?? '')) return numberedClasses(labels, file)
+  const number = labels.find(({ text }) => isNumber(text))
   if (number !== undefined) {
-    throw at(file, number.line, `Expected a name for the label, as on the lines before, but found ${number.label}`)
+    throw at(file, number.line, `Expected a name for the label, as on the lines before, but found ${number.text}`)
   }
-  return [...new Set(entries.map(({ label }) => label))].sort()
+  return labels.map(({ text }) => text).sort()
 }
 
-/** The class of each entry, found by name, otherwise by number. */
-function labelsOf(entries: readonly Entry[], classNames: readonly string[], file: string): Int32Array {
+/** The class of each label, found by name, otherwise by number. */
+function classNumbers(labels: readonly Label[], classNames: readonly string[], file: string): number[] {
   const numbers = new Map(classNames.map((name, number) => [name, number]))
-  return Int32Array.from(entries, ({ label, line }) => {
-    const number = numbers.get(label) ?? (isNumber(label) ? Number(label) : -1)
+  return labels.map(({ text, line }) => {
+    const number = numbers.get(text) ?? (isNumber(text) ? Number(text) : -1)
     if (number >= 0 && number < classNames.length) return number
-    const meant = likelyMeant(label, classNames)
+    const meant = likelyMeant(text, classNames)
     const ending = meant === undefined ? '' : `; did you mean '${meant}'?`
-    throw at(file, line, `Expected one of the ${classNames.length} classes but found '${shorten(label)}'${ending}`)
+    throw at(file, line, `Expected one of the ${classNames.length} classes but found '${shorten(text)}'${ending}`)
   })
 }
 
-/** Number of line feeds. */
-function linesIn(bytes: Uint8Array): number {
-  let lines = 0
-  for (let at = bytes.indexOf(10); at !== -1; at = bytes.indexOf(10, at + 1)) lines += 1
-  return lines
-}
-
-async function textOf(file: string): Promise<string> {
-  const bytes = await readRegularFile(file, most.bytes).catch((error) => {
-    throw error instanceof VggError ? error : fileError(error, file)
-  })
-  if (linesIn(bytes) > most.lines) {
-    const message = `Expected a list of at most ${most.lines} lines for ${file} but it has more: divide it`
-    throw new VggError('FILE_FORMAT', message)
+/** The text of a list, in parts; the last one is marked. */
+async function* textsOf(file: string): AsyncGenerator<{ text: string; isLast: boolean }> {
+  // removes a byte order mark, and throws if the text is not UTF-8
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  const decoded = (block?: Buffer): string => {
+    try {
+      return block === undefined ? decoder.decode() : decoder.decode(block, { stream: true })
+    } catch (error) {
+      throw new VggError('FILE_FORMAT', `Expected text in UTF-8 for ${file}: save the list in UTF-8`, { cause: error })
+    }
   }
-  const content = contentText(bytes)
-  if (content !== undefined && content !== 'text' && bytes.length > 0) {
-    throw new VggError('FILE_FORMAT', `Expected a list of images (text in UTF-8) for ${file} but it is ${content}`)
-  }
+  let isFirst = true
   try {
-    // Removes a byte order mark, and throws if the text is not UTF-8.
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    for await (const block of blocksOf(file, mostBytes, blockBytes)) {
+      const content = isFirst ? contentText(block) : undefined
+      isFirst = false
+      if (content !== undefined && content !== 'text' && block.length > 0) {
+        throw new VggError('FILE_FORMAT', `Expected a list of images (text in UTF-8) for ${file} but it is ${content}`)
+      }
+      yield { text: decoded(block), isLast: false }
+    }
   } catch (error) {
-    throw new VggError('FILE_FORMAT', `Expected text in UTF-8 for ${file}: save the list in UTF-8`, { cause: error })
+    throw fileError(error, file)
   }
+  yield { text: decoded(), isLast: true }
+}
+
+/** Whether a text has a line that is not blank, with its end. */
+function hasLine(text: string): boolean {
+  const start = text.search(/\S/)
+  return start !== -1 && text.indexOf('\n', start) !== -1
+}
+
+async function entriesOf(file: string, mostLabels: number): Promise<Entries> {
+  const entries = new Entries(file, mostLabels)
+  let parser: RowParser | undefined
+  let beginning = ''
+  for await (const { text, isLast } of textsOf(file)) {
+    beginning += text
+    if (parser === undefined) {
+      if (!isLast && beginning.length <= most.characters && !hasLine(beginning)) continue
+      parser = new RowParser(separatorOf(file, beginning), file)
+    }
+    for (const row of parser.rows(beginning, isLast)) entries.add(row)
+    beginning = ''
+  }
+  entries.begin()
+  return entries
 }
 
 /**
@@ -224,15 +247,14 @@ async function textOf(file: string): Promise<string> {
 export async function readList(file: string, options: PartOptions = {}): Promise<PhotoParts> {
   filePath(file, 'file')
   const given = readOptions(options, 'readList options', partChecks)
-  const content = await textOf(file)
-  const entries = entriesOf(rowsOf(content, separatorOf(file, content), file), file)
-  if (entries.length === 0)
+  const entries = await entriesOf(file, Math.max(mostClasses, given.classNames?.length ?? 0))
+  const { sources, indices } = entries
+  if (sources.length === 0)
     throw new VggError('FILE_FORMAT', `Expected the path and label of an image in ${file}, such as cats/1.jpg,cat`)
   await checkOrigin(entries, file)
-  const classNames = given.classNames ?? classesOf(entries, file)
-  const folder = path.dirname(file)
-  const sources = entries.map(({ source }) => (path.isAbsolute(source) ? source : path.join(folder, source)))
-  const labels = labelsOf(entries, classNames, file)
-  const list: PhotoList = { sources, names: sources, labels, classNames }
-  return splitPhotos(list, given.validation, given.seed)
+  const distinct = [...entries.labels.values()]
+  const classNames = given.classNames ?? classesOf(distinct, file)
+  const numbers = classNumbers(distinct, classNames, file)
+  const labels = indices.map((index) => numbers[index] ?? -1)
+  return splitPhotos({ sources, names: sources, labels, classNames }, given.validation, given.seed)
 }

@@ -79,10 +79,16 @@ export function checkedList(list: PhotoList): PhotoList {
 
 /** The images of a list with these indices, in this order. */
 export function selectPhotos(list: PhotoList, indices: Int32Array): PhotoList {
-  const chosen = Array.from(indices, (index) => integer(0, list.sources.length - 1)(index, 'indices'))
+  const check = integer(0, list.sources.length - 1)
+  const selected = <T>(values: readonly T[]): T[] => {
+    const chosen: T[] = []
+    for (const index of indices) chosen.push(values[check(index, 'indices')] as T)
+    return chosen
+  }
+  const sources = selected(list.sources)
   return {
-    sources: chosen.map((index) => list.sources[index] ?? ''),
-    names: chosen.map((index) => list.names[index] ?? ''),
+    sources,
+    names: list.names === list.sources ? (sources as string[]) : selected(list.names),
     labels: indices.map((index) => list.labels[index] ?? -1),
     classNames: list.classNames,
   }

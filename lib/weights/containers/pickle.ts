@@ -24,7 +24,7 @@ export interface PickleRules {
 }
 
 /** Most opcodes of a pickle, each of which creates at most one object. A tensor takes about 60, VGG-19 has 38. */
-const mostOpcodes = 2 ** 19
+const mostOpcodes = 2 ** 18
 /** Most bytes of a whole number; PyTorch's magic number has 10. */
 const longestInteger = 16
 

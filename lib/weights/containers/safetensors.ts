@@ -11,8 +11,8 @@ export const bytesOf = {
   ...floatBytes,
 }
 
-/** Limits of a header: two thousand times that of VGG-19; 20,000 tensors fit. */
-export const headerLimits: JsonLimits = { bytes: 2 ** 23, depth: 3, values: 2 ** 18 }
+/** Limits of a header: a thousand times that of VGG-19; 10,000 tensors fit. */
+export const headerLimits: JsonLimits = { bytes: 2 ** 23, depth: 3, values: 2 ** 17 }
 
 /** Opens a safetensors file of any program. @throws FILE_FORMAT */
 export const openSafetensors = (path: string): Promise<WeightFile> => ByteFile.read(path, readIndex)

@@ -104,19 +104,14 @@ export function rebuiltTensor(parameters: readonly unknown[]): TorchTensor {
   return new TorchTensor(view.storage, view.begin + offset, [...shape], [...strides])
 }
 
-/** An ordered dictionary; Python 2 gives its items as a list of pairs. */
-function orderedDictionary([items = []]: readonly unknown[]): Map<unknown, unknown> {
-  const isPair = (item: unknown): item is [unknown, unknown] => Array.isArray(item) && item.length === 2
-  if (Array.isArray(items) && items.every(isPair)) return new Map(items)
-  throw malformed('its pickle has an ordered dictionary of something that is no list of pairs')
-}
+/** Most items of all ordered dictionaries of a file that are given as pairs. A pickle can give the same pairs again and again. */
+const mostItems = 2 ** 16
 
 const first = new PickleFunction(([value = null]) => value)
 const none = new PickleFunction(() => null)
 
 /** All that dictionaries of tensors refer to. */
 const names: ReadonlyMap<string, unknown> = new Map<string, unknown>([
-  ['collections.OrderedDict', new PickleFunction(orderedDictionary)],
   ['torch._utils._rebuild_tensor', new PickleFunction(rebuiltTensor)],
   ['torch._utils._rebuild_tensor_v2', new PickleFunction(rebuiltTensor)],
   // the tensor of a parameter is its first argument
@@ -150,7 +145,24 @@ function refused(full: string): VggError {
 export class TorchValues {
   /** By their keys. */
   readonly storages = new Map<string, Storage>()
-  readonly rules: PickleRules = { names, refused, persistent: (id) => this.#storage(id) }
+  readonly rules: PickleRules = {
+    names: new Map([
+      ...names,
+      ['collections.OrderedDict', new PickleFunction((given) => this.#orderedDictionary(given))],
+    ]),
+    refused,
+    persistent: (id) => this.#storage(id),
+  }
+  #items = 0
+
+  /** An ordered dictionary; Python 2 gives its items as a list of pairs. */
+  #orderedDictionary([items = []]: readonly unknown[]): Map<unknown, unknown> {
+    const isPair = (item: unknown): item is [unknown, unknown] => Array.isArray(item) && item.length === 2
+    this.#items += Array.isArray(items) ? items.length : 0
+    if (this.#items > mostItems) throw malformed(`its pickle has ordered dictionaries of more than ${mostItems} pairs`)
+    if (Array.isArray(items) && items.every(isPair)) return new Map(items)
+    throw malformed('its pickle has an ordered dictionary of something that is no list of pairs')
+  }
 
   /** A storage by its identifier: 'storage', type, key, device, elements, and the part that it is in older files. */
   #storage(id: unknown): StorageView {

@@ -125,8 +125,16 @@ class SerialBackend final : public Backend {
   void write(const float* nchw, const Tensor& tensor) override { upload(nchw, tensor.data, stored_bytes(tensor.shape, tensor.storage)); }
   void inject(const float* nchw, const Tensor& masked_by, const Tensor& grad) override {
     queue_.add([masked_by, grad, given = std::vector<float>(nchw, nchw + grad.shape.count())]() mutable {
-      if (masked_by) mask(masked_by.floats(), 1, grad.shape.count(), given.data());
+      if (masked_by) serial::mask(masked_by.floats(), 1, grad.shape.count(), given.data());
       for (int64_t i = 0; i < grad.shape.count(); ++i) grad.floats()[i] += given[i];
+    });
+  }
+  void mask(const Tensor& grad, const Tensor& by) override {
+    queue_.add([=] { serial::mask(by.floats(), 1, grad.shape.count(), grad.floats()); });
+  }
+  void rectify(const Tensor& tensor) override {
+    queue_.add([=] {
+      for (int64_t i = 0; i < tensor.shape.count(); ++i) tensor.floats()[i] = std::max(tensor.floats()[i], 0.0f);
     });
   }
   bool finite(const Tensor& tensor) override { return finite(tensor.floats(), tensor.shape.count()); }
