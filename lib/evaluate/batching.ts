@@ -1,17 +1,7 @@
 import { VggError } from '../error.js'
 import { copyOfNumbers } from '../network/images.js'
 import { Network } from '../network/network.js'
-import {
-  arrayOf,
-  instanceOf,
-  integer,
-  nonNegative,
-  optional,
-  readOptions,
-  text,
-  unexpected,
-  withDefault,
-} from '../options.js'
+import { arrayOf, instanceOf, integer, optional, readOptions, text, unexpected, withDefault } from '../options.js'
 import { elementCount, shapeText, Tensor, valuesOf } from '../tensor.js'
 
 /** Options of `batching`. */
@@ -19,7 +9,7 @@ export interface BatchingOptions {
   /** Largest number of images in a batch, 1 to 1024. Default 32. */
   maxBatch?: number | undefined
   /**
-   * Milliseconds that the first request of an idle network waits for others, at most 60,000. While the network computes,
+   * Milliseconds that the first request of an idle network waits for others, 0 to 60,000. While the network computes,
    * requests gather without it. Default 0: those of one turn of the event loop become a batch.
    */
   maxDelayMs?: number | undefined
@@ -56,7 +46,7 @@ function batchSizes(maxBatch: number): number[] {
 
 const batchingChecks = {
   maxBatch: withDefault(integer(1, 1024), 32),
-  maxDelayMs: withDefault(nonNegative, 0),
+  maxDelayMs: withDefault(integer(0, 60_000), 0),
   maxQueue: withDefault(integer(1), 1024),
 }
 
@@ -84,7 +74,7 @@ export class Batching<TensorName extends string = string> {
     const { maxBatch, maxDelayMs, maxQueue } = readOptions(options, 'batching options', batchingChecks)
     this.#net = net
     this.#sizes = batchSizes(maxBatch)
-    this.#maxDelayMs = Math.min(maxDelayMs, 60_000)
+    this.#maxDelayMs = maxDelayMs
     this.#maxQueue = maxQueue
   }
 

@@ -155,6 +155,7 @@ test('a batch that fails rejects its requests, and the next is computed', async 
 
 test('refuses options that it does not know or cannot use', () => {
   expect(() => batching(net, { maxBatch: 0 })).toThrow('maxBatch')
+  expect(() => batching(net, { maxDelayMs: 60_001 })).toThrow('maxDelayMs')
   expect(() => batching(net, { maxSize: 3 } as never)).toThrow('maxSize')
   expect(() => batching({} as VGG)).toThrow('net')
 })

@@ -117,6 +117,7 @@ export const targets = {
     firstStep({ checkpoint: { folder: path.join(home, 'kept'), ...given } }),
   ),
   evaluate: target(['batch'], (given) => vggnet.evaluate(net, data, given)),
+  batching: target(['maxBatch', 'maxDelayMs', 'maxQueue'], (given) => vggnet.batching(net, given).close()),
   classify: target(['top', ...Object.keys(decodingChecks)], (given) => vggnet.classify(net, png, given)),
   preflight: target(['batch', 'microBatch', 'epochs', 'learningRate', 'memoryLimit', 'limit', 'seed'], (given) => {
     const signal = AbortSignal.timeout(300)
