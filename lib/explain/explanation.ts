@@ -34,6 +34,7 @@ export type ExplainMethod = 'grad-cam' | 'saliency' | 'guided-backprop' | 'occlu
 
 /** Maps of the pixels that a score depends on. */
 export interface Explanation {
+  /** The method that computed them. */
   readonly method: ExplainMethod
   /** The images as the network received them: those given, or uint8 [n, h, w, c] of files. */
   readonly images: Tensor
