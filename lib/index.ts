@@ -94,6 +94,7 @@ export {
   perceptualLoss,
   type Reference,
 } from './losses/perceptual.js'
+export type { TensorAlias } from './network/aliases.js'
 export type {
   BackwardOptions,
   ForwardOptions,

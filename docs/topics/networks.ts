@@ -51,6 +51,7 @@ export {
   type SpatialMeanLayer,
   type StageTime,
   type StepOptions,
+  type TensorAlias,
   type TensorName,
   type TensorsByName,
   type TrunkConfiguration,

@@ -1,5 +1,14 @@
 import { type Layer, tensorNames } from '../layer.js'
 
+type Block = 1 | 2 | 3 | 4 | 5
+type KerasLayer = 'conv1' | 'conv2' | 'conv3' | 'conv4' | 'pool'
+
+/**
+ * Names of other libraries for tensors, which `features` and `vjp` accept: torchvision's modules ('features.21',
+ * 'classifier.3') and Keras's layers ('block4_conv2', 'fc1', after the ReLU).
+ */
+export type TensorAlias = `features.${number}` | `classifier.${number}` | `block${Block}_${KerasLayer}` | 'fc1' | 'fc2'
+
 /** The tensors of a network that can be named. */
 export interface KnownTensors {
   /** This package's names, in order: 'conv1_1', 'relu1_1', 'pool1', ..., 'fc8'. */

@@ -4,7 +4,7 @@ import { instanceOf, integer, readOptions } from '../options.js'
 import type { QueueTime, StageTime } from '../platform/native.js'
 import type { Precision } from '../platform/native-description.js'
 import type { Tensor } from '../tensor.js'
-import { type KnownTensors, knownTensors } from './aliases.js'
+import { type KnownTensors, knownTensors, type TensorAlias } from './aliases.js'
 import {
   type BackwardOptions,
   backwardCall,
@@ -127,7 +127,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
    * whole network is computed, and `backward` can inject gradients at the same names. NaN and infinity are returned as computed.
    * @returns by name, float32 [n, c, h, w]; [n, c] for a linear layer whose output is 1x1
    */
-  async features<const Name extends TensorName>(
+  async features<const Name extends TensorName | TensorAlias>(
     images: Tensor,
     names: readonly Name[],
     options?: Omit<ForwardOptions, 'keep'>,
@@ -148,7 +148,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
    * @param cotangents by tensor name, float32 of the tensor's shape, or functions of the tensors' values
    * @returns by the names of `wrt`, of the tensors' shapes
    */
-  async vjp<const Name extends TensorName, const At extends TensorName | 'image'>(
+  async vjp<const Name extends TensorName | TensorAlias, const At extends TensorName | TensorAlias | 'image'>(
     images: Tensor,
     cotangents: { readonly [Key in Name]: Cotangent<Name> },
     options: VjpOptions<At>,

@@ -18,14 +18,6 @@ type Linear = 'fc6' | 'fc7' | 'fc8'
 /** Any other name: those of a network whose configuration is not known are suggested, not required. */
 type Other = string & {}
 
-/** Names of torchvision's modules and Keras's layers. */
-type Alias =
-  | `features.${number}`
-  | `classifier.${number}`
-  | `block${Block}_${'conv1' | 'conv2' | 'conv3' | 'conv4' | 'pool'}`
-  | 'fc1'
-  | 'fc2'
-
 type TensorOf<Letter extends VariantLetter> =
   | Convolution<Letter>
   | Relu<Letter>
@@ -34,13 +26,12 @@ type TensorOf<Letter extends VariantLetter> =
   | Linear
   | 'relu6'
   | 'relu7'
-  | Alias
 
 type LayerOf<Letter extends VariantLetter> = Convolution<Letter> | Linear | `conv${Block}` | 'convolutions' | 'head'
 
 /**
- * Names of the tensors of a configuration, which `features` and `vjp` accept: 'conv1_1', 'relu1_1', 'pool1', ..., 'fc8';
- * and those of torchvision ('features.21', 'classifier.3') and Keras ('block4_conv2', after its ReLU). Any string for a configuration that is not known.
+ * Names of the tensors of a configuration, which `features` and `vjp` accept: 'conv1_1', 'relu1_1', 'pool1', ..., 'fc8',
+ * besides `TensorAlias`. Any string for a configuration that is not known.
  */
 export type TensorName<Letter extends string = string> = Letter extends VariantLetter
   ? TensorOf<Letter>

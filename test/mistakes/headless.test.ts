@@ -87,7 +87,7 @@ programMistakes('a network without a head', [
   },
   {
     name: 'receives an image of 31 pixels',
-    make: () => net.features(floats(1, 3, 31, 64), ['relu1_1']),
+    make: () => net.features(floats(1, 3, 31, 64), ['pool5']),
     code: 'SHAPE_MISMATCH',
     problem: ['images of 31x64 are too small'],
     cure: ['at least 2x2 pixels for layer'],
