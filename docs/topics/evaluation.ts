@@ -8,6 +8,8 @@ export {
   type ClassProbability,
   type ClassResult,
   classify,
+  type DrawOptions,
+  drawExplanation,
   type EvaluateOptions,
   type Evaluation,
   type ExplainedClass,
