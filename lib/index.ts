@@ -68,6 +68,7 @@ export type {
 } from './explain/explanation.js'
 export { type GradCamOptions, gradCam, guidedBackprop, saliency } from './explain/gradients.js'
 export { type OcclusionOptions, occlusion } from './explain/occlusion.js'
+export { type DrawOptions, drawExplanation } from './explain/overlay.js'
 export type {
   ConvolutionLayer,
   InputLayer,

@@ -13,6 +13,8 @@ export {
   type ClassProbability,
   type ClassResult,
   classify,
+  type DrawOptions,
+  drawExplanation,
   type EvaluateOptions,
   type Evaluation,
   type ExplainedClass,

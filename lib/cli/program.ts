@@ -9,6 +9,7 @@ import { addCuda } from './commands/cuda.js'
 import { addDescribe } from './commands/describe.js'
 import { addDoctor } from './commands/doctor.js'
 import { addEvaluate } from './commands/evaluate.js'
+import { addExplain } from './commands/explain.js'
 import { addImport } from './commands/import.js'
 import { addReport } from './commands/report.js'
 import { addTrain } from './commands/train.js'
@@ -24,6 +25,7 @@ const commands = [
   addTrain,
   addEvaluate,
   addClassify,
+  addExplain,
   addImport,
   addVerify,
   addReport,
@@ -45,7 +47,7 @@ and examples.`
 export function createProgram(): Command {
   const program = new TerminalCommand('vggnet')
     .description(
-      'VGG networks (Simonyan & Zisserman 2015): describe, check, train, evaluate, classify, import, verify, report, tune, bench, CUDA',
+      'VGG networks (Simonyan & Zisserman 2015): describe, check, train, evaluate, classify, explain, import, verify, report, tune, bench, CUDA',
     )
     .version(packageVersion())
     .showSuggestionAfterError()
