@@ -99,6 +99,31 @@ describe('examples', () => {
     expect(Math.abs((data[48 + 24] ?? 0) / 255 - (tensors.get('edges')?.[24] ?? 0))).toBeLessThan(0.1)
   })
 
+  test('style.ts makes an image of two, and its loss falls', async () => {
+    const [content, style, out] = ['content.png', 'style.png', 'styled.png'].map((name) => path.join(folder, name)) as [
+      string,
+      string,
+      string,
+    ]
+    const raw = { width: 40, height: 40, channels: 3 } as const
+    for (const [file, factor] of [
+      [content, 3],
+      [style, 11],
+    ] as const)
+      await sharp(
+        Uint8Array.from({ length: 4800 }, (_, index) => (index * factor) % 256),
+        { raw },
+      )
+        .png()
+        .toFile(file)
+    const words = ['--content', content, '--style', style, '--out', out, '--size', '32', '--iterations', '40']
+    const stdout = await run('style.ts', ...words, '--weights', 'test/golden/foreign/vgg16-narrow.pth')
+    const losses = [...stdout.matchAll(/loss (\S+)$/gm)].map(([, loss]) => Number(loss))
+    expect(losses).toHaveLength(2)
+    expect(losses[1]).toBeLessThan(losses[0] ?? 0)
+    expect(await sharp(out).metadata()).toMatchObject({ width: 32, height: 32, channels: 3 })
+  })
+
   test('server.ts answers concurrent requests, refuses files that are not images, and ends at SIGTERM', async () => {
     const { child, ended } = start('examples/server.ts', ['--port', '0', '--model', model])
     const address = await new Promise<string>((resolve, reject) => {

@@ -1,8 +1,5 @@
 import { type Layer, tensorNames } from '../layer.js'
 
-type Block = 1 | 2 | 3 | 4 | 5
-type KerasLayer = 'conv1' | 'conv2' | 'conv3' | 'conv4' | 'pool'
-
 /**
  * Names of other libraries for tensors, which `features` and `vjp` accept: torchvision's modules ('features.21',
  * 'classifier.3') and Keras's layers ('block4_conv2', 'fc1', after the ReLU).
