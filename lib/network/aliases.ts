@@ -4,7 +4,12 @@ import { type Layer, tensorNames } from '../layer.js'
  * Names of other libraries for tensors, which `features` and `vjp` accept: torchvision's modules ('features.21',
  * 'classifier.3') and Keras's layers ('block4_conv2', 'fc1', after the ReLU).
  */
-export type TensorAlias = `features.${number}` | `classifier.${number}` | `block${Block}_${KerasLayer}` | 'fc1' | 'fc2'
+export type TensorAlias =
+  | `features.${number}`
+  | `classifier.${number}`
+  | `block${1 | 2 | 3 | 4 | 5}_${'conv1' | 'conv2' | 'conv3' | 'conv4' | 'pool'}`
+  | 'fc1'
+  | 'fc2'
 
 /** The tensors of a network that can be named. */
 export interface KnownTensors {
