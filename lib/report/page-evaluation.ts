@@ -125,6 +125,8 @@ export function classTable(metrics: Metrics): Html {
 /** A wrongly classified image, as shown on the page. */
 export interface ShownMistake {
   readonly image: EmbeddedImage
+  /** The image under its Grad-CAM for the predicted class; undefined for a network that has none. */
+  readonly overlay?: EmbeddedImage
   /** Name of the image or its file. */
   readonly name: string
   readonly truth: string
@@ -156,15 +158,18 @@ function within(name: string, data: string | undefined): string {
 export function mistakes(shown: readonly ShownMistake[], data: string | undefined): Html {
   if (shown.length === 0)
     return html`<section><h2>Mistakes</h2><p class="none">None: every image was classified correctly.</p></section>`
-  const figures = shown.map(({ image, name, truth, answer, probability, truthProbability }) => {
+  const figures = shown.map(({ image, overlay, name, truth, answer, probability, truthProbability }) => {
     const look = Math.max(image.width, image.height) <= small && html` class="pixels"`
     const figure = html`<img${look} src="${image.uri}" width="${image.width}" height="${image.height}" alt="${name}: ${truth}, classified as ${answer}">`
-    return html`<figure class="mistake"><div class="frame">${figure}</div><figcaption><dl>
+    const map =
+      overlay &&
+      html`<div class="frame"><img${look} src="${overlay.uri}" width="${overlay.width}" height="${overlay.height}" alt="Grad-CAM for ${answer}"></div>`
+    return html`<figure class="mistake"><div class="frames"><div class="frame">${figure}</div>${map}</div><figcaption><dl>
 <dt>predicted</dt><dd class="share">${percent(probability)}</dd><dd class="class">${named(answer)}</dd><dd class="line">${bar(probability, 'wrong')}</dd>
 <dt>true</dt><dd class="share">${percent(truthProbability)}</dd><dd class="class">${named(truth)}</dd><dd class="line">${bar(truthProbability, 'right')}</dd></dl>
 <p class="file" title="${name}">${named(within(name, data))}</p></figcaption></figure>`
   })
-  return html`<section><h2>Most confident mistakes</h2><p class="note">Images as the network received them, with the probabilities of the predicted class and of the true class.</p><div class="mistakes">${figures}</div></section>`
+  return html`<section><h2>Most confident mistakes</h2><p class="note">Images as the network received them, with the probabilities of the predicted class and of the true class${shown.some(({ overlay }) => overlay) && '; beside each its Grad-CAM for the predicted class: bright where the score depends on the image'}.</p><div class="mistakes">${figures}</div></section>`
 }
 
 /** Renders the filters of the first convolution. */

@@ -190,7 +190,8 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 .dense .index{color:var(--text)}
 .key{display:inline-block;border-radius:4px;padding:0 8px;color:var(--text)}
 .key.right{background:rgb(var(--right) / .5)}.key.wrong{background:rgb(var(--wrong) / .5)}
-.mistakes{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:18px 16px;margin-top:14px}
+.frames{display:flex;gap:4px}.frames>*{flex:1 1 0;min-width:0}
+.mistakes{display:grid;grid-template-columns:repeat(auto-fill,minmax(220px,1fr));gap:18px 16px;margin-top:14px}
 .mistake{min-width:0}
 .frame{aspect-ratio:1;background:var(--track);border-radius:8px;overflow:hidden}
 .frame img{display:block;width:100%;height:100%;object-fit:contain}

@@ -4,14 +4,16 @@ import { type Dataset, datasetCheck } from '../data/dataset.js'
 import { batchesOf } from '../data/loader.js'
 import { throwIfAborted, VggError } from '../error.js'
 import { type Metrics, Tally } from '../evaluate/metrics.js'
+import { gradCam } from '../explain/gradients.js'
+import { overlayOf } from '../explain/overlay.js'
 import { checkNoLinks, writeAtomically } from '../files/atomic-file.js'
 import { checkHead } from '../network/arguments.js'
 import { Network } from '../network/network.js'
 import { filePath, instanceOf, integer, optional, readOptions, text, withDefault } from '../options.js'
-import { valuesOf } from '../tensor.js'
+import { Tensor, valuesOf } from '../tensor.js'
 import { readRunLog } from './log-line.js'
 import { type ReportData, reportPage } from './page.js'
-import { embedded, filterImages, type ShownFilters, type ShownMistake } from './page-evaluation.js'
+import { type EmbeddedImage, embedded, filterImages, type ShownFilters, type ShownMistake } from './page-evaluation.js'
 import { runHistoryOf } from './run-history.js'
 
 /** A wrongly classified image. */
@@ -195,7 +197,13 @@ async function evaluation(
   try {
     const { metrics, mistakes, unreadable } = await classifyAll(net, data, options)
     const names = metrics.perClass.map(({ name }) => name)
-    const shown = await Promise.all(mistakes.map((mistake) => shownMistake(mistake, data, names)))
+    const overlays = await overlaysOf(net, data, mistakes)
+    const shown = await Promise.all(
+      mistakes.map(async (mistake, index) => {
+        const overlay = overlays[index]
+        return { ...(await shownMistake(mistake, data, names)), ...(overlay && { overlay }) }
+      }),
+    )
     return { evaluation: { model, metrics, mistakes: shown, unreadable } }
   } catch (error) {
     // a failed training needs its report most
@@ -203,6 +211,19 @@ async function evaluation(
       return { evaluationError: `${model}: ${error.message}` }
     throw error
   }
+}
+
+/** Grad-CAM of the predicted class of each mistake; none for a network without a convolution below its scores. */
+async function overlaysOf(net: Network, data: Dataset, mistakes: readonly Mistake[]): Promise<EmbeddedImage[]> {
+  if (mistakes.length === 0 || !net.layers.some((layer) => layer.kind === 'convolution' && layer.relu)) return []
+  const shape = [mistakes.length, data.height, data.width, data.channels]
+  const images = Tensor.from(Buffer.concat(mistakes.map(({ pixels }) => pixels)), shape)
+  const explanation = await gradCam(net, images, { class: mistakes.map(({ answer }) => answer) })
+  return Promise.all(
+    mistakes.map((_, index) =>
+      embedded(overlayOf(explanation, index).pixels, { height: data.height, width: data.width, channels: 3 }),
+    ),
+  )
 }
 
 async function shownMistake(mistake: Mistake, data: Dataset, names: readonly string[]): Promise<ShownMistake> {

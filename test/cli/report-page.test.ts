@@ -165,7 +165,8 @@ describe.skipIf(browser === undefined)('in a browser', () => {
       visibleWidth: look.width,
       width: look.width,
     })
-    expect(seen.images).toBe((data.evaluation?.mistakes.length ?? 0) + (data.filters?.images.length ?? 0))
+    // each mistake has its image and its Grad-CAM
+    expect(seen.images).toBe(2 * (data.evaluation?.mistakes.length ?? 0) + (data.filters?.images.length ?? 0))
     expect(seen.title).toBe(`VGG A on ${hostile} \u00b7 vggnet`)
     expect(seen.height).toBeGreaterThan(1500)
     const [back, front] = [seen.background, seen.colour].map((text) => Number(/\d+/.exec(text)?.[0]))
