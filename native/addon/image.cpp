@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "addon/convert.hpp"
-#include "addon/environment.hpp"
+#include "addon/pool_work.hpp"
 #include "image/jpeg.hpp"
 #include "image/rescale.hpp"
 
@@ -18,62 +18,39 @@ namespace {
 // Above it, products of sides would not be exact, and pixel indices would not fit into 32 bits.
 constexpr int64_t kLongestSide = 1 << 24;
 
-// Computes pixels on a thread of libuv's pool, and copies them into an array at the end. Until then the caller may transfer
-// the memory of the array. Deletes itself.
-class PixelWork : public Napi::AsyncWorker {
+// Computes pixels, and copies them into an array at the end. Until then the caller may transfer the memory of the array.
+class PixelWork final : public PoolWork {
  public:
   using Fill = std::function<void(uint8_t*)>;
 
   PixelWork(Napi::Env env, const Napi::Uint8Array& into, Fill fill)
-      : AsyncWorker(env), fill_(std::move(fill)), deferred_(env), size_(into.ByteLength()), into_(Napi::Persistent(into)) {}
+      : PoolWork(env), fill_(std::move(fill)), size_(into.ByteLength()), into_(Napi::Persistent(into)) {}
 
   // Keeps a value alive until the promise settles.
   void keep(const Napi::Object& value) { kept_ = Napi::Persistent(value); }
-  Napi::Promise promise() const { return deferred_.Promise(); }
 
  private:
-  void Execute() override {
-    try {
-      pixels_ = std::make_unique_for_overwrite<uint8_t[]>(size_);
-      fill_(pixels_.get());
-    } catch (const std::exception& error) {
-      failure_ = failure_of(error);
-      SetError("failed");  // short: it is not allocated
-    }
+  void compute() override {
+    pixels_ = std::make_unique_for_overwrite<uint8_t[]>(size_);
+    fill_(pixels_.get());
   }
 
-  void OnOK() override {
-    settle([&] {
-      Napi::Uint8Array into = into_.Value();
-      if (into.ByteLength() != size_) {
-        deferred_.Reject(make_error(Env(), kInvalidArgument,
-                                    "Expected an array whose memory is not transferred before its pixels are written"));
-        return;
-      }
-      std::memcpy(into.Data(), pixels_.get(), size_);
-      deferred_.Resolve(Env().Undefined());
-    });
-  }
-  void OnError(const Napi::Error&) override {
-    settle([&] { deferred_.Reject(make_error(Env(), failure_.code, failure_.message())); });
-  }
-
-  // In a worker thread that is being terminated, a promise cannot be settled.
-  template <class Body>
-  static void settle(Body body) {
-    try {
-      body();
-    } catch (const Napi::Error&) {
+  void resolve() override {
+    Napi::Uint8Array into = into_.Value();
+    if (into.ByteLength() != size_) {
+      deferred_.Reject(make_error(Env(), kInvalidArgument,
+                                  "Expected an array whose memory is not transferred before its pixels are written"));
+      return;
     }
+    std::memcpy(into.Data(), pixels_.get(), size_);
+    deferred_.Resolve(Env().Undefined());
   }
 
   Fill fill_;
-  Napi::Promise::Deferred deferred_;
   const size_t size_;
   Napi::Reference<Napi::Uint8Array> into_;
   Napi::ObjectReference kept_;
   std::unique_ptr<uint8_t[]> pixels_;
-  Failure failure_;
 };
 
 int64_t side_of(const Napi::Object& given, const char* field) {

@@ -6,51 +6,25 @@
 #include <vector>
 
 #include "addon/convert.hpp"
-#include "addon/environment.hpp"
+#include "addon/pool_work.hpp"
 #include "loss/loss.hpp"
 
 namespace vggnet::addon {
 namespace {
 
-// Resolves with the number that `compute` returns. Deletes itself.
-class LossWork : public Napi::AsyncWorker {
+// Resolves with the loss that `loss_of` returns.
+class LossWork final : public PoolWork {
  public:
-  LossWork(Napi::Env env, std::vector<Napi::ObjectReference> kept, std::function<double()> compute)
-      : AsyncWorker(env), kept_(std::move(kept)), compute_(std::move(compute)), deferred_(env) {}
-
-  Napi::Promise promise() const { return deferred_.Promise(); }
+  LossWork(Napi::Env env, std::vector<Napi::ObjectReference> kept, std::function<double()> loss_of)
+      : PoolWork(env), kept_(std::move(kept)), loss_of_(std::move(loss_of)) {}
 
  private:
-  void Execute() override {
-    try {
-      loss_ = compute_();
-    } catch (const std::exception& error) {
-      failure_ = failure_of(error);
-      SetError("failed");  // short: it is not allocated
-    }
-  }
-
-  void OnOK() override {
-    settle([&] { deferred_.Resolve(Napi::Number::New(Env(), loss_)); });
-  }
-  void OnError(const Napi::Error&) override {
-    settle([&] { deferred_.Reject(make_error(Env(), failure_.code, failure_.message())); });
-  }
-
-  // In a worker thread that is being terminated, a promise cannot be settled.
-  template <class Body>
-  static void settle(Body body) {
-    try {
-      body();
-    } catch (const Napi::Error&) {
-    }
-  }
+  void compute() override { loss_ = loss_of_(); }
+  void resolve() override { deferred_.Resolve(Napi::Number::New(Env(), loss_)); }
 
   std::vector<Napi::ObjectReference> kept_;  // arrays, until the promise settles
-  std::function<double()> compute_;
-  Napi::Promise::Deferred deferred_;
+  std::function<double()> loss_of_;
   double loss_ = 0;
-  Failure failure_;
 };
 
 // The named arrays of a call, of just the lengths that they must have.
