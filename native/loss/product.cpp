@@ -14,7 +14,7 @@
 namespace vggnet {
 namespace {
 
-constexpr int64_t kRows = 4, kLanes = 16, kWidth = 32;
+constexpr int64_t kRows = 4, kLanes = 8, kWidth = 16;
 constexpr int64_t kColumns = 4096;  // of x at a time: 4 + 4 rows of them are in the first cache
 
 // sums[i][j] += a[i] . b[j] over `count` columns, for 4 x 4 rows that are `row` floats apart.
@@ -32,7 +32,7 @@ CLONES void add_dots(const float* a, const float* b, int64_t row, int64_t count,
   }
 }
 
-// y[4][32] = s[4][rows] x[rows][32]; rows of s are `rows` floats apart, those of x and y `columns`.
+// y[4][16] = s[4][rows] x[rows][16]; rows of s are `rows` floats apart, those of x and y `columns`.
 CLONES void multiply_block(const float* s, const float* x, int64_t rows, int64_t columns, float* y) {
   float sums[kRows][kWidth] = {};
   for (int64_t k = 0; k < rows; ++k)
