@@ -45,7 +45,7 @@ function targetOf(target: unknown, shape: readonly number[]): Float32Array {
   throw new VggError('SHAPE_MISMATCH', message)
 }
 
-/** What a sum over so many elements is multiplied by. */
+/** What a sum over `count` elements is multiplied by. */
 const factorOf = ({ reduction, weight }: { reduction: 'mean' | 'sum'; weight: number }, count: number): number =>
   reduction === 'mean' ? weight / count : weight
 
@@ -109,7 +109,7 @@ export async function totalVariation(image: Tensor, options?: LossOptions): Prom
   return { loss, gradient: Tensor.from(gradient, image.shape) }
 }
 
-/** Check of weights: a finite number for each of so many layers. */
+/** Check of weights: a finite number for each layer. */
 export const weightsOf = (weights: unknown, layers: readonly string[]): number[] => {
   if (weights === undefined) return layers.map(() => 1)
   if (Array.isArray(weights) && weights.length === layers.length)

@@ -12,6 +12,8 @@
 namespace vggnet::addon {
 namespace {
 
+constexpr int64_t kMostChannels = 1 << 24;
+
 // Resolves with the loss that `loss_of` returns.
 class LossWork final : public PoolWork {
  public:
@@ -59,6 +61,14 @@ class Arrays {
 Maps maps_of(const Napi::Object& given) {
   const auto sizes = sizes_of(given, "shape");
   if (sizes.size() != 4) throw Error(kShapeMismatch, "Expected 4 dimensions but received " + std::to_string(sizes.size()));
+  int64_t count = 1;  // products do not wrap
+  for (const int64_t size : sizes) {
+    if (size == 0 || size > kMostElements / count)
+      throw Error(kShapeMismatch, "Expected 1 to " + std::to_string(kMostElements) + " elements of a shape");
+    count *= size;
+  }
+  if (sizes[1] > kMostChannels)
+    throw Error(kShapeMismatch, "Expected at most " + std::to_string(kMostChannels) + " channels but received " + std::to_string(sizes[1]));
   return {sizes[0], sizes[1], sizes[2] * sizes[3]};
 }
 

@@ -47,7 +47,7 @@ const WinogradKernels* winograd_kernels() {
   return value;
 }
 
-// V and M of so many tiles.
+// V and M of a block of tiles.
 struct WinogradOutputs::Planes {
   float *v, *m;
   int64_t tiles, stride, v_plane, m_plane;

@@ -43,7 +43,7 @@ class WinogradOutputs {
   WinogradOutputs(const WinogradProblem& problem, StoredWeights order)
       : problem_(problem), order_(order), tuning_(tuning()) {}
 
-  // Whether a pass over so many images reads its transformed weights only once: `run_once` then transforms a panel at a time
+  // Whether a pass over this number of images reads its transformed weights only once: `run_once` then transforms a panel at a time
   // into the caches, and nothing need be kept of them.
   bool reads_weights_once(int64_t images) const;
   int64_t weights_bytes() const;
