@@ -2,14 +2,7 @@
 
 #include <algorithm>
 
-// As in native/backend/cpu/vector.hpp: a sanitizer is not ready when the loader chooses among clones.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define CLONES
-#elif __GNUC__ < 12
-#define CLONES __attribute__((target_clones("avx2", "default")))
-#else
-#define CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#endif
+#include "tensor/vector.hpp"
 
 namespace vggnet {
 namespace {
@@ -18,7 +11,7 @@ constexpr int64_t kRows = 4, kLanes = 8, kWidth = 16;
 constexpr int64_t kColumns = 4096;  // of x at a time: 4 + 4 rows of them are in the first cache
 
 // sums[i][j] += a[i] . b[j] over `count` columns, for 4 x 4 rows that are `row` floats apart.
-CLONES void add_dots(const float* a, const float* b, int64_t row, int64_t count, double* sums) {
+VGGNET_VECTOR void add_dots(const float* a, const float* b, int64_t row, int64_t count, double* sums) {
   float lanes[kRows * kRows][kLanes] = {};
   int64_t k = 0;
   for (; k + kLanes <= count; k += kLanes)
@@ -33,7 +26,7 @@ CLONES void add_dots(const float* a, const float* b, int64_t row, int64_t count,
 }
 
 // y[4][16] = s[4][rows] x[rows][16]; rows of s are `rows` floats apart, those of x and y `columns`.
-CLONES void multiply_block(const float* s, const float* x, int64_t rows, int64_t columns, float* y) {
+VGGNET_VECTOR void multiply_block(const float* s, const float* x, int64_t rows, int64_t columns, float* y) {
   float sums[kRows][kWidth] = {};
   for (int64_t k = 0; k < rows; ++k)
 #pragma GCC unroll 4

@@ -6,7 +6,7 @@
 #include "backend/cpu/dropout.hpp"
 #include "backend/cpu/elements.hpp"
 #include "backend/cpu/stages.hpp"
-#include "backend/cpu/vector.hpp"
+#include "tensor/vector.hpp"
 
 namespace vggnet::cpu {
 namespace {

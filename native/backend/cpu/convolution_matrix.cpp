@@ -7,7 +7,7 @@
 #include "backend/cpu/elements.hpp"
 #include "backend/cpu/gemm.hpp"
 #include "backend/cpu/memory.hpp"
-#include "backend/cpu/vector.hpp"
+#include "tensor/vector.hpp"
 
 namespace vggnet::cpu {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "backend/cpu/parameters.hpp"
-#include "backend/cpu/vector.hpp"
+#include "tensor/vector.hpp"
 
 namespace vggnet::cpu {
 namespace {

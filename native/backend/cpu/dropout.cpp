@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "backend/cpu/vector.hpp"
+#include "tensor/vector.hpp"
 
 namespace vggnet::cpu {
 namespace {

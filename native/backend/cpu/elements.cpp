@@ -4,7 +4,7 @@
 #include <bit>
 #include <cstring>
 
-#include "backend/cpu/vector.hpp"
+#include "tensor/vector.hpp"
 
 namespace vggnet::cpu {
 namespace {

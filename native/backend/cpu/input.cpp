@@ -3,8 +3,8 @@
 
 #include "backend/cpu/blocked.hpp"
 #include "backend/cpu/stages.hpp"
-#include "backend/cpu/vector.hpp"
 #include "tensor/error.hpp"
+#include "tensor/vector.hpp"
 
 namespace vggnet::cpu {
 namespace {

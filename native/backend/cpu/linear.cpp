@@ -8,7 +8,7 @@
 #include "backend/cpu/gemm.hpp"
 #include "backend/cpu/onednn.hpp"
 #include "backend/cpu/stages.hpp"
-#include "backend/cpu/vector.hpp"
+#include "tensor/vector.hpp"
 
 namespace vggnet::cpu {
 namespace {

@@ -2,7 +2,7 @@
 #include "backend/cpu/elements.hpp"
 #include "backend/cpu/pool_kernels.hpp"
 #include "backend/cpu/stages.hpp"
-#include "backend/cpu/vector.hpp"
+#include "tensor/vector.hpp"
 
 namespace vggnet::cpu {
 namespace {

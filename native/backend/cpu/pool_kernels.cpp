@@ -4,7 +4,7 @@
 #include <bit>
 
 #include "backend/cpu/blocked.hpp"
-#include "backend/cpu/vector.hpp"
+#include "tensor/vector.hpp"
 
 namespace vggnet::cpu {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "backend/cpu/vector.hpp"
+#include "tensor/vector.hpp"
 
 namespace vggnet::cpu {
 namespace {
