@@ -29,114 +29,104 @@ class LossWork final : public PoolWork {
   double loss_ = 0;
 };
 
-// The named arrays of a call, of just the lengths that they must have.
-class Arrays {
- public:
-  explicit Arrays(const Napi::Object& given) : given_(given) {}
+Shape shape_of(const Napi::Object& given) {
+  const auto sizes = sizes_of(given, "shape");
+  if (sizes.size() != 4) throw Error(kShapeMismatch, "Expected 4 dimensions but received " + std::to_string(sizes.size()));
+  const Shape shape = {sizes[0], sizes[1], sizes[2], sizes[3]};
+  if (product_within(kMostElements, {shape.n, shape.c, shape.h, shape.w}).value_or(0) == 0)
+    throw Error(kShapeMismatch, "Expected 1 to " + std::to_string(kMostElements) + " elements of a shape");
+  if (shape.c > kMostChannels)
+    throw Error(kShapeMismatch, "Expected at most " + std::to_string(kMostChannels) + " channels but received " + std::to_string(shape.c));
+  return shape;
+}
 
-  float* operator()(const char* field, int64_t count) {
-    Napi::Float32Array array = floats_from(given_.Get(field), field);
+// The fields of a call: its shape, factor and x, and other arrays by name, each of just the length that it must have.
+struct LossCall {
+  const Napi::Object given;
+  std::vector<Napi::ObjectReference> kept;  // arrays
+  const Shape shape;
+  const double factor;
+  const float* const x;
+
+  explicit LossCall(const Napi::CallbackInfo& info)
+      : given(object_of(info)), shape(shape_of(given)), factor(number_of(given, "factor")), x(array("x", shape.count())) {}
+
+  float* array(const char* field, int64_t count) {
+    Napi::Float32Array array = floats_from(given.Get(field), field);
     if (static_cast<int64_t>(array.ElementLength()) != count || count == 0)
       throw Error(kShapeMismatch, "Expected " + std::to_string(count) + " values for " + field + " but received " +
                                       std::to_string(array.ElementLength()) + " (a detached buffer has none)");
-    kept_.push_back(Napi::Persistent(array.As<Napi::Object>()));
+    kept.push_back(Napi::Persistent(array.As<Napi::Object>()));
     return array.Data();
   }
   float* optional(const char* field, int64_t count) {
-    return given_.Get(field).IsUndefined() ? nullptr : (*this)(field, count);
+    return given.Get(field).IsUndefined() ? nullptr : array(field, count);
   }
+  float* gradient() { return optional("gradient", shape.count()); }
 
-  Napi::Value run(Napi::Env env, std::function<double()> compute) {
-    auto* const work = new LossWork(env, std::move(kept_), std::move(compute));
+  Napi::Value run(std::function<double()> loss_of) {
+    auto* const work = new LossWork(given.Env(), std::move(kept), std::move(loss_of));
     work->Queue();
     return work->promise();
   }
-
- private:
-  Napi::Object given_;
-  std::vector<Napi::ObjectReference> kept_;
 };
 
-// Of [n, c, h, w].
-Maps maps_of(const Napi::Object& given) {
-  const auto sizes = sizes_of(given, "shape");
-  if (sizes.size() != 4) throw Error(kShapeMismatch, "Expected 4 dimensions but received " + std::to_string(sizes.size()));
-  int64_t count = 1;  // products do not wrap
-  for (const int64_t size : sizes) {
-    if (size == 0 || size > kMostElements / count)
-      throw Error(kShapeMismatch, "Expected 1 to " + std::to_string(kMostElements) + " elements of a shape");
-    count *= size;
-  }
-  if (sizes[1] > kMostChannels)
-    throw Error(kShapeMismatch, "Expected at most " + std::to_string(kMostChannels) + " channels but received " + std::to_string(sizes[1]));
-  return {sizes[0], sizes[1], sizes[2] * sizes[3]};
+// Runs what body(call) returns.
+template <class Body>
+Napi::Value run(const Napi::CallbackInfo& info, Body body) {
+  return guarded(info.Env(), [&] {
+    LossCall call(info);
+    return call.run(body(call));
+  });
 }
 
 }  // namespace
 
 Napi::Value squared_error(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    const Napi::Object given = object_of(info);
-    Arrays arrays(given);
-    const int64_t count = maps_of(given).count();
-    const double factor = number_of(given, "factor");
-    const float *x = arrays("x", count), *target = arrays("target", count);
-    float* const gradient = arrays.optional("gradient", count);
-    return arrays.run(info.Env(), [=] { return vggnet::squared_error(x, target, count, factor, gradient); });
+  return run(info, [](LossCall& call) {
+    const float* const target = call.array("target", call.shape.count());
+    return [x = call.x, target, count = call.shape.count(), factor = call.factor, gradient = call.gradient()] {
+      return vggnet::squared_error(x, target, count, factor, gradient);
+    };
   });
 }
 
 Napi::Value gram_matrices(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    const Napi::Object given = object_of(info);
-    Arrays arrays(given);
-    const Maps maps = maps_of(given);
-    const double factor = number_of(given, "factor");
-    const float* const x = arrays("x", maps.count());
-    float* const gram = arrays("gram", maps.images * maps.channels * maps.channels);
-    return arrays.run(info.Env(), [=] {
-      vggnet::gram_matrices(x, maps, factor, gram);
+  return run(info, [](LossCall& call) {
+    float* const gram = call.array("gram", call.shape.n * call.shape.c * call.shape.c);
+    return [x = call.x, shape = call.shape, factor = call.factor, gram] {
+      vggnet::gram_matrices(x, shape, factor, gram);
       return 0.0;
-    });
+    };
   });
 }
 
 Napi::Value gram_error(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    const Napi::Object given = object_of(info);
-    Arrays arrays(given);
-    const Maps maps = maps_of(given);
-    const double gram_factor = number_of(given, "gramFactor"), factor = number_of(given, "factor");
-    const float *x = arrays("x", maps.count()), *target = arrays("target", maps.images * maps.channels * maps.channels);
-    float* const gradient = arrays.optional("gradient", maps.count());
-    return arrays.run(info.Env(), [=] { return vggnet::gram_error(x, target, maps, gram_factor, factor, gradient); });
+  return run(info, [](LossCall& call) {
+    const double gram_factor = number_of(call.given, "gramFactor");
+    const float* const target = call.array("target", call.shape.n * call.shape.c * call.shape.c);
+    return [x = call.x, target, shape = call.shape, gram_factor, factor = call.factor, gradient = call.gradient()] {
+      return vggnet::gram_error(x, target, shape, gram_factor, factor, gradient);
+    };
   });
 }
 
 Napi::Value lpips_error(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    const Napi::Object given = object_of(info);
-    Arrays arrays(given);
-    const Maps maps = maps_of(given);
-    const double factor = number_of(given, "factor");
-    const float *x = arrays("x", maps.count()), *y = arrays("target", maps.count()), *weights = arrays("weights", maps.channels);
-    float *map = arrays.optional("map", maps.images * maps.positions), *gradient = arrays.optional("gradient", maps.count());
-    return arrays.run(info.Env(), [=] { return vggnet::lpips_error(x, y, weights, maps, factor, map, gradient); });
+  return run(info, [](LossCall& call) {
+    const Shape& shape = call.shape;
+    const float *const y = call.array("target", shape.count()), *const weights = call.array("weights", shape.c);
+    float* const map = call.optional("map", shape.n * shape.h * shape.w);
+    return [x = call.x, y, weights, shape = call.shape, factor = call.factor, map, gradient = call.gradient()] {
+      return vggnet::lpips_error(x, y, weights, shape, factor, map, gradient);
+    };
   });
 }
 
 Napi::Value total_variation(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    const Napi::Object given = object_of(info);
-    Arrays arrays(given);
-    const auto sizes = sizes_of(given, "shape");
-    const Maps maps = maps_of(given);
-    const double factor = number_of(given, "factor");
-    const float* const x = arrays("x", maps.count());
-    float* const gradient = arrays.optional("gradient", maps.count());
-    return arrays.run(info.Env(), [=, planes = maps.images * maps.channels, h = sizes[2], w = sizes[3]] {
-      return vggnet::total_variation(x, planes, h, w, factor, gradient);
-    });
+  return run(info, [](LossCall& call) {
+    return [x = call.x, shape = call.shape, factor = call.factor, gradient = call.gradient()] {
+      return vggnet::total_variation(x, shape, factor, gradient);
+    };
   });
 }
 

@@ -85,42 +85,43 @@ double squared_error(const float* x, const float* target, int64_t count, double 
          });
 }
 
-void gram_matrices(const float* x, const Maps& maps, double factor, float* gram) {
-  for (int64_t n = 0; n < maps.images; ++n)
-    product_with_itself(x + n * maps.channels * maps.positions, maps.channels, maps.positions, static_cast<float>(factor),
-                        gram + n * maps.channels * maps.channels);
+void gram_matrices(const float* x, const Shape& shape, double factor, float* gram) {
+  for (int64_t n = 0; n < shape.n; ++n)
+    product_with_itself(x + n * shape.per_image(), shape.c, shape.h * shape.w, static_cast<float>(factor), gram + n * shape.c * shape.c);
 }
 
-double gram_error(const float* x, const float* target, const Maps& maps, double gram_factor, double factor, float* gradient) {
-  const int64_t square = maps.channels * maps.channels;
-  std::vector<float> apart(maps.images * square);
-  gram_matrices(x, maps, gram_factor, apart.data());
-  const double loss = squared_error(apart.data(), target, maps.images * square, factor, apart.data());
+double gram_error(const float* x, const float* target, const Shape& shape, double gram_factor, double factor, float* gradient) {
+  const int64_t square = shape.c * shape.c;
+  std::vector<float> apart(shape.n * square);
+  gram_matrices(x, shape, gram_factor, apart.data());
+  const double loss = squared_error(apart.data(), target, shape.n * square, factor, apart.data());
   if (!gradient) return loss;
   // the matrix and what multiplies it are symmetric: each element of x is in a row and in a column
   for (float& value : apart) value *= static_cast<float>(2 * gram_factor);
-  for (int64_t n = 0; n < maps.images; ++n)
-    symmetric_product(apart.data() + n * square, x + n * maps.channels * maps.positions, maps.channels, maps.positions,
-                      gradient + n * maps.channels * maps.positions);
+  for (int64_t n = 0; n < shape.n; ++n)
+    symmetric_product(apart.data() + n * square, x + n * shape.per_image(), shape.c, shape.h * shape.w,
+                      gradient + n * shape.per_image());
   return loss;
 }
 
-double lpips_error(const float* x, const float* y, const float* weights, const Maps& maps, double factor, float* map,
+double lpips_error(const float* x, const float* y, const float* weights, const Shape& shape, double factor, float* map,
                    float* gradient) {
+  const int64_t positions = shape.h * shape.w;
   double sum = 0;
-  for (int64_t n = 0; n < maps.images; ++n) {
-    const int64_t first = n * maps.channels * maps.positions;
-    sum += summed(maps.positions, 16 * kPositions, [&](int64_t begin, int64_t end) {
-      return lpips_block(x + first, y + first, weights, maps.channels, maps.positions, begin, end, factor,
-                         map ? map + n * maps.positions : nullptr, gradient ? gradient + first : nullptr);
+  for (int64_t n = 0; n < shape.n; ++n) {
+    const int64_t first = n * shape.per_image();
+    sum += summed(positions, 16 * kPositions, [&](int64_t begin, int64_t end) {
+      return lpips_block(x + first, y + first, weights, shape.c, positions, begin, end, factor,
+                         map ? map + n * positions : nullptr, gradient ? gradient + first : nullptr);
     });
   }
   return factor * sum;
 }
 
-double total_variation(const float* x, int64_t planes, int64_t h, int64_t w, double factor, float* gradient) {
+double total_variation(const float* x, const Shape& shape, double factor, float* gradient) {
+  const int64_t h = shape.h, w = shape.w;
   const auto rate = static_cast<float>(factor);
-  return factor * summed(planes, 1, [&](int64_t plane, int64_t) {
+  return factor * summed(shape.n * shape.c, 1, [&](int64_t plane, int64_t) {
            const float* const from = x + plane * h * w;
            float* const to = gradient ? gradient + plane * h * w : nullptr;
            if (to) std::fill_n(to, h * w, 0.0f);
