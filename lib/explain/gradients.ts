@@ -1,3 +1,4 @@
+import { enlarged } from '../bilinear.js'
 import { type Layer, tensorNames } from '../layer.js'
 import { knownTensors } from '../network/aliases.js'
 import { tensorNamed } from '../network/arguments.js'
@@ -6,7 +7,7 @@ import { optional, readOptions, text, unexpected } from '../options.js'
 import { Tensor, valuesOf } from '../tensor.js'
 import type { ExplainOptions, GradCam, GradientExplanation, ImagesToExplain } from './explanation.js'
 import { explainChecks, headed, readGiven } from './images.js'
-import { enlarged, mapsOf, normalised } from './maps.js'
+import { mapsOf, normalised } from './maps.js'
 import { ScoreGradient } from './score.js'
 
 /** Options of `gradCam`. */

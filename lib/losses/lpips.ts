@@ -1,3 +1,4 @@
+import { enlarged } from '../bilinear.js'
 import { VggError } from '../error.js'
 import { endsOf } from '../layer.js'
 import type { Network } from '../network/network.js'
@@ -110,7 +111,12 @@ export class Lpips {
       const [, , height = 0, width = 0] = values[layer].shape
       const map = new Float32Array(n * height * width)
       await this.#errorOf(index, values[layer], targets[layer], { factor: 1, map })
-      addEnlarged(map, [height, width], sum, [n, h, w])
+      for (let image = 0; image < n; image++) {
+        const own = map.subarray(image * height * width, (image + 1) * height * width)
+        const values = enlarged(own, { height, width }, { height: h, width: w })
+        for (const [pixel, value] of values.entries())
+          sum[image * h * w + pixel] = (sum[image * h * w + pixel] ?? 0) + value
+      }
     }
     return Tensor.from(sum, [n, 1, h, w])
   }
@@ -157,31 +163,4 @@ function checkTrunk(net: Network): void {
   if (fits) return
   const message = `Expected torchvision's mean and scale for Lpips but the network has mean [${input.mean}] and scale [${input.scale}]: load torchvision's VGG-16, or create the network with them`
   throw new VggError('INVALID_ARGUMENT', message)
-}
-
-/** Adds maps enlarged bilinearly, as PyTorch's `interpolate` with align_corners false. */
-function addEnlarged(
-  map: Float32Array,
-  [height, width]: readonly [number, number],
-  sum: Float32Array,
-  [n, h, w]: readonly [number, number, number],
-): void {
-  const between = (index: number, from: number, to: number): [number, number, number] => {
-    const at = Math.max(0, ((index + 0.5) * from) / to - 0.5)
-    const low = Math.min(Math.floor(at), from - 1)
-    return [low, Math.min(low + 1, from - 1), at - low]
-  }
-  const columns = Array.from({ length: w }, (_, column) => between(column, width, w))
-  for (let image = 0; image < n; image++) {
-    for (let row = 0; row < h; row++) {
-      const [top, bottom, down] = between(row, height, h)
-      const value = (line: number, column: number) => map[(image * height + line) * width + column] ?? 0
-      for (const [column, [left, right, along]] of columns.entries()) {
-        const upper = value(top, left) * (1 - along) + value(top, right) * along
-        const lower = value(bottom, left) * (1 - along) + value(bottom, right) * along
-        const at = (image * h + row) * w + column
-        sum[at] = (sum[at] ?? 0) + upper * (1 - down) + lower * down
-      }
-    }
-  }
 }
