@@ -1,7 +1,8 @@
 import { VggError } from '../error.js'
-import { finite, oneOf, readOptions, unexpected, withDefault } from '../options.js'
-import { native } from '../platform/native.js'
-import { elementCount, otherDtype, shapeText, Tensor, valuesOf } from '../tensor.js'
+import { floatsOf } from '../network/arguments.js'
+import { finite, oneOf, readOptions, withDefault } from '../options.js'
+import { type NativeTensor, native } from '../platform/native.js'
+import { shapeText, Tensor } from '../tensor.js'
 
 /** A loss, and its gradient with respect to the first argument of the function that computed it, of its shape. */
 export interface Loss {
@@ -26,22 +27,19 @@ export const lossChecks = {
 }
 
 /** A float32 tensor [n, c, h, w] for the native side. @throws INVALID_ARGUMENT, SHAPE_MISMATCH, DISPOSED */
-export function mapsOf(tensor: unknown, name: string): { data: Float32Array; shape: readonly number[] } {
-  if (!(tensor instanceof Tensor)) throw unexpected('a float32 tensor', name, tensor)
-  if (tensor.dtype !== 'float32') throw otherDtype('a float32 tensor', name, tensor, 'float32')
-  const { shape } = tensor
+export function mapsOf(tensor: unknown, name: string): NativeTensor {
+  const { data, shape } = floatsOf(tensor, name)
   // features returns [n, c] for a linear layer
   const maps = shape.length === 2 ? [...shape, 1, 1] : shape
-  if (maps.length === 4 && elementCount(maps) > 0) return { data: valuesOf(tensor) as Float32Array, shape: maps }
+  if (maps.length === 4 && data.length > 0) return { data, shape: maps }
   throw new VggError('SHAPE_MISMATCH', `Expected shape [n, c, h, w] for ${name} but received shape ${shapeText(shape)}`)
 }
 
 /** The values of a target, of just this shape. */
 function targetOf(target: unknown, shape: readonly number[]): Float32Array {
-  if (!(target instanceof Tensor)) throw unexpected('a float32 tensor', 'target', target)
-  if (target.dtype !== 'float32') throw otherDtype('a float32 tensor', 'target', target, 'float32')
-  if (shapeText(target.shape) === shapeText(shape)) return valuesOf(target) as Float32Array
-  const message = `Expected shape ${shapeText(shape)} for target but received shape ${shapeText(target.shape)}`
+  const given = floatsOf(target, 'target')
+  if (shapeText(given.shape) === shapeText(shape)) return given.data
+  const message = `Expected shape ${shapeText(shape)} for target but received shape ${shapeText(given.shape)}`
   throw new VggError('SHAPE_MISMATCH', message)
 }
 
@@ -107,12 +105,4 @@ export async function totalVariation(image: Tensor, options?: LossOptions): Prom
   const gradient = new Float32Array(data.length)
   const loss = await native().totalVariation({ x: data, shape, factor, gradient })
   return { loss, gradient: Tensor.from(gradient, image.shape) }
-}
-
-/** Check of weights: a finite number for each layer. */
-export const weightsOf = (weights: unknown, layers: readonly string[]): number[] => {
-  if (weights === undefined) return layers.map(() => 1)
-  if (Array.isArray(weights) && weights.length === layers.length)
-    return weights.map((weight, index) => finite(weight, `weights[${index}]`))
-  throw unexpected(`${layers.length} numbers, one for each layer`, 'weights', weights)
 }

@@ -1,8 +1,8 @@
 import type { Network } from '../network/network.js'
 import type { TensorsByName } from '../network/vjp.js'
-import { arrayOf, isObject, readOptions, text, unexpected } from '../options.js'
+import { arrayOf, finite, isObject, readOptions, text, unexpected } from '../options.js'
 import { Tensor } from '../tensor.js'
-import { gramError, gramMatrices, type Loss, type LossOptions, lossChecks, squaredError, weightsOf } from './errors.js'
+import { gramError, gramMatrices, type Loss, type LossOptions, lossChecks, squaredError } from './errors.js'
 
 /** Options of a loss of values inside a network. */
 export interface FeatureLossOptions<Name extends string = string> extends Omit<LossOptions, 'weight'> {
@@ -19,6 +19,14 @@ interface Term {
   /** What is kept of the values of the other image. */
   readonly target: (values: Tensor<'float32'>) => Promise<Tensor<'float32'>> | Tensor<'float32'>
   readonly loss: (x: Tensor, target: Tensor, options: LossOptions) => Promise<Loss>
+}
+
+/** Check of weights: a finite number for each layer. */
+const weightsOf = (weights: unknown, layers: readonly string[]): number[] => {
+  if (weights === undefined) return layers.map(() => 1)
+  if (Array.isArray(weights) && weights.length === layers.length)
+    return weights.map((weight, index) => finite(weight, `weights[${index}]`))
+  throw unexpected(`${layers.length} numbers, one for each layer`, 'weights', weights)
 }
 
 async function featureLoss<Name extends string>(

@@ -66,23 +66,23 @@ function wrtOf(value: unknown, name: string, known: KnownTensors): Map<string, s
   return new Map(names.map((one) => [one, one === 'image' ? one : tensorNamed(one, name, known)]))
 }
 
-const rowsOf = ({ data, shape }: NativeTensor, first: number, count: number): NativeTensor => {
+/** Images from `first` on, without a copy. */
+function rowsOf<Rows extends NativeTensor | NativeInput>({ data, shape }: Rows, first: number, count: number) {
   const each = data.length / (shape[0] ?? 1)
-  return { data: data.subarray(first * each, (first + count) * each), shape: [count, ...shape.slice(1)] }
+  const rows = data.subarray(first * each, (first + count) * each) as Rows['data']
+  return { data: rows, shape: [count, ...shape.slice(1)] }
 }
 
 function partsOf(images: NativeInput, cotangents: readonly Given[], size: number): Part[] {
-  const [all = 0, ...rest] = images.shape
+  const [all = 0] = images.shape
   if (size === 0 || size >= all) return [{ images, cotangents }]
-  const each = images.data.length / all
   return Array.from({ length: Math.ceil(all / size) }, (_, part) => {
     const first = part * size
     const count = Math.min(size, all - first)
-    const data = images.data.subarray(first * each, (first + count) * each)
     const own = cotangents.map(({ value, ...names }) => {
       return { ...names, value: typeof value === 'function' ? value : rowsOf(value, first, count) }
     })
-    return { images: { data, shape: [count, ...rest] }, cotangents: own }
+    return { images: rowsOf(images, first, count), cotangents: own }
   })
 }
 

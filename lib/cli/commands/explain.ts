@@ -1,8 +1,7 @@
-import { lstat, open } from 'node:fs/promises'
 import path from 'node:path'
 import { type Command, Option } from 'commander'
 import type { DecodingOptions } from '../../data/images/formats.js'
-import { VggError, withEnd } from '../../error.js'
+import { VggError } from '../../error.js'
 import { errorOfImage } from '../../evaluate/classify.js'
 import type { ExplainedClass, ExplainMethod, Explanation } from '../../explain/explanation.js'
 import { gradCam, guidedBackprop, saliency } from '../../explain/gradients.js'
@@ -10,6 +9,8 @@ import { occlusion } from '../../explain/occlusion.js'
 import { drawExplanation, drawnBy } from '../../explain/overlay.js'
 import { classIndex } from '../../explain/score.js'
 import { checkNoLinks, makeFolder, writeAtomically } from '../../files/atomic-file.js'
+import { exists } from '../../files/not-found.js'
+import { closeRead, filled, openRegularFile } from '../../files/regular-file.js'
 import { checkHead } from '../../network/arguments.js'
 import { columnsOf, control, longestName, printable, tableLines } from '../../table.js'
 import { valuesOf } from '../../tensor.js'
@@ -176,19 +177,14 @@ const head = 4096
 /** Checks that a file does not exist, or was written by this command. @throws FILE_WRITE */
 async function checkOwn(file: string): Promise<void> {
   await checkNoLinks([file])
-  const found = await lstat(file).catch(() => undefined)
-  if (found === undefined) return
-  // reading a pipe would wait
-  if (!found.isFile()) throw foreign(file)
-  const start = await open(file, 'r').then(
-    (handle) =>
-      withEnd(
-        () => handle.read(Buffer.alloc(head), 0, head, 0),
-        () => handle.close(),
-      ),
-    () => undefined,
-  )
-  if (start === undefined || !start.buffer.subarray(0, start.bytesRead).includes(drawnBy)) throw foreign(file)
+  if (!(await exists(file))) return
+  const handle = await openRegularFile(file).catch(() => {
+    throw foreign(file)
+  })
+  const start = Buffer.alloc(head)
+  const bytes = await filled(handle, start).catch(() => 0)
+  await closeRead(handle)
+  if (!start.subarray(0, bytes).includes(drawnBy)) throw foreign(file)
 }
 
 const foreign = (file: string): VggError =>
