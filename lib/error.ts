@@ -11,6 +11,9 @@ export type ErrorCode =
   | 'OUT_OF_MEMORY'
   | 'DEVICE_UNAVAILABLE'
   | 'DEVICE_LOST'
+  | 'GROUP_UNAVAILABLE'
+  | 'GROUP_MISMATCH'
+  | 'GROUP_LOST'
   | 'UNSUPPORTED_PLATFORM'
   | 'NATIVE_LOAD_FAILED'
   | 'FILE_NOT_FOUND'
@@ -38,6 +41,9 @@ export type ErrorCode =
  * - `OUT_OF_MEMORY`: the message names the bytes, what is available, and the largest batch that fits or the largest parameter
  * - `DEVICE_UNAVAILABLE`: the requested device cannot be used; the message lists what was tried and how to fix it
  * - `DEVICE_LOST`: the GPU stopped working in this process; all later calls on it fail, and the process must be restarted
+ * - `GROUP_UNAVAILABLE`: the processes of an MPI launcher cannot form a group; the message says what was tried
+ * - `GROUP_MISMATCH`: ranks of a group have different options, data, builds or parameters; the message names the ranks
+ * - `GROUP_LOST`: another rank of the group has ended or does not answer; the message names the rank and its host
  * - `UNSUPPORTED_PLATFORM`: not Linux x64 with glibc 2.34 or later, or not Node 20.17 or later
  * - `NATIVE_LOAD_FAILED`: the binary is missing, damaged, of another build or fails to load; the message lists what was
  *   tried and how to fix it

@@ -69,6 +69,7 @@ export type {
 export { type GradCamOptions, gradCam, guidedBackprop, saliency } from './explain/gradients.js'
 export { type OcclusionOptions, occlusion } from './explain/occlusion.js'
 export { type DrawOptions, drawExplanation } from './explain/overlay.js'
+export { type Group, type GroupOptions, openGroup } from './group/group.js'
 export type {
   ConvolutionLayer,
   InputLayer,
@@ -111,7 +112,7 @@ export { Network } from './network/network.js'
 export type { Device, Initialisation, NetworkOptions, OpenedRun, RunOptions } from './network/open.js'
 export type { Cotangent, TensorsByName, VjpOptions } from './network/vjp.js'
 export type { Callback } from './options.js'
-export type { BuildInfo, CpuTuning, QueueTime, StageTime } from './platform/native.js'
+export type { BuildInfo, CpuTuning, GroupTraffic, QueueTime, StageTime, StepAnswer } from './platform/native.js'
 export type {
   DescribedLayer,
   DescribedParameter,

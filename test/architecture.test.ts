@@ -20,7 +20,7 @@ const lib = scripts.filter((file) => file.path.startsWith('lib/'))
 
 describe('native', () => {
   // arrows point down this list only
-  const order = ['addon', 'loss', 'image', 'network', 'backend', 'layer', 'tensor']
+  const order = ['addon', 'loss', 'image', 'network', 'backend', 'group', 'layer', 'tensor']
   const includes = native.flatMap((file) =>
     [...file.text.matchAll(/^\s*#\s*include\s*(["<])([^">]+)[">]/gm)].map(([, quote, name]) => {
       return { from: file.path, name, own: quote === '"' }
@@ -54,6 +54,7 @@ describe('native', () => {
       headers: /^(cuda|cudnn|cublas|curand|nccl|nvrtc|nvtx|cooperative_groups)/,
       home: 'native/backend/cuda/',
     },
+    { library: 'MPI', headers: /^mpi\.h/, home: 'native/group/shim/' },
   ])('$library stays in $home', ({ library, headers, home }) => {
     const strangers = includes.filter(({ from, name }) => headers.test(name) && !from.startsWith(home))
     expect(strangers.map(({ from, name }) => `${from} includes <${name}>: ${library} belongs in ${home}`)).toEqual([])
@@ -114,7 +115,7 @@ describe('lib', () => {
       'checkpoint',
       'vgg',
     ],
-    ...['data/cache', 'data/sources', 'data', 'data/images', 'network'],
+    ...['data/cache', 'data/sources', 'data', 'data/images', 'network', 'group'],
     ...['files', 'platform/cuda', 'platform', 'platform/load', 'platform/package.ts'],
     ...['platform/wheels', ''],
   ]

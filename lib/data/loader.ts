@@ -3,6 +3,7 @@ import { boolean, type Check, integer, objectOf, readOptions, seed, unexpected, 
 import { Random, type RandomState, randomStateCheck } from '../random.js'
 import { type ImageBatch, readImages } from './batch.js'
 import { type Dataset, datasetCheck } from './dataset.js'
+import { type Part, partCheck, rangeOf, whole } from './part.js'
 
 /** A batch of an epoch, in the form that `Network.step` takes. */
 export interface Batch extends ImageBatch {
@@ -34,6 +35,8 @@ export interface LoaderOptions {
   ahead?: number | undefined
   /** Number of epochs after which nothing is read ahead: the length of the training. Default: no limit. */
   epochs?: number | undefined
+  /** The part of each batch that is read: that of this rank of so many. The state counts whole batches. Default: all of it. */
+  part?: Part | undefined
 }
 
 /** State of a loader: plain data that can be stored as JSON. */
@@ -59,6 +62,7 @@ const checks = {
   flip: withDefault(boolean, false),
   ahead: withDefault(integer(0, 1024), 2),
   epochs: withDefault(integer(1), Number.MAX_SAFE_INTEGER),
+  part: withDefault(partCheck, whole),
 }
 
 /** Number of images that an epoch returns, of `count`. */
@@ -98,6 +102,7 @@ export class Loader {
   readonly #flip: boolean
   readonly #ahead: number
   readonly #epochs: number
+  readonly #part: Part
   /** Batches being read or read already, oldest first. `#sequence` is positioned after the last one. */
   #queue: PendingBatch[] = []
   #sequence: IndexSequence
@@ -114,6 +119,7 @@ export class Loader {
     this.#flip = read.flip
     this.#ahead = read.ahead
     this.#epochs = read.epochs
+    this.#part = read.part
     this.imagesPerEpoch = epochImages(data.count, read.batch, read.dropLast)
     this.batchesPerEpoch = Math.ceil(this.imagesPerEpoch / this.#batch)
     const order = new Random(read.seed)
@@ -159,8 +165,11 @@ export class Loader {
   }
 
   #begin(): PendingBatch {
-    const { indices, epoch } = this.#sequence.take(this.#batch)
-    const offsets = this.#shift === 0 ? undefined : this.#sequence.offsets(indices.length, this.#shift)
+    const { indices: all, epoch } = this.#sequence.take(this.#batch)
+    const allOffsets = this.#shift === 0 ? undefined : this.#sequence.offsets(all.length, this.#shift)
+    const [begin, end] = rangeOf(all.length, this.#part)
+    const indices = all.slice(begin, end)
+    const offsets = allOffsets?.slice(2 * begin, 2 * end)
     const after = this.#sequence.state
     // This batch may never be requested: its error must not count as an unhandled rejection.
     const images = readImages(this.data, indices, {
@@ -248,8 +257,13 @@ export const loaderStateCheck: Check<LoaderState> = objectOf({
 /**
  * Reads all images of a dataset once, in its order, for evaluation. One batch is read ahead. Batches lack the images
  * that could not be read, and may therefore be smaller, or empty.
+ * @param part every `size`th batch is read, from the one of this rank on
  */
-export async function* batchesOf(data: Dataset, batch: number): AsyncGenerator<ImageBatch> {
+export async function* batchesOf(
+  data: Dataset,
+  batch: number,
+  { rank, size }: Part = whole,
+): AsyncGenerator<ImageBatch> {
   const begin = (start: number): Promise<ImageBatch> | undefined => {
     if (start >= data.count) return undefined
     const count = Math.min(batch, data.count - start)
@@ -260,9 +274,9 @@ export async function* batchesOf(data: Dataset, batch: number): AsyncGenerator<I
     images.catch(() => undefined)
     return images
   }
-  let ahead = begin(0)
+  let ahead = begin(rank * batch)
   try {
-    for (let start = batch; ahead !== undefined; start += batch) {
+    for (let start = (rank + size) * batch; ahead !== undefined; start += size * batch) {
       const images = await ahead
       ahead = begin(start)
       yield images

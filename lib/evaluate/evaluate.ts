@@ -1,12 +1,14 @@
 import type { ImageBatch, SkippedImage } from '../data/batch.js'
 import { type Dataset, datasetCheck } from '../data/dataset.js'
 import { batchesOf } from '../data/loader.js'
+import type { Part } from '../data/part.js'
 import { throwIfAborted, VggError } from '../error.js'
+import type { Group } from '../group/group.js'
 import { checkHead } from '../network/arguments.js'
 import { Network } from '../network/network.js'
 import { instanceOf, integer, optional, readOptions, withDefault } from '../options.js'
 import type { Tensor } from '../tensor.js'
-import { type Metrics, Tally } from './metrics.js'
+import { type Counted, type Metrics, Tally } from './metrics.js'
 
 /** Options of `evaluate`. */
 export interface EvaluateOptions {
@@ -35,15 +37,20 @@ export async function evaluate(net: Network, data: Dataset, options: EvaluateOpt
   return evaluateParts(net, [datasetCheck(data, 'data')], options)
 }
 
-/**
- * Evaluates a network on several datasets of the same classes, concatenated.
- * @param forward computes the logits of images as the datasets give them
- */
+/** How datasets are evaluated besides `EvaluateOptions`. */
+interface Ways {
+  /** Computes the logits of images as the datasets give them. Default: those of the network. */
+  readonly forward?: Forward
+  /** Ranks of which each evaluates some batches, and gets the metrics of all. Default: this process evaluates all. */
+  readonly group?: Group | undefined
+}
+
+/** Evaluates a network on several datasets of the same classes, concatenated. */
 export async function evaluateParts(
   net: Network,
   parts: readonly Dataset[],
   options: EvaluateOptions,
-  forward: Forward = (images) => net.forward(images),
+  { forward = (images) => net.forward(images), group }: Ways = {},
 ): Promise<Evaluation> {
   const { batch, signal } = readOptions(options, 'evaluate options', checks)
   checkHead(instanceOf(Network)(net, 'net'), 'evaluate')
@@ -59,7 +66,7 @@ export async function evaluateParts(
     tally.add(scored.logits, scored.labels)
   }
   try {
-    for await (const next of batchesOfParts(parts, batch)) {
+    for await (const next of batchesOfParts(parts, batch, group)) {
       throwIfAborted(signal, 'The evaluation')
       unreadable.push(...next.unreadable)
       if (next.labels.length === 0) continue
@@ -73,14 +80,36 @@ export async function evaluateParts(
   } finally {
     await Promise.allSettled(inFlight)
   }
+  if (group !== undefined) {
+    const own = tally ?? new Tally(namesFor(classNames, net.classes))
+    return evaluationOfRanks(
+      await group.gather({ counted: own.counted, unreadable }),
+      namesFor(classNames, net.classes),
+    )
+  }
   // not a copy, which would have the confusion matrix made
   return Object.assign((tally ?? new Tally(classNames)).metrics(), { unreadable })
 }
 
-async function* batchesOfParts(parts: readonly Dataset[], batch: number): AsyncGenerator<ImageBatch> {
+/** Adds up what the ranks of a group have counted. */
+function evaluationOfRanks(
+  ranks: readonly { readonly counted: Counted; readonly unreadable: readonly SkippedImage[] }[],
+  classNames: readonly string[],
+): Evaluation {
+  const tally = new Tally(classNames)
+  for (const { counted } of ranks) tally.addCounted(counted)
+  const unreadable = ranks.flatMap((rank) => rank.unreadable).sort((a, b) => a.index - b.index)
+  return Object.assign(tally.metrics(), { unreadable })
+}
+
+async function* batchesOfParts(
+  parts: readonly Dataset[],
+  batch: number,
+  part: Part | undefined,
+): AsyncGenerator<ImageBatch> {
   let before = 0
   for (const data of parts) {
-    for await (const { unreadable, ...read } of batchesOf(data, batch)) {
+    for await (const { unreadable, ...read } of batchesOf(data, batch, part)) {
       yield { ...read, unreadable: unreadable.map((one) => ({ ...one, index: before + one.index })) }
     }
     before += data.count

@@ -34,6 +34,17 @@ export function checkScores(scores: Float32Array, name: string): void {
   throw new VggError('NOT_FINITE', `Expected finite scores for ${name} but received ${bad}: ${cause}`)
 }
 
+/** What a {@link Tally} has counted: plain data. */
+export interface Counted {
+  readonly count: number
+  readonly correct: number
+  /** Sum of the cross-entropy. */
+  readonly loss: number
+  readonly top5: number
+  /** Cells of the confusion matrix and their numbers of images: base64 of float64 [n, 2]. */
+  readonly cells: string
+}
+
 /** Accumulates {@link Metrics} from logits and labels, batch by batch. */
 export class Tally {
   readonly #classNames: readonly string[]
@@ -80,6 +91,25 @@ export class Tally {
     if (answer === label) this.#correct += 1
     this.#loss += crossEntropy(logits, own)
     if (rankOf(logits, label, own) < 5) this.#top5 += 1
+  }
+
+  /** What was counted so far. */
+  get counted(): Counted {
+    const cells = Buffer.from(Float64Array.from([...this.#cells].flat()).buffer).toString('base64')
+    return { count: this.#count, correct: this.#correct, loss: this.#loss, top5: this.#top5, cells }
+  }
+
+  /** Adds what another tally of the same classes has counted. */
+  addCounted({ count, correct, loss, top5, cells }: Counted): void {
+    this.#count += count
+    this.#correct += correct
+    this.#loss += loss
+    this.#top5 += top5
+    const numbers = new Float64Array(Uint8Array.from(Buffer.from(cells, 'base64')).buffer)
+    for (let at = 0; at < numbers.length; at += 2) {
+      const [cell = 0, images = 0] = numbers.subarray(at, at + 2)
+      this.#cells.set(cell, (this.#cells.get(cell) ?? 0) + images)
+    }
   }
 
   /** The metrics so far; all 0 before the first image. */

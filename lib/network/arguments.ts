@@ -83,6 +83,10 @@ export interface StepOptions<LayerName extends string = string> extends UpdateOp
    * are computed; all layers before it must be frozen. Default: images.
    */
   from?: string | undefined
+  /** In a group: whether this rank wants to end after the step, which all ranks are told of. Default false. */
+  stops?: boolean | undefined
+  /** In a group: a text for the other ranks. Default ''. */
+  note?: string | undefined
 }
 
 /** A float32 tensor for the native side. */
@@ -170,6 +174,8 @@ export const stepOptions = (layers: readonly Layer[]) => ({
   microBatch: imageCount,
   augment: untouched,
   from: untouched,
+  stops: withDefault(boolean, false),
+  note: withDefault((value: unknown, name: string): string => (value === '' ? value : text(value, name)), ''),
 })
 
 /** The checks of a forward pass's options; `known` are the tensors that can be kept. */

@@ -121,6 +121,14 @@ function notTensor(images: unknown, name: string, channels: number): VggError {
   return unexpected('a Tensor', name, images, `use Tensor.from(x, ${shape})`)
 }
 
+/** A rank's part of a batch, for the native side, if it is a tensor of images without any image; otherwise undefined. */
+export function noImages(images: unknown, from: unknown): NativeInput | undefined {
+  if (!(images instanceof Tensor) || images.shape.length !== 4 || images.shape[0] !== 0) return undefined
+  const data = valuesOf(images)
+  if (data instanceof Int32Array) return undefined
+  return { data, shape: [...images.shape], ...(from !== undefined && { from: text(from, 'from') }) }
+}
+
 /** Calls of a network whose first image is looked at, so that blank images do not hide the scale of the others. */
 const mostLooks = 4
 

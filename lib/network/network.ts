@@ -1,7 +1,8 @@
 import { inspect } from 'node:util'
+import type { Group } from '../group/group.js'
 import { endsOf, type Layer, layersWithParameters } from '../layer.js'
 import { instanceOf, integer, readOptions } from '../options.js'
-import type { QueueTime, StageTime } from '../platform/native.js'
+import type { QueueTime, StageTime, StepAnswer } from '../platform/native.js'
 import type { Precision } from '../platform/native-description.js'
 import type { Tensor } from '../tensor.js'
 import { type KnownTensors, knownTensors, type TensorAlias } from './aliases.js'
@@ -21,7 +22,7 @@ import {
 } from './arguments.js'
 import { CallQueue } from './call-queue.js'
 import { type Copied, type CopyOptions, copiedLayers, copyParameters } from './copy.js'
-import { ImageInput } from './images.js'
+import { ImageInput, noImages } from './images.js'
 import { type Labels, labelsOf } from './labels.js'
 import { layersIn } from './layer-groups.js'
 import {
@@ -55,6 +56,8 @@ export class Network<TensorName extends string = string, LayerName extends strin
   readonly deterministic: boolean
   /** Other settings that the results depend on. */
   readonly run: OpenedRun
+  /** The ranks that compute the steps of this network together; undefined for a network that computes alone. */
+  readonly group: Group | undefined
   /** Number of channels of the images. */
   readonly channels: number
   /** Number of classes, the outputs of the last layer; 0 for a VGG net without a head. */
@@ -67,7 +70,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
 
   /** @internal Use `Network.create` or `VGG.create`. */
   constructor(parts: NetworkParts) {
-    const { native, run, layers, classes, classNames, name } = openedParts(parts)
+    const { native, run, group, layers, classes, classNames, name } = openedParts(parts)
     const calls = new CallQueue(native, name)
     super(calls, layers)
     this.layers = layers
@@ -77,6 +80,7 @@ export class Network<TensorName extends string = string, LayerName extends strin
     this.precision = native.precision
     this.deterministic = native.deterministic
     this.run = run
+    this.group = group
     this.channels = endsOf(layers).channels
     this.classes = classes
     this.#name = name
@@ -189,20 +193,28 @@ export class Network<TensorName extends string = string, LayerName extends strin
    * Executes one training step: forward, loss, backward, update. The gradients cannot be read afterwards.
    * @param images uint8 [n, h, w, c] or float32 [n, c, h, w], pixels from 0 to 255; with `from` the values of that tensor
    * @param labels n integers from 0 to classes - 1
-   * @returns the mean loss before the update, and the number of images whose class is ranked first, and in the first five
-   * @throws NOT_FINITE with the name of the first layer that is not finite: nothing is changed
+   * In a group the images are this rank's part of the batch, possibly none ([0, h, w, c]): the gradient is that of the whole batch,
+   * images are numbered in the order of the ranks for dropout, and an error that one rank finds before it computes is thrown on all.
+   * @returns of the whole batch and the same on all ranks: the mean loss before the update, the number of images whose class is
+   *   ranked first, and in the first five, the number of images; and what the ranks have passed to each other
+   * @throws NOT_FINITE with the name of the first layer that is not finite: nothing is changed; GROUP_LOST
    */
-  async step(
-    images: Tensor,
-    labels: Labels,
-    options: StepOptions<LayerName>,
-  ): Promise<{ loss: number; correct: number; correct5: number }> {
+  async step(images: Tensor, labels: Labels, options: StepOptions<LayerName>): Promise<StepAnswer> {
     checkHead(this, 'step')
     const checks = stepOptions(this.layers)
     const { augment, from, rateFactors: rates, ...update } = readOptions(options, 'step options', checks)
-    const batch = this.#images.read(images, augment, from)
-    const argument = { images: batch, labels: labelsOf(labels, this.classes, batch.shape[0]), ...update, rates }
-    return this.#calls.call(argument, (native, call) => native.step(call))
+    const none = this.group === undefined ? undefined : noImages(images, from)
+    const batch = none ?? this.#images.read(images, augment, from)
+    const numbers = none === undefined ? labelsOf(labels, this.classes, batch.shape[0]) : new Int32Array()
+    return this.#calls.call({ images: batch, labels: numbers, ...update, rates }, (native, call) => native.step(call))
+  }
+
+  /**
+   * Compares the parameters of all ranks by a hash of their bits; nothing without a group.
+   * @throws GROUP_MISMATCH on all ranks, with the names of those that differ from rank 0
+   */
+  async checkSameParameters(): Promise<void> {
+    await this.#calls.call(undefined, (native) => native.checkSameParameters())
   }
 
   /** Names of the frozen layers. */

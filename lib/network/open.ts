@@ -1,4 +1,5 @@
 import { VggError } from '../error.js'
+import { Group } from '../group/group.js'
 import { checkedLayers, type Layer, layersWithParameters } from '../layer.js'
 import {
   arrayOf,
@@ -7,6 +8,7 @@ import {
   type Checked,
   checksOf,
   type DefaultCheck,
+  instanceOf,
   integer,
   isObject,
   type OptionRow,
@@ -55,6 +57,11 @@ export interface RunOptions {
   exact?: boolean | undefined
   /** Limit in bytes of the network's memory; exceeding it throws OUT_OF_MEMORY. Default: no limit. */
   memoryLimit?: number | undefined
+  /**
+   * Ranks that compute the steps of the network together, each its part of the batch; all of them create it with the same
+   * options. On the CPU only. Default: none.
+   */
+  group?: Group | undefined
 }
 
 /** Options of `Network.create`. */
@@ -83,6 +90,7 @@ export interface OpenedRun {
 export interface NetworkParts {
   readonly native: NativeNetwork
   readonly run: OpenedRun
+  readonly group: Group | undefined
   readonly layers: readonly Layer[]
   /** Number of classes; 0 without a head. */
   readonly classes: number
@@ -143,6 +151,7 @@ export const runTable = {
     help: 'direct convolutions only, no Winograd: slower, smaller rounding errors',
   },
   memoryLimit: { check: withDefault(integer(1), 0) },
+  group: { check: optional(instanceOf(Group)) },
 } as const satisfies Record<keyof RunOptions, OptionRow>
 
 /** The checks of `RunOptions`. */
@@ -189,12 +198,15 @@ export async function openNative(
   layers: readonly Layer[],
   run: Checked<typeof runChecks>,
   scheme: Initialisation,
-): Promise<Pick<NetworkParts, 'native' | 'run'>> {
+): Promise<Pick<NetworkParts, 'native' | 'run' | 'group'>> {
   if (run.memoryLimit > 0 && parameterBytes(layers) > run.memoryLimit)
     throw parametersTooLarge(layers, `memoryLimit is ${run.memoryLimit} bytes`)
   prepareDevice(run.device)
+  const { group: asked, ...others } = run
+  // a group of one computes as a network without a group
+  const group = asked !== undefined && asked.size > 1 ? asked : undefined
   const network = await native()
-    .Network.create({ layers, ...run })
+    .Network.create({ layers, ...others, group: group !== undefined })
     .catch((error) => {
       throw withParameterSizes(withDeviceCure(error, run.device), layers)
     })
@@ -205,5 +217,5 @@ export async function openNative(
     throw error
   }
   const tuning = network.device === 'cpu' ? native().cpuTuning() : null
-  return { native: network, run: { seed: run.seed, threads: network.threads, exact: run.exact, tuning } }
+  return { native: network, group, run: { seed: run.seed, threads: network.threads, exact: run.exact, tuning } }
 }

@@ -1,6 +1,7 @@
 import type { VggError } from '../error.js'
 import type { Layer } from '../layer.js'
 import type { DescribedParameter, Description, Precision } from './native-description.js'
+import type { NativeGroup } from './native-group.js'
 
 // The types below mirror native/addon. A network's thread settles its promises, in the order of the calls.
 
@@ -49,6 +50,27 @@ export interface NativeDevice {
   deterministic: boolean
 }
 
+/** A training step, in a group of this rank's part of the batch, which may have no images. */
+export interface NativeStep extends NativeUpdate {
+  images: NativeInput
+  labels: Int32Array
+  microBatch: number
+  /** Tells the other ranks that this one wants to end after the step. */
+  stops?: boolean
+  /** A text for the other ranks. */
+  note?: string
+}
+
+/** The answer of a training step. In a group it is of the whole batch, and the same on all ranks. */
+export interface StepAnswer extends NativeLoss {
+  /** Number of images; if there are none in a group, nothing was changed. */
+  images: number
+  /** Whether a rank had the option `stops`. */
+  stops: boolean
+  /** The option `note` of each rank, in the order of the ranks. */
+  notes: string[]
+}
+
 export interface NativeNetwork {
   readonly device: string
   /** For `auto`, the chosen GPU or why none was chosen; '' if the device was named. */
@@ -88,7 +110,9 @@ export interface NativeNetwork {
   }): Promise<NativeLoss & { inputGradient?: NativeTensor }>
   update(call: NativeUpdate): Promise<void>
   /** `microBatch` is the number of images per pass; 0 for the whole batch. */
-  step(call: { images: NativeInput; labels: Int32Array; microBatch: number } & NativeUpdate): Promise<NativeLoss>
+  step(call: NativeStep): Promise<StepAnswer>
+  /** Rejects with GROUP_MISMATCH unless all ranks of the network's group have the same parameters. */
+  checkSameParameters(): Promise<void>
   read(kind: ParameterArray, name: string): Promise<NativeTensor>
   /**
    * Writes the values of all outputs from `first` on, or of the next 128, 256, ...; `first` is a multiple of 128. `data` is not
@@ -229,7 +253,7 @@ export interface NativeLosses {
   totalVariation(call: NativeLossCall): Promise<number>
 }
 
-export interface Native extends NativeImages, NativeLosses {
+export interface Native extends NativeImages, NativeLosses, NativeGroup {
   Network: {
     create(
       options: NativeDevice & {
@@ -238,6 +262,8 @@ export interface Native extends NativeImages, NativeLosses {
         exact: boolean
         /** Limit in bytes; 0 for none. */
         memoryLimit: number
+        /** Whether the ranks of this process's group compute the steps together. */
+        group: boolean
       },
     ): Promise<NativeNetwork>
   }

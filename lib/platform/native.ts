@@ -7,6 +7,7 @@ import { type Attempt, loadFailure, machine, noFolder, redirected, unsupported }
 import type { Native } from './native-interface.js'
 import { packageRoot, packageVersion } from './package.js'
 
+export type * from './native-group.js'
 export type * from './native-interface.js'
 
 const require = createRequire(import.meta.url)

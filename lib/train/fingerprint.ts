@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Dataset } from '../data/dataset.js'
 import { VggError } from '../error.js'
+import type { Group } from '../group/group.js'
 import type { Network } from '../network/network.js'
 import type { OpenedRun } from '../network/open.js'
 import { isObject } from '../options.js'
@@ -26,6 +27,8 @@ export interface Fingerprint {
     readonly device: string
     readonly precision: Precision
     readonly deterministic: boolean
+    /** Number of ranks, if there are several. */
+    readonly ranks?: number | undefined
   }
   readonly data: DataFacts
   readonly validation: DataFacts | null
@@ -52,10 +55,10 @@ export function fingerprintOf(
   validation: Dataset | undefined,
   options: RecordedOptions,
 ): Fingerprint {
-  const { device, precision, deterministic, run } = net
+  const { device, precision, deterministic, run, group } = net
   const layers = createHash('sha256').update(JSON.stringify(net.layers)).digest('hex')
   return {
-    network: { layers, device, precision, deterministic, ...run },
+    network: { layers, device, precision, deterministic, ...run, ...(group && { ranks: group.size }) },
     data: factsOf(data),
     validation: validation === undefined ? null : factsOf(validation),
     options,
@@ -72,8 +75,11 @@ function leaves(value: unknown, path: string): [string, string][] {
 const shown = (text: string | undefined): string =>
   text === undefined ? 'none' : text.length > 60 ? `${text.slice(0, 60)}...` : text
 
+/** What is compared of fingerprints. */
+type Compared = Pick<Fingerprint, 'options'> & object
+
 /** The differences between two fingerprints, such as `options batch is 8 and was 16`. */
-function differencesBetween(now: Fingerprint, before: Fingerprint): string[] {
+function differencesBetween(now: Compared, before: Compared): string[] {
   const [is, was] = [new Map(leaves(now, '')), new Map(leaves(before, ''))]
   // only the schedule cosine depends on the number of epochs
   if (now.options.schedule.kind !== 'cosine' && before.options.schedule.kind !== 'cosine') {
@@ -84,6 +90,22 @@ function differencesBetween(now: Fingerprint, before: Fingerprint): string[] {
   return [...paths]
     .filter((path) => is.get(path) !== was.get(path))
     .map((path) => `${path} is ${shown(is.get(path))} and was ${shown(was.get(path))}`)
+}
+
+/**
+ * Checks that all ranks of a group train the same network on the same data with the same options; threads and kernel choices
+ * may differ.
+ * @throws GROUP_MISMATCH on all of them, with the differences of the first rank that has some
+ */
+export async function checkSameOnAll(group: Group, own: Fingerprint, trainingStep: number): Promise<void> {
+  const { threads: _, tuning: __, ...network } = own.network
+  const [first, ...others] = await group.gather({ ...own, network, trainingStep })
+  for (const [index, other] of others.entries()) {
+    const differences = first === undefined ? [] : differencesBetween(other, first)
+    if (differences.length === 0) continue
+    const names = `${group.nameOf(index + 1)} as on ${group.nameOf(0)}`
+    throw new VggError('GROUP_MISMATCH', `Expected the same training on ${names}, but ${differences.join('; ')}`)
+  }
 }
 
 /** @throws RESUME_MISMATCH, with the differences */

@@ -73,6 +73,7 @@ export async function frozenFeatures(
   const flips = flipsFor(data, recorded.flip)
   const obstacle = obstacleOf(tap, data, recorded.shift) ?? tooFew(epochsLeft, versionsOf({ flips }))
   if (obstacle !== undefined) return each(obstacle)
+  if (net.group !== undefined) return each('the ranks of a group share no folder for the output')
   if (checkpoint === undefined) return each('without checkpoints there is no folder for the output')
   const folder = folderIn(checkpoint.folder)
   const key = await keyOf(net, tap)

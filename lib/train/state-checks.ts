@@ -95,6 +95,7 @@ const fingerprint = (options: Checks) =>
     network: objectOf({
       ...{ layers: text, device: text, precision: oneOf('bf16', 'tf32', 'float32') },
       ...{ deterministic: boolean, seed: count, threads: count, exact: boolean, tuning: orNull(numbers) },
+      ranks: optional(integer(2)),
     }),
     data: facts,
     validation: orNull(facts),

@@ -1,3 +1,4 @@
+import type { SkippedImage } from '../data/batch.js'
 import type { Dataset } from '../data/dataset.js'
 import type { Batch, Loader } from '../data/loader.js'
 import { throwIfAborted, VggError } from '../error.js'
@@ -12,6 +13,9 @@ import type { TrainingProgress } from './training-progress.js'
 
 /** One step computes while the next one waits; more would only hold memory. */
 const stepsInFlight = 2
+
+/** Steps after which the ranks of a group compare their parameters. */
+const stepsBetweenChecks = 500
 
 /** A step in flight. */
 interface Position {
@@ -37,6 +41,8 @@ export class Steps {
   #refusal: VggError | undefined
   /** Whether the steps in flight will be undone. */
   #undone = false
+  /** The last step of the training, which has told that a rank of the group wants to end. */
+  #lastStep = Number.POSITIVE_INFINITY
 
   /** @param input the loader; with `features`, one of their values instead of images */
   constructor(
@@ -69,7 +75,7 @@ export class Steps {
     let previous: Promise<void> = Promise.resolve()
     try {
       for (let index = first; index < perEpoch; index++) {
-        throwIfAborted(this.#settings.signal, `The training (after ${started} steps)`)
+        this.#throwIfStopped(started)
         saver?.throwIfFailed()
         // Read here, not in #step: two reads at once could change the order of the steps.
         const batch = await this.#loader.next()
@@ -85,29 +91,57 @@ export class Steps {
         await save()
       }
       for (const step of inFlight) await step
+      if (this.#lastStep <= started) this.#throwStopped(started)
     } finally {
       await Promise.allSettled([...inFlight, previous])
     }
     this.#checkSums()
   }
 
+  /** In a group the ranks end after the same step, which is agreed on in the steps themselves. */
+  #throwIfStopped(started: number): void {
+    if (started >= this.#lastStep) this.#throwStopped(started)
+    if (this.#net.group === undefined) throwIfAborted(this.#settings.signal, `The training (after ${started} steps)`)
+  }
+
+  #throwStopped(started: number): never {
+    const { signal } = this.#settings
+    throw new VggError('ABORTED', `The training (after ${started} steps) was aborted`, { cause: signal?.reason })
+  }
+
   async #step(batch: Batch, position: Position): Promise<void> {
     const { images, labels, augment } = batch
     const { learningRate } = position
     const progress = this.#progress
-    const { recorded, onStep } = this.#settings
+    const { recorded, onStep, signal } = this.#settings
     const { momentum, weightDecay, microBatch, rateFactors, epochs } = recorded
-    const options = { learningRate, momentum, weightDecay, rateFactors, microBatch: microBatch ?? undefined, augment }
-    const answer = labels.length === 0 ? undefined : this.#computed(images, labels, options)
-    const [outcome] = await Promise.allSettled([answer, position.previous])
+    const ofGroup = { stops: signal?.aborted ?? false, note: noteOf(batch.unreadable) }
+    const options = {
+      learningRate,
+      momentum,
+      weightDecay,
+      rateFactors,
+      microBatch: microBatch ?? undefined,
+      augment,
+      ...ofGroup,
+    }
+    // the other ranks may have images
+    const computes = labels.length > 0 || this.#net.group !== undefined
+    const answer = computes ? this.#computed(images, labels, options) : undefined
+    // in its place among the calls of all ranks
+    const same = position.step % stepsBetweenChecks === 0 ? this.#net.checkSameParameters() : undefined
+    const [outcome, , compared] = await Promise.allSettled([answer, position.previous, same])
     if (outcome.status === 'rejected') return this.#refuse(outcome.reason, batch, position)
+    if (compared.status === 'rejected') throw compared.reason
     const epoch = progress.state.epochsDone + 1
-    this.#record(batch, position.step)
     const done = outcome.value
-    if (done === undefined) return
+    this.#record(batch, position.step, done?.notes)
+    // all ranks have begun the next step already
+    if (done?.stops && this.#net.group !== undefined) this.#lastStep = Math.min(this.#lastStep, position.step + 1)
+    if (done === undefined || done.images === 0) return
     const { loss, correct } = done
     this.#lastFinite = { step: position.step, loss }
-    progress.addStep({ loss, correct, images: labels.length, learningRate })
+    progress.addStep({ loss, correct, images: done.images, learningRate })
     if (this.#undone) return
     const stepsLeft = epochs * this.#loader.batchesPerEpoch - this.#positionOf(position.index) - 1
     const imagesPerSecond = progress.imagesPerSecond
@@ -118,7 +152,7 @@ export class Steps {
       epoch,
       epochs,
       loss,
-      images: labels.length,
+      images: done.images,
       correct,
       learningRate,
       indices: batch.indices,
@@ -146,8 +180,10 @@ export class Steps {
     return rateFactor * rateAt(recorded.schedule, schedule, recorded.learningRate, done, recorded.epochs)
   }
 
-  #record({ after, unreadable }: Batch, step: number): void {
-    this.#progress.record(step, after, unreadable)
+  /** @param notes those of the ranks of a group */
+  #record({ after, unreadable }: Batch, step: number, notes: readonly string[] = []): void {
+    const all = this.#net.group === undefined ? unreadable : notes.flatMap(unreadableIn)
+    this.#progress.record(step, after, all)
   }
 
   /** Takes the action of `onNotFinite` for a step that failed. */
@@ -191,6 +227,13 @@ export class Steps {
     throw new VggError('FILE_FORMAT', message)
   }
 }
+
+/** What the other ranks are told of images that could not be read. */
+const noteOf = (unreadable: readonly SkippedImage[]): string =>
+  unreadable.length === 0 ? '' : JSON.stringify(unreadable)
+
+/** The images in a note of this package's own process on another rank. */
+const unreadableIn = (note: string): SkippedImage[] => (note === '' ? [] : (JSON.parse(note) as SkippedImage[]))
 
 const mostImagesNamed = 5
 

@@ -5,7 +5,7 @@ import { type Evaluation, evaluateParts } from '../evaluate/evaluate.js'
 import type { Network } from '../network/network.js'
 import { chanceText } from './chance.js'
 import type { EpochEvent, TrainReport } from './events.js'
-import { checkSame, type Fingerprint, fingerprintOf } from './fingerprint.js'
+import { checkSame, checkSameOnAll, type Fingerprint, fingerprintOf } from './fingerprint.js'
 import { type FrozenFeatures, frozenFeatures, removeFeatures, validationBatch } from './frozen-features.js'
 import { goBackTo } from './load-training.js'
 import { rateText } from './log.js'
@@ -41,24 +41,48 @@ export async function train<Net extends Network>(
   options: TrainOptions<LayerNameOf<Net>> = {},
 ): Promise<TrainReport> {
   const settings = settingsFrom(net, data, options)
-  const { trainingStep } = net
+  const { group } = net
+  if (group === undefined) return trainAlone(net, data, settings)
+  try {
+    const report = await trainAlone(net, data, settings)
+    // the last checkpoint is on disk
+    await group.gather(undefined)
+    return report
+  } catch (error) {
+    const isShared = error instanceof VggError && sharedCodes.some((code) => code === error.code)
+    if (!isShared) group.abandon(error)
+    throw error
+  }
+}
+
+/** The errors that all ranks of a group throw at the same step. */
+const sharedCodes = ['ABORTED', 'NOT_FINITE', 'GROUP_LOST', 'GROUP_MISMATCH'] as const
+
+/** The training of one process; in a group of one of its ranks. */
+async function trainAlone(net: Network, data: Dataset, settings: Settings): Promise<TrainReport> {
+  const { trainingStep, group } = net
   const start = performance.now()
   const { checkpoint, resume, recorded, validation, onCheckpoint } = settings
   // the digest of a million names and labels takes a moment
-  const known = checkpoint !== undefined || resume !== undefined
+  const known = checkpoint !== undefined || resume !== undefined || group !== undefined
   const fingerprint = known ? fingerprintOf(net, data, validation, recorded) : undefined
+  if (fingerprint !== undefined && group !== undefined) await checkSameOnAll(group, fingerprint, trainingStep)
   if (fingerprint !== undefined && resume !== undefined) {
     checkPosition(trainingStep, resume.trainingStep)
     if (settings.differences === 'refuse') checkSame(fingerprint, resume.fingerprint)
   }
+  await net.checkSameParameters()
   const { batch, dropLast, seed, shift, background, epochs } = recorded
+  const part = group && { rank: group.rank, size: group.size }
   const loaderOf = (of: Dataset, flip: boolean): Loader => {
-    const loader = new Loader(of, { batch, dropLast, seed, shift, background, flip, epochs })
+    const loader = new Loader(of, { batch, dropLast, seed, shift, background, flip, epochs, part })
     if (resume !== undefined) loader.restore(resume.loader)
     return loader
   }
   const images = loaderOf(data, recorded.flip)
-  const saver = checkpoint && (await Saver.open(checkpoint, resume, onCheckpoint))
+  // one rank saves for all
+  const saves = checkpoint !== undefined && (group === undefined || group.rank === 0)
+  const saver = saves ? await Saver.open(checkpoint, resume, onCheckpoint) : undefined
   try {
     net.freeze(recorded.freeze)
     const features = await frozenFeatures(net, data, settings, epochs - (resume?.epochsDone ?? 0))
@@ -66,7 +90,7 @@ export async function train<Net extends Network>(
     const training = new Training(net, { loader, features }, settings, { fingerprint, saver })
     const report = await run(net, training, settings, start)
     // also those of an earlier process, which a training of few epochs left does not use
-    if (checkpoint !== undefined) await removeFeatures(checkpoint.folder)
+    if (saves) await removeFeatures(checkpoint.folder)
     return report
   } finally {
     await saver?.close()
@@ -170,6 +194,7 @@ class Training {
     this.#images += progress.images
     const figures = progress.epochFigures()
     const metrics = await this.#evaluation()
+    await this.#net.checkSameParameters()
     const event: EpochEvent = {
       epoch: progress.state.epochsDone + 1,
       epochs: recorded.epochs,
@@ -186,10 +211,15 @@ class Training {
   async #evaluation(): Promise<Evaluation | undefined> {
     const { validation, signal, recorded } = this.#settings
     if (validation === undefined) return undefined
-    const [net, options] = [this.#net, { batch: validationBatch(recorded.batch), signal }]
+    const [net, batch] = [this.#net, validationBatch(recorded.batch)]
+    const { group } = net
+    // the ranks of a group end after a step
+    const options = { batch, signal: group === undefined ? signal : undefined }
     const { tensor: from, validation: features } = this.#features ?? {}
-    if (features === undefined) return evaluateParts(net, [validation], options)
-    return evaluateParts(net, [features.dataset], options, (batch) => net.forward(features.valuesOf(batch), { from }))
+    if (features === undefined) return evaluateParts(net, [validation], options, { group })
+    return evaluateParts(net, [features.dataset], options, {
+      forward: (images) => net.forward(features.valuesOf(images), { from }),
+    })
   }
 
   async #save(best: boolean): Promise<void> {
@@ -201,8 +231,7 @@ class Training {
     const progress = this.#progress
     const { onNotFinite } = this.#settings.recorded
     if (typeof onNotFinite !== 'object' || progress.state.timesBack >= onNotFinite.times) throw error
-    await this.#saver?.settled()
-    const { last } = this.#saver ?? {}
+    const last = await this.#lastCheckpoint()
     if (last === undefined) throw error
     const timesBack = progress.state.timesBack + 1
     const rateFactor = progress.state.rateFactor * onNotFinite.back
@@ -217,12 +246,22 @@ class Training {
     this.#loader.restore(state.loader)
   }
 
+  /** Path of the newest checkpoint, when it is on disk; in a group that of rank 0. */
+  async #lastCheckpoint(): Promise<string | undefined> {
+    const saved = async (): Promise<string | undefined> => {
+      await this.#saver?.settled()
+      return this.#saver?.last
+    }
+    const { group } = this.#net
+    return group === undefined ? saved() : group.share(saved)
+  }
+
   /** Saves a training that ends early. @returns the error to reject with */
   async #rescued(error: unknown): Promise<unknown> {
     const saver = this.#saver
     const code = error instanceof VggError ? error.code : undefined
     if (code === 'NOT_FINITE') return this.#diverged(error as VggError)
-    const lost = ['DISPOSED', 'DEVICE_LOST', 'FOLDER_IN_USE'].some((known) => known === code)
+    const lost = ['DISPOSED', 'DEVICE_LOST', 'FOLDER_IN_USE', 'GROUP_LOST'].some((known) => known === code)
     if (saver === undefined || saver.failure !== undefined || lost || this.#progress.state.step === 0) return error
     try {
       await this.#save(false)

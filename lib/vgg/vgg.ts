@@ -52,8 +52,8 @@ export class VGG<Letter extends string = string> extends Base<TensorName<Letter>
     options: VggOptions<Given> | (HeadlessOptions<Given> & RunOptions),
   ): Promise<VGG<LetterOf<Given>>> {
     const read = readModel(options, 'VGG.create options', runChecks)
-    const { device, precision, deterministic, seed, threads, exact, memoryLimit, ...model } = read
-    const run = { device, precision, deterministic, seed, threads, exact, memoryLimit }
+    const { device, precision, deterministic, seed, threads, exact, memoryLimit, group, ...model } = read
+    const run = { device, precision, deterministic, seed, threads, exact, memoryLimit, group }
     const configuration = configurationOf(model)
     const layers = vggLayers(configuration)
     const opened = await openNative(layers, run, model.initialisation)
@@ -141,9 +141,9 @@ async function recreated<Letter extends string>(
   layers: readonly string[],
 ): Promise<VGG<Letter>> {
   const given = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
-  const { device, precision, deterministic } = net
+  const { device, precision, deterministic, group } = net
   const { seed, threads, exact } = net.run
-  const same = { device: device as 'cpu' | `cuda:${number}`, deterministic, seed, threads, exact }
+  const same = { device: device as 'cpu' | `cuda:${number}`, deterministic, seed, threads, exact, group }
   // another device has its own default precision
   const ownPrecision = given.device === undefined ? { precision } : {}
   const made = await VGG.create({ ...same, ...ownPrecision, ...given, ...configuration })

@@ -5,6 +5,7 @@
 #include "addon/describe.hpp"
 #include "addon/environment.hpp"
 #include "addon/file_lock.hpp"
+#include "addon/group.hpp"
 #include "addon/network_object.hpp"
 #include "addon/image.hpp"
 #include "addon/loss.hpp"
@@ -76,6 +77,12 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("lpipsError", Napi::Function::New(env, lpips_error));
   exports.Set("totalVariation", Napi::Function::New(env, total_variation));
   exports.Set("lockFile", Napi::Function::New(env, lock_file));
+  exports.Set("openGroup", Napi::Function::New(env, open_group));
+  exports.Set("gatherGroup", Napi::Function::New(env, gather_group));
+  exports.Set("failGroup", Napi::Function::New(env, fail_group));
+  exports.Set("groupTraffic", Napi::Function::New(env, group_traffic));
+  exports.Set("closeGroup", Napi::Function::New(env, close_group));
+  exports.Set("quit", Napi::Function::New(env, quit));
   exports.Set("buildInfo", Napi::Function::New(env, build_info));
   exports.Set("setErrorClass", Napi::Function::New(env, set_error_class));
   exports.Set("setCudaLocations", Napi::Function::New(env, set_cuda_locations));

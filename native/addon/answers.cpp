@@ -32,6 +32,12 @@ Napi::Array to_js(Napi::Env env, const std::vector<int64_t>& sizes) {
   return array;
 }
 
+Napi::Array to_js(Napi::Env env, const std::vector<std::string>& texts) {
+  Napi::Array array = Napi::Array::New(env, texts.size());
+  for (uint32_t i = 0; i < texts.size(); ++i) array.Set(i, texts[i]);
+  return array;
+}
+
 Napi::Object to_js(Napi::Env env, const HostTensor& tensor) {
   Napi::Object object = Napi::Object::New(env);
   auto data = Napi::Float32Array::New(env, tensor.values.size());
@@ -53,6 +59,14 @@ Napi::Object to_js(Napi::Env env, const LossAnswer& answer) {
   object.Set("loss", answer.loss);
   object.Set("correct", static_cast<double>(answer.correct));
   object.Set("correct5", static_cast<double>(answer.correct5));
+  return object;
+}
+
+Napi::Object to_js(Napi::Env env, const StepAnswer& answer) {
+  Napi::Object object = to_js(env, answer.loss);
+  object.Set("images", static_cast<double>(answer.images));
+  object.Set("stops", answer.stops);
+  object.Set("notes", to_js(env, answer.notes));
   return object;
 }
 

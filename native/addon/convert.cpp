@@ -73,11 +73,10 @@ Images images_of(const Napi::Object& object, HostPool& pool) {
   images.shape = images.dtype == DType::uint8 ? Shape{sizes[0], sizes[3], sizes[1], sizes[2]}
                                               : Shape{sizes[0], sizes[1], sizes[2], sizes[3]};
   const auto array = data.As<Napi::TypedArray>();
-  if (images.shape.count() == 0 || static_cast<int64_t>(array.ElementLength()) != images.shape.count())
-    throw Error(kShapeMismatch, "Expected " + std::to_string(images.shape.count()) +
-                                    " values, and at least one image, for images of this shape but received " +
+  if (images.shape.per_image() == 0 || static_cast<int64_t>(array.ElementLength()) != images.shape.count())
+    throw Error(kShapeMismatch, "Expected " + std::to_string(images.shape.count()) + " values for images of this shape but received " +
                                     std::to_string(array.ElementLength()) + " (a detached buffer has none)");
-  images.bytes = copied_to(pool, array);
+  if (images.shape.n > 0) images.bytes = copied_to(pool, array);
   if (given(object, "flip")) images.flip = copied(array_from<Napi::Uint8Array>(object.Get("flip"), "flip", napi_uint8_array, "a Uint8Array"));
   if (given(object, "shift")) images.shift = floats_of(object, "shift");
   if (given(object, "from")) images.from = text_of(object, "from");
@@ -189,6 +188,7 @@ DeviceOptions device_options(const Napi::Object& object) {
 ForwardCall forward_call(const Napi::Object& object, HostPool& pool) {
   ForwardCall call;
   call.images = images_of(object_of(object, "images"), pool);
+  if (call.images.shape.n == 0) throw Error(kShapeMismatch, "Expected at least one image but received none");
   call.training = truth_of(object, "training");
   if (given(object, "keep")) call.keep = names_of(object, "keep");
   if (given(object, "onlyKept")) call.only_kept = truth_of(object, "onlyKept");
@@ -224,7 +224,9 @@ UpdateCall update_call(const Napi::Object& object) {
 }
 
 StepCall step_call(const Napi::Object& object, HostPool& pool) {
-  return {images_of(object_of(object, "images"), pool), labels_of(object), count_of(object, "microBatch"), update_call(object)};
+  return {images_of(object_of(object, "images"), pool), labels_of(object), count_of(object, "microBatch"),
+          given(object, "stops") && truth_of(object, "stops"), given(object, "note") ? text_of(object, "note") : "",
+          update_call(object)};
 }
 
 Role role_of(const std::string& kind) {

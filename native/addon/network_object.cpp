@@ -6,6 +6,7 @@
 #include "addon/convert.hpp"
 #include "addon/environment.hpp"
 #include "backend/open.hpp"
+#include "group/mpi.hpp"
 
 namespace vggnet::addon {
 template <class Compute, class Convert>
@@ -82,6 +83,7 @@ Napi::Function NetworkObject::define(Napi::Env env) {
                       InstanceMethod<&NetworkObject::read>("read"),
                       InstanceMethod<&NetworkObject::write>("write"),
                       InstanceMethod<&NetworkObject::freeze>("freeze"),
+                      InstanceMethod<&NetworkObject::check_same_parameters>("checkSameParameters"),
                       InstanceMethod<&NetworkObject::profile>("profile"),
                       InstanceMethod<&NetworkObject::queue_times>("queueTimes"),
                       InstanceMethod<&NetworkObject::training_step>("trainingStep"),
@@ -112,6 +114,7 @@ Napi::Value NetworkObject::create(const Napi::CallbackInfo& info) {
     options.seed = static_cast<uint64_t>(count_of(given, "seed"));
     options.exact = truth_of(given, "exact");
     options.memory_limit = count_of(given, "memoryLimit");
+    if (truth_of(given, "group")) options.group = &MpiGroup::opened();
 
     const Napi::Object object = env.GetInstanceData<Environment>()->network_class.New({});
     NetworkObject* self = Unwrap(object);
@@ -120,6 +123,8 @@ Napi::Value NetworkObject::create(const Napi::CallbackInfo& info) {
     auto make = [self, layers = std::move(layers), device, options] {
       OpenedBackend opened = open_backend(device);
       self->device_reason_ = opened.reason;
+      if (options.group && !opened.backend->card_name().empty())
+        throw Error(kDeviceUnavailable, "the ranks of a group compute on CPUs in this version: device 'cpu'");
       auto network = std::make_unique<Network>(layers, std::move(opened.backend), options);
       network->parameters().arena(Role::parameter);  // memory is claimed, or refused, here
       network->set_meanwhile([self] { self->worker_->meanwhile(); });
@@ -212,7 +217,7 @@ Napi::Value NetworkObject::step(const Napi::CallbackInfo& info) {
     const auto asked = std::make_shared<const StepCall>(step_call(object_of(info), pool()));
     return call(
         info.Env(), [asked](Network& network) { return network.step(*asked); },
-        [](Napi::Env env, const LossAnswer& answer) { return to_js(env, answer); },
+        [](Napi::Env env, const StepAnswer& answer) { return to_js(env, answer); },
         [this, asked] { network_->begin_ahead(*asked); });
   });
 }
@@ -246,6 +251,10 @@ Napi::Value NetworkObject::freeze(const Napi::CallbackInfo& info) {
       network.freeze(std::move(layers));
     });
   });
+}
+
+Napi::Value NetworkObject::check_same_parameters(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] { return call(info.Env(), [](Network& network) { network.check_same_parameters(); }); });
 }
 
 Napi::Value NetworkObject::profile(const Napi::CallbackInfo& info) {

@@ -36,6 +36,7 @@ class NetworkObject : public Napi::ObjectWrap<NetworkObject> {
   Napi::Value read(const Napi::CallbackInfo&);
   Napi::Value write(const Napi::CallbackInfo&);
   Napi::Value freeze(const Napi::CallbackInfo&);
+  Napi::Value check_same_parameters(const Napi::CallbackInfo&);
   Napi::Value profile(const Napi::CallbackInfo&);
   Napi::Value queue_times(const Napi::CallbackInfo&);
   Napi::Value training_step(const Napi::CallbackInfo&);

@@ -4,7 +4,7 @@
 
 #include <cstdlib>
 
-#include "backend/shared_library.hpp"
+#include "tensor/shared_library.hpp"
 
 namespace vggnet {
 namespace {

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <span>
 
-#include "backend/shared_library.hpp"
+#include "tensor/shared_library.hpp"
 #include "tensor/error.hpp"
 
 namespace vggnet {

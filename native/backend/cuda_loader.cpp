@@ -3,7 +3,7 @@
 #include <mutex>
 
 #include "backend/cuda_files.hpp"
-#include "backend/shared_library.hpp"
+#include "tensor/shared_library.hpp"
 #include "tensor/error.hpp"
 
 namespace vggnet {

@@ -54,6 +54,14 @@ struct LossAnswer {
   int64_t correct = 0, correct5 = 0;
 };
 
+// Of a step of the whole group, where there is one.
+struct StepAnswer {
+  LossAnswer loss;
+  int64_t images = 0;  // of the whole batch; without any, nothing was changed
+  bool stops = false;  // a rank of the group has asked for it
+  std::vector<std::string> notes;  // of all ranks, in their order
+};
+
 struct BackwardAnswer {
   LossAnswer loss;
   HostTensor image_gradient;  // empty where it was not asked for
@@ -79,6 +87,8 @@ struct StepCall {
   Images images;
   std::vector<int32_t> labels;
   int64_t micro_batch = 0;  // 0: all at once
+  bool stops = false;       // tells the other ranks of the group that this one wants to end after the step
+  std::string note;         // for the other ranks
   UpdateCall update;
 };
 

@@ -233,6 +233,7 @@ void Execution::backward(Gradients gradients, const AtTensors& at) {
     if (gradients_[planned.output]) gradient_arrives(planned.output, at);
     if (!planned.in_backward) return;
     backward_stage(i, gradients);
+    if (at.passed && planned.context.wants_parameter_gradients) at.passed(planned.parameters);
   }
 }
 

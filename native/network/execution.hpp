@@ -25,6 +25,7 @@ struct AtTensors {
   std::vector<NamedGradient> injected = {};  // added to the gradient there
   std::function<void(int tensor)> wanted = nullptr;  // called where PlanOptions::gradients_at has the tensor, as its gradient arrives
   bool guided = false;  // negative gradients do not pass a ReLU (guided backpropagation)
+  std::function<void(const std::string& layer)> passed = nullptr;  // called where the gradients of a layer's parameters are there
 };
 
 class Execution {

@@ -18,6 +18,7 @@ std::vector<Layer> checked(std::vector<Layer> layers) {
 Network::Network(std::vector<Layer> layers, std::unique_ptr<Backend> backend, const NetworkOptions& options)
     : layers_(checked(std::move(layers))),
       exact_(options.exact),
+      group_(options.group),
       backend_(std::move(backend)),
       parameters_(*backend_, layers_),
       executions_(*backend_, layers_, parameters_, options.memory_limit, options.ending),

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backend/backend.hpp"
+#include "group/communicator.hpp"
 #include "network/calls.hpp"
 #include "network/executions.hpp"
 #include "network/parameters.hpp"
@@ -21,6 +22,7 @@ struct NetworkOptions {
   bool exact = false;
   int64_t memory_limit = 0;  // bytes; 0: what the device has
   const std::atomic<bool>* ending = nullptr;  // as DeviceOptions::ending
+  Communicator* group = nullptr;  // ranks that compute the steps of this network together; it outlives the network
 };
 
 class Network {
@@ -45,8 +47,13 @@ class Network {
   BackwardAnswer backward(const BackwardCall&);
   // After forward(call.differentiates): the gradients of the tensors and images that it named. Those of the parameters stay.
   VjpAnswer vjp(const VjpCall&);
-  void update(const UpdateCall&);                // STATE without valid gradients; NOT_FINITE: nothing was changed
-  LossAnswer step(const StepCall&);              // forward, loss, backward, update
+  // STATE without valid gradients; NOT_FINITE: nothing was changed. In a group, of the sum of all ranks' gradients.
+  void update(const UpdateCall&);
+  // Forward, loss, backward, update. In a group the images are this rank's part of the batch, which may be empty; what fails on
+  // one rank before it computes is thrown on all.
+  StepAnswer step(const StepCall&);
+  // Without a group, nothing. GROUP_MISMATCH unless all ranks have the same parameters, bit for bit.
+  void check_same_parameters();
   // What forward and step do again and again while the device computes.
   void set_meanwhile(std::function<void()> meanwhile) { meanwhile_ = std::move(meanwhile); }
   // Asks the device for the next call while the one before it computes, so that the device never waits for the host. To be
@@ -83,6 +90,19 @@ class Network {
   template <class Call>
   Begun begun_with(const Call&, Execution&, int64_t answer_bytes);
   Begun queued(Begun, const Tensor& answer);
+  struct PreparedStep {
+    Execution* first;
+    std::vector<Segment> segments;
+  };
+  PreparedStep prepare_step(const StepCall&);
+  // A rank's images in the batch of the group.
+  struct Share {
+    int64_t first, batch;
+  };
+  StepAnswer shared_step(const StepCall&);
+  void compute_shared(const StepCall&, const Share&, const PreparedStep&);
+  Results sum_results();
+  [[noreturn]] void refuse_shared(bool is_mine, bool is_anyones);
   bool is_prepared(const StepCall&) const;
   bool is_prepared(const ForwardCall&) const;
   void wait(const Begun&);
@@ -105,6 +125,7 @@ class Network {
   void check_before(const Images&) const;
   void check_after(const Results&, const Images&);
   void write_controls();
+  Feed feed_of_run() const;  // of an update that belongs to no execution
   void clear_results();
   void clear_sums();
   Results read_results();
@@ -117,7 +138,7 @@ class Network {
   Arenas arenas();
   Execution& prepare_part(const StepCall&, int64_t count);
   template <class Prepare, class Compute>
-  void for_each_micro_batch(const StepCall&, Execution& first, const Prepare&, const Compute&);
+  void for_each_micro_batch(const StepCall&, const Share&, Execution& first, const Prepare&, const Compute&);
   void compute(Execution&, Gradients);
   void compute_and_update(Execution&, const std::vector<Segment>&);
   void finish_update();
@@ -131,6 +152,7 @@ class Network {
 
   std::vector<Layer> layers_;
   bool exact_;
+  Communicator* group_;
   std::unique_ptr<Backend> backend_;
   Parameters parameters_;
   Executions executions_;

@@ -1,6 +1,7 @@
 #include "network/parameters.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <thread>
 
@@ -13,6 +14,7 @@ namespace {
 
 constexpr uint32_t kInitialisationStream = 0xFFFFFFFFu;  // apart from every dropout stream
 constexpr int64_t kOutputsAtOnce = 128;  // 13 MB of fc6
+constexpr int64_t kDigested = int64_t{1} << 20;  // floats at once
 constexpr int64_t kLeastCount = 16;  // a network without parameters still has an address
 
 double standard_deviation(Initialisation scheme, const Parameter& weight) {
@@ -147,6 +149,22 @@ std::optional<std::string> Parameters::first_not_finite(Role role) {
     if (!backend_.finite(arena(role) + entry.offset, entry.stored_count)) return entry.parameter.name;
   }
   return std::nullopt;
+}
+
+// By lanes, so that a compiler can make vectors of it: FNV-1a of 32 bits in each.
+uint64_t Parameters::digest() {
+  constexpr size_t kLanes = 16;
+  std::vector<uint32_t> part(kDigested);
+  std::array<uint32_t, kLanes> lanes{};
+  for (int64_t at = 0; at < stored_count_; at += kDigested) {
+    const int64_t count = std::min(kDigested, stored_count_ - at);  // a multiple of 16
+    backend_.download(arena(Role::parameter) + at, part.data(), count * int64_t{sizeof(float)});
+    for (int64_t i = 0; i < count; i += kLanes)
+      for (size_t lane = 0; lane < kLanes; ++lane) lanes[lane] = (lanes[lane] ^ part[i + lane]) * 16777619u;
+  }
+  uint64_t digest = 14695981039346656037u;
+  for (const uint32_t lane : lanes) digest = (digest ^ lane) * 1099511628211u;
+  return digest;
 }
 
 int64_t Parameters::arena_bytes(Role role) const {

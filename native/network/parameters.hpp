@@ -37,6 +37,9 @@ class Parameters {
   // The values of all outputs from the first one on, or of the next 128, 256, ...; the first is a multiple of 128.
   void write(Role, const std::string& name, int64_t first_output, std::span<const float> logical);
 
+  // A hash of the bits of all parameters, as the device stores them.
+  uint64_t digest();
+
   // Name of the first array that holds a value that is not finite.
   std::optional<std::string> first_not_finite(Role);
 

@@ -69,6 +69,13 @@ void Network::write_controls() {
   backend_->upload(&controls, executions_.controls(), sizeof controls);
 }
 
+Feed Network::feed_of_run() const {
+  Feed feed;
+  feed.controls = executions_.controls();
+  feed.results = executions_.results();
+  return feed;
+}
+
 void Network::clear_results() {
   const Results none;
   backend_->upload(&none, executions_.results(), sizeof none);
@@ -133,7 +140,7 @@ Network::Begun Network::queued(Begun begun, const Tensor& answer) {
 
 template <class Call>
 void Network::begin_ahead(const Call& call) {
-  if (!may_follow_ || ahead_ || !is_prepared(call)) return;
+  if (!may_follow_ || ahead_ || group_ || !is_prepared(call)) return;
   followed_ = true;
   try {
     ahead_ = drained([&] { return begin(call); });

@@ -22,8 +22,19 @@ inline constexpr const char* kNotFinite = "NOT_FINITE";
 inline constexpr const char* kOutOfMemory = "OUT_OF_MEMORY";
 inline constexpr const char* kDeviceUnavailable = "DEVICE_UNAVAILABLE";
 inline constexpr const char* kDeviceLost = "DEVICE_LOST";
+inline constexpr const char* kGroupUnavailable = "GROUP_UNAVAILABLE";
+inline constexpr const char* kGroupMismatch = "GROUP_MISMATCH";
+inline constexpr const char* kGroupLost = "GROUP_LOST";
 inline constexpr const char* kFileFormat = "FILE_FORMAT";
 inline constexpr const char* kInternal = "INTERNAL";
+
+// The code of this name, of an error that another process has sent; INTERNAL for one that is not known.
+inline const char* code_named(const std::string& name) {
+  for (const char* code : {kInvalidArgument, kShapeMismatch, kDisposed, kState, kNotFinite, kOutOfMemory, kDeviceUnavailable,
+                           kDeviceLost, kGroupUnavailable, kGroupMismatch, kGroupLost, kFileFormat})
+    if (name == code) return code;
+  return kInternal;
+}
 
 // For what only a mistake in this code can break; user input is checked with a typed error before.
 #define VGGNET_ASSERT(condition)                                                                           \

@@ -26,10 +26,13 @@ export const nativeHash = (root) => hashOf(root, sources)
 /** The build id of the binaries of this source. */
 export const buildIdOf = (root) => nativeHash(root).slice(0, 16)
 
+const mpis = /** @type {const} */ (['openmpi', 'mpich'])
+const mpiLibraries = mpis.map((mpi) => `libvggnet_mpi_${mpi}.so`)
+
 /** Lists the files of a build, the addon first. @returns {string[]} */
 export function productsOf(root, build) {
   const folder = path.join(root, build.folder, build.config)
-  const names = ['vggnet.node', 'libdnnl.so.3', 'libgomp.so.1', 'libturbojpeg.so.0']
+  const names = ['vggnet.node', 'libdnnl.so.3', 'libgomp.so.1', 'libturbojpeg.so.0', ...mpiLibraries]
   return names.map((name) => path.join(folder, name))
 }
 
@@ -67,6 +70,8 @@ export async function buildNative(root, build) {
   checkPlatform()
   const compiler = await findCompiler()
   const onednn = await oneDnnFolder()
+  const mpiFolders = []
+  for (const mpi of mpis) mpiFolders.push(`VGGNET_${mpi.toUpperCase()}_DIR=${await fetched(mpi)}`)
   const env = { PATH: await pathWithCmake() }
   await announce(`${build.title} (a minute or two when new)`, async () => {
     const hash = nativeHash(root)
@@ -78,6 +83,7 @@ export async function buildNative(root, build) {
     })
     const definitions = [
       `VGGNET_ONEDNN_DIR=${onednn}`,
+      ...mpiFolders,
       `VGGNET_BUILD_ID=${buildIdOf(root)}`,
       `CMAKE_CXX_COMPILER=${compiler}`,
       ...build.definitions,

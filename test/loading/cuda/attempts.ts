@@ -15,7 +15,14 @@ const openedIn = (folders: string[], library: string): Promise<Outcome> =>
   outcomeOf(async () => {
     native().setCudaLocations({ library, noLibrary: 'no library', folders, filesCure: 'the cure' })
     const device = { device: 'cuda', threads: 0, precision: undefined, deterministic: false }
-    const net = await native().Network.create({ layers, ...device, seed: 0, exact: false, memoryLimit: 0 })
+    const net = await native().Network.create({
+      layers,
+      ...device,
+      seed: 0,
+      exact: false,
+      memoryLimit: 0,
+      group: false,
+    })
     return [net.device, net.deviceReason]
   })
 
