@@ -38,7 +38,8 @@ const commands = [
 const ending = `
 Exit codes: 0 success, 1 failure, 2 wrong use (an unknown option, a value out of
 range); stopped by a signal 128 + its number: 130 Ctrl-C, 143 SIGTERM, 129 a
-closed terminal, 141 a closed pipe. A training that is stopped is saved first.
+closed terminal, 141 a closed pipe; 75 a rank of a group that was lost (mpirun).
+A training that is stopped is saved first.
 Errors go to standard error, one line with a code; DEBUG=vggnet adds the stack.
 NO_COLOR=1 turns colours off. 'vggnet help COMMAND' shows a command's options
 and examples.`

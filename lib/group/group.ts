@@ -1,6 +1,6 @@
 import path from 'node:path'
 import { type ErrorCode, messageOf, VggError } from '../error.js'
-import { integer, readOptions, withDefault } from '../options.js'
+import { instanceOf, integer, readOptions, withDefault } from '../options.js'
 import { type GroupTraffic, installation, native } from '../platform/native.js'
 import { packageVersion } from '../platform/package.js'
 import { parsedJson } from '../untrusted.js'
@@ -59,6 +59,8 @@ export class Group implements AsyncDisposable {
   /** The last exchange, which the next one follows: their order is the same on all ranks. */
   #last: Promise<unknown> = Promise.resolve()
   #failure: VggError | undefined
+  /** The rank that is lost. */
+  #lost: number | undefined
   #closed: Promise<void> | undefined
 
   /** @internal Use `openGroup`. */
@@ -67,7 +69,8 @@ export class Group implements AsyncDisposable {
     this.size = size
     this.hosts = hosts
     this.library = library
-    this.version = version
+    // 'MPICH Version:      5.0.2'
+    this.version = version?.replace(/ Version:\s*/, ' ')
   }
 
   /** @internal Starts to watch the other ranks. */
@@ -78,8 +81,21 @@ export class Group implements AsyncDisposable {
       hosts: this.hosts,
       timeout: 1000 * seconds,
       gather: (value) => this.gather(value),
-      onFailure: (error) => this.#fail(error),
+      onFailure: (error, lost) => {
+        this.#lost = lost
+        this.#fail(error)
+      },
     })
+  }
+
+  /** Whether this rank prints for all of them: rank 0, or rank 1 where rank 0 is lost. */
+  get speaks(): boolean {
+    return this.rank === (this.#lost === 0 ? 1 : 0)
+  }
+
+  /** Number of ranks on the host of this one. */
+  get localSize(): number {
+    return this.hosts.filter((host) => host === this.hosts[this.rank]).length
   }
 
   /** The error that ended the group; undefined while all ranks are there. */
@@ -108,6 +124,18 @@ export class Group implements AsyncDisposable {
     const gathered = this.#last.then(() => native().gatherGroup(text))
     this.#last = gathered.catch(() => undefined)
     return (await gathered).map((one) => (parsedJson(one, messageLimits) as { value: T }).value)
+  }
+
+  /**
+   * Replaces each value by its sum over all ranks, added in the order of the ranks: the same bits on all of them.
+   * @param values of the same length on all ranks; not to be changed meanwhile
+   */
+  async sum(values: Float32Array): Promise<void> {
+    if (this.size === 1) return
+    const own = instanceOf(Float32Array)(values, 'values')
+    const summed = this.#last.then(() => native().sumGroup(own))
+    this.#last = summed.catch(() => undefined)
+    await summed
   }
 
   /**

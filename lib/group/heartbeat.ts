@@ -35,8 +35,8 @@ export interface HeartbeatOptions {
   readonly timeout: number
   /** Passes a value of each rank to all. */
   gather<T>(value: T): Promise<T[]>
-  /** Called once, when another rank is lost or has failed. */
-  onFailure(error: VggError): void
+  /** Called once, when another rank is lost, or has failed. */
+  onFailure(error: VggError, lost: number | undefined): void
 }
 
 /** Watches the other ranks over TCP: rank 0 all of them, and each of them rank 0, which passes on what it hears. */
@@ -162,7 +162,8 @@ export class Heartbeat {
   #fail(failure: Extract<Message, { kind: 'failed' }>): void {
     if (this.#ended) return
     this.#tell(failure)
-    this.#options.onFailure(new VggError(failure.code, failure.message))
+    const { code, message, rank } = failure
+    this.#options.onFailure(new VggError(code, message), code === 'GROUP_LOST' ? rank : undefined)
   }
 
   #tell(message: Message): void {

@@ -1,3 +1,4 @@
+import { cpus } from 'node:os'
 import { VggError } from '../error.js'
 import { Group } from '../group/group.js'
 import { checkedLayers, type Layer, layersWithParameters } from '../layer.js'
@@ -193,6 +194,13 @@ export function withDeviceCure(error: unknown, device: string): unknown {
   return new VggError(error.code, `${error.message}${also}. ${cure}`, { cause: error })
 }
 
+/** The processors of a host are divided among its ranks, unless the launcher has bound each rank to its own. */
+export function threadsOfRank(group: Group): number {
+  const usable = native().buildInfo().threads
+  const isBound = usable < cpus().length
+  return isBound ? usable : Math.max(1, Math.floor(usable / group.localSize))
+}
+
 /** Opens a native network and initialises its weights. */
 export async function openNative(
   layers: readonly Layer[],
@@ -205,8 +213,9 @@ export async function openNative(
   const { group: asked, ...others } = run
   // a group of one computes as a network without a group
   const group = asked !== undefined && asked.size > 1 ? asked : undefined
+  const threads = group === undefined || run.threads > 0 ? run.threads : threadsOfRank(group)
   const network = await native()
-    .Network.create({ layers, ...others, group: group !== undefined })
+    .Network.create({ layers, ...others, threads, group: group !== undefined })
     .catch((error) => {
       throw withParameterSizes(withDeviceCure(error, run.device), layers)
     })

@@ -20,6 +20,8 @@ export interface NativeGroup {
   }): Promise<{ rank: number; size: number; hosts: string[]; library: string; version: string }>
   /** Passes a text of each rank to all. */
   gatherGroup(text: string): Promise<string[]>
+  /** Replaces values by their sums over all ranks. They must not change until the promise is settled. */
+  sumGroup(values: Float32Array): Promise<void>
   /** Calls that wait for other ranks reject with this error, and all later ones. */
   failGroup(error: { code: string; message: string }): void
   groupTraffic(): GroupTraffic

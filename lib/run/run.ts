@@ -4,9 +4,10 @@ import { withEnd } from '../error.js'
 import { checkNoLinks, linkAtomically, makeFolder } from '../files/atomic-file.js'
 import { lockFolder } from '../files/folder-lock.js'
 import { exists } from '../files/not-found.js'
+import type { Group } from '../group/group.js'
 import type { Callback } from '../options.js'
 import type { EpochEvent, FeaturesEvent, StepEvent, TrainReport } from '../train/events.js'
-import { loadNewestTraining } from '../train/load-training.js'
+import { loadNewestTraining, loadTraining } from '../train/load-training.js'
 import { requestedIn } from '../train/options.js'
 import type { TrainOptions } from '../train/settings.js'
 import { leastPatience } from '../train/sized-options.js'
@@ -42,6 +43,8 @@ export interface RunHooks {
   signal?: AbortSignal
   /** Command line for the log. */
   command?: string
+  /** Ranks that train together. This one is rank 0, which writes the run's folder; the others call `joinRun`. */
+  group?: Group | undefined
 }
 
 /** Callbacks and options of a run, which is one training or a plan of several. */
@@ -95,9 +98,46 @@ export async function runAll(
 ): Promise<TrainReport | undefined> {
   const lock = await lockFolder(folder)
   try {
-    return await runLocked(folder, file, hooks, found)
+    const report = await runLocked(folder, file, hooks, found)
+    await hooks.group?.share<Assignment>(() => ({ kind: 'end' }))
+    return report
   } finally {
     await lock.release()
+  }
+}
+
+/** What rank 0 of a group tells the others: the next training of the run, or that there is none. */
+type Assignment =
+  | {
+      readonly kind: 'training'
+      readonly description: RunDescription
+      readonly checkpoints: string
+      /** The checkpoint to continue from. */
+      readonly from?: string | undefined
+    }
+  | { readonly kind: 'end' }
+
+/**
+ * Takes part in the trainings that rank 0 of a group runs by `runAll`. Data, models and checkpoints are read by the same paths as
+ * on rank 0; nothing is written.
+ * @throws as `train` and `runAll`
+ */
+export async function joinRun(group: Group, hooks: RunHooks): Promise<void> {
+  let sources: Sources | undefined
+  for (;;) {
+    const assigned = await group.share<Assignment>(() => ({ kind: 'end' }))
+    if (assigned.kind === 'end') return
+    const { description, checkpoints, from } = assigned
+    sources ??= await findSources(description)
+    const options = { ...description.device, seed: description.seed, group }
+    const loaded = from === undefined ? undefined : await loadTraining(from, options)
+    const net = loaded?.net ?? (await openNetwork(description, sources, group))
+    try {
+      const opened = { net, data: datasetsFor(sources, description, net), state: loaded?.state }
+      await train(net, opened.data.training, optionsOf(description, checkpoints, opened, hooks))
+    } finally {
+      net.dispose()
+    }
   }
 }
 
@@ -132,10 +172,12 @@ async function runIn(
   hooks: RunHooks,
 ): Promise<TrainReport> {
   const { model, checkpoints } = runFiles(folder)
-  const options = { ...description.device, seed: description.seed }
+  const { group } = hooks
+  const options = { ...description.device, seed: description.seed, ...(group && { group }) }
   const newest = await loadNewestTraining(checkpoints, options)
   for (const { path, reason } of newest?.passedOver ?? []) await hooks.onNotice?.(`skipped ${path}: ${reason}`)
-  const net = newest?.net ?? (await openNetwork(description, sources))
+  await group?.share<Assignment>(() => ({ kind: 'training', description, checkpoints, from: newest?.path }))
+  const net = newest?.net ?? (await openNetwork(description, sources, group))
   try {
     const data = datasetsFor(sources, description, net)
     const report = await recorded(folder, description, { net, data, state: newest?.state }, hooks)
@@ -154,26 +196,15 @@ async function recorded(
 ): Promise<TrainReport> {
   const { net, data, state } = opened
   const { checkpoints } = runFiles(folder)
-  const { keep, minutes } = description.checkpoints
   const records = await openRecords(folder, state)
   const training = async (): Promise<TrainReport> => {
     records.start(description, opened, hooks.command)
     if (records.notice !== undefined) await hooks.onNotice?.(records.notice)
     await hooks.onStart?.(net, data, state)
+    const options = optionsOf(description, checkpoints, opened, hooks)
     const report = await train(net, data.training, {
-      ...description.training,
-      ...(state === undefined && olderDefaults(description, data)),
-      ...requestedIn('run', description),
-      // image files are mirrored by their dataset
-      flip: description.flip === true && data.training.readAugmented === undefined,
-      ...(data.validation && { validation: data.validation }),
-      ...(state && { resume: state }),
-      ...(hooks.differences && { differences: hooks.differences }),
-      ...(hooks.frozenFeatures && { frozenFeatures: hooks.frozenFeatures }),
-      ...(hooks.onNotice && { onNotice: hooks.onNotice }),
-      ...(hooks.onFeatures && { onFeatures: hooks.onFeatures }),
-      ...(hooks.signal && { signal: hooks.signal }),
-      checkpoint: { folder: checkpoints, keep, everyMinutes: minutes, before: () => records.sync() },
+      ...options,
+      checkpoint: { ...options.checkpoint, before: () => records.sync() },
       onStep(event) {
         records.step(event)
         return hooks.onStep?.(event)
@@ -198,6 +229,31 @@ async function recorded(
     () => training().catch(failed),
     () => records.close(),
   )
+}
+
+/** The options of a training of a run, but for its records. */
+function optionsOf(
+  description: RunDescription,
+  folder: string,
+  { data, state }: OpenedTraining,
+  { differences, frozenFeatures, onNotice, onFeatures, signal }: RunHooks,
+) {
+  const { keep, minutes } = description.checkpoints
+  return {
+    ...description.training,
+    ...(state === undefined && olderDefaults(description, data)),
+    ...requestedIn('run', description),
+    // image files are mirrored by their dataset
+    flip: description.flip === true && data.training.readAugmented === undefined,
+    ...(data.validation && { validation: data.validation }),
+    ...(state && { resume: state }),
+    ...(differences && { differences }),
+    ...(frozenFeatures && { frozenFeatures }),
+    ...(onNotice && { onNotice }),
+    ...(onFeatures && { onFeatures }),
+    ...(signal && { signal }),
+    checkpoint: { folder, keep, everyMinutes: minutes },
+  } satisfies TrainOptions
 }
 
 /** A run.json of an older version may lack the schedule and its patience, and have a batch of more images than there are. */

@@ -1,6 +1,7 @@
 import { vggModel } from '../checkpoint/model.js'
 import { meanOf, type StatisticsOptions, statisticsOf } from '../data/statistics.js'
 import { VggError } from '../error.js'
+import type { Group } from '../group/group.js'
 import { integer } from '../options.js'
 import { type AdaptOptions, adaptedConfiguration } from '../vgg/adapted.js'
 import { configurationFrom, modelTable, type VggConfiguration } from '../vgg/configuration.js'
@@ -12,12 +13,12 @@ import { datasetsFor, shapeOf, sideOf } from './datasets.js'
 import type { RunDescription } from './description.js'
 import type { Sources } from './sources.js'
 
-/** The network at the start of a run. */
-export async function openNetwork(description: RunDescription, sources: Sources): Promise<VGG> {
+/** The network at the start of a run. @param group ranks that train it together */
+export async function openNetwork(description: RunDescription, sources: Sources, group?: Group): Promise<VGG> {
   const { start } = description
   const { from } = start
-  if (from !== undefined) return loadStart(from, description, sources)
-  const net = await createNetwork(description, sources)
+  if (from !== undefined) return loadStart(from, description, sources, group)
+  const net = await createNetwork(description, sources, group)
   if (start.transplant === undefined) return net
   try {
     await transplant(net, start.transplant, description)
@@ -28,11 +29,16 @@ export async function openNetwork(description: RunDescription, sources: Sources)
   }
 }
 
-const runOptions = ({ device, seed }: RunDescription) => ({ ...device, seed })
+const runOptions = ({ device, seed }: RunDescription, group?: Group) => ({ ...device, seed, ...(group && { group }) })
 
 /** The model to continue from, with a new last layer for other classes and with another dropout if asked. */
-async function loadStart(from: string, description: RunDescription, { training }: Sources): Promise<VGG> {
-  const run = runOptions(description)
+async function loadStart(
+  from: string,
+  description: RunDescription,
+  { training }: Sources,
+  group: Group | undefined,
+): Promise<VGG> {
+  const run = runOptions(description, group)
   const { classNames } = training
   const opened = await withWeights(from, {}, async (weights) => {
     const found = startModelOf(weights)
@@ -82,7 +88,7 @@ async function transplant(net: VGG, from: string, description: RunDescription): 
   }
 }
 
-async function createNetwork(description: RunDescription, sources: Sources): Promise<VGG> {
+async function createNetwork(description: RunDescription, sources: Sources, group: Group | undefined): Promise<VGG> {
   const { model, photographs } = await fitted(description, sources)
   const known = sources.training.classNames
   const shape = shapeOf(description, sources)
@@ -95,7 +101,7 @@ async function createNetwork(description: RunDescription, sources: Sources): Pro
   return VGG.create({
     ...model,
     variant: variant(model.variant, 'variant'),
-    ...runOptions(description),
+    ...runOptions(description, group),
     ...shape,
     classes,
     ...(known.length === classes && { classNames: known }),

@@ -79,6 +79,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("lockFile", Napi::Function::New(env, lock_file));
   exports.Set("openGroup", Napi::Function::New(env, open_group));
   exports.Set("gatherGroup", Napi::Function::New(env, gather_group));
+  exports.Set("sumGroup", Napi::Function::New(env, sum_group));
   exports.Set("failGroup", Napi::Function::New(env, fail_group));
   exports.Set("groupTraffic", Napi::Function::New(env, group_traffic));
   exports.Set("closeGroup", Napi::Function::New(env, close_group));

@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <functional>
+#include <memory>
+#include <span>
 
 #include "addon/convert.hpp"
 #include "addon/environment.hpp"
@@ -62,6 +64,23 @@ Napi::Value gather_group(const Napi::CallbackInfo& info) {
     return GroupWork<std::vector<std::string>>::start(
         info.Env(), [own = info[0].ToString().Utf8Value()] { return MpiGroup::opened().gather(own); }, 
         [](Napi::Env env, const std::vector<std::string>& messages) { return to_js(env, messages); });
+  });
+}
+
+Napi::Value sum_group(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    Napi::Float32Array array = floats_from(info[0], "values");
+    const auto kept = std::make_shared<Napi::ObjectReference>(Napi::Persistent(array.As<Napi::Object>()));
+    const std::span values(array.Data(), array.ElementLength());
+    return GroupWork<bool>::start(
+        info.Env(),
+        [values] {
+          MpiGroup& group = MpiGroup::opened();
+          group.begin_sum(values.data(), std::ssize(values));
+          group.finish();
+          return true;
+        },
+        [kept](Napi::Env env, bool) { return env.Undefined(); });
   });
 }
 

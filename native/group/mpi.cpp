@@ -73,7 +73,7 @@ MpiGroup::MpiGroup(const MpiFiles& files) {
     throw Error(kGroupUnavailable, path_of(shim) + " belongs to another version of vggnet");
   mpi_ = table();
   version_ = text_of([&](char* text, int size) { return mpi_->library_text(text, size); });
-  version_ = version_.substr(0, version_.find_first_of("\n,"));
+  version_ = version_.substr(0, version_.find_first_of("\n,"));  // "Open MPI v5.0.11", "MPICH Version:      5.0.2"
 }
 
 void MpiGroup::begin() {

@@ -1,16 +1,18 @@
 import type { Command } from 'commander'
 import { VggError } from '../../error.js'
+import { type Group, openGroup } from '../../group/group.js'
 import { commandText, packageVersion, shellText } from '../../platform/package.js'
 import { checkOptions } from '../../run/checks.js'
 import { type RunFile, readRunFile, runFiles, trainingsOf } from '../../run/folder.js'
 import { checkNew, freeFolder, removeUnstarted } from '../../run/new-folder.js'
-import { createRun, runAll } from '../../run/run.js'
+import { createRun, joinRun, runAll } from '../../run/run.js'
 import type { StepEvent } from '../../train/events.js'
 import { callTable } from '../../train/settings.js'
 import { addConfigFlag } from '../flags/config.js'
 import { file as absolute } from '../flags/flags.js'
 import { addTrainFlags, descriptionOf, type TrainFlags } from '../flags/train-flags.js'
 import { stoppable } from '../terminal/exit.js'
+import { inGroup } from '../terminal/group.js'
 import { checkLines, type PreparedRun, preflightRun, prepareRun, refuseFatal } from '../terminal/preflight.js'
 import { print } from '../terminal/print.js'
 import { runOutput } from '../terminal/train-output.js'
@@ -25,6 +27,16 @@ export function addTrain(program: Command): void {
 }
 
 async function runTrain(data: string | undefined, flags: TrainFlags, asked: Command): Promise<void> {
+  const group = await openGroup()
+  await inGroup(group, () => (group.rank > 0 ? joinTrain(group, flags) : runOnFirst(group, data, flags, asked)))
+}
+
+/** The part of the ranks of a group but the first, which prints and writes for all. */
+async function joinTrain(group: Group, { differences = callTable.differences.check.fallback }: TrainFlags) {
+  await stoppable((signal) => joinRun(group, { differences, signal }), 'rank 0 has saved the training')
+}
+
+async function runOnFirst(group: Group, data: string | undefined, flags: TrainFlags, asked: Command): Promise<void> {
   if (flags.resume !== undefined) checkAlone(data, asked)
   const { folder, file, sources } = flags.resume === undefined ? await newRun(data, flags) : await oldRun(flags.resume)
   const output = runOutput(folder, flags.json === true)
@@ -37,7 +49,8 @@ async function runTrain(data: string | undefined, flags: TrainFlags, asked: Comm
   }
   const trained = async (signal: AbortSignal): Promise<void> => {
     try {
-      const hooks = { ...output.hooks, onStep, differences, ...(frozenFeatures && { frozenFeatures }), signal, command }
+      const asked = { differences, ...(frozenFeatures && { frozenFeatures }), ...(group.size > 1 && { group }) }
+      const hooks = { ...output.hooks, ...asked, onStep, signal, command }
       const report = await runAll(folder, file, hooks, sources)
       output.end(report, runFiles(folder).model)
     } catch (error) {

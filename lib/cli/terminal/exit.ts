@@ -18,8 +18,16 @@ export class Interrupted extends Error {
   }
 }
 
-/** Exit code: 0 success (help, version), 1 failure, 2 wrong use, 128 + its number for a signal. */
+/** EX_TEMPFAIL of sysexits.h: a scheduler may start the job again, and the training continues from its last checkpoint. */
+const rankLost = 75
+
+/** An error that another rank of the group prints: its cause. */
+export class PrintedElsewhere extends Error {}
+
+/** Exit code: 0 success (help, version), 1 failure, 2 wrong use, 75 a lost rank, 128 + its number for a signal. */
 export function exitCode(error: unknown): number {
+  if (error instanceof PrintedElsewhere) return exitCode(error.cause)
+  if (error instanceof VggError && error.code === 'GROUP_LOST') return rankLost
   if (error instanceof Interrupted) return error.exitCode
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   return error instanceof VggError && error.code === 'INVALID_ARGUMENT' ? 2 : 1
@@ -32,6 +40,7 @@ function codeOf(error: unknown): string {
 
 /** The message of an error in one line with its code; undefined for help and version. */
 export function failureText(error: unknown): string | undefined {
+  if (error instanceof PrintedElsewhere) return undefined
   if (error instanceof Interrupted) return error.message
   if (error instanceof CommanderError && /^commander\.(help|version)/.test(error.code)) return undefined
   const colours = pc.createColors(pc.isColorSupported && process.stderr.isTTY === true)
