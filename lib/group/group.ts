@@ -1,4 +1,5 @@
 import path from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { type ErrorCode, messageOf, VggError } from '../error.js'
 import { instanceOf, integer, readOptions, withDefault } from '../options.js'
 import { type GroupTraffic, installation, native } from '../platform/native.js'
@@ -25,6 +26,9 @@ const timeout = withDefault((value: unknown, name: string) => {
 
 /** Most that a message of a rank may hold; the native side refuses more. */
 const messageLimits = { bytes: 2 ** 24, depth: 64, values: 2 ** 20 }
+
+/** Milliseconds by which the rank that prints ends before the others. */
+const yielding = 2000
 
 /** Seconds in which the other ranks must end MPI too, at the end of a process. */
 const closing = 20
@@ -167,11 +171,11 @@ export class Group implements AsyncDisposable {
    * Ends the group because of an error of this rank, which all other ranks then throw too. A process that ends without it is
    * lost to the others, with a less helpful error.
    */
-  abandon(error: unknown): void {
+  async abandon(error: unknown): Promise<void> {
     if (this.size === 1 || this.#failure !== undefined) return
     const known = error instanceof VggError ? error : new VggError('INTERNAL', messageOf(error))
-    this.#heartbeat?.announce(known)
     this.#fail(known)
+    await this.#heartbeat?.announce(known)
   }
 
   #fail(error: VggError): void {
@@ -193,6 +197,8 @@ export class Group implements AsyncDisposable {
     this.#heartbeat?.close()
     if (this.#failure === undefined && (await native().closeGroup(closing))) return
     this.#quitAtExit()
+    // a launcher kills the others at once where one process fails: the one that reports it ends first
+    if (!this.speaks) await setTimeout(yielding)
   }
 
   /** A thread that waits in MPI for a rank that is lost ends with the process only, which must not wait for it. */

@@ -1,6 +1,7 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import { networkInterfaces } from 'node:os'
+import { setTimeout } from 'node:timers/promises'
 import { type ErrorCode, messageOf, VggError } from '../error.js'
 import { isObject } from '../options.js'
 
@@ -18,8 +19,10 @@ interface Meeting {
   readonly token: string
 }
 
+const startTimer = globalThis.setTimeout
+
 /** Times in milliseconds. */
-const times = { beat: 1000, connect: 5000, hello: 10_000 }
+const times = { beat: 1000, connect: 5000, hello: 10_000, hear: 3000 }
 
 /** Longest line that a peer may send. */
 const longestLine = 16_384
@@ -88,14 +91,14 @@ export class Heartbeat {
     // a stranger may connect, and has no token
     server.maxConnections = 4 * hosts.length + 16
     const all = new Promise<void>((resolve, reject) => {
-      const late = setTimeout(() => {
+      const late = startTimer(() => {
         reject(
           new Error(`no connection from ${[...missing].map((rank) => `rank ${rank} on ${hosts[rank]}`).join(', ')}`),
         )
       }, times.connect + times.hello)
       server.on('connection', (socket) => {
         const link = new Link(socket)
-        const stranger = setTimeout(() => socket.destroy(), times.hello)
+        const stranger = startTimer(() => socket.destroy(), times.hello)
         socket.once('close', () => clearTimeout(stranger))
         link.onMessage = (message) => {
           if (message.kind !== 'hello' || !isSame(message.token, token) || !missing.delete(message.rank))
@@ -171,11 +174,13 @@ export class Heartbeat {
     this.#end()
   }
 
-  /** Tells the other ranks of an error of this one, which ends the group. */
-  announce(error: VggError): void {
+  /** Tells the other ranks of an error of this one, which ends the group, and waits until they have heard it. */
+  async announce(error: VggError): Promise<void> {
+    if (this.#ended) return
     const { rank, hosts } = this.#options
     const message = `rank ${rank} on ${hosts[rank]}: ${error.message}`.slice(0, longestMessage)
-    if (!this.#ended) this.#tell({ kind: 'failed', rank, code: error.code, message })
+    this.#tell({ kind: 'failed', rank, code: error.code, message })
+    await Promise.race([Promise.all([...this.#links.values()].map(({ ended }) => ended)), setTimeout(times.hear)])
   }
 
   /** Ends the watch; the other ranks know that this one has not failed. */
@@ -221,6 +226,8 @@ class Link {
   heard = performance.now()
   onMessage: (message: Message) => void = () => undefined
   onEnd: () => void = () => undefined
+  /** Settles when the connection is closed at both ends. */
+  readonly ended: Promise<void>
 
   constructor(socket: Socket) {
     this.#socket = socket
@@ -229,7 +236,12 @@ class Link {
     socket.setEncoding('utf8')
     socket.on('data', (text: string) => this.#read(text))
     socket.on('error', () => undefined)
-    socket.on('close', () => this.onEnd())
+    this.ended = new Promise((resolve) => {
+      socket.on('close', () => {
+        this.onEnd()
+        resolve()
+      })
+    })
   }
 
   #read(text: string): void {

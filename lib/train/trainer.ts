@@ -50,7 +50,7 @@ export async function train<Net extends Network>(
     return report
   } catch (error) {
     const isShared = error instanceof VggError && sharedCodes.some((code) => code === error.code)
-    if (!isShared) group.abandon(error)
+    if (!isShared) await group.abandon(error)
     throw error
   }
 }

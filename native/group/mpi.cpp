@@ -152,7 +152,9 @@ void MpiGroup::finish() {
     const std::lock_guard lock(mutex_);
     last = posted_;
   }
+  mpi_->set_core_is_free(true);
   wait(last);
+  mpi_->set_core_is_free(false);
   const std::lock_guard lock(mutex_);
   traffic_.waited += seconds_since(start);
 }

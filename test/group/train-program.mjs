@@ -1,7 +1,9 @@
 // node train-program.mjs OPTIONS: trains a small net on random images, in the group of an MPI launcher if there is one. OPTIONS
 // is JSON: those of `train`, and `images`, `kill`: [rank, step], `hang`: [rank, step], `fail`: [rank, step], `stop`: [rank, step],
-// `resume`: a checkpoint, `unreadable`: indices. Rank 0 prints one line of JSON.
+// `from`: a checkpoint, `unreadable`: indices. Each rank writes its result into the folder `into`.
 import { createHash } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import path from 'node:path'
 import { loadTraining, openGroup, Random, train, VGG } from 'vggnet'
 
 const {
@@ -10,7 +12,9 @@ const {
   hang,
   fail,
   stop,
-  resume: file,
+  from: file,
+  into,
+  weights: asksWeights = false,
   unreadable = [],
   differs = {},
   ...options
@@ -69,7 +73,7 @@ if (group.failure === undefined) {
   for (const { name } of net.parameters) {
     const values = await (await net.parameter(name)).data()
     hash.update(values)
-    if (options.weights) weights[name] = [...values]
+    if (asksWeights) weights[name] = [...values]
   }
   const { rank, size } = group
   outcome = {
@@ -78,10 +82,9 @@ if (group.failure === undefined) {
     rank,
     size,
     hash: hash.digest('hex'),
-    ...(options.weights && { weights }),
+    ...(asksWeights && { weights }),
     traffic: group.traffic,
   }
 }
-// every rank prints: the test compares them
-console.log(JSON.stringify({ rank: group.rank, ...outcome }))
+writeFileSync(path.join(into, `${group.rank}.json`), JSON.stringify({ rank: group.rank, ...outcome }))
 await group.close()

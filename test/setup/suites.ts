@@ -11,6 +11,7 @@ const suites = {
   slow: [
     'test/cli/tune.test.ts',
     'test/conditions.test.ts',
+    'test/group/',
     'test/loading/',
     'test/manners/',
     'test/package/',

@@ -1,10 +1,13 @@
 import path from 'node:path'
 import { type Command, Option } from 'commander'
 import pc from 'picocolors'
+import { openGroup } from '../../group/group.js'
 import { bytesText, countedText } from '../../table.js'
 import { type CudaExamination, type DeviceCheck, examineCuda, examineCudaApart } from '../doctor/devices.js'
 import type { Diagnosis } from '../doctor/diagnoses.js'
+import { type Distribution, examineGroup } from '../doctor/distributed.js'
 import { type Examination, examine } from '../doctor/examination.js'
+import { inGroup } from '../terminal/group.js'
 import { print, printJson } from '../terminal/print.js'
 import { section, tuningFacts } from '../terminal/sections.js'
 
@@ -14,7 +17,8 @@ installation supports works, else 1.
 
 Examples:
   $ vggnet doctor
-  $ vggnet doctor --json`
+  $ vggnet doctor --json
+  $ mpirun -n 4 node_modules/.bin/vggnet doctor --distributed`
 
 /** Adds `vggnet doctor`: examines machine and installation. */
 export function addDoctor(program: Command): void {
@@ -22,15 +26,46 @@ export function addDoctor(program: Command): void {
     .command('doctor')
     .description('examine machine and installation: devices, libraries, versions, problems')
     .option('--json', 'one JSON object')
+    .option('--distributed', 'examine the ranks of a launcher: MPI, hosts, threads, bandwidth of a sum')
     .addOption(new Option('--only-cuda').hideHelp())
     .addHelpText('after', examples)
-    .action(async (flags: { json?: true; onlyCuda?: true }) => {
+    .action(async (flags: { json?: true; distributed?: true; onlyCuda?: true }) => {
       if (flags.onlyCuda) return printJson(await examineCuda())
+      if (flags.distributed) return examineDistributed(flags.json === true)
       const found = await examine(() => examineCudaApart(['doctor', '--only-cuda']))
       if (flags.json) printJson(found, 2)
       else print(text(found, process.stdout.columns || 80))
       process.exitCode = found.works ? 0 : 1
     })
+}
+
+/** Rank 0 prints for all. */
+async function examineDistributed(json: boolean): Promise<void> {
+  const group = await openGroup()
+  await inGroup(group, async () => {
+    const found = await examineGroup(group)
+    if (group.rank > 0) return
+    if (json) printJson(found, 2)
+    else print(distributionText(found, process.stdout.columns || 80))
+  })
+}
+
+function distributionText({ library, version, ranks, sums, diagnoses }: Distribution, width: number): string {
+  const sections: [string, string[]][] = [
+    ['MPI', [version ?? 'none in use', library ?? '']],
+    ...ranks.map(({ rank, host, pid, processors, online, threads }): [string, string[]] => [
+      `rank ${rank}`,
+      [
+        `${host}, process ${pid}, ${processors} of ${countedText(online, 'processor')}, ${countedText(threads, 'thread')}`,
+      ],
+    ]),
+    ...sums.map(({ bytes, bytesPerSecond }, index): [string, string[]] => [
+      index === 0 ? 'sums' : '',
+      [`${bytesText(bytes)}: ${bytesText(bytesPerSecond)}/s`],
+    ]),
+  ]
+  const lines = sections.map(([title, facts]) => section(title, facts, width))
+  return [...lines, '', ...diagnoses.map((diagnosis) => diagnosisText(diagnosis, width))].join('\n')
 }
 
 /** CUDA's files by folder, as seven parts of cuDNN share one. */

@@ -12,8 +12,8 @@ export async function inGroup(group: Group, part: () => Promise<void>): Promise<
     await group.close()
   } catch (error) {
     const isStopped = error instanceof Interrupted
-    if (isStopped) await group.close()
-    else group.abandon(error)
+    if (!isStopped) await group.abandon(error)
+    await group.close()
     const known = error instanceof VggError || isStopped
     if (group.speaks || !known) throw error
     throw new PrintedElsewhere('', { cause: error })

@@ -1,5 +1,6 @@
 import path from 'node:path'
 import pc from 'picocolors'
+import type { Group } from '../../group/group.js'
 import { commandText } from '../../platform/package.js'
 import type { Datasets } from '../../run/datasets.js'
 import type { PlanHooks } from '../../run/run.js'
@@ -55,6 +56,7 @@ function textOutput(folder: string): RunOutput {
       onStart(net, data, resumed) {
         printText(startLine(net, data))
         printText(deviceLine(net))
+        if (net.group !== undefined) printText(groupLine(net.group))
         if (resumed) print(`resuming after step ${resumed.step}, ${resumed.epochsDone} epochs done`)
       },
       onNotice(text) {
@@ -80,6 +82,11 @@ function textOutput(folder: string): RunOutput {
       )
     },
   }
+}
+
+function groupLine({ size, hosts, version }: Group): string {
+  const names = new Set(hosts)
+  return `${size} ranks on ${names.size === 1 ? hosts[0] : `${names.size} hosts`}, ${version}`
 }
 
 function startLine(net: VGG, { training, validation }: Datasets): string {

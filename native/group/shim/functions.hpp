@@ -8,6 +8,7 @@ inline constexpr int kMpiTable = 1;  // changes with the table
 struct VggnetMpi {
   int table;
   int (*initialise)(int* rank, int* size);
+  void (*set_core_is_free)(bool);  // by any thread: whether nothing but these calls is to be done
   // Blocks of `count` floats: block j of `send` goes to rank j, and block i of `receive` comes from rank i.
   int (*exchange)(const float* send, float* receive, int count);
   int (*gather)(const void* send, void* receive, int bytes);  // `bytes` of each rank, to all

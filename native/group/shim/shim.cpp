@@ -1,6 +1,7 @@
 // Compiled once against each MPI's mpi.h, and linked with none: its symbols come from the MPI library that is loaded already.
 #include <mpi.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <thread>
@@ -11,17 +12,27 @@ namespace {
 
 MPI_Comm group = MPI_COMM_NULL;  // apart from what other code of the process sends
 
-// Waits without keeping a core busy, which the network computes on meanwhile.
+std::atomic<bool> core_is_free = false;
+
+// Tests as often as it can where the network only waits for it, for a while; otherwise it leaves the core to the network.
 int completed(MPI_Request* request) {
-  auto pause = std::chrono::nanoseconds(1000);
+  using namespace std::chrono_literals;
+  std::chrono::nanoseconds pause = 1us;
+  const auto start = std::chrono::steady_clock::now();
   for (;;) {
     int done = 0;
     const int error = MPI_Test(request, &done, MPI_STATUS_IGNORE);
     if (error != MPI_SUCCESS || done) return error;
+    if (core_is_free && std::chrono::steady_clock::now() - start < 50ms) {
+      std::this_thread::yield();
+      continue;
+    }
     std::this_thread::sleep_for(pause);
-    if (pause < std::chrono::microseconds(100)) pause += pause / 2;
+    if (pause < 100us) pause += pause / 2;
   }
 }
+
+void set_core_is_free(bool is_free) { core_is_free = is_free; }
 
 int initialise(int* rank, int* size) {
   int provided = 0, initialised = 0;
@@ -72,6 +83,6 @@ int library_text(char* text, int size) {
 }  // namespace
 
 extern "C" __attribute__((visibility("default"))) const VggnetMpi* vggnet_mpi() {
-  static const VggnetMpi table = {kMpiTable, initialise, exchange, gather, finalise, error_text, library_text};
+  static const VggnetMpi table = {kMpiTable, initialise, set_core_is_free, exchange, gather, finalise, error_text, library_text};
   return &table;
 }
