@@ -31,6 +31,7 @@ export {
   type LoaderOptions,
   type LoaderState,
   meanOf,
+  type Part,
   type PartOptions,
   type PhotoList,
   type PhotoNetwork,

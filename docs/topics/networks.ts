@@ -50,6 +50,7 @@ export {
   replaceHead,
   type SpatialMeanLayer,
   type StageTime,
+  type StepAnswer,
   type StepOptions,
   type TensorAlias,
   type TensorName,

@@ -24,7 +24,7 @@ const startTimer = globalThis.setTimeout
 /** Times in milliseconds. */
 const times = { beat: 1000, connect: 5000, hello: 10_000, hear: 3000 }
 
-/** Longest line that a peer may send. */
+/** Longest line that is accepted of a connection. */
 const longestLine = 16_384
 const longestMessage = 4000
 
@@ -174,7 +174,7 @@ export class Heartbeat {
     this.#end()
   }
 
-  /** Tells the other ranks of an error of this one, which ends the group, and waits until they have heard it. */
+  /** Reports an error of this rank to the others, which ends the group, and waits until they have heard it. */
   async announce(error: VggError): Promise<void> {
     if (this.#ended) return
     const { rank, hosts } = this.#options
@@ -265,7 +265,7 @@ class Link {
   }
 }
 
-/** A message of a peer; undefined for what is none. */
+/** A message in a line; undefined for what is none. */
 function messageIn(line: string): Message | undefined {
   try {
     const value: unknown = JSON.parse(line)

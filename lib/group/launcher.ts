@@ -13,7 +13,7 @@ export interface Launch {
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** Variables with the number of ranks, by the launchers that set them. Slurm sets those of the PMI that it was told to serve. */
+/** Variables with the number of ranks, by the launchers that set them. Slurm sets those of the PMI that it serves. */
 const sizes = {
   openmpi: ['OMPI_COMM_WORLD_SIZE'],
   mpich: ['PMI_SIZE', 'MPI_LOCALNRANKS'],

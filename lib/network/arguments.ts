@@ -83,7 +83,7 @@ export interface StepOptions<LayerName extends string = string> extends UpdateOp
    * are computed; all layers before it must be frozen. Default: images.
    */
   from?: string | undefined
-  /** In a group: whether this rank wants to end after the step, which all ranks are told of. Default false. */
+  /** In a group: whether this rank wants to end after the step; the answer says so on all ranks. Default false. */
   stops?: boolean | undefined
   /** In a group: a text for the other ranks. Default ''. */
   note?: string | undefined

@@ -25,7 +25,9 @@ export interface NativeTensor {
 export interface NativeLoss {
   /** The mean loss over the images that `batch` counts. */
   loss: number
+  /** Number of images whose class is ranked first. */
   correct: number
+  /** Number of images whose class is among the first five. */
   correct5: number
 }
 
@@ -55,7 +57,7 @@ export interface NativeStep extends NativeUpdate {
   images: NativeInput
   labels: Int32Array
   microBatch: number
-  /** Tells the other ranks that this one wants to end after the step. */
+  /** Whether this rank wants to end after the step, for the answer of all ranks. */
   stops?: boolean
   /** A text for the other ranks. */
   note?: string

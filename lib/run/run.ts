@@ -106,7 +106,7 @@ export async function runAll(
   }
 }
 
-/** What rank 0 of a group tells the others: the next training of the run, or that there is none. */
+/** What rank 0 of a group passes to the others: the next training of the run, or that there is none. */
 type Assignment =
   | {
       readonly kind: 'training'

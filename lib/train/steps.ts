@@ -41,7 +41,7 @@ export class Steps {
   #refusal: VggError | undefined
   /** Whether the steps in flight will be undone. */
   #undone = false
-  /** The last step of the training, which has told that a rank of the group wants to end. */
+  /** The last step of the training, if a rank of the group wants to end. */
   #lastStep = Number.POSITIVE_INFINITY
 
   /** @param input the loader; with `features`, one of their values instead of images */
@@ -128,7 +128,7 @@ export class Steps {
     // the other ranks may have images
     const computes = labels.length > 0 || this.#net.group !== undefined
     const answer = computes ? this.#computed(images, labels, options) : undefined
-    // in its place among the calls of all ranks
+    // in the same order on all ranks
     const same = position.step % stepsBetweenChecks === 0 ? this.#net.checkSameParameters() : undefined
     const [outcome, , compared] = await Promise.allSettled([answer, position.previous, same])
     if (outcome.status === 'rejected') return this.#refuse(outcome.reason, batch, position)
@@ -228,7 +228,7 @@ export class Steps {
   }
 }
 
-/** What the other ranks are told of images that could not be read. */
+/** The note for the other ranks on images that could not be read. */
 const noteOf = (unreadable: readonly SkippedImage[]): string =>
   unreadable.length === 0 ? '' : JSON.stringify(unreadable)
 

@@ -71,7 +71,10 @@ export async function buildNative(root, build) {
   const compiler = await findCompiler()
   const onednn = await oneDnnFolder()
   const mpiFolders = []
-  for (const mpi of mpis) mpiFolders.push(`VGGNET_${mpi.toUpperCase()}_DIR=${await fetched(mpi)}`)
+  for (const mpi of mpis) {
+    const name = `VGGNET_${mpi.toUpperCase()}_DIR`
+    mpiFolders.push(`${name}=${process.env[name] || (await fetched(mpi))}`)
+  }
   const env = { PATH: await pathWithCmake() }
   await announce(`${build.title} (a minute or two when new)`, async () => {
     const hash = nativeHash(root)

@@ -15,7 +15,10 @@ import { type Packed, pack } from './packed.js'
 const run = promisify(execFile)
 const megabyte = 1e6
 const cudaLibrary = 'libvggnet_cuda.so'
-const ownLibraries = ['libdnnl.so.3', 'libgomp.so.1', 'libturbojpeg.so.0']
+const ownLibraries = [
+  ...['libdnnl.so.3', 'libgomp.so.1', 'libturbojpeg.so.0'],
+  ...['libvggnet_mpi_mpich.so', 'libvggnet_mpi_openmpi.so'],
+]
 /** Red Hat Enterprise Linux 9; Ubuntu 22.04 and Debian 12 have later ones. */
 const floor = { GLIBC: '2.34', GLIBCXX: '3.4.29', CXXABI: '1.3.13', GCC: '7.0.0' }
 

@@ -71,6 +71,7 @@ test('the prebuilt binary is this build, and loads its libraries from its own fo
   expect(await setup('native', 'prebuild')).toEqual({ ok: true, stdout: '', stderr: '' })
   expect(readdirSync(path.join(root, 'prebuilds/linux-x64')).sort()).toEqual([
     ...libraries,
+    ...['libvggnet_mpi_mpich.so', 'libvggnet_mpi_openmpi.so'],
     'manifest.json',
     'vggnet.glibc.node',
   ])

@@ -25,6 +25,7 @@ NODE_API_MODULE(vggnet, start)
 const copied = [
   'scripts',
   'lib/platform/wheels',
+  'native/group/shim',
   'CMakeLists.txt',
   'package.json',
   'package-lock.json',
