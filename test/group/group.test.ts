@@ -33,7 +33,16 @@ function expectSame(results: readonly RankResult[], ranks: number): void {
 }
 
 // an uneven last batch of 7 images, of which one rank of four has one; augmentation, dropout, images that cannot be read
-const asked = { images: 23, epochs: 4, shift: 2, flip: true, unreadable: [3, 17], weights: true, learningRate: 0.003 }
+const asked = {
+  images: 23,
+  epochs: 4,
+  shift: 2,
+  flip: true,
+  unreadable: [3, 17],
+  weights: true,
+  learningRate: 0.003,
+  validates: true,
+}
 
 describe.each(mpis)('a group started by %s', (mpi) => {
   test(
@@ -45,6 +54,7 @@ describe.each(mpis)('a group started by %s', (mpi) => {
       const [alone] = (await train(null, 1, { ...asked, microBatch: 4 })).results
       expectClose(results, alone)
       expect(results[0]?.skipped).toBe(2)
+      expect(results.map(({ top1 }) => top1)).toEqual([alone?.top1, alone?.top1])
       expect(results[0]?.traffic?.sums).toBeGreaterThan(0)
     },
     limit,

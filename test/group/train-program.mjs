@@ -1,6 +1,6 @@
 // node train-program.mjs OPTIONS: trains a small net on random images, in the group of an MPI launcher if there is one. OPTIONS
 // is JSON: those of `train`, and `images`, `kill`: [rank, step], `hang`: [rank, step], `fail`: [rank, step], `stop`: [rank, step],
-// `from`: a checkpoint, `unreadable`: indices. Each rank writes its result into the folder `into`.
+// `killAfter`: [rank, milliseconds], `validates`: on the same images, `from`: a checkpoint, `unreadable`: indices. Each rank writes its result into the folder `into`.
 import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -15,6 +15,8 @@ const {
   from: file,
   into,
   weights: asksWeights = false,
+  validates = false,
+  killAfter,
   unreadable = [],
   differs = {},
   ...options
@@ -50,6 +52,7 @@ const training = {
   ...{ batch: 8, epochs: 2, learningRate: 0.01, ...options, ...(differs[group.rank] ?? {}) },
   signal: aborting.signal,
   ...(state && { resume: state }),
+  ...(validates && { validation: data }),
   onStep({ step, loss, images: count, correct }) {
     steps.push({ step, loss, images: count, correct })
     if (mine(kill, step)) process.kill(process.pid, 'SIGKILL')
@@ -59,6 +62,7 @@ const training = {
   },
 }
 
+if (killAfter?.[0] === group.rank) setTimeout(() => process.kill(process.pid, 'SIGKILL'), killAfter[1])
 let outcome
 try {
   const { history, checkpoint } = await train(net, data, training)
