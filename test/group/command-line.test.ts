@@ -39,7 +39,13 @@ test(
   'an error of rank 0 is printed once, and all ranks end with its exit code',
   async () => {
     for (const mpi of mpis) {
-      const { code, error } = await launch(mpi, 2, [...commandLine, 'train', '/nowhere', '--out', newFolder()])
+      const { code, error } = await launch(mpi, 2, [
+        ...commandLine,
+        'train',
+        path.join(newFolder(), 'none'),
+        '--out',
+        path.join(newFolder(), 'run'),
+      ])
       expect(code).not.toBe(0)
       expect(error.match(/vggnet: FILE_NOT_FOUND/g)).toHaveLength(1)
     }
