@@ -82,6 +82,10 @@ describe('images in a folder', () => {
     const replaced = await vggnet(other)
     expect(replaced).toMatchObject({ code: 0, stderr: expect.stringMatching(/^conv1_1 to conv2_1 are frozen .*\n$/) })
     expect(replaced.stdout).toMatch(/5 classes/)
+
+    const checked = await vggnet(['check', at('five'), ...more, ...run, '--epochs', '1'])
+    const start = /^conv1_1 to conv2_1 are frozen .* step: /.exec(replaced.stderr)?.[0] ?? 'no notice'
+    expect(checked.stdout).toContain(`\nfrozen      ${start}`)
   })
 
   test('a damaged file is named, or skipped and counted', async () => {
