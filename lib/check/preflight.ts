@@ -98,7 +98,7 @@ export async function preflight(net: VGG, options: PreflightOptions): Promise<Pr
   const settings = { ...given, ...sizedOptions(given, given.training.count, validation !== undefined) }
   const steps = stepsOf(settings, settings.training.count)
   const memory = memoryFor(net, settings)
-  const frozen = planFrozen(net, settings, memory)
+  const frozen = await planFrozen(net, settings, memory)
   const images = await readParts(settings)
   const classes = classesOf(settings.training, validation)
   const duplicates = await duplicatesOf(images, settings)
@@ -193,7 +193,7 @@ async function duplicatesOf({ training, validation }: ReadParts, settings: Setti
 }
 
 /** Freezes the layers, and plans the leading ones as the training will. */
-function planFrozen(net: Network, settings: Settings, { microBatch }: MemoryReport): FeaturePlan | undefined {
+async function planFrozen(net: Network, settings: Settings, { microBatch }: MemoryReport) {
   const { freeze } = namedLayers(net.layers, { freeze: settings.freeze, rateFactors: {} }, net.frozen)
   net.freeze(freeze)
   if (settings.frozenFeatures === 'off') return undefined

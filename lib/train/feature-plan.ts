@@ -41,6 +41,7 @@ interface PlannedTraining
   extends Pick<RecordedOptions, 'freeze' | 'batch' | 'microBatch' | 'flip' | 'shift' | 'epochs'> {
   readonly training: Dataset
   readonly validation: Dataset | undefined
+  readonly signal: AbortSignal | undefined
 }
 
 /** Number of images in a pass over the validation data. */
@@ -56,8 +57,12 @@ export function frozenText({ layers }: FrozenLayers): string {
 export const onceText = ({ tensor, images, mirrored, bytes }: FrozenLayers): string =>
   `${tensor} of ${countedText(images, 'image')}${mirrored ? ', mirrored too,' : ''} is computed once, ${bytesText(bytes)}`
 
-/** Plans the frozen leading layers of a training. Reads no image. @returns undefined if the first layer learns */
-export function featurePlan(net: Network, planned: PlannedTraining): FeaturePlan | undefined {
+/**
+ * Plans the frozen leading layers of a training. Reads the sizes of images, if these decide whether their crops differ.
+ * @returns undefined if the first layer learns
+ * @throws ABORTED
+ */
+export async function featurePlan(net: Network, planned: PlannedTraining): Promise<FeaturePlan | undefined> {
   const { training, validation, freeze, batch, microBatch, shift, epochs } = planned
   if (freeze.length === 0) return undefined
   const pass = Math.min(microBatch ?? batch, batch, training.count)
@@ -73,7 +78,7 @@ export function featurePlan(net: Network, planned: PlannedTraining): FeaturePlan
     images: training.count + heldOut,
     mirrored: flips !== undefined,
     bytes: bytesOfTap(tap) * (training.count * versions + heldOut),
-    obstacle: obstacleOf(tap, training, shift) ?? tooFew(epochs, versions),
+    obstacle: uselessIf(tap, epochs, versions) ?? (await randomness(training, shift, planned.signal)),
     ...{ tap, pass, validationPass, flips },
   }
 }
@@ -90,18 +95,25 @@ const cures = {
   colour: 'colour: false (--no-colour)',
 }
 
-/** Why a tap cannot be computed once for each image, or should not; undefined if it can. */
-function obstacleOf(tap: Tap, { readAugmented, randomReads }: Dataset, shift: number): string | undefined {
+/** Why it would not help to compute a tap once for each image; undefined if it does. */
+function uselessIf(tap: Tap, epochs: number, versions: number): string | undefined {
   if (tap.multiplyAdds < leastOperations * bytesOfTap(tap))
     return 'reading the output would take longer than computing it'
-  if (readAugmented !== undefined && randomReads === undefined) return 'what the data change at random is not known'
-  const random = [
-    ...(randomReads?.changes ?? []).map((change) => cures[change]),
-    ...(shift > 0 ? ['shift: 0 (--shift)'] : []),
-  ]
-  if (random.length === 0) return undefined
-  return `the output differs in each epoch; ${random.join(', ')} would let it be computed once`
+  if (epochs > versions) return undefined
+  return `${countedText(epochs, 'epoch')} would not gain from computing the output once`
 }
 
-const tooFew = (epochs: number, versions: number): string | undefined =>
-  epochs > versions ? undefined : `${countedText(epochs, 'epoch')} would not gain from computing the output once`
+/** What makes the images of each epoch different, with its cure; undefined if nothing but flips does. */
+async function randomness(
+  { readAugmented, randomReads }: Dataset,
+  shift: number,
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
+  if (readAugmented !== undefined && randomReads === undefined) return 'what the data change at random is not known'
+  const { changes = [] } = randomReads ?? {}
+  const random = [...changes.map((change) => cures[change]), ...(shift > 0 ? ['shift: 0 (--shift)'] : [])]
+  if (random.length === 0) return undefined
+  const onlyCrops = random.length === 1 && changes[0] === 'crop'
+  if (onlyCrops && (await randomReads?.cropsDiffer?.(signal)) === false) return undefined
+  return `the output differs in each epoch; ${random.join(', ')} would let it be computed once`
+}

@@ -51,7 +51,7 @@ export async function frozenFeatures(
 ): Promise<FrozenFeatures | undefined> {
   const { recorded, checkpoint, validation: heldOut, onNotice, signal } = settings
   if (settings.frozenFeatures === 'off') return undefined
-  const plan = featurePlan(net, { ...recorded, epochs: epochsLeft, training: data, validation: heldOut })
+  const plan = await featurePlan(net, { ...recorded, epochs: epochsLeft, training: data, validation: heldOut, signal })
   if (plan === undefined) return undefined
   const { tap, obstacle, bytes } = plan
   const each = async (reason: string): Promise<undefined> => {
