@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -56,6 +56,11 @@ describe('images in a folder', () => {
     expect(text.stdout).toMatch(/; all of the run's own data\nthe model was trained on 90 of these 120 images: /)
     expect(text.stdout).toMatch(/120 images: top-1 \d+\.\d\d %, loss /)
     expect(text.stdout).toMatch(/true \\ predicted +digit-0 +digit-1 +digit-2/)
+
+    await mkdir(at('ones'))
+    await symlink(at('photos/digit-1'), at('ones/digit-1'))
+    const ones = await vggnet(['evaluate', at('run'), at('ones'), '--json'])
+    expect(JSON.parse(ones.stdout)).toMatchObject({ part: 'all', count: 40, trainingImages: 30 })
 
     const image = at('photos/digit-1/7.png')
     const classified = await vggnet(['classify', at('run'), image])
