@@ -28,7 +28,7 @@ export {
 export type { Augmented, Dataset, RandomReads, ReadFailure } from './data/dataset.js'
 export { paddedDataset, type Split, stratifiedSplit, subset, withClasses } from './data/derived.js'
 export type { ColourShift } from './data/images/colour.js'
-export type { SmallestSide } from './data/images/crop.js'
+export { evaluationSide, type SmallestSide } from './data/images/crop.js'
 export type { PhotoSource } from './data/images/decode.js'
 export type { DecodingOptions, ImageFormat } from './data/images/formats.js'
 export { type ImageOptions, type ImageSize, readImage, readImageSize } from './data/images/image.js'
