@@ -3,6 +3,7 @@ import {
   type Batching,
   batching,
   type ClassProbability,
+  evaluationSide,
   type ImageFormat,
   readImage,
   Tensor,
@@ -62,9 +63,8 @@ export class Classifier {
   async #decoded(file: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
     const { channels, imageSize, preprocessing } = this.#net
     const [height, width] = imageSize
-    // S of the training, as `classify` takes it: the middle of a range
-    const [least, most = least] = [preprocessing?.smallestSide].flat()
-    const side = least !== undefined && most !== undefined && { smallestSide: Math.round((least + most) / 2) }
+    const { smallestSide } = preprocessing ?? {}
+    const side = smallestSide !== undefined && { smallestSide: evaluationSide(smallestSide) }
     if (this.#decodersFree === 0) await new Promise<void>((resolve) => this.#decodersWanted.push(resolve))
     else this.#decodersFree--
     try {

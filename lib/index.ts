@@ -2,7 +2,7 @@
 import './platform/load/node-check.js'
 
 export type { ClassCount, ClassReport } from './check/classes.js'
-export type { MemoryReport, SpeedReport, StepReport } from './check/cost.js'
+export type { MemoryReport, StepReport } from './check/cost.js'
 export type { ContradictoryImages, DuplicateReport, ImageFiles, SharedImage } from './check/duplicates.js'
 export type { Finding, SignalState } from './check/findings.js'
 export type { ChannelFigures, InputReport, UnreadableImage } from './check/images.js'
@@ -14,6 +14,7 @@ export type {
   PreflightProgress,
   PreflightReport,
 } from './check/preflight-report.js'
+export type { SpeedReport } from './check/speed.js'
 export { save } from './checkpoint/checkpoint.js'
 export { type FoundCheckpoint, newestCheckpoint } from './checkpoint/checkpoint-folder.js'
 export type { ImageBatch, SkippedImage } from './data/batch.js'
@@ -27,7 +28,7 @@ export {
 export type { Augmented, Dataset, RandomReads, ReadFailure } from './data/dataset.js'
 export { paddedDataset, type Split, stratifiedSplit, subset, withClasses } from './data/derived.js'
 export type { ColourShift } from './data/images/colour.js'
-export type { SmallestSide } from './data/images/crop.js'
+export { evaluationSide, type SmallestSide } from './data/images/crop.js'
 export type { PhotoSource } from './data/images/decode.js'
 export type { DecodingOptions, ImageFormat } from './data/images/formats.js'
 export { type ImageOptions, type ImageSize, readImage, readImageSize } from './data/images/image.js'
@@ -138,6 +139,7 @@ export type {
   StepEvent,
   TrainReport,
 } from './train/events.js'
+export type { FrozenLayers } from './train/feature-plan.js'
 export { type LoadedCheckpoint, loadNetworkTraining, loadNewestTraining, loadTraining } from './train/load-training.js'
 export { deviceLine, type Progress, progressOn, reportLine } from './train/log.js'
 export type { CheckpointOptions, NotFiniteOption, RecordedTrainOptions } from './train/options.js'

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
+import { native } from '../lib/platform/native.js'
 import { root } from './setup/command.js'
 
 // The tests of the layers, and of what else is native, once more, where they run under other conditions than usual.
@@ -26,6 +27,7 @@ async function expectPass(words: readonly string[], environment: NodeJS.ProcessE
 test('every layer, and the decoding of images, runs clean in the debug build', () =>
   expectPass(['scripts/debug.mjs', ...vitest, ...layers, ...networks, ...images], {}))
 
-// Blocks of 8 channels instead of 16, and no Winograd.
-test('every layer runs on a processor without AVX-512', () =>
-  expectPass([...vitest, ...layers], { ONEDNN_MAX_CPU_ISA: 'AVX2' }))
+// Blocks of 8 channels instead of 16. Where there is no AVX-512, `npm test` has run the same.
+test.skipIf(native().buildInfo().isa === 'avx2')('every layer runs on a processor without AVX-512', () =>
+  expectPass([...vitest, ...layers], { ONEDNN_MAX_CPU_ISA: 'AVX2' }),
+)

@@ -17,6 +17,7 @@ export {
   type DecodingOptions,
   datasetFrom,
   type EncodedOptions,
+  evaluationSide,
   type FolderOptions,
   type FolderParts,
   type IdxFiles,

@@ -17,6 +17,7 @@ export {
   type FeaturesEvent,
   type FileReport,
   type Finding,
+  type FrozenLayers,
   type FrozenProof,
   type GradientReport,
   type Group,

@@ -4,13 +4,15 @@ import type { ErrorCode } from '../error.js'
 import type { Initialisation } from '../network/open.js'
 import type { Callback } from '../options.js'
 import { bytesText, type Column, columnWidths, countedText, countText, rowText, wrapped } from '../table.js'
+import { type FrozenLayers, frozenText, onceText } from '../train/feature-plan.js'
 import { durationText } from '../train/log.js'
 import type { ClassReport } from './classes.js'
-import type { MemoryReport, SpeedReport, StepReport } from './cost.js'
+import type { MemoryReport, StepReport } from './cost.js'
 import type { DuplicateReport, ImageFiles } from './duplicates.js'
 import type { Finding, SignalState } from './findings.js'
 import type { InputReport, UnreadableImage } from './images.js'
 import type { ActivationReport, GradientReport } from './layers.js'
+import type { SpeedReport } from './speed.js'
 
 /** The training to check, and options of the check. */
 export interface PreflightOptions {
@@ -40,6 +42,14 @@ export interface PreflightOptions {
   limit?: number | undefined
   /** Seed of the samples. Default 0. */
   seed?: number | undefined
+  /** Layers that do not learn, as in `train`, in addition to those frozen in the network. Default: none. */
+  freeze?: readonly string[] | undefined
+  /** Largest random shift of a training image, as in `train`. Default 0. */
+  shift?: number | undefined
+  /** Whether training images are mirrored at random, as in `train`. Default false. */
+  flip?: boolean | undefined
+  /** Whether `train` computes frozen leading layers once, in the folder of its checkpoints. Default auto. */
+  frozenFeatures?: 'auto' | 'off' | undefined
   /** Aborts the check, which then rejects with ABORTED. */
   signal?: AbortSignal | undefined
   /** Called on progress; a returned promise is awaited. */
@@ -102,6 +112,8 @@ export interface PreflightReport {
   readonly classes: ClassReport
   /** Equal images. */
   readonly duplicates: DuplicateReport
+  /** Frozen leading layers; undefined where the first layer learns, or with `frozenFeatures: 'off'`. */
+  readonly frozen: FrozenLayers | undefined
   /** Input of the first layer; undefined where no image could be read. */
   readonly input: InputReport | undefined
   /** Outputs of each layer; undefined where not one image fits into memory or none could be read. */
@@ -189,6 +201,14 @@ function stepFacts({ steps: { batch, epochs, perEpoch, inAll } }: PreflightRepor
   return [['steps', `${countText(perEpoch)} an epoch of ${countedText(batch, 'image', 'images')}, ${whole}`]]
 }
 
+function frozenFacts({ frozen }: PreflightReport): Fact[] {
+  if (frozen === undefined) return []
+  const { obstacle } = frozen
+  const how =
+    obstacle === undefined ? `: ${onceText(frozen)} beside the checkpoints` : ` but computed in each step: ${obstacle}`
+  return [['frozen', frozenText(frozen) + how]]
+}
+
 function inputFacts({ input }: PreflightReport): Fact[] {
   if (input === undefined) return []
   const list = (values: readonly number[]): string => values.map((value) => figure(value)).join(', ')
@@ -246,10 +266,11 @@ function layerLines({ activations, gradients }: PreflightReport, width: number):
 
 function speedFacts({ speed }: PreflightReport): Fact[] {
   if (speed === undefined) return []
-  const { imagesPerSecond, images, steps, secondsPerEpoch, epochs, secondsInAll } = speed
+  const { imagesPerSecond, images, steps, secondsPerEpoch, epochs, secondsBefore, secondsInAll } = speed
+  const before = secondsBefore === 0 ? '' : `${timeText(secondsBefore)} for the frozen layers, then `
   const measured = `${figure(imagesPerSecond)} images/s, from ${steps} steps of ${images}`
   const whole = `${timeText(secondsInAll)} for ${countedText(epochs, 'epoch', 'epochs')}`
-  return [['time', `${timeText(secondsPerEpoch)} per epoch, ${whole} (${measured})`]]
+  return [['time', `${before}${timeText(secondsPerEpoch)} per epoch, ${whole} (${measured})`]]
 }
 
 function resultText({ fatal, warnings }: PreflightReport): string {
@@ -266,7 +287,7 @@ function resultText({ fatal, warnings }: PreflightReport): string {
 export function preflightLines(report: PreflightReport, width = Number.POSITIVE_INFINITY): string[] {
   const lines = (facts: readonly Fact[]): string[] => facts.flatMap((fact) => factLines(fact, width))
   return [
-    ...lines([memoryFact(report), ...stepFacts(report), ...imageFacts(report)]),
+    ...lines([memoryFact(report), ...stepFacts(report), ...imageFacts(report), ...frozenFacts(report)]),
     ...lines([...inputFacts(report), ...activationFacts(report)]),
     ...layerLines(report, width),
     ...lines(speedFacts(report)),

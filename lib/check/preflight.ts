@@ -3,6 +3,7 @@ import { type Dataset, datasetCheck, imageBytes, imageText } from '../data/datas
 import { sampleOf } from '../data/derived.js'
 import { throwIfAborted, VggError } from '../error.js'
 import { checkHead } from '../network/arguments.js'
+import type { Network } from '../network/network.js'
 import {
   type Check,
   type Checked,
@@ -17,16 +18,19 @@ import {
   withDefault,
 } from '../options.js'
 import { countedText, longestName, printable } from '../table.js'
+import { type FeaturePlan, type FrozenLayers, featurePlan } from '../train/feature-plan.js'
 import { trainChecks } from '../train/options.js'
+import { callTable, namedLayers } from '../train/settings.js'
 import { type SizedOptions, sizedOptions } from '../train/sized-options.js'
 import { VGG } from '../vgg/vgg.js'
 import { classesOf } from './classes.js'
-import { type MemoryReport, memoryFor, speedOf, stepsOf } from './cost.js'
+import { type MemoryReport, memoryFor, stepsOf } from './cost.js'
 import { type DuplicateReport, duplicatesIn, fileContents, type ImageFiles, type PartContents } from './duplicates.js'
 import type { Finding } from './findings.js'
 import { inputOf, type Part, type Reading, readThrough, type UnreadableImage, unitScale } from './images.js'
 import { activationsOf, gradientsOf, imagesChecked } from './layers.js'
 import type { FileReport, PreflightOptions, PreflightReport } from './preflight-report.js'
+import { speedOf } from './speed.js'
 
 const files: Check<ImageFiles> = (value, name) => {
   if (isObject(value) && Array.isArray(value.sources) && Array.isArray(value.names))
@@ -49,6 +53,10 @@ export const preflightChecks = {
   memoryLimit: optional(integer(1)),
   limit: withDefault(integer(1), 2000),
   seed: trainChecks.seed,
+  freeze: trainChecks.freeze,
+  shift: trainChecks.shift,
+  flip: trainChecks.flip,
+  frozenFeatures: callTable.frozenFeatures.check,
   signal: optional(instanceOf(AbortSignal)),
   onProgress: optional(callback<NonNullable<PreflightOptions['onProgress']>>()),
 }
@@ -77,7 +85,7 @@ function checkFit(net: VGG, data: Dataset, files: ImageFiles | undefined, name: 
  * Checks a training before it begins: memory, images, input, activations, gradients, speed.
  *
  * @param net network in the state that training would begin with. The check runs some steps on it, at a rate so small
- *   that the weights stay as they are; the caller disposes it
+ *   that the weights stay as they are. The layers of `freeze` stay frozen; the caller disposes it
  * @throws VggError SHAPE_MISMATCH where network and data do not fit, INVALID_ARGUMENT, ABORTED, DISPOSED
  */
 export async function preflight(net: VGG, options: PreflightOptions): Promise<PreflightReport> {
@@ -90,10 +98,11 @@ export async function preflight(net: VGG, options: PreflightOptions): Promise<Pr
   const settings = { ...given, ...sizedOptions(given, given.training.count, validation !== undefined) }
   const steps = stepsOf(settings, settings.training.count)
   const memory = memoryFor(net, settings)
+  const frozen = await planFrozen(net, settings, memory)
   const images = await readParts(settings)
   const classes = classesOf(settings.training, validation)
   const duplicates = await duplicatesOf(images, settings)
-  const found = await examineNetwork(net, settings, memory, images.training)
+  const found = await examineNetwork(net, settings, { memory, frozen, reading: images.training })
   const parts = [memory, steps, images.report, classes, duplicates, found.input, found.activations, found.gradients]
   const findings = parts.flatMap((part) => part?.findings ?? [])
   const fatal = findings.filter(({ severity }) => severity === 'fatal')
@@ -108,6 +117,7 @@ export async function preflight(net: VGG, options: PreflightOptions): Promise<Pr
     files: images.report,
     classes,
     duplicates,
+    frozen: frozen && frozenLayers(frozen),
     ...found,
     fatal: fatal.map(({ text }) => text),
     code: fatal[0]?.code,
@@ -182,7 +192,26 @@ async function duplicatesOf({ training, validation }: ReadParts, settings: Setti
   return duplicatesIn(partOf(settings.training, training, 0), held)
 }
 
-async function examineNetwork(net: VGG, settings: Settings, memory: MemoryReport, reading: Reading) {
+/** Freezes the layers, and plans the leading ones as the training will. */
+async function planFrozen(net: Network, settings: Settings, { microBatch }: MemoryReport) {
+  const { freeze } = namedLayers(net.layers, { freeze: settings.freeze, rateFactors: {} }, net.frozen)
+  net.freeze(freeze)
+  if (settings.frozenFeatures === 'off') return undefined
+  const atOnce = settings.microBatch === 'auto' ? microBatch || 1 : (settings.microBatch ?? null)
+  return featurePlan(net, { ...settings, freeze, microBatch: atOnce })
+}
+
+const frozenLayers = ({ layers, tensor, images, mirrored, bytes, obstacle }: FeaturePlan): FrozenLayers => ({
+  ...{ layers, tensor, images, mirrored, bytes, obstacle },
+})
+
+interface Known {
+  readonly memory: MemoryReport
+  readonly frozen: FeaturePlan | undefined
+  readonly reading: Reading
+}
+
+async function examineNetwork(net: VGG, settings: Settings, { memory, frozen, reading }: Known) {
   const { training, initialisation, learningRate, epochs, validation, seed, signal, onProgress } = settings
   const none = { input: undefined, activations: undefined, gradients: undefined, speed: undefined }
   if (reading.unreadable.length === reading.indices.length) return none
@@ -200,7 +229,8 @@ async function examineNetwork(net: VGG, settings: Settings, memory: MemoryReport
   await onProgress?.({ stage: 'speed' })
   const asked = typeof settings.microBatch === 'number' ? settings.microBatch : memory.microBatch
   const atOnce = Math.min(asked, memory.largestBatch, settings.batch)
-  const speed = await speedOf(net, { training, validation, atOnce, epochs, seed, signal })
+  const once = frozen?.obstacle === undefined ? frozen : undefined
+  const speed = await speedOf(net, { training, validation, atOnce, epochs, seed, once, signal })
   return { input, activations, gradients, speed }
 }
 

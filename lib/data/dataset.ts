@@ -26,6 +26,11 @@ export interface Augmented {
 export interface RandomReads {
   /** What differs between two reads of an image besides flips: random crops, a random S, colour shifts. Empty: nothing. */
   readonly changes: readonly ('crop' | 'size' | 'colour')[]
+  /**
+   * Whether the random crops of an image can differ, as the sizes of all images tell; rejects with ABORTED after `signal`.
+   * Absent: they can.
+   */
+  cropsDiffer?(signal?: AbortSignal): Promise<boolean>
   /** Draws the flips from the generators of the images, as `readAugmented` does: [n]. Absent: no image is mirrored. */
   flips?(randoms: readonly Random[]): Uint8Array
 }

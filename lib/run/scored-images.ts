@@ -63,7 +63,14 @@ export async function scoredImages(asked: AskedImages): Promise<ScoredImages> {
   const own = run !== undefined && (asked.data === undefined || (await areSame(run.data, asked.data)))
   if (own) checkNames(run, asked.classNames)
   const { classNames, emptyClasses = 'skip' } = asked
-  const other = { data, validation: 0, seed: 0, emptyClasses, ...(classNames && { classNames }) }
+  const other = {
+    data,
+    validation: 0,
+    seed: 0,
+    emptyClasses,
+    leastClasses: 1 as const,
+    ...(classNames && { classNames }),
+  }
   const sources = await findSources(own ? run : other)
   const { part, parts } = partOf(sources, asked, own)
   // the split does not matter where all images are scored

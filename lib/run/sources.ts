@@ -4,7 +4,7 @@ import type { Dataset } from '../data/dataset.js'
 import { stratifiedIndices, subset } from '../data/derived.js'
 import { contentText, headBytes } from '../data/images/formats.js'
 import { readCifarFolder } from '../data/sources/cifar.js'
-import { readFolder } from '../data/sources/folder.js'
+import { type FolderOptions, readFolder } from '../data/sources/folder.js'
 import { idxDataset } from '../data/sources/idx.js'
 import { readList } from '../data/sources/list.js'
 import type { PartOptions, PhotoList } from '../data/sources/photo-list.js'
@@ -41,10 +41,13 @@ export type Sources =
   | ({ readonly kind: 'files' } & Parts<PhotoList>)
   | ({ readonly kind: 'fixed'; readonly origins: Parts<Origin> } & Parts<Dataset>)
 
-type Asked = Pick<RunDescription, 'data' | 'validation' | 'classNames' | 'emptyClasses' | 'seed'>
+interface Asked
+  extends Pick<RunDescription, 'data' | 'validation' | 'classNames' | 'emptyClasses' | 'seed'>,
+    Pick<FolderOptions, 'leastClasses'> {}
 
 /** Finds the images without reading any. @throws FILE_NOT_FOUND, FILE_FORMAT, INVALID_ARGUMENT */
-export async function findSources({ data, validation, classNames, emptyClasses, seed }: Asked): Promise<Sources> {
+export async function findSources(asked: Asked): Promise<Sources> {
+  const { data, validation, classNames, emptyClasses, leastClasses, seed } = asked
   if (validation < 0 || validation >= 1) throw unexpected('a share from 0 to below 1', '--split', validation)
   if (data.kind === 'idx') {
     const locations = { training: { path: data.images }, validation: { path: data.validationImages ?? data.images } }
@@ -65,6 +68,7 @@ export async function findSources({ data, validation, classNames, emptyClasses, 
   const { training, validation: own } = await readFolder(data.path, {
     ...options,
     ...(emptyClasses && { emptyClasses }),
+    ...(leastClasses && { leastClasses }),
   })
   return { kind: 'files', training, validation: own }
 }

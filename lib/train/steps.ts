@@ -44,7 +44,10 @@ export class Steps {
   /** The last step of the training, if a rank of the group wants to end. */
   #lastStep = Number.POSITIVE_INFINITY
 
-  /** @param input the loader; with `features`, one of their values instead of images */
+  /**
+   * @param input `loader` reads the batches. Without `features` they are images, and a step computes all layers; with
+   *   `features` they are values of the tensor `features.tensor`, and a step computes only the layers after it
+   */
   constructor(
     net: Network,
     input: { readonly loader: Loader; readonly features: FrozenFeatures | undefined },

@@ -10,8 +10,12 @@ interface ConvolutionIndex {
   E: ConvolutionIndex['D'] | '3_4' | '4_4' | '5_4'
 }
 
-type Convolution<Letter extends VariantLetter> = `conv${ConvolutionIndex[Letter]}`
-type Relu<Letter extends VariantLetter> = `relu${ConvolutionIndex[Letter]}`
+/** The convolutions that all these configurations have. */
+type Index<Letter extends VariantLetter> = string &
+  keyof { [One in Letter]: Record<ConvolutionIndex[One], true> }[Letter]
+
+type Convolution<Letter extends VariantLetter> = `conv${Index<Letter>}`
+type Relu<Letter extends VariantLetter> = `relu${Index<Letter>}`
 type Block = 1 | 2 | 3 | 4 | 5
 type Linear = 'fc6' | 'fc7' | 'fc8'
 
@@ -21,7 +25,7 @@ type Other = string & {}
 type TensorOf<Letter extends VariantLetter> =
   | Convolution<Letter>
   | Relu<Letter>
-  | (Letter extends 'A-LRN' ? 'norm1' : never)
+  | ([Letter] extends ['A-LRN'] ? 'norm1' : never)
   | `pool${Block}`
   | Linear
   | 'relu6'
@@ -31,16 +35,17 @@ type LayerOf<Letter extends VariantLetter> = Convolution<Letter> | Linear | `con
 
 /**
  * Names of the tensors of a configuration, which `features` and `vjp` accept: 'conv1_1', 'relu1_1', 'pool1', ..., 'fc8',
- * besides `TensorAlias`. Any string for a configuration that is not known.
+ * besides `TensorAlias`. Of 'A' | 'D' the names that both have. Any string for a configuration that is not known.
  */
-export type TensorName<Letter extends string = string> = Letter extends VariantLetter
+export type TensorName<Letter extends string = string> = [Letter] extends [VariantLetter]
   ? TensorOf<Letter>
-  : TensorOf<VariantLetter> | Other
+  : { [One in VariantLetter]: TensorOf<One> }[VariantLetter] | Other
 
 /**
  * Names of the layers of a configuration that have parameters, and of groups of them, which `freeze` and `rateFactors`
- * accept: 'conv1_1', ..., 'fc8', blocks ('conv1'), 'convolutions', 'head'. Any string for a configuration that is not known.
+ * accept: 'conv1_1', ..., 'fc8', blocks ('conv1'), 'convolutions', 'head'. Of 'A' | 'D' the names that both
+ * have. Any string for a configuration that is not known.
  */
-export type LayerName<Letter extends string = string> = Letter extends VariantLetter
+export type LayerName<Letter extends string = string> = [Letter] extends [VariantLetter]
   ? LayerOf<Letter>
-  : LayerOf<VariantLetter> | Other
+  : { [One in VariantLetter]: LayerOf<One> }[VariantLetter] | Other

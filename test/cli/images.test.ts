@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -57,6 +57,11 @@ describe('images in a folder', () => {
     expect(text.stdout).toMatch(/120 images: top-1 \d+\.\d\d %, loss /)
     expect(text.stdout).toMatch(/true \\ predicted +digit-0 +digit-1 +digit-2/)
 
+    await mkdir(at('ones'))
+    await symlink(at('photos/digit-1'), at('ones/digit-1'))
+    const ones = await vggnet(['evaluate', at('run'), at('ones'), '--json'])
+    expect(JSON.parse(ones.stdout)).toMatchObject({ part: 'all', count: 40, trainingImages: 30 })
+
     const image = at('photos/digit-1/7.png')
     const classified = await vggnet(['classify', at('run'), image])
     expect(classified.stdout).toMatch(/7\.png {2}digit-\d \d+\.\d\d %/)
@@ -82,6 +87,10 @@ describe('images in a folder', () => {
     const replaced = await vggnet(other)
     expect(replaced).toMatchObject({ code: 0, stderr: expect.stringMatching(/^conv1_1 to conv2_1 are frozen .*\n$/) })
     expect(replaced.stdout).toMatch(/5 classes/)
+
+    const checked = await vggnet(['check', at('five'), ...more, ...run, '--epochs', '1'])
+    const start = /^conv1_1 to conv2_1 are frozen .* step: /.exec(replaced.stderr)?.[0] ?? 'no notice'
+    expect(checked.stdout).toContain(`\nfrozen      ${start}`)
   })
 
   test('a damaged file is named, or skipped and counted', async () => {

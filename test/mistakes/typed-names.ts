@@ -69,6 +69,21 @@ export async function tensors(x: Tensor): Promise<void> {
   await any.features(x, names)
 }
 
+export async function several(x: Tensor, variant: 'A' | 'D' | 'A-LRN'): Promise<void> {
+  const net = await VGG.create({ variant, classes: 2 })
+  const { conv4_2, pool5 } = await net.features(x, ['conv4_2', 'pool5', 'features.21'])
+  yes<Same<typeof conv4_2 | typeof pool5, Tensor<'float32'>>>()
+  // @ts-expect-error: A has two convolutions in block 4
+  await net.features(x, ['relu4_3'])
+  // @ts-expect-error: only A-LRN has it
+  await net.features(x, ['norm1'])
+  net.freeze(['conv4_2', 'conv4'])
+  // @ts-expect-error
+  net.freeze(['conv4_3'])
+  const any: VGG = net
+  await any.features(x, ['relu4_3'])
+}
+
 export async function layers(data: Dataset): Promise<void> {
   const a = await VGG.create({ variant: 'A', classes: 2 })
   a.freeze(['conv1', 'conv3_2', 'convolutions', 'head', 'fc6'])

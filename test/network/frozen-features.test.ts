@@ -3,14 +3,12 @@ import path from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { newestCheckpoint } from '../../lib/checkpoint/checkpoint-folder.js'
 import type { Dataset, RandomReads } from '../../lib/data/dataset.js'
-import { photoDataset } from '../../lib/data/sources/photo-dataset.js'
 import type { EpochEvent, FeaturesEvent, StepEvent } from '../../lib/train/events.js'
 import { loadTraining } from '../../lib/train/load-training.js'
 import type { TrainOptions } from '../../lib/train/settings.js'
 import { train } from '../../lib/train/trainer.js'
 import type { VGG } from '../../lib/vgg/vgg.js'
 import { newFolder } from '../setup/folder.js'
-import { gradient, listOf, packed } from '../setup/photos.js'
 import { smallNet, stripes } from '../setup/stripes.js'
 
 const nets: VGG[] = []
@@ -108,28 +106,6 @@ test('the progress counts each version of the training images, and the validatio
   // after each pass of 8 images at most
   expect(done.length).toBeGreaterThan(110 / 8)
   expect(done).toEqual([...done].sort((a, b) => a - b))
-})
-
-test('image files whose only random part is the flip are computed once too', async () => {
-  const image = (index: number) =>
-    packed(gradient(36 + (index % 3), 40 + 2 * index))
-      .png()
-      .toBuffer()
-  const sources = await Promise.all(Array.from({ length: 20 }, (_, index) => image(index)))
-  const list = { ...listOf(sources), labels: Int32Array.from(sources, (_, index) => index % 2) }
-  const ends = ['off', 'auto'] as const
-  const states = ends.map(async (frozenFeatures) => {
-    const net = await smallNet({ channels: 3 })
-    nets.push(net)
-    const data = photoDataset(list, { net, randomCrop: false, smallestSide: 34 })
-    const notices: string[] = []
-    const given = { ...usual, flip: false, epochs: 3, frozenFeatures, checkpoint: { folder: newFolder() } }
-    const { checkpoint } = await train(net, data, { ...given, onNotice: (text) => void notices.push(text) })
-    return { notices, checkpoint: readFileSync(checkpoint ?? '') }
-  })
-  const [images, features] = await Promise.all(states)
-  expect(features?.notices.join()).toContain('pool4 of 20 images, mirrored too, is computed once, 40.00 KiB')
-  expect(images && features?.checkpoint.equals(images.checkpoint)).toBe(true)
 })
 
 /** Overwrites one value of each image of a file of features. */

@@ -112,7 +112,7 @@ describeOnEach('vjp', (device) => {
   })
 
   it("knows torchvision's and Keras's names", async () => {
-    using net = await trunk('D')
+    using net: VGG = await trunk('D')
     const x = images(1, 16, 16)
     const names = [
       'features.21',

@@ -9,7 +9,7 @@ import { newFolder } from '../setup/folder.js'
 import { casesOf, seed } from './cases.js'
 import type { Counts, Failure } from './read-files.js'
 
-const cases = casesOf({ sample: 20_000, whole: 1_000_000 })
+const cases = casesOf({ sample: 8000, whole: 1_000_000 })
 const program = 'test/safety/read-files.ts'
 /** Files that one process reads. */
 const casesAtOnce = 20_000

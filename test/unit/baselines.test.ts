@@ -1,12 +1,15 @@
 import { readFileSync } from 'node:fs'
 import { afterEach, expect, test } from 'vitest'
-import { type BaselineCommand, BaselineProcess } from '../../bench/baselines.js'
+import { type BaselineCommand, BaselineProcess } from '../../bench/baseline-process.mjs'
 
 // Answers with the request and its process id; 'fail' with an error; 'end' by ending.
 const script = `
   for await (const line of require('node:readline').createInterface({ input: process.stdin })) {
     const { say } = JSON.parse(line)
-    if (say === 'end') process.exit(0)
+    if (say === 'end') {
+      console.error('first\\nits last words')
+      process.exit(0)
+    }
     console.log(JSON.stringify(say === 'fail' ? { error: 'it failed' } : { say, pid: process.pid, policy: process.env.POLICY }))
   }`
 const program = `(async () => {${script}})()`
@@ -50,7 +53,7 @@ test('a baseline that answers with an error continues; a baseline that has ended
   const baseline = open()
   await expect(baseline.ask({ say: 'fail' }, 10)).rejects.toThrow('it failed')
   const { pid } = await baseline.ask({ say: 'one' }, 10)
-  await expect(baseline.ask({ say: 'end' }, 10)).rejects.toThrow('ended')
+  await expect(baseline.ask({ say: 'end' }, 10)).rejects.toThrow(/ ended: its last words$/)
   expect(baseline.pid).toBeUndefined()
   const again = await baseline.ask({ say: 'two' }, 10)
   expect(again.say).toBe('two')

@@ -191,6 +191,8 @@ describe('centreCropBox', () => {
       left: 144,
     })
     expect(evaluationSide([256, 513])).toBe(385)
+    for (const wrong of [0, [256], [300, 200], '256', Number.NaN])
+      expect(() => evaluationSide(wrong as number)).toThrow(/for smallestSide/)
   })
 })
 

@@ -211,5 +211,7 @@ describe("emptyClasses: 'skip'", () => {
     const { training, skippedClasses } = await readFolder(folder, options)
     expect([training.classNames, [...training.labels], skippedClasses]).toEqual([['b', 'a'], [1], ['notes']])
     expect(await readFolder(folder, { emptyClasses: 'skip' }).catch(String)).toMatch(/found only a/)
+    const one = await readFolder(folder, { emptyClasses: 'skip', leastClasses: 1 })
+    expect([one.training.classNames, one.training.sources.length]).toEqual([['a'], 1])
   })
 })

@@ -1,9 +1,10 @@
 import type { Command } from 'commander'
 import { preflightChecks } from '../../check/preflight.js'
 import { checkOptions } from '../../run/checks.js'
+import { callTable } from '../../train/settings.js'
 import { addConfigFlag } from '../flags/config.js'
-import { checked, number, typedPath } from '../flags/flags.js'
-import { addDescriptionFlags, type DescriptionFlags, descriptionOf } from '../flags/train-flags.js'
+import { addTable, checked, number, typedPath } from '../flags/flags.js'
+import { addDescriptionFlags, type DescriptionFlags, descriptionOf, type TrainFlags } from '../flags/train-flags.js'
 import { checkLines, preflightRun, prepareRun, refuseFatal } from '../terminal/preflight.js'
 import { print, printJson } from '../terminal/print.js'
 
@@ -17,7 +18,7 @@ Examples:
   $ vggnet check photos --variant D
   $ vggnet check photos --variant D --batch 64 --image-size 128 --json`
 
-type Flags = DescriptionFlags & { limit: number; json?: true }
+type Flags = DescriptionFlags & Pick<TrainFlags, 'frozenFeatures'> & { limit: number; json?: true }
 
 /** Adds `vggnet check`: checks a training before it begins. */
 export function addCheck(program: Command): void {
@@ -32,7 +33,8 @@ export function addCheck(program: Command): void {
       preflightChecks.limit.fallback,
     )
     .option('--json', 'one JSON object')
-  addConfigFlag(addDescriptionFlags(command))
+  const { frozenFeatures } = callTable
+  addConfigFlag(addDescriptionFlags(addTable(command, { frozenFeatures })))
     .addHelpText('after', examples)
     .action(async (data: string | undefined, flags: Flags) => {
       const described = descriptionOf(data, flags)
@@ -40,7 +42,7 @@ export function addCheck(program: Command): void {
       // a check writes nothing, so it decodes the images themselves
       const { cache: _, ...photographs } = described.photographs
       const prepared = await prepareRun({ ...described, photographs })
-      const report = await preflightRun(prepared, flags.limit)
+      const report = await preflightRun(prepared, flags)
       if (flags.json) printJson(report, 2)
       else print(checkLines(prepared, report).join('\n'))
       refuseFatal(report, '')

@@ -97,7 +97,7 @@ async function newRun(data: string | undefined, flags: TrainFlags): Promise<Run>
   const file: RunFile = { format: 1, vggnet: packageVersion(), plan: flags.plan, description }
   const [first] = trainingsOf(folder, file)
   const quiet = flags.json === true
-  if (flags.check && first) await checkBefore({ description: first.description, sources, chosen }, quiet)
+  if (flags.check && first) await checkBefore({ description: first.description, sources, chosen }, flags)
   else if (chosen !== undefined && !quiet) print(chosen)
   return { folder, file: await createRun(folder, file, sources), sources }
 }
@@ -121,8 +121,8 @@ async function oldRun(folder: string): Promise<Run> {
 /** Number of images opened before a training; `vggnet check` opens more. */
 const imagesOpened = 200
 
-async function checkBefore(prepared: PreparedRun, quiet: boolean): Promise<void> {
-  const report = await preflightRun(prepared, imagesOpened)
-  if (!quiet) print(`${checkLines(prepared, report).join('\n')}\n`)
+async function checkBefore(prepared: PreparedRun, { frozenFeatures, json }: TrainFlags): Promise<void> {
+  const report = await preflightRun(prepared, { limit: imagesOpened, frozenFeatures })
+  if (!json) print(`${checkLines(prepared, report).join('\n')}\n`)
   refuseFatal(report, ' (--no-check trains anyway)')
 }

@@ -1,5 +1,5 @@
 import { preflight } from '../../check/preflight.js'
-import { type PreflightReport, preflightLines } from '../../check/preflight-report.js'
+import { type PreflightOptions, type PreflightReport, preflightLines } from '../../check/preflight-report.js'
 import { VggError } from '../../error.js'
 import { checkSources } from '../../run/checks.js'
 import { datasetsFor, type SizedRun, sizedRun } from '../../run/datasets.js'
@@ -41,10 +41,10 @@ const stageTexts = {
   speed: 'three steps',
 } as const
 
-/** Runs `preflight` on a new network of the run, with its progress on the terminal. @param limit most images opened */
+/** Runs `preflight` on a new network of the run, with its progress on the terminal. */
 export async function preflightRun(
   { description: asked, sources }: PreparedRun,
-  limit: number,
+  { limit, frozenFeatures }: Pick<PreflightOptions, 'limit' | 'frozenFeatures'>,
 ): Promise<PreflightReport> {
   // the report lists all unreadable images, not only the first one
   const description = { ...asked, photographs: { ...asked.photographs, onUnreadable: 'skip' as const } }
@@ -52,7 +52,7 @@ export async function preflightRun(
   const waiting = waitingOn(process.stderr)
   try {
     const { training, validation } = datasetsFor(sources, description, net)
-    const { start, model } = description
+    const { start, model, freeze, shift, flip, seed } = description
     const { batch, dropLast, microBatch, epochs, learningRate } = description.training
     const files = sources.kind === 'files' && {
       trainingFiles: sources.training,
@@ -65,8 +65,7 @@ export async function preflightRun(
       dropLast,
       epochs,
       learningRate,
-      limit,
-      seed: description.seed,
+      ...{ limit, freeze, shift, flip, frozenFeatures, seed },
       onProgress: ({ stage, done, of }) => waiting.update(stageTexts[stage], done, of),
       ...files,
       ...(validation && { validation }),

@@ -123,10 +123,15 @@ export function centreCropBox(size: PixelSize, options: Pick<CropOptions, 'crop'
   return { smallestSide, ...rescaled, ...centre(rescaled, options.crop) }
 }
 
-/** The S of evaluation: the fixed S (the paper's Q = S, Sect. 3.2), or the middle of its range (384 for [256, 512]). */
+/**
+ * The S of evaluation: the fixed S (the paper's Q = S, Sect. 3.2), or the middle of its range (384 for [256, 512]). `classify`
+ * and `evaluate` take it of `net.preprocessing.smallestSide`; `readImage` is given it.
+ * @returns S in pixels
+ * @throws VggError INVALID_ARGUMENT
+ */
 export function evaluationSide(smallestSide: SmallestSide): number {
-  if (typeof smallestSide === 'number') return smallestSide
-  return Math.round((smallestSide[0] + smallestSide[1]) / 2)
+  const side = readable('smallestSide', () => smallestSideFrom(smallestSide, 'smallestSide', 1))
+  return typeof side === 'number' ? side : Math.round((side[0] + side[1]) / 2)
 }
 
 function centre({ height, width }: PixelSize, [cropHeight, cropWidth]: readonly [number, number]) {

@@ -1,7 +1,7 @@
 import path from 'node:path'
 import { VggError } from '../../error.js'
 import { notFound } from '../../files/not-found.js'
-import { filePath, oneOf, readOptions, withDefault } from '../../options.js'
+import { filePath, integer, oneOf, readOptions, withDefault } from '../../options.js'
 import { printable } from '../../table.js'
 import { checkNotAbove, checkNotParts, joined, oneClass, partsOf, withoutClasses } from './layout.js'
 import { type PartOptions, type PhotoList, type PhotoParts, partChecks, splitPhotos } from './photo-list.js'
@@ -28,10 +28,16 @@ export interface FolderOptions extends PartOptions {
    * class out. The other classes keep their order and are numbered without it, so that its index belongs to the next one.
    */
   emptyClasses?: 'refuse' | 'skip'
+  /** Fewest classes in the training part: 2, as training needs (the default), or 1, which evaluation allows. */
+  leastClasses?: 1 | 2
 }
 
 /** Checks of {@link FolderOptions}. */
-export const folderChecks = { ...partChecks, emptyClasses: withDefault(oneOf('refuse', 'skip'), 'refuse') }
+export const folderChecks = {
+  ...partChecks,
+  emptyClasses: withDefault(oneOf('refuse', 'skip'), 'refuse'),
+  leastClasses: withDefault(integer(1, 2), 2),
+}
 
 const formatError = (message: string): VggError => new VggError('FILE_FORMAT', message)
 
@@ -98,10 +104,10 @@ async function readClasses(folder: string, { expected, leavesOut }: Classes): Pr
 
 const warn = (message: string): void => process.emitWarning(printable(message), 'VggDataWarning')
 
-/** Checks that there are at least two classes, with images of each, as training needs. */
-async function checkTrainable({ list, empty }: Part, folder: string): Promise<void> {
-  const [first = '', ...others] = list.classNames
-  if (others.length === 0) throw await oneClass(folder, first)
+/** Checks that there are so many classes, with images of each. */
+async function checkClasses({ list, empty }: Part, folder: string, leastClasses: number): Promise<void> {
+  const { classNames } = list
+  if (classNames.length < leastClasses) throw await oneClass(folder, classNames[0] ?? '')
   if (empty.length === 0) return
   const found = `${joined(empty)} ${empty.length === 1 ? 'has' : 'have'} none`
   const cure = "add images, or leave such classes out with emptyClasses: 'skip' (--empty-classes skip)"
@@ -146,7 +152,7 @@ async function readable<T>(folder: string, read: () => Promise<T>): Promise<T> {
  * when it is read. Hidden files and files without an image extension are ignored and counted. Folders of training runs, and
  * those with runs only, are no classes; a process warning lists them.
  *
- * @throws VggError FILE_NOT_FOUND; FILE_FORMAT if there are no classes, if the training part has only one class or a class
+ * @throws VggError FILE_NOT_FOUND; FILE_FORMAT if there are no classes, if the training part has fewer classes than `leastClasses` or a class
  *   without an image, if the folder is above or below the one with the classes, or if the classes of val/ and train/ differ;
  *   INVALID_ARGUMENT
  */
@@ -161,7 +167,7 @@ export async function readFolder(folder: string, options: FolderOptions = {}): P
     const skips = (name: string) => given.emptyClasses === 'skip' && expected?.includes(name) !== true
     const training = await readClasses(trainingFolder, { expected, leavesOut: skips })
     const { list, skippedClasses } = training
-    if (expected === undefined) await checkTrainable(training, trainingFolder)
+    if (expected === undefined) await checkClasses(training, trainingFolder, given.leastClasses)
     if (skippedClasses.length > 0)
       warn(`Classes without an image in ${trainingFolder} that were left out: ${joined(skippedClasses)}`)
     if (parts?.validation === undefined) {

@@ -1,9 +1,16 @@
-import { VggError } from '../../error.js'
+import { throwIfAborted, VggError } from '../../error.js'
 import type { Random } from '../../random.js'
 import type { Augmented, Dataset, RandomReads, ReadFailure } from '../dataset.js'
 import { type ColourShift, drawColourShift } from '../images/colour.js'
-import { type CropBox, type CropOptions, centreCropBox, drawCropBox, type PixelSize } from '../images/crop.js'
-import { decodeCrop, withImage } from '../images/decode.js'
+import {
+  type CropBox,
+  type CropOptions,
+  centreCropBox,
+  drawCropBox,
+  type PixelSize,
+  rescaledSize,
+} from '../images/crop.js'
+import { decodeCrop, type Image, type PhotoSource, withImage } from '../images/decode.js'
 import { namedFault } from '../images/image.js'
 import { checkedList, type PhotoList } from './photo-list.js'
 import { type PhotoNetwork, type PhotoOptions, type PhotoSettings, readPhotoOptions } from './photo-options.js'
@@ -35,18 +42,48 @@ function drawAugmentation(
 }
 
 /** What is random in the reads of such a dataset. An image of any size draws equally many numbers before its flip. */
-function randomReadsOf({ crop, cropOptions, flip, colour }: PhotoSettings): RandomReads {
+function randomReadsOf({ sources }: PhotoList, settings: PhotoSettings): RandomReads {
+  const { crop, cropOptions, flip, colour } = settings
   const { randomCrop, smallestSide } = cropOptions
+  const takesSquares = crop.height === smallestSide && crop.width === smallestSide
   return {
     changes: [
       ...(randomCrop ? ['crop' as const] : []),
       ...(typeof smallestSide === 'number' ? [] : ['size' as const]),
       ...(colour === undefined ? [] : ['colour' as const]),
     ],
+    ...(takesSquares && { cropsDiffer: (signal) => cropsDiffer(sources, settings, signal) }),
     ...(flip && {
       flips: (randoms) => Uint8Array.from(randoms, (random) => drawAugmentation(random, crop, cropOptions).flip),
     }),
   }
+}
+
+/** Number of images whose sizes are read at once. */
+const sizesAtOnce = 64
+
+/** Whether an image is larger than its crop after scaling. An unreadable image has no crops. */
+async function cropsDiffer(
+  sources: readonly PhotoSource[],
+  settings: PhotoSettings,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const { crop } = settings
+  const isLarger = async ({ size }: Pick<Image, 'size'>) => {
+    const { height, width } = rescaledSize(size, crop.height)
+    return height > crop.height || width > crop.width
+  }
+  for (let first = 0; first < sources.length; first += sizesAtOnce) {
+    throwIfAborted(signal, 'Reading the sizes of the images')
+    const found = sources.slice(first, first + sizesAtOnce).map((source) =>
+      withImage(source, settings, isLarger).catch((fault) => {
+        if (isOfImage(fault)) return false
+        throw fault
+      }),
+    )
+    if ((await Promise.all(found)).includes(true)) return true
+  }
+  return false
 }
 
 /** Returns the crop box of the image at `position` of a read. Called once for each image, when its size is known. */
@@ -91,7 +128,7 @@ export function cropDataset(list: PhotoList, settings: PhotoSettings, readCrops:
     classNames,
     read: (indices, into) => readCrops(indices, into, (size) => centreCropBox(size, cropOptions)),
     readAugmented,
-    randomReads: randomReadsOf(settings),
+    randomReads: randomReadsOf(list, settings),
     nameOf: (index) => names[index] ?? String(index),
   }
 }

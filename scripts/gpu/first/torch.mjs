@@ -1,8 +1,7 @@
 // node scripts/gpu/first/torch.mjs [--batch N] ...: the rates that PyTorch reaches in large products and copies, and the time of
 // the same network by torch.compile. A machine without PyTorch is a finding, not an error.
-import { spawn } from 'node:child_process'
 import path from 'node:path'
-import { createInterface } from 'node:readline'
+import { BaselineProcess } from '../../../bench/baseline-process.mjs'
 import { addFinding } from '../finding.mjs'
 import { readCase } from './case.mjs'
 
@@ -12,28 +11,9 @@ const { batch, mode } = benchCase
 const rounds = 5
 
 const script = path.resolve(import.meta.dirname, '../../../bench/baseline_torch.py')
-const server = spawn(python, [script, device], { stdio: ['pipe', 'pipe', 'pipe'] })
-server.stdin.on('error', () => undefined)
-let said = ''
-server.stderr.setEncoding('utf8').on('data', (words) => {
-  said = (said + words).slice(-4000)
-  process.stderr.write(words)
-})
-const ended = new Promise((_, reject) => {
-  server.on('error', (error) => reject(error))
-  server.on('close', () => reject(new Error(said.trimEnd().split('\n').at(-1) || 'PyTorch ended')))
-})
-ended.catch(() => undefined)
-const answers = createInterface({ input: server.stdout })[Symbol.asyncIterator]()
-
-async function ask(request) {
-  server.stdin.write(`${JSON.stringify(request)}\n`)
-  const { value, done } = await Promise.race([answers.next(), ended])
-  if (done) return ended
-  const answer = JSON.parse(value)
-  if (answer.error) throw new Error(answer.error)
-  return answer
-}
+const torch = new BaselineProcess({ program: python, args: [script, device], between: 'waiting' })
+// the time of the part is limited by the one who runs it
+const ask = (request) => torch.ask(request, 3600)
 
 async function measure() {
   const { flopsPerSecond, bytesPerSecond } = await ask({ do: 'ceilings', precision })
@@ -54,4 +34,4 @@ try {
   addFinding(absent ? { name: 'absent', said: 'no PyTorch' } : { name: 'error', error: error.message.slice(0, 600) })
   if (!absent) process.exitCode = 1
 }
-server.kill('SIGKILL')
+torch.close()
