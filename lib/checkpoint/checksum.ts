@@ -49,9 +49,20 @@ const headerChecksum = (tensors: readonly TensorInfo[], metadata: Metadata): str
 
 /**
  * Encodes a file with checksums, in parts: the header, and each tensor. Equal content gives equal bytes.
- * @throws SHAPE_MISMATCH if a tensor's data does not fit its shape; FILE_WRITE if the header would be too long to be read
+ * @throws SHAPE_MISMATCH if a tensor's data does not fit its shape; FILE_WRITE if the header could not be read
  */
 export async function encodeWithChecksums(
+  tensors: readonly TensorInfo[],
+  data: ReadonlyMap<string, TensorData>,
+  metadata: Metadata,
+): Promise<Uint8Array[]> {
+  const parts = await withChecksums(tensors, data, metadata)
+  checkReadable((parts[0] as Uint8Array).subarray(lengthBytes), metadata)
+  return parts
+}
+
+/** As `encodeWithChecksums`, whether the header can be read or not. */
+export async function withChecksums(
   tensors: readonly TensorInfo[],
   data: ReadonlyMap<string, TensorData>,
   metadata: Metadata,
@@ -66,7 +77,6 @@ export async function encodeWithChecksums(
   const complete = { ...metadata, checksum: digits(checksum), checksums: values.map(digits).join(' ') }
   const sealed = { ...complete, headerChecksum: headerChecksum(tensors, complete) }
   const { header } = encodeHeader(tensors, sealed)
-  checkReadable(header.subarray(lengthBytes), metadata)
   return [header, ...parts]
 }
 
