@@ -143,10 +143,11 @@ export type { FrozenLayers } from './train/feature-plan.js'
 export { type LoadedCheckpoint, loadNetworkTraining, loadNewestTraining, loadTraining } from './train/load-training.js'
 export { deviceLine, type Progress, progressOn, reportLine } from './train/log.js'
 export type { CheckpointOptions, NotFiniteOption, RecordedTrainOptions } from './train/options.js'
+export type { PastEpoch } from './train/past-epochs.js'
 export type { Schedule, ScheduleOption } from './train/schedule.js'
 export type { LayerNameOf, TrainOptions } from './train/settings.js'
 export { train } from './train/trainer.js'
-export type { BestEpoch, PastEpoch, TrainingState } from './train/training-state.js'
+export type { BestEpoch, TrainingState } from './train/training-state.js'
 export type { AdaptOptions, ChannelInit } from './vgg/adapted.js'
 export {
   type HeadConfiguration,

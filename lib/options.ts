@@ -112,27 +112,27 @@ export function readable<T>(name: string, read: () => T): T {
  */
 export function readOptions<C extends Checks>(options: unknown, name: string, checks: C): Checked<C> {
   const given = options === undefined ? {} : options
-  const names = Object.keys(checks)
-  return readable(name, () => {
-    if (!isObject(given)) throw unexpected('an object', name, options)
-    for (const key of Object.keys(given)) {
-      if (!names.includes(key)) throw unknownName(key, name, names)
-    }
-    return Object.fromEntries(names.map((key) => [key, checks[key]?.(given[key], key)])) as Checked<C>
-  })
+  return fieldsOf(given, name, checks, '')
 }
 
 /** An object inside another one, read by a table of checks: messages name the whole path of a key, and no key is unknown. */
 export const objectOf =
   <C extends Checks>(checks: C): Check<Checked<C>> =>
-  (value, name) => {
-    if (!isObject(value)) throw unexpected('an object', name, value)
-    const named = Object.entries(checks).map(([key, check]): [string, Check<unknown>] => [
-      key,
-      (inner) => check(inner, `${name}.${key}`),
-    ])
-    return readOptions(value, name, Object.fromEntries(named)) as Checked<C>
-  }
+  (value, name) =>
+    fieldsOf(value, name, checks, `${name}.`)
+
+/** @param prefix what messages name before a key */
+function fieldsOf<C extends Checks>(given: unknown, name: string, checks: C, prefix: string): Checked<C> {
+  return readable(name, () => {
+    if (!isObject(given)) throw unexpected('an object', name, given)
+    for (const key of Object.keys(given)) {
+      if (!Object.hasOwn(checks, key)) throw unknownName(key, name, Object.keys(checks))
+    }
+    const read: Record<string, unknown> = {}
+    for (const key of Object.keys(checks)) read[key] = checks[key]?.(given[key], `${prefix}${key}`)
+    return read as Checked<C>
+  })
+}
 
 /** Makes an option optional: undefined stays undefined. */
 export const optional =

@@ -8,6 +8,8 @@ export interface JsonLimits {
   readonly depth: number
   /** Most arrays, objects and their elements together. An empty object takes 2 bytes of text, and 60 in memory. */
   readonly values: number
+  /** Most keys of all objects together. A key that occurs once takes up to 3 µs to read, thirty times as long as a value. */
+  readonly keys: number
 }
 
 /**
@@ -36,15 +38,17 @@ const codeOf = (character: string): number => character.charCodeAt(0)
 const [quote, backslash, comma, colon] = [codeOf('"'), codeOf('\\'), codeOf(','), codeOf(':')]
 const [object, array, objectEnd, arrayEnd] = [codeOf('{'), codeOf('['), codeOf('}'), codeOf(']')]
 
-/** What a JSON text has more of than its limits; undefined if nothing. The text may be anything. */
-function excessOf(bytes: Uint8Array, { depth, values }: JsonLimits): string | undefined {
-  let [levels, count] = [0, 0]
+/** What a JSON text has more of than its limits, bytes aside; undefined if nothing. The text may be anything. */
+export function excessOf(bytes: Uint8Array, { depth, values, keys: mostKeys }: JsonLimits): string | undefined {
+  let [levels, count, keys] = [0, 0, 0]
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at]
     if (byte === quote) {
       at = endOfString(bytes, at)
     } else if (byte === comma) {
       count += 1
+    } else if (byte === colon) {
+      keys += 1
     } else if (byte === object || byte === array) {
       count += 1
       levels += 1
@@ -53,6 +57,7 @@ function excessOf(bytes: Uint8Array, { depth, values }: JsonLimits): string | un
       levels -= 1
     }
     if (count > values) return `has more than ${values} values`
+    if (keys > mostKeys) return `has more than ${mostKeys} keys`
   }
   return undefined
 }

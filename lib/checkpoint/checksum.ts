@@ -1,6 +1,7 @@
 // no named import: if Node has no crc32, lib/platform/load/node-check.ts must report it, not the linker
 import zlib from 'node:zlib'
 import { VggError } from '../error.js'
+import { excessOf } from '../untrusted.js'
 import {
   type Contents,
   type Entry,
@@ -10,6 +11,7 @@ import {
   type TensorData,
   type TensorInfo,
   tensorBytes,
+  textLimits,
 } from './safetensors.js'
 
 // Three keys of the metadata, each one or several CRC-32 as 8 hexadecimal digits:
@@ -47,9 +49,20 @@ const headerChecksum = (tensors: readonly TensorInfo[], metadata: Metadata): str
 
 /**
  * Encodes a file with checksums, in parts: the header, and each tensor. Equal content gives equal bytes.
- * @throws SHAPE_MISMATCH if a tensor's data does not fit its shape; FILE_WRITE if the header would be too long to be read
+ * @throws SHAPE_MISMATCH if a tensor's data does not fit its shape; FILE_WRITE if the header could not be read
  */
 export async function encodeWithChecksums(
+  tensors: readonly TensorInfo[],
+  data: ReadonlyMap<string, TensorData>,
+  metadata: Metadata,
+): Promise<Uint8Array[]> {
+  const parts = await withChecksums(tensors, data, metadata)
+  checkReadable((parts[0] as Uint8Array).subarray(lengthBytes), metadata)
+  return parts
+}
+
+/** As `encodeWithChecksums`, whether the header can be read or not. */
+export async function withChecksums(
   tensors: readonly TensorInfo[],
   data: ReadonlyMap<string, TensorData>,
   metadata: Metadata,
@@ -64,12 +77,21 @@ export async function encodeWithChecksums(
   const complete = { ...metadata, checksum: digits(checksum), checksums: values.map(digits).join(' ') }
   const sealed = { ...complete, headerChecksum: headerChecksum(tensors, complete) }
   const { header } = encodeHeader(tensors, sealed)
-  const headerBytes = header.length - lengthBytes
-  if (headerBytes > headerLimits.bytes) {
-    const message = `Expected a header of at most ${headerLimits.bytes} bytes but it takes ${headerBytes}`
-    throw new VggError('FILE_WRITE', `${message}: use fewer or shorter names of classes and layers`)
-  }
   return [header, ...parts]
+}
+
+/** @throws FILE_WRITE if a header, or a text in it, exceeds what is read */
+function checkReadable(header: Uint8Array, metadata: Metadata): void {
+  const refused = (expected: string, found: string): VggError =>
+    new VggError('FILE_WRITE', `Expected ${expected} but it ${found}: use fewer or shorter names of classes and layers`)
+  const { bytes } = headerLimits
+  if (header.length > bytes) throw refused(`a header of at most ${bytes} bytes`, `takes ${header.length}`)
+  const excess = excessOf(header, headerLimits)
+  if (excess !== undefined) throw refused('a header that can be read', excess)
+  for (const [name, text] of Object.entries(metadata)) {
+    const more = excessOf(Buffer.from(text), textLimits)
+    if (more !== undefined) throw refused(`a text '${name}' in the header that can be read`, more)
+  }
 }
 
 /** Checksums of a file, which verify each tensor, all tensors together, or nothing. */

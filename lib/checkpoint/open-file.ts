@@ -27,7 +27,7 @@ export const velocityPrefix = 'velocity/'
 export const tablePrefix = 'table/'
 
 /** Limit in bytes of all tables together: a thousand epochs of a thousand classes take 600 MB. */
-const largestTables = 2 ** 30
+export const largestTables = 2 ** 30
 
 /** Error for a file that is not one of vggnet. It may be one of another program. */
 export class NotOurs extends VggError {}

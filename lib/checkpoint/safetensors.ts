@@ -39,13 +39,13 @@ const metadataName = '__metadata__'
 export const lengthBytes = 8
 
 /**
- * Limits of a header: 32 MiB are a thousand epochs with a hundred unreadable images each, or four lists of 65,536 class names.
- * safetensors itself allows 100 MB.
+ * Limits of a header: 32 MiB are four lists of 65,536 class names of 120 bytes; 2^16 keys are 16,384 tensors. A checkpoint has at
+ * most 4,096 tables beside its parameters and velocities. safetensors itself allows 100 MB.
  */
-export const headerLimits: JsonLimits = { bytes: 2 ** 25, depth: 3, values: 2 ** 18 }
+export const headerLimits: JsonLimits = { bytes: 2 ** 25, depth: 3, values: 2 ** 18, keys: 2 ** 16 }
 
-/** Limits of a JSON text in the metadata: a model, or the state of a training. */
-export const textLimits: JsonLimits = { bytes: headerLimits.bytes, depth: 16, values: 2 ** 20 }
+/** Limits of a JSON text in the metadata: a model, or the state of a training, whose epochs are rows without keys. */
+export const textLimits: JsonLimits = { bytes: headerLimits.bytes, depth: 16, values: 2 ** 20, keys: 2 ** 16 }
 
 /** Most texts of the metadata; a checkpoint has nine. */
 const mostTexts = 2 ** 12

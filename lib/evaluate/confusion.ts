@@ -15,7 +15,7 @@ export interface ClassResult {
 }
 
 /** What the cells of a confusion matrix give. */
-interface Confusion {
+export interface Confusion {
   readonly perClass: readonly ClassResult[]
   readonly confusion: readonly (readonly number[])[]
 }

@@ -215,7 +215,7 @@ const tooMany = (path: string, limit: number, what: string): VggError =>
 /** Most bytes of a log: a million lines of 256 bytes, which are ten million steps. */
 const mostBytes = 2 ** 28
 /** Limits of a line. Those of a hundred skipped files with long paths take the most. */
-const lineLimits: JsonLimits = { bytes: 2 ** 20, depth: 8, values: 2 ** 12 }
+const lineLimits: JsonLimits = { bytes: 2 ** 20, depth: 8, values: 2 ** 12, keys: 2 ** 12 }
 /** Most lines that are read, and most damaged ones of them. */
 const most = { lines: 2 ** 21, damaged: 1000 } as const
 /** Bytes that are parsed before the event loop continues, and how many an empty line takes the time of. */

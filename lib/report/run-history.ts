@@ -56,7 +56,7 @@ function linesOf<E extends LogLine['event']>(lines: readonly LogLine[], event: E
 
 /** Drops lines from `step` on: a repeated step means that the training went back to a checkpoint before it. */
 function dropFrom(lines: { readonly step: number }[], step: number): void {
-  while ((lines.at(-1)?.step ?? 0) >= step) lines.pop()
+  while ((lines.at(-1)?.step ?? -1) >= step) lines.pop()
 }
 
 /** The first epoch with the highest validation top-1; undefined without validation. */

@@ -108,7 +108,11 @@ export interface FrozenProof {
 
 /** The result of `train`. */
 export interface TrainReport {
-  /** Every epoch, including those of earlier processes. */
+  /**
+   * Every epoch, including those of earlier processes. At most 4,096 confusion matrices and 1 GiB of their cells are kept: of
+   * older epochs `perClass` and `confusion` are empty. Of unreadable images at most 16,384 are named, by at most 2^20
+   * characters: those of older epochs are only counted.
+   */
   readonly history: readonly EpochEvent[]
   /** Number of steps since the start of the training. */
   readonly steps: number

@@ -24,12 +24,13 @@ import {
   unexpected,
   withDefault,
 } from '../options.js'
+import { mostEpochs } from './past-epochs.js'
 import { type ScheduleOption, scheduleCheck, scheduleKinds } from './schedule.js'
 import type { SizedOptions } from './sized-options.js'
 
 /** The options of `train` that decide what it computes; checkpoints and run.json record them. */
 export interface RecordedTrainOptions<LayerName extends string = string> {
-  /** Passes over the training images, at least 1. Default 74, or as many as make 2,000 steps. */
+  /** Passes over the training images, from 1 to 32,768. Default 74, or as many as make 2,000 steps. */
   epochs?: number | undefined
   /**
    * Images of a step, from 1 to the number of training images. Default: an eighth of the training images, rounded down to a
@@ -162,7 +163,7 @@ const microBatch: Check<number | 'auto'> = (value, name) => (value === 'auto' ? 
  */
 export const trainTable = {
   epochs: {
-    check: optional(integer(1)),
+    check: optional(integer(1, mostEpochs)),
     section: 'training',
     flag: '--epochs <n>',
     help: 'passes over the training images (default: 74, or as many as make 2000 steps)',

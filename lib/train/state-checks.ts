@@ -54,6 +54,7 @@ const metrics = {
   unreadable: arrayOf(objectOf({ position: optional(count), index: count, name: string, reason: string })),
 }
 const figures = objectOf(metrics)
+const storedFigures = objectOf({ ...metrics, hasTable: optional(boolean) })
 
 /** @param validation check of the metrics of an epoch */
 const epochs = (validation: Check<unknown>): Check<unknown[]> =>
@@ -107,7 +108,7 @@ const { rateFactors: rates, ...others } = recorded
 /** The checks of a state in a checkpoint's header: with the first names of two keys, and without the confusion matrices. */
 export const storedChecks = {
   ...shared,
-  history: epochs(figures),
+  history: epochs(storedFigures),
   classes: arrayOf(string),
   conditions: fingerprint({ ...others, rates }),
 }

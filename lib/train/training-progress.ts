@@ -2,8 +2,9 @@ import type { SkippedImage } from '../data/batch.js'
 import type { LoaderState } from '../data/loader.js'
 import type { EpochEvent } from './events.js'
 import type { Fingerprint } from './fingerprint.js'
+import { type PastEpoch, withinLimits } from './past-epochs.js'
 import { afterEpoch, type Schedule, scheduleStart } from './schedule.js'
-import type { PastEpoch, SumsState, TrainingState } from './training-state.js'
+import type { SumsState, TrainingState } from './training-state.js'
 
 /** Most unreadable images that are listed by name; further ones are only counted. */
 export const mostNamed = 100
@@ -158,7 +159,7 @@ export class TrainingProgress {
     this.#imagesBefore = 0
     this.#state = {
       ...this.#state,
-      history: [...history, epoch],
+      history: withinLimits([...history, epoch]),
       schedule: afterEpoch(schedule, before, accuracy),
       epochsDone: event.epoch,
       sums: noSums,

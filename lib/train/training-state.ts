@@ -2,18 +2,15 @@ import { textLimits } from '../checkpoint/safetensors.js'
 import type { Tables, TrainingRecord } from '../checkpoint/training-file.js'
 import type { LoaderState } from '../data/loader.js'
 import { messageOf, VggError } from '../error.js'
-import { type ConfusionCells, cellsOf, withConfusion } from '../evaluate/confusion.js'
-import type { Evaluation } from '../evaluate/evaluate.js'
 import { type Check, type Checks, fallbackOf, isObject, objectOf, readOptions, unexpected } from '../options.js'
 import { parsedJson } from '../untrusted.js'
-import type { EpochEvent, Skipped } from './events.js'
+import type { Skipped } from './events.js'
 import type { Fingerprint } from './fingerprint.js'
 import { type RecordedOptions, trainTable } from './options.js'
+import type { PastEpoch } from './past-epochs.js'
 import type { ScheduleState } from './schedule.js'
 import { stateChecks, storedChecks } from './state-checks.js'
-
-/** A finished epoch without its times. */
-export type PastEpoch = Omit<EpochEvent, 'imagesPerSecond' | 'seconds'>
+import { encodeHistory, epochsOf, type StoredEpoch, withTable } from './stored-history.js'
 
 /** Sums over the steps of the epoch in progress: plain data. */
 export interface SumsState {
@@ -78,25 +75,17 @@ export const stateCheck: Check<TrainingState> = (value, name) => {
   return value as unknown as TrainingState
 }
 
-const tableOf = (epoch: number): string => `validation/${String(epoch).padStart(6, '0')}/confusion`
-
 /**
- * The state as a checkpoint holds it, with the confusion matrices, which may have millions of cells, as tables. The header
- * keeps the first names of two keys: `conditions` for the fingerprint, and `rates` for its rate factors.
+ * The state as a checkpoint holds it. Its text keeps the first names of two keys: `conditions` for the fingerprint, and
+ * `rates` for its rate factors.
  */
 export function encodeState(state: TrainingState): TrainingRecord {
-  const tables = new Map<string, { shape: readonly number[]; data: Int32Array }>()
   const { fingerprint, ...others } = state
   const { rateFactors: rates, ...options } = fingerprint.options
   const conditions = { ...fingerprint, options: { ...options, rates } }
-  const history = state.history.map(({ validation, ...epoch }) => {
-    if (validation === undefined) return epoch
-    const cells = cellsOf(validation)
-    tables.set(tableOf(epoch.epoch), { shape: [cells.length / 3, 3], data: cells })
-    const { count, loss, top1, top5, unreadable } = validation
-    return { ...epoch, validation: { count, loss, top1, top5, unreadable } }
-  })
-  const classes = state.history.find(({ validation }) => validation)?.validation?.perClass.map(({ name }) => name)
+  const { rows: history, tables } = encodeHistory(state.history)
+  // the metrics of an older epoch may be without its classes
+  const classes = state.history.findLast(({ validation }) => validation)?.validation?.perClass.map(({ name }) => name)
   // JSON has no infinity
   const schedule = { ...state.schedule, best: Number.isFinite(state.schedule.best) ? state.schedule.best : null }
   return { state: JSON.stringify({ ...others, conditions, schedule, history, classes: classes ?? [] }, sorted), tables }
@@ -122,7 +111,13 @@ export const decodeState = (text: string, tables: Tables): TrainingState =>
   })
 
 /** The fingerprint in a state that `encodeState` wrote. @throws FILE_FORMAT with the path of the key */
-export const decodeFingerprint = (text: string): Fingerprint => valid(() => fingerprintIn(stored(text).conditions))
+export const decodeFingerprint = (text: string): Fingerprint =>
+  valid(() => {
+    const state = parsedJson(text, textLimits)
+    if (!isObject(state)) throw unexpected('an object', 'the state of a training', state)
+    storedChecks.conditions(state.conditions, 'conditions')
+    return fingerprintIn(state.conditions as StoredState['conditions'])
+  })
 
 function valid<T>(decode: () => T): T {
   try {
@@ -134,8 +129,9 @@ function valid<T>(decode: () => T): T {
 
 function stored(text: string): StoredState {
   const read = parsedJson(text, textLimits)
-  readOptions(read, 'the state of a training', storedChecks)
-  return read as StoredState
+  const state = isObject(read) ? { ...read, history: epochsOf(read.history) } : read
+  readOptions(state, 'the state of a training', storedChecks)
+  return state as StoredState
 }
 
 function fingerprintIn({ options: { rates: rateFactors, ...options }, ...conditions }: StoredState['conditions']) {
@@ -145,10 +141,6 @@ function fingerprintIn({ options: { rates: rateFactors, ...options }, ...conditi
 /** Defaults of the options, for those that older versions did not have. */
 const defaults = Object.fromEntries(Object.entries(trainTable).map(([name, { check }]) => [name, fallbackOf(check)]))
 
-type StoredEpoch = Omit<PastEpoch, 'validation'> & {
-  readonly validation?: Omit<Evaluation, 'perClass' | 'confusion'>
-}
-
 /** A state as a checkpoint's header holds it. */
 type StoredState = Omit<TrainingState, 'schedule' | 'history' | 'fingerprint'> & {
   readonly schedule: Omit<ScheduleState, 'best'> & { readonly best: number | null }
@@ -157,27 +149,4 @@ type StoredState = Omit<TrainingState, 'schedule' | 'history' | 'fingerprint'> &
   readonly conditions: Omit<Fingerprint, 'options'> & {
     readonly options: Omit<RecordedOptions, 'rateFactors'> & { readonly rates: RecordedOptions['rateFactors'] }
   }
-}
-
-function withTable(epoch: StoredEpoch, classes: readonly string[], tables: Tables): PastEpoch {
-  const { validation } = epoch
-  if (validation === undefined) return { ...epoch, validation: undefined }
-  const cells = checkedCells(tables, tableOf(epoch.epoch), classes.length)
-  const { count, loss, top1, top5, ...rest } = validation
-  return { ...epoch, validation: Object.assign(withConfusion({ count, loss, top1, top5 }, classes, cells), rest) }
-}
-
-/** @throws INVALID_ARGUMENT unless the table has cells of these classes, each once, in the order of the rows */
-function checkedCells(tables: Tables, name: string, classes: number): ConfusionCells {
-  const { shape, data } = tables.get(name) ?? { shape: [], data: new Int32Array() }
-  if (shape.length !== 2 || shape[1] !== 3) throw unexpected('a table of three columns', name, shape)
-  let before = -1
-  for (let row = 0; row < data.length; row += 3) {
-    const [truth = -1, answer = -1, images = 0] = data.subarray(row, row + 3)
-    const cell = truth * classes + answer
-    if (truth < 0 || answer < 0 || truth >= classes || answer >= classes || images < 1 || cell <= before)
-      throw unexpected(`cells of ${classes} classes in order`, name, [truth, answer, images])
-    before = cell
-  }
-  return data
 }

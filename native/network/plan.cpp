@@ -73,6 +73,7 @@ class Planner {
                                           parameters.front().layer + "' learns: freeze it first");
       channels = output_channels(layers_[next_], channels);
     }
+    output_shape(Input{tensor, channels, {}, {}}, shape_);  // before memory for as many channels as a layer names
     const auto count = static_cast<size_t>(channels);
     emit(Input{tensor, channels, std::vector<float>(count, 0.0f), std::vector<float>(count, 1.0f)}, tensor);
     const auto* linear = std::get_if<Linear>(&layers_[below]);

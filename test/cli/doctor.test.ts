@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -8,6 +8,7 @@ import type { Examination } from '../../lib/cli/doctor/examination.js'
 import { instructionSets, limitsHere } from '../../lib/cli/doctor/limits.js'
 import { native } from '../../lib/platform/native.js'
 import { commandLine, root, vggnet } from '../setup/command.js'
+import { newFolder } from '../setup/folder.js'
 
 async function examined(
   environment: NodeJS.ProcessEnv = {},
@@ -98,6 +99,24 @@ describe('vggnet doctor', () => {
     expect(addon.libraries.every(({ path: file, fault }) => existsSync(file) && fault === '')).toBe(true)
   })
 
+  test('reports a cache that others can write to, and does what cures it', async () => {
+    const cache = newFolder()
+    chmodSync(cache, 0o777)
+    const hintsOf = async () =>
+      (await examined({ VGGNET_CACHE: cache })).found.diagnoses.filter(({ text }) =>
+        text.includes('nothing of the cache'),
+      )
+    const [hint] = await hintsOf()
+    expect(hint).toEqual({
+      kind: 'hint',
+      text: `nothing of the cache is used, NVIDIA's libraries and tunings included: other users can write to ${cache} (mode 777)`,
+      cure: `\`chmod -R go-w '${cache}'\``,
+    })
+    expect((await vggnet(['doctor'], { VGGNET_CACHE: cache })).stdout).toMatch(/^cache .*\n +not private$/m)
+    expect(spawnSync('sh', ['-c', hint?.cure.replaceAll('`', '') ?? '']).status).toBe(0)
+    expect(await hintsOf()).toEqual([])
+  })
+
   test('reports the processors of its affinity', async (context) => {
     const words = ['-c', '0', process.execPath, commandLine, 'doctor', '--json']
     const { status, stdout } = spawnSync('taskset', words, { cwd: root })
@@ -128,7 +147,7 @@ describe('diagnoses', () => {
     works: true,
     vggnet: '1.0.0',
     system: { name: '', kernel: '', arch: 'x64', glibc: '2.36', node: '22.0.0' },
-    paths: { root: '/a', checkout: false, node: '/usr/bin/node', cache: '/c', cacheWritable: true },
+    paths: { root: '/a', checkout: false, node: '/usr/bin/node', cache: '/c', cacheWritable: true, cacheExposure: '' },
     processor: { name: 'x', processors: 8, online: 8, affinity: '0-7', quota: null, instructionSets: ['AVX2'] },
     memory: { bytes: 1, freeBytes: 1, limitBytes: null },
     addon: {
@@ -172,6 +191,11 @@ describe('diagnoses', () => {
       'a cache that is not writable',
       { paths: { ...found.paths, cacheWritable: false } },
       /^hint: the cache \/c is not writable: .* -> set VGGNET_CACHE=FOLDER/,
+    ],
+    [
+      'a cache of another user',
+      { paths: { ...found.paths, cacheExposure: "/c belongs to user 5, not to user 0: `sudo -H` takes root's own" } },
+      /^hint: .*: \/c belongs to user 5, not to user 0 -> `sudo -H` takes root's own$/,
     ],
     [
       'a changed file',

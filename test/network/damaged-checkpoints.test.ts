@@ -123,7 +123,7 @@ test('twenty epochs of 5,000 classes take what was counted: nothing makes a matr
   const nameOf = (epoch: number) => `table/validation/${String(epoch).padStart(6, '0')}/confusion`
   const table = tensors.find(({ name }) => name === nameOf(1))
   if (table === undefined) throw new Error('there is no table')
-  const history = epochs.map((epoch) => ({ ...state.history[0], epoch }))
+  const history = epochs.map((epoch) => [epoch, ...state.history[0].slice(1)])
   const others = tensors.filter((tensor) => tensor !== table)
   const tables = epochs.map((epoch) => ({ ...table, name: nameOf(epoch) }))
   const training = JSON.stringify({ ...state, classes, history })

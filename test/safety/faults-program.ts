@@ -92,6 +92,7 @@ class Disturbed {
     await turn()
     const code = error instanceof VggError ? error.code : 'raw'
     if (error !== undefined && ['raw', 'INTERNAL'].includes(code)) wrong.push(`no VggError: ${stackOf(error)}`)
+    if (error !== undefined && continued.includes(fault.fault)) wrong.push(`not continued: ${stackOf(error)}`)
     check('unhandled', rejections.map(stackOf))
     if (error === undefined && warnings.length === 0) {
       if (answer !== this.#answer) wrong.push('another result')
@@ -142,6 +143,9 @@ class Disturbed {
     })
   }
 }
+
+/** What a call comes to that is not an error: it is to be made again, for the rest. */
+const continued = ['EINTR', 'short']
 
 const stackOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error))
 

@@ -141,11 +141,12 @@ const foreignFormat = (name: string, share: number, files: readonly string[], mu
   read: async (file) => contentOfNet(await load(file, here)),
 })
 
-const logText = (): string => {
+/** A line of each kind, and some more. */
+export function logLines(): Readonly<Record<string, unknown>>[] {
   const time = new Date(0).toISOString()
   const facts = { model: 'VGG A', data: 'd', device: 'cpu', precision: 'float32', training: 4, classes: 2, epochs: 3 }
   const step = { epoch: 1, loss: 0.5, images: 4, correct: 1, learningRate: 0.1, imagesPerSecond: 9 }
-  const lines = [
+  return [
     { event: 'start', step: 0, ...facts, batch: 4, settings: { seed: 1, freeze: 'conv1' } },
     ...[1, 2, 3].map((number) => ({ event: 'step', step: number, ...step })),
     { event: 'skipped', step: 3, epoch: 1, files: [{ name: 'a.jpg', reason: 'it is empty' }] },
@@ -153,9 +154,13 @@ const logText = (): string => {
     { event: 'checkpoint', step: 3, path: 'checkpoints/step-00000003.safetensors', seconds: 0.1 },
     { event: 'notFinite', step: 3, at: 4, message: 'fc8', action: 'skip' },
     { event: 'end', step: 3, ended: 'epochs', seconds: 9 },
-  ]
-  return lines.map((line) => `${JSON.stringify({ time, ...line })}\n`).join('')
+  ].map((line) => ({ time, ...line }))
 }
+
+const logText = (): string =>
+  logLines()
+    .map((line) => `${JSON.stringify(line)}\n`)
+    .join('')
 
 /** All formats; their files are written in a folder of their own. */
 export async function formatsIn(folder: string): Promise<readonly Format[]> {

@@ -4,7 +4,7 @@ import { openSync, rmSync, writeSync } from 'node:fs'
 import fc from 'fast-check'
 import { VggError } from '../../dist/index.js'
 import { home, targets } from './options-targets.mjs'
-import { built, textOf, values } from './options-values.mjs'
+import { built, ofCallback, textOf, values } from './options-values.mjs'
 
 const [seed, first, end] = process.argv.slice(2, 5).map(Number)
 const progress = openSync(process.argv[5], 'w')
@@ -48,6 +48,7 @@ for (running = first; running < end; running++) {
       Object.fromEntries(Object.entries(given).map(([key, described]) => [key, built(described)])),
     )
   } catch (error) {
+    if (error === ofCallback) continue
     if (!(error instanceof VggError)) {
       raw(error)
       report({ case: running, target: name, given: fc.stringify(given).slice(0, 300) })

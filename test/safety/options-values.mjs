@@ -7,6 +7,11 @@ const others = [0.1, 0.5, 1 - 2 ** -53, 1e-300, 5e-324, -0, 1e38, 1e39, 1e308, N
 const caller = () => {
   throw new TypeError('of the caller')
 }
+/** What a callback throws; the function that it was given to rejects with it as it is. */
+export const ofCallback = new TypeError('of a callback')
+const callback = () => {
+  throw ofCallback
+}
 const traps = Object.fromEntries(
   ['get', 'has', 'ownKeys', 'getOwnPropertyDescriptor', 'getPrototypeOf'].map((trap) => [trap, caller]),
 )
@@ -19,7 +24,7 @@ const objects = {
   constructed: () => ({ constructor: caller, name: { toString: caller } }),
   proxy: () => new Proxy({}, traps),
   arrayProxy: () => new Proxy([1], traps),
-  functionProxy: () => new Proxy(caller, traps),
+  functionProxy: () => new Proxy(callback, traps),
   thenable: () => Object.fromEntries([['then', caller]]),
   symbol: () => Symbol('s'),
   date: () => new Date(Number.NaN),

@@ -98,7 +98,11 @@ async function serve(...words: string[]) {
       receive(503, refused)
       const { errors, timeouts, resets } = result
       const none = { errors: 0, timeouts: 0, resets: 0 }
-      expect({ errors, timeouts, resets, sent: result['2xx'] + refused }).toEqual({ ...none, sent: amount })
+      const answers = result.statusCodeStats
+      expect({ errors, timeouts, resets, sent: result['2xx'] + refused }, JSON.stringify(answers)).toEqual({
+        ...none,
+        sent: amount,
+      })
       return { ...result, refused }
     },
     /** Resident memory in megabytes. */

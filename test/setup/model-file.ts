@@ -1,4 +1,4 @@
-import { encodeWithChecksums } from '../../lib/checkpoint/checksum.js'
+import { withChecksums } from '../../lib/checkpoint/checksum.js'
 import { encode, type NamedTensor } from '../../lib/checkpoint/safetensors.js'
 
 type Metadata = Readonly<Record<string, string>>
@@ -8,7 +8,7 @@ const withoutChecksums = ({ checksum: _, checksums: __, headerChecksum: ___, ...
 /** The bytes of a file with checksums that agree with its content, whatever that is. */
 export async function sealed(tensors: readonly NamedTensor[], metadata: Metadata): Promise<Uint8Array> {
   const data = new Map(tensors.map((tensor) => [tensor.name, tensor.data]))
-  return Buffer.concat(await encodeWithChecksums(tensors, data, withoutChecksums(metadata)))
+  return Buffer.concat(await withChecksums(tensors, data, withoutChecksums(metadata)))
 }
 
 /** The bytes of a model as an older vggnet wrote it: without checksums. */

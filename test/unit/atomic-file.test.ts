@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { constants, tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { linkAtomically, writeAtomically } from '../../lib/files/atomic-file.js'
@@ -44,6 +44,9 @@ describe('writeAtomically', () => {
     })
     expect(await readFile(file, 'utf8')).toBe('old')
     expect(await readdir(folder)).toEqual(['x'])
+    await rm(file)
+    await expect(writeAtomically(file, failing())).rejects.toThrow(/: out of parts$/)
+    expect(await readdir(folder)).toEqual([])
   })
 
   it('follows a link, which stays one', async () => {
@@ -89,38 +92,73 @@ describe('writeAtomically', () => {
   })
 
   it('does not say that the old content is unchanged where only the sync of the folder fails', async () => {
-    const [file = '', source = '', library = ''] = ['x', 'x.cpp', 'x.so'].map((name) => path.join(folder, name))
-    await writeFile(source, failingSync)
-    expect(spawnSync('g++', ['-shared', '-fPIC', '-o', library, source]).status).toBe(0)
-    await writeFile(file, 'old')
-    const program = `
-      import { linkAtomically, writeAtomically } from '${root}dist/files/atomic-file.js'
-      const [file, other] = process.argv.slice(1)
-      const print = ({ code, message }) => console.log(code, message)
-      await writeAtomically(file, [Buffer.from('new')]).catch(print)
-      await linkAtomically(file, other).catch(print)`
-    const words = ['--input-type=module', '-e', program, file, path.join(folder, 'other')]
-    const { stdout } = spawnSync(process.execPath, words, {
-      env: { ...process.env, LD_PRELOAD: library },
-      encoding: 'utf8',
-    })
     const message = (name: string) =>
       `FILE_WRITE Could not sync ${folder}: the device reports an error; choose a folder on another device; ${path.join(folder, name)} has its new content, which a power failure may undo`
-    expect(stdout.trim().split('\n')).toEqual([message('x'), message('other')])
-    expect(await readFile(file, 'utf8')).toBe('new')
+    expect(await writtenWith('EIO')).toEqual([message('x'), message('other')])
+    expect(await readFile(path.join(folder, 'x'), 'utf8')).toBe('new')
+  })
+
+  it.each(['EINVAL', 'EACCES'])('writes on a file system that syncs no folders: %s', async (error) => {
+    expect(await writtenWith(error)).toEqual([])
+    expect(await readFile(path.join(folder, 'other'), 'utf8')).toBe('new')
+  })
+
+  it('a private file stays private where no permissions can be set', async () => {
+    await writeFile(path.join(folder, 'x'), '', { mode: 0o600 })
+    expect(await writtenWith('EINVAL')).toEqual([])
+    expect((await modeOf(path.join(folder, 'x'))) & 0o077).toBe(0)
+  })
+
+  it('copies where the file system has no links', async () => {
+    expect(await writtenWith('EINVAL', 'EPERM')).toEqual([])
+    const [one, other] = await Promise.all(['x', 'other'].map((name) => stat(path.join(folder, name))))
+    expect(other?.ino).not.toBe(one?.ino)
+    expect(await readFile(path.join(folder, 'other'), 'utf8')).toBe('new')
+    expect((await readdir(folder)).filter((name) => name.startsWith('.'))).toEqual([])
   })
 })
 
-/** A device that fails when a folder is synced, by then with its files in it. */
-const failingSync = `
+/**
+ * Replaces `x` by 'new' and links it as `other`, on a device on which a folder cannot be synced, permissions cannot be set, and
+ * links cannot be made if `link` is an error. @returns the errors
+ */
+async function writtenWith(sync: string, link = ''): Promise<string[]> {
+  const [file = '', source = '', library = ''] = ['x', 'x.cpp', 'x.so'].map((name) => path.join(folder, name))
+  await writeFile(source, failing)
+  expect(spawnSync('g++', ['-shared', '-fPIC', '-o', library, source]).status).toBe(0)
+  await writeFile(file, 'old')
+  const program = `
+    import { linkAtomically, writeAtomically } from '${root}dist/files/atomic-file.js'
+    const [file, other] = process.argv.slice(1)
+    const print = ({ code, message }) => console.log(code, message)
+    await writeAtomically(file, [Buffer.from('new')]).catch(print)
+    await linkAtomically(file, other).catch(print)`
+  const words = ['--input-type=module', '-e', program, file, path.join(folder, 'other')]
+  const number = (name: string): string => String(name && constants.errno[name as keyof typeof constants.errno])
+  const faults = { VGGNET_SYNC: number(sync), VGGNET_LINK: number(link) }
+  const { stdout } = spawnSync(process.execPath, words, {
+    env: { ...process.env, ...faults, LD_PRELOAD: library },
+    encoding: 'utf8',
+  })
+  return stdout.trim().split('\n').filter(Boolean)
+}
+
+/** A device that fails when a folder is synced, by then with its files in it, and has no permissions. */
+const failing = `
   #include <cerrno>
+  #include <cstdlib>
   #include <sys/stat.h>
   #include <sys/syscall.h>
   #include <unistd.h>
   extern "C" int fsync(int descriptor) {
     struct stat found;
-    if (fstat(descriptor, &found) == 0 && S_ISDIR(found.st_mode)) return errno = EIO, -1;
+    if (fstat(descriptor, &found) == 0 && S_ISDIR(found.st_mode)) return errno = atoi(getenv("VGGNET_SYNC")), -1;
     return syscall(SYS_fsync, descriptor);
+  }
+  extern "C" int fchmod(int, mode_t) { return errno = EPERM, -1; }
+  extern "C" int link(const char* from, const char* to) {
+    const int error = atoi(getenv("VGGNET_LINK"));
+    return error != 0 ? (errno = error, -1) : syscall(SYS_link, from, to);
   }`
 
 describe('linkAtomically', () => {

@@ -133,6 +133,12 @@ describe('the lock of a folder', () => {
     onTestFinished(() => rmSync(`${folder}.moved`, { recursive: true }))
     mkdirSync(folder)
     await expect(other.check()).rejects.toMatchObject({ code: 'FILE_WRITE' })
+    rmSync(folder, { recursive: true })
+    writeFileSync(folder, '')
+    await expect(other.check()).rejects.toMatchObject({
+      code: 'FILE_WRITE',
+      message: expect.stringMatching(/^Could not write in .*: the folder was removed while this process wrote there/),
+    })
     await other.release()
   })
 

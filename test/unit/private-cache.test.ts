@@ -137,6 +137,22 @@ describe('a cache', () => {
     reasons(/^\S+ belongs to user 12345, not to user 0: `sudo -H` takes root's own$/)
   })
 
+  test.skipIf(process.geteuid?.() !== 0)('of root may be used by others, which a cache of a third user may not', () => {
+    chmodSync(path.dirname(cache), 0o755)
+    const another = 12_345
+    const asAnother = () => {
+      process.seteuid?.(another)
+      try {
+        return cacheExposure(cache)
+      } finally {
+        process.seteuid?.(0)
+      }
+    }
+    expect(asAnother()).toBe('')
+    chownSync(cache, 54_321, 0)
+    expect(asAnother()).toMatch(/belongs to user 54321, not to user 12345: VGGNET_CACHE=FOLDER names one of your own$/)
+  })
+
   test('that was exposed when it recorded a binary has no record', () => {
     remember('/some/binary', 'state')
     expect(isKnown('/some/binary', 'state')).toBe(true)
@@ -148,7 +164,7 @@ describe('a cache', () => {
     const fresh = path.join(newFolder(), 'a', 'cache')
     const source = () => Promise.reject(new Error('fetched'))
     await expect(installPin({ cache: fresh, name: 'other', pin, source })).rejects.toThrow('fetched')
-    expect(statSync(fresh).mode & 0o777).toBe(0o700)
+    for (const made of [fresh, path.dirname(fresh)]) expect(statSync(made).mode & 0o777).toBe(0o700)
     const own = path.join(newFolder(), 'cache')
     vi.stubEnv('VGGNET_CACHE', own)
     remember('/some/binary', 'state')
@@ -161,5 +177,7 @@ test('a cache where no folder can be created is an error, and no endless loop of
   const deep = path.join(newFolder(), 'a', 'b', 'c')
   makeFolder(deep)
   makeFolder(deep)
-  expect(statSync(deep).mode & 0o777).toBe(0o700)
+  for (const made of [deep, path.dirname(deep)]) expect(statSync(made).mode & 0o777).toBe(0o700)
+  makeFolder(path.join(deep, 'd'))
+  expect(statSync(path.join(deep, 'd')).mode & 0o777).toBe(0o700)
 })

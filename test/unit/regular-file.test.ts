@@ -1,12 +1,14 @@
-import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { readlink } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readFolder } from '../../lib/data/sources/folder.js'
 import { readIdx } from '../../lib/data/sources/idx.js'
-import { readRegularFile } from '../../lib/files/regular-file.js'
+import { blocksOf, readRegularFile } from '../../lib/files/regular-file.js'
 import * as api from '../../lib/index.js'
 import { readRunFile } from '../../lib/run/folder.js'
 import { openWeightFile } from '../../lib/weights/containers/containers.js'
@@ -47,6 +49,40 @@ describe.each(['pipe', 'socket', '/dev/zero', '/dev/null'])('%s', (name) => {
   test.each(Object.entries(readers))('%s refuses it', async (_, read) => {
     await expect(read(file())).rejects.toMatchObject({ name: 'VggError', code: 'FILE_FORMAT' })
   })
+})
+
+test('a path that becomes a pipe while it is opened gives its file or a refusal, and leaves nothing open', async () => {
+  writeFileSync(at('file'), 'content')
+  const flips = `
+    const { linkSync, renameSync } = require('node:fs')
+    const replace = (name) => (linkSync(name, 'next'), renameSync('next', 'either'))
+    replace('file')
+    console.log('ready')
+    for (let end = Date.now() + 20_000; Date.now() < end; ) for (const name of ['pipe', 'file']) replace(name)`
+  const child = spawn(process.execPath, ['-e', flips], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] })
+  await new Promise((resolve) => child.stdout.once('data', resolve))
+  const found = new Set<string>()
+  for (let time = 0; time < 3000; time++) {
+    const read = readRegularFile(at('either'), 100).then(String, (error) => String(error.code))
+    found.add(await Promise.race([read, delay(30_000, 'it waits', { ref: false })]))
+  }
+  child.kill()
+  expect([...found].sort()).toEqual(['FILE_FORMAT', 'content'])
+  const open = readdirSync('/proc/self/fd').map((name) => readlink(`/proc/self/fd/${name}`))
+  expect((await Promise.all(open.map((one) => one.catch(() => '')))).filter((one) => one.startsWith(folder))).toEqual(
+    [],
+  )
+})
+
+test('blocks of a file beyond the limit are not read', async () => {
+  writeFileSync(at('long'), 'x'.repeat(101))
+  const blocks = async (limit: number): Promise<number[]> => {
+    const lengths: number[] = []
+    for await (const { length } of blocksOf(at('long'), limit, 50)) lengths.push(length)
+    return lengths
+  }
+  await expect(blocks(100)).rejects.toThrow(`Expected at most 100 bytes for ${at('long')} but it has 101`)
+  expect(await blocks(101)).toEqual([50, 50, 1])
 })
 
 test('the message says what it is', async () => {

@@ -5,6 +5,7 @@ import { lineChart } from '../../lib/report/line-chart.js'
 import type { LineOf } from '../../lib/report/log-line.js'
 import { type ReportData, reportPage } from '../../lib/report/page.js'
 import { bestEpoch, type RunHistory } from '../../lib/report/run-history.js'
+import { tagsOf } from '../setup/page-tags.js'
 
 const time = '2026-11-23T12:00:00.000Z'
 
@@ -79,23 +80,6 @@ function reportWith(name: string): ReportData {
   }
 }
 const counts = { training: 20, classes: 3, epochs: 3, batch: 2 }
-
-/** Every tag with the names of its attributes, in order; throws where the page is not made of such tags and of text. */
-function tagsOf(page: string): string[] {
-  const body = page.replace(/<style>[^<]*<\/style>/, '<style></style>')
-  const tags: string[] = []
-  const rest = body.replaceAll(
-    /<(!doctype html|\/?[a-zA-Z][a-zA-Z0-9]*)((?:\s+[a-zA-Z:-]+(?:="[^"<>]*")?)*)\s*\/?>/g,
-    (_, tag, attributes) => {
-      tags.push(
-        `${tag} ${[...String(attributes).matchAll(/([a-zA-Z:-]+)(="[^"]*")?/g)].map(([, key]) => key).join(' ')}`,
-      )
-      return ''
-    },
-  )
-  expect(rest).not.toMatch(/[<>]/)
-  return tags
-}
 
 const empty = new Set(['meta', 'img', '!doctype'])
 

@@ -122,6 +122,23 @@ describe('RunLog', () => {
     expect(course).toMatchObject({ notFinite: [{ at: 8, action: 'back' }], skipped: [torn], resumes: [{ step: 5 }] })
   })
 
+  // test/safety/report.test.ts found it: the history of such a log was computed for ever
+  test('a step 0, which no training has, is read as one that is first', () => {
+    const time = ''
+    const step = {
+      event: 'step',
+      time,
+      epoch: 1,
+      loss: 1,
+      images: 1,
+      correct: 0,
+      learningRate: 0,
+      imagesPerSecond: 1,
+    } as const
+    const lines = [1, 0, 2].map((number) => ({ ...step, step: number }))
+    expect(runHistoryOf({ lines, torn: false, damaged: [] }).steps).toEqual(lines.slice(1))
+  })
+
   test('an existing log is not written to without `from`', async () => {
     const file = path.join(newFolder(), 'log.jsonl')
     writeFileSync(file, 'somebody else')

@@ -7,7 +7,7 @@ import { RunLog } from '../../lib/report/run-log.js'
 import { parsedJson } from '../../lib/untrusted.js'
 import { newFolder } from '../setup/folder.js'
 
-const limits = { bytes: 1000, depth: 3, values: 10 }
+const limits = { bytes: 1000, depth: 3, values: 10, keys: 4 }
 const both = (text: string) => [text, Buffer.from(text)]
 
 describe('JSON of a file', () => {
@@ -16,6 +16,7 @@ describe('JSON of a file', () => {
     [' [1,2,3,4,5,6,7,8,9]', [1, 2, 3, 4, 5, 6, 7, 8, 9]],
     ['"[[[[,,,,,,,,,,,,\\"{{{{\\\\"', '[[[[,,,,,,,,,,,,"{{{{\\'],
     ['["ä\u2028",null]', ['ä\u2028', null]],
+    ['{"a":":","b":{"c:":0},"d":0}', { a: ':', b: { 'c:': 0 }, d: 0 }],
   ])('within its limits is parsed: %s', (text, value) => {
     for (const given of both(text)) expect(parsedJson(given, limits)).toEqual(value)
   })
@@ -25,6 +26,7 @@ describe('JSON of a file', () => {
     ['[[[['.repeat(200), 'it is nested more than 3 deep'],
     ['[{},{},{},{},{},{}]', 'it has more than 10 values'],
     [`[${'0,'.repeat(10)}0]`, 'it has more than 10 values'],
+    ['{"a":0,"b":{"c":"::","d":0}}{"a":0', 'it has more than 4 keys'],
     [`"${'x'.repeat(999)}"`, 'it has 1001 bytes; at most 1000 are read'],
     ['"abc', 'it is not JSON: '],
     ['"abc\\', 'it is not JSON: '],
@@ -68,6 +70,37 @@ test('a header that could not be read again is not written', async () => {
     message: expect.stringMatching(
       /^Expected a header of at most 33554432 bytes but it takes \d+: use fewer or shorter names/,
     ),
+  })
+})
+
+test.each([
+  [
+    'model',
+    `[${'0,'.repeat(2 ** 20)}0]`,
+    "a text 'model' in the header that can be read but it has more than 1048576 values",
+  ],
+  [
+    'training',
+    `{${'"a":0,'.repeat(2 ** 16)}"a":0}`,
+    "a text 'training' in the header that can be read but it has more than 65536 keys",
+  ],
+])('a text of the header that could not be read again is not written: %s', async (name, text, message) => {
+  await expect(encodeWithChecksums([], new Map(), { [name]: text })).rejects.toMatchObject({
+    code: 'FILE_WRITE',
+    message: expect.stringContaining(message),
+  })
+})
+
+test('a header of more tensors than are read is not written', async () => {
+  const tensors = Array.from({ length: 2 ** 14 + 1 }, (_, index) => ({
+    name: `${index}`,
+    dtype: 'F32' as const,
+    shape: [0],
+  }))
+  const data = new Map(tensors.map(({ name }) => [name, new Float32Array()]))
+  await expect(encodeWithChecksums(tensors, data, {})).rejects.toMatchObject({
+    code: 'FILE_WRITE',
+    message: expect.stringContaining('Expected a header that can be read but it has more than 65536 keys'),
   })
 })
 

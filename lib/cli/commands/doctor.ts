@@ -142,7 +142,7 @@ function text(found: Examination, width: number): string {
     ['vggnet', [`${found.vggnet}${paths.checkout ? ', a checkout' : ''}`, paths.root]],
     ['system', [`${system.name}, ${system.kernel} ${system.arch}, glibc ${system.glibc || 'none'}`]],
     ['Node', [`${system.node}, ${paths.node}`]],
-    ['cache', [paths.cache, paths.cacheWritable ? '' : 'not writable']],
+    ['cache', [paths.cache, paths.cacheWritable ? '' : 'not writable', paths.cacheExposure && 'not private']],
     ['processor', processorFacts(found)],
     ['memory', memoryFacts(memory)],
     ['addon', addonFacts(addon)],

@@ -59,6 +59,11 @@ function packageDiagnoses({ addon, paths }: Facts): Diagnosis[] {
   const faults = addon.libraries.filter(({ fault }) => fault !== '')
   const cure = 'reinstall the package, or find out what changed it'
   const damaged = faults.map(({ name, fault }): Diagnosis => ({ kind: 'hint', text: `${name} ${fault}`, cure }))
+  if (paths.cacheExposure !== '') {
+    const [fault, ...more] = paths.cacheExposure.split(/: (?=`|VGGNET_CACHE=)/)
+    const text = `nothing of the cache is used, NVIDIA's libraries and tunings included: ${fault}`
+    return [...damaged, { kind: 'hint', text, cure: more.join(': ') }]
+  }
   if (paths.cacheWritable) return damaged
   const text = `the cache ${paths.cache} is not writable: every start checks the binary again (0.1 s), and tunings cannot be kept`
   return [...damaged, { kind: 'hint', text, cure: 'set VGGNET_CACHE=FOLDER to another folder' }]
@@ -106,6 +111,8 @@ export interface Facts {
     node: string
     cache: string
     cacheWritable: boolean
+    /** How others could change the cache, which is not used then, and the fix. */
+    cacheExposure: string
   }
   processor: {
     name: string

@@ -9,6 +9,7 @@ import { addonFiles, fileFault, manifestOf } from '../../platform/load/manifest.
 import { installation } from '../../platform/native.js'
 import { packageRoot, packageVersion } from '../../platform/package.js'
 import { cacheFolder } from '../../platform/wheels/cache.mjs'
+import { cacheExposure } from '../../platform/wheels/private.mjs'
 import { type CudaExamination, checkDevice } from './devices.js'
 import { type Diagnosis, diagnosesOf, type Facts } from './diagnoses.js'
 import { instructionSets, limitsHere } from './limits.js'
@@ -42,7 +43,8 @@ function pathsHere(): Examination['paths'] {
   const root = packageRoot()
   const cache = cacheFolder(process.env)
   const checkout = existsSync(path.join(root, 'scripts'))
-  return { root, checkout, node: process.execPath, cache, cacheWritable: isWritable(cache) }
+  const [cacheWritable, exposure] = [isWritable(cache), cacheExposure(cache)]
+  return { root, checkout, node: process.execPath, cache, cacheWritable, cacheExposure: exposure }
 }
 
 async function machineOf() {

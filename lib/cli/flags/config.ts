@@ -31,7 +31,7 @@ async function readConfig(_: Command, command: Command): Promise<void> {
 }
 
 /** Limits of a config file: 65,536 class names of 200 bytes. */
-const limits: JsonLimits = { bytes: 2 ** 24, depth: 8, values: 2 ** 17 }
+const limits: JsonLimits = { bytes: 2 ** 24, depth: 8, values: 2 ** 17, keys: 2 ** 12 }
 
 async function readObject(file: string): Promise<Record<string, unknown>> {
   let text: Buffer

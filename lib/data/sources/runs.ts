@@ -8,7 +8,7 @@ import { type JsonLimits, parsedJson } from '../../untrusted.js'
 import { type Entries, entriesOf } from './walk.js'
 
 /** Limits of run.json: 65,536 class names of 200 bytes. */
-export const runFileLimits: JsonLimits = { bytes: 2 ** 24, depth: 16, values: 2 ** 17 }
+export const runFileLimits: JsonLimits = { bytes: 2 ** 24, depth: 16, values: 2 ** 17, keys: 2 ** 12 }
 
 /** Whether a folder has the run.json of a training run of vggnet. @throws errors of node:fs, if that is not known */
 async function isRun(folder: string): Promise<boolean> {

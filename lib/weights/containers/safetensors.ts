@@ -12,7 +12,7 @@ export const bytesOf = {
 }
 
 /** Limits of a header: a thousand times that of VGG-19; 10,000 tensors fit. */
-export const headerLimits: JsonLimits = { bytes: 2 ** 23, depth: 3, values: 2 ** 17 }
+export const headerLimits: JsonLimits = { bytes: 2 ** 23, depth: 3, values: 2 ** 17, keys: 2 ** 16 }
 
 /** Opens a safetensors file of any program. @throws FILE_FORMAT */
 export const openSafetensors = (path: string): Promise<WeightFile> => ByteFile.read(path, readIndex)

@@ -40,7 +40,7 @@ interface Index extends FileDetails {
 }
 
 /** Limits of a kept index: a header as a text, and a few fields. */
-const indexLimits: JsonLimits = { bytes: 4 * headerLimits.bytes, depth: 4, values: 1000 }
+const indexLimits: JsonLimits = { bytes: 4 * headerLimits.bytes, depth: 4, values: 1000, keys: 1000 }
 
 /** Bytes that are read first, which hold the header of most files. */
 const firstBytes = 4096
