@@ -80,6 +80,7 @@ export type {
   SpatialMeanLayer,
 } from './layer.js'
 export { parameterCount } from './layer.js'
+export { type LbfgsOptions, type LossAt, lbfgs, type Minimum, type Point } from './lbfgs.js'
 export {
   gramError,
   gramMatrices,
@@ -119,6 +120,12 @@ export type {
   Description,
   Precision,
 } from './platform/native-description.js'
+export type { ProbeTrial } from './probe/cross-validation.js'
+export type { ProbeData } from './probe/data.js'
+export type { Classifier } from './probe/loss.js'
+export { loadProbe, type ProbeModel, probeScores, saveProbe } from './probe/model.js'
+export type { ProbeOptions } from './probe/options.js'
+export { type ProbeAccuracy, type ProbeResult, probe } from './probe/probe.js'
 export { Random, type RandomState } from './random.js'
 export { type LineOf, type LogLine, type ReadLog, readRunLog, type TrainingFacts } from './report/log-line.js'
 export type { ReportData } from './report/page.js'

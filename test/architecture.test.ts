@@ -101,6 +101,7 @@ describe('lib', () => {
       'run',
       'report',
       'explain',
+      'probe',
       'check',
       'measure',
       'train',
