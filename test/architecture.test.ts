@@ -101,6 +101,7 @@ describe('lib', () => {
       'run',
       'report',
       'explain',
+      'embed',
       'check',
       'measure',
       'train',
