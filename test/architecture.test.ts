@@ -102,6 +102,7 @@ describe('lib', () => {
       'report',
       'explain',
       'probe',
+      'embed',
       'check',
       'measure',
       'train',

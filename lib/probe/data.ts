@@ -3,7 +3,7 @@ import { floatsOf } from '../network/arguments.js'
 import { arrayOf, instanceOf, integer, isObject, optional, readOptions, text, unexpected } from '../options.js'
 import { countedText } from '../table.js'
 import { elementCount, type Tensor } from '../tensor.js'
-import { checkFinite, type FeatureRows } from './rows.js'
+import { checkFinite, type UsedRows } from './rows.js'
 
 /** Rows of features with classes, as `readFeatures` returns them. */
 export interface ProbeData {
@@ -20,7 +20,7 @@ export interface ProbeData {
 }
 
 /** Checked rows: `rows` are those that have a class. */
-export interface LabelledRows extends FeatureRows {
+export interface LabelledRows extends UsedRows {
   readonly labels: Int32Array
   readonly classNames: readonly string[]
   readonly weights: Float64Array

@@ -1,10 +1,10 @@
 import { throwIfAborted } from '../error.js'
 import { type LossAt, lbfgs } from '../lbfgs.js'
 import { type Classifier, lossOf } from './loss.js'
-import { addProducts, blocksOf, type FeatureRows, type Moments, productsOf } from './rows.js'
+import { addProducts, blocksOf, type Moments, productsOf, type UsedRows } from './rows.js'
 
 /** What a classifier is fitted to. */
-export interface FitData extends FeatureRows {
+export interface FitData extends UsedRows {
   /** The class of each row of the features, from 0 to `classes` - 1 for those that are used. */
   readonly labels: Int32Array
   /** The weight of each row of the features. */
@@ -59,7 +59,7 @@ export function plainOf(
 
 /** The scores of some rows, [rows, outputs]. */
 export async function scoresOf(
-  data: FeatureRows,
+  data: UsedRows,
   rows: Int32Array,
   { weights, biases }: ReturnType<typeof plainOf>,
 ): Promise<Float64Array> {

@@ -9,7 +9,7 @@ import { elementCount, shapeText, Tensor, valuesOf } from '../tensor.js'
 import { parsedJson } from '../untrusted.js'
 import { plainOf, scoresOf } from './fit.js'
 import { type Classifier, classifiers } from './loss.js'
-import { blocksOf, type FeatureRows, type Moments } from './rows.js'
+import { blocksOf, type Moments, type UsedRows } from './rows.js'
 
 /** A linear classifier of features: scores = (features - mean) / deviation * weight^T + bias. */
 export interface ProbeModel {
@@ -56,7 +56,7 @@ export function modelOf(
 }
 
 /** The scores of some rows by a model, float32 [rows, classes]. */
-export async function modelScores(model: ProbeModel, data: FeatureRows, rows: Int32Array): Promise<Float32Array> {
+export async function modelScores(model: ProbeModel, data: UsedRows, rows: Int32Array): Promise<Float32Array> {
   const [mean, deviation] = [model.mean, model.deviation].map((tensor) => Float64Array.from(valuesOf(tensor)))
   const [weight, bias] = [valuesOf(model.weight), valuesOf(model.bias)]
   const coefficients = new Float64Array(weight.length + bias.length)

@@ -9,7 +9,7 @@ import { outputsOf } from './fit.js'
 import { modelOf, modelScores, type ProbeModel } from './model.js'
 import { type ProbeOptions, probeChecks } from './options.js'
 import { classesOf, divided, foldsOf, type Parts, relabelled, withoutRows } from './parts.js'
-import { blocksOf, checkMemory, type FeatureRows } from './rows.js'
+import { blocksOf, checkMemory, type UsedRows } from './rows.js'
 
 /** How many of some rows a linear classifier has right. */
 export interface ProbeAccuracy {
@@ -96,10 +96,7 @@ function partsOf(all: LabelledRows, test: LabelledRows | undefined, { validation
 
 const unlabelledOf = ({ rows, labels }: LabelledRows): number => labels.length - rows.length
 
-async function accuracyOf(
-  model: ProbeModel,
-  data: FeatureRows & { readonly labels: Int32Array },
-): Promise<ProbeAccuracy> {
+async function accuracyOf(model: ProbeModel, data: UsedRows & { readonly labels: Int32Array }): Promise<ProbeAccuracy> {
   const tally = new Tally(model.classNames)
   for (const block of blocksOf(data))
     tally.add(

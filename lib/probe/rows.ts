@@ -4,7 +4,7 @@ import { native } from '../platform/native.js'
 import { bytesText } from '../table.js'
 
 /** Features of all rows, and which of them are used. The arrays do not change. */
-export interface FeatureRows {
+export interface UsedRows {
   /** [n, columns]. */
   readonly features: Float32Array
   readonly columns: number
@@ -16,12 +16,12 @@ export interface FeatureRows {
 const blockElements = 2 ** 21
 
 /** The rows in blocks. The event loop runs between two blocks if the caller awaits something in each. */
-export function* blocksOf({ rows, columns }: FeatureRows): Generator<Int32Array> {
+export function* blocksOf({ rows, columns }: UsedRows): Generator<Int32Array> {
   const length = Math.max(1, Math.floor(blockElements / columns))
   for (let first = 0; first < rows.length; first += length) yield rows.subarray(first, first + length)
 }
 
-const callOf = ({ features, columns }: FeatureRows, rows: Int32Array, outputs: number) => ({
+const callOf = ({ features, columns }: UsedRows, rows: Int32Array, outputs: number) => ({
   x: features,
   shape: [features.length / columns, columns, 1, 1],
   factor: 1 as const,
@@ -31,7 +31,7 @@ const callOf = ({ features, columns }: FeatureRows, rows: Int32Array, outputs: n
 })
 
 /** x weights^T of some rows, [rows, outputs]. @param weights [outputs, columns] */
-export async function productsOf(all: FeatureRows, rows: Int32Array, weights: Float64Array): Promise<Float64Array> {
+export async function productsOf(all: UsedRows, rows: Int32Array, weights: Float64Array): Promise<Float64Array> {
   const outputs = weights.length / all.columns
   const values = new Float64Array(rows.length * outputs)
   await native().rowProducts({ ...callOf(all, rows, outputs), weights, values })
@@ -40,7 +40,7 @@ export async function productsOf(all: FeatureRows, rows: Int32Array, weights: Fl
 
 /** Adds values^T x of some rows to `sums`. @param values [rows, outputs] @param sums [outputs, columns] */
 export async function addProducts(
-  all: FeatureRows,
+  all: UsedRows,
   rows: Int32Array,
   values: Float64Array,
   sums: Float64Array,
@@ -62,7 +62,7 @@ export const noMoments = (columns: number): Moments => ({
 })
 
 /** Computes the moments of the columns. */
-export async function momentsOf(all: FeatureRows): Promise<Moments> {
+export async function momentsOf(all: UsedRows): Promise<Moments> {
   const { features, columns, rows } = all
   const count = rows.length
   const mean = new Float64Array(columns)
@@ -84,7 +84,7 @@ export async function momentsOf(all: FeatureRows): Promise<Moments> {
 }
 
 /** @throws NOT_FINITE for a feature that is NaN or infinite */
-export async function checkFinite(all: FeatureRows, name: string): Promise<void> {
+export async function checkFinite(all: UsedRows, name: string): Promise<void> {
   const { features, columns } = all
   for (const block of blocksOf(all)) {
     for (const row of block) {
