@@ -122,6 +122,7 @@ export type {
 } from './platform/native-description.js'
 export type { ProbeTrial } from './probe/cross-validation.js'
 export type { ProbeData } from './probe/data.js'
+export { type ReadFeaturesOptions, readFeatures, type StoredFeatures } from './probe/feature-data.js'
 export type { Classifier } from './probe/loss.js'
 export { loadProbe, type ProbeModel, probeScores, saveProbe } from './probe/model.js'
 export type { ProbeOptions } from './probe/options.js'

@@ -11,6 +11,7 @@ import { addDoctor } from './commands/doctor.js'
 import { addEvaluate } from './commands/evaluate.js'
 import { addExplain } from './commands/explain.js'
 import { addImport } from './commands/import.js'
+import { addProbe } from './commands/probe.js'
 import { addReport } from './commands/report.js'
 import { addTrain } from './commands/train.js'
 import { addTune } from './commands/tune.js'
@@ -26,6 +27,7 @@ const commands = [
   addEvaluate,
   addClassify,
   addExplain,
+  addProbe,
   addImport,
   addVerify,
   addReport,
@@ -47,7 +49,7 @@ and examples.`
 export function createProgram(): Command {
   const program = new TerminalCommand('vggnet')
     .description(
-      'VGG networks (Simonyan & Zisserman 2015): describe, check, train, evaluate, classify, explain, import, verify, report, tune, bench, CUDA',
+      'VGG networks (Simonyan & Zisserman 2015): describe, check, train, evaluate, classify, explain, probe, import, verify, report, tune, bench, CUDA',
     )
     .version(packageVersion())
     .showSuggestionAfterError()

@@ -81,8 +81,8 @@ export const probeTable = {
   folds: { check: withDefault(integer(2, 100), 5), flag: '--folds <n>', help: 'folds of the cross-validation' },
   validation: {
     check: optional(fraction),
-    flag: '--validation <share>',
-    help: 'share of the rows that is held out (default: 0.25, or none where others are named)',
+    flag: '--split <share>',
+    help: 'share of the rows that is held out (default: 0.25; none with --test, or a column part of --samples)',
   },
   seed: { check: withDefault(seed, 0), flag: '--seed <n>', help: 'seed of the random division and of the folds' },
 }

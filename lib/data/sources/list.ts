@@ -8,7 +8,8 @@ import { at, type Row } from './rows.js'
 import { rowsOf } from './table-file.js'
 import { isImageName } from './walk.js'
 
-const pathNames = ['path', 'file', 'filename', 'file_name', 'image']
+/** Names of the column of paths. */
+export const pathNames = ['path', 'file', 'filename', 'file_name', 'image']
 const labelNames = ['label', 'class', 'category', 'target']
 
 /** Largest number of classes. A larger label is treated as a mistake, and so are more labels. */
