@@ -1,5 +1,5 @@
 import { type Fit, type FitData, type FitOptions, fitted, plainOf, scoresOf } from './fit.js'
-import { blocksOf, momentsOf, noMoments } from './rows.js'
+import { rowBlocks, momentsOf, noMoments } from './rows.js'
 
 /** A value of C, and how well it did in the cross-validation. */
 export interface ProbeTrial {
@@ -68,7 +68,7 @@ async function shareRight(data: FitData, { coefficients }: Fit): Promise<number>
   const plain = plainOf(coefficients, data.moments)
   const outputs = plain.biases.length
   let right = 0
-  for (const block of blocksOf(data)) {
+  for (const block of rowBlocks(data)) {
     const scores = await scoresOf(data, block, plain)
     block.forEach((row, position) => {
       const own = scores.subarray(position * outputs, (position + 1) * outputs)

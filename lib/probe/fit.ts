@@ -1,7 +1,7 @@
 import { throwIfAborted } from '../error.js'
 import { type LossAt, lbfgs } from '../lbfgs.js'
 import { type Classifier, lossOf } from './loss.js'
-import { addProducts, blocksOf, type Moments, productsOf, type UsedRows } from './rows.js'
+import { addProducts, rowBlocks, type Moments, productsOf, type UsedRows } from './rows.js'
 
 /** What a classifier is fitted to. */
 export interface FitData extends UsedRows {
@@ -95,7 +95,7 @@ async function lossAt(
   const sums = new Float64Array(outputs * columns)
   const biasSums = new Float64Array(outputs)
   let loss = 0
-  for (const block of blocksOf(data)) {
+  for (const block of rowBlocks(data)) {
     throwIfAborted(signal, 'The probe')
     const values = await scoresOf(data, block, plain)
     block.forEach((row, position) => {

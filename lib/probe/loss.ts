@@ -1,8 +1,8 @@
-/** Names of the linear classifiers. */
-export const classifiers = ['logistic', 'svm'] as const
-
 /** A linear classifier: logistic regression, or a support vector machine with squared hinge loss, each class against the others. */
-export type Classifier = (typeof classifiers)[number]
+export type Classifier = 'logistic' | 'svm'
+
+/** Names of the linear classifiers. */
+export const classifiers: readonly Classifier[] = ['logistic', 'svm']
 
 /**
  * The loss of a row from its scores, which are replaced by the gradient with respect to them.

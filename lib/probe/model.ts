@@ -9,7 +9,7 @@ import { elementCount, shapeText, Tensor, valuesOf } from '../tensor.js'
 import { parsedJson } from '../untrusted.js'
 import { plainOf, scoresOf } from './fit.js'
 import { type Classifier, classifiers } from './loss.js'
-import { blocksOf, type Moments, type UsedRows } from './rows.js'
+import { rowBlocks, type Moments, type UsedRows } from './rows.js'
 
 /** A linear classifier of features: scores = (features - mean) / deviation * weight^T + bias. */
 export interface ProbeModel {
@@ -158,7 +158,7 @@ export async function probeScores(model: ProbeModel, features: Tensor): Promise<
   const classes = model.classNames.length
   const scores = new Float32Array(count * classes)
   const rows = Int32Array.from({ length: count }, (_, row) => row)
-  for (const block of blocksOf({ features: data, columns, rows }))
+  for (const block of rowBlocks({ features: data, columns, rows }))
     scores.set(await modelScores(model, { features: data, columns, rows }, block), (block[0] ?? 0) * classes)
   return Tensor.from(scores, [count, classes])
 }

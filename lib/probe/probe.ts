@@ -9,7 +9,7 @@ import { outputsOf } from './fit.js'
 import { modelOf, modelScores, type ProbeModel } from './model.js'
 import { type ProbeOptions, probeChecks } from './options.js'
 import { classesOf, divided, foldsOf, type Parts, relabelled, withoutRows } from './parts.js'
-import { blocksOf, checkMemory, type UsedRows } from './rows.js'
+import { rowBlocks, checkMemory, type UsedRows } from './rows.js'
 
 /** How many of some rows a linear classifier has right. */
 export interface ProbeAccuracy {
@@ -98,7 +98,7 @@ const unlabelledOf = ({ rows, labels }: LabelledRows): number => labels.length -
 
 async function accuracyOf(model: ProbeModel, data: UsedRows & { readonly labels: Int32Array }): Promise<ProbeAccuracy> {
   const tally = new Tally(model.classNames)
-  for (const block of blocksOf(data))
+  for (const block of rowBlocks(data))
     tally.add(
       await modelScores(model, data, block),
       block.map((row) => data.labels[row] ?? 0),

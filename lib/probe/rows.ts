@@ -16,7 +16,7 @@ export interface UsedRows {
 const blockElements = 2 ** 21
 
 /** The rows in blocks. The event loop runs between two blocks if the caller awaits something in each. */
-export function* blocksOf({ rows, columns }: UsedRows): Generator<Int32Array> {
+export function* rowBlocks({ rows, columns }: UsedRows): Generator<Int32Array> {
   const length = Math.max(1, Math.floor(blockElements / columns))
   for (let first = 0; first < rows.length; first += length) yield rows.subarray(first, first + length)
 }
@@ -66,9 +66,9 @@ export async function momentsOf(all: UsedRows): Promise<Moments> {
   const { features, columns, rows } = all
   const count = rows.length
   const mean = new Float64Array(columns)
-  for (const block of blocksOf(all)) await addProducts(all, block, new Float64Array(block.length).fill(1 / count), mean)
+  for (const block of rowBlocks(all)) await addProducts(all, block, new Float64Array(block.length).fill(1 / count), mean)
   const squares = new Float64Array(columns)
-  for (const block of blocksOf(all)) {
+  for (const block of rowBlocks(all)) {
     for (const row of block) {
       const start = row * columns
       for (let column = 0; column < columns; column++)
@@ -86,7 +86,7 @@ export async function momentsOf(all: UsedRows): Promise<Moments> {
 /** @throws NOT_FINITE for a feature that is NaN or infinite */
 export async function checkFinite(all: UsedRows, name: string): Promise<void> {
   const { features, columns } = all
-  for (const block of blocksOf(all)) {
+  for (const block of rowBlocks(all)) {
     for (const row of block) {
       for (let at = row * columns; at < (row + 1) * columns; at++) {
         if (Number.isFinite(features[at])) continue

@@ -8,7 +8,7 @@ namespace vggnet {
 namespace {
 
 constexpr int64_t kLanes = 32;   // partial sums of a product, added to their neighbours at its end
-constexpr int64_t kStrip = 128;  // columns whose sums a thread holds at a time
+constexpr int64_t kStrip = 128, kGroup = 8;  // columns and outputs whose sums a thread holds at a time, in the first cache
 constexpr int64_t kLeastWork = 1 << 18;  // multiplications from which on threads help
 
 VGGNET_VECTOR double dot(const float* x, const double* weights, int64_t columns) {
@@ -23,20 +23,20 @@ VGGNET_VECTOR double dot(const float* x, const double* weights, int64_t columns)
   return sum;
 }
 
-// The first `width` columns of sums; values of a row are `outputs` apart.
-VGGNET_VECTOR void add_strip(const float* x, const int32_t* rows, int64_t count, int64_t columns, const double* values,
-                             int64_t outputs, int64_t width, double* sums) {
-  if (width == kStrip) {
-    double strip[kStrip];
-    std::copy_n(sums, kStrip, strip);
-    for (int64_t n = 0; n < count; ++n)
+// Of `group` outputs and `width` columns, to which x, values and sums point.
+VGGNET_VECTOR void add_tile(const float* x, const int32_t* rows, int64_t count, int64_t columns, const double* values,
+                            int64_t outputs, int64_t group, int64_t width, double* sums) {
+  double tile[kGroup * kStrip] = {};
+  for (int64_t n = 0; n < count; ++n)
+    for (int64_t k = 0; k < group; ++k) {
+      const float* const from = x + rows[n] * columns;
+      double* const to = tile + k * kStrip;
+      const double value = values[n * outputs + k];
 #pragma omp simd
-      for (int64_t l = 0; l < kStrip; ++l) strip[l] += values[n * outputs] * x[rows[n] * columns + l];
-    std::copy_n(strip, kStrip, sums);
-  } else {
-    for (int64_t n = 0; n < count; ++n)
-      for (int64_t l = 0; l < width; ++l) sums[l] += values[n * outputs] * x[rows[n] * columns + l];
-  }
+      for (int64_t l = 0; l < width; ++l) to[l] += value * from[l];
+    }
+  for (int64_t k = 0; k < group; ++k)
+    for (int64_t l = 0; l < width; ++l) sums[k * columns + l] += tile[k * kStrip + l];
 }
 
 }  // namespace
@@ -55,8 +55,8 @@ void column_products(const float* x, const int32_t* rows, int64_t count, int64_t
 #pragma omp parallel for schedule(static) if (count * columns * outputs >= kLeastWork)
   for (int64_t strip = 0; strip < strips; ++strip) {
     const int64_t first = strip * kStrip, width = std::min(kStrip, columns - first);
-    for (int64_t k = 0; k < outputs; ++k)
-      add_strip(x + first, rows, count, columns, values + k, outputs, width, sums + k * columns + first);
+    for (int64_t k = 0; k < outputs; k += kGroup)
+      add_tile(x + first, rows, count, columns, values + k, outputs, std::min(kGroup, outputs - k), width, sums + k * columns + first);
   }
 }
 
