@@ -31,4 +31,15 @@ writeFileSync(list, `path,label,weight,stratum\n${lines.join('\n')}\n`)
 const features = path.join(folder, 'features.safetensors')
 const layers = ['--layers', 'relu3_3,relu4_3,relu5_1,relu5_3', '--pool', 'mean,max', '--transform', 'log1p']
 if (!existsSync(features)) vggnet('embed', hedWeights(), list, ...layers, '--scales', '224', '--out', features)
-vggnet('probe', features, '--samples', list, '--standardise', '--split', '0.25', '--seed', '1', ...process.argv.slice(2))
+vggnet(
+  'probe',
+  features,
+  '--samples',
+  list,
+  '--standardise',
+  '--split',
+  '0.25',
+  '--seed',
+  '1',
+  ...process.argv.slice(2),
+)

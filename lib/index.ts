@@ -49,6 +49,18 @@ export type { PartOptions, PhotoList, PhotoParts } from './data/sources/photo-li
 export type { PhotoNetwork, PhotoOptions } from './data/sources/photo-options.js'
 export type { SkippedLink } from './data/sources/walk.js'
 export { meanOf, type Statistics, type StatisticsOptions, statisticsOf } from './data/statistics.js'
+export { type Embedding, embed } from './embed/embed.js'
+export type {
+  Aggregate,
+  FeatureColumns,
+  FeatureDescription,
+  Normalise,
+  Pool,
+  Transform,
+} from './embed/feature-description.js'
+export { FeatureFile } from './embed/feature-file.js'
+export { type NearestOptions, type Neighbour, nearest } from './embed/nearest.js'
+export type { EmbedOptions, EmbedProgress } from './embed/options.js'
 export { type ErrorCode, VggError } from './error.js'
 export { type BatchedOptions, Batching, type BatchingOptions, batching } from './evaluate/batching.js'
 export { type ClassifyOptions, type ClassProbability, classify, type ImageSource } from './evaluate/classify.js'

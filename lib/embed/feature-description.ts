@@ -100,7 +100,10 @@ export const dimensionOf = ({ columns }: Pick<FeatureDescription, 'columns'>): n
   columns.reduce((sum, { length }) => sum + length, 0)
 
 /** Number S of rows that an image has: one for each scale if scales are stacked; undefined for a single row without that axis. */
-export const stackedScales = ({ aggregate, scales }: FeatureDescription): number | undefined =>
+export const stackedScales = ({
+  aggregate,
+  scales,
+}: Pick<FeatureDescription, 'aggregate' | 'scales'>): number | undefined =>
   aggregate === 'stack' ? (scales?.length ?? 1) : undefined
 
 /** Parses the description in the metadata of a file. @throws FILE_FORMAT */

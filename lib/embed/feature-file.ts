@@ -166,8 +166,11 @@ export class FeatureFile {
   async readRows(first: number, into: Float32Array): Promise<Float32Array> {
     const bytes = new Uint8Array(into.buffer, into.byteOffset, into.byteLength)
     await this.#read('features', bytes, first * this.rowLength * into.BYTES_PER_ELEMENT)
+    // a sum, since a search with a function takes as long as reading does
+    let sum = 0
+    for (let index = 0; index < into.length; index++) sum += 0 * (into[index] as number)
+    if (sum === 0) return into
     const wrong = into.findIndex((value) => !Number.isFinite(value))
-    if (wrong === -1) return into
     const row = first + Math.floor(wrong / this.rowLength)
     throw new VggError('FILE_FORMAT', `${this.path}: expected finite features but row ${row} has ${into[wrong]}`)
   }

@@ -1,5 +1,5 @@
 import { type Fit, type FitData, type FitOptions, fitted, plainOf, scoresOf } from './fit.js'
-import { rowBlocks, momentsOf, noMoments } from './rows.js'
+import { momentsOf, noMoments, rowBlocks } from './rows.js'
 
 /** A value of C, and how well it did in the cross-validation. */
 export interface ProbeTrial {

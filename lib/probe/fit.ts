@@ -1,7 +1,7 @@
 import { throwIfAborted } from '../error.js'
 import { type LossAt, lbfgs } from '../lbfgs.js'
 import { type Classifier, lossOf } from './loss.js'
-import { addProducts, rowBlocks, type Moments, productsOf, type UsedRows } from './rows.js'
+import { addProducts, type Moments, productsOf, rowBlocks, type UsedRows } from './rows.js'
 
 /** What a classifier is fitted to. */
 export interface FitData extends UsedRows {

@@ -9,7 +9,7 @@ import { elementCount, shapeText, Tensor, valuesOf } from '../tensor.js'
 import { parsedJson } from '../untrusted.js'
 import { plainOf, scoresOf } from './fit.js'
 import { type Classifier, classifiers } from './loss.js'
-import { rowBlocks, type Moments, type UsedRows } from './rows.js'
+import { type Moments, rowBlocks, type UsedRows } from './rows.js'
 
 /** A linear classifier of features: scores = (features - mean) / deviation * weight^T + bias. */
 export interface ProbeModel {

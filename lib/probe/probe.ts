@@ -9,7 +9,7 @@ import { outputsOf } from './fit.js'
 import { modelOf, modelScores, type ProbeModel } from './model.js'
 import { type ProbeOptions, probeChecks } from './options.js'
 import { classesOf, divided, foldsOf, type Parts, relabelled, withoutRows } from './parts.js'
-import { rowBlocks, checkMemory, type UsedRows } from './rows.js'
+import { checkMemory, rowBlocks, type UsedRows } from './rows.js'
 
 /** How many of some rows a linear classifier has right. */
 export interface ProbeAccuracy {

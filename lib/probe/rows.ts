@@ -66,7 +66,8 @@ export async function momentsOf(all: UsedRows): Promise<Moments> {
   const { features, columns, rows } = all
   const count = rows.length
   const mean = new Float64Array(columns)
-  for (const block of rowBlocks(all)) await addProducts(all, block, new Float64Array(block.length).fill(1 / count), mean)
+  for (const block of rowBlocks(all))
+    await addProducts(all, block, new Float64Array(block.length).fill(1 / count), mean)
   const squares = new Float64Array(columns)
   for (const block of rowBlocks(all)) {
     for (const row of block) {
