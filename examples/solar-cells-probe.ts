@@ -29,7 +29,16 @@ const list = path.join(folder, 'cells.csv')
 writeFileSync(list, `path,label,weight,stratum\n${lines.join('\n')}\n`)
 
 const features = path.join(folder, 'features.safetensors')
-const layers = ['--layers', 'relu3_3,relu4_3,relu5_1,relu5_3', '--pool', 'mean,max', '--transform', 'log1p']
+const layers = [
+  '--layers',
+  'relu3_3,relu4_3,relu5_1,relu5_3',
+  '--pool',
+  'mean,max',
+  '--transform',
+  'log1p',
+  '--normalise',
+  'none',
+]
 if (!existsSync(features)) vggnet('embed', hedWeights(), list, ...layers, '--scales', '224', '--out', features)
 vggnet(
   'probe',

@@ -14,6 +14,7 @@ export {
   type ProbeData,
   type ProbeModel,
   type ProbeOptions,
+  type ProbeProgress,
   type ProbeResult,
   type ProbeTrial,
   probe,

@@ -17,7 +17,7 @@ export interface Trials {
   readonly options: Omit<FitOptions, 'c' | 'start'>
   readonly standardise: boolean
   /** Called after each fit. */
-  readonly onFit: () => void
+  readonly onFit: () => void | Promise<void>
 }
 
 /** Fits a classifier to the rows, with their own moments. */
@@ -27,7 +27,7 @@ export const fitter = async ({ data, options, standardise, onFit }: Trials) => {
     data: complete,
     fitAt: async (c: number, start?: Float64Array): Promise<Fit> => {
       const fit = await fitted(complete, { ...options, c, start })
-      onFit()
+      await onFit()
       return fit
     },
   }

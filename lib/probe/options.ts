@@ -1,5 +1,6 @@
 import {
   arrayOf,
+  type Callback,
   type Check,
   callback,
   checksOf,
@@ -25,6 +26,14 @@ const penalties: Check<number[]> = (value, name) => {
   const given = Array.isArray(value) ? arrayOf(positive)(value, name) : [positive(value, name)]
   if (given.length === 0) throw unexpected('at least one number', name, value)
   return [...new Set(given)].sort((a, b) => a - b)
+}
+
+/** Progress of `probe`. */
+export interface ProbeProgress {
+  /** Number of fits done. */
+  readonly done: number
+  /** Number of fits in all: one for each fold and value of C, and the last one. */
+  readonly of: number
 }
 
 /** Options of `probe`. */
@@ -56,8 +65,8 @@ export interface ProbeOptions {
   seed?: number | undefined
   /** Ends the call with ABORTED. */
   signal?: AbortSignal | undefined
-  /** Called after each fit with the number of fits that are done, and of all. */
-  onProgress?: ((done: number, of: number) => void) | undefined
+  /** Called after each fit. */
+  onProgress?: Callback<[progress: ProbeProgress]> | undefined
 }
 
 /** The options that commands have flags for. */
@@ -93,5 +102,5 @@ export const probeChecks = {
   heldOut: optional(instanceOf(Int32Array)),
   test: (value: unknown): unknown => value,
   signal: optional(instanceOf(AbortSignal)),
-  onProgress: optional(callback<(done: number, of: number) => void>()),
+  onProgress: optional(callback<NonNullable<ProbeOptions['onProgress']>>()),
 }

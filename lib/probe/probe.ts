@@ -63,7 +63,7 @@ export async function probe(data: ProbeData, options: ProbeOptions = {}): Promis
     data: { ...training, labels: training.labels.map((label) => numbers[label] ?? -1), classes: names.length },
     options: { classifier: given.classifier, signal: given.signal },
     standardise: given.standardise,
-    onFit: () => onProgress?.(++done, fits),
+    onFit: () => onProgress?.({ done: ++done, of: fits }),
   }
   const folds = () => foldsOf({ ...trials.data, classNames: names }, given.folds, given.seed)
   const tried = values.length === 1 ? [] : await crossValidated(trials, values, folds())

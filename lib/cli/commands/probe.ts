@@ -4,7 +4,7 @@ import { VggError } from '../../error.js'
 import type { ProbeTrial } from '../../probe/cross-validation.js'
 import { readFeatures, type StoredFeatures } from '../../probe/feature-data.js'
 import { saveProbe } from '../../probe/model.js'
-import { type ProbeOptions, probeTable } from '../../probe/options.js'
+import { type ProbeOptions, type ProbeProgress, probeTable } from '../../probe/options.js'
 import { type ProbeAccuracy, type ProbeResult, probe } from '../../probe/probe.js'
 import { readSamples } from '../../probe/samples.js'
 import { countedText, countText, printable, tableLines } from '../../table.js'
@@ -63,7 +63,7 @@ async function runProbe(features: string, flags: Flags): Promise<void> {
   const test = flags.test === undefined ? undefined : await testFeatures(flags.test, data)
   const waiting = waitingOn(process.stderr)
   const options = given({ classifier, standardise, c, folds, validation, seed, heldOut, test })
-  const onProgress = (done: number, of: number) => waiting.update('fits', done, of)
+  const onProgress = ({ done, of }: ProbeProgress) => waiting.update('fits', done, of)
   const found = await probe({ ...data, ...ofRows }, { ...options, onProgress }).finally(() => waiting.end())
   if (flags.out !== undefined) await saveProbe(flags.out, found.model)
   if (flags.json) printJson(jsonOf(found), 2)
