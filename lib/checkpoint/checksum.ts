@@ -3,7 +3,6 @@ import zlib from 'node:zlib'
 import { VggError } from '../error.js'
 import {
   type Contents,
-  type Entry,
   encodeHeader,
   headerLimits,
   lengthBytes,
@@ -82,7 +81,7 @@ export interface Checksums {
 }
 
 /** Reads the checksums of a file and verifies its header. @throws FILE_FORMAT */
-export function checksumsOf({ tensors, metadata }: Contents<Entry>): Checksums {
+export function checksumsOf({ tensors, metadata }: Contents<TensorInfo>): Checksums {
   const { checksum, checksums, headerChecksum: stated } = metadata
   const before = ofTexts(metadata)
   if (checksums === undefined && stated === undefined) {

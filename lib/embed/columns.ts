@@ -103,3 +103,7 @@ export function takenOf(layers: readonly Layer[], asked: Asked, least: PixelSize
   }
   return { tensors, columns, layers: layers.slice(0, last + 1) }
 }
+
+/** Whether tensors of the head are among these names, in this package's, torchvision's or Keras's names. */
+export const ofHead = (names: readonly string[]): boolean =>
+  names.some((name) => /^(fc[1-9]|relu[678]|mean|classifier\.\d+)$/.test(name))

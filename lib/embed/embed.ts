@@ -75,16 +75,24 @@ export function sourceFor(net: Network, data: Dataset | PhotoList, settings: Emb
     if (scales === undefined) return cropSource(datasetCheck(data, 'data'), batchPixels)
     throw unexpected('a list of image files, (await readFolder(path)).training, with the option scales', 'data', data)
   }
+  if (scales !== undefined) return wholeImages(net, data, settings, scales)
   const decoding = { formats, pixelLimit, decodeSeconds, decodeBytes }
-  if (scales !== undefined) {
-    const { channels } = net
-    if (channels !== 1 && channels !== 3)
-      throw new VggError('SHAPE_MISMATCH', `Expected a network of 1 or 3 channels for images but it takes ${channels}`)
-    const workers = photoChecks.workers(undefined, 'workers')
-    return denseSource(checkedList(data), { ...decoding, scales, onUnreadable, batchPixels, channels, workers })
-  }
   if (!(net instanceof VGG)) throw unexpected('a VGG, whose image size is known, for image files,', 'net', net)
   const options = { ...decoding, net, onUnreadable }
   const { smallestSide } = readPhotoOptions(options).cropOptions
   return cropSource(photoDataset(data, options), batchPixels, { files: data.sources, smallestSide })
+}
+
+/** Whole images at these scales. @param workers number of images decoded at once; default as for `photoDataset` @throws SHAPE_MISMATCH */
+export function wholeImages(
+  { channels }: Network,
+  list: PhotoList,
+  settings: EmbedSettings,
+  scales: readonly number[],
+  workers?: number,
+): ImageSource {
+  if (channels !== 1 && channels !== 3)
+    throw new VggError('SHAPE_MISMATCH', `Expected a network of 1 or 3 channels for images but it takes ${channels}`)
+  const chosen = photoChecks.workers(workers, 'workers')
+  return denseSource(checkedList(list), { ...settings, scales, channels, workers: chosen })
 }

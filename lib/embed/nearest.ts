@@ -24,7 +24,8 @@ export interface NearestOptions {
   signal?: AbortSignal | undefined
 }
 
-const checks = { top: withDefault(integer(1, 2 ** 20), 5), signal: optional(instanceOf(AbortSignal)) }
+/** The checks of {@link NearestOptions}. */
+export const nearestChecks = { top: withDefault(integer(1, 2 ** 20), 5), signal: optional(instanceOf(AbortSignal)) }
 
 /**
  * Finds the images of a file of features that are most similar to queries: all are compared, by the cosine in float64. The file
@@ -39,7 +40,7 @@ export async function nearest(
   queries: Tensor<'float32'>,
   options?: NearestOptions,
 ): Promise<Neighbour[][]> {
-  const { top, signal } = readOptions(options, 'nearest options', checks)
+  const { top, signal } = readOptions(options, 'nearest options', nearestChecks)
   const features = await FeatureFile.open(filePath(file, 'file'))
   try {
     const searches = searchesFor(features, queries, top)

@@ -7,8 +7,10 @@ import {
   type Callback,
   type Check,
   callback,
+  checksOf,
   instanceOf,
   integer,
+  type OptionRow,
   oneOf,
   optional,
   readOptions,
@@ -90,16 +92,52 @@ const list =
     return found
   }
 
+/** The options that say what is computed, with their flags. */
+export const embedTable = {
+  layers: {
+    check: optional(list(text, 'names of tensors')),
+    flag: '--layers <names>',
+    help: 'tensors, separated by commas (default: relu7, or without a head the last convolution after its ReLU)',
+  },
+  pool: {
+    check: withDefault<Pool[]>(list(oneOf(...poolNames), 'ways of pooling'), ['mean']),
+    flag: '--pool <names>',
+    help: 'how a channel becomes one number: mean, max or mean,max (default: mean)',
+  },
+  transform: {
+    check: withDefault(oneOf(...transformNames), 'none'),
+    flag: '--transform <name>',
+    help: 'change of each pooled value; log1p is log(1 + x)',
+    choices: transformNames,
+  },
+  scales: {
+    check: optional(list(integer(1, 65535), 'scales')),
+    flag: '--scales <sides>',
+    help: 'smaller sides in pixels of whole images, such as 256,384,512 (default: centre crops as for evaluate)',
+  },
+  aggregate: {
+    check: withDefault(oneOf(...aggregateNames), 'mean'),
+    flag: '--aggregate <name>',
+    help: 'what becomes of several scales',
+    choices: aggregateNames,
+  },
+  flip: { check: withDefault(boolean, false), flag: '--flip', help: 'average with the mirrored images' },
+  normalise: {
+    check: withDefault(oneOf(...normaliseNames), 'l2'),
+    flag: '--normalise <name>',
+    help: 'l2 divides the features of each image by their Euclidean length',
+    choices: normaliseNames,
+  },
+  batchSize: {
+    check: optional(integer(1)),
+    flag: '--batch <n>',
+    help: "images of the network's size computed at a time, fewer larger ones (default: 16 at 224x224, more at smaller sizes)",
+  },
+} satisfies Record<string, OptionRow>
+
 /** The checks of {@link EmbedOptions}. */
 export const embedChecks = {
-  layers: optional(list(text, 'names of tensors')),
-  pool: withDefault<Pool[]>(list(oneOf(...poolNames), 'ways of pooling'), ['mean']),
-  transform: withDefault(oneOf(...transformNames), 'none'),
-  scales: optional(list(integer(1, 65535), 'scales')),
-  aggregate: withDefault(oneOf(...aggregateNames), 'mean'),
-  flip: withDefault(boolean, false),
-  normalise: withDefault(oneOf(...normaliseNames), 'l2'),
-  batchSize: optional(integer(1)),
+  ...checksOf(embedTable),
   onUnreadable: photoChecks.onUnreadable,
   signal: optional(instanceOf(AbortSignal)),
   onProgress: optional(callback<NonNullable<EmbedOptions['onProgress']>>()),

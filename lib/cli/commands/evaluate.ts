@@ -2,12 +2,11 @@ import { type Command, Option } from 'commander'
 import pc from 'picocolors'
 import { withClasses } from '../../data/derived.js'
 import { evaluationSide } from '../../data/images/crop.js'
-import { VggError } from '../../error.js'
 import { type Evaluation, evaluateParts } from '../../evaluate/evaluate.js'
 import { checkImageOptions, datasetsFor } from '../../run/datasets.js'
 import type { DataDescription, RunDescription } from '../../run/description.js'
 import { type PartName, type ScoredImages, scoredImages } from '../../run/scored-images.js'
-import { columnsOf, countedText, countText, longestName, printable, wrapped } from '../../table.js'
+import { columnsOf, countedText, printable, wrapped } from '../../table.js'
 import { deviceLine, percent } from '../../train/log.js'
 import type { VGG } from '../../vgg/vgg.js'
 import { addDataFlags, type DataFlags, dataOf, readingOf } from '../flags/data-flags.js'
@@ -23,6 +22,7 @@ import {
 import { classLines } from '../terminal/metrics.js'
 import { print, printJson } from '../terminal/print.js'
 import { loadShown } from '../terminal/progress.js'
+import { checkRead, unreadableLines } from '../terminal/unreadable.js'
 
 const examples = `
 Without DATA, a run is evaluated on the validation images of its own data;
@@ -97,7 +97,7 @@ async function runEvaluate(model: string, data: string | undefined, flags: Flags
       const head = [deviceLine(net), protocol, ...trainedOn].flatMap((text) => wrapped(text, columnsOf(process.stdout)))
       print([...head, '', ...lines(found)].join('\n'))
     }
-    if (flags.onUnreadable !== 'skip') checkRead(found)
+    if (flags.onUnreadable !== 'skip') checkRead(found.count, found.unreadable)
   } finally {
     net.dispose()
   }
@@ -115,14 +115,6 @@ function readingFor(flags: Flags, { sources }: ScoredImages): RunDescription['ph
   const asked = readingOf(flags)
   checkImageOptions({ ...asked, randomCrop: true, flip: true, colour: true }, sources.kind)
   return { ...asked, onUnreadable: flags.onUnreadable ?? 'skip', randomCrop: false, flip: false, colour: false }
-}
-
-/** @throws FILE_FORMAT if images could not be read: the figures are those of the others */
-function checkRead({ count, unreadable }: Evaluation): void {
-  const [first] = unreadable
-  if (first === undefined) return
-  const message = `${unreadable.length} of ${countedText(count + unreadable.length, 'image')} could not be read, the first ${printable(first.name, longestName.file)}: ${first.reason}; fix or remove them, or accept this with --on-unreadable skip`
-  throw new VggError('FILE_FORMAT', message)
 }
 
 function trainedOnJson({ part, trainingImages, unknown }: ScoredImages) {
@@ -145,19 +137,12 @@ function protocolOf({ imageSize, preprocessing }: VGG): string {
   return `protocol: single centre crop of ${height}x${width}${scale}`
 }
 
-/** Most unreadable images that are named. */
-const mostNamed = 10
-
 function lines(found: Evaluation): string[] {
   const { count, top1, top5, loss, unreadable, perClass } = found
   // with five classes or fewer it is always 100 %
   const five = perClass.length > 5 ? `, top-5 ${percent(top5)}` : ''
   const sums = `${count} images: top-1 ${percent(top1)}${five}, loss ${loss.toFixed(4)}`
-  const failed = unreadable
-    .slice(0, mostNamed)
-    .map(({ name, reason }) => `not read: ${printable(name, longestName.file)}: ${printable(reason)}`)
-  const more = unreadable.length - failed.length
-  if (more > 0) failed.push(`not read: ${countText(more)} more, which --json lists`)
+  const failed = unreadableLines(unreadable)
   if (count === 0) return failed
   return [pc.bold(sums), ...failed, '', ...classLines(found, 'images')]
 }
