@@ -132,7 +132,7 @@ export type {
   Description,
   Precision,
 } from './platform/native-description.js'
-export type { ProbeTrial } from './probe/cross-validation.js'
+export type { TriedC } from './probe/cross-validation.js'
 export type { ProbeData } from './probe/data.js'
 export { type ReadFeaturesOptions, readFeatures, type StoredFeatures } from './probe/feature-data.js'
 export type { Classifier } from './probe/loss.js'

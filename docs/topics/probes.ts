@@ -16,11 +16,11 @@ export {
   type ProbeOptions,
   type ProbeProgress,
   type ProbeResult,
-  type ProbeTrial,
   probe,
   probeScores,
   type ReadFeaturesOptions,
   readFeatures,
   type StoredFeatures,
   saveProbe,
+  type TriedC,
 } from '../../lib/index.js'

@@ -2,7 +2,7 @@ import { type Fit, type FitData, type FitOptions, fitted, plainOf, scoresOf } fr
 import { momentsOf, noMoments, rowBlocks } from './rows.js'
 
 /** A value of C, and how well it did in the cross-validation. */
-export interface ProbeTrial {
+export interface TriedC {
   /** The value of C. */
   readonly c: number
   /** Mean of `accuracies`. */
@@ -12,7 +12,7 @@ export interface ProbeTrial {
 }
 
 /** What is fitted, and how, but for C and the moments. */
-export interface Trials {
+export interface Fitting {
   readonly data: Omit<FitData, 'moments'>
   readonly options: Omit<FitOptions, 'c' | 'start'>
   readonly standardise: boolean
@@ -21,7 +21,7 @@ export interface Trials {
 }
 
 /** Fits a classifier to the rows, with their own moments. */
-export const fitter = async ({ data, options, standardise, onFit }: Trials) => {
+export const fitter = async ({ data, options, standardise, onFit }: Fitting) => {
   const complete: FitData = { ...data, moments: await (standardise ? momentsOf(data) : noMoments(data.columns)) }
   return {
     data: complete,
@@ -39,17 +39,17 @@ export const fitter = async ({ data, options, standardise, onFit }: Trials) => {
  * @param folds the fold of each of `data.rows`
  */
 export async function crossValidated(
-  trials: Trials,
+  fitting: Fitting,
   values: readonly number[],
   folds: Int32Array,
-): Promise<ProbeTrial[]> {
-  const { rows } = trials.data
+): Promise<TriedC[]> {
+  const { rows } = fitting.data
   const accuracies = values.map((): number[] => [])
   const count = folds.reduce((most, fold) => Math.max(most, fold), 0) + 1
   for (let fold = 0; fold < count; fold++) {
     const others = rows.filter((_, position) => folds[position] !== fold)
     const own = rows.filter((_, position) => folds[position] === fold)
-    const { data, fitAt } = await fitter({ ...trials, data: { ...trials.data, rows: others } })
+    const { data, fitAt } = await fitter({ ...fitting, data: { ...fitting.data, rows: others } })
     let start: Float64Array | undefined
     for (const [index, c] of values.entries()) {
       const found = await fitAt(c, start)
@@ -81,5 +81,5 @@ async function shareRight(data: FitData, { coefficients }: Fit): Promise<number>
 }
 
 /** The value of C with the highest accuracy, the least of equals. */
-export const bestOf = (trials: readonly ProbeTrial[]): number =>
-  trials.reduce((best, trial) => (trial.accuracy > best.accuracy ? trial : best)).c
+export const bestOf = (tried: readonly TriedC[]): number =>
+  tried.reduce((best, one) => (one.accuracy > best.accuracy ? one : best)).c

@@ -57,9 +57,9 @@ export interface ProbeOptions {
    * `test`.
    */
   validation?: number | undefined
-  /** Indices of the rows that are held out, in place of `validation`. */
+  /** Indices of the rows that are held out, instead of `validation`. */
   heldOut?: Int32Array | undefined
-  /** Other rows that are held out, in place of `validation`. Their classes are found by name. */
+  /** Other rows that are held out, instead of `validation`. Their classes are found by name. */
   test?: ProbeData | undefined
   /** Seed of the random division and of the folds. Default 0. */
   seed?: number | undefined

@@ -3,7 +3,7 @@ import { type ClassResult, cellsOf, withConfusion } from '../evaluate/confusion.
 import { Tally } from '../evaluate/metrics.js'
 import { lbfgsArrays } from '../lbfgs.js'
 import { readOptions } from '../options.js'
-import { bestOf, crossValidated, fitter, type ProbeTrial, type Trials } from './cross-validation.js'
+import { bestOf, crossValidated, type Fitting, fitter, type TriedC } from './cross-validation.js'
 import { checkedData, type LabelledRows, type ProbeData } from './data.js'
 import { outputsOf } from './fit.js'
 import { modelOf, modelScores, type ProbeModel } from './model.js'
@@ -28,7 +28,7 @@ export interface ProbeResult {
   /** The classifier, fitted to all rows for training. */
   readonly model: ProbeModel
   /** The cross-validation of each value of C; empty if only one was given. */
-  readonly trials: readonly ProbeTrial[]
+  readonly tried: readonly TriedC[]
   /** Whether the solver reached its tolerance; if not, a smaller C, or `standardise`, will help. */
   readonly converged: boolean
   /** Results on the rows for training. */
@@ -59,21 +59,21 @@ export async function probe(data: ProbeData, options: ProbeOptions = {}): Promis
 
   const fits = values.length === 1 ? 1 : values.length * given.folds + 1
   let done = 0
-  const trials: Trials = {
+  const fitting: Fitting = {
     data: { ...training, labels: training.labels.map((label) => numbers[label] ?? -1), classes: names.length },
     options: { classifier: given.classifier, signal: given.signal },
     standardise: given.standardise,
     onFit: () => onProgress?.({ done: ++done, of: fits }),
   }
-  const folds = () => foldsOf({ ...trials.data, classNames: names }, given.folds, given.seed)
-  const tried = values.length === 1 ? [] : await crossValidated(trials, values, folds())
+  const folds = () => foldsOf({ ...fitting.data, classNames: names }, given.folds, given.seed)
+  const tried = values.length === 1 ? [] : await crossValidated(fitting, values, folds())
   const c = tried.length === 0 ? (values[0] ?? 1) : bestOf(tried)
-  const { data: of, fitAt } = await fitter(trials)
+  const { data: of, fitAt } = await fitter(fitting)
   const { coefficients, converged } = await fitAt(c)
   const model = modelOf(coefficients, of.moments, { classifier: given.classifier, c, classNames: names })
   return {
     model,
-    trials: tried,
+    tried,
     converged,
     training: await accuracyOf(model, of),
     ...(heldOut && { heldOut: await accuracyOf(model, heldOut) }),

@@ -40,7 +40,7 @@ test('takes weights and parts from a table, and features of other images', async
   writeFileSync(table, `path,part,weight\n${lines.join('\n')}\n`)
   const words = ['probe', features, '--classifier', 'svm', '--c', '0.01', '--json']
   const parts = JSON.parse((await vggnet([...words, '--samples', table])).stdout)
-  expect(parts).toMatchObject({ classifier: 'svm', c: 0.01, trials: [], heldOut: { count: 47 } })
+  expect(parts).toMatchObject({ classifier: 'svm', c: 0.01, tried: [], heldOut: { count: 47 } })
   await writeFeatureRows(other, [80, 300, 4], { seed: 2 })
   const apart = JSON.parse((await vggnet([...words, '--test', other])).stdout)
   expect(apart).toMatchObject({ training: { count: 232 }, heldOut: { count: 80 } })

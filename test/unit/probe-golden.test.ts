@@ -56,10 +56,10 @@ describe.each(cases)('%s classes, %s', (name, classifier, { classes, columns }) 
     const features = expected(`${name}/features`)
     const rows = Int32Array.from({ length: golden.rows }, (_, row) => row)
     const data = { features, columns, rows, classes, ...rowsOf(name) }
-    const trials = { data, options: { classifier }, standardise: true, onFit: () => undefined }
+    const fitting = { data, options: { classifier }, standardise: true, onFit: () => undefined }
     // the largest value takes most of the time
     const penalties = golden.penalties.slice(0, -1)
-    const found = await crossValidated(trials, penalties, Int32Array.from(expected(`${name}/folds`)))
+    const found = await crossValidated(fitting, penalties, Int32Array.from(expected(`${name}/folds`)))
     const accuracies = expected(`${name}/${classifier}/accuracies`)
     for (const [index, { accuracy }] of found.entries()) expect(accuracy).toBeCloseTo(accuracies[index] ?? 0, 6)
     expect(bestOf(found)).toBe(golden.chosen[`${name}/${classifier}`])

@@ -88,8 +88,8 @@ describe('a linear classifier', () => {
   test('reports each fit, and ends by its signal', async () => {
     const seen: number[][] = []
     const options: ProbeOptions = { c: [1, 0.1], folds: 3, onProgress: ({ done, of }) => void seen.push([done, of]) }
-    const { trials } = await probe(data, options)
-    expect(trials.map(({ c, accuracies }) => [c, accuracies.length])).toEqual([
+    const { tried } = await probe(data, options)
+    expect(tried.map(({ c, accuracies }) => [c, accuracies.length])).toEqual([
       [0.1, 3],
       [1, 3],
     ])

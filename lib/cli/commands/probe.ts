@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import pc from 'picocolors'
 import { VggError } from '../../error.js'
-import type { ProbeTrial } from '../../probe/cross-validation.js'
+import type { TriedC } from '../../probe/cross-validation.js'
 import { readFeatures, type StoredFeatures } from '../../probe/feature-data.js'
 import { saveProbe } from '../../probe/model.js'
 import { type ProbeOptions, type ProbeProgress, probeTable } from '../../probe/options.js'
@@ -51,7 +51,7 @@ export function addProbe(program: Command): void {
     .option('--samples <file>', 'CSV file of weights, parts or strata of the images', file)
     .option('--test <features>', 'file of features of other images, which are held out', file)
     .option('--out <file>', 'safetensors file for the classifier: weight, bias, mean, deviation', file)
-    .option('--json', 'one JSON object: classifier, c, trials, converged, training, heldOut, unlabelled')
+    .option('--json', 'one JSON object: classifier, c, tried, converged, training, heldOut, unlabelled')
     .addHelpText('after', examples)
     .action(runProbe)
 }
@@ -92,7 +92,7 @@ const columns = [
   { title: 'folds', align: 'left' },
 ] as const
 
-const trialRow = ({ c, accuracy, accuracies }: ProbeTrial): string[] => [
+const triedRow = ({ c, accuracy, accuracies }: TriedC): string[] => [
   String(c),
   percent(accuracy),
   accuracies.map(percent).join(', '),
@@ -101,15 +101,15 @@ const trialRow = ({ c, accuracy, accuracies }: ProbeTrial): string[] => [
 const sumLine = (title: string, { count, accuracy }: ProbeAccuracy): string =>
   `${title}: ${percent(accuracy)} of ${countedText(count, 'row')}`
 
-function lines({ model, trials, converged, training, heldOut, unlabelled }: ProbeResult, out?: string): string[] {
-  const ends = [trials[0]?.c, trials.at(-1)?.c]
+function lines({ model, tried, converged, training, heldOut, unlabelled }: ProbeResult, out?: string): string[] {
+  const ends = [tried[0]?.c, tried.at(-1)?.c]
   const name = model.classifier === 'svm' ? 'linear SVM (squared hinge)' : 'logistic regression'
   const notes = [
     ...(ends.includes(model.c) ? [`C is at an end of the values that were tried: try others with --c`] : []),
     ...(converged ? [] : ['the solver did not converge: try --standardise, or smaller values of --c']),
   ]
   return [
-    ...(trials.length === 0 ? [] : [...tableLines(columns, trials.map(trialRow)), '']),
+    ...(tried.length === 0 ? [] : [...tableLines(columns, tried.map(triedRow)), '']),
     `${name}, C = ${model.c}`,
     ...notes.map((text) => pc.yellow(text)),
     ...(unlabelled === 0 ? [] : [`${countText(unlabelled)} without a class left out`]),
