@@ -50,6 +50,8 @@ export type { PhotoNetwork, PhotoOptions } from './data/sources/photo-options.js
 export type { SkippedLink } from './data/sources/walk.js'
 export { meanOf, type Statistics, type StatisticsOptions, statisticsOf } from './data/statistics.js'
 export { type Embedding, embed } from './embed/embed.js'
+export { type EmbeddedFile, type EmbedToFileOptions, embedToFile } from './embed/embed-file.js'
+export { type EmbedLikeOptions, embedLike, type QueryFeatures } from './embed/embed-like.js'
 export type {
   Aggregate,
   FeatureColumns,
