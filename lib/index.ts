@@ -60,7 +60,7 @@ export type {
   Pool,
   Transform,
 } from './embed/feature-description.js'
-export { FeatureFile } from './embed/feature-file.js'
+export { type FeatureBlock, FeatureFile } from './embed/feature-file.js'
 export { type NearestOptions, type Neighbour, nearest } from './embed/nearest.js'
 export type { EmbedOptions, EmbedProgress } from './embed/options.js'
 export { type ErrorCode, VggError } from './error.js'

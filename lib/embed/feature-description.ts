@@ -4,15 +4,18 @@ import { arrayOf, boolean, type Check, integer, objectOf, oneOf, text, unexpecte
 import { parsedJson } from '../untrusted.js'
 
 /** How the values of a channel at all positions of an image become one number. */
-export const poolNames = ['mean', 'max'] as const
-export const transformNames = ['none', 'log1p'] as const
-export const aggregateNames = ['mean', 'stack'] as const
-export const normaliseNames = ['l2', 'none'] as const
+export type Pool = 'mean' | 'max'
+/** Change of each pooled value x: none, or log(1 + x). */
+export type Transform = 'none' | 'log1p'
+/** What becomes of the features of several scales: their mean, or a row for each. */
+export type Aggregate = 'mean' | 'stack'
+/** What a row of features is divided by: its Euclidean length, or nothing. */
+export type Normalise = 'l2' | 'none'
 
-export type Pool = (typeof poolNames)[number]
-export type Transform = (typeof transformNames)[number]
-export type Aggregate = (typeof aggregateNames)[number]
-export type Normalise = (typeof normaliseNames)[number]
+export const poolNames = ['mean', 'max'] as const satisfies readonly Pool[]
+export const transformNames = ['none', 'log1p'] as const satisfies readonly Transform[]
+export const aggregateNames = ['mean', 'stack'] as const satisfies readonly Aggregate[]
+export const normaliseNames = ['l2', 'none'] as const satisfies readonly Normalise[]
 
 /** A run of columns of a row of features: one layer, pooled in one way. */
 export interface FeatureColumns {
@@ -32,25 +35,36 @@ export interface FeatureDescription {
   readonly version: 1
   /** Names of the classes that the labels count. */
   readonly classNames: readonly string[]
-  /** The network: where it was loaded from, if that is known, and the SHA-256 of its layers and parameters up to the last one named. */
-  readonly model: { readonly path: string | null; readonly sha256: string }
+  /** The network. */
+  readonly model: {
+    /** Where it was loaded from; null if that is not known. */
+    readonly path: string | null
+    /** SHA-256 of its layers up to the last one named and of their parameters, in hex. */
+    readonly sha256: string
+  }
   /** Runs of columns in order, without gaps. */
   readonly columns: readonly FeatureColumns[]
   /** The layers, as they were asked for. */
   readonly layers: readonly string[]
   /** The ways of pooling, as they were asked for. */
   readonly pool: readonly Pool[]
+  /** Change of the pooled values. */
   readonly transform: Transform
   /** Smaller sides of the images in pixels; null for crops of one size. */
   readonly scales: readonly number[] | null
+  /** What became of several scales. */
   readonly aggregate: Aggregate
   /** Whether the features are means of those of the image and of the mirrored image. */
   readonly flip: boolean
+  /** What the rows were divided by. */
   readonly normalise: Normalise
-  /** How image files became pixels: the crop [height, width], and the smaller side before it; null for whole images. */
+  /** How image files became pixels. */
   readonly pixels: {
+    /** Channels of the images. */
     readonly channels: number
+    /** Height and width of the crop; null for whole images. */
     readonly crop: readonly number[] | null
+    /** Smaller side before the crop; null for whole images, and where it is not known. */
     readonly smallestSide: number | null
   }
 }

@@ -2,35 +2,15 @@
 // -1 for an image without one; `files`, the names of the images as one text in UTF-8, U8; `file_offsets` I64 [N + 1], where each
 // name begins in it. The names are no metadata, whose size is limited.
 import type { FileHandle } from 'node:fs/promises'
-import { fill, sizeOf } from '../checkpoint/open-file.js'
-import {
-  type Entry,
-  encodeHeader,
-  headerFields,
-  headerLength,
-  headerLimits,
-  lengthBytes,
-  metadataOf,
-  parseHeader,
-  type TensorInfo,
-} from '../checkpoint/safetensors.js'
-import { contentText, headBytes } from '../data/images/formats.js'
+import { fill } from '../checkpoint/open-file.js'
+import { encodeHeader, headerLimits, lengthBytes } from '../checkpoint/safetensors.js'
 import { fileError } from '../data/sources/file-error.js'
 import { VggError } from '../error.js'
 import { writeAtomically } from '../files/atomic-file.js'
-import { closeRead, filled, openRegularFile } from '../files/regular-file.js'
-import { filePath } from '../options.js'
-import { shapeText } from '../tensor.js'
-import {
-  descriptionKey,
-  dimensionOf,
-  type FeatureDescription,
-  parsedDescription,
-  stackedScales,
-} from './feature-description.js'
-
-/** Most values of the features of one image: all tensors of VGG-19, pooled twice, at 500 scales. */
-const mostValues = 2 ** 24
+import { closeRead, openRegularFile } from '../files/regular-file.js'
+import { filePath, instanceOf, integer } from '../options.js'
+import { descriptionKey, type FeatureDescription } from './feature-description.js'
+import { type FeatureHeader, infosOf, readFeatureHeader, type TensorName } from './feature-header.js'
 
 /** Most bytes of the name of an image: the longest path of a system has 4,096. */
 const longestName = 2 ** 16
@@ -50,17 +30,6 @@ export interface FeatureRows {
   readonly names: readonly string[]
   /** The features in blocks of whole rows, S x D values each, in the order of the names. */
   readonly rows: Iterable<Float32Array> | AsyncIterable<Float32Array>
-}
-
-function infosOf(description: FeatureDescription, count: number, nameBytes: number): TensorInfo[] {
-  const scales = stackedScales(description)
-  const row = [...(scales === undefined ? [] : [scales]), dimensionOf(description)]
-  return [
-    { name: 'features', dtype: 'F32', shape: [count, ...row] },
-    { name: 'labels', dtype: 'I64', shape: [count] },
-    { name: 'file_offsets', dtype: 'I64', shape: [count + 1] },
-    { name: 'files', dtype: 'U8', shape: [nameBytes] },
-  ]
 }
 
 /** The bytes of 64-bit integers, in parts. */
@@ -117,14 +86,22 @@ export async function writeFeatures(file: string, { description, labels, names, 
   await writeAtomically(file, parts())
 }
 
-type TensorName = 'features' | 'labels' | 'file_offsets' | 'files'
+/** Consecutive rows of a file of features. */
+export interface FeatureBlock {
+  /** Index of the first row. */
+  readonly first: number
+  /** The values of the rows, one after the other. */
+  readonly rows: Float32Array
+}
 
 /**
  * An open file of features. Its header was read and checked; the rest is read on request, so that a file of any size takes
  * little memory. `close` closes it.
  */
 export class FeatureFile {
+  /** Path of the file. */
   readonly path: string
+  /** How the features were computed, and what their columns are. */
   readonly description: FeatureDescription
   /** Number N of images. */
   readonly count: number
@@ -135,7 +112,7 @@ export class FeatureFile {
   readonly #starts: Readonly<Record<TensorName, number>>
   readonly #nameBytes: number
 
-  private constructor(path: string, handle: FileHandle, header: Header) {
+  private constructor(path: string, handle: FileHandle, header: FeatureHeader) {
     this.path = path
     this.#handle = handle
     this.description = header.description
@@ -145,13 +122,13 @@ export class FeatureFile {
     this.#nameBytes = header.nameBytes
   }
 
-  /** Opens a file that `vggnet embed` or `writeFeatures` wrote. @throws FILE_NOT_FOUND, FILE_FORMAT */
+  /** Opens a file that `vggnet embed` or `embedToFile` wrote. @throws FILE_NOT_FOUND, FILE_FORMAT */
   static async open(file: string): Promise<FeatureFile> {
     const handle = await openRegularFile(filePath(file, 'file')).catch((error) => {
       throw fileError(error, file)
     })
     try {
-      return new FeatureFile(file, handle, await readHeader(handle))
+      return new FeatureFile(file, handle, await readFeatureHeader(handle))
     } catch (error) {
       await closeRead(handle)
       throw inFile(file, error)
@@ -160,10 +137,12 @@ export class FeatureFile {
 
   /**
    * Reads the rows of images from `first` on, as many as `into` holds.
+   * @param into values of whole rows
    * @returns `into`
-   * @throws FILE_FORMAT if the file cannot be read, or a value is not finite
+   * @throws FILE_FORMAT if the file cannot be read, or a value is not finite; INVALID_ARGUMENT for rows that it does not have
    */
   async readRows(first: number, into: Float32Array): Promise<Float32Array> {
+    this.#checkRows(first, instanceOf(Float32Array)(into, 'into').length / this.rowLength)
     const bytes = new Uint8Array(into.buffer, into.byteOffset, into.byteLength)
     await this.#read('features', bytes, first * this.rowLength * into.BYTES_PER_ELEMENT)
     // a sum, since a search with a function takes as long as reading does
@@ -179,7 +158,7 @@ export class FeatureFile {
    * Reads all rows, a block of whole rows after the other. A block is valid until the next one is taken.
    * @param bytes least size of a block, unless fewer rows are left
    */
-  async *blocks(bytes = blockBytes): AsyncGenerator<{ readonly first: number; readonly rows: Float32Array }> {
+  async *blocks(bytes = blockBytes): AsyncGenerator<FeatureBlock> {
     const each = Math.max(1, Math.ceil(bytes / (4 * this.rowLength)))
     const buffer = new Float32Array(Math.min(each, this.count) * this.rowLength)
     for (let first = 0; first < this.count; first += each) {
@@ -188,8 +167,9 @@ export class FeatureFile {
     }
   }
 
-  /** Reads the classes of images; -1 where none is known. @throws FILE_FORMAT */
+  /** Reads the classes of images; -1 where none is known. @throws FILE_FORMAT, INVALID_ARGUMENT */
   async readLabels(first: number, count: number): Promise<Int32Array> {
+    this.#checkRows(first, count)
     const { classNames } = this.description
     return Int32Array.from(await this.#integers('labels', first, count), (value, index) => {
       if (value >= -1n && value < classNames.length) return Number(value)
@@ -198,8 +178,9 @@ export class FeatureFile {
     })
   }
 
-  /** Reads the names of images. @throws FILE_FORMAT */
+  /** Reads the names of images. @throws FILE_FORMAT, INVALID_ARGUMENT */
   async readNames(first: number, count: number): Promise<string[]> {
+    this.#checkRows(first, count)
     const offsets = Array.from(await this.#integers('file_offsets', first, count + 1), Number)
     for (const [index, begin] of offsets.slice(0, -1).entries()) {
       const end = offsets[index + 1] ?? 0
@@ -215,8 +196,14 @@ export class FeatureFile {
       .map((begin, index) => bytes.toString('utf8', begin - start, (offsets[index + 1] ?? 0) - start))
   }
 
+  /** Closes the file. */
   close(): Promise<void> {
     return closeRead(this.#handle)
+  }
+
+  #checkRows(first: number, count: number): void {
+    integer(0, this.count)(first, 'first')
+    integer(0, this.count - first)(count, 'the number of rows')
   }
 
   async #integers(name: 'labels' | 'file_offsets', first: number, count: number): Promise<BigInt64Array> {
@@ -234,50 +221,3 @@ export class FeatureFile {
 
 const inFile = (file: string, error: unknown): unknown =>
   error instanceof VggError ? new VggError(error.code, `${file}: ${error.message}`, { cause: error }) : error
-
-interface Header extends Pick<FeatureFile, 'description' | 'count' | 'rowLength'> {
-  readonly starts: Readonly<Record<TensorName, number>>
-  readonly nameBytes: number
-}
-
-async function readHeader(handle: FileHandle): Promise<Header> {
-  const size = await sizeOf(handle)
-  const beginning = Buffer.alloc(Math.min(size, headBytes))
-  await filled(handle, beginning)
-  if (beginning[lengthBytes] !== '{'.charCodeAt(0)) {
-    const content = contentText(beginning) ?? 'of another kind'
-    throw new VggError('FILE_FORMAT', `Expected features (safetensors) but it is ${content}`)
-  }
-  const json = new Uint8Array(headerLength(beginning.subarray(0, lengthBytes), size))
-  await fill(handle, json, lengthBytes)
-  const fields = headerFields(json)
-  // before the tensors, which those of another file may be of other types
-  const description = parsedDescription(metadataOf(fields)[descriptionKey])
-  const start = lengthBytes + json.length
-  const { tensors } = parseHeader(fields, size - start)
-  const found = new Map(tensors.map((entry) => [entry.name, entry]))
-  const [count = 0] = found.get('features')?.shape ?? []
-  const nameBytes = found.get('files')?.shape[0] ?? 0
-  const starts = checkedTensors(found, infosOf(description, count, nameBytes), start)
-  const rowLength = (stackedScales(description) ?? 1) * dimensionOf(description)
-  if (rowLength < 1 || rowLength > mostValues) {
-    const message = `Expected 1 to ${mostValues} features of an image but its description has ${rowLength}`
-    throw new VggError('FILE_FORMAT', message)
-  }
-  return { description, count, rowLength, starts, nameBytes }
-}
-
-/** @returns the position of each tensor in the file */
-function checkedTensors(
-  found: Map<string, Entry>,
-  infos: readonly TensorInfo[],
-  start: number,
-): Record<TensorName, number> {
-  for (const { name, dtype, shape } of infos) {
-    const entry = found.get(name)
-    if (entry?.dtype === dtype && shapeText(entry.shape) === shapeText(shape)) continue
-    const what = entry === undefined ? 'found none' : `found ${entry.dtype} ${shapeText(entry.shape)}`
-    throw new VggError('FILE_FORMAT', `Expected ${name} as ${dtype} ${shapeText(shape)} but ${what}`)
-  }
-  return Object.fromEntries(infos.map(({ name }) => [name, start + (found.get(name)?.begin ?? 0)])) as never
-}

@@ -58,6 +58,9 @@ describe('a file of features', () => {
     expect(await features.readLabels(1, 3)).toEqual(labels.slice(1, 4))
     expect(await features.readNames(0, 5)).toEqual(names)
     expect(await features.readNames(2, 1)).toEqual(names.slice(2, 3))
+    const beyond = [features.readRows(4, new Float32Array(8)), features.readNames(5, 1), features.readLabels(-1, 2)]
+    const parts = [features.readRows(0, new Float32Array(3)), ...beyond]
+    for (const read of parts) await expect(read).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     await features.close()
   })
 
