@@ -28,7 +28,7 @@ const lines = cells.map(({ file, probability, type }) =>
 const list = path.join(folder, 'cells.csv')
 writeFileSync(list, `path,label,weight,stratum\n${lines.join('\n')}\n`)
 
-const features = path.join(folder, 'features.safetensors')
+const features = path.join(folder, 'cells.safetensors')
 const layers = [
   '--layers',
   'relu3_3,relu4_3,relu5_1,relu5_3',
