@@ -31,6 +31,9 @@ export interface PartFeatures {
   readonly unreadable: readonly SkippedImage[]
 }
 
+/** The tensors of a pass by name: of the images as they are, and mirrored. */
+type Versions = readonly Readonly<Record<string, Tensor<'float32'>>>[]
+
 /** Most images of a part; whole images at several scales take longer. */
 const mostImages = { crops: 256, dense: 32 } as const
 
@@ -112,6 +115,13 @@ export class Embedder {
       failed.add(image.index)
       unreadable.push({ ...image, index: before + image.index })
     }
+    const scales = this.settings.scales?.length ?? 1
+    let pooled = 0
+    const pool = async (tensors: Versions, pass: Pass): Promise<void> => {
+      await this.#pool(tensors, pass, part, sums)
+      pooled += pass.indices.length
+      await this.settings.onProgress?.({ done: before + first + Math.floor(pooled / scales), of: this.count })
+    }
     // one pass is pooled while the network computes another
     let pooling: Promise<void> = Promise.resolve()
     try {
@@ -119,7 +129,7 @@ export class Embedder {
         throwIfAborted(this.settings.signal, 'The embedding')
         const found = this.#features(pass)
         const last = pooling
-        pooling = Promise.all([found, last]).then(([tensors]) => this.#pool(tensors, pass, part, sums))
+        pooling = Promise.all([found, last]).then(([tensors]) => pool(tensors, pass))
         pooling.catch(() => undefined)
         await last
       }
@@ -139,7 +149,7 @@ export class Embedder {
   }
 
   /** The tensors of a pass: as it is, and mirrored. */
-  async #features({ images }: Pass): Promise<Readonly<Record<string, Tensor<'float32'>>>[]> {
+  async #features({ images }: Pass): Promise<Versions> {
     const versions = this.settings.flip ? [0, 1] : [0]
     const calls = versions.map((version) => {
       const flip = new Uint8Array(images.shape[0] ?? 0).fill(version)
@@ -149,7 +159,7 @@ export class Embedder {
   }
 
   async #pool(
-    versions: readonly Readonly<Record<string, Tensor<'float32'>>>[],
+    versions: Versions,
     { indices, scale }: Pass,
     { source, first }: Part,
     sums: Float64Array,

@@ -76,7 +76,7 @@ export interface EmbedOptions extends DecodingOptions {
   onUnreadable?: 'throw' | 'skip' | undefined
   /** Aborts the call, which then rejects with ABORTED. */
   signal?: AbortSignal | undefined
-  /** Called after each part of the images. */
+  /** Called as images are done. */
   onProgress?: Callback<[progress: EmbedProgress]> | undefined
 }
 

@@ -46,7 +46,7 @@ test('writes the same bytes after it was killed, and finds the nearest images', 
   expect(refused.stderr).toContain('normalise is "none" and was "l2"')
   const resumed = await embed('killed.safetensors', '--npy')
   expect(resumed.stdout.replaceAll('\n', ' ')).toContain(
-    '192 features of each of 100 images, of 96 images by an earlier run:',
+    '100 images of 192 features (96 of them computed by an earlier run):',
   )
   for (const name of ['safetensors', 'npy', 'labels.npy'])
     expect(readFileSync(at(`killed.${name}`)).equals(readFileSync(at(`whole.${name}`))), name).toBe(true)
@@ -89,7 +89,7 @@ test('leaves out what cannot be read, and refuses what has no effect', async () 
     vggnet(['embed', at('model'), at('list.csv'), '--out', at('l.safetensors'), ...computing, ...more])
   const first = await list()
   expect(first).toMatchObject({ code: 1, stderr: expect.stringContaining('1 of 3 images could not be read') })
-  expect(first.stdout).toMatch(/32 features of each of 2 images[\s\S]*not read: .*none\.png: no such file/)
+  expect(first.stdout).toMatch(/2 images of 32 features[\s\S]*not read: .*none\.png: no such file/)
   expect(await list('--on-unreadable', 'skip')).toMatchObject({ code: 0, stderr: '' })
   expect((await list('--cache', at('c'), '--scales', '64')).stderr).toMatch(/INVALID_ARGUMENT: Expected no --cache/)
   const missing = await vggnet(['embed', at('model'), at('list.csv'), '--out', at('no/l.safetensors')])

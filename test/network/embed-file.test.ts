@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { writeNpy } from '../../lib/embed/npy.js'
 import {
   type Dataset,
+  type EmbedProgress,
   type EmbedToFileOptions,
   embed,
   embedLike,
@@ -29,19 +30,17 @@ async function photos(): Promise<{ folder: string; list: PhotoList }> {
   return { folder, list: { sources, names: sources, labels, classNames: ['0', '1'] } }
 }
 
-/** Computes parts and stops after that many. */
+/** Stops when so many images are done: those of whole parts. */
 async function stoppedAfter(
-  parts: number,
+  images: number,
   net: VGG,
   list: Dataset | PhotoList,
   file: string,
   options: EmbedToFileOptions,
 ) {
   const stop = new AbortController()
-  let done = 0
-  const onProgress = () => {
-    done += 1
-    if (done === parts) stop.abort()
+  const onProgress = ({ done }: EmbedProgress) => {
+    if (done >= images) stop.abort()
   }
   await expect(embedToFile(net, list, file, { ...options, onProgress, signal: stop.signal })).rejects.toMatchObject({
     code: 'ABORTED',
@@ -63,7 +62,7 @@ test('writes what embed computes, and the same bytes after interruptions', async
   expect(await features.readLabels(0, 70)).toEqual(list.labels)
   expect(features.description).toMatchObject({ model: { path: '/m' }, scales, columns: expected.columns })
   await features.close()
-  for (const parts of [1, 2]) await stoppedAfter(parts, net, list, stopped, options)
+  for (const images of [32, 64]) await stoppedAfter(images, net, list, stopped, options)
   expect(existsSync(stopped)).toBe(false)
   const second = await embedToFile(net, list, stopped, options)
   expect(second).toMatchObject({ images: 70, resumed: 64 })
@@ -76,7 +75,7 @@ test('refuses to continue with something else, and computes parts again whose im
   const net = kept(await smallNet())
   const { folder, list } = await photos()
   const file = path.join(folder, 'f.safetensors')
-  await stoppedAfter(2, net, list, file, { scales })
+  await stoppedAfter(64, net, list, file, { scales })
   const refused = async (options: EmbedToFileOptions, message: RegExp, by = net, of = list) => {
     const call = embedToFile(by, of, file, { scales, ...options })
     await expect(call).rejects.toMatchObject({ code: 'RESUME_MISMATCH', message: expect.stringMatching(message) })
@@ -106,7 +105,7 @@ test('takes images of a dataset, and notices other pixels', async () => {
   const file = path.join(newFolder(), 'f.safetensors')
   const data = stripes(600, 1)
   const options = { batchSize: 128 }
-  await stoppedAfter(1, net, data, file, options)
+  await stoppedAfter(256, net, data, file, options)
   const changed = {
     ...data,
     read: async (indices: Int32Array, into: Uint8Array) => {
@@ -117,7 +116,7 @@ test('takes images of a dataset, and notices other pixels', async () => {
     },
   }
   expect(await embedToFile(net, changed, file, options)).toMatchObject({ resumed: 0, images: 600 })
-  await stoppedAfter(1, net, data, file, options)
+  await stoppedAfter(256, net, data, file, options)
   expect(await embedToFile(net, data, file, options)).toMatchObject({ resumed: 256 })
 })
 

@@ -13,7 +13,7 @@ import { VggError } from '../../error.js'
 import { isFolder } from '../../files/not-found.js'
 import { checkImageOptions, datasetsFor, sideOf } from '../../run/datasets.js'
 import { type PartName, type ScoredImages, scoredImages } from '../../run/scored-images.js'
-import { columnsOf, countedText, wrapped } from '../../table.js'
+import { columnsOf, countedText, countText, wrapped } from '../../table.js'
 import { deviceLine } from '../../train/log.js'
 import type { VGG } from '../../vgg/vgg.js'
 import { addDataFlags, type DataFlags, dataOf, readingOf } from '../flags/data-flags.js'
@@ -157,7 +157,6 @@ async function shown(
   const waiting = waitingOn(process.stderr)
   const of = sources.reduce((sum, { count }) => sum + count, 0)
   const onProgress = ({ done }: { done: number }): void => waiting.update('images', done, of)
-  waiting.update('images', 0, of)
   try {
     const words = `finished parts are in ${flags.out}.parts; the same command continues`
     return await stoppable(async (signal) => {
@@ -181,10 +180,10 @@ const jsonOf = ({ images, resumed, rowLength, unreadable }: EmbeddedFile) => ({
 })
 
 function textLines({ images, resumed, rowLength, unreadable }: EmbeddedFile, net: VGG, flags: Flags): string[] {
-  const before = resumed === 0 ? '' : `, of ${countedText(resumed, 'image')} by an earlier run`
+  const before = resumed === 0 ? '' : ` (${countText(resumed)} of them computed by an earlier run)`
   const { features, labels } = npyNames(flags.out)
   const files = [flags.out, ...(flags.npy ? [features, labels] : [])].join(', ')
-  const text = `${countedText(rowLength, 'feature')} of each of ${countedText(images, 'image')}${before}: ${files}`
+  const text = `${countedText(images, 'image')} of ${countedText(rowLength, 'feature')}${before}: ${files}`
   const lines = [deviceLine(net), text].flatMap((line) => wrapped(line, columnsOf(process.stdout)))
   return [...lines, ...unreadableLines(unreadable)]
 }
