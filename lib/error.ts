@@ -49,9 +49,10 @@ export type ErrorCode =
  *   tried and how to fix it
  * - `FILE_NOT_FOUND`, `FILE_FORMAT`, `FILE_WRITE`: a file is missing, has invalid content, or could not be written
  * - `FOLDER_IN_USE`: another process, named in the message, is writing to the folder
- * - `RESUME_MISMATCH`: a training cannot be resumed bit for bit; the message lists the differences
+ * - `RESUME_MISMATCH`: a training, or features, cannot be resumed bit for bit; the message lists the differences
  * - `MISSING_TOOL`: a required program (Python, pip) or optional package is missing; the message has the command that installs it
- * - `DOWNLOAD_FAILED`, `HASH_MISMATCH`: weights or NVIDIA's libraries could not be downloaded, or their hash is another one
+ * - `DOWNLOAD_FAILED`, `HASH_MISMATCH`: weights or NVIDIA's libraries could not be downloaded, or their hash is another one; features
+ *   are of another network
  * - `ABORTED`: an `AbortSignal` ended the call
  * - `INTERNAL`: a bug in vggnet
  */

@@ -51,6 +51,20 @@ export type { PartOptions, PhotoList, PhotoParts } from './data/sources/photo-li
 export type { PhotoNetwork, PhotoOptions } from './data/sources/photo-options.js'
 export type { SkippedLink } from './data/sources/walk.js'
 export { meanOf, type Statistics, type StatisticsOptions, statisticsOf } from './data/statistics.js'
+export { type Embedding, embed } from './embed/embed.js'
+export { type EmbeddedFile, type EmbedToFileOptions, embedToFile } from './embed/embed-file.js'
+export { type EmbedLikeOptions, embedLike, type QueryFeatures } from './embed/embed-like.js'
+export type {
+  Aggregate,
+  FeatureColumns,
+  FeatureDescription,
+  Normalise,
+  Pool,
+  Transform,
+} from './embed/feature-description.js'
+export { type FeatureBlock, FeatureFile } from './embed/feature-file.js'
+export { type NearestOptions, type Neighbour, nearest } from './embed/nearest.js'
+export type { EmbedOptions, EmbedProgress } from './embed/options.js'
 export { type ErrorCode, VggError } from './error.js'
 export { type BatchedOptions, Batching, type BatchingOptions, batching } from './evaluate/batching.js'
 export { type ClassifyOptions, type ClassProbability, classify, type ImageSource } from './evaluate/classify.js'
@@ -83,6 +97,7 @@ export type {
   SpatialMeanLayer,
 } from './layer.js'
 export { parameterCount } from './layer.js'
+export { type LbfgsOptions, type LossAt, lbfgs, type Minimum, type Point } from './lbfgs.js'
 export {
   gramError,
   gramMatrices,
@@ -122,6 +137,13 @@ export type {
   Description,
   Precision,
 } from './platform/native-description.js'
+export type { TriedC } from './probe/cross-validation.js'
+export type { ProbeData } from './probe/data.js'
+export { type ReadFeaturesOptions, readFeatures, type StoredFeatures } from './probe/feature-data.js'
+export type { Classifier } from './probe/loss.js'
+export { loadProbe, type ProbeModel, probeScores, saveProbe } from './probe/model.js'
+export type { ProbeOptions, ProbeProgress } from './probe/options.js'
+export { type ProbeAccuracy, type ProbeResult, probe } from './probe/probe.js'
 export { Random, type RandomState } from './random.js'
 export { type LineOf, type LogLine, type ReadLog, readRunLog, type TrainingFacts } from './report/log-line.js'
 export type { ReportData } from './report/page.js'

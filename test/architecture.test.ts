@@ -102,6 +102,8 @@ describe('lib', () => {
       'run',
       'report',
       'explain',
+      'probe',
+      'embed',
       'check',
       'measure',
       'train',

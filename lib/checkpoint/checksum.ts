@@ -4,7 +4,6 @@ import { VggError } from '../error.js'
 import { excessOf } from '../untrusted.js'
 import {
   type Contents,
-  type Entry,
   encodeHeader,
   headerLimits,
   lengthBytes,
@@ -104,7 +103,7 @@ export interface Checksums {
 }
 
 /** Reads the checksums of a file and verifies its header. @throws FILE_FORMAT */
-export function checksumsOf({ tensors, metadata }: Contents<Entry>): Checksums {
+export function checksumsOf({ tensors, metadata }: Contents<TensorInfo>): Checksums {
   const { checksum, checksums, headerChecksum: stated } = metadata
   const before = ofTexts(metadata)
   if (checksums === undefined && stated === undefined) {

@@ -8,9 +8,14 @@ import { addClassify } from './commands/classify.js'
 import { addCuda } from './commands/cuda.js'
 import { addDescribe } from './commands/describe.js'
 import { addDoctor } from './commands/doctor.js'
+import { addEmbed } from './commands/embed.js'
 import { addEvaluate } from './commands/evaluate.js'
 import { addExplain } from './commands/explain.js'
 import { addImport } from './commands/import.js'
+
+import { addNearest } from './commands/nearest.js'
+import { addProbe } from './commands/probe.js'
+
 import { addReport } from './commands/report.js'
 import { addTrain } from './commands/train.js'
 import { addTune } from './commands/tune.js'
@@ -26,6 +31,9 @@ const commands = [
   addEvaluate,
   addClassify,
   addExplain,
+  addEmbed,
+  addNearest,
+  addProbe,
   addImport,
   addVerify,
   addReport,
@@ -48,7 +56,7 @@ and examples.`
 export function createProgram(): Command {
   const program = new TerminalCommand('vggnet')
     .description(
-      'VGG networks (Simonyan & Zisserman 2015): describe, check, train, evaluate, classify, explain, import, verify, report, tune, bench, CUDA',
+      'VGG networks (Simonyan & Zisserman 2015): describe, check, train, evaluate, classify, explain, embed, nearest, probe, import, verify, report, tune, bench, CUDA',
     )
     .version(packageVersion())
     .showSuggestionAfterError()

@@ -239,6 +239,20 @@ export interface NativeLossCall {
   gradient?: Float32Array
 }
 
+/** Arrays of a product of a linear classifier. They must not change until the promise is settled. */
+export interface NativeLinearCall {
+  /** n x columns x 1 x 1, as `shape` says. */
+  x: Float32Array
+  shape: readonly number[]
+  factor: 1
+  /** `count` indices of rows of x. */
+  rows: Int32Array
+  count: number
+  outputs: number
+  /** count x outputs. */
+  values: Float64Array
+}
+
 /** Losses on the host. Each resolves with the loss. */
 export interface NativeLosses {
   /** factor * sum (x - target)^2 */
@@ -253,6 +267,10 @@ export interface NativeLosses {
   ): Promise<number>
   /** factor * the sum of absolute differences of neighbours. */
   totalVariation(call: NativeLossCall): Promise<number>
+  /** Fills `values` with x[rows] * weights^T; weights outputs x columns. */
+  rowProducts(call: NativeLinearCall & { weights: Float64Array }): Promise<number>
+  /** Adds values^T * x[rows] to `sums`, outputs x columns. */
+  columnProducts(call: NativeLinearCall & { sums: Float64Array }): Promise<number>
 }
 
 export interface Native extends NativeImages, NativeLosses, NativeGroup {

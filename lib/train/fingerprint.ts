@@ -75,20 +75,15 @@ function leaves(value: unknown, path: string): [string, string][] {
 const shown = (text: string | undefined): string =>
   text === undefined ? 'none' : text.length > 60 ? `${text.slice(0, 60)}...` : text
 
-/** What is compared of fingerprints. */
-type Compared = Pick<Fingerprint, 'options'> & object
-
-/** The differences between two fingerprints, such as `options batch is 8 and was 16`. */
-function differencesBetween(now: Compared, before: Compared): string[] {
+/**
+ * The differences between two records of what results depend on, such as `options batch is 8 and was 16`.
+ * @param ignored paths of leaves that may differ, such as `options epochs`
+ */
+export function differencesBetween(now: object, before: object, ignored: readonly string[] = []): string[] {
   const [is, was] = [new Map(leaves(now, '')), new Map(leaves(before, ''))]
-  // only the schedule cosine depends on the number of epochs
-  if (now.options.schedule.kind !== 'cosine' && before.options.schedule.kind !== 'cosine') {
-    is.delete('options epochs')
-    was.delete('options epochs')
-  }
   const paths = new Set([...is.keys(), ...was.keys()])
   return [...paths]
-    .filter((path) => is.get(path) !== was.get(path))
+    .filter((path) => is.get(path) !== was.get(path) && !ignored.includes(path))
     .map((path) => `${path} is ${shown(is.get(path))} and was ${shown(was.get(path))}`)
 }
 
@@ -110,7 +105,9 @@ export async function checkSameOnAll(group: Group, own: Fingerprint, trainingSte
 
 /** @throws RESUME_MISMATCH, with the differences */
 export function checkSame(now: Fingerprint, before: Fingerprint): void {
-  const differences = differencesBetween(now, before)
+  // only the schedule cosine depends on the number of epochs
+  const isCosine = [now, before].some(({ options }) => options.schedule.kind === 'cosine')
+  const differences = differencesBetween(now, before, isCosine ? [] : ['options epochs'])
   if (differences.length === 0) return
   const fix = "differences: 'accept' continues all the same, not bit for bit"
   const message = `Expected the training to continue as it began, but ${differences.join('; ')}; ${fix}`

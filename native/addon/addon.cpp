@@ -76,6 +76,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("gramError", Napi::Function::New(env, gram_error));
   exports.Set("lpipsError", Napi::Function::New(env, lpips_error));
   exports.Set("totalVariation", Napi::Function::New(env, total_variation));
+  exports.Set("rowProducts", Napi::Function::New(env, row_products));
+  exports.Set("columnProducts", Napi::Function::New(env, column_products));
   exports.Set("lockFile", Napi::Function::New(env, lock_file));
   exports.Set("openGroup", Napi::Function::New(env, open_group));
   exports.Set("gatherGroup", Napi::Function::New(env, gather_group));

@@ -52,7 +52,7 @@ std::map<std::string, HostTensor> host_tensors(const Napi::Object& named) {
 }
 
 std::vector<int32_t> labels_of(const Napi::Object& object) {
-  return copied(array_from<Napi::Int32Array>(object.Get("labels"), "labels", napi_int32_array, "an Int32Array"));
+  return copied(integers_from(object.Get("labels"), "labels"));
 }
 
 HostBytes copied_to(HostPool& pool, const Napi::TypedArray& array) {
@@ -126,6 +126,14 @@ std::set<std::string> set_of(const std::vector<std::string>& names) { return {na
 
 Napi::Float32Array floats_from(const Napi::Value& value, const std::string& name) {
   return array_from<Napi::Float32Array>(value, name, napi_float32_array, "a Float32Array");
+}
+
+Napi::Float64Array doubles_from(const Napi::Value& value, const std::string& name) {
+  return array_from<Napi::Float64Array>(value, name, napi_float64_array, "a Float64Array");
+}
+
+Napi::Int32Array integers_from(const Napi::Value& value, const std::string& name) {
+  return array_from<Napi::Int32Array>(value, name, napi_int32_array, "an Int32Array");
 }
 
 std::string text_of(const Napi::Object& object, const char* field) {

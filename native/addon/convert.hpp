@@ -1,5 +1,5 @@
 #pragma once
-// JavaScript values to and from plain ones. Every complaint names its field. Data is copied, but for floats_from.
+// JavaScript values to and from plain ones. Every complaint names its field. Data is copied, but for arrays.
 #include <napi.h>
 
 #include <map>
@@ -19,6 +19,8 @@ int64_t count_from(const Napi::Value&, const std::string& name);  // an integer 
 std::set<std::string> set_of(const std::vector<std::string>& names);
 std::vector<std::string> names_from(const Napi::Value&, const std::string& name);
 Napi::Float32Array floats_from(const Napi::Value&, const std::string& name);
+Napi::Float64Array doubles_from(const Napi::Value&, const std::string& name);
+Napi::Int32Array integers_from(const Napi::Value&, const std::string& name);
 
 // A field of an options object; throws INVALID_ARGUMENT when it is missing or of another type.
 std::string text_of(const Napi::Object&, const char* field);

@@ -1,5 +1,6 @@
 #include "addon/loss.hpp"
 
+#include <algorithm>
 #include <functional>
 #include <string>
 #include <utility>
@@ -7,6 +8,7 @@
 
 #include "addon/convert.hpp"
 #include "addon/pool_work.hpp"
+#include "loss/linear.hpp"
 #include "loss/loss.hpp"
 
 namespace vggnet::addon {
@@ -51,12 +53,15 @@ struct LossCall {
   explicit LossCall(const Napi::CallbackInfo& info)
       : given(object_of(info)), shape(shape_of(given)), factor(number_of(given, "factor")), x(array("x", shape.count())) {}
 
-  float* array(const char* field, int64_t count) {
-    Napi::Float32Array array = floats_from(given.Get(field), field);
+  float* array(const char* field, int64_t count) { return data_of(floats_from(given.Get(field), field), field, count); }
+  double* doubles(const char* field, int64_t count) { return data_of(doubles_from(given.Get(field), field), field, count); }
+
+  template <class T>
+  T* data_of(Napi::TypedArrayOf<T> array, const char* field, int64_t count) {
     if (static_cast<int64_t>(array.ElementLength()) != count || count == 0)
       throw Error(kShapeMismatch, "Expected " + std::to_string(count) + " values for " + field + " but received " +
                                       std::to_string(array.ElementLength()) + " (a detached buffer has none)");
-    kept.push_back(Napi::Persistent(array.As<Napi::Object>()));
+    kept.push_back(Napi::Persistent(array.template As<Napi::Object>()));
     return array.Data();
   }
   float* optional(const char* field, int64_t count) {
@@ -68,6 +73,22 @@ struct LossCall {
     auto* const work = new LossWork(given.Env(), std::move(kept), std::move(loss_of));
     work->Queue();
     return work->promise();
+  }
+};
+
+// What both products of a linear classifier read of their call, whose x has shape n, c, 1, 1: indices of rows of x, and the
+// number of outputs.
+struct LinearCall {
+  const int64_t count, outputs, columns;
+  const int32_t* const rows;
+
+  explicit LinearCall(LossCall& call)
+      : count(count_of(call.given, "count")), outputs(count_of(call.given, "outputs")), columns(call.shape.per_image()),
+        rows(call.data_of(integers_from(call.given.Get("rows"), "rows"), "rows", count)) {
+    if (!product_within(kMostElements, {outputs, std::max(count, columns)}))
+      throw Error(kShapeMismatch, "Expected at most " + std::to_string(kMostElements) + " values");
+    if (!std::all_of(rows, rows + count, [&](int32_t row) { return row >= 0 && row < call.shape.n; }))
+      throw Error(kInvalidArgument, "Expected rows from 0 to " + std::to_string(call.shape.n - 1));
   }
 };
 
@@ -126,6 +147,30 @@ Napi::Value total_variation(const Napi::CallbackInfo& info) {
   return run(info, [](LossCall& call) {
     return [x = call.x, shape = call.shape, factor = call.factor, gradient = call.gradient()] {
       return vggnet::total_variation(x, shape, factor, gradient);
+    };
+  });
+}
+
+Napi::Value row_products(const Napi::CallbackInfo& info) {
+  return run(info, [](LossCall& call) {
+    const LinearCall linear(call);
+    const double* const weights = call.doubles("weights", linear.outputs * linear.columns);
+    double* const values = call.doubles("values", linear.count * linear.outputs);
+    return [x = call.x, linear, weights, values] {
+      vggnet::row_products(x, linear.rows, linear.count, linear.columns, weights, linear.outputs, values);
+      return 0.0;
+    };
+  });
+}
+
+Napi::Value column_products(const Napi::CallbackInfo& info) {
+  return run(info, [](LossCall& call) {
+    const LinearCall linear(call);
+    const double* const values = call.doubles("values", linear.count * linear.outputs);
+    double* const sums = call.doubles("sums", linear.outputs * linear.columns);
+    return [x = call.x, linear, values, sums] {
+      vggnet::column_products(x, linear.rows, linear.count, linear.columns, values, linear.outputs, sums);
+      return 0.0;
     };
   });
 }

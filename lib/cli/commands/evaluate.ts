@@ -2,23 +2,11 @@ import { type Command, Option } from 'commander'
 import pc from 'picocolors'
 import { withClasses } from '../../data/derived.js'
 import { evaluationSide } from '../../data/images/crop.js'
-import { VggError } from '../../error.js'
-import { cellsOf, forEachCell } from '../../evaluate/confusion.js'
 import { type Evaluation, evaluateParts } from '../../evaluate/evaluate.js'
-import type { Metrics } from '../../evaluate/metrics.js'
 import { checkImageOptions, datasetsFor } from '../../run/datasets.js'
 import type { DataDescription, RunDescription } from '../../run/description.js'
 import { type PartName, type ScoredImages, scoredImages } from '../../run/scored-images.js'
-import {
-  type Column,
-  columnsOf,
-  countedText,
-  countText,
-  longestName,
-  printable,
-  tableLines,
-  wrapped,
-} from '../../table.js'
+import { columnsOf, countedText, printable, wrapped } from '../../table.js'
 import { deviceLine, percent } from '../../train/log.js'
 import type { VGG } from '../../vgg/vgg.js'
 import { addDataFlags, type DataFlags, dataOf, readingOf } from '../flags/data-flags.js'
@@ -31,8 +19,10 @@ import {
   number,
   typedPath,
 } from '../flags/flags.js'
+import { classLines } from '../terminal/metrics.js'
 import { print, printJson } from '../terminal/print.js'
 import { loadShown } from '../terminal/progress.js'
+import { checkRead, unreadableLines } from '../terminal/unreadable.js'
 
 const examples = `
 Without DATA, a run is evaluated on the validation images of its own data;
@@ -107,7 +97,7 @@ async function runEvaluate(model: string, data: string | undefined, flags: Flags
       const head = [deviceLine(net), protocol, ...trainedOn].flatMap((text) => wrapped(text, columnsOf(process.stdout)))
       print([...head, '', ...lines(found)].join('\n'))
     }
-    if (flags.onUnreadable !== 'skip') checkRead(found)
+    if (flags.onUnreadable !== 'skip') checkRead(found.count, found.unreadable)
   } finally {
     net.dispose()
   }
@@ -125,14 +115,6 @@ function readingFor(flags: Flags, { sources }: ScoredImages): RunDescription['ph
   const asked = readingOf(flags)
   checkImageOptions({ ...asked, randomCrop: true, flip: true, colour: true }, sources.kind)
   return { ...asked, onUnreadable: flags.onUnreadable ?? 'skip', randomCrop: false, flip: false, colour: false }
-}
-
-/** @throws FILE_FORMAT if images could not be read: the figures are those of the others */
-function checkRead({ count, unreadable }: Evaluation): void {
-  const [first] = unreadable
-  if (first === undefined) return
-  const message = `${unreadable.length} of ${countedText(count + unreadable.length, 'image')} could not be read, the first ${printable(first.name, longest.file)}: ${first.reason}; fix or remove them, or accept this with --on-unreadable skip`
-  throw new VggError('FILE_FORMAT', message)
 }
 
 function trainedOnJson({ part, trainingImages, unknown }: ScoredImages) {
@@ -155,59 +137,12 @@ function protocolOf({ imageSize, preprocessing }: VGG): string {
   return `protocol: single centre crop of ${height}x${width}${scale}`
 }
 
-/** Most classes for which the confusion matrix is printed. */
-const widest = 12
-
-/** Most unreadable images that are named. */
-const mostNamed = 10
-
-/** Longest names, in characters: of files, of classes, and of classes above the confusion matrix. --json has them whole. */
-const longest = { ...longestName, column: 16 } as const
-
 function lines(found: Evaluation): string[] {
   const { count, top1, top5, loss, unreadable, perClass } = found
   // with five classes or fewer it is always 100 %
   const five = perClass.length > 5 ? `, top-5 ${percent(top5)}` : ''
   const sums = `${count} images: top-1 ${percent(top1)}${five}, loss ${loss.toFixed(4)}`
-  const failed = unreadable
-    .slice(0, mostNamed)
-    .map(({ name, reason }) => `not read: ${printable(name, longest.file)}: ${printable(reason)}`)
-  const more = unreadable.length - failed.length
-  if (more > 0) failed.push(`not read: ${countText(more)} more, which --json lists`)
+  const failed = unreadableLines(unreadable)
   if (count === 0) return failed
-  return [pc.bold(sums), ...failed, '', ...table(classColumns, classRows(found)), ...confusionLines(found)]
-}
-
-const table = (columns: readonly Column[], rows: string[][]): string[] =>
-  tableLines(columns, rows, columnsOf(process.stdout))
-
-const left = (title: string): Column => ({ title, align: 'left' })
-const right = (title: string): Column => ({ title, align: 'right' })
-const classColumns = ['images', 'correct', 'accuracy'].map(right)
-classColumns.unshift(left('class'))
-classColumns.push(left('most often confused with'))
-
-function classRows(metrics: Metrics): string[][] {
-  const { perClass } = metrics
-  const names = perClass.map(({ name }) => printable(name, longest.class))
-  const others = new Map<number, { times: number; other: number }>()
-  forEachCell(cellsOf(metrics), (truth, other, times) => {
-    if (other !== truth && times > (others.get(truth)?.times ?? 0)) others.set(truth, { times, other })
-  })
-  return perClass.map(({ count, correct, accuracy }, index) => {
-    const most = others.get(index)
-    const taken = most === undefined ? '' : `${names[most.other]} (${most.times})`
-    return [names[index] ?? '', String(count), String(correct), count === 0 ? '' : percent(accuracy), taken]
-  })
-}
-
-function confusionLines(metrics: Metrics): string[] {
-  const { perClass } = metrics
-  if (perClass.length > widest) return []
-  const columns = [left('true \\ predicted'), ...perClass.map(({ name }) => right(printable(name, longest.column)))]
-  const rows = metrics.confusion.map((row, index) => [
-    printable(perClass[index]?.name ?? '', longest.class),
-    ...row.map(String),
-  ])
-  return ['', ...table(columns, rows)]
+  return [pc.bold(sums), ...failed, '', ...classLines(found, 'images')]
 }

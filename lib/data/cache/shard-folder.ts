@@ -8,6 +8,7 @@ import { native } from '../../platform/native.js'
 import { type PixelSize, rescaledSize, type SmallestSide } from '../images/crop.js'
 import { decodeCrop, type PhotoSource, withImage } from '../images/decode.js'
 import type { Decoding } from '../images/formats.js'
+import { isOfImage } from '../sources/photo-dataset.js'
 import { removeUnfinished, Shard, type ShardImage, writeShard } from './shard.js'
 
 /** Part of a shard's name. Raise it whenever a change of decode.ts, native/image or shard.ts changes the bytes. */
@@ -152,8 +153,7 @@ export class ShardFolder {
         return { image: { pixels, height, width, original: image.size } }
       })
     } catch (fault) {
-      const unreadable = fault instanceof VggError && ['FILE_FORMAT', 'FILE_NOT_FOUND'].includes(fault.code)
-      return unreadable ? { image: undefined } : { fault }
+      return isOfImage(fault) ? { image: undefined } : { fault }
     }
   }
 }
@@ -172,8 +172,8 @@ function cachedSize(size: PixelSize, smallestSide: SmallestSide): PixelSize | un
   return rescaledSize(size, largest)
 }
 
-/** What an image depends on; undefined if the device reports an error. */
-async function identityOf(source: PhotoSource): Promise<string | undefined> {
+/** What an image depends on: path, size and modification time, or its bytes; undefined if the device reports an error. */
+export async function identityOf(source: PhotoSource): Promise<string | undefined> {
   if (source instanceof Uint8Array) return `${createHash('sha256').update(source).digest('hex')}\n`
   if (typeof source === 'function') throw new VggError('INTERNAL', 'A function has no identity')
   const absent = { size: -1, mtimeNs: 0 }

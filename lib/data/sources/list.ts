@@ -1,33 +1,19 @@
 import path from 'node:path'
 import { VggError } from '../../error.js'
 import { exists } from '../../files/not-found.js'
-import { blocksOf } from '../../files/regular-file.js'
 import { likelyMeant } from '../../misspelling.js'
 import { filePath, readOptions, shorten } from '../../options.js'
-import { contentText } from '../images/formats.js'
-import { fileError } from './file-error.js'
 import { type PartOptions, type PhotoParts, partChecks, splitPhotos } from './photo-list.js'
-import { at, most, type Row, RowParser } from './rows.js'
+import { at, type Row } from './rows.js'
+import { rowsOf } from './table-file.js'
 import { isImageName } from './walk.js'
 
-const pathNames = ['path', 'file', 'filename', 'file_name', 'image']
+/** Names of the column of paths. */
+export const pathNames = ['path', 'file', 'filename', 'file_name', 'image']
 const labelNames = ['label', 'class', 'category', 'target']
 
 /** Largest number of classes. A larger label is treated as a mistake, and so are more labels. */
 const mostClasses = 65536
-
-/** Most bytes of a list; ImageNet's 1.3 million images take 80 MB. */
-const mostBytes = 2 ** 28
-
-/** Size of a block of the file. The event loop runs between two blocks. */
-const blockBytes = 2 ** 18
-
-/** The usual separator of the extension, or another one if only that is in the first line, as in the lists of some spreadsheets. */
-function separatorOf(file: string, content: string): string {
-  const usual = path.extname(file).toLowerCase() === '.csv' ? ',' : '\t'
-  const first = /\S.*/.exec(content)?.[0].replaceAll(/"[^"]*"/g, '') ?? ''
-  return [usual, ',', '\t', ';'].find((separator) => first.includes(separator)) ?? usual
-}
 
 const columns = `a header that names the columns of path (${pathNames.join(', ')}) and label (${labelNames.join(', ')})`
 
@@ -184,52 +170,9 @@ function classNumbers(labels: readonly Label[], classNames: readonly string[], f
   })
 }
 
-/** The text of a list, in parts; the last one is marked. */
-async function* textsOf(file: string): AsyncGenerator<{ text: string; isLast: boolean }> {
-  // removes a byte order mark, and throws if the text is not UTF-8
-  const decoder = new TextDecoder('utf-8', { fatal: true })
-  const decoded = (block?: Buffer): string => {
-    try {
-      return block === undefined ? decoder.decode() : decoder.decode(block, { stream: true })
-    } catch (error) {
-      throw new VggError('FILE_FORMAT', `Expected text in UTF-8 for ${file}: save the list in UTF-8`, { cause: error })
-    }
-  }
-  let isFirst = true
-  try {
-    for await (const block of blocksOf(file, mostBytes, blockBytes)) {
-      const content = isFirst ? contentText(block) : undefined
-      isFirst = false
-      if (content !== undefined && content !== 'text' && block.length > 0) {
-        throw new VggError('FILE_FORMAT', `Expected a list of images (text in UTF-8) for ${file} but it is ${content}`)
-      }
-      yield { text: decoded(block), isLast: false }
-    }
-  } catch (error) {
-    throw fileError(error, file)
-  }
-  yield { text: decoded(), isLast: true }
-}
-
-/** Whether a text has a line that is not blank, with its end. */
-function hasLine(text: string): boolean {
-  const start = text.search(/\S/)
-  return start !== -1 && text.indexOf('\n', start) !== -1
-}
-
 async function entriesOf(file: string, mostLabels: number): Promise<Entries> {
   const entries = new Entries(file, mostLabels)
-  let parser: RowParser | undefined
-  let beginning = ''
-  for await (const { text, isLast } of textsOf(file)) {
-    beginning += text
-    if (parser === undefined) {
-      if (!isLast && beginning.length <= most.characters && !hasLine(beginning)) continue
-      parser = new RowParser(separatorOf(file, beginning), file)
-    }
-    for (const row of parser.rows(beginning, isLast)) entries.add(row)
-    beginning = ''
-  }
+  for await (const rows of rowsOf(file, 'a list of images')) for (const row of rows) entries.add(row)
   entries.begin()
   return entries
 }

@@ -223,7 +223,7 @@ export class PhotoReader {
 }
 
 /** Whether a fault is that of an unreadable image, which `skip` tolerates. */
-const isOfImage = (fault: unknown): boolean =>
+export const isOfImage = (fault: unknown): boolean =>
   fault instanceof VggError && (fault.code === 'FILE_FORMAT' || fault.code === 'FILE_NOT_FOUND')
 
 /** A counting semaphore. Waiting callers proceed in the order of their calls. */
