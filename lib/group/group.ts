@@ -25,7 +25,7 @@ const timeout = withDefault((value: unknown, name: string) => {
 }, 20)
 
 /** Most that a message of a rank may hold; the native side refuses more. */
-const messageLimits = { bytes: 2 ** 24, depth: 64, values: 2 ** 20 }
+const messageLimits = { bytes: 2 ** 24, depth: 64, values: 2 ** 20, keys: 2 ** 18 }
 
 /** Milliseconds by which the rank that prints ends before the others. */
 const yielding = 2000
