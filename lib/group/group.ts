@@ -249,6 +249,8 @@ export async function openGroup(options: GroupOptions = {}): Promise<Group> {
   })
   if (ranks.size !== launch.size) throw otherLibrary(ranks, launch.size)
   const group = new Group(ranks)
+  // a launcher takes a process that ends without ending MPI for a failure
+  process.once('beforeExit', () => void group.close())
   await group.watch(seconds)
   await checkBuilds(group)
   return group
