@@ -114,6 +114,35 @@ test(
 )
 
 test(
+  "a loop of one's own sums gradients in update; values are gathered, shared and summed; errors are those of all ranks",
+  async () => {
+    const { results, code, error } = await train('openmpi', 2, {}, {}, 'calls-program.mjs')
+    expect({ code, error }).toMatchObject({ code: 0 })
+    const [alone] = (await train(null, 1, {}, {}, 'calls-program.mjs')).results
+    expectClose(results, alone)
+    expect(results[1]?.weights).toEqual(results[0]?.weights)
+    const tenth = Math.fround(0.1)
+    for (const result of results) {
+      expect(result).toMatchObject({
+        sum: [2, 1, tenth + tenth],
+        shared: { from: 0 },
+        gathered: [
+          [0, 0],
+          [1, 2000],
+        ],
+      })
+    }
+    // rank 1 finds it before it computes
+    const bad = results.map((result) => (result as RankResult & { bad: { code: string; message: string } }).bad)
+    expect(bad[1]).toEqual(bad[0])
+    expect(bad[0]).toEqual({ code: 'NOT_FINITE', message: expect.stringMatching(/^rank 1 on \S+: /) })
+    const refused = results.map((result) => (result as RankResult & { refused: string }).refused)
+    expect(refused).toEqual(['not today', 'rank 0: not today'])
+  },
+  limit,
+)
+
+test(
   'a rank that is killed is named by the others',
   async () => {
     // the launcher ends the other ranks too, unless it is told to leave them

@@ -75,15 +75,16 @@ const resultsIn = (folder: string): RankResult[] =>
     .sort()
     .map((name) => JSON.parse(readFileSync(path.join(folder, name), 'utf8')) as RankResult)
 
-/** Runs train-program.mjs, see `launch`. */
+/** Runs train-program.mjs, or another program of this folder, see `launch`. */
 export async function train(
   mpi: Mpi | null,
   ranks: number,
   options: object,
   env: NodeJS.ProcessEnv = {},
+  program = 'train-program.mjs',
 ): Promise<Launched & { results: RankResult[] }> {
   const into = newFolder()
-  const program = path.join(root, 'test/group/train-program.mjs')
-  const launched = await launch(mpi, ranks, [process.execPath, program, JSON.stringify({ ...options, into })], env)
+  const file = path.join(root, 'test/group', program)
+  const launched = await launch(mpi, ranks, [process.execPath, file, JSON.stringify({ ...options, into })], env)
   return { ...launched, results: resultsIn(into) }
 }
