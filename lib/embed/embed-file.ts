@@ -126,7 +126,9 @@ async function finished(embedder: Embedder, folder: PartFolder, settings: EmbedS
   }
   for (const [number, part] of parts.entries()) {
     throwIfAborted(settings.signal, 'The embedding')
-    const known = await folder.read(number, part, rowLength)
+    const found = await folder.read(number, part, rowLength)
+    // reading the images again reports those that cannot be read
+    const known = settings.onUnreadable === 'throw' && found?.unreadable.length ? undefined : found
     if (known !== undefined) made.resumed += part.count
     const { indices, unreadable } = known ?? (await folder.write(number, part, () => embedder.compute(part)))
     add(part, indices)
