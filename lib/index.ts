@@ -36,7 +36,7 @@ export { type Batch, Loader, type LoaderOptions, type LoaderState } from './data
 export type { Part } from './data/part.js'
 export { type ArrayData, arrayDataset } from './data/sources/arrays.js'
 export { type CifarOptions, readCifar } from './data/sources/cifar.js'
-export { type FolderOptions, type FolderParts, readFolder } from './data/sources/folder.js'
+export { type FolderOptions, type FolderParts, imageFilesBelow, readFolder } from './data/sources/folder.js'
 export { type IdxFiles, idxDataset } from './data/sources/idx.js'
 export {
   datasetFrom,
@@ -51,7 +51,7 @@ export type { PartOptions, PhotoList, PhotoParts } from './data/sources/photo-li
 export type { PhotoNetwork, PhotoOptions } from './data/sources/photo-options.js'
 export type { SkippedLink } from './data/sources/walk.js'
 export { meanOf, type Statistics, type StatisticsOptions, statisticsOf } from './data/statistics.js'
-export { type Embedding, embed } from './embed/embed.js'
+export { type EmbedData, type Embedding, embed } from './embed/embed.js'
 export { type EmbeddedFile, type EmbedToFileOptions, embedToFile } from './embed/embed-file.js'
 export { type EmbedLikeOptions, embedLike, type QueryFeatures } from './embed/embed-like.js'
 export type {

@@ -92,8 +92,9 @@ describe('TypeScript', () => {
   test('is found', () => expect(blocks.length).toBeGreaterThanOrEqual(5))
 
   test.each(blocks)('of %s, block %d, runs', async (document, index, code) => {
-    const inFolder = code.replaceAll(/'(photos|checkpoints|runs\/photos|holiday\.jpg)'/g, (_, name) =>
-      JSON.stringify(path.join(folder, name)),
+    const inFolder = code.replaceAll(
+      /'(photos|checkpoints|runs\/photos|holiday\.jpg|photos\.safetensors)'/g,
+      (_, name) => JSON.stringify(path.join(folder, name)),
     )
     const output = await outputOf(inFolder, folder, `${path.basename(document, '.md')}-${index}`)
     // a comment after console.log says what is printed

@@ -26,6 +26,7 @@ export {
   type ImageOptions,
   type ImageSize,
   idxDataset,
+  imageFilesBelow,
   type Labelled,
   type LabelledSource,
   Loader,

@@ -4,6 +4,7 @@
  */
 export {
   type Aggregate,
+  type EmbedData,
   type EmbeddedFile,
   type Embedding,
   type EmbedLikeOptions,

@@ -1,13 +1,11 @@
 import type { SkippedImage } from '../data/batch.js'
-import type { Dataset } from '../data/dataset.js'
-import type { PhotoList } from '../data/sources/photo-list.js'
 import { throwIfAborted, VggError, withEnd } from '../error.js'
 import { exists } from '../files/not-found.js'
 import { Network } from '../network/network.js'
 import { filePath, instanceOf, optional, readOptions, text, unexpected } from '../options.js'
 import { native } from '../platform/native.js'
 import { digestOf } from '../train/fingerprint.js'
-import { sourceFor } from './embed.js'
+import { type EmbedData, sourceFor } from './embed.js'
 import { Embedder, type Part } from './embedder.js'
 import { FeatureFile, writeFeatures } from './feature-file.js'
 import type { ImageSource } from './image-source.js'
@@ -43,7 +41,7 @@ export interface EmbeddedFile {
  */
 export async function embedToFile(
   net: Network,
-  data: Dataset | PhotoList,
+  data: EmbedData,
   file: string,
   options: EmbedToFileOptions = {},
 ): Promise<EmbeddedFile> {
@@ -52,10 +50,9 @@ export async function embedToFile(
   const { model: _, ...asked } = options
   const settings = readEmbedOptions(instanceOf(Network)(net, 'net'), asked)
   const source = sourceFor(net, data, settings)
-  if ('sources' in data) {
-    const callable = data.sources.findIndex((one) => typeof one === 'function')
-    if (callable >= 0) throw unexpected('a path or bytes', `sources[${callable}]`, data.sources[callable])
-  }
+  const files = 'sources' in data ? data.sources : Array.isArray(data) ? data : []
+  const callable = files.findIndex((one) => typeof one === 'function')
+  if (callable >= 0) throw unexpected('a path or bytes', `sources[${callable}]`, files[callable])
   return embedSources(net, [source], filePath(file, 'file'), { settings, model })
 }
 
@@ -129,7 +126,9 @@ async function finished(embedder: Embedder, folder: PartFolder, settings: EmbedS
   }
   for (const [number, part] of parts.entries()) {
     throwIfAborted(settings.signal, 'The embedding')
-    const known = await folder.read(number, part, rowLength)
+    const found = await folder.read(number, part, rowLength)
+    // reading the images again reports those that cannot be read
+    const known = settings.onUnreadable === 'throw' && found?.unreadable.length ? undefined : found
     if (known !== undefined) made.resumed += part.count
     const { indices, unreadable } = known ?? (await folder.write(number, part, () => embedder.compute(part)))
     add(part, indices)

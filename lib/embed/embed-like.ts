@@ -39,15 +39,15 @@ export async function embedLike(
   if (sources.length === 0) throw unexpected('at least one image', 'images', images)
   await checkNetwork(instanceOf(Network)(net, 'net'), description)
   const { layers, pool, transform, scales, aggregate, flip, normalise, pixels } = description
-  const named = sources.map((source, index) => (typeof source === 'string' ? source : `images[${index}]`))
-  const list = { sources, names: named, labels: new Int32Array(sources.length), classNames: [''] }
   const reading = { ...decoding, onUnreadable: 'skip' } as const
   const features = { layers, pool, transform, aggregate, flip, normalise, signal }
-  if (scales !== null) return embed(net, list, { ...features, ...reading, scales })
+  if (scales !== null) return embed(net, sources, { ...features, ...reading, scales })
   const [height = 0, width = 0] = pixels.crop ?? []
   const channels = pixels.channels === 1 ? 1 : 3
   // images that were no files had their whole content in the crop
   const smallestSide = pixels.smallestSide ?? Math.max(height, width)
+  const named = sources.map((source, index) => (typeof source === 'string' ? source : `images[${index}]`))
+  const list = { sources, names: named, labels: new Int32Array(sources.length), classNames: [''] }
   const data = photoDataset(list, { ...reading, crop: [height, width], smallestSide, channels })
   return embed(net, data, features)
 }

@@ -1,8 +1,9 @@
 import type { SkippedImage } from '../data/batch.js'
 import { type Dataset, datasetCheck } from '../data/dataset.js'
+import type { PhotoSource } from '../data/images/decode.js'
 import { photoDataset } from '../data/sources/photo-dataset.js'
 import { checkedList, type PhotoList } from '../data/sources/photo-list.js'
-import { photoChecks, readPhotoOptions } from '../data/sources/photo-options.js'
+import { readPhotoOptions } from '../data/sources/photo-options.js'
 import { throwIfAborted, VggError } from '../error.js'
 import { Network } from '../network/network.js'
 import { instanceOf, isObject, unexpected } from '../options.js'
@@ -12,6 +13,12 @@ import { Embedder } from './embedder.js'
 import { type FeatureColumns, stackedScales } from './feature-description.js'
 import { cropSource, denseSource, type ImageSource } from './image-source.js'
 import { type EmbedOptions, type EmbedSettings, readEmbedOptions } from './options.js'
+
+/**
+ * Images whose features are computed: a dataset of images of one size; a list of image files, `(await readFolder(path)).training`;
+ * or paths, or bytes of image files, without labels, such as `await imageFilesBelow(path)`.
+ */
+export type EmbedData = Dataset | PhotoList | readonly PhotoSource[]
 
 /** Features of images. */
 export interface Embedding {
@@ -35,11 +42,11 @@ export interface Embedding {
  * scale, in this order: the tensors are pooled and transformed; the mirrored image's are averaged with them; scales are averaged
  * or stacked; the whole row is divided by its Euclidean length.
  *
- * @param data images of one size; or a list of image files, `(await readFolder(path)).training`
+ * @param data images of one size, image files with labels, or image files
  * @throws INVALID_ARGUMENT; SHAPE_MISMATCH for images too small for a layer; FILE_NOT_FOUND, FILE_FORMAT for an image that cannot
  *   be read; NOT_FINITE with its name; OUT_OF_MEMORY; ABORTED; DISPOSED
  */
-export async function embed(net: Network, data: Dataset | PhotoList, options?: EmbedOptions): Promise<Embedding> {
+export async function embed(net: Network, data: EmbedData, options?: EmbedOptions): Promise<Embedding> {
   const settings = readEmbedOptions(instanceOf(Network)(net, 'net'), options)
   const source = sourceFor(net, data, settings)
   const embedder = new Embedder(net, [source], settings)
@@ -69,30 +76,32 @@ export async function embed(net: Network, data: Dataset | PhotoList, options?: E
 const isList = (data: unknown): data is PhotoList => isObject(data) && Array.isArray(data.sources)
 
 /** The images of a caller. @throws INVALID_ARGUMENT, SHAPE_MISMATCH */
-export function sourceFor(net: Network, data: Dataset | PhotoList, settings: EmbedSettings): ImageSource {
-  const { scales, onUnreadable, batchPixels, formats, pixelLimit, decodeSeconds, decodeBytes } = settings
+export function sourceFor(net: Network, data: EmbedData, settings: EmbedSettings): ImageSource {
+  if (Array.isArray(data)) {
+    const names = data.map((image, index) => (typeof image === 'string' ? image : `images[${index}]`))
+    const list = { sources: data, names, labels: new Int32Array(data.length), classNames: [''] }
+    return { ...sourceFor(net, list, settings), labels: new Int32Array(data.length).fill(-1), classNames: [] }
+  }
+  const { scales, onUnreadable, batchPixels, workers, formats, pixelLimit, decodeSeconds, decodeBytes } = settings
   if (!isList(data)) {
     if (scales === undefined) return cropSource(datasetCheck(data, 'data'), batchPixels)
     throw unexpected('a list of image files, (await readFolder(path)).training, with the option scales', 'data', data)
   }
   if (scales !== undefined) return wholeImages(net, data, settings, scales)
-  const decoding = { formats, pixelLimit, decodeSeconds, decodeBytes }
   if (!(net instanceof VGG)) throw unexpected('a VGG, whose image size is known, for image files,', 'net', net)
-  const options = { ...decoding, net, onUnreadable }
+  const options = { formats, pixelLimit, decodeSeconds, decodeBytes, workers, net, onUnreadable }
   const { smallestSide } = readPhotoOptions(options).cropOptions
   return cropSource(photoDataset(data, options), batchPixels, { files: data.sources, smallestSide })
 }
 
-/** Whole images at these scales. @param workers number of images decoded at once; default as for `photoDataset` @throws SHAPE_MISMATCH */
+/** Whole images at these scales. @throws SHAPE_MISMATCH */
 export function wholeImages(
   { channels }: Network,
   list: PhotoList,
   settings: EmbedSettings,
   scales: readonly number[],
-  workers?: number,
 ): ImageSource {
   if (channels !== 1 && channels !== 3)
     throw new VggError('SHAPE_MISMATCH', `Expected a network of 1 or 3 channels for images but it takes ${channels}`)
-  const chosen = photoChecks.workers(workers, 'workers')
-  return denseSource(checkedList(list), { ...settings, scales, channels, workers: chosen })
+  return denseSource(checkedList(list), { ...settings, scales, channels })
 }

@@ -8,7 +8,7 @@ import type { Tensor } from '../tensor.js'
 import { hashOf } from '../train/settings.js'
 import { type Taken, takenOf } from './columns.js'
 import { dimensionOf, type FeatureDescription, stackedScales } from './feature-description.js'
-import type { ImageSource, Pass } from './image-source.js'
+import { type ImageSource, type Pass, perPass } from './image-source.js'
 import type { EmbedSettings } from './options.js'
 import { addPooled, normaliseRows } from './pooling.js'
 
@@ -63,11 +63,12 @@ export class Embedder {
     const { scales } = settings
     this.#net = net
     this.settings = settings
-    this.taken = takenOf(net.layers, settings, leastSize(sources, scales), scales === undefined)
+    const least = leastSize(sources, scales)
+    this.taken = takenOf(net.layers, settings, least, scales === undefined)
     this.#dimension = dimensionOf(this.taken)
     const stacked = stackedScales({ aggregate: settings.aggregate, scales: scales ?? null })
     this.rowLength = (stacked ?? 1) * this.#dimension
-    const passImages = scales === undefined ? passOf(sources, settings.batchPixels) : 1
+    const passImages = scales === undefined ? perPass(least, settings.batchPixels) : 1
     const perPart = scales === undefined ? mostImages.crops : mostImages.dense
     const held = Math.min(perPart, Math.max(1, Math.floor(mostBytes / (8 * this.rowLength))))
     // whole passes
@@ -102,7 +103,9 @@ export class Embedder {
   get conditions(): object {
     const { device, precision, deterministic, run } = this.#net
     const { seed: _, ...computing } = run
-    return { device, precision, deterministic, ...computing, batchPixels: this.settings.batchPixels }
+    const { batchPixels, formats, pixelLimit, decodeBytes } = this.settings
+    const reading = { formats: [...formats].sort(), pixelLimit, decodeBytes }
+    return { device, precision, deterministic, ...computing, batchPixels, ...reading }
   }
 
   /** Computes the features of a part. Equal images give equal bits. @throws ABORTED, NOT_FINITE, errors of reading */
@@ -182,12 +185,7 @@ export class Embedder {
 
 /** The size of the smallest images. */
 function leastSize(sources: readonly ImageSource[], scales: readonly number[] | undefined): PixelSize {
-  const [height = 0, width = 0] = scales === undefined ? (sources[0]?.pixels.crop ?? []) : []
   const side = Math.min(...(scales ?? []))
-  return scales === undefined ? { height, width } : { height: side, width: side }
-}
-
-function passOf([source]: readonly ImageSource[], batchPixels: number): number {
-  const [height = 1, width = 1] = source?.pixels.crop ?? []
-  return Math.max(1, Math.floor(batchPixels / (height * width)))
+  const [height = 1, width = 1] = scales === undefined ? (sources[0]?.pixels.crop ?? []) : [side, side]
+  return { height, width }
 }

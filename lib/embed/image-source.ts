@@ -40,7 +40,7 @@ const rangeOf = (first: number, count: number): Int32Array =>
   Int32Array.from({ length: count }, (_, position) => first + position)
 
 /** Number of images of a size in a pass. */
-const perPass = ({ height, width }: PixelSize, batchPixels: number): number =>
+export const perPass = ({ height, width }: PixelSize, batchPixels: number): number =>
   Math.max(1, Math.floor(batchPixels / (height * width)))
 
 /** Images whose pixels are hashed at once. */

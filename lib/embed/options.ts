@@ -74,6 +74,8 @@ export interface EmbedOptions extends DecodingOptions {
    * decides that itself.
    */
   onUnreadable?: 'throw' | 'skip' | undefined
+  /** Number of image files decoded at once, 1 to 1024. Default: as for `photoDataset`. */
+  workers?: number | undefined
   /** Aborts the call, which then rejects with ABORTED. */
   signal?: AbortSignal | undefined
   /** Called as images are done. */
@@ -139,6 +141,7 @@ export const embedTable = {
 export const embedChecks = {
   ...checksOf(embedTable),
   onUnreadable: photoChecks.onUnreadable,
+  workers: photoChecks.workers,
   signal: optional(instanceOf(AbortSignal)),
   onProgress: optional(callback<NonNullable<EmbedOptions['onProgress']>>()),
   ...decodingChecks,

@@ -6,7 +6,7 @@ import { tidy } from '../checkpoint/checkpoint-folder.js'
 import { checksumsOf, encodeWithChecksums, Verification } from '../checkpoint/checksum.js'
 import { decode, tensorBytes, textLimits } from '../checkpoint/safetensors.js'
 import { messageOf, VggError } from '../error.js'
-import { makeFolder, writeAtomically } from '../files/atomic-file.js'
+import { checkNoLinks, makeFolder, writeAtomically } from '../files/atomic-file.js'
 import { type FolderLock, lockFolder } from '../files/folder-lock.js'
 import { exists } from '../files/not-found.js'
 import { readRegularFile } from '../files/regular-file.js'
@@ -93,7 +93,9 @@ export class PartFolder {
     ] as const
     const data = new Map<string, Float32Array | Int32Array>(Object.entries({ features, indices }))
     const parts = await encodeWithChecksums(infos, data, { part: JSON.stringify({ identity, unreadable }) })
-    await writeAtomically(path.join(this.folder, partName(number)), parts)
+    const file = path.join(this.folder, partName(number))
+    await checkNoLinks([file])
+    await writeAtomically(file, parts)
     return found
   }
 

@@ -97,8 +97,23 @@ test('leaves out what cannot be read, and refuses what has no effect', async () 
 })
 
 test('finds the nearest images by the network of the features only', async () => {
-  writeFileSync(at('two.csv'), 'photos/cat/1.png,cat\nphotos/dog/2.png,dog\n')
-  await vggnet(['embed', at('model'), at('two.csv'), '--out', at('n.safetensors'), ...computing])
+  const unlabelled = (...more: string[]) =>
+    vggnet([
+      'embed',
+      at('model'),
+      at('photos/cat'),
+      '--unlabelled',
+      '--out',
+      at('n.safetensors'),
+      ...computing,
+      ...more,
+    ])
+  expect((await unlabelled('--class-names', 'a')).stderr).toMatch(
+    /INVALID_ARGUMENT: Expected no --class-names with --unlab/,
+  )
+  const flat = await vggnet(['embed', at('model'), at('photos/cat'), '--out', at('n.safetensors')])
+  expect(flat.stderr).toMatch(/FILE_FORMAT: .*--unlabelled takes all images/)
+  expect((await unlabelled()).stdout).toContain('50 images of 32 features')
   using net = await smallNet({ classNames: ['a', 'b', 'c'], seed: 7 })
   await save(net, at('other'))
   const nearest = (...more: string[]) => vggnet(['nearest', at('n.safetensors'), ...more, ...computing])
@@ -106,5 +121,7 @@ test('finds the nearest images by the network of the features only', async () =>
   expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('HASH_MISMATCH: ') })
   const found = await nearest(at('photos/cat/1.png'), at('none.png'))
   expect(found.code).toBe(1)
-  expect(found.stdout).toMatch(/1\.png\n *similarity +class +file\n[- ]+\n *1\.0000 +cat [\s\S]*not read: .*none\.png/)
+  expect(found.stdout).toMatch(
+    /1\.png\n *similarity +class +file\n[- ]+\n *1\.0000 +\S+\.png\n[\s\S]*not read: .*none\.png/,
+  )
 })

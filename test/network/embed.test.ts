@@ -90,6 +90,10 @@ describeOnEach(
         expectClose('crops', await found.features.data(), rows.flat(), { relative: 1e-6 })
         expect(found.columns.map(({ pool }) => pool)).toEqual(['none', 'mean', 'max'])
       }
+      const unlabelled = await embed(net, list.sources, options)
+      expect(await unlabelled.features.data()).toEqual(await (await embed(net, list, options)).features.data())
+      expect(unlabelled.labels).toEqual(Int32Array.of(-1, -1, -1))
+      expect(unlabelled.names).toEqual(['images[0]', 'images[1]', 'images[2]'])
       const usual = await embed(net, data)
       expect(usual.columns).toEqual([{ layer: 'relu7', pool: 'none', start: 0, length: 20 }])
       const values = await usual.features.data()

@@ -3,7 +3,7 @@ import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { imageBytes } from '../../lib/data/dataset.js'
-import { readFolder } from '../../lib/data/sources/folder.js'
+import { imageFilesBelow, readFolder } from '../../lib/data/sources/folder.js'
 import { photoDataset } from '../../lib/data/sources/photo-dataset.js'
 import type { PhotoList } from '../../lib/data/sources/photo-list.js'
 import { newFolder, writeFiles } from '../setup/folder.js'
@@ -214,4 +214,13 @@ describe("emptyClasses: 'skip'", () => {
     const one = await readFolder(folder, { emptyClasses: 'skip', leastClasses: 1 })
     expect([one.training.classNames, one.training.sources.length]).toEqual([['a'], 1])
   })
+})
+
+test('image files are listed without classes, those of the folder first', async () => {
+  const folder = folderOf('b/c/2.png', 'b/1.JPG', 'z.jpg', 'a/x.txt', '.hidden/1.jpg')
+  symlinkSync(folder, path.join(folder, 'b', 'loop'))
+  const found = (await imageFilesBelow(folder)).map((file) => path.relative(folder, file))
+  expect(found).toEqual(['z.jpg', 'b/1.JPG', 'b/c/2.png'])
+  await expect(imageFilesBelow(path.join(folder, 'a'))).rejects.toMatchObject({ code: 'FILE_FORMAT' })
+  await expect(imageFilesBelow(path.join(folder, 'nothing'))).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' })
 })

@@ -1,26 +1,26 @@
-import path from 'node:path'
 import type { Command } from 'commander'
 import { Option } from 'commander'
 import type { Dataset } from '../../data/dataset.js'
+import { imageFilesBelow } from '../../data/sources/folder.js'
 import { ofHead } from '../../embed/columns.js'
-import { wholeImages } from '../../embed/embed.js'
+import { sourceFor, wholeImages } from '../../embed/embed.js'
 import { type EmbeddedFile, embedSources } from '../../embed/embed-file.js'
 import type { Aggregate, Normalise, Pool, Transform } from '../../embed/feature-description.js'
 import { cropSource, type ImageSource } from '../../embed/image-source.js'
 import { npyNames, writeNpy } from '../../embed/npy.js'
 import { type EmbedSettings, embedTable, readEmbedOptions } from '../../embed/options.js'
 import { VggError } from '../../error.js'
-import { isFolder } from '../../files/not-found.js'
 import { checkImageOptions, datasetsFor, sideOf } from '../../run/datasets.js'
 import { type PartName, type ScoredImages, scoredImages } from '../../run/scored-images.js'
 import { columnsOf, countedText, countText, wrapped } from '../../table.js'
 import { deviceLine } from '../../train/log.js'
 import type { VGG } from '../../vgg/vgg.js'
-import { addDataFlags, type DataFlags, dataOf, readingOf } from '../flags/data-flags.js'
+import { addDataFlags, type DataFlags, dataIfGiven, readingOf } from '../flags/data-flags.js'
 import {
   addDeviceFlags,
   addTable,
   addThreadsFlag,
+  checkFolderOf,
   type DeviceFlags,
   deviceOptions,
   file,
@@ -40,7 +40,8 @@ With --scales, whole images are resized so that the smaller side has that length
 without a crop, and the network is applied at all positions (App. B of the paper).
 Without, each image is the centre crop that vggnet evaluate takes.
 
-Without DATA, all images of a run's own data are taken.
+Without DATA, all images of a run's own data are taken. DATA are classes as for
+train; --unlabelled takes any folder of images.
 
 Finished parts are kept in FILE.parts until FILE is written. After a crash or
 Ctrl-C, the same command continues there, and writes the same bytes. With other
@@ -53,7 +54,8 @@ ends at the first such image.
 Examples:
   $ vggnet embed hf://timm/vgg16.tv_in1k photos --out photos.safetensors --scales 256,384,512 --flip
   $ vggnet embed runs/photos --layers relu5_3 --pool mean,max --transform log1p --out features.safetensors
-  $ vggnet nearest photos.safetensors holiday.jpg`
+  $ vggnet embed vgg16.safetensors holidays --unlabelled --out holidays.safetensors
+  $ vggnet nearest holidays.safetensors beach.jpg`
 
 interface Flags extends DataFlags, DeviceFlags {
   out: string
@@ -66,6 +68,7 @@ interface Flags extends DataFlags, DeviceFlags {
   normalise?: Normalise
   batch?: number
   part: PartName
+  unlabelled?: true
   npy?: true
   threads?: number
   json?: true
@@ -84,6 +87,7 @@ export function addEmbed(program: Command): void {
   addDataFlags(command, { onUnreadable: 'skip, and exit code 1', emptyClasses: 'skip' }).addOption(
     new Option('--part <name>', 'part of the data').choices(['training', 'validation', 'all']).default('all'),
   )
+  command.option('--unlabelled', 'take all images in the folder DATA and below it, without classes')
   addThreadsFlag(addDeviceFlags(command.optionsGroup('Computing:'), 'auto'))
     .option('--json', 'one JSON object: file, images, resumed, features, unreadable')
     .addHelpText('after', examples)
@@ -91,19 +95,14 @@ export function addEmbed(program: Command): void {
 }
 
 async function runEmbed(model: string, data: string | undefined, flags: Flags): Promise<void> {
-  const { out, classNames, emptyClasses, part } = flags
-  const folder = path.dirname(out)
-  if (!(await isFolder(folder))) {
-    const message = `Expected a file in a folder that exists for --out but there is no folder ${folder}: create it`
-    throw new VggError('FILE_WRITE', message)
-  }
-  const asked = { ...given({ data: dataGiven(data, flags), classNames, emptyClasses }), part }
-  const chosen = await scoredImages({ model, ...asked })
+  const { out } = flags
+  await checkFolderOf(out)
+  const chosen = flags.unlabelled ? undefined : await labelled(model, data, flags)
   const head = flags.layers === undefined || ofHead(flags.layers) ? {} : ({ head: 'none' } as const)
   const net = await loadShown(model, { ...deviceOptions(flags), ...given({ threads: flags.threads }), ...head })
   try {
     const settings = settingsOf(net, flags)
-    const sources = sourcesOf(net, chosen, flags, settings)
+    const sources = chosen ? sourcesOf(net, chosen, flags, settings) : await unlabelled(net, data, flags, settings)
     const found = await shown(net, sources, { model, flags, settings })
     if (flags.json) printJson({ file: out, ...jsonOf(found) })
     else for (const line of textLines(found, net, flags)) print(line)
@@ -113,18 +112,37 @@ async function runEmbed(model: string, data: string | undefined, flags: Flags): 
   }
 }
 
-/** The data that arguments and flags name; undefined where they name none. */
-function dataGiven(data: string | undefined, flags: Flags) {
-  const { images, labels, valImages, valLabels, valList } = flags
-  const named = data ?? images ?? labels ?? valImages ?? valLabels ?? valList
-  return named === undefined ? undefined : dataOf(data, flags)
+/** The images of data with classes. */
+async function labelled(model: string, data: string | undefined, flags: Flags): Promise<ScoredImages> {
+  const { classNames, emptyClasses, part } = flags
+  const asked = given({ data: dataIfGiven(data, flags), classNames, emptyClasses })
+  try {
+    return await scoredImages({ model, ...asked, part })
+  } catch (error) {
+    if (!(error instanceof VggError) || error.code !== 'FILE_FORMAT' || asked.data?.kind !== 'folder') throw error
+    const message = `${error.message}; --unlabelled takes all images in a folder and below it, without classes`
+    throw new VggError(error.code, message, { cause: error })
+  }
 }
+
+/** The images without classes below a folder. @throws INVALID_ARGUMENT for flags of data with classes */
+async function unlabelled(net: VGG, data: string | undefined, flags: Flags, settings: EmbedSettings) {
+  const { images, labels, valImages, valLabels, valList, classNames, emptyClasses, cache, part } = flags
+  const given = { images, labels, valImages, valLabels, valList, classNames, emptyClasses, cache }
+  const [name] = Object.entries(given).find(([, value]) => value !== undefined) ?? []
+  if (name !== undefined || part !== 'all')
+    throw refused(`${optionFlag(name ?? 'part')} with --unlabelled, which takes all images below a folder`)
+  if (data === undefined) throw new VggError('INVALID_ARGUMENT', 'Expected DATA, a folder, for --unlabelled')
+  return [sourceFor(net, await imageFilesBelow(data), settings)]
+}
+
+const optionFlag = (name: string): string => `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 
 function settingsOf(net: VGG, flags: Flags): EmbedSettings {
   const { layers, pool, transform, scales, aggregate, flip, normalise, batch: batchSize } = flags
-  const { onUnreadable: _, cache: __, workers: ___, ...decoding } = readingOf(flags)
+  const { onUnreadable: _, cache: __, ...reading } = readingOf(flags)
   const features = given({ layers, pool, transform, scales, aggregate, flip, normalise, batchSize })
-  return readEmbedOptions(net, { ...features, ...decoding, onUnreadable: flags.onUnreadable ?? 'skip' })
+  return readEmbedOptions(net, { ...features, ...reading, onUnreadable: flags.onUnreadable ?? 'skip' })
 }
 
 /** The images of the chosen parts. @throws INVALID_ARGUMENT for flags without effect */
@@ -142,7 +160,7 @@ function sourcesOf(net: VGG, { sources, parts, run }: ScoredImages, flags: Flags
     }
     if (list === undefined) throw refused('--scales, which is for image files, with images of one size (IDX, CIFAR)')
     if (flags.cache !== undefined) throw refused('--cache, which holds crops, with --scales')
-    return [wholeImages(net, list, settings, scales, flags.workers)]
+    return [wholeImages(net, list, settings, scales)]
   })
 }
 

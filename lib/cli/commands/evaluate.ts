@@ -4,12 +4,12 @@ import { withClasses } from '../../data/derived.js'
 import { evaluationSide } from '../../data/images/crop.js'
 import { type Evaluation, evaluateParts } from '../../evaluate/evaluate.js'
 import { checkImageOptions, datasetsFor } from '../../run/datasets.js'
-import type { DataDescription, RunDescription } from '../../run/description.js'
+import type { RunDescription } from '../../run/description.js'
 import { type PartName, type ScoredImages, scoredImages } from '../../run/scored-images.js'
 import { columnsOf, countedText, printable, wrapped } from '../../table.js'
 import { deviceLine, percent } from '../../train/log.js'
 import type { VGG } from '../../vgg/vgg.js'
-import { addDataFlags, type DataFlags, dataOf, readingOf } from '../flags/data-flags.js'
+import { addDataFlags, type DataFlags, dataIfGiven, readingOf } from '../flags/data-flags.js'
 import {
   addDeviceFlags,
   addThreadsFlag,
@@ -82,7 +82,7 @@ export function addEvaluate(program: Command): void {
 
 async function runEvaluate(model: string, data: string | undefined, flags: Flags): Promise<void> {
   const { classNames, emptyClasses, part } = flags
-  const asked = given({ data: dataGiven(data, flags), classNames, emptyClasses, part })
+  const asked = given({ data: dataIfGiven(data, flags), classNames, emptyClasses, part })
   const chosen = await scoredImages({ model, ...asked })
   const photographs = readingFor(flags, chosen)
   const net = await loadShown(model, { ...deviceOptions(flags), ...given({ threads: flags.threads }) })
@@ -101,13 +101,6 @@ async function runEvaluate(model: string, data: string | undefined, flags: Flags
   } finally {
     net.dispose()
   }
-}
-
-/** The data that arguments and flags name; undefined where they name none. */
-function dataGiven(data: string | undefined, flags: Flags): DataDescription | undefined {
-  const { images, labels, valImages, valLabels, valList } = flags
-  const named = data ?? images ?? labels ?? valImages ?? valLabels ?? valList
-  return named === undefined ? undefined : dataOf(data, flags)
 }
 
 /** Options for reading images in evaluation, which one unreadable image of many does not end. */

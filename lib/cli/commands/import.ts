@@ -1,9 +1,8 @@
 import { stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import type { Command } from 'commander'
 import { save } from '../../checkpoint/checkpoint.js'
 import { VggError } from '../../error.js'
-import { exists, isFolder } from '../../files/not-found.js'
+import { exists } from '../../files/not-found.js'
 import { parameterCount } from '../../layer.js'
 import { runTable } from '../../network/open.js'
 import { columnsOf, countText, longestName, printable } from '../../table.js'
@@ -12,7 +11,7 @@ import { modelTable } from '../../vgg/configuration.js'
 import type { Origin } from '../../vgg/origin.js'
 import type { VGG } from '../../vgg/vgg.js'
 import { sourceNames } from '../../weights/sources/sources.js'
-import { addTable, file, given, imageSize, names, source } from '../flags/flags.js'
+import { addTable, checkFolderOf, file, given, imageSize, names, source } from '../flags/flags.js'
 import { type Fact, factLines, originFacts, type PixelFacts, pixelsOf } from '../terminal/origin.js'
 import { print, printJson } from '../terminal/print.js'
 import { loadShown, sizeText } from '../terminal/progress.js'
@@ -64,10 +63,7 @@ async function runImport(from: string, { out, json, ...asked }: Flags): Promise<
     throw new VggError('FILE_WRITE', message)
   }
   // before a file of 553 MB is read
-  if (!(await isFolder(dirname(out)))) {
-    const message = `Expected a file in a folder that exists for --out but there is no folder ${dirname(out)}: create it`
-    throw new VggError('FILE_WRITE', message)
-  }
+  await checkFolderOf(out)
   const net = await loadShown(from, { device: 'cpu', ...given(asked) })
   try {
     await save(net, out)

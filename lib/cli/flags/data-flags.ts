@@ -89,6 +89,13 @@ export function addDataFlags(command: Command, defaults = { onUnreadable: 'throw
   return addDecodingFlags(command)
 }
 
+/** The data that arguments and flags name; undefined where they name none. @throws INVALID_ARGUMENT if there are several */
+export function dataIfGiven(data: string | undefined, flags: DataFlags): DataDescription | undefined {
+  const { images, labels, valImages, valLabels, valList } = flags
+  const named = data ?? images ?? labels ?? valImages ?? valLabels ?? valList
+  return named === undefined ? undefined : dataOf(data, flags)
+}
+
 /** The data of the arguments. @throws INVALID_ARGUMENT if there are none or several */
 export function dataOf(data: string | undefined, flags: DataFlags): DataDescription {
   const { images, labels, valImages, valLabels, valList, emptyClasses } = flags

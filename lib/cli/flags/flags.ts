@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { withHome } from '../../files/not-found.js'
+import { VggError } from '../../error.js'
+import { isFolder, withHome } from '../../files/not-found.js'
 import { type Device, type Initialisation, type RunOptions, runTable } from '../../network/open.js'
 import { type Check, fallbackOf, type OptionRow } from '../../options.js'
 import type { Precision } from '../../platform/native-description.js'
@@ -35,6 +36,14 @@ export const file = (value: string): string => path.resolve(typedPath(value))
 
 /** A source of weights: the absolute path of a file or folder, or an address on the hub. */
 export const source = (value: string): string => (isHubUri(value) ? value : file(value))
+
+/** Checks that the file of --out can be written in its folder, before anything is read or computed. @throws FILE_WRITE */
+export async function checkFolderOf(out: string): Promise<void> {
+  const folder = path.dirname(out)
+  if (await isFolder(folder)) return
+  const message = `Expected a file in a folder that exists for --out but there is no folder ${folder}: create it`
+  throw new VggError('FILE_WRITE', message)
+}
 
 /** Numbers separated by commas: `30,60`. */
 export const numbers = (value: string): number[] => value.split(',').map(number)

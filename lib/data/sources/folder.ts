@@ -66,9 +66,7 @@ async function readClasses(folder: string, { expected, leavesOut }: Classes): Pr
   const walk = new FolderWalk()
   const found = await walk.imagesBelow(folder, top)
   const skippedLinks = [...top.broken, ...walk.skipped]
-  if (skippedLinks.length > 0) {
-    warn(`Links that were not followed: ${joined(skippedLinks.map(({ path, reason }) => `${path} (${reason})`))}`)
-  }
+  warnOfLinks(skippedLinks)
   const empty = top.folders.filter((_, index) => found[index]?.images.length === 0)
   const skippedClasses = empty.filter(leavesOut)
   const folders = top.folders.filter((name) => !skippedClasses.includes(name))
@@ -100,6 +98,11 @@ async function readClasses(folder: string, { expected, leavesOut }: Classes): Pr
     skippedClasses,
     empty: empty.filter((name) => !skippedClasses.includes(name)),
   }
+}
+
+function warnOfLinks(skipped: readonly SkippedLink[]): void {
+  if (skipped.length === 0) return
+  warn(`Links that were not followed: ${joined(skipped.map(({ path, reason }) => `${path} (${reason})`))}`)
 }
 
 const warn = (message: string): void => process.emitWarning(printable(message), 'VggDataWarning')
@@ -185,5 +188,24 @@ export async function readFolder(folder: string, options: FolderOptions = {}): P
       skippedLinks: [...training.skippedLinks, ...validation.skippedLinks],
       skippedClasses,
     }
+  })
+}
+
+/**
+ * Lists all image files of a folder and below it, without classes: those of the folder first, all in the order of their paths.
+ * Links, hidden files and other files are treated as by {@link readFolder}.
+ *
+ * @throws VggError FILE_NOT_FOUND; FILE_FORMAT if there is no image; INVALID_ARGUMENT
+ */
+export async function imageFilesBelow(folder: string): Promise<string[]> {
+  filePath(folder, 'folder')
+  return readable(folder, async () => {
+    const top = await entriesOf(folder)
+    const walk = new FolderWalk()
+    const below = await walk.imagesBelow(folder, top)
+    warnOfLinks([...top.broken, ...walk.skipped])
+    const found = [...top.images, ...below.flatMap(({ images }) => images)]
+    if (found.length > 0) return found
+    throw formatError(`Expected images (.jpg, .png, ...) in ${folder} or below it but found none`)
   })
 }
