@@ -5,7 +5,7 @@ import { setTimeout } from 'node:timers/promises'
 import { type ErrorCode, messageOf, VggError } from '../error.js'
 import { isObject } from '../options.js'
 
-/** What the ranks say to each other outside MPI, which says nothing of a rank that is lost. Rank 0 is in the middle. */
+/** Messages between rank 0 and each other rank, outside MPI, which does not report a rank that is lost. */
 type Message =
   | { readonly kind: 'hello'; readonly rank: number; readonly token: string }
   | { readonly kind: 'beat' }
@@ -28,7 +28,7 @@ const times = { beat: 1000, connect: 5000, hello: 10_000, hear: 3000 }
 const longestLine = 16_384
 const longestMessage = 4000
 
-/** Bytes of this process's lost time after which silence of others proves nothing. */
+/** Milliseconds between two looks at the clock after which this process was stopped itself: silence of others proves nothing. */
 const stall = 5000
 
 export interface HeartbeatOptions {
@@ -42,7 +42,7 @@ export interface HeartbeatOptions {
   onFailure(error: VggError, lost: number | undefined): void
 }
 
-/** Watches the other ranks over TCP: rank 0 all of them, and each of them rank 0, which passes on what it hears. */
+/** Watches the other ranks over TCP: rank 0 all of them, and each of them rank 0, which passes failures on. */
 export class Heartbeat {
   readonly #options: HeartbeatOptions
   readonly #links = new Map<number, Link>()
