@@ -146,6 +146,44 @@ def image_gradient(net, images):
     return lambda: torch.autograd.grad(values(), images, gradients)
 
 
+def style(net, images):
+    """The loss of neural style of examples/style-loss.ts, and its gradient with respect to the image, without a head."""
+    stages = list(net)
+    pools = [index for index, stage in enumerate(stages) if isinstance(stage, nn.MaxPool2d)]
+    grams = [1, *(pool + 2 for pool in pools[:4])]
+    content = grams[3] + 2
+    stages = [nn.ReLU() if isinstance(stage, nn.ReLU) else stage for stage in stages[: grams[-1] + 1]]
+    for parameter in net.parameters():
+        parameter.requires_grad_(False)
+    images.requires_grad_(True)
+
+    def gram(x):
+        n, c, h, w = x.shape
+        rows = x.reshape(n, c, h * w)
+        return rows @ rows.transpose(1, 2) / (c * h * w)
+
+    def values():
+        x, found = images, {}
+        for index, stage in enumerate(stages):
+            x = stage(x)
+            if index == content or index in grams:
+                found[index] = x
+        return found
+
+    with torch.no_grad():
+        targets = {index: x * 0.9 if index == content else gram(x) * 0.9 for index, x in values().items()}
+
+    def run():
+        found = values()
+        loss = ((found[content] - targets[content]) ** 2).sum()
+        for index in grams:
+            loss = loss + 300 * ((gram(found[index]) - targets[index]) ** 2).sum()
+        loss = loss + 1e-3 * (images.diff(dim=2).abs().sum() + images.diff(dim=3).abs().sum())
+        return torch.autograd.grad(loss, images)
+
+    return run
+
+
 def prepare(request):
     start = time.perf_counter()
     batch, side, precision = request["batch"], request["imageSize"], request.get("precision", "bf16")
@@ -162,6 +200,8 @@ def prepare(request):
         run = training(net, request["way"], precision, images, labels)
     elif request["mode"] == "image-gradient":
         run = image_gradient(net, images)
+    elif request["mode"] == "style":
+        run = style(net, images)
     else:
         run = inference(net, request["way"], precision, images)
     for _ in range(WARMING_RUNS):

@@ -77,7 +77,7 @@ const roundsOfLayout = 2
 export function torchBaseline(
   python: string,
   threads: number,
-  benchCase: Omit<Case, 'mode'> & { mode: Case['mode'] | 'image-gradient' },
+  benchCase: Omit<Case, 'mode'> & { mode: Case['mode'] | 'image-gradient' | 'style' },
   name: BaselineName,
 ): Baseline {
   const open = async (layout: Layout, seconds: number): Promise<PreparedBaseline> => {

