@@ -100,14 +100,16 @@ describe('a mistake has one code and one exit code, by each command, with and wi
 })
 
 describe('a training that is stopped is saved', () => {
-  const long = ['train', ...stripes, ...small, '--batch', '8', '--epochs', '100000', '--no-check']
+  const long = ['train', ...stripes, ...small, '--batch', '8', '--epochs', '30000', '--no-check']
 
   /** A training whose first epoch is done. */
   async function started(out: string) {
     const training = start(commandLine, [...long, '--out', at(out)])
-    await new Promise<void>((resolve) => {
+    const epoch = new Promise<void>((resolve) => {
       training.child.stdout.on('data', (text: string) => /^epoch/m.test(text) && resolve())
     })
+    const early = await Promise.race([epoch, training.ended])
+    if (early !== undefined) throw new Error(`the training has ended: ${early.stderr}`)
     return training
   }
 
