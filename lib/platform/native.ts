@@ -9,6 +9,7 @@ import { packageRoot, packageVersion } from './package.js'
 
 export type * from './native-group.js'
 export type * from './native-interface.js'
+export type * from './native-losses.js'
 
 const require = createRequire(import.meta.url)
 

@@ -137,7 +137,9 @@ describe('a command', () => {
 
 test('each flag that a message names is one of the program', () => {
   const known = new Set(programs(createProgram()).flatMap(({ options }) => options.map(({ long }) => long)))
-  for (const other of ['--no-deps', '--revision', '--max-old-space-size']) known.add(other) // of pip, of hf, of node
+  // of pip, hf, node and Open MPI's mpirun
+  const foreign = ['--no-deps', '--revision', '--max-old-space-size', '--import', '--bind-to', '--map-by']
+  for (const other of foreign) known.add(other)
   // style sheets, and how npm, docker and pip are called
   const others = /^(?:report|platform\/(?:load|wheels))\//
   const comment = /^ *(?:\*|\/[*/])/

@@ -49,7 +49,7 @@ export function addProbe(program: Command): void {
     .argument('<features>', 'file of features, as vggnet embed writes it', file)
   addTable(command, probeTable, { c: numbers })
     .option('--samples <file>', 'CSV file of weights, parts or strata of the images', file)
-    .option('--test <features>', 'file of features of other images, which are held out', file)
+    .option('--test <features>', 'file of features of other images, which are held out (default: none)', file)
     .option('--out <file>', 'safetensors file for the classifier: weight, bias, mean, deviation', file)
     .option('--json', 'one JSON object: classifier, c, tried, converged, training, heldOut, unlabelled')
     .addHelpText('after', examples)
