@@ -41,6 +41,11 @@ std::string host_name() {
   return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "an unnamed host";
 }
 
+// condition_variable::wait needs a newer libstdc++ than RHEL 9 has.
+void wait_for(std::condition_variable& signal, std::unique_lock<std::mutex>& lock, const auto& condition) {
+  while (!signal.wait_for(lock, std::chrono::hours(1), condition)) continue;
+}
+
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 std::atomic<bool> begun = false;
@@ -93,7 +98,7 @@ void MpiGroup::run() {
     Task task;
     {
       std::unique_lock lock(mutex_);
-      wake_.wait(lock, [&] { return !tasks_.empty(); });
+      wait_for(wake_, lock, [&] { return !tasks_.empty(); });
       task = std::move(tasks_.front());
       tasks_.pop_front();
     }
@@ -121,7 +126,7 @@ uint64_t MpiGroup::post(Task task) {
 
 void MpiGroup::wait(uint64_t task) {
   std::unique_lock lock(mutex_);
-  done_.wait(lock, [&] { return completed_ >= task || failure_; });
+  wait_for(done_, lock, [&] { return completed_ >= task || failure_ != nullptr; });
   throw_if_failed();
 }
 
