@@ -7,7 +7,7 @@ import { announce, run } from '../setup/command.mjs'
 import { compileLibrary, libraryIsCurrent } from '../setup/compile.mjs'
 import { buildCuda } from '../setup/cuda.mjs'
 import { cudaEnvironment, cudaLibraries } from '../setup/cuda-libraries.mjs'
-import { builds, nativeHash, nativeIsCurrent, oneDnnFolder, productsOf } from '../setup/native.mjs'
+import { builds, mpiFolders, nativeHash, nativeIsCurrent, oneDnnFolder, productsOf } from '../setup/native.mjs'
 import { SetupProblem } from '../setup/problem.mjs'
 import { hashOf, isCurrent, removeStamp, writeStamp } from '../setup/stamp.mjs'
 import { findCompiler, findNvcc } from '../setup/tools.mjs'
@@ -23,7 +23,8 @@ async function cmake(words, env) {
 async function buildAddon(root) {
   const build = builds.release
   if (nativeIsCurrent(root, build)) return
-  const [compiler, oneDnn, hash] = [await findCompiler(), await oneDnnFolder(), nativeHash(root)]
+  const [compiler, oneDnn, mpi] = [await findCompiler(), await oneDnnFolder(), await mpiFolders()]
+  const hash = nativeHash(root)
   const env = { PATH: await pathWithCmake() }
   await announce('native code (cmake)', async () => {
     const out = path.join(root, build.folder)
@@ -36,6 +37,7 @@ async function buildAddon(root) {
       CMAKE_CXX_COMPILER: compiler,
       CMAKE_JS_INC: headers.join(';'),
       VGGNET_ONEDNN_DIR: oneDnn,
+      ...mpi,
       VGGNET_BUILD_ID: hash.slice(0, 16),
     }
     const words = Object.entries(definitions).map(([name, value]) => `-D${name}=${value}`)

@@ -13,7 +13,7 @@ export const buildsArchive = 'builds.tar.xz'
 export const carryFolder = (root) => path.join(root, '.gpu-carry')
 export const unpackedFolder = (root) => path.join(root, '.gpu-check')
 
-/** The set-up's cache as carried: oneDNN and the headers of the cuDNN frontend. */
+/** The cache of the set-up as carried: oneDNN, and the headers of the cuDNN frontend and of each MPI. */
 export const carriedCache = (root) => path.join(unpackedFolder(root), 'cache')
 
 export const cudaProduct = (root) => path.join(root, 'build-cuda', 'Release', 'libvggnet_cuda.so')

@@ -19,7 +19,7 @@ import path from 'node:path'
 import { announce } from '../setup/command.mjs'
 import { compileLibrary } from '../setup/compile.mjs'
 import { buildCuda } from '../setup/cuda.mjs'
-import { buildNative, builds, nativeHash, oneDnnFolder, productsOf } from '../setup/native.mjs'
+import { buildNative, builds, mpiFolders, nativeHash, oneDnnFolder, productsOf } from '../setup/native.mjs'
 import { SetupProblem } from '../setup/problem.mjs'
 import { hashOf, stampHolds, writeStamp } from '../setup/stamp.mjs'
 import { fetched } from '../setup/wheel.mjs'
@@ -83,7 +83,8 @@ async function stageCache(stage) {
   const position = (folder) => path.join(stage, 'cache', path.basename(folder))
   cpSync(path.join(oneDnn, 'include'), path.join(position(oneDnn), 'include'), { recursive: true })
   copyStripped(path.join(oneDnn, 'lib', 'libdnnl.so.3'), path.join(position(oneDnn), 'lib', 'libdnnl.so.3'))
-  cpSync(path.join(frontend, 'include'), path.join(position(frontend), 'include'), { recursive: true })
+  for (const folder of [frontend, ...Object.values(await mpiFolders())])
+    cpSync(path.join(folder, 'include'), path.join(position(folder), 'include'), { recursive: true })
 }
 
 /** libjpeg-turbo for other platforms. */
@@ -144,9 +145,9 @@ export async function packBuilds(root, carry) {
   await compileLibrary(root)
   const stage = mkdtempSync(path.join(tmpdir(), 'vggnet-carry-'))
   try {
-    const [addon, , gomp, turbojpeg] = productsOf(root, builds.release)
-    for (const file of [addon, gomp, turbojpeg, cudaProduct(root)])
-      copyStripped(file, path.join(stage, path.basename(file)))
+    // oneDNN is in the cache that is carried
+    const products = productsOf(root, builds.release).filter((file) => path.basename(file) !== 'libdnnl.so.3')
+    for (const file of [...products, cudaProduct(root)]) copyStripped(file, path.join(stage, path.basename(file)))
     writeFileSync(path.join(stage, 'hash'), nativeHash(root))
     cpSync(path.join(root, 'dist'), path.join(stage, 'dist'), { recursive: true })
     packFolder(path.join(carry, buildsArchive), ['-C', stage, '.'])

@@ -45,6 +45,17 @@ export function nativeIsCurrent(root, build) {
 /** A folder with oneDNN's include/, lib/ and share/: VGGNET_ONEDNN_DIR, or in the cache. */
 export const oneDnnFolder = async () => process.env.VGGNET_ONEDNN_DIR || fetched('onednn')
 
+/** Folders with each MPI's include/mpi.h, by the name of CMake's setting; a variable of that name, or in the cache. */
+export async function mpiFolders() {
+  /** @type {Record<string, string>} */
+  const folders = {}
+  for (const mpi of mpis) {
+    const name = `VGGNET_${mpi.toUpperCase()}_DIR`
+    folders[name] = process.env[name] || (await fetched(mpi))
+  }
+  return folders
+}
+
 async function runCmakeJs(root, build, command, definitions, env) {
   const program = path.join(root, 'node_modules', 'cmake-js', 'bin', 'cmake-js')
   const parameters = [
@@ -70,11 +81,7 @@ export async function buildNative(root, build) {
   checkPlatform()
   const compiler = await findCompiler()
   const onednn = await oneDnnFolder()
-  const mpiFolders = []
-  for (const mpi of mpis) {
-    const name = `VGGNET_${mpi.toUpperCase()}_DIR`
-    mpiFolders.push(`${name}=${process.env[name] || (await fetched(mpi))}`)
-  }
+  const mpi = await mpiFolders()
   const env = { PATH: await pathWithCmake() }
   await announce(`${build.title} (a minute or two when new)`, async () => {
     const hash = nativeHash(root)
@@ -86,7 +93,7 @@ export async function buildNative(root, build) {
     })
     const definitions = [
       `VGGNET_ONEDNN_DIR=${onednn}`,
-      ...mpiFolders,
+      ...Object.entries(mpi).map(([name, folder]) => `${name}=${folder}`),
       `VGGNET_BUILD_ID=${buildIdOf(root)}`,
       `CMAKE_CXX_COMPILER=${compiler}`,
       ...build.definitions,
