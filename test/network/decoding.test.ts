@@ -46,7 +46,7 @@ inRelease('2,000 images, some of them damaged, and 20,000 small ones leave the m
       globalThis.gc()
       return process.memoryUsage().rss / 2 ** 20
     }
-    const before = await some(400)
+    const before = await some(1000)
     console.log((await some(2000)) - before)`)
   expect(Number(out)).toBeLessThan(12)
 })
