@@ -1,3 +1,4 @@
+import type { FeatureColumns, FeatureDescription } from '../../lib/embed/feature-description.js'
 import { writeFeatures } from '../../lib/embed/feature-file.js'
 import { Random } from '../../lib/index.js'
 
@@ -13,27 +14,27 @@ export function featureRows(count: number, columns: number, classes: number, see
   return { values, labels, classNames: Array.from({ length: classes }, (_, label) => `class-${label}`) }
 }
 
+/** The description of features of these columns, of a network that nobody has; `changes` to it. */
+export const featureDescription = (
+  columns: readonly FeatureColumns[],
+  changes: Partial<FeatureDescription> = {},
+): FeatureDescription => ({
+  ...{ version: 1, classNames: ['cat', 'dog'], model: { path: null, sha256: '0'.repeat(64) }, columns },
+  layers: [...new Set(columns.map(({ layer }) => layer))],
+  ...{ pool: ['mean'], transform: 'none', scales: null, aggregate: 'mean', flip: false, normalise: 'none' },
+  pixels: { channels: 3, crop: [224, 224], smallestSide: 256 },
+  ...changes,
+})
+
 /** Writes such features, of images `0.png`, `1.png` ..., as `vggnet embed` does. */
 export async function writeFeatureRows(
   file: string,
-  [count, columns, classes]: readonly [number, number, number],
+  [count, width, classes]: readonly [number, number, number],
   { seed = 1, labels }: { seed?: number; labels?: Int32Array } = {},
 ): Promise<void> {
-  const made = featureRows(count, columns, classes, seed)
-  const description = {
-    version: 1,
-    classNames: made.classNames,
-    model: { path: null, sha256: '0'.repeat(64) },
-    columns: [{ layer: 'fc7', pool: 'none', start: 0, length: columns }],
-    layers: ['fc7'],
-    pool: ['mean'],
-    transform: 'none',
-    scales: null,
-    aggregate: 'mean',
-    flip: false,
-    normalise: 'none',
-    pixels: { channels: 3, crop: [224, 224], smallestSide: 256 },
-  } as const
+  const made = featureRows(count, width, classes, seed)
+  const columns = [{ layer: 'fc7', pool: 'none', start: 0, length: width }] as const
+  const description = featureDescription(columns, { classNames: made.classNames })
   const names = Array.from({ length: count }, (_, row) => `${row}.png`)
   await writeFeatures(file, { description, labels: labels ?? made.labels, names, rows: [made.values] })
 }

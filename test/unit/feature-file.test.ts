@@ -2,27 +2,18 @@ import { open, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { decode, encode, type NamedTensor } from '../../lib/checkpoint/safetensors.js'
-import { descriptionKey, type FeatureDescription } from '../../lib/embed/feature-description.js'
+import { descriptionKey } from '../../lib/embed/feature-description.js'
 import { FeatureFile, writeFeatures } from '../../lib/embed/feature-file.js'
+import { featureDescription } from '../setup/feature-rows.js'
 import { newFolder } from '../setup/folder.js'
 
-const description: FeatureDescription = {
-  version: 1,
-  classNames: ['cat', 'größe'],
-  model: { path: '/m.safetensors', sha256: '0'.repeat(64) },
-  columns: [
+const description = featureDescription(
+  [
     { layer: 'relu5_3', pool: 'mean', start: 0, length: 2 },
     { layer: 'relu5_3', pool: 'max', start: 2, length: 2 },
   ],
-  layers: ['relu5_3'],
-  pool: ['mean', 'max'],
-  transform: 'none',
-  scales: null,
-  aggregate: 'mean',
-  flip: false,
-  normalise: 'none',
-  pixels: { channels: 3, crop: [224, 224], smallestSide: 256 },
-}
+  { classNames: ['cat', 'größe'], model: { path: '/m.safetensors', sha256: '0'.repeat(64) }, pool: ['mean', 'max'] },
+)
 const names = ['a/1.jpg', '', 'ä/漢字.png', 'b\n.jpg', 'last']
 const labels = Int32Array.of(0, 1, -1, 1, 0)
 const values = Float32Array.from({ length: 20 }, (_, index) => index / 3 - 2)

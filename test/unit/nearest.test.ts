@@ -1,26 +1,13 @@
 import path from 'node:path'
 import { expect, test } from 'vitest'
-import type { FeatureDescription } from '../../lib/embed/feature-description.js'
 import { writeFeatures } from '../../lib/embed/feature-file.js'
 import { nearest } from '../../lib/embed/nearest.js'
 import { Random } from '../../lib/random.js'
 import { Tensor } from '../../lib/tensor.js'
+import { featureDescription } from '../setup/feature-rows.js'
 import { newFolder } from '../setup/folder.js'
 
-const description = (length: number): FeatureDescription => ({
-  version: 1,
-  classNames: ['cat', 'dog'],
-  model: { path: null, sha256: '0'.repeat(64) },
-  columns: [{ layer: 'relu7', pool: 'mean', start: 0, length }],
-  layers: ['relu7'],
-  pool: ['mean'],
-  transform: 'none',
-  scales: null,
-  aggregate: 'mean',
-  flip: false,
-  normalise: 'none',
-  pixels: { channels: 3, crop: [224, 224], smallestSide: 256 },
-})
+const description = (length: number) => featureDescription([{ layer: 'relu7', pool: 'mean', start: 0, length }])
 
 const random = new Random(1)
 const values = (count: number): Float32Array => Float32Array.from({ length: count }, () => random.uniform(-1, 1))
