@@ -62,7 +62,7 @@ Napi::Value open_group(const Napi::CallbackInfo& info) {
 Napi::Value gather_group(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     return GroupWork<std::vector<std::string>>::start(
-        info.Env(), [own = info[0].ToString().Utf8Value()] { return MpiGroup::opened().gather(own); }, 
+        info.Env(), [own = info[0].ToString().Utf8Value()] { return MpiGroup::opened().gather(own); },
         [](Napi::Env env, const std::vector<std::string>& messages) { return to_js(env, messages); });
   });
 }

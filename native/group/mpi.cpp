@@ -131,6 +131,7 @@ void MpiGroup::wait(uint64_t task) {
 }
 
 void MpiGroup::throw_if_failed() const {
+  if (!mpi_) throw Error(kState, "this group was closed");  // its thread has ended
   if (failure_) throw Error(*failure_);
 }
 

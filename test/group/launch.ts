@@ -4,6 +4,7 @@ import path from 'node:path'
 import { fetched } from '../../scripts/setup/wheel.mjs'
 import { root } from '../setup/command.js'
 import { newFolder } from '../setup/folder.js'
+import { endOf } from '../setup/process.js'
 
 export const mpis = ['openmpi', 'mpich'] as const
 
@@ -41,17 +42,8 @@ export async function launch(
     timeout: longest,
     killSignal: 'SIGKILL',
   })
-  const said = { out: '', error: '' }
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    said.out += text
-  })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said.error += text
-  })
-  return new Promise((resolve, reject) => {
-    child.on('error', reject)
-    child.on('close', (code) => resolve({ code, ...said, seconds: (performance.now() - start) / 1000 }))
-  })
+  const { code, out, error } = await endOf(child)
+  return { code, out, error, seconds: (performance.now() - start) / 1000 }
 }
 
 /** The result of a rank of train-program.mjs. */

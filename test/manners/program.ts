@@ -1,14 +1,9 @@
 import { spawn } from 'node:child_process'
 import path from 'node:path'
 import { root } from '../setup/command.js'
+import { endOf } from '../setup/process.js'
 
-/** How a process ended, and what it said. */
-export interface Ended {
-  readonly code: number | null
-  readonly signal: NodeJS.Signals | null
-  readonly out: string
-  readonly error: string
-}
+export type { Ended } from '../setup/process.js'
 
 /** Longer than any of them takes on a busy machine: one that is still there hangs, and is killed. */
 const longest = 300_000
@@ -27,16 +22,5 @@ export function startProgram(
     timeout: limit,
     killSignal: 'SIGKILL',
   })
-  const said = { out: '', error: '' }
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    said.out += text
-  })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said.error += text
-  })
-  const ended = new Promise<Ended>((resolve, reject) => {
-    child.on('error', reject)
-    child.on('close', (code, signal) => resolve({ code, signal, ...said }))
-  })
-  return { child, ended }
+  return { child, ended: endOf(child) }
 }
