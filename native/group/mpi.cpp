@@ -156,6 +156,7 @@ void MpiGroup::finish() {
   uint64_t last = 0;
   {
     const std::lock_guard lock(mutex_);
+    throw_if_failed();
     last = posted_;
   }
   mpi_->set_core_is_free(true);

@@ -39,9 +39,13 @@ const pixels = new Float32Array(768).fill(group.rank === 1 ? Number.NaN : 1)
 const bad = await net
   .step(Tensor.from(pixels, [1, 3, 16, 16]), [1], { learningRate: 0.01 })
   .catch(({ code, message }) => ({ code, message }))
+await group.close()
+// refused, instead of waiting for a thread that has ended
+const closed = []
+if (group.size > 1) closed.push(await group.gather(1).catch(({ code }) => code))
+if (group.size > 1) closed.push(await net.checkSameParameters().catch(({ code }) => code))
 const result = {
-  ...{ rank: group.rank, size: group.size, steps: [], weights, sum: [...values], shared, refused, bad },
+  ...{ rank: group.rank, size: group.size, steps: [], weights, sum: [...values], shared, refused, bad, closed },
   gathered: gathered.map(({ rank, text }) => [rank, text.length]),
 }
 writeFileSync(path.join(into, `${group.rank}.json`), JSON.stringify(result))
-await group.close()

@@ -136,6 +136,11 @@ test(
     const bad = results.map((result) => (result as RankResult & { bad: { code: string; message: string } }).bad)
     expect(bad[1]).toEqual(bad[0])
     expect(bad[0]).toEqual({ code: 'NOT_FINITE', message: expect.stringMatching(/^rank 1 on \S+: /) })
+    const closed = results.map((result) => (result as RankResult & { closed: string[] }).closed)
+    expect(closed).toEqual([
+      ['STATE', 'STATE'],
+      ['STATE', 'STATE'],
+    ])
     const refused = results.map((result) => (result as RankResult & { refused: string }).refused)
     expect(refused).toEqual(['not today', 'rank 0: not today'])
   },
